@@ -1,2 +1,91 @@
-//! x
-fn main() {}
+//! An axum service that takes tasks, with metrics of its requests, its tasks and its process at `/metrics`.
+//!
+//! ```sh
+//! cargo run --release -p orchestrator
+//! curl -d '{"kind":"word_count","input":"to be or not to be"}' -H 'content-type: application/json' \
+//!     127.0.0.1:8080/api/v1/tasks
+//! curl 127.0.0.1:8080/metrics
+//! ```
+
+mod api;
+mod tasks;
+
+use asdlc_exporter::{Exporter, process};
+use axum::Router;
+use std::error::Error;
+use std::process::ExitCode;
+use tower_asdlc_metrics::HttpMetricsLayer;
+use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::{fmt, prelude::*};
+
+/// An axum service that takes tasks and tells its metrics at /metrics.
+#[derive(clap::Parser)]
+#[command(
+    version,
+    after_help = "RUST_LOG sets what is logged, to standard error; \"info\" when it is not set."
+)]
+struct Args {
+    /// Where to listen; port 0 is any free one
+    #[arg(long, env, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = support::host_port)]
+    listen_addr: String,
+
+    /// The `service` label of every metric
+    #[arg(long, env, value_name = "NAME", default_value = "orchestrator")]
+    service_name: String,
+
+    /// The `environment` label of every metric; none when it is not set
+    #[arg(long, env, value_name = "NAME")]
+    environment: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    support::exit(run(support::parse()).await)
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn Error>> {
+    let exporter = exporter(&args)?;
+    subscribe(&exporter)?;
+
+    let app = Router::new()
+        .merge(api::routes(tasks::Tasks::default()))
+        .layer(HttpMetricsLayer::new(&exporter.meter()))
+        // After the layer: a scrape is not counted.
+        .route_service("/metrics", exporter.scrape_service());
+
+    let listener = support::listen(&args.listen_addr).await?;
+    support::serve(listener, |listener, stop| {
+        axum::serve(listener, app).with_graceful_shutdown(stop.requested()).into_future()
+    })
+    .await?;
+    Ok(())
+}
+
+fn exporter(args: &Args) -> Result<Exporter, Box<dyn Error>> {
+    let mut builder = Exporter::builder(&args.service_name)
+        .with_namespace("asdlc")
+        .with_version(env!("CARGO_PKG_VERSION"));
+    if let Some(environment) = &args.environment {
+        builder = builder.with_constant_label("environment", environment);
+    }
+    let exporter = builder.build()?;
+    process::register(&exporter.meter());
+    Ok(exporter)
+}
+
+/// The log, and metrics of the spans around tasks. `RUST_LOG` filters the log alone.
+fn subscribe(exporter: &Exporter) -> Result<(), Box<dyn Error>> {
+    let log = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?;
+    let metrics = SpanMetricsLayer::new(
+        &exporter.meter(),
+        [Rule::span("task")
+            .with_counter("tasks_processed_total")
+            .with_duration("task_duration_seconds")],
+    )?;
+    tracing_subscriber::registry()
+        .with(metrics)
+        .with(fmt::layer().with_writer(std::io::stderr).with_filter(log))
+        .try_init()?;
+    Ok(())
+}

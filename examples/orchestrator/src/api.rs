@@ -1,0 +1,76 @@
+//! The HTTP API: plain axum, nothing about metrics.
+
+use crate::tasks::{Refused, Submission, Task, Tasks};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
+
+pub(crate) fn routes(tasks: Tasks) -> Router {
+    Router::new()
+        .route("/health", get(|| async { "ok" }))
+        .route("/api/v1/tasks", post(submit).get(list))
+        .route("/api/v1/tasks/{id}", get(read))
+        .route("/api/v1/tasks/{id}/wait", get(wait))
+        .route("/api/v1/tasks/{id}/artifact", get(artifact))
+        .with_state(tasks)
+}
+
+async fn submit(
+    State(tasks): State<Tasks>,
+    Json(submission): Json<Submission>,
+) -> Result<impl IntoResponse, Failure> {
+    let task = tasks.submit(submission)?;
+    Ok((StatusCode::ACCEPTED, Json(task)))
+}
+
+async fn list(State(tasks): State<Tasks>) -> Json<Vec<Task>> {
+    Json(tasks.list())
+}
+
+async fn read(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Result<Json<Task>, Failure> {
+    tasks.get(id).map(Json).ok_or(Failure::Unknown(id))
+}
+
+/// Answers when the task has finished.
+async fn wait(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Result<Json<Task>, Failure> {
+    tasks.finished(id).await.map(Json).ok_or(Failure::Unknown(id))
+}
+
+/// Fails: results are kept in memory, there is no store to fetch an artifact from.
+async fn artifact(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Failure {
+    match tasks.get(id) {
+        Some(_) => Failure::NoArtifactStore,
+        None => Failure::Unknown(id),
+    }
+}
+
+enum Failure {
+    Unknown(u64),
+    Refused(Refused),
+    NoArtifactStore,
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (status, error) = match self {
+            Self::Unknown(id) => (StatusCode::NOT_FOUND, format!("no task {id}")),
+            Self::Refused(Refused::Input(why)) => (StatusCode::BAD_REQUEST, why),
+            Self::Refused(Refused::Full) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too many tasks are waiting".to_owned())
+            }
+            Self::NoArtifactStore => {
+                (StatusCode::SERVICE_UNAVAILABLE, "no artifact store is configured".to_owned())
+            }
+        };
+        (status, Json(json!({ "error": error }))).into_response()
+    }
+}

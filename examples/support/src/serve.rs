@@ -1,0 +1,99 @@
+use std::io;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Listens on `HOST:PORT`.
+///
+/// # Errors
+/// Names the address.
+pub async fn listen(address: &str) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })
+}
+
+/// Runs a server on `listener` until SIGTERM or Ctrl-C, and prints where it listens.
+///
+/// `run` gets the listener and a future that is ready when the server has to stop. What is then in progress has
+/// [`DRAIN`] to finish.
+///
+/// # Errors
+/// The server's own.
+pub async fn serve<F>(
+    listener: TcpListener,
+    run: impl FnOnce(TcpListener, Stop) -> F,
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>>,
+{
+    let (stop, stopping) = watch::channel(false);
+    let mut terminate = Terminate::new()?;
+    announce(&listener)?;
+    let server = run(listener, Stop(stopping));
+    let mut server = std::pin::pin!(server);
+    tokio::select! {
+        ended = &mut server => return ended,
+        () = terminate.received() => tracing::info!("stopping"),
+    }
+    stop.send_replace(true);
+    match tokio::time::timeout(DRAIN, server).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            tracing::warn!("stopped with requests in progress after {DRAIN:?}");
+            Ok(())
+        }
+    }
+}
+
+/// Tells a server to stop.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Ready when the program has been asked to stop.
+    pub async fn requested(mut self) {
+        // An error means that `serve` is gone, which is a reason to stop as well.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+}
+
+/// The line that scripts wait for.
+#[expect(
+    clippy::print_stdout,
+    reason = "the program's one line of output; the log goes to standard error"
+)]
+fn announce(listener: &TcpListener) -> io::Result<()> {
+    println!("listening on http://{}", listener.local_addr()?);
+    Ok(())
+}
+
+/// SIGTERM, where there is such a thing, and Ctrl-C.
+struct Terminate {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Terminate {
+    /// Before the server is announced: a signal that comes right after must not be missed.
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
+        })
+    }
+
+    async fn received(&mut self) {
+        #[cfg(unix)]
+        let terminated = self.signal.recv();
+        #[cfg(not(unix))]
+        let terminated = std::future::pending::<Option<()>>();
+        tokio::select! {
+            _ = terminated => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    }
+}
+
+/// How long requests in progress may take once the program was asked to stop.
+const DRAIN: Duration = Duration::from_secs(4);

@@ -1,0 +1,30 @@
+//! Series that are resolved once: a measurement neither hashes an attribute nor takes the SDK's map lock.
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
+
+#[derive(Debug)]
+pub(crate) struct CounterSeries(BoundCounter<u64>);
+
+impl CounterSeries {
+    pub(crate) fn new(counter: &Counter<u64>, attributes: &[KeyValue]) -> Self {
+        Self(counter.bind(attributes))
+    }
+
+    pub(crate) fn add(&self, value: u64) {
+        self.0.add(value);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct HistogramSeries(BoundHistogram<f64>);
+
+impl HistogramSeries {
+    pub(crate) fn new(histogram: &Histogram<f64>, attributes: &[KeyValue]) -> Self {
+        Self(histogram.bind(attributes))
+    }
+
+    pub(crate) fn record(&self, value: f64) {
+        self.0.record(value);
+    }
+}

@@ -1,0 +1,56 @@
+use crate::body::ResponseBody;
+use crate::future::{Asked, ResponseFuture};
+use crate::recorder::Recorder;
+use http::{Request, Response};
+use http_body::Body;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// The service that [`HttpMetricsLayer`](crate::HttpMetricsLayer) puts around another.
+#[derive(Clone, Debug)]
+pub struct HttpMetrics<S> {
+    inner: S,
+    recorder: Arc<Recorder>,
+}
+
+impl<S> HttpMetrics<S> {
+    pub(crate) fn new(inner: S, recorder: Arc<Recorder>) -> Self {
+        Self { inner, recorder }
+    }
+
+    /// The service inside.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service inside.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service inside, without the layer.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for HttpMetrics<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let exchange = self.recorder.start(&request);
+        let asked = Asked::by(request.method());
+        ResponseFuture::new(self.inner.call(request), exchange, asked)
+    }
+}

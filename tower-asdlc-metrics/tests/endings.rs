@@ -1,0 +1,322 @@
+//! However a request ends, it is recorded exactly once, at that moment and as what it was.
+//!
+//! The numbers in the names are those of the traps that other layers fell into: they are all here.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Metrics, Script, Step};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use std::convert::Infallible;
+use std::future::{Future, pending, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use tower::{Layer, Service, service_fn};
+use tower_asdlc_metrics::{Fixed, HttpMetrics, HttpMetricsLayer, ResponseBody};
+
+fn layer(metrics: &Metrics) -> HttpMetricsLayer {
+    HttpMetricsLayer::builder().with_endpoint(Fixed("/x")).build(&metrics.meter()).unwrap()
+}
+
+fn request(method: Method) -> Request<()> {
+    Request::builder().method(method).uri("/x?q=1").body(()).unwrap()
+}
+
+fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Calls the layer around a service that answers with `response`, and gives the answer back.
+fn answer(
+    metrics: &Metrics,
+    method: Method,
+    response: Response<Script>,
+) -> Response<ResponseBody<Script>> {
+    let mut response = Some(response);
+    let inner =
+        service_fn(move |_: Request<()>| ready(Ok::<_, Infallible>(response.take().unwrap())));
+    let future = layer(metrics).layer(inner).call(request(method));
+    match poll(pin!(future)) {
+        Poll::Ready(Ok(response)) => response,
+        Poll::Pending => panic!("the service was ready"),
+    }
+}
+
+fn get(metrics: &Metrics, body: Script) -> ResponseBody<Script> {
+    answer(metrics, Method::GET, Response::new(body)).into_body()
+}
+
+fn poll_frame<B: Body + Unpin>(body: &mut B) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    poll(pin!(body.frame()))
+}
+
+/// Nothing is recorded yet.
+#[track_caller]
+fn assert_open(metrics: &Metrics) {
+    assert!(metrics.sums("http_requests_total").is_empty());
+    assert!(metrics.latencies("http_request_duration_seconds").is_empty());
+}
+
+/// One request, recorded once in each family.
+#[track_caller]
+fn assert_recorded(metrics: &Metrics, method: &str, status: u16) {
+    let requests = metrics.sums("http_requests_total");
+    let labels = format!("endpoint=/x,method={method},status={status}");
+    assert_eq!(requests.into_iter().collect::<Vec<_>>(), [(labels, 1)]);
+    let latencies = metrics.latencies("http_request_duration_seconds");
+    let counts: Vec<_> =
+        latencies.into_iter().map(|(labels, latency)| (labels, latency.count)).collect();
+    assert_eq!(counts, [(format!("endpoint=/x,method={method}"), 1)]);
+}
+
+// X-01, O-03
+#[test]
+fn a_streamed_body_is_recorded_at_its_end_and_not_before() {
+    let metrics = Metrics::new();
+    let mut body = get(&metrics, Script::new([Step::Data("a"), Step::Pending, Step::Data("b")]));
+    assert!(poll_frame(&mut body).is_ready());
+    assert!(poll_frame(&mut body).is_pending());
+    assert!(poll_frame(&mut body).is_ready());
+    assert_open(&metrics);
+    assert!(matches!(poll_frame(&mut body), Poll::Ready(None)));
+    assert_recorded(&metrics, "GET", 200);
+    drop(body);
+    assert_recorded(&metrics, "GET", 200);
+}
+
+//
+#[test]
+fn trap_01_a_future_dropped_while_pending_is_a_cancelled_request() {
+    let metrics = Metrics::new();
+    let inner = service_fn(|_: Request<()>| pending::<Result<Response<Script>, Infallible>>());
+    let mut future = Box::pin(layer(&metrics).layer(inner).call(request(Method::GET)));
+    assert!(poll(future.as_mut()).is_pending());
+    assert_open(&metrics);
+    drop(future);
+    assert_recorded(&metrics, "GET", 499);
+}
+
+//
+#[test]
+fn trap_01_so_is_one_that_was_never_polled() {
+    let metrics = Metrics::new();
+    let inner = service_fn(|_: Request<()>| pending::<Result<Response<Script>, Infallible>>());
+    drop(layer(&metrics).layer(inner).call(request(Method::GET)));
+    assert_recorded(&metrics, "GET", 499);
+}
+
+//
+#[test]
+fn trap_02_a_body_dropped_half_way_keeps_the_status_that_was_sent() {
+    let metrics = Metrics::new();
+    let mut body = get(&metrics, Script::new([Step::Data("a"), Step::Data("b")]));
+    assert!(poll_frame(&mut body).is_ready());
+    drop(body);
+    assert_recorded(&metrics, "GET", 200);
+}
+
+//
+#[test]
+fn trap_03_so_does_a_body_dropped_before_its_first_poll() {
+    let metrics = Metrics::new();
+    let body = get(&metrics, Script::new([Step::Data("a")]));
+    assert_open(&metrics);
+    drop(body);
+    assert_recorded(&metrics, "GET", 200);
+}
+
+//
+#[test]
+fn trap_04_a_body_that_has_ended_from_the_start_is_complete_without_a_poll() {
+    let metrics = Metrics::new();
+    let body = get(&metrics, Script::new([]).that_says_its_end());
+    assert_recorded(&metrics, "GET", 200);
+    drop(body);
+    assert_recorded(&metrics, "GET", 200);
+}
+
+//
+#[test]
+fn trap_05_a_body_dropped_after_the_last_byte_it_declared_is_complete() {
+    for declared in ["header", "size hint", "end"] {
+        let metrics = Metrics::new();
+        let script = Script::new([Step::Data("ab"), Step::Data("c")]);
+        let mut response = match declared {
+            "size hint" => Response::new(script.with_exact_size(3)),
+            "end" => Response::new(script.that_says_its_end()),
+            _ => Response::new(script),
+        };
+        if declared == "header" {
+            response.headers_mut().insert("content-length", "3".parse().unwrap());
+        }
+        let mut body = answer(&metrics, Method::GET, response).into_body();
+        assert!(poll_frame(&mut body).is_ready());
+        assert_open(&metrics);
+        assert!(poll_frame(&mut body).is_ready());
+        assert_recorded(&metrics, "GET", 200);
+        drop(body);
+        assert_recorded(&metrics, "GET", 200);
+    }
+}
+
+//
+#[test]
+fn trap_06_a_response_that_cannot_have_a_body_is_complete_whatever_object_it_carries() {
+    for (method, status) in
+        [(Method::HEAD, 200), (Method::GET, 204), (Method::GET, 304), (Method::HEAD, 404)]
+    {
+        let metrics = Metrics::new();
+        let mut response = Response::new(Script::new([Step::Data("never sent")]));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        response.headers_mut().insert("content-length", "10".parse().unwrap());
+        drop(answer(&metrics, method.clone(), response));
+        assert_recorded(&metrics, method.as_str(), status);
+    }
+}
+
+//
+#[test]
+fn trap_07_a_body_that_fails_is_recorded_once_and_not_again_when_dropped() {
+    let metrics = Metrics::new();
+    let mut body = get(&metrics, Script::new([Step::Data("a"), Step::Fail]));
+    assert!(poll_frame(&mut body).is_ready());
+    assert!(matches!(poll_frame(&mut body), Poll::Ready(Some(Err("broken")))));
+    assert_recorded(&metrics, "GET", 200);
+    assert!(matches!(poll_frame(&mut body), Poll::Ready(None)));
+    drop(body);
+    assert_recorded(&metrics, "GET", 200);
+}
+
+//
+#[test]
+fn trap_07_trailers_are_the_end() {
+    let metrics = Metrics::new();
+    let trailers = HeaderMap::from_iter([("x".parse().unwrap(), "y".parse().unwrap())]);
+    let mut body = get(&metrics, Script::new([Step::Data("a"), Step::Trailers(trailers.clone())]));
+    assert!(poll_frame(&mut body).is_ready());
+    assert_open(&metrics);
+    let Poll::Ready(Some(Ok(frame))) = poll_frame(&mut body) else { panic!("trailers") };
+    assert_eq!(frame.into_trailers().unwrap(), trailers);
+    assert_recorded(&metrics, "GET", 200);
+    assert!(matches!(poll_frame(&mut body), Poll::Ready(None)));
+    drop(body);
+    assert_recorded(&metrics, "GET", 200);
+}
+
+//
+#[test]
+fn trap_08_an_error_of_the_service_is_recorded_whatever_its_type() {
+    struct Opaque;
+    let metrics = Metrics::new();
+    let inner = service_fn(|_: Request<()>| ready(Err::<Response<Script>, _>(Opaque)));
+    let future = layer(&metrics).layer(inner).call(request(Method::GET));
+    assert!(matches!(poll(pin!(future)), Poll::Ready(Err(Opaque))));
+    assert_recorded(&metrics, "GET", 500);
+}
+
+/// Where a service may panic.
+fn panicking(metrics: &Metrics, place: &str) {
+    let place = place.to_owned();
+    let inner = service_fn(move |_: Request<()>| {
+        assert!(place != "call", "told to");
+        let place = place.clone();
+        async move {
+            tokio::task::yield_now().await;
+            assert!(place != "poll", "told to");
+            Ok::<_, Infallible>(Response::new(Script::new([Step::Data("a"), Step::Panic])))
+        }
+    });
+    let mut service: HttpMetrics<_> = layer(metrics).layer(inner);
+    // As servers do: the panic is caught around one poll, and what panicked is dropped afterwards.
+    let caught = |step: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(step)).is_err();
+    let mut future = None;
+    if caught(&mut || future = Some(Box::pin(service.call(request(Method::GET))))) {
+        return;
+    }
+    let mut future = future.unwrap();
+    let mut body = None;
+    while body.is_none() {
+        let panicked = caught(&mut || {
+            if let Poll::Ready(Ok(response)) = poll(future.as_mut()) {
+                body = Some(response.into_body());
+            }
+        });
+        if panicked {
+            assert_recorded(metrics, "GET", 500);
+            return;
+        }
+    }
+    let mut body = body.unwrap();
+    assert!(poll_frame(&mut body).is_ready());
+    assert!(caught(&mut || drop(poll_frame(&mut body))));
+    assert_recorded(metrics, "GET", 200);
+}
+
+//
+#[test]
+fn trap_09_a_panic_is_recorded_once_wherever_it_happens() {
+    for (place, status) in [("call", 500), ("poll", 500), ("body", 200)] {
+        let metrics = Metrics::new();
+        panicking(&metrics, place);
+        assert_recorded(&metrics, "GET", status);
+    }
+}
+
+//
+#[test]
+fn trap_13_an_upgrade_is_recorded_with_its_handshake() {
+    for (method, status) in [(Method::GET, 101), (Method::CONNECT, 200)] {
+        let metrics = Metrics::new();
+        let mut response = Response::new(Script::new([Step::Pending]));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        response.extensions_mut().insert("OnUpgrade");
+        let response = answer(&metrics, method.clone(), response);
+        assert_recorded(&metrics, method.as_str(), status);
+        assert_eq!(response.extensions().get::<&str>(), Some(&"OnUpgrade"));
+        drop(response);
+        assert_recorded(&metrics, method.as_str(), status);
+    }
+}
+
+// O-07
+#[test]
+fn trap_14_the_body_is_the_inner_one_to_whoever_looks_at_it() {
+    let metrics = Metrics::new();
+    let body = get(&metrics, Script::new([Step::Data("abc")]).with_exact_size(3));
+    assert_eq!(body.size_hint().exact(), Some(3));
+    assert!(!body.is_end_stream());
+    let body = get(&metrics, Script::new([]).that_says_its_end());
+    assert_eq!(body.size_hint().exact(), None);
+    assert!(body.is_end_stream());
+}
+
+// O-07: what is inside decides, the layer asks for no `Send`, `Sync`, `Unpin` or `'static` of its own.
+#[test]
+fn trap_14_futures_and_bodies_need_no_more_than_their_inner_ones() {
+    fn is_send<T: Send>(_: &T) {}
+    let metrics = Metrics::new();
+    let inner =
+        service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(Script::new([])))));
+    let future = layer(&metrics).layer(inner).call(request(Method::GET));
+    is_send(&future);
+    let Poll::Ready(Ok(response)) = poll(pin!(future)) else { panic!("ready") };
+    is_send(&response);
+
+    let borrowed = String::from("not 'static");
+    let not_send = std::rc::Rc::new(());
+    let inner = service_fn(|_: Request<()>| {
+        let not_send = std::rc::Rc::clone(&not_send);
+        let borrowed = borrowed.as_str();
+        async move {
+            drop(not_send);
+            let _not_unpin = std::marker::PhantomPinned;
+            Ok::<_, Infallible>(Response::new(http_body_util::Full::new(borrowed.as_bytes())))
+        }
+    });
+    let future = layer(&metrics).layer(inner).call(request(Method::GET));
+    assert!(poll(pin!(future)).is_ready());
+}
