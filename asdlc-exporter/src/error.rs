@@ -1,0 +1,148 @@
+//! What can go wrong: once when the exporter is built, and at each scrape.
+
+use opentelemetry_sdk::error::OTelSdkError;
+use std::{error::Error, fmt};
+
+/// The exporter cannot be built from what it was given.
+///
+/// The message names the setting, the value and what is allowed:
+///
+/// ```
+/// use asdlc_exporter::Exporter;
+///
+/// let error = Exporter::builder("shop").with_constant_label("le", "x").build().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "constant label `le` is reserved: `service`, `le` and `quantile` have a meaning of their own",
+/// );
+/// ```
+#[derive(Debug)]
+pub struct BuildError {
+    kind: BuildErrorKind,
+}
+
+#[derive(Debug)]
+pub(crate) enum BuildErrorKind {
+    EmptyService,
+    Namespace(String),
+    LabelKey(String),
+    ReservedLabelKey(String),
+    DuplicateLabelKey(String),
+    Reader(OTelSdkError),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            BuildErrorKind::EmptyService => f.write_str(
+                "the service name is empty: it becomes the label `service` of every series",
+            ),
+            BuildErrorKind::Namespace(value) => {
+                write!(
+                    f,
+                    "namespace `{}` is not a metric name prefix: {ALLOWED}",
+                    value.escape_debug()
+                )
+            }
+            BuildErrorKind::LabelKey(key) => {
+                write!(f, "constant label `{}` is not a label name: {ALLOWED}", key.escape_debug())
+            }
+            BuildErrorKind::ReservedLabelKey(key) => {
+                write!(f, "constant label `{key}` is reserved: {RESERVED}")
+            }
+            BuildErrorKind::DuplicateLabelKey(key) => {
+                write!(f, "constant label `{key}` is given twice")
+            }
+            BuildErrorKind::Reader(_) => f.write_str("the OpenTelemetry reader cannot be set up"),
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.kind {
+            BuildErrorKind::Reader(source) => Some(source),
+            BuildErrorKind::EmptyService
+            | BuildErrorKind::Namespace(_)
+            | BuildErrorKind::LabelKey(_)
+            | BuildErrorKind::ReservedLabelKey(_)
+            | BuildErrorKind::DuplicateLabelKey(_) => None,
+        }
+    }
+}
+
+impl From<BuildErrorKind> for BuildError {
+    fn from(kind: BuildErrorKind) -> Self {
+        Self { kind }
+    }
+}
+
+/// There is nothing true to answer a scrape with.
+///
+/// [`ScrapeService`](crate::ScrapeService) answers it with status 503 and this message.
+#[derive(Debug)]
+pub struct ScrapeError {
+    kind: ScrapeErrorKind,
+}
+
+#[derive(Debug)]
+pub(crate) enum ScrapeErrorKind {
+    ShutDown,
+    CallbackPanicked,
+    Collect(OTelSdkError),
+    Empty,
+}
+
+impl ScrapeError {
+    /// Whether the meter provider was shut down: no later scrape will succeed, and that was
+    /// intended.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        matches!(self.kind, ScrapeErrorKind::ShutDown)
+    }
+
+    /// Whether a callback of an observable instrument panicked, at this scrape or an earlier one.
+    ///
+    /// The SDK cannot collect again after that: no later scrape will succeed until the process
+    /// restarts.
+    #[must_use]
+    pub fn is_callback_panic(&self) -> bool {
+        matches!(self.kind, ScrapeErrorKind::CallbackPanicked)
+    }
+}
+
+impl fmt::Display for ScrapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.kind {
+            ScrapeErrorKind::ShutDown => "the meter provider is shut down",
+            ScrapeErrorKind::CallbackPanicked => {
+                "a metric callback panicked: metrics are lost until a restart"
+            }
+            ScrapeErrorKind::Collect(_) => "the metrics cannot be collected",
+            ScrapeErrorKind::Empty => "the meter provider returned no metrics",
+        })
+    }
+}
+
+impl Error for ScrapeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.kind {
+            ScrapeErrorKind::Collect(source) => Some(source),
+            ScrapeErrorKind::ShutDown
+            | ScrapeErrorKind::CallbackPanicked
+            | ScrapeErrorKind::Empty => None,
+        }
+    }
+}
+
+impl From<ScrapeErrorKind> for ScrapeError {
+    fn from(kind: ScrapeErrorKind) -> Self {
+        Self { kind }
+    }
+}
+
+/// The rule of [`is_label_key`](crate::name::is_label_key), in words.
+const ALLOWED: &str =
+    "allowed are ASCII letters, digits and `_`, no digit first, not empty, no `__` first";
+
+const RESERVED: &str = "`service`, `le` and `quantile` have a meaning of their own";

@@ -1,0 +1,209 @@
+//! Whatever code can record comes out as valid text, and what adds up still does.
+
+use crate::check::check;
+use asdlc_exporter::Exporter;
+use opentelemetry::{KeyValue, Value, metrics::Meter};
+use proptest::{collection::vec, prelude::*};
+
+#[derive(Clone, Debug)]
+struct Record {
+    instrument: Instrument,
+    name: String,
+    unit: String,
+    help: String,
+    attributes: Vec<(String, Value)>,
+}
+
+#[derive(Clone, Debug)]
+enum Instrument {
+    Counter(u32),
+    FloatCounter(f64),
+    UpDown(i32),
+    Gauge(f64),
+    IntGauge(i64),
+    Histogram(f64, Vec<f64>),
+    IntHistogram(u32),
+}
+
+impl Record {
+    fn record(&self, meter: &Meter) {
+        let Self { instrument, name, unit, help, attributes } = self.clone();
+        let attributes: Vec<_> =
+            attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+        macro_rules! build {
+            ($method:ident) => {
+                meter.$method(name).with_unit(unit).with_description(help)
+            };
+        }
+        match instrument {
+            Instrument::Counter(v) => build!(u64_counter).build().add(v.into(), &attributes),
+            Instrument::FloatCounter(v) => build!(f64_counter).build().add(v.abs(), &attributes),
+            Instrument::UpDown(v) => build!(i64_up_down_counter).build().add(v.into(), &attributes),
+            Instrument::Gauge(v) => build!(f64_gauge).build().record(v, &attributes),
+            Instrument::IntGauge(v) => build!(i64_gauge).build().record(v, &attributes),
+            Instrument::Histogram(v, boundaries) => {
+                build!(f64_histogram).with_boundaries(boundaries).build().record(v, &attributes);
+            }
+            Instrument::IntHistogram(v) => {
+                build!(u64_histogram).build().record(v.into(), &attributes);
+            }
+        }
+    }
+}
+
+/// Text with all that formats trip over, from few enough words that names and keys collide.
+fn text() -> impl Strategy<Value = String> {
+    let words = [
+        "",
+        "a",
+        "a.b",
+        "a_b",
+        "a__b",
+        "1st",
+        "co:lon",
+        "__name__",
+        "__",
+        "le",
+        "quantile",
+        "service",
+        "zone",
+        "exported_le",
+        "x_total",
+        "x",
+        "x_bucket",
+        "x_sum",
+        "x_count",
+        "x_seconds",
+        "\0",
+        "\r",
+        "\n",
+        "\r\n",
+        "\"",
+        "\\",
+        "\\n",
+        "}",
+        "{",
+        ",",
+        "=",
+        " ",
+        "# HELP x",
+        "é",
+        "🦀",
+        "a;b",
+    ];
+    prop_oneof![6 => proptest::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => any::<String>()]
+}
+
+fn number() -> impl Strategy<Value = f64> {
+    let odd = [
+        0.0,
+        -0.0,
+        1.0,
+        1e300,
+        -1e300,
+        1e-300,
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MAX,
+        f64::MIN,
+    ];
+    prop_oneof![proptest::sample::select(odd.to_vec()), any::<f64>(), -10.0..10.0]
+}
+
+fn instrument() -> impl Strategy<Value = Instrument> {
+    prop_oneof![
+        any::<u32>().prop_map(Instrument::Counter),
+        (0.0..1e9).prop_map(Instrument::FloatCounter),
+        any::<i32>().prop_map(Instrument::UpDown),
+        number().prop_map(Instrument::Gauge),
+        any::<i64>().prop_map(Instrument::IntGauge),
+        (number(), vec(-10..10_i8, 0..5)).prop_map(|(v, mut boundaries)| {
+            boundaries.sort_unstable();
+            boundaries.dedup();
+            Instrument::Histogram(v, boundaries.into_iter().map(f64::from).collect())
+        }),
+        any::<u32>().prop_map(Instrument::IntHistogram),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        text().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        number().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+    ]
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    let unit = proptest::sample::select(["", "s", "By", "1", "By/s", "{x}", "/", "%"].as_slice());
+    (instrument(), text(), unit, text(), vec((text(), value()), 0..4)).prop_map(
+        |(instrument, name, unit, help, attributes)| Record {
+            instrument,
+            name,
+            unit: unit.to_owned(),
+            help,
+            attributes,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    // X-05
+    #[test]
+    fn whatever_is_recorded_is_valid(
+        records in vec(record(), 1..12),
+        namespace in proptest::option::of(proptest::sample::select(["asdlc", "_", "x"].as_slice())),
+        value in text(),
+    ) {
+        let mut builder = Exporter::builder("shop").with_constant_label("zone", value.as_str()).with_version(value);
+        if let Some(namespace) = namespace {
+            builder = builder.with_namespace(namespace);
+        }
+        let exporter = builder.build()?;
+        let meter = exporter.meter();
+        for record in &records {
+            record.record(&meter);
+        }
+        let text = exporter.render()?;
+        for sample in check(&text) {
+            prop_assert_eq!(sample.label("service"), Some("shop"));
+        }
+        // Only the uptime moves.
+        let still = |text: &str| text.lines().filter(|l| !l.contains("uptime_seconds{")).map(str::to_owned).collect::<Vec<_>>();
+        prop_assert_eq!(still(&exporter.render()?), still(&text));
+    }
+
+    // X-05
+    #[test]
+    fn nothing_recorded_is_lost(sets in vec((vec((text(), value()), 0..4), any::<u32>()), 1..10)) {
+        let exporter = Exporter::builder("shop").with_constant_label("zone", "z").build()?;
+        let counter = exporter.meter().u64_counter("adds").build();
+        let histogram = exporter.meter().f64_histogram("sees").build();
+        let mut sum = 0_u64;
+        for (attributes, by) in &sets {
+            let attributes: Vec<_> =
+                attributes.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+            counter.add((*by).into(), &attributes);
+            histogram.record((*by).into(), &attributes);
+            sum += u64::from(*by);
+        }
+        let samples = check(&exporter.render()?);
+        let total = |name: &str| samples.iter().filter(|s| s.name == name).map(|s| s.value).sum::<f64>();
+        prop_assert_eq!(total("adds_total"), sum as f64);
+        prop_assert_eq!(total("sees_sum"), sum as f64);
+        prop_assert_eq!(total("sees_count"), sets.len() as f64);
+    }
+
+    // X-05
+    #[test]
+    fn label_values_are_read_back_exactly(value in any::<String>()) {
+        let exporter = Exporter::builder("shop").build()?;
+        exporter.meter().u64_gauge("seen").build().record(1, &[KeyValue::new("value", value.clone())]);
+        let samples = check(&exporter.render()?);
+        prop_assert!(samples.iter().any(|s| s.label("value") == Some(&value)));
+    }
+}

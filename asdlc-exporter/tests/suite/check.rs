@@ -1,0 +1,183 @@
+//! A checker of exposition text that knows the rules of the format, not the code under test.
+
+use std::collections::{BTreeMap, HashSet};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sample {
+    pub(crate) name: String,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) value: f64,
+}
+
+impl Sample {
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// All samples of a text that keeps every rule.
+///
+/// # Panics
+///
+/// When it breaks one.
+pub(crate) fn check(text: &str) -> Vec<Sample> {
+    let body = text.strip_suffix('\n').unwrap_or_else(|| panic!("no final line feed: {text:?}"));
+    let mut lines = body.split('\n').peekable();
+    let mut all = Vec::new();
+    let mut families = HashSet::new();
+    while let Some(line) = lines.next() {
+        let rest = line
+            .strip_prefix("# HELP ")
+            .unwrap_or_else(|| panic!("no family begins with {line:?}"));
+        let (name, help) =
+            rest.split_once(' ').unwrap_or_else(|| panic!("no help text in {line:?}"));
+        assert!(is_name(name, ":"), "bad family name in {line:?}");
+        assert!(families.insert(name.to_owned()), "{name} is there twice");
+        unescape(help, "\\n");
+        let line = lines.next().unwrap_or_default();
+        let kind = line
+            .strip_prefix(&format!("# TYPE {name} "))
+            .unwrap_or_else(|| panic!("no TYPE of {name} but {line:?}"));
+        let mut samples = Vec::new();
+        while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
+            samples.push(sample(line));
+        }
+        assert!(!samples.is_empty(), "{name} has no samples");
+        match kind {
+            "counter" | "gauge" => {
+                assert!(samples.iter().all(|s| s.name == name), "{name}: {samples:?}");
+            }
+            "histogram" => histogram(name, &samples),
+            _ => panic!("{name} is a {kind:?}"),
+        }
+        if kind == "counter" {
+            assert!(name.ends_with("_total"), "counter {name}");
+            assert!(samples.iter().all(|s| s.value >= 0.0), "{name}: {samples:?}");
+        }
+        all.append(&mut samples);
+    }
+    let mut series = HashSet::new();
+    for Sample { name, labels, .. } in &all {
+        let mut labels = labels.clone();
+        labels.sort();
+        assert!(series.insert((name, labels.clone())), "{name} {labels:?} is there twice");
+    }
+    all
+}
+
+fn histogram(name: &str, samples: &[Sample]) {
+    let mut rest = samples;
+    while !rest.is_empty() {
+        let end = rest
+            .iter()
+            .position(|s| s.name != format!("{name}_bucket"))
+            .expect("buckets, then sum");
+        let (buckets, after) = rest.split_at(end);
+        let [sum, count, next @ ..] = after else { panic!("{name}: sum and count after buckets") };
+        assert_eq!([&sum.name, &count.name], [&format!("{name}_sum"), &format!("{name}_count")]);
+        assert_eq!(sum.labels, count.labels);
+        let mut last = (f64::NEG_INFINITY, 0.0);
+        for bucket in buckets {
+            let (le, labels) = bucket.labels.split_last().expect("le");
+            assert_eq!((le.0.as_str(), labels), ("le", sum.labels.as_slice()), "{name}");
+            let at = (number(&le.1), bucket.value);
+            assert!(at.0 > last.0 && at.1 >= last.1, "{name}: bucket {at:?} after {last:?}");
+            last = at;
+        }
+        assert_eq!(last, (f64::INFINITY, count.value), "{name}");
+        rest = next;
+    }
+}
+
+fn sample(line: &str) -> Sample {
+    let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no value in {line:?}"));
+    let (name, labels) = match series.split_once('{') {
+        Some((name, labels)) => {
+            (name, labels.strip_suffix('}').unwrap_or_else(|| panic!("no brace in {line:?}")))
+        }
+        None => (series, ""),
+    };
+    assert!(is_name(name, ":"), "bad name in {line:?}");
+    let mut seen = BTreeMap::new();
+    let mut pairs = Vec::new();
+    let mut rest = labels;
+    while !rest.is_empty() {
+        let (key, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("no label in {rest:?}"));
+        assert!(is_name(key, "") && !key.starts_with("__"), "bad label in {line:?}");
+        let end = quote(after).unwrap_or_else(|| panic!("no closing quote in {line:?}"));
+        let value = unescape(&after[..end], "\\n\"");
+        assert!(seen.insert(key, ()).is_none(), "label {key} twice in {line:?}");
+        pairs.push((key.to_owned(), value));
+        rest = &after[end + 1..];
+        if let Some(more) = rest.strip_prefix(',') {
+            assert!(!more.is_empty(), "comma at the end of {line:?}");
+            rest = more;
+        } else {
+            assert!(rest.is_empty(), "no comma in {line:?}");
+        }
+    }
+    Sample { name: name.to_owned(), labels: pairs, value: number(value) }
+}
+
+/// Where the first unescaped quote is.
+fn quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, c)| {
+        let found = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        found.then_some(at)
+    })
+}
+
+fn unescape(text: &str, allowed: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        let c = chars.next().unwrap_or_else(|| panic!("open escape in {text:?}"));
+        assert!(allowed.contains(c), "unknown escape in {text:?}");
+        out.push(if c == 'n' { '\n' } else { c });
+    }
+    out
+}
+
+fn number(text: &str) -> f64 {
+    match text {
+        "+Inf" => f64::INFINITY,
+        "-Inf" => f64::NEG_INFINITY,
+        "NaN" => f64::NAN,
+        _ => {
+            assert!(
+                text.chars().all(|c| c.is_ascii_digit() || "+-.e".contains(c)),
+                "number {text:?}"
+            );
+            text.parse().unwrap_or_else(|_| panic!("number {text:?}"))
+        }
+    }
+}
+
+fn is_name(name: &str, extra: &str) -> bool {
+    let ok = |c: char| c.is_ascii_alphanumeric() || c == '_' || extra.contains(c);
+    !name.is_empty() && name.chars().all(ok) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+#[test]
+#[should_panic = "is there twice"]
+fn the_checker_sees_a_repeated_series() {
+    check("# HELP a \n# TYPE a gauge\na{b=\"1\",c=\"2\"} 1\na{c=\"2\",b=\"1\"} 1\n");
+}
+
+#[test]
+#[should_panic = "unknown escape"]
+fn the_checker_sees_a_raw_backslash() {
+    check("# HELP a \n# TYPE a gauge\na{b=\"\\d\"} 1\n");
+}
+
+#[test]
+#[should_panic = "assertion `left == right` failed"]
+fn the_checker_sees_a_histogram_that_does_not_add_up() {
+    check("# HELP a \n# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 2\n");
+}
