@@ -1,0 +1,203 @@
+//! The state of open, measured spans.
+
+use crate::callsite::CallsiteId;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use tracing_core::span::Id;
+
+/// What is known of an open span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpenSpan {
+    /// Where its plan is.
+    pub(crate) callsite: CallsiteId,
+    /// Nanoseconds since the layer was built.
+    pub(crate) start: u64,
+}
+
+/// The open spans of one subscriber, by id, outside of their `Extensions`: those allocate for each span, and lock.
+///
+/// A span belongs into one of the `WAYS` slots of its bucket; when they are taken, into its bucket of the next, larger
+/// table. Each open span has an id of its own, and every look-up compares the whole of it. A slot belongs to the span whose
+/// id it holds: an id is known to nobody else before `insert` returns, nor after the close that calls `take`; this is what
+/// orders the accesses to the other fields.
+///
+/// Tables are added when many spans are open at once, and kept: the memory is that of the most spans ever open at once.
+#[derive(Debug)]
+pub(crate) struct OpenSpans {
+    tables: [OnceLock<Box<[Bucket]>>; TABLES],
+}
+
+/// Slots of 16 bytes behind one cache line of ids: that line alone answers for a span that is not here.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Bucket {
+    /// 0 is a free slot; a span's id never is.
+    ids: [AtomicU64; WAYS],
+    slots: [Slot; WAYS],
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    callsite: AtomicUsize,
+    start: AtomicU64,
+}
+
+impl OpenSpans {
+    pub(crate) fn new() -> Self {
+        let spans = Self { tables: [const { OnceLock::new() }; TABLES] };
+        spans.table(0);
+        spans
+    }
+
+    /// A span that finds no slot in any table is not measured: 10⁸ open spans come before that.
+    pub(crate) fn insert(&self, id: &Id, span: OpenSpan) {
+        let id = id.into_u64();
+        let slot = (0..TABLES).find_map(|table| bucket(table, self.table(table), id)?.claim(id));
+        if let Some(slot) = slot {
+            let OpenSpan { callsite, start } = span;
+            slot.callsite.store(callsite.0, Ordering::Relaxed);
+            slot.start.store(start, Ordering::Relaxed);
+        }
+    }
+
+    /// The span's state, once: it is gone after that.
+    pub(crate) fn take(&self, id: &Id) -> Option<OpenSpan> {
+        let id = id.into_u64();
+        self.tables
+            .iter()
+            .map_while(OnceLock::get)
+            .enumerate()
+            .find_map(|(table, buckets)| bucket(table, buckets, id)?.take(id))
+    }
+
+    fn table(&self, table: usize) -> &[Bucket] {
+        self.tables[table]
+            .get_or_init(|| (0..FIRST_TABLE << table).map(|_| Bucket::default()).collect())
+    }
+}
+
+impl Bucket {
+    fn claim(&self, id: u64) -> Option<&Slot> {
+        let Self { ids, slots } = self;
+        ids.iter().zip(slots).find_map(|(held, slot)| {
+            let free = held.load(Ordering::Relaxed) == 0;
+            // Acquire: what the last span of this slot read comes before what this one writes.
+            let claimed =
+                free && held.compare_exchange(0, id, Ordering::Acquire, Ordering::Relaxed).is_ok();
+            claimed.then_some(slot)
+        })
+    }
+
+    fn take(&self, id: u64) -> Option<OpenSpan> {
+        let Self { ids, slots } = self;
+        let (held, slot) =
+            ids.iter().zip(slots).find(|(held, _)| held.load(Ordering::Relaxed) == id)?;
+        let span = OpenSpan {
+            callsite: CallsiteId(slot.callsite.load(Ordering::Relaxed)),
+            start: slot.start.load(Ordering::Relaxed),
+        };
+        held.store(0, Ordering::Release);
+        Some(span)
+    }
+}
+
+/// The registry's ids carry a counter of reuses in their upper 13 bits. Without it a thread that opens and closes one span
+/// after the other finds its slot in its own cache. Should ids be made otherwise one day, only the spread suffers.
+fn bucket(table: usize, buckets: &[Bucket], id: u64) -> Option<&Bucket> {
+    let place = (id << 13 >> 13).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let bits = FIRST_TABLE.ilog2() as usize + table;
+    buckets.get((place >> (64 - bits)) as usize)
+}
+
+const WAYS: usize = 8;
+/// Buckets of the first table, a power of two: 2048 spans in 48 KiB.
+const FIRST_TABLE: usize = 256;
+/// Each twice as large as the one before.
+const TABLES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn a_span_is_taken_once() {
+        let spans = OpenSpans::new();
+        spans.insert(&id(7), span(1));
+        assert_eq!(spans.take(&id(8)), None);
+        assert_eq!(spans.take(&id(7 | 1 << 51)), None, "the same place, used again");
+        assert_eq!(spans.take(&id(7)), Some(span(1)));
+        assert_eq!(spans.take(&id(7)), None);
+    }
+
+    #[test]
+    fn ids_that_share_a_bucket_spill_into_larger_tables_and_are_all_found() {
+        let spans = OpenSpans::new();
+        // The same place in every table: they differ in the bits that count reuses.
+        let ids: Vec<_> = (0..100).map(|reuse| id(5 | reuse << 51)).collect();
+        for (start, id) in (0..).zip(&ids) {
+            spans.insert(id, span(start));
+        }
+        let tables = spans.tables.iter().filter_map(OnceLock::get).count();
+        assert_eq!(tables, 100_usize.div_ceil(WAYS));
+        for (start, id) in (0..).zip(&ids) {
+            assert_eq!(spans.take(id), Some(span(start)));
+        }
+        assert!(ids.iter().all(|id| spans.take(id).is_none()));
+    }
+
+    #[test]
+    fn a_span_that_finds_no_slot_is_not_measured() {
+        let spans = OpenSpans { tables: [const { OnceLock::new() }; TABLES] };
+        // The larger ones are not for a test.
+        for table in &spans.tables {
+            let one: Box<[_]> = Box::new([Bucket::default()]);
+            assert!(table.set(one).is_ok());
+        }
+        spans.insert(&id(1), span(1));
+        assert_eq!(spans.take(&id(1)), None);
+    }
+
+    #[test]
+    fn a_freed_slot_is_used_again() {
+        let spans = OpenSpans::new();
+        for reuse in 0..8_192 {
+            spans.insert(&id(9 | reuse << 51), span(reuse));
+            assert_eq!(spans.take(&id(9 | reuse << 51)), Some(span(reuse)));
+        }
+        assert_eq!(spans.tables.iter().filter_map(OnceLock::get).count(), 1);
+    }
+
+    /// The registry's ids: the place in the thread's own slab, the thread from bit 38 on, the reuses from bit 51 on.
+    #[test]
+    fn threads_do_not_see_each_others_spans() {
+        let spans = OpenSpans::new();
+        thread::scope(|scope| {
+            for thread in 0..8 {
+                let spans = &spans;
+                scope.spawn(move || {
+                    for reuse in 0..100 {
+                        let ids = (1..=500).map(|place| id(place | thread << 38 | reuse << 51));
+                        for id in ids.clone() {
+                            spans.insert(&id, span(id.into_u64()));
+                        }
+                        for id in ids {
+                            assert_eq!(spans.take(&id), Some(span(id.into_u64())));
+                        }
+                    }
+                });
+            }
+        });
+        for bucket in spans.tables.iter().filter_map(OnceLock::get).flatten() {
+            assert!(bucket.ids.iter().all(|id| id.load(Ordering::Relaxed) == 0));
+        }
+    }
+
+    fn id(id: u64) -> Id {
+        Id::from_u64(id)
+    }
+
+    fn span(start: u64) -> OpenSpan {
+        OpenSpan { callsite: CallsiteId(start as usize % 1_000), start }
+    }
+}
