@@ -1,12 +1,10 @@
-use crate::labels::Ending;
-use crate::recorder::Exchange;
+use crate::exchange::{Exchange, Watch};
+use crate::outcome::Ending;
 use bytes::Buf;
-use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 pin_project! {
     /// The response body of [`HttpMetrics`](crate::HttpMetrics): the service's own, watched to its end.
@@ -16,7 +14,7 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         inner: B,
-        // None once recorded.
+        // None of a request that is excluded.
         exchange: Option<Exchange>,
         // Bytes of the declared length still to come.
         remaining: Option<u64>,
@@ -24,20 +22,8 @@ pin_project! {
 }
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn unobserved(inner: B) -> Self {
-        Self { inner, exchange: None, remaining: None }
-    }
-}
-
-impl<B: Body> ResponseBody<B> {
-    pub(crate) fn new(inner: B, headers: &HeaderMap, exchange: Exchange) -> Self {
-        let declared =
-            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let remaining = declared.or_else(|| inner.size_hint().exact());
-        let mut exchange = Some(exchange);
-        if ended(&inner, remaining) {
-            finish(&mut exchange, Ending::Complete);
-        }
+    #[inline]
+    pub(crate) fn new(inner: B, remaining: Option<u64>, exchange: Option<Exchange>) -> Self {
         Self { inner, exchange, remaining }
     }
 }
@@ -51,32 +37,34 @@ impl<B: Body> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        // On the stack while the body runs: see `ResponseFuture::poll`.
-        let mut exchange = this.exchange.take();
-        let frame = match this.inner.as_mut().poll_frame(cx) {
-            Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                *this.exchange = exchange;
-                return Poll::Pending;
+        let watch = Watch::start(this.exchange);
+        let polled = this.inner.as_mut().poll_frame(cx);
+        watch.end();
+        let frame = ready!(polled);
+        let ending = match (&frame, this.exchange.as_mut()) {
+            (_, None) => None,
+            (None, _) => Some(Ending::Complete),
+            (Some(Err(_)), _) => Some(Ending::BodyError),
+            (Some(Ok(frame)), Some(exchange)) => {
+                if let Some(data) = frame.data_ref() {
+                    let bytes = data.remaining() as u64;
+                    exchange.data(bytes);
+                    if let Some(remaining) = this.remaining {
+                        *remaining = remaining.saturating_sub(bytes);
+                    }
+                }
+                if let Some(trailers) = frame.trailers_ref() {
+                    exchange.trailers(trailers);
+                }
+                // Nothing follows trailers. And it is now that a body has ended, not at the next poll: servers drop one
+                // that says so, or whose declared length is written, without polling it again.
+                let ended = frame.is_trailers() || ended(&*this.inner, *this.remaining);
+                ended.then_some(Ending::Complete)
             }
         };
-        match &frame {
-            None => finish(&mut exchange, Ending::Complete),
-            Some(Err(_)) => finish(&mut exchange, Ending::BodyError),
-            // Nothing follows trailers.
-            Some(Ok(frame)) if frame.is_trailers() => finish(&mut exchange, Ending::Complete),
-            Some(Ok(frame)) => {
-                if let (Some(data), Some(remaining)) = (frame.data_ref(), this.remaining.as_mut()) {
-                    *remaining = remaining.saturating_sub(data.remaining() as u64);
-                }
-                // Now, not at the next poll: servers drop a body that says it has ended, or whose declared length is
-                // written, without polling it again.
-                if ended(&*this.inner, *this.remaining) {
-                    finish(&mut exchange, Ending::Complete);
-                }
-            }
+        if let Some(ending) = ending {
+            Exchange::finish(this.exchange, ending);
         }
-        *this.exchange = exchange;
         Poll::Ready(frame)
     }
 
@@ -92,16 +80,12 @@ impl<B: Body> Body for ResponseBody<B> {
 /// An outer layer that answers by itself (a timeout, a limit) wants to make an empty body.
 impl<B: Default> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self::unobserved(B::default())
+        Self::new(B::default(), None, None)
     }
 }
 
-fn ended<B: Body>(body: &B, remaining: Option<u64>) -> bool {
+/// Whether nothing more is to come.
+#[inline]
+pub(crate) fn ended<B: Body>(body: &B, remaining: Option<u64>) -> bool {
     body.is_end_stream() || remaining == Some(0)
-}
-
-fn finish(exchange: &mut Option<Exchange>, ending: Ending) {
-    if let Some(exchange) = exchange.take() {
-        exchange.finish(ending);
-    }
 }

@@ -1,7 +1,9 @@
 //! Series that are resolved once: a measurement neither hashes an attribute nor takes the SDK's map lock.
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
+use opentelemetry::metrics::{
+    BoundCounter, BoundHistogram, BoundUpDownCounter, Counter, Histogram, UpDownCounter,
+};
 
 #[derive(Debug)]
 pub(crate) struct CounterSeries(BoundCounter<u64>);
@@ -12,6 +14,19 @@ impl CounterSeries {
     }
 
     pub(crate) fn add(&self, value: u64) {
+        self.0.add(value);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct UpDownCounterSeries(BoundUpDownCounter<i64>);
+
+impl UpDownCounterSeries {
+    pub(crate) fn new(counter: &UpDownCounter<i64>, attributes: &[KeyValue]) -> Self {
+        Self(counter.bind(attributes))
+    }
+
+    pub(crate) fn add(&self, value: i64) {
         self.0.add(value);
     }
 }

@@ -1,6 +1,9 @@
 //! Where the `endpoint` label comes from: a route template, never the raw path.
 
+use crate::labels::OTHER;
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 /// Names the endpoint of a request, for the `endpoint` label.
@@ -90,6 +93,47 @@ impl Endpoint for Fixed {
         Some(self.0)
     }
 }
+
+/// The methods of a gRPC server, as `/package.Service/Method`: any other path is [`OTHER`](crate::OTHER).
+///
+/// A tonic server runs its layers outside its router, where nothing has been matched yet; so it is told what there is.
+///
+/// ```
+/// use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer};
+///
+/// let builder = HttpMetricsLayer::builder().with_endpoint(GrpcMethods::new([
+///     "/helloworld.Greeter/SayHello",
+///     "/grpc.health.v1.Health/Check",
+/// ]));
+/// ```
+#[derive(Clone, Debug)]
+pub struct GrpcMethods(HashSet<Cow<'static, str>>);
+
+impl GrpcMethods {
+    /// The methods that are told apart.
+    pub fn new<M: Into<Cow<'static, str>>>(methods: impl IntoIterator<Item = M>) -> Self {
+        Self(methods.into_iter().map(Into::into).collect())
+    }
+}
+
+impl Endpoint for GrpcMethods {
+    fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<&'a str> {
+        Some(self.0.get(head.uri.path()).map_or(OTHER, |method| method))
+    }
+}
+
+/// In the extensions of a *response*: the endpoint it belongs to, in place of what the [`Endpoint`] said of the request.
+///
+/// For services that know only while they work what was asked for:
+///
+/// ```
+/// use tower_asdlc_metrics::ResponseEndpoint;
+///
+/// let mut response = http::Response::new("a page");
+/// response.extensions_mut().insert(ResponseEndpoint("/pages/{slug}".into()));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ResponseEndpoint(pub Cow<'static, str>);
 
 /// An [`Endpoint`] from a function that returns a value borrowed from the request, or a `'static` one.
 pub fn endpoint_fn<F>(function: F) -> EndpointFn<F>

@@ -1,3 +1,6 @@
+use crate::instruments::DURATION;
+use crate::labels::{Label, MAX_EXTRA_METHODS, MAX_LABEL_VALUES, MAX_LABELS, RESERVED};
+use http::Method;
 use std::fmt;
 
 /// A [builder](crate::HttpMetricsLayerBuilder) was given something that cannot be recorded.
@@ -7,6 +10,11 @@ pub struct BuildError(Kind);
 #[derive(Debug)]
 enum Kind {
     Boundary { index: usize, value: f64, before: Option<f64> },
+    Methods { count: usize },
+    Labels { count: usize },
+    LabelKey { key: String, why: &'static str },
+    LabelValues { key: String, count: usize },
+    MaxSeries { max_series: usize },
 }
 
 impl BuildError {
@@ -20,26 +28,80 @@ impl BuildError {
         }
         Ok(())
     }
+
+    pub(crate) fn check_methods(methods: &[Method]) -> Result<(), Self> {
+        let count = methods.len();
+        if count > MAX_EXTRA_METHODS { Err(Self(Kind::Methods { count })) } else { Ok(()) }
+    }
+
+    pub(crate) fn check_labels(labels: &[Label]) -> Result<(), Self> {
+        if labels.len() > MAX_LABELS {
+            return Err(Self(Kind::Labels { count: labels.len() }));
+        }
+        for (index, Label { key, values, value: _ }) in labels.iter().enumerate() {
+            let snake_case = key.starts_with(|first: char| first.is_ascii_lowercase())
+                && key.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+            let why = if !snake_case {
+                "must be lower snake case: a letter, then letters, digits and _"
+            } else if RESERVED.contains(&key.as_str()) {
+                "has a meaning already"
+            } else if labels[..index].iter().any(|other| other.key == *key) {
+                "is there twice"
+            } else {
+                if values.len() > MAX_LABEL_VALUES {
+                    return Err(Self(Kind::LabelValues { key: key.clone(), count: values.len() }));
+                }
+                continue;
+            };
+            return Err(Self(Kind::LabelKey { key: key.clone(), why }));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_max_series(max_series: usize) -> Result<(), Self> {
+        let allowed = (1..=MOST_SERIES).contains(&max_series);
+        if allowed { Ok(()) } else { Err(Self(Kind::MaxSeries { max_series })) }
+    }
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Kind::Boundary { index, value, before } = self.0;
-        write!(f, "boundary {value} at index {index} of http_request_duration_seconds: ")?;
-        match before {
-            Some(before) if value.is_finite() => {
-                write!(f, "must be above the one before it, {before}")
+        match &self.0 {
+            Kind::Boundary { index, value, before } => {
+                write!(f, "boundary {value} at index {index} of {DURATION}: ")?;
+                match before {
+                    Some(before) if value.is_finite() => {
+                        write!(f, "must be above the one before it, {before}")
+                    }
+                    _ => write!(f, "must be a finite number of seconds (+Inf is added by itself)"),
+                }
             }
-            _ => write!(f, "must be a finite number of seconds (+Inf is added by itself)"),
+            Kind::Methods { count } => {
+                write!(f, "{count} additional methods: at most {MAX_EXTRA_METHODS} are allowed")
+            }
+            Kind::Labels { count } => write!(f, "{count} labels: at most {MAX_LABELS} are allowed"),
+            Kind::LabelKey { key, why } => {
+                write!(f, "label {key:?}: {why}; reserved are {}", RESERVED.join(", "))
+            }
+            Kind::LabelValues { key, count } => {
+                write!(f, "label {key:?}: {count} values, at most {MAX_LABEL_VALUES} are allowed")
+            }
+            Kind::MaxSeries { max_series } => {
+                write!(f, "a maximum of {max_series} series: 1 to {MOST_SERIES} are allowed")
+            }
         }
     }
 }
 
 impl std::error::Error for BuildError {}
 
+const MOST_SERIES: usize = 100_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::HttpMetricsLayer;
+    use opentelemetry::metrics::MeterProvider;
 
     #[test]
     fn a_boundary_that_opentelemetry_would_refuse_in_silence_is_an_error_that_says_where() {
@@ -54,5 +116,41 @@ mod tests {
         assert!(message(&[1.0, f64::INFINITY]).contains("finite"));
         assert!(BuildError::check_boundaries(&[]).is_ok());
         assert!(BuildError::check_boundaries(&[-1.0, 0.0, 1.0]).is_ok());
+    }
+
+    #[test]
+    fn each_mistake_is_told_with_what_is_allowed() {
+        let meter = opentelemetry::metrics::noop::NoopMeterProvider::new().meter("test");
+        let builder = HttpMetricsLayer::builder;
+        let label = |key: &str| builder().with_label(key, ["a"], |_| None);
+        for (wrong, message) in [
+            (label("Tenant"), r#"label "Tenant": must be lower snake case"#),
+            (label("1st"), r#"label "1st": must be lower snake case"#),
+            (label(""), r#"label "": must be lower snake case"#),
+            (label("status"), r#"label "status": has a meaning already"#),
+            (label("le"), r#"label "le": has a meaning already"#),
+            (label("a").with_label("a", ["b"], |_| None), r#"label "a": is there twice"#),
+            (
+                label("a").with_label("b", ["v"; 101], |_| None),
+                r#"label "b": 101 values, at most 100"#,
+            ),
+            (
+                ["b", "c", "d", "e"]
+                    .iter()
+                    .fold(label("a"), |builder, key| builder.with_label(*key, ["v"], |_| None)),
+                "5 labels: at most 4",
+            ),
+            (builder().with_max_series(0), "a maximum of 0 series: 1 to 100000"),
+            (builder().with_max_series(100_001), "a maximum of 100001 series: 1 to 100000"),
+            (
+                builder().with_methods(
+                    (0..17).map(|i| Method::from_bytes(format!("M{i}").as_bytes()).unwrap()),
+                ),
+                "17 additional methods: at most 16",
+            ),
+        ] {
+            let error = wrong.build(&meter).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
     }
 }

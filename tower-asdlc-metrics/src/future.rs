@@ -1,7 +1,8 @@
-use crate::body::ResponseBody;
-use crate::labels::Ending;
-use crate::recorder::Exchange;
-use http::{Method, Response};
+use crate::body::{self, ResponseBody};
+use crate::exchange::{Exchange, Watch};
+use crate::outcome::Ending;
+use http::header::CONTENT_LENGTH;
+use http::{Method, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -21,8 +22,8 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(inner: F, exchange: Exchange, asked: Asked) -> Self {
-        Self { inner, exchange: Some(exchange), asked }
+    pub(crate) fn new(inner: F, exchange: Option<Exchange>, asked: Asked) -> Self {
+        Self { inner, exchange, asked }
     }
 }
 
@@ -35,19 +36,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        // On the stack while the service runs: a panic drops it during the unwinding, and so it knows. Whoever catches the
-        // panic drops the future only afterwards.
-        let exchange = this.exchange.take();
-        match this.inner.poll(cx) {
-            Poll::Pending => {
-                *this.exchange = exchange;
-                Poll::Pending
+        let watch = Watch::start(this.exchange);
+        let polled = this.inner.poll(cx);
+        watch.end();
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(response)) => {
+                Poll::Ready(Ok(answer(response, this.exchange.take(), *this.asked)))
             }
-            Poll::Ready(Ok(response)) => Poll::Ready(Ok(answer(response, exchange, *this.asked))),
             Poll::Ready(Err(error)) => {
-                if let Some(exchange) = exchange {
-                    exchange.finish(Ending::ServiceError);
-                }
+                Exchange::finish(this.exchange, Ending::ServiceError);
                 Poll::Ready(Err(error))
             }
         }
@@ -72,32 +70,40 @@ impl Asked {
     }
 }
 
+#[inline]
 fn answer<B: Body>(
     response: Response<B>,
-    exchange: Option<Exchange>,
+    mut exchange: Option<Exchange>,
     asked: Asked,
 ) -> Response<ResponseBody<B>> {
-    let (parts, body) = response.into_parts();
-    let Some(mut exchange) = exchange else {
-        return Response::from_parts(parts, ResponseBody::unobserved(body));
-    };
-    exchange.answered(parts.status);
-    let body = match without_body(&parts, asked) {
-        Some(ending) => {
-            exchange.finish(ending);
-            ResponseBody::unobserved(body)
+    let mut remaining = None;
+    if let Some(open) = &mut exchange {
+        open.answered(&response);
+        // The status of a gRPC call comes after the last byte: only the trailers are its end.
+        remaining = if open.is_grpc() { None } else { declared_length(&response) };
+        if let Some(ending) = without_body(response.status(), asked)
+            .or_else(|| body::ended(response.body(), remaining).then_some(Ending::Complete))
+        {
+            Exchange::finish(&mut exchange, ending);
         }
-        None => ResponseBody::new(body, &parts.headers, exchange),
-    };
-    Response::from_parts(parts, body)
+    }
+    response.map(|body| ResponseBody::new(body, remaining, exchange))
 }
 
-/// How the exchange ends when no body follows this head, whatever body object the service returned: servers never poll
+/// How the exchange ends when no body follows the head, whatever body object the service returned: servers never poll
 /// that one (RFC 9110, section 6.4.1).
-fn without_body(parts: &http::response::Parts, asked: Asked) -> Option<Ending> {
-    match (asked, parts.status.as_u16()) {
+#[inline]
+fn without_body(status: StatusCode, asked: Asked) -> Option<Ending> {
+    match (asked, status.as_u16()) {
         (_, 101) | (Asked::Tunnel, 200..=299) => Some(Ending::Upgrade),
         (Asked::HeadOnly, _) | (_, 204 | 304) => Some(Ending::Complete),
         _ => None,
     }
+}
+
+/// How many bytes the body is to have: servers write no more than that.
+#[inline]
+fn declared_length<B: Body>(response: &Response<B>) -> Option<u64> {
+    let header = || response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    response.body().size_hint().exact().or_else(header)
 }

@@ -1,61 +1,119 @@
-//! Every metric of this crate: name, unit, description and label keys. Recording is in `recorder.rs`.
+//! Every metric of this crate: name, unit, description, label keys. Recording is in `recorder.rs`.
 //!
-//! Conventions (Prometheus' naming rules): counters end in `_total`; base units, in the name (`_seconds`); labels are lower
-//! snake case and take values from a bounded set. The exporter adds the namespace prefix and the constant labels.
+//! Conventions (Prometheus' naming rules): counters end in `_total`; base units, in the name (`_seconds`, `_bytes`); labels
+//! are lower snake case and take values from a bounded set. The exporter adds the namespace prefix and the constant labels.
 
 #[cfg(feature = "bound")]
-pub(crate) use crate::bound::{CounterSeries, HistogramSeries};
-use crate::labels::{MethodId, StatusLabel};
+pub(crate) use crate::bound::{CounterSeries, HistogramSeries, UpDownCounterSeries};
 #[cfg(not(feature = "bound"))]
-pub(crate) use crate::unbound::{CounterSeries, HistogramSeries};
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter};
+pub(crate) use crate::unbound::{CounterSeries, HistogramSeries, UpDownCounterSeries};
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 
+/// The instruments, made once for a layer. What is off is `None`, and costs nothing.
 #[derive(Debug)]
 pub(crate) struct Instruments {
-    /// `http_requests_total{endpoint,method,status}`
-    requests: Counter<u64>,
-    /// `http_request_duration_seconds{endpoint,method}`: no status, which would multiply the buckets.
-    duration: Histogram<f64>,
+    /// `{endpoint,method,status}`, and `grpc_status` of gRPC calls.
+    pub(crate) requests: Counter<u64>,
+    /// As `requests`, and `error_type`.
+    pub(crate) failed: Counter<u64>,
+    /// `{endpoint,method}`: no status, which would multiply the buckets.
+    pub(crate) duration: Histogram<f64>,
+    /// `{method}`
+    pub(crate) in_flight: Option<UpDownCounter<i64>>,
+    /// `{endpoint,method}`
+    pub(crate) time_to_headers: Option<Histogram<f64>>,
+    /// `{endpoint,method}`
+    pub(crate) request_body_size: Option<Histogram<f64>>,
+    /// `{endpoint,method}`
+    pub(crate) response_body_size: Option<Histogram<f64>>,
+}
+
+/// Which optional families there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Optional {
+    pub(crate) in_flight: bool,
+    pub(crate) time_to_headers: bool,
+    pub(crate) body_sizes: bool,
 }
 
 impl Instruments {
-    pub(crate) fn new(meter: &Meter, boundaries: Vec<f64>) -> Self {
+    pub(crate) fn new(meter: &Meter, boundaries: &[f64], optional: Optional) -> Self {
+        let counter =
+            |name, description| meter.u64_counter(name).with_description(description).build();
+        let histogram = |name, unit, description, boundaries: &[f64]| {
+            meter
+                .f64_histogram(name)
+                .with_unit(unit)
+                .with_description(description)
+                .with_boundaries(boundaries.to_vec())
+                .build()
+        };
+        let size = |name, description| {
+            optional.body_sizes.then(|| histogram(name, "By", description, &SIZE_BOUNDARIES))
+        };
         Self {
-            requests: meter
-                .u64_counter("http_requests_total")
-                .with_description("HTTP requests, counted when they end.")
-                .build(),
-            duration: meter
-                .f64_histogram("http_request_duration_seconds")
-                .with_unit("s")
-                .with_description("Time from the request's head to the end of the response's body.")
-                .with_boundaries(boundaries)
-                .build(),
+            requests: counter("http_requests_total", "HTTP requests, counted when they end."),
+            failed: counter(
+                "http_requests_failed_total",
+                "HTTP requests that failed: 4xx, 5xx, a gRPC error, or an end before their response's.",
+            ),
+            duration: histogram(
+                DURATION,
+                "s",
+                "Time from the request's head to the end of the response's body.",
+                boundaries,
+            ),
+            in_flight: optional.in_flight.then(|| {
+                meter
+                    .i64_up_down_counter("http_requests_in_flight")
+                    .with_description("HTTP requests that have begun and not ended.")
+                    .build()
+            }),
+            time_to_headers: optional.time_to_headers.then(|| {
+                histogram(
+                    "http_response_headers_duration_seconds",
+                    "s",
+                    "Time from the request's head to the response's.",
+                    boundaries,
+                )
+            }),
+            request_body_size: size(
+                "http_request_body_size_bytes",
+                "Bytes of the request's body that the service read.",
+            ),
+            response_body_size: size(
+                "http_response_body_size_bytes",
+                "Bytes of the response's body that were handed to the server.",
+            ),
         }
     }
-
-    pub(crate) fn requests(
-        &self,
-        method: MethodId,
-        endpoint: &str,
-        status: StatusLabel,
-    ) -> CounterSeries {
-        let mut attributes = route(method, endpoint);
-        attributes.push(KeyValue::new("status", status.as_str().to_owned()));
-        CounterSeries::new(&self.requests, &attributes)
-    }
-
-    pub(crate) fn duration(&self, method: MethodId, endpoint: &str) -> HistogramSeries {
-        HistogramSeries::new(&self.duration, &route(method, endpoint))
-    }
 }
 
-/// In alphabetical order: unbound, the SDK finds attributes in that order without sorting a copy.
-fn route(method: MethodId, endpoint: &str) -> Vec<KeyValue> {
-    vec![KeyValue::new("endpoint", endpoint.to_owned()), KeyValue::new("method", method.as_str())]
+/// Runs `prepare` before each collection.
+///
+/// The SDK runs the callbacks of observable instruments before it reads anything; one that observes nothing is not exported.
+pub(crate) fn before_collection(meter: &Meter, prepare: impl Fn() + Send + Sync + 'static) {
+    meter
+        .i64_observable_up_down_counter("http_requests_in_flight.before_collection")
+        .with_callback(move |_| prepare())
+        .build();
 }
+
+pub(crate) const DURATION: &str = "http_request_duration_seconds";
 
 /// Prometheus' default buckets, in seconds.
 pub(crate) const DEFAULT_BOUNDARIES: [f64; 11] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// In bytes: 256 B to 16 MiB.
+const SIZE_BOUNDARIES: [f64; 9] = [
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+];

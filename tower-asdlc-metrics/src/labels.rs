@@ -1,52 +1,37 @@
 //! The values that labels may take: closed sets, so that no client can add a series by inventing one.
 
-use http::{Method, StatusCode};
+use crate::endpoint::RequestHead;
+use http::Method;
+use std::fmt;
 
-/// How a request ended. Each one ends in exactly one of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Ending {
-    /// The response body was handed over to its end, or the response has none.
-    Complete,
-    /// The connection now speaks another protocol (101, or 2xx to CONNECT): the handshake is what was timed.
-    Upgrade,
-    /// The client left before the service answered.
-    Cancelled,
-    /// The client left, or the server gave up, after the head and before the end of the body.
-    Aborted,
-    /// The body yielded an error.
-    BodyError,
-    /// The service returned an error instead of a response.
-    ServiceError,
-    /// The service or its body panicked.
-    Panic,
+/// The methods that are told apart: nine, and those that the builder was given.
+#[derive(Debug, Default)]
+pub(crate) struct Methods {
+    extra: Vec<Method>,
 }
 
-impl Ending {
-    /// The status that stands for an ending before any status was sent.
-    pub(crate) fn status(self) -> StatusCode {
-        match self {
-            // nginx's «client closed request», the field's usual value. It is in range, so the fallback is never taken.
-            Self::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-            Self::Complete
-            | Self::Upgrade
-            | Self::Aborted
-            | Self::BodyError
-            | Self::ServiceError
-            | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-}
-
-/// A method by its number in [`METHODS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A method by its number in [`Methods`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MethodId(u8);
 
-impl MethodId {
-    pub(crate) const OTHER: Self = Self(METHODS.len() as u8);
-    pub(crate) const COUNT: usize = METHODS.len() + 1;
+impl Methods {
+    pub(crate) fn new(extra: Vec<Method>) -> Self {
+        Self { extra }
+    }
 
-    pub(crate) fn of(method: &Method) -> Self {
-        Self(match *method {
+    /// With [`OTHER`], which is the last.
+    pub(crate) fn count(&self) -> usize {
+        METHODS.len() + self.extra.len() + 1
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = MethodId> {
+        // Truncates nothing: the builder allows few.
+        (0..self.count() as u8).map(MethodId)
+    }
+
+    #[inline]
+    pub(crate) fn id(&self, method: &Method) -> MethodId {
+        MethodId(match *method {
             Method::GET => 0,
             Method::HEAD => 1,
             Method::POST => 2,
@@ -56,28 +41,81 @@ impl MethodId {
             Method::OPTIONS => 6,
             Method::TRACE => 7,
             Method::PATCH => 8,
-            _ => return Self::OTHER,
+            _ => {
+                let extra = self.extra.iter().position(|extra| extra == method);
+                // Truncates nothing: the builder allows few.
+                (METHODS.len() + extra.unwrap_or(self.extra.len())) as u8
+            }
         })
     }
 
-    pub(crate) fn as_str(self) -> &'static str {
-        METHODS.get(usize::from(self.0)).copied().unwrap_or(OTHER)
+    pub(crate) fn name(&self, id: MethodId) -> &str {
+        let index = id.index();
+        match METHODS.get(index) {
+            Some(name) => name,
+            None => self.extra.get(index - METHODS.len()).map_or(OTHER, Method::as_str),
+        }
     }
 }
 
-/// A status code, or `_OTHER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct StatusLabel(Option<StatusCode>);
+impl MethodId {
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
 
-impl StatusLabel {
-    pub(crate) const OTHER: Self = Self(None);
+/// A label of the user's: its key, the values it may take, and where they come from.
+pub(crate) struct Label {
+    pub(crate) key: String,
+    pub(crate) values: Vec<String>,
+    pub(crate) value: ValueFn,
+}
 
-    pub(crate) fn new(status: StatusCode) -> Self {
-        Self(Some(status))
+/// Reads a label's value from a request.
+pub(crate) type ValueFn = Box<dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync>;
+
+/// The values of the user's labels, each by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LabelIds([u8; MAX_LABELS]);
+
+impl LabelIds {
+    /// With a method, as one number to hash.
+    pub(crate) fn with(self, method: MethodId) -> u64 {
+        let [a, b, c, d] = self.0;
+        u64::from_le_bytes([a, b, c, d, method.0, 0, 0, 0])
+    }
+}
+
+impl Default for LabelIds {
+    /// `_OTHER` each.
+    fn default() -> Self {
+        Self([u8::MAX; MAX_LABELS])
+    }
+}
+
+impl Label {
+    pub(crate) fn ids(labels: &[Self], head: RequestHead<'_>) -> LabelIds {
+        let mut ids = LabelIds::default();
+        for (id, label) in ids.0.iter_mut().zip(labels) {
+            let known = (label.value)(head)
+                .and_then(|value| label.values.iter().position(|known| known == value));
+            // Truncates nothing: the builder allows fewer values than that.
+            *id = known.map_or(u8::MAX, |index| index as u8);
+        }
+        ids
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        self.0.as_ref().map_or(OTHER, StatusCode::as_str)
+    pub(crate) fn pairs(labels: &[Self], ids: LabelIds) -> impl Iterator<Item = (&str, &str)> {
+        labels.iter().zip(ids.0).map(|(label, id)| {
+            (label.key.as_str(), label.values.get(usize::from(id)).map_or(OTHER, String::as_str))
+        })
+    }
+}
+
+impl fmt::Debug for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, values, value: _ } = self;
+        f.debug_struct("Label").field("key", key).field("values", values).finish_non_exhaustive()
     }
 }
 
@@ -85,29 +123,55 @@ impl StatusLabel {
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
-/// OpenTelemetry's value for what is outside a closed set.
-pub(crate) const OTHER: &str = "_OTHER";
+/// How many methods a builder may add.
+pub(crate) const MAX_EXTRA_METHODS: usize = 16;
+
+/// How many labels a builder may add, and values to each.
+pub(crate) const MAX_LABELS: usize = 4;
+pub(crate) const MAX_LABEL_VALUES: usize = 100;
+
+/// What this crate labels by itself, what the exporter does, and what Prometheus keeps for histograms.
+pub(crate) const RESERVED: [&str; 9] = [
+    "method",
+    "endpoint",
+    "status",
+    "error_type",
+    "grpc_status",
+    "service",
+    "environment",
+    "le",
+    "quantile",
+];
+
+/// OpenTelemetry's value for what is outside a closed set: an unknown method, a gRPC method that the server does not
+/// have, a label value that was not announced.
+pub const OTHER: &str = "_OTHER";
 
 /// The `endpoint` of a request that no route matched.
 pub const UNMATCHED: &str = "_UNMATCHED";
 
-/// The `endpoint` of the requests that came after the cap on series was reached.
+/// The `endpoint` of requests that came after the cap on series was reached.
 pub const OVERFLOW: &str = "_OVERFLOW";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn method(name: &str) -> Method {
+        Method::from_bytes(name.as_bytes()).unwrap()
+    }
+
     //
     #[test]
     fn a_method_is_itself_or_other() {
-        for name in METHODS {
-            let method = Method::from_bytes(name.as_bytes()).unwrap();
-            assert_eq!(MethodId::of(&method).as_str(), name);
+        let methods = Methods::new(vec![method("PURGE")]);
+        for name in METHODS.iter().copied().chain(["PURGE"]) {
+            assert_eq!(methods.name(methods.id(&method(name))), name);
         }
-        for name in ["PURGE", "get", "PROPFIND", "X"] {
-            let method = Method::from_bytes(name.as_bytes()).unwrap();
-            assert_eq!(MethodId::of(&method).as_str(), OTHER);
+        for name in ["get", "PROPFIND", "X"] {
+            let id = methods.id(&method(name));
+            assert_eq!(methods.name(id), OTHER);
+            assert_eq!(id.index() + 1, methods.count());
         }
     }
 }

@@ -1,7 +1,6 @@
-use crate::endpoint::{AnyEndpoint, Endpoint, MatchedRoute};
-use crate::error::BuildError;
-use crate::instruments::{DEFAULT_BOUNDARIES, Instruments};
-use crate::recorder::Recorder;
+use crate::builder::HttpMetricsLayerBuilder;
+use crate::in_flight::Lanes;
+use crate::request_body::RequestBodyLayer;
 use crate::service::HttpMetrics;
 use opentelemetry::metrics::Meter;
 use std::sync::Arc;
@@ -20,28 +19,37 @@ use tower_layer::Layer;
 /// # app }
 /// ```
 ///
-/// Clones share their series.
+/// Clones share their series, and so do layers made from one meter.
 #[derive(Clone, Debug)]
 pub struct HttpMetricsLayer {
-    recorder: Arc<Recorder>,
+    lanes: Arc<Lanes>,
 }
 
 impl HttpMetricsLayer {
-    /// The layer with its defaults: [`MatchedRoute`] endpoints, buckets from 5 ms to 10 s.
+    /// The layer with its defaults, which are those of [`builder`](Self::builder).
     ///
-    /// Of a meter from a provider that collects nothing (`opentelemetry::global::meter` before a provider is set) the layer
+    /// With a meter of a provider that collects nothing (`opentelemetry::global::meter` before a provider is set) it
     /// records nothing, for ever.
     #[must_use]
     pub fn new(meter: &Meter) -> Self {
-        Self::builder().unchecked(meter)
+        HttpMetricsLayerBuilder::default().unchecked(meter)
     }
 
     /// A layer to configure.
     pub fn builder() -> HttpMetricsLayerBuilder {
-        HttpMetricsLayerBuilder {
-            boundaries: DEFAULT_BOUNDARIES.to_vec(),
-            endpoint: AnyEndpoint::new(MatchedRoute),
-        }
+        HttpMetricsLayerBuilder::default()
+    }
+
+    /// The layer that records the size of request bodies into the same families; to be put inside of this one.
+    ///
+    /// It records nothing unless [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes) was asked for.
+    #[must_use]
+    pub fn request_body_layer(&self) -> RequestBodyLayer {
+        RequestBodyLayer::new(Arc::clone(self.lanes.recorder()))
+    }
+
+    pub(crate) fn from_lanes(lanes: Arc<Lanes>) -> Self {
+        Self { lanes }
     }
 }
 
@@ -49,60 +57,6 @@ impl<S> Layer<S> for HttpMetricsLayer {
     type Service = HttpMetrics<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        HttpMetrics::new(inner, Arc::clone(&self.recorder))
+        HttpMetrics::new(inner, Arc::clone(&self.lanes))
     }
 }
-
-/// Configures a [`HttpMetricsLayer`].
-///
-/// ```
-/// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
-/// # fn build(meter: &opentelemetry::metrics::Meter) -> Result<HttpMetricsLayer, tower_asdlc_metrics::BuildError> {
-///
-/// let layer = HttpMetricsLayer::builder()
-///     .with_boundaries([0.01, 0.1, 1.0, 10.0])
-///     .with_endpoint(Fixed("/upload"))
-///     .build(meter)?;
-/// # Ok(layer) }
-/// ```
-#[derive(Debug)]
-#[must_use = "it does nothing until it is built"]
-pub struct HttpMetricsLayerBuilder {
-    boundaries: Vec<f64>,
-    endpoint: AnyEndpoint,
-}
-
-impl HttpMetricsLayerBuilder {
-    /// The upper bounds of the latency buckets, in seconds, ascending; `+Inf` is added. By default Prometheus' own: 0.005,
-    /// 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10.
-    pub fn with_boundaries(mut self, boundaries: impl IntoIterator<Item = f64>) -> Self {
-        self.boundaries = boundaries.into_iter().collect();
-        self
-    }
-
-    /// Where the `endpoint` label comes from. By default the route that the router [matched](MatchedRoute).
-    pub fn with_endpoint(mut self, endpoint: impl Endpoint + Send + Sync + 'static) -> Self {
-        self.endpoint = AnyEndpoint::new(endpoint);
-        self
-    }
-
-    /// The layer that records into `meter`.
-    ///
-    /// # Errors
-    /// When a boundary is not a finite number above the one before it: OpenTelemetry would answer with an instrument that
-    /// records nothing.
-    pub fn build(self, meter: &Meter) -> Result<HttpMetricsLayer, BuildError> {
-        BuildError::check_boundaries(&self.boundaries)?;
-        Ok(self.unchecked(meter))
-    }
-
-    fn unchecked(self, meter: &Meter) -> HttpMetricsLayer {
-        let Self { boundaries, endpoint } = self;
-        let instruments = Instruments::new(meter, boundaries);
-        HttpMetricsLayer { recorder: Arc::new(Recorder::new(instruments, endpoint, MAX_SERIES)) }
-    }
-}
-
-/// Below the SDK's own limit (2 000 for each instrument) with room for the overflow series: what is bound past that
-/// limit would stay in the SDK's overflow series for ever.
-const MAX_SERIES: usize = 1_000;

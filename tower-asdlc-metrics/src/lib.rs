@@ -47,13 +47,20 @@
 //! [`Meter`]: opentelemetry::metrics::Meter
 
 mod body;
+mod builder;
+mod chain;
 mod endpoint;
 mod error;
+mod exchange;
 mod future;
+mod in_flight;
 mod instruments;
 mod labels;
 mod layer;
+mod outcome;
 mod recorder;
+mod request_body;
+mod room;
 mod series;
 mod service;
 
@@ -63,9 +70,14 @@ mod bound;
 mod unbound;
 
 pub use body::ResponseBody;
-pub use endpoint::{Endpoint, EndpointFn, Fixed, MatchedRoute, RequestHead, endpoint_fn};
+pub use builder::HttpMetricsLayerBuilder;
+pub use endpoint::{
+    Endpoint, EndpointFn, Fixed, GrpcMethods, MatchedRoute, RequestHead, ResponseEndpoint,
+    endpoint_fn,
+};
 pub use error::BuildError;
 pub use future::ResponseFuture;
-pub use labels::{OVERFLOW, UNMATCHED};
-pub use layer::{HttpMetricsLayer, HttpMetricsLayerBuilder};
+pub use labels::{OTHER, OVERFLOW, UNMATCHED};
+pub use layer::HttpMetricsLayer;
+pub use request_body::{RequestBody, RequestBodyLayer, RequestBodyService};
 pub use service::HttpMetrics;

@@ -1,162 +1,274 @@
-//! The one place that records. A request is an [`Exchange`] from the call to its ending.
+//! The one place that records: which series a request belongs to, and what is added to them.
 
+use crate::chain::Chain;
 use crate::endpoint::{AnyEndpoint, RequestHead};
-use crate::instruments::{CounterSeries, HistogramSeries, Instruments};
-use crate::labels::{Ending, MethodId, OVERFLOW, StatusLabel, UNMATCHED};
+use crate::instruments::{CounterSeries, HistogramSeries, Instruments, UpDownCounterSeries};
+use crate::labels::{Label, LabelIds, MethodId, Methods, OVERFLOW, UNMATCHED};
+use crate::outcome::{ErrorType, Outcome};
+use crate::room::Room;
 use crate::series::{Series, Slot};
-use http::{Request, StatusCode};
-use std::sync::Arc;
-use std::time::Instant;
+use opentelemetry::KeyValue;
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub(crate) struct Recorder {
     instruments: Instruments,
-    endpoint: AnyEndpoint,
-    max_series: usize,
+    settings: Settings,
+    in_flight: Box<[OnceLock<UpDownCounterSeries>]>,
     routes: Series<Route>,
-    outcomes: Series<Outcome>,
+    /// For the counters of all routes.
+    room: Room,
+    caps: Caps,
 }
 
-/// A method of an endpoint: the histogram's series.
+/// What the builder was told.
+pub(crate) struct Settings {
+    pub(crate) endpoint: AnyEndpoint,
+    pub(crate) methods: Methods,
+    pub(crate) labels: Vec<Label>,
+    pub(crate) excluded: Vec<Predicate>,
+    /// Endpoints whose duration says nothing.
+    pub(crate) untimed: Vec<String>,
+    pub(crate) max_series: usize,
+}
+
+pub(crate) type Predicate = Box<dyn for<'a> Fn(RequestHead<'a>) -> bool + Send + Sync>;
+
+/// A method of an endpoint, with the user's labels.
 #[derive(Debug)]
 struct Route {
     method: MethodId,
+    labels: LabelIds,
     endpoint: Box<str>,
-    duration: HistogramSeries,
+    counters: Chain<Counters>,
+    duration: Option<HistogramSeries>,
+    time_to_headers: Option<HistogramSeries>,
+    response_body_size: Option<HistogramSeries>,
+    /// Made when first needed: most services have no layer for it.
+    request_body_size: OnceLock<HistogramSeries>,
 }
 
-/// A route with the status that requests to it ended with: the counter's series.
+/// The counters of a route's requests that ended alike.
 #[derive(Debug)]
-struct Outcome {
-    route: Slot,
-    status: StatusLabel,
+struct Counters {
+    outcome: Outcome,
     requests: CounterSeries,
+    failed: Option<CounterSeries>,
+}
+
+/// How many routes and counters there may be: of what comes first, then of what is counted as overflow, and of counters then
+/// the last resort.
+#[derive(Debug)]
+struct Caps {
+    first: usize,
+    routes: usize,
+    overflow: usize,
+    counters: usize,
 }
 
 impl Recorder {
-    pub(crate) fn new(instruments: Instruments, endpoint: AnyEndpoint, max_series: usize) -> Self {
+    pub(crate) fn new(instruments: Instruments, settings: Settings) -> Self {
+        let methods = settings.methods.count();
+        let first = settings.max_series;
+        let overflow = first + OVERFLOW_OUTCOMES;
+        // A method without a status, failed in each way or not at all, of gRPC or not.
+        let caps = Caps {
+            first,
+            routes: first + methods,
+            overflow,
+            counters: overflow + methods * (ErrorType::COUNT + 1) * 2,
+        };
         Self {
             instruments,
-            endpoint,
-            max_series,
-            routes: Series::with_capacity(max_series + OVERFLOW_ROUTES),
-            outcomes: Series::with_capacity(max_series + OVERFLOW_OUTCOMES + OVERFLOW_ROUTES),
+            in_flight: (0..methods).map(|_| OnceLock::new()).collect(),
+            routes: Series::with_capacity(caps.routes),
+            room: Room::default(),
+            caps,
+            settings,
         }
     }
 
-    /// Starts the clock for a request.
-    pub(crate) fn start<B>(self: &Arc<Self>, request: &Request<B>) -> Exchange {
-        let start = Instant::now();
-        let method = MethodId::of(request.method());
-        let endpoint = self.endpoint.endpoint(RequestHead::of(request)).unwrap_or(UNMATCHED);
-        Exchange(Some(Open {
-            start,
-            route: self.route(method, endpoint),
-            status: None,
-            unwinding: std::thread::panicking(),
-            recorder: Arc::clone(self),
-        }))
+    #[inline]
+    pub(crate) fn is_excluded(&self, head: RequestHead<'_>) -> bool {
+        self.settings.excluded.iter().any(|excluded| excluded(head))
     }
 
-    fn route(&self, method: MethodId, endpoint: &str) -> Option<Slot> {
-        let series = |cap, endpoint: &str| {
-            let is = |route: &Route| route.method == method && *route.endpoint == *endpoint;
-            let make = || Route {
-                method,
-                endpoint: endpoint.into(),
-                duration: self.instruments.duration(method, endpoint),
-            };
-            self.routes.get_or_insert(cap, (method, endpoint), is, make)
-        };
-        series(self.max_series, endpoint)
-            .or_else(|| series(self.max_series + OVERFLOW_ROUTES, OVERFLOW))
-            .map(|(slot, _)| slot)
+    pub(crate) fn methods(&self) -> &Methods {
+        &self.settings.methods
     }
 
-    fn outcome(&self, slot: Slot, status: StatusLabel) -> Option<&Outcome> {
-        let series = |cap, route: Slot, status| {
-            let is = |outcome: &Outcome| outcome.route == route && outcome.status == status;
-            let entry = self.routes.get(route)?;
-            let make = || Outcome {
-                route,
-                status,
-                requests: self.instruments.requests(entry.method, &entry.endpoint, status),
-            };
-            self.outcomes.get_or_insert(cap, (route, status), is, make)
+    /// The route of a request.
+    #[inline]
+    pub(crate) fn route(&self, method: MethodId, head: RequestHead<'_>) -> Option<Slot> {
+        let Settings { endpoint, labels, .. } = &self.settings;
+        let labels = if labels.is_empty() { LabelIds::default() } else { Label::ids(labels, head) };
+        self.route_to(method, labels, endpoint.endpoint(head).unwrap_or(UNMATCHED))
+    }
+
+    /// The route of the same request to another endpoint.
+    pub(crate) fn reroute(&self, slot: Slot, endpoint: &str) -> Slot {
+        let route = self.routes.get(slot);
+        route.and_then(|route| self.route_to(route.method, route.labels, endpoint)).unwrap_or(slot)
+    }
+
+    /// The gauge of a method that there were requests of.
+    pub(crate) fn in_flight(&self, method: MethodId) -> Option<&UpDownCounterSeries> {
+        self.in_flight.get(method.index())?.get()
+    }
+
+    #[inline]
+    pub(crate) fn headers(&self, slot: Slot, start: Instant) {
+        if self.instruments.time_to_headers.is_some()
+            && let Some(Route { time_to_headers: Some(series), .. }) = self.routes.get(slot)
+        {
+            series.record(start.elapsed().as_secs_f64());
+        }
+    }
+
+    pub(crate) fn request_body(&self, slot: Slot, read: u64) {
+        if let (Some(route), Some(instrument)) =
+            (self.routes.get(slot), &self.instruments.request_body_size)
+        {
+            route
+                .request_body_size
+                .get_or_init(|| HistogramSeries::new(instrument, &self.attributes(route)))
+                .record(read as f64);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn ended(&self, slot: Slot, outcome: Outcome, elapsed: Duration, sent: u64) {
+        let Some(route) = self.routes.get(slot) else { return };
+        if let Some(Counters { outcome: _, requests, failed }) = self.counters(route, outcome) {
+            requests.add(1);
+            if let Some(failed) = failed {
+                failed.add(1);
+            }
+        }
+        if let Some(duration) = &route.duration {
+            duration.record(elapsed.as_secs_f64());
+        }
+        if let Some(size) = &route.response_body_size {
+            size.record(sent as f64);
+        }
+    }
+
+    /// `Some` always: there is room for the overflow of each method.
+    #[inline]
+    fn route_to(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> Option<Slot> {
+        self.find_route(self.caps.first, method, labels, endpoint).or_else(|| {
+            let labels = LabelIds::default();
+            self.find_route(self.caps.routes, method, labels, OVERFLOW)
+        })
+    }
+
+    #[inline]
+    fn find_route(
+        &self,
+        cap: usize,
+        method: MethodId,
+        labels: LabelIds,
+        endpoint: &str,
+    ) -> Option<Slot> {
+        let is = |route: &Route| {
+            route.method == method && route.labels == labels && *route.endpoint == *endpoint
         };
-        let overflow = self.max_series + OVERFLOW_OUTCOMES;
-        let known = series(self.max_series, slot, status).or_else(|| {
-            let method = self.routes.get(slot)?.method;
-            let slot = self.route(method, OVERFLOW)?;
-            series(overflow, slot, status)
-                .or_else(|| series(overflow + OVERFLOW_ROUTES, slot, StatusLabel::OTHER))
+        let make = || self.make_route(method, labels, endpoint);
+        self.routes.get_or_add(cap, (labels.with(method), endpoint), is, make)
+    }
+
+    fn make_route(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> Route {
+        let mut route = Route {
+            method,
+            labels,
+            endpoint: endpoint.into(),
+            counters: Chain::new(),
+            duration: None,
+            time_to_headers: None,
+            response_body_size: None,
+            request_body_size: OnceLock::new(),
+        };
+        self.make_in_flight(method);
+        let attributes = self.attributes(&route);
+        let series = |instrument| HistogramSeries::new(instrument, &attributes);
+        let Instruments { duration, time_to_headers, response_body_size, .. } = &self.instruments;
+        let timed = !self.settings.untimed.iter().any(|untimed| untimed == endpoint);
+        route.duration = timed.then(|| series(duration));
+        route.time_to_headers = time_to_headers.as_ref().map(series);
+        route.response_body_size = response_body_size.as_ref().map(series);
+        route
+    }
+
+    fn make_in_flight(&self, method: MethodId) {
+        if let (Some(instrument), Some(series)) =
+            (&self.instruments.in_flight, self.in_flight.get(method.index()))
+        {
+            let name = KeyValue::new("method", self.methods().name(method).to_owned());
+            series.get_or_init(|| UpDownCounterSeries::new(instrument, &[name]));
+        }
+    }
+
+    /// `Some` always: there is room for the last resort of each method.
+    #[inline]
+    fn counters<'a>(&'a self, route: &'a Route, outcome: Outcome) -> Option<&'a Counters> {
+        self.find_counters(self.caps.first, route, outcome).or_else(|| {
+            let labels = LabelIds::default();
+            let slot = self.find_route(self.caps.routes, route.method, labels, OVERFLOW)?;
+            let route = self.routes.get(slot)?;
+            self.find_counters(self.caps.overflow, route, outcome)
+                .or_else(|| self.find_counters(self.caps.counters, route, outcome.without_status()))
+        })
+    }
+
+    #[inline]
+    fn find_counters<'a>(
+        &self,
+        cap: usize,
+        route: &'a Route,
+        outcome: Outcome,
+    ) -> Option<&'a Counters> {
+        let is = |counters: &Counters| counters.outcome == outcome;
+        route.counters.get_or_add(&self.room, cap, is, || self.make_counters(route, outcome))
+    }
+
+    fn make_counters(&self, route: &Route, outcome: Outcome) -> Counters {
+        let mut attributes = self.attributes(route);
+        let Outcome { status, grpc, error } = outcome;
+        attributes.push(KeyValue::new("status", status.as_str().to_owned()));
+        attributes.extend(grpc.map(|grpc| KeyValue::new("grpc_status", grpc.as_str())));
+        let requests = CounterSeries::new(&self.instruments.requests, &attributes);
+        let failed = error.map(|error| {
+            attributes.push(KeyValue::new("error_type", error.as_str()));
+            CounterSeries::new(&self.instruments.failed, &attributes)
         });
-        known.map(|(_, outcome)| outcome)
+        Counters { outcome, requests, failed }
+    }
+
+    fn attributes(&self, route: &Route) -> Vec<KeyValue> {
+        let Settings { methods, labels, .. } = &self.settings;
+        let own = [("endpoint", &*route.endpoint), ("method", methods.name(route.method))];
+        own.into_iter()
+            .chain(Label::pairs(labels, route.labels))
+            .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))
+            .collect()
     }
 }
 
-/// A request in progress. It is recorded when it [finishes](Self::finish) or, if nobody says how, when it is dropped:
-/// once in either case, because its state is taken.
-#[derive(Debug)]
-pub(crate) struct Exchange(Option<Open>);
-
-#[derive(Debug)]
-struct Open {
-    start: Instant,
-    /// Always there: the tables have room for every overflow entry.
-    route: Option<Slot>,
-    /// The status of the response, once there is one.
-    status: Option<StatusCode>,
-    /// The thread was unwinding from somebody else's panic when the request came (a service called in a destructor).
-    unwinding: bool,
-    recorder: Arc<Recorder>,
-}
-
-impl Exchange {
-    /// The response's head is there: its status is what the client gets, whatever becomes of the body.
-    pub(crate) fn answered(&mut self, status: StatusCode) {
-        if let Some(open) = &mut self.0 {
-            open.status = Some(status);
-        }
-    }
-
-    pub(crate) fn finish(mut self, ending: Ending) {
-        if let Some(open) = self.0.take() {
-            open.record(ending);
-        }
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, methods, labels, excluded, untimed, max_series } = self;
+        f.debug_struct("Settings")
+            .field("endpoint", endpoint)
+            .field("methods", methods)
+            .field("labels", labels)
+            .field("excluded", &excluded.len())
+            .field("untimed", untimed)
+            .field("max_series", max_series)
+            .finish()
     }
 }
 
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        if let Some(open) = self.0.take() {
-            let ending = match open.status {
-                _ if std::thread::panicking() && !open.unwinding => Ending::Panic,
-                None => Ending::Cancelled,
-                Some(_) => Ending::Aborted,
-            };
-            open.record(ending);
-        }
-    }
-}
-
-impl Open {
-    fn record(self, ending: Ending) {
-        let Self { start, route, status, unwinding: _, recorder } = self;
-        let elapsed = start.elapsed().as_secs_f64();
-        let Some(slot) = route else { return };
-        let status = StatusLabel::new(status.unwrap_or_else(|| ending.status()));
-        if let Some(outcome) = recorder.outcome(slot, status) {
-            outcome.requests.add(1);
-        }
-        if let Some(route) = recorder.routes.get(slot) {
-            route.duration.record(elapsed);
-        }
-    }
-}
-
-/// Room for `endpoint="_OVERFLOW"` with each method.
-const OVERFLOW_ROUTES: usize = MethodId::COUNT;
-
-/// Room for `endpoint="_OVERFLOW"` with each method and status; past it the status is `_OTHER` too.
+/// Room for `endpoint="_OVERFLOW"` with the statuses that occur; past it the status is `_OTHER` too.
 const OVERFLOW_OUTCOMES: usize = 200;

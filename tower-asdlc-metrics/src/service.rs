@@ -1,6 +1,8 @@
 use crate::body::ResponseBody;
+use crate::endpoint::RequestHead;
+use crate::exchange::{Exchange, Watch};
 use crate::future::{Asked, ResponseFuture};
-use crate::recorder::Recorder;
+use crate::in_flight::Lanes;
 use http::{Request, Response};
 use http_body::Body;
 use std::sync::Arc;
@@ -11,12 +13,12 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct HttpMetrics<S> {
     inner: S,
-    recorder: Arc<Recorder>,
+    lanes: Arc<Lanes>,
 }
 
 impl<S> HttpMetrics<S> {
-    pub(crate) fn new(inner: S, recorder: Arc<Recorder>) -> Self {
-        Self { inner, recorder }
+    pub(crate) fn new(inner: S, lanes: Arc<Lanes>) -> Self {
+        Self { inner, lanes }
     }
 
     /// The service inside.
@@ -49,8 +51,11 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let exchange = self.recorder.start(&request);
+        let mut exchange = Exchange::start(&self.lanes, RequestHead::of(&request));
         let asked = Asked::by(request.method());
-        ResponseFuture::new(self.inner.call(request), exchange, asked)
+        let watch = Watch::start(&mut exchange);
+        let future = self.inner.call(request);
+        watch.end();
+        ResponseFuture::new(future, exchange, asked)
     }
 }

@@ -1,39 +1,61 @@
-//! The same series without bound instruments, for a `MeterProvider` that has none: the attributes are hashed each time.
+//! The same series without bound instruments, for a `MeterProvider` that has none: attributes are hashed each time.
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
 
 #[derive(Debug)]
-pub(crate) struct CounterSeries {
-    counter: Counter<u64>,
-    attributes: Vec<KeyValue>,
+struct Series<I> {
+    instrument: I,
+    /// Always in one order: the SDK keeps a copy of a set for each order it meets.
+    attributes: Box<[KeyValue]>,
 }
+
+impl<I: Clone> Series<I> {
+    fn new(instrument: &I, attributes: &[KeyValue]) -> Self {
+        Self { instrument: instrument.clone(), attributes: attributes.into() }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct CounterSeries(Series<Counter<u64>>);
 
 impl CounterSeries {
     pub(crate) fn new(counter: &Counter<u64>, attributes: &[KeyValue]) -> Self {
-        let counter = counter.clone();
+        let series = Self(Series::new(counter, attributes));
         // As a bound series does: it is there from the start, so that `rate()` sees its first step.
-        counter.add(0, attributes);
-        Self { counter, attributes: attributes.to_vec() }
+        series.add(0);
+        series
     }
 
     pub(crate) fn add(&self, value: u64) {
-        self.counter.add(value, &self.attributes);
+        self.0.instrument.add(value, &self.0.attributes);
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct HistogramSeries {
-    histogram: Histogram<f64>,
-    attributes: Vec<KeyValue>,
+pub(crate) struct UpDownCounterSeries(Series<UpDownCounter<i64>>);
+
+impl UpDownCounterSeries {
+    pub(crate) fn new(counter: &UpDownCounter<i64>, attributes: &[KeyValue]) -> Self {
+        let series = Self(Series::new(counter, attributes));
+        series.add(0);
+        series
+    }
+
+    pub(crate) fn add(&self, value: i64) {
+        self.0.instrument.add(value, &self.0.attributes);
+    }
 }
+
+#[derive(Debug)]
+pub(crate) struct HistogramSeries(Series<Histogram<f64>>);
 
 impl HistogramSeries {
     pub(crate) fn new(histogram: &Histogram<f64>, attributes: &[KeyValue]) -> Self {
-        Self { histogram: histogram.clone(), attributes: attributes.to_vec() }
+        Self(Series::new(histogram, attributes))
     }
 
     pub(crate) fn record(&self, value: f64) {
-        self.histogram.record(value, &self.attributes);
+        self.0.instrument.record(value, &self.0.attributes);
     }
 }

@@ -15,7 +15,7 @@ use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_asdlc_metrics::{Fixed, HttpMetrics, HttpMetricsLayer, ResponseBody};
 
 fn layer(metrics: &Metrics) -> HttpMetricsLayer {
@@ -50,27 +50,37 @@ fn get(metrics: &Metrics, body: Script) -> ResponseBody<Script> {
     answer(metrics, Method::GET, Response::new(body)).into_body()
 }
 
-fn poll_frame<B: Body + Unpin>(body: &mut B) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+type PolledFrame<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>>;
+
+fn poll_frame<B: Body + Unpin>(body: &mut B) -> PolledFrame<B> {
     poll(pin!(body.frame()))
 }
 
-/// Nothing is recorded yet.
+/// Nothing is recorded yet but that a request is in flight.
 #[track_caller]
 fn assert_open(metrics: &Metrics) {
     assert!(metrics.sums("http_requests_total").is_empty());
+    assert!(metrics.sums("http_requests_failed_total").is_empty());
     assert!(metrics.latencies("http_request_duration_seconds").is_empty());
+    assert_eq!(metrics.sums("http_requests_in_flight").into_values().sum::<i64>(), 1);
 }
 
-/// One request, recorded once in each family.
+/// One request, recorded once in each family, and none in flight.
 #[track_caller]
-fn assert_recorded(metrics: &Metrics, method: &str, status: u16) {
-    let requests = metrics.sums("http_requests_total");
+fn assert_recorded(metrics: &Metrics, method: &str, status: u16, error: Option<&str>) {
+    let one = |labels: String| vec![(labels, 1)];
+    let sums = |name| metrics.sums(name).into_iter().collect::<Vec<_>>();
     let labels = format!("endpoint=/x,method={method},status={status}");
-    assert_eq!(requests.into_iter().collect::<Vec<_>>(), [(labels, 1)]);
+    assert_eq!(sums("http_requests_total"), one(labels));
+    let failed = error.map_or(vec![], |error| {
+        one(format!("endpoint=/x,error_type={error},method={method},status={status}"))
+    });
+    assert_eq!(sums("http_requests_failed_total"), failed);
     let latencies = metrics.latencies("http_request_duration_seconds");
     let counts: Vec<_> =
         latencies.into_iter().map(|(labels, latency)| (labels, latency.count)).collect();
     assert_eq!(counts, [(format!("endpoint=/x,method={method}"), 1)]);
+    assert_eq!(sums("http_requests_in_flight"), []);
 }
 
 // X-01, O-03
@@ -83,9 +93,9 @@ fn a_streamed_body_is_recorded_at_its_end_and_not_before() {
     assert!(poll_frame(&mut body).is_ready());
     assert_open(&metrics);
     assert!(matches!(poll_frame(&mut body), Poll::Ready(None)));
-    assert_recorded(&metrics, "GET", 200);
+    assert_recorded(&metrics, "GET", 200, None);
     drop(body);
-    assert_recorded(&metrics, "GET", 200);
+    assert_recorded(&metrics, "GET", 200, None);
 }
 
 //
@@ -97,7 +107,7 @@ fn trap_01_a_future_dropped_while_pending_is_a_cancelled_request() {
     assert!(poll(future.as_mut()).is_pending());
     assert_open(&metrics);
     drop(future);
-    assert_recorded(&metrics, "GET", 499);
+    assert_recorded(&metrics, "GET", 499, Some("cancelled"));
 }
 
 //
@@ -106,7 +116,7 @@ fn trap_01_so_is_one_that_was_never_polled() {
     let metrics = Metrics::new();
     let inner = service_fn(|_: Request<()>| pending::<Result<Response<Script>, Infallible>>());
     drop(layer(&metrics).layer(inner).call(request(Method::GET)));
-    assert_recorded(&metrics, "GET", 499);
+    assert_recorded(&metrics, "GET", 499, Some("cancelled"));
 }
 
 //
@@ -116,7 +126,7 @@ fn trap_02_a_body_dropped_half_way_keeps_the_status_that_was_sent() {
     let mut body = get(&metrics, Script::new([Step::Data("a"), Step::Data("b")]));
     assert!(poll_frame(&mut body).is_ready());
     drop(body);
-    assert_recorded(&metrics, "GET", 200);
+    assert_recorded(&metrics, "GET", 200, Some("aborted"));
 }
 
 //
@@ -126,7 +136,7 @@ fn trap_03_so_does_a_body_dropped_before_its_first_poll() {
     let body = get(&metrics, Script::new([Step::Data("a")]));
     assert_open(&metrics);
     drop(body);
-    assert_recorded(&metrics, "GET", 200);
+    assert_recorded(&metrics, "GET", 200, Some("aborted"));
 }
 
 //
@@ -134,9 +144,9 @@ fn trap_03_so_does_a_body_dropped_before_its_first_poll() {
 fn trap_04_a_body_that_has_ended_from_the_start_is_complete_without_a_poll() {
     let metrics = Metrics::new();
     let body = get(&metrics, Script::new([]).that_says_its_end());
-    assert_recorded(&metrics, "GET", 200);
+    assert_recorded(&metrics, "GET", 200, None);
     drop(body);
-    assert_recorded(&metrics, "GET", 200);
+    assert_recorded(&metrics, "GET", 200, None);
 }
 
 //
@@ -157,9 +167,9 @@ fn trap_05_a_body_dropped_after_the_last_byte_it_declared_is_complete() {
         assert!(poll_frame(&mut body).is_ready());
         assert_open(&metrics);
         assert!(poll_frame(&mut body).is_ready());
-        assert_recorded(&metrics, "GET", 200);
+        assert_recorded(&metrics, "GET", 200, None);
         drop(body);
-        assert_recorded(&metrics, "GET", 200);
+        assert_recorded(&metrics, "GET", 200, None);
     }
 }
 
@@ -174,7 +184,12 @@ fn trap_06_a_response_that_cannot_have_a_body_is_complete_whatever_object_it_car
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         response.headers_mut().insert("content-length", "10".parse().unwrap());
         drop(answer(&metrics, method.clone(), response));
-        assert_recorded(&metrics, method.as_str(), status);
+        assert_recorded(
+            &metrics,
+            method.as_str(),
+            status,
+            (status == 404).then_some("client_error"),
+        );
     }
 }
 
@@ -185,10 +200,10 @@ fn trap_07_a_body_that_fails_is_recorded_once_and_not_again_when_dropped() {
     let mut body = get(&metrics, Script::new([Step::Data("a"), Step::Fail]));
     assert!(poll_frame(&mut body).is_ready());
     assert!(matches!(poll_frame(&mut body), Poll::Ready(Some(Err("broken")))));
-    assert_recorded(&metrics, "GET", 200);
+    assert_recorded(&metrics, "GET", 200, Some("body_error"));
     assert!(matches!(poll_frame(&mut body), Poll::Ready(None)));
     drop(body);
-    assert_recorded(&metrics, "GET", 200);
+    assert_recorded(&metrics, "GET", 200, Some("body_error"));
 }
 
 //
@@ -201,10 +216,10 @@ fn trap_07_trailers_are_the_end() {
     assert_open(&metrics);
     let Poll::Ready(Some(Ok(frame))) = poll_frame(&mut body) else { panic!("trailers") };
     assert_eq!(frame.into_trailers().unwrap(), trailers);
-    assert_recorded(&metrics, "GET", 200);
+    assert_recorded(&metrics, "GET", 200, None);
     assert!(matches!(poll_frame(&mut body), Poll::Ready(None)));
     drop(body);
-    assert_recorded(&metrics, "GET", 200);
+    assert_recorded(&metrics, "GET", 200, None);
 }
 
 //
@@ -215,7 +230,7 @@ fn trap_08_an_error_of_the_service_is_recorded_whatever_its_type() {
     let inner = service_fn(|_: Request<()>| ready(Err::<Response<Script>, _>(Opaque)));
     let future = layer(&metrics).layer(inner).call(request(Method::GET));
     assert!(matches!(poll(pin!(future)), Poll::Ready(Err(Opaque))));
-    assert_recorded(&metrics, "GET", 500);
+    assert_recorded(&metrics, "GET", 500, Some("service_error"));
 }
 
 /// Where a service may panic.
@@ -246,14 +261,14 @@ fn panicking(metrics: &Metrics, place: &str) {
             }
         });
         if panicked {
-            assert_recorded(metrics, "GET", 500);
+            assert_recorded(metrics, "GET", 500, Some("panic"));
             return;
         }
     }
     let mut body = body.unwrap();
     assert!(poll_frame(&mut body).is_ready());
     assert!(caught(&mut || drop(poll_frame(&mut body))));
-    assert_recorded(metrics, "GET", 200);
+    assert_recorded(metrics, "GET", 200, Some("panic"));
 }
 
 //
@@ -262,7 +277,7 @@ fn trap_09_a_panic_is_recorded_once_wherever_it_happens() {
     for (place, status) in [("call", 500), ("poll", 500), ("body", 200)] {
         let metrics = Metrics::new();
         panicking(&metrics, place);
-        assert_recorded(&metrics, "GET", status);
+        assert_recorded(&metrics, "GET", status, Some("panic"));
     }
 }
 
@@ -275,10 +290,10 @@ fn trap_13_an_upgrade_is_recorded_with_its_handshake() {
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         response.extensions_mut().insert("OnUpgrade");
         let response = answer(&metrics, method.clone(), response);
-        assert_recorded(&metrics, method.as_str(), status);
+        assert_recorded(&metrics, method.as_str(), status, None);
         assert_eq!(response.extensions().get::<&str>(), Some(&"OnUpgrade"));
         drop(response);
-        assert_recorded(&metrics, method.as_str(), status);
+        assert_recorded(&metrics, method.as_str(), status, None);
     }
 }
 
@@ -319,4 +334,102 @@ fn trap_14_futures_and_bodies_need_no_more_than_their_inner_ones() {
     });
     let future = layer(&metrics).layer(inner).call(request(Method::GET));
     assert!(poll(pin!(future)).is_ready());
+}
+
+// a panic that the thread is already unwinding from is not that of a request made meanwhile.
+#[test]
+fn a_request_made_and_left_while_unwinding_is_cancelled_not_panicked() {
+    struct CallsOnDrop<'a>(&'a Metrics);
+    impl Drop for CallsOnDrop<'_> {
+        fn drop(&mut self) {
+            let inner =
+                service_fn(|_: Request<()>| pending::<Result<Response<Script>, Infallible>>());
+            drop(layer(self.0).layer(inner).call(request(Method::GET)));
+        }
+    }
+    let metrics = Metrics::new();
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        let _calls = CallsOnDrop(&metrics);
+        panic!("told to");
+    }));
+    assert!(unwound.is_err());
+    assert_recorded(&metrics, "GET", 499, Some("cancelled"));
+}
+
+// the outer layer that fires drops the future inside, whose request the client sees answered with 408.
+#[tokio::test]
+async fn trap_18_outside_of_a_timeout_or_a_gate_it_counts_what_they_answer() {
+    let metrics = Metrics::new();
+    for status in [StatusCode::REQUEST_TIMEOUT, StatusCode::UNAUTHORIZED] {
+        let gate = service_fn(move |_: Request<()>| async move {
+            let mut response = Response::new(Script::new([]).that_says_its_end());
+            *response.status_mut() = status;
+            Ok::<_, Infallible>(response)
+        });
+        let mut service = layer(&metrics).layer(gate);
+        service.call(request(Method::GET)).await.unwrap();
+    }
+    let failed: Vec<_> = metrics.sums("http_requests_failed_total").into_keys().collect();
+    assert_eq!(
+        failed,
+        [
+            "endpoint=/x,error_type=client_error,method=GET,status=401",
+            "endpoint=/x,error_type=timeout,method=GET,status=408",
+        ]
+    );
+}
+
+// Trap 15: backpressure belongs to the very service that said it was ready.
+#[tokio::test]
+async fn trap_15_the_service_that_was_readied_is_the_one_that_is_called() {
+    #[derive(Default)]
+    struct Fussy {
+        ready: bool,
+    }
+    impl Clone for Fussy {
+        fn clone(&self) -> Self {
+            Self::default()
+        }
+    }
+    impl Service<Request<()>> for Fussy {
+        type Response = Response<Script>;
+        type Error = Infallible;
+        type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            if std::mem::replace(&mut self.ready, true) {
+                return Poll::Ready(Ok(()));
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+
+        fn call(&mut self, _: Request<()>) -> Self::Future {
+            assert!(std::mem::take(&mut self.ready), "called without being ready");
+            ready(Ok(Response::new(Script::new([]))))
+        }
+    }
+    let metrics = Metrics::new();
+    let mut service = layer(&metrics).layer(Fussy::default());
+    for _ in 0..2 {
+        service.ready().await.unwrap().call(request(Method::GET)).await.unwrap();
+    }
+}
+
+// Trap 17
+#[tokio::test]
+async fn trap_17_layers_with_meters_of_their_own_do_not_mix_and_of_one_meter_add_up() {
+    let (one, other) = (Metrics::new(), Metrics::new());
+    let inner =
+        || service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(Script::new([])))));
+    for metrics in [&one, &other, &one] {
+        layer(metrics).layer(inner()).call(request(Method::GET)).await.unwrap();
+    }
+    let count =
+        |metrics: &Metrics| metrics.sums("http_requests_total").into_values().collect::<Vec<_>>();
+    assert_eq!((count(&one), count(&other)), (vec![2], vec![1]));
+    // Around the same service twice, it counts twice.
+    layer(&other).layer(layer(&other).layer(inner())).call(request(Method::GET)).await.unwrap();
+    assert_eq!(count(&other), vec![3]);
+    assert!(other.sums("http_requests_in_flight").is_empty());
 }

@@ -7,13 +7,13 @@ mod common;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use common::Metrics;
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Empty};
+use common::{Metrics, Script, Step};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt, Empty, Full};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_asdlc_metrics::{HttpMetricsLayer, endpoint_fn};
+use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer, ResponseEndpoint, endpoint_fn};
 
 async fn send(app: &Router, method: &str, uri: &str) {
     let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
@@ -207,4 +207,209 @@ async fn latency_is_in_seconds_with_the_default_boundaries_or_the_ones_asked_for
             latency.sum
         );
     }
+}
+
+async fn call(metrics: &HttpMetricsLayer, request: Request<()>) {
+    let inner = service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))
+    });
+    metrics.layer(inner).oneshot(request).await.unwrap();
+}
+
+// X-03, trap 10
+#[tokio::test]
+async fn a_method_that_was_announced_is_told_apart() {
+    let metrics = Metrics::new();
+    let purge = Method::from_bytes(b"PURGE").unwrap();
+    let layer = HttpMetricsLayer::builder().with_methods([purge]).build(&metrics.meter()).unwrap();
+    for method in ["PURGE", "PROPFIND"] {
+        call(&layer, Request::builder().method(method).body(()).unwrap()).await;
+    }
+    assert_eq!(
+        metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
+        expect([
+            ("endpoint=_UNMATCHED,method=PURGE,status=200", 1),
+            ("endpoint=_UNMATCHED,method=_OTHER,status=200", 1),
+        ])
+    );
+}
+
+// Trap 12
+#[tokio::test]
+async fn trap_12_an_excluded_request_touches_no_instrument() {
+    let metrics = Metrics::new();
+    let layer = HttpMetricsLayer::builder()
+        .without_paths(["/health", "/ready"])
+        .without_requests(|head| head.headers.contains_key("x-probe"))
+        .build(&metrics.meter())
+        .unwrap();
+    for path in ["/health?verbose=1", "/ready"] {
+        call(&layer, Request::builder().uri(path).body(()).unwrap()).await;
+    }
+    call(&layer, Request::builder().uri("/").header("x-probe", "1").body(()).unwrap()).await;
+    for name in ["http_requests_total", "http_requests_in_flight"] {
+        assert!(metrics.sums(name).is_empty(), "{name}");
+    }
+    assert!(metrics.latencies("http_request_duration_seconds").is_empty());
+    call(&layer, Request::builder().uri("/healthy").body(()).unwrap()).await;
+    assert_eq!(metrics.sums("http_requests_total").into_values().collect::<Vec<_>>(), [1]);
+}
+
+//
+#[tokio::test]
+async fn a_label_of_the_users_takes_the_announced_values_only() {
+    let metrics = Metrics::new();
+    let layer = HttpMetricsLayer::builder()
+        .with_label("plan", ["free", "paid"], |head| head.headers.get("x-plan")?.to_str().ok())
+        .build(&metrics.meter())
+        .unwrap();
+    for plan in [Some("free"), Some("paid"), Some("paid"), Some("invented"), None] {
+        let mut request = Request::new(());
+        if let Some(plan) = plan {
+            request.headers_mut().insert("x-plan", plan.parse().unwrap());
+        }
+        call(&layer, request).await;
+    }
+    assert_eq!(
+        metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
+        expect([
+            ("endpoint=_UNMATCHED,method=GET,plan=_OTHER,status=200", 2),
+            ("endpoint=_UNMATCHED,method=GET,plan=free,status=200", 1),
+            ("endpoint=_UNMATCHED,method=GET,plan=paid,status=200", 2),
+        ])
+    );
+    assert_eq!(metrics.latencies("http_request_duration_seconds").len(), 3);
+}
+
+#[tokio::test]
+async fn a_response_can_name_its_endpoint_late() {
+    let metrics = Metrics::new();
+    let inner = service_fn(|_: Request<()>| async {
+        let mut response = Response::new(Empty::<bytes::Bytes>::new());
+        response.extensions_mut().insert(ResponseEndpoint("/pages/{slug}".into()));
+        Ok::<_, Infallible>(response)
+    });
+    HttpMetricsLayer::new(&metrics.meter()).layer(inner).oneshot(Request::new(())).await.unwrap();
+    let expected = expect([("endpoint=/pages/{slug},method=GET,status=200", 1)]);
+    assert_eq!(metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(), expected);
+    let latencies = metrics.latencies("http_request_duration_seconds");
+    assert_eq!(latencies.into_keys().collect::<Vec<_>>(), ["endpoint=/pages/{slug},method=GET"]);
+}
+
+#[tokio::test]
+async fn a_streaming_endpoint_is_counted_and_not_timed() {
+    let metrics = Metrics::new();
+    let layer = HttpMetricsLayer::builder()
+        .with_endpoint(endpoint_fn(|head| Some(head.uri.path())))
+        .without_duration_of(["/events"])
+        .build(&metrics.meter())
+        .unwrap();
+    for path in ["/events", "/other"] {
+        call(&layer, Request::builder().uri(path).body(()).unwrap()).await;
+    }
+    assert_eq!(metrics.sums("http_requests_total").len(), 2);
+    let latencies = metrics.latencies("http_request_duration_seconds");
+    assert_eq!(latencies.into_keys().collect::<Vec<_>>(), ["endpoint=/other,method=GET"]);
+}
+
+#[tokio::test]
+async fn optional_families_are_there_when_asked_for() {
+    let optional = [
+        "http_response_headers_duration_seconds",
+        "http_response_body_size_bytes",
+        "http_request_body_size_bytes",
+    ];
+    let metrics = Metrics::new();
+    call(&HttpMetricsLayer::new(&metrics.meter()), Request::new(())).await;
+    assert!(optional.iter().all(|name| metrics.latencies(name).is_empty()));
+    assert_eq!(metrics.sums_with_zeros("http_requests_in_flight").len(), 1);
+
+    let metrics = Metrics::new();
+    let layer = HttpMetricsLayer::builder()
+        .with_time_to_headers()
+        .with_body_sizes()
+        .without_in_flight()
+        .build(&metrics.meter())
+        .unwrap();
+    let echo = service_fn(
+        |request: Request<tower_asdlc_metrics::RequestBody<Full<bytes::Bytes>>>| async {
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            Ok::<_, Infallible>(Response::new(Full::new(body)))
+        },
+    );
+    let service = layer.layer(layer.request_body_layer().layer(echo));
+    let response = service.oneshot(Request::new(Full::from("twelve bytes"))).await.unwrap();
+    assert_eq!(metrics.latencies("http_response_headers_duration_seconds").len(), 1);
+    assert!(metrics.latencies("http_response_body_size_bytes").is_empty(), "not before the end");
+    response.into_body().collect().await.unwrap();
+    for size in &optional[1..] {
+        let sizes: Vec<_> =
+            metrics.latencies(size).into_values().map(|size| (size.count, size.sum)).collect();
+        assert_eq!(sizes, [(1, 12.0)], "{size}");
+    }
+    assert!(metrics.sums_with_zeros("http_requests_in_flight").is_empty());
+}
+
+// G-01, traps 10 and 11
+#[tokio::test]
+async fn grpc_calls_carry_their_status_and_known_methods_only() {
+    let metrics = Metrics::new();
+    let layer = HttpMetricsLayer::builder()
+        .with_endpoint(GrpcMethods::new(["/pkg.Service/Method"]))
+        .build(&metrics.meter())
+        .unwrap();
+    let grpc = |path: &str| {
+        let request = Request::builder().method("POST").uri(path);
+        request.header("content-type", "application/grpc+proto").body(()).unwrap()
+    };
+    // In the headers of a response without a body, in the trailers of one with, and nowhere.
+    for (headers, trailers, path) in [
+        (Some("5"), None, "/pkg.Service/Method"),
+        (None, Some("0"), "/pkg.Service/Method"),
+        (None, Some("13"), "/pkg.Service/Method"),
+        (None, None, "/pkg.Service/Method"),
+    ] {
+        let inner = service_fn(move |_: Request<()>| async move {
+            let status = |code: &str| {
+                HeaderMap::from_iter([("grpc-status".parse().unwrap(), code.parse().unwrap())])
+            };
+            let steps = match (headers, trailers) {
+                (Some(_), _) => vec![],
+                (None, Some(code)) => vec![Step::Data("message"), Step::Trailers(status(code))],
+                (None, None) => vec![Step::Data("message")],
+            };
+            let mut response = Response::new(Script::new(steps));
+            response.headers_mut().extend(headers.map(status).unwrap_or_default());
+            Ok::<_, Infallible>(response)
+        });
+        let response = layer.layer(inner).oneshot(grpc(path)).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+    for i in 0..10_000 {
+        call(&layer, grpc(&format!("/pkg.Service/Random{i}"))).await;
+    }
+    let plain = Request::builder().method("POST").uri("/pkg.Service/Method").body(()).unwrap();
+    call(&layer, plain).await;
+    assert_eq!(
+        metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
+        expect([
+            ("endpoint=/pkg.Service/Method,grpc_status=INTERNAL,method=POST,status=200", 1),
+            ("endpoint=/pkg.Service/Method,grpc_status=NOT_FOUND,method=POST,status=200", 1),
+            ("endpoint=/pkg.Service/Method,grpc_status=OK,method=POST,status=200", 1),
+            ("endpoint=/pkg.Service/Method,grpc_status=UNKNOWN,method=POST,status=200", 1),
+            ("endpoint=/pkg.Service/Method,method=POST,status=200", 1),
+            ("endpoint=_OTHER,grpc_status=UNKNOWN,method=POST,status=200", 10_000),
+        ])
+    );
+    let failed = metrics.sums("http_requests_failed_total");
+    let method = |error: &str, status: &str| {
+        let endpoint = "endpoint=/pkg.Service/Method";
+        failed.get(&format!(
+            "{endpoint},error_type={error},grpc_status={status},method=POST,status=200"
+        ))
+    };
+    assert_eq!(method("server_error", "INTERNAL"), Some(&1));
+    assert_eq!(method("client_error", "NOT_FOUND"), Some(&1));
+    assert_eq!(method("server_error", "UNKNOWN"), Some(&1));
+    assert_eq!(failed.len(), 4, "{failed:?}");
 }

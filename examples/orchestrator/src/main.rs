@@ -13,6 +13,7 @@ mod tasks;
 use asdlc_exporter::{Exporter, process};
 use axum::Router;
 use std::error::Error;
+use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 use tower_asdlc_metrics::HttpMetricsLayer;
 use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
@@ -26,8 +27,8 @@ use tracing_subscriber::{fmt, prelude::*};
     after_help = "RUST_LOG sets what is logged, to standard error; \"info\" when it is not set."
 )]
 struct Args {
-    /// Where to listen; port 0 is any free one
-    #[arg(long, env, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = support::host_port)]
+    /// HOST:PORT to listen on; port 0 is any free one
+    #[arg(long, env, value_name = "LISTEN_ADDR", default_value = "127.0.0.1:8080", value_parser = support::host_port)]
     listen_addr: String,
 
     /// The `service` label of every metric
@@ -76,7 +77,8 @@ fn exporter(args: &Args) -> Result<Exporter, Box<dyn Error>> {
 
 /// The log, and metrics of the spans around tasks. `RUST_LOG` filters the log alone.
 fn subscribe(exporter: &Exporter) -> Result<(), Box<dyn Error>> {
-    let log = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env()?;
+    let log = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env();
+    let log = log.map_err(|error| format!("RUST_LOG: {error}"))?;
     let metrics = SpanMetricsLayer::new(
         &exporter.meter(),
         [Rule::span("task")
@@ -85,7 +87,7 @@ fn subscribe(exporter: &Exporter) -> Result<(), Box<dyn Error>> {
     )?;
     tracing_subscriber::registry()
         .with(metrics)
-        .with(fmt::layer().with_writer(std::io::stderr).with_filter(log))
+        .with(fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal()).with_filter(log))
         .try_init()?;
     Ok(())
 }

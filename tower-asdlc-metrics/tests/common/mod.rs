@@ -55,6 +55,12 @@ impl Metrics {
 
     /// Sums by labels; series that are 0 are left out.
     pub fn sums(&self, name: &str) -> BTreeMap<Labels, i64> {
+        let mut sums = self.sums_with_zeros(name);
+        sums.retain(|_, value| *value != 0);
+        sums
+    }
+
+    pub fn sums_with_zeros(&self, name: &str) -> BTreeMap<Labels, i64> {
         let mut sums = BTreeMap::new();
         self.each(name, |data| match data {
             AggregatedMetrics::U64(MetricData::Sum(sum)) => sums.extend(
@@ -67,7 +73,6 @@ impl Metrics {
             }
             other => panic!("{name} is {other:?}"),
         });
-        sums.retain(|_, value| *value != 0);
         sums
     }
 

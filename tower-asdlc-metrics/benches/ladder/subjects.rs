@@ -1,0 +1,197 @@
+//! The rungs: the bare service, a layer that does nothing, the least one can write by hand, and ours.
+
+use crate::harness::Subject;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
+use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
+use std::convert::Infallible;
+use std::future::{self, Future, Ready};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
+use tower::util::ServiceFn;
+use tower::{Layer, Service, service_fn};
+use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+
+pub fn own() -> Vec<Subject> {
+    let hand_written = hand_written();
+    let meter = meter();
+    let ours = HttpMetricsLayer::builder().with_endpoint(Fixed("/items/{id}"));
+    let ours = ours.build(&meter).expect("defaults are allowed");
+    vec![
+        Subject::new("bare", || requests(service())),
+        Subject::new("no-op layer", || requests(NoOp(service()))),
+        Subject::new(HAND_WRITTEN, move || requests(hand_written())),
+        Subject::new(OURS, move || requests(ours.layer(service()))),
+    ]
+}
+
+/// A meter that is really read: a provider without a reader would drop everything.
+pub fn meter() -> Meter {
+    let provider = SdkMeterProvider::builder().with_reader(ManualReader::default()).build();
+    let meter = provider.meter("bench");
+    // It must outlive the benchmark: dropped, it shuts down.
+    std::mem::forget(provider);
+    meter
+}
+
+/// A request to the service, and its response's body read to the end.
+pub fn requests<S, B>(mut service: S) -> impl FnMut()
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>>,
+    B: Body,
+{
+    move || {
+        let request = Request::get("/items/1").body(Full::default()).expect("a request");
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(Ok(response)) = pin!(service.call(request)).poll(&mut context) else {
+            unreachable!("the service answers at once")
+        };
+        let mut body = pin!(response.into_body());
+        // As hyper does: a body that says it has ended is not polled again.
+        while !body.is_end_stream() {
+            let Poll::Ready(Some(Ok(_))) = body.as_mut().poll_frame(&mut context) else { return };
+        }
+    }
+}
+
+pub fn service() -> BareService {
+    service_fn(|_| future::ready(Ok(Response::new(Full::from("an item")))))
+}
+
+pub type BareService =
+    ServiceFn<fn(Request<Full<Bytes>>) -> Ready<Result<Response<Full<Bytes>>, Infallible>>>;
+
+struct NoOp<S>(S);
+
+impl<R, S: Service<R>> Service<R> for NoOp<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        self.0.call(request)
+    }
+}
+
+/// The least one can write by hand: a counter and a histogram whose attributes are known beforehand, and the clock read
+/// twice, when the service answers. No look-up, no in-flight gauge, and no request that does not end well.
+#[derive(Clone)]
+struct HandWritten<S> {
+    inner: S,
+    series: Arc<HandWrittenSeries>,
+}
+
+impl<S, R> Service<R> for HandWritten<S>
+where
+    S: Service<R>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = HandWrittenFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let start = Instant::now();
+        let inner = self.inner.call(request);
+        HandWrittenFuture { inner, start, series: Arc::clone(&self.series) }
+    }
+}
+
+pin_project_lite::pin_project! {
+    struct HandWrittenFuture<F> {
+        #[pin]
+        inner: F,
+        start: Instant,
+        series: Arc<HandWrittenSeries>,
+    }
+}
+
+impl<F: Future> Future for HandWrittenFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let output = ready!(this.inner.poll(cx));
+        this.series.record(this.start.elapsed().as_secs_f64());
+        Poll::Ready(output)
+    }
+}
+
+#[cfg(feature = "bound")]
+struct HandWrittenSeries {
+    counter: opentelemetry::metrics::BoundCounter<u64>,
+    histogram: opentelemetry::metrics::BoundHistogram<f64>,
+}
+
+#[cfg(feature = "bound")]
+impl HandWrittenSeries {
+    fn new(counter: &Counter<u64>, histogram: &Histogram<f64>) -> Self {
+        let outcome = attributes();
+        Self { counter: counter.bind(&outcome), histogram: histogram.bind(&outcome[..2]) }
+    }
+
+    fn record(&self, elapsed: f64) {
+        self.counter.add(1);
+        self.histogram.record(elapsed);
+    }
+}
+
+#[cfg(not(feature = "bound"))]
+struct HandWrittenSeries {
+    counter: Counter<u64>,
+    histogram: Histogram<f64>,
+}
+
+#[cfg(not(feature = "bound"))]
+impl HandWrittenSeries {
+    fn new(counter: &Counter<u64>, histogram: &Histogram<f64>) -> Self {
+        Self { counter: counter.clone(), histogram: histogram.clone() }
+    }
+
+    fn record(&self, elapsed: f64) {
+        let outcome = attributes();
+        self.counter.add(1, &outcome);
+        self.histogram.record(elapsed, &outcome[..2]);
+    }
+}
+
+fn attributes() -> [KeyValue; 3] {
+    [
+        KeyValue::new("endpoint", "/items/{id}"),
+        KeyValue::new("method", "GET"),
+        KeyValue::new("status", "200"),
+    ]
+}
+
+fn hand_written() -> impl Fn() -> HandWritten<BareService> + Sync {
+    let meter = meter();
+    let boundaries = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    let series = Arc::new(HandWrittenSeries::new(
+        &meter.u64_counter("http_requests_total").build(),
+        &meter.f64_histogram("http_request_duration_seconds").with_boundaries(boundaries).build(),
+    ));
+    move || HandWritten { inner: service(), series: Arc::clone(&series) }
+}
+
+#[cfg(feature = "bound")]
+const HAND_WRITTEN: &str = "hand-written, bound";
+#[cfg(not(feature = "bound"))]
+const HAND_WRITTEN: &str = "hand-written, unbound";
+
+#[cfg(feature = "bound")]
+const OURS: &str = "tower-asdlc-metrics";
+#[cfg(not(feature = "bound"))]
+const OURS: &str = "tower-asdlc-metrics without `bound`";

@@ -1,0 +1,183 @@
+use crate::endpoint::{AnyEndpoint, Endpoint, MatchedRoute, RequestHead};
+use crate::error::BuildError;
+use crate::in_flight::Lanes;
+use crate::instruments::{DEFAULT_BOUNDARIES, Instruments, Optional};
+use crate::labels::{Label, Methods};
+use crate::layer::HttpMetricsLayer;
+use crate::recorder::{Predicate, Recorder, Settings};
+use http::Method;
+use opentelemetry::metrics::Meter;
+use std::fmt;
+use std::sync::Arc;
+
+/// Configures a [`HttpMetricsLayer`].
+///
+/// ```
+/// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+/// # fn build(meter: &opentelemetry::metrics::Meter) -> Result<HttpMetricsLayer, tower_asdlc_metrics::BuildError> {
+///
+/// let layer = HttpMetricsLayer::builder()
+///     .with_boundaries([0.01, 0.1, 1.0, 10.0])
+///     .with_endpoint(Fixed("/upload"))
+///     .without_paths(["/health"])
+///     .build(meter)?;
+/// # Ok(layer) }
+/// ```
+#[must_use = "it does nothing until it is built"]
+pub struct HttpMetricsLayerBuilder {
+    boundaries: Vec<f64>,
+    endpoint: AnyEndpoint,
+    methods: Vec<Method>,
+    labels: Vec<Label>,
+    excluded: Vec<Predicate>,
+    untimed: Vec<String>,
+    max_series: usize,
+    optional: Optional,
+}
+
+impl HttpMetricsLayerBuilder {
+    /// The upper bounds of the latency buckets, in seconds, ascending; `+Inf` is added. By default Prometheus' own: 0.005,
+    /// 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10.
+    pub fn with_boundaries(mut self, boundaries: impl IntoIterator<Item = f64>) -> Self {
+        self.boundaries = boundaries.into_iter().collect();
+        self
+    }
+
+    /// Where the `endpoint` label comes from. By default the route that the router [matched](MatchedRoute).
+    pub fn with_endpoint(mut self, endpoint: impl Endpoint + Send + Sync + 'static) -> Self {
+        self.endpoint = AnyEndpoint::new(endpoint);
+        self
+    }
+
+    /// Methods to tell apart beside the nine standard ones, such as `PURGE`; all others are `_OTHER`. At most 16.
+    pub fn with_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.methods.extend(methods);
+        self
+    }
+
+    /// A label of your own on the counters and histograms: its key, the values it may take, and where it comes from. Any
+    /// other value, and none, is `_OTHER`. At most four labels, of at most 100 values each.
+    ///
+    /// ```
+    /// use tower_asdlc_metrics::HttpMetricsLayer;
+    ///
+    /// let builder = HttpMetricsLayer::builder().with_label("plan", ["free", "paid"], |head| {
+    ///     head.headers.get("x-plan")?.to_str().ok()
+    /// });
+    /// ```
+    pub fn with_label<V: Into<String>>(
+        mut self,
+        key: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+        value: impl for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
+    ) -> Self {
+        let values = values.into_iter().map(Into::into).collect();
+        self.labels.push(Label { key: key.into(), values, value: Box::new(value) });
+        self
+    }
+
+    /// Requests to these paths are not recorded, and cost nothing but the comparison.
+    pub fn without_paths<P: Into<String>>(self, paths: impl IntoIterator<Item = P>) -> Self {
+        let paths: Vec<String> = paths.into_iter().map(Into::into).collect();
+        self.without_requests(move |head| paths.iter().any(|path| path == head.uri.path()))
+    }
+
+    /// Requests of which this is true are not recorded.
+    pub fn without_requests(
+        mut self,
+        excluded: impl for<'a> Fn(RequestHead<'a>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.excluded.push(Box::new(excluded));
+        self
+    }
+
+    /// Requests to these endpoints are counted but not timed: streams that last as long as the client likes would only
+    /// blur the latency of the others.
+    pub fn without_duration_of<E: Into<String>>(
+        mut self,
+        endpoints: impl IntoIterator<Item = E>,
+    ) -> Self {
+        self.untimed.extend(endpoints.into_iter().map(Into::into));
+        self
+    }
+
+    /// No `http_requests_in_flight`.
+    pub fn without_in_flight(mut self) -> Self {
+        self.optional.in_flight = false;
+        self
+    }
+
+    /// Also `http_response_headers_duration_seconds{method,endpoint}`: the time to the response's head, with the same
+    /// boundaries. Requests that never got one are not in it.
+    pub fn with_time_to_headers(mut self) -> Self {
+        self.optional.time_to_headers = true;
+        self
+    }
+
+    /// Also `http_response_body_size_bytes{method,endpoint}`, counted as the body passes and recorded when the request
+    /// ends; and, where the [`request_body_layer`](HttpMetricsLayer::request_body_layer) is, `http_request_body_size_bytes`.
+    pub fn with_body_sizes(mut self) -> Self {
+        self.optional.body_sizes = true;
+        self
+    }
+
+    /// How many series each family may have, by default 1 000; at most 100 000. What comes then is counted under
+    /// `endpoint="_OVERFLOW"`, in up to 600 more.
+    ///
+    /// The SDK has a limit of its own, 2 000 for each instrument unless a view changes it, past which it gives up *all*
+    /// labels of what comes, for ever: stay below.
+    pub fn with_max_series(mut self, max_series: usize) -> Self {
+        self.max_series = max_series;
+        self
+    }
+
+    /// The layer that records into `meter`.
+    ///
+    /// # Errors
+    /// When a boundary, a label or a number is not allowed: the error says which, and what is.
+    pub fn build(self, meter: &Meter) -> Result<HttpMetricsLayer, BuildError> {
+        BuildError::check_boundaries(&self.boundaries)?;
+        BuildError::check_methods(&self.methods)?;
+        BuildError::check_labels(&self.labels)?;
+        BuildError::check_max_series(self.max_series)?;
+        Ok(self.unchecked(meter))
+    }
+
+    pub(crate) fn unchecked(self, meter: &Meter) -> HttpMetricsLayer {
+        let Self { boundaries, endpoint, methods, labels, excluded, untimed, max_series, optional } =
+            self;
+        let instruments = Instruments::new(meter, &boundaries, optional);
+        let methods = Methods::new(methods);
+        let settings = Settings { endpoint, methods, labels, excluded, untimed, max_series };
+        let lanes = Arc::new(Lanes::new(Recorder::new(instruments, settings)));
+        if optional.in_flight {
+            lanes.observe(meter);
+        }
+        HttpMetricsLayer::from_lanes(lanes)
+    }
+}
+
+impl Default for HttpMetricsLayerBuilder {
+    fn default() -> Self {
+        Self {
+            boundaries: DEFAULT_BOUNDARIES.to_vec(),
+            endpoint: AnyEndpoint::new(MatchedRoute),
+            methods: Vec::new(),
+            labels: Vec::new(),
+            excluded: Vec::new(),
+            untimed: Vec::new(),
+            max_series: 1_000,
+            optional: Optional { in_flight: true, time_to_headers: false, body_sizes: false },
+        }
+    }
+}
+
+impl fmt::Debug for HttpMetricsLayerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpMetricsLayerBuilder")
+            .field("boundaries", &self.boundaries)
+            .field("labels", &self.labels)
+            .field("max_series", &self.max_series)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! A request in progress, and that it is accounted for exactly once.
+
+use crate::endpoint::{RequestHead, ResponseEndpoint};
+use crate::in_flight::{Lane, Lanes};
+use crate::outcome::{Ending, GrpcStatus, Outcome};
+use crate::series::Slot;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, Response, StatusCode};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// It is recorded when it [finishes](Self::finish) or, if nobody says how, when it is dropped: once in either case, because
+/// what it records with is taken.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    /// `None` once recorded.
+    lane: Option<Arc<Lane>>,
+    start: Instant,
+    route: Slot,
+    /// Of a gRPC call, the status until another comes.
+    grpc: Option<GrpcStatus>,
+    /// The status of the response, once there is one.
+    status: Option<StatusCode>,
+    /// Bytes of the response's body.
+    sent: u64,
+}
+
+impl Exchange {
+    /// Starts the clock, unless the request is excluded.
+    #[inline]
+    pub(crate) fn start(lanes: &Lanes, head: RequestHead<'_>) -> Option<Self> {
+        if lanes.recorder().is_excluded(head) {
+            return None;
+        }
+        let start = Instant::now();
+        let lane = lanes.enter(head)?;
+        let route = lane.recorder.route(lane.method, head)?;
+        let grpc = is_grpc(head).then_some(GrpcStatus::UNKNOWN);
+        Some(Self { lane: Some(lane), start, route, grpc, status: None, sent: 0 })
+    }
+
+    /// The response's head is there: its status is what the client gets, whatever becomes of the body.
+    #[inline]
+    pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
+        self.status = Some(response.status());
+        if let Some(Lane { recorder, .. }) = self.lane.as_deref() {
+            if let Some(ResponseEndpoint(endpoint)) = response.extensions().get() {
+                self.route = recorder.reroute(self.route, endpoint);
+            }
+            recorder.headers(self.route, self.start);
+        }
+        self.trailers(response.headers());
+    }
+
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.grpc.is_some()
+    }
+
+    #[inline]
+    pub(crate) fn data(&mut self, bytes: u64) {
+        self.sent += bytes;
+    }
+
+    /// A gRPC status comes in the trailers or, of a response without a body, in the headers.
+    #[inline]
+    pub(crate) fn trailers(&mut self, headers: &HeaderMap) {
+        if let Some(grpc) = &mut self.grpc {
+            *grpc = GrpcStatus::read(headers).unwrap_or(*grpc);
+        }
+    }
+
+    /// Records it, if it is not recorded yet.
+    #[inline]
+    pub(crate) fn finish(exchange: &mut Option<Self>, ending: Ending) {
+        if let Some(open) = exchange {
+            open.record(ending);
+        }
+    }
+
+    fn record(&mut self, ending: Ending) {
+        if let Some(lane) = self.lane.take() {
+            let Self { lane: _, start, route, grpc, status, sent } = *self;
+            let elapsed = start.elapsed();
+            lane.recorder.ended(route, Outcome::new(ending, status, grpc), elapsed, sent);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    #[inline]
+    fn drop(&mut self) {
+        if self.lane.is_some() {
+            self.record(if self.status.is_none() { Ending::Cancelled } else { Ending::Aborted });
+        }
+    }
+}
+
+/// Stands on the stack while the service or its body runs: a panic there is the end of the exchange, and goes on.
+///
+/// Here and not when the exchange is dropped, for that may be after the panic was caught.
+pub(crate) struct Watch<'a>(&'a mut Option<Exchange>);
+
+impl<'a> Watch<'a> {
+    #[inline]
+    pub(crate) fn start(exchange: &'a mut Option<Exchange>) -> Self {
+        Self(exchange)
+    }
+
+    /// There was no panic.
+    #[inline]
+    pub(crate) fn end(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        Exchange::finish(self.0, Ending::Panic);
+    }
+}
+
+/// `application/grpc`, `application/grpc+proto`, `application/grpc-web`…: always a POST, which spares others the look-up.
+#[inline]
+fn is_grpc(head: RequestHead<'_>) -> bool {
+    head.method == Method::POST
+        && head
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|content_type| content_type.as_bytes().starts_with(b"application/grpc"))
+}
