@@ -17,15 +17,12 @@ use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 use tower_asdlc_metrics::HttpMetricsLayer;
 use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::{fmt, prelude::*};
 
 /// An axum service that takes tasks and tells its metrics at /metrics.
 #[derive(clap::Parser)]
-#[command(
-    version,
-    after_help = "RUST_LOG sets what is logged, to standard error; \"info\" when it is not set."
-)]
+#[command(version)]
 struct Args {
     /// HOST:PORT to listen on; port 0 is any free one
     #[arg(long, env, value_name = "LISTEN_ADDR", default_value = "127.0.0.1:8080", value_parser = support::host_port)]
@@ -38,6 +35,10 @@ struct Args {
     /// The `environment` label of every metric; none when it is not set
     #[arg(long, env, value_name = "NAME")]
     environment: Option<String>,
+
+    /// What to log, to standard error
+    #[arg(long, env, value_name = "RUST_LOG", default_value = "info,opentelemetry=warn", value_parser = log_filter)]
+    rust_log: String,
 }
 
 #[tokio::main]
@@ -47,7 +48,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let exporter = exporter(&args)?;
-    subscribe(&exporter)?;
+    subscribe(&exporter, &args.rust_log)?;
 
     let app = Router::new()
         .merge(api::routes(tasks::Tasks::default()))
@@ -67,7 +68,8 @@ fn exporter(args: &Args) -> Result<Exporter, Box<dyn Error>> {
     let mut builder = Exporter::builder(&args.service_name)
         .with_namespace("asdlc")
         .with_version(env!("CARGO_PKG_VERSION"));
-    if let Some(environment) = &args.environment {
+    // Set to nothing is not set.
+    if let Some(environment) = args.environment.as_ref().filter(|name| !name.is_empty()) {
         builder = builder.with_constant_label("environment", environment);
     }
     let exporter = builder.build()?;
@@ -76,9 +78,8 @@ fn exporter(args: &Args) -> Result<Exporter, Box<dyn Error>> {
 }
 
 /// The log, and metrics of the spans around tasks. `RUST_LOG` filters the log alone.
-fn subscribe(exporter: &Exporter) -> Result<(), Box<dyn Error>> {
-    let log = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env();
-    let log = log.map_err(|error| format!("RUST_LOG: {error}"))?;
+fn subscribe(exporter: &Exporter, rust_log: &str) -> Result<(), Box<dyn Error>> {
+    let log = EnvFilter::try_new(rust_log)?;
     let metrics = SpanMetricsLayer::new(
         &exporter.meter(),
         [Rule::span("task")
@@ -90,4 +91,8 @@ fn subscribe(exporter: &Exporter) -> Result<(), Box<dyn Error>> {
         .with(fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal()).with_filter(log))
         .try_init()?;
     Ok(())
+}
+
+fn log_filter(directives: &str) -> Result<String, ParseError> {
+    EnvFilter::try_new(directives).map(|_| directives.to_owned())
 }

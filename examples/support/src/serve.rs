@@ -16,7 +16,7 @@ pub async fn listen(address: &str) -> io::Result<TcpListener> {
 /// Runs a server on `listener` until SIGTERM or Ctrl-C, and prints where it listens.
 ///
 /// `run` gets the listener and a future that is ready when the server has to stop. What is then in progress has
-/// [`DRAIN`] to finish.
+/// four seconds to finish.
 ///
 /// # Errors
 /// The server's own.

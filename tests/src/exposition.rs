@@ -1,0 +1,147 @@
+//! Prometheus text 0.0.4, read by us and not by the code under test.
+//!
+//! Real scrapers accept duplicate series, split families and impossible histograms, so this is where such bodies fail.
+//! Where the format leaves a choice this reader takes the plain one: single spaces, no timestamps, no trailing commas, no
+//! blank lines; counters end in `_total`.
+
+mod check;
+mod line;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use check::Checker;
+
+/// A valid exposition.
+#[derive(Debug)]
+pub struct Exposition {
+    families: Vec<Family>,
+    samples: Vec<Sample>,
+}
+
+impl Exposition {
+    /// Reads `body`.
+    ///
+    /// # Errors
+    /// Every violation of the format and of its laws, in line order.
+    pub fn parse(body: &[u8]) -> Result<Self, Vec<Violation>> {
+        Checker::default().read(body)
+    }
+
+    /// All families with a HELP or TYPE line or a sample, in order.
+    #[must_use]
+    pub fn families(&self) -> &[Family] {
+        &self.families
+    }
+
+    /// The family called `name`.
+    #[must_use]
+    pub fn family(&self, name: &str) -> Option<&Family> {
+        self.families.iter().find(|family| family.name == name)
+    }
+
+    /// All samples, in order.
+    #[must_use]
+    pub fn all_samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// The samples called exactly `name`, so `x_bucket` and not `x` for the buckets of a histogram.
+    pub fn samples<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
+        self.samples.iter().filter(move |sample| sample.name == name)
+    }
+
+    /// The value of the one sample called `name` that carries all of `labels`; `None` unless there is exactly one.
+    #[must_use]
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let mut found = self.samples(name).filter(|sample| sample.has(labels));
+        let only = found.next()?;
+        found.next().is_none().then_some(only.value)
+    }
+
+    /// The sum of all samples called `name`.
+    #[must_use]
+    pub fn sum(&self, name: &str) -> f64 {
+        self.samples(name).map(|sample| sample.value).sum()
+    }
+
+    /// The sums of the samples called `name`, by the values of `labels` (`""` for a label a sample lacks).
+    #[must_use]
+    pub fn sum_by<const N: usize>(
+        &self,
+        name: &str,
+        labels: [&str; N],
+    ) -> BTreeMap<[String; N], f64> {
+        let mut sums = BTreeMap::new();
+        for sample in self.samples(name) {
+            *sums
+                .entry(labels.map(|label| sample.label(label).unwrap_or_default().to_owned()))
+                .or_insert(0.0) += sample.value;
+        }
+        sums
+    }
+}
+
+/// One metric family.
+#[derive(Debug)]
+pub struct Family {
+    /// Its name, for a histogram without the suffix of its samples.
+    pub name: String,
+    /// Its type, if a TYPE line says so.
+    pub kind: Option<Kind>,
+    /// Its help text, unescaped, if there is a HELP line.
+    pub help: Option<String>,
+}
+
+/// The types of text 0.0.4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the format defines them")]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+    Summary,
+    Untyped,
+}
+
+/// One line with a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Where it stands, counted from 1.
+    pub line: usize,
+    /// Its name with any suffix.
+    pub name: String,
+    /// Its labels as written, unescaped.
+    pub labels: Vec<(String, String)>,
+    /// Its value.
+    pub value: f64,
+}
+
+impl Sample {
+    /// The value of one label.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether it carries all of `labels`.
+    #[must_use]
+    pub fn has(&self, labels: &[(&str, &str)]) -> bool {
+        labels.iter().all(|&(name, value)| self.label(name) == Some(value))
+    }
+}
+
+/// One broken rule.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Where, counted from 1.
+    pub line: usize,
+    /// Which rule, with the offender.
+    pub message: String,
+}
+
+impl fmt::Debug for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}

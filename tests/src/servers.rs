@@ -1,0 +1,103 @@
+//! The real programs that read our metrics: they come from the Debian packages `prometheus` and `victoria-metrics`, and
+//! a machine without them fails these tests.
+
+mod prometheus;
+mod promtool;
+mod victoria_metrics;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use http::StatusCode;
+use serde_json::Value;
+
+pub use prometheus::Prometheus;
+pub use promtool::{Checked, promtool_check_metrics};
+pub use victoria_metrics::VictoriaMetrics;
+
+use crate::client::Connection;
+use crate::wait::{DEADLINE, eventually_some};
+
+/// The query API both servers share.
+pub trait QueryApi {
+    /// Where the server listens.
+    fn address(&self) -> SocketAddr;
+
+    /// The value of an instant query that answers with one sample; `None` while it answers with none.
+    fn query(&self, promql: &str) -> Option<f64> {
+        let answer =
+            get_json(self.address(), &format!("/api/v1/query?query={}", percent_encoded(promql)));
+        let result = answer["data"]["result"].as_array().expect("a vector");
+        assert!(result.len() < 2, "{promql} has more than one answer: {answer}");
+        result.first()?["value"][1].as_str()?.parse().ok()
+    }
+
+    /// Asks until the answer is `expected`, and returns the last answer.
+    fn query_until(&self, promql: &str, expected: f64) -> Option<f64> {
+        let mut last = None;
+        let settled = eventually_some(DEADLINE, || {
+            last = self.query(promql);
+            last.filter(|value| *value == expected)
+        });
+        settled.or(last)
+    }
+
+    /// The one scrape target, once it has been scraped.
+    fn target(&self) -> Target {
+        let scraped = eventually_some(DEADLINE, || {
+            let answer = get_json(self.address(), "/api/v1/targets");
+            let target = answer["data"]["activeTargets"].get(0)?;
+            let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
+            let target = Target { health: text("health"), last_error: text("lastError") };
+            // Before the first scrape Prometheus says «unknown», and VictoriaMetrics «down» without an error.
+            (target.health == "up" || !target.last_error.is_empty()).then_some(target)
+        });
+        scraped.expect("the server scrapes its target")
+    }
+}
+
+/// What a server says of its scrape target.
+#[derive(Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the query API defines them")]
+pub struct Target {
+    pub health: String,
+    pub last_error: String,
+}
+
+impl Target {
+    /// Scraped without complaint.
+    #[must_use]
+    pub fn up() -> Self {
+        Self { health: "up".into(), last_error: String::new() }
+    }
+}
+
+/// Writes a configuration that scrapes `target` every second, as the job `under-test`.
+fn write_config(directory: &Path, target: SocketAddr) -> PathBuf {
+    let path = directory.join("scrape.yml");
+    let config = format!(
+        "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n  - job_name: under-test\n    \
+         static_configs:\n      - targets: [\"{target}\"]\n"
+    );
+    fs::write(&path, config).expect("the temporary directory is writable");
+    path
+}
+
+fn get_json(address: SocketAddr, path: &str) -> Value {
+    let response = Connection::open(address).get(path);
+    assert_eq!(response.status(), StatusCode::OK, "{path}: {:?}", response.body());
+    serde_json::from_slice(response.body()).expect("the API answers in JSON")
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(byte).into()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,53 @@
+//! A real Prometheus.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::{QueryApi, write_config};
+use crate::process::Process;
+
+/// A Prometheus that scrapes one target every second.
+#[derive(Debug)]
+pub struct Prometheus {
+    // Dropped in this order: the process goes before its directory.
+    _process: Process,
+    _directory: TempDir,
+    address: SocketAddr,
+}
+
+impl Prometheus {
+    /// Starts it and waits until it answers queries.
+    #[must_use]
+    pub fn scraping(target: SocketAddr) -> Self {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        let flag = |name: &str, value: &dyn std::fmt::Display| format!("--{name}={value}");
+        let mut command = Command::new("prometheus");
+        command.args([
+            flag("config.file", &write_config(directory.path(), target).display()),
+            flag("storage.tsdb.path", &directory.path().join("data").display()),
+            flag("web.listen-address", &"127.0.0.1:0"),
+            flag("web.console.templates", &"/nonexistent"),
+            flag("web.console.libraries", &"/nonexistent"),
+        ]);
+        let process = Process::start(command);
+        let address = process
+            .await_stderr(|line| {
+                line.split_once("msg=\"Listening on\" address=")?.1.trim().parse().ok()
+            })
+            .unwrap_or_else(|error| panic!("Prometheus does not listen: {error}"));
+        process
+            .await_stderr(|line| {
+                line.contains("Server is ready to receive web requests").then_some(())
+            })
+            .unwrap_or_else(|error| panic!("Prometheus does not get ready: {error}"));
+        Self { _process: process, _directory: directory, address }
+    }
+}
+
+impl QueryApi for Prometheus {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+}

@@ -1,0 +1,39 @@
+//! Prometheus' own linter.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// What `promtool check metrics` said.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// 0 when it had nothing to say, 1 for an error, 3 for lint.
+    pub code: Option<i32>,
+    /// Everything it printed.
+    pub printed: String,
+}
+
+impl Checked {
+    /// Nothing to complain about.
+    #[must_use]
+    pub fn clean() -> Self {
+        Self { code: Some(0), printed: String::new() }
+    }
+}
+
+/// Runs `promtool check metrics` over `exposition`.
+#[must_use]
+pub fn promtool_check_metrics(exposition: &[u8]) -> Checked {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is installed");
+    let mut stdin = promtool.stdin.take().expect("stdin is piped");
+    stdin.write_all(exposition).expect("promtool reads its input to the end");
+    drop(stdin);
+    let output = promtool.wait_with_output().expect("promtool ends");
+    let printed = [output.stdout, output.stderr].concat();
+    Checked { code: output.status.code(), printed: String::from_utf8_lossy(&printed).into_owned() }
+}

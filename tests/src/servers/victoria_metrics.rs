@@ -1,0 +1,70 @@
+//! A real `VictoriaMetrics`, single node.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+
+use http::StatusCode;
+use tempfile::TempDir;
+
+use super::{QueryApi, write_config};
+use crate::client::Connection;
+use crate::process::Process;
+use crate::wait::{DEADLINE, eventually};
+
+/// A `VictoriaMetrics` that scrapes one target every second.
+#[derive(Debug)]
+pub struct VictoriaMetrics {
+    // Dropped in this order: the process goes before its directory.
+    _process: Process,
+    _directory: TempDir,
+    address: SocketAddr,
+}
+
+impl VictoriaMetrics {
+    /// Starts it and waits until it can answer queries about its first scrape.
+    #[must_use]
+    pub fn scraping(target: SocketAddr) -> Self {
+        // It does not say which port it took for port 0, so one is picked here; when somebody else was faster, another.
+        let this = (0..ATTEMPTS)
+            .find_map(|_| Self::start(target))
+            .expect("VictoriaMetrics starts on a free port");
+        // A query for series that it has not indexed yet is answered with nothing, and the answer kept for ten seconds.
+        this.target();
+        let flushed = Connection::open(this.address).get("/internal/force_flush");
+        assert_eq!(flushed.status(), StatusCode::OK, "{:?}", flushed.body());
+        this
+    }
+
+    fn start(target: SocketAddr) -> Option<Self> {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        let address = free_address();
+        let flag = |name: &str, value: &dyn std::fmt::Display| format!("-{name}={value}");
+        let mut command = Command::new("victoria-metrics");
+        command.args([
+            flag("promscrape.config", &write_config(directory.path(), target).display()),
+            flag("storageDataPath", &directory.path().join("data").display()),
+            flag("httpListenAddr", &address),
+            // Answers with what it has ingested, not with what it had half a minute ago.
+            flag("search.latencyOffset", &"0s"),
+            flag("search.disableCache", &true),
+        ]);
+        let mut process = Process::start(command);
+        let connected =
+            eventually(DEADLINE, || !process.is_running() || TcpStream::connect(address).is_ok());
+        assert!(connected, "VictoriaMetrics does not listen");
+        process.is_running().then_some(Self { _process: process, _directory: directory, address })
+    }
+}
+
+impl QueryApi for VictoriaMetrics {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    listener.local_addr().expect("a listener has an address")
+}
+
+const ATTEMPTS: usize = 5;

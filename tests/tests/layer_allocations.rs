@@ -1,0 +1,84 @@
+//! What one warm request allocates, counted by an allocator of this test.
+
+use std::convert::Infallible;
+use std::future::{Future, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use allocation_counter::{AllocationInfo, measure};
+use asdlc_exporter::Exporter;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::{Empty, Full};
+use tower::{Layer, Service, service_fn};
+use tower_asdlc_metrics::HttpMetricsLayer;
+
+type Answer = Response<Full<Bytes>>;
+
+//
+#[test]
+fn a_warm_request_allocates_nothing_of_ours() {
+    let exporter = Exporter::builder("under-test").build().expect("the name is valid");
+    let layer = HttpMetricsLayer::new(&exporter.meter());
+    let bare = allocations(service_fn(answer));
+    let layered = allocations(layer.layer(service_fn(answer)));
+    assert_eq!(layered, bare);
+    let text = exporter.render().expect("it renders");
+    let counted =
+        asdlc_tests::exposition::Exposition::parse(text.as_ref()).expect("it renders valid text");
+    // Without this an unrecorded request would pass as a cheap one.
+    assert_eq!(counted.sum("http_requests_total"), f64::from(WARM_UP + MEASURED));
+}
+
+#[test]
+fn one_allocation_for_each_request_would_be_seen() {
+    let bare = allocations(service_fn(answer));
+    let boxing = allocations(service_fn(|request| Box::pin(answer(request))));
+    assert_eq!(boxing.count_total, bare.count_total + u64::from(MEASURED));
+}
+
+fn answer(_: Request<Empty<Bytes>>) -> impl Future<Output = Result<Answer, Infallible>> {
+    ready(Ok(Response::new(Full::new(Bytes::from_static(b"a small body")))))
+}
+
+/// All allocations of [`MEASURED`] requests through `service`, each from its call to the end of its body.
+fn allocations<S, B>(mut service: S) -> AllocationInfo
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible>,
+    B: Body<Error = Infallible>,
+{
+    for _ in 0..WARM_UP {
+        drive(&mut service);
+    }
+    measure(|| {
+        for _ in 0..MEASURED {
+            drive(&mut service);
+        }
+    })
+}
+
+fn drive<S, B>(service: &mut S)
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible>,
+    B: Body<Error = Infallible>,
+{
+    let context = &mut Context::from_waker(Waker::noop());
+    assert!(matches!(service.poll_ready(context), Poll::Ready(Ok(()))));
+    let response = at_once(pin!(service.call(Request::new(Empty::new()))), context);
+    let Ok(response) = response;
+    let mut body = pin!(response.into_body());
+    while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(context) {
+        let Ok(_frame) = frame;
+    }
+}
+
+fn at_once<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> F::Output {
+    match future.poll(context) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the service answers at once"),
+    }
+}
+
+const WARM_UP: u32 = 10;
+const MEASURED: u32 = 100;
