@@ -3,6 +3,7 @@
 mod endings;
 mod frames;
 mod on_axum;
+mod on_http2;
 mod on_hyper;
 mod transparency;
 
