@@ -209,7 +209,7 @@ async fn killed(address: SocketAddr, service: Service, number: u64) {
     stream.write_all(head.as_bytes()).await.expect("it reads");
     arrival.await.expect("it arrives");
     tokio::time::sleep(Duration::from_micros(random.u64(0..6_000))).await;
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         let mut some = vec![0; random.usize(1..4_000_000)];
         // As far as it gets.
         let _ = tokio::time::timeout(Duration::from_millis(5), stream.read_exact(&mut some)).await;

@@ -6,17 +6,21 @@
 
 mod common;
 
+use bytes::Bytes;
 use common::{Metrics, Script, Step};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use std::convert::Infallible;
 use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_asdlc_metrics::{Fixed, HttpMetrics, HttpMetricsLayer, ResponseBody};
+use tower_http::timeout::TimeoutLayer;
+use tower_http::validate_request::ValidateRequestHeaderLayer;
 
 fn layer(metrics: &Metrics) -> HttpMetricsLayer {
     HttpMetricsLayer::builder().with_endpoint(Fixed("/x")).build(&metrics.meter()).unwrap()
@@ -356,24 +360,29 @@ fn a_request_made_and_left_while_unwinding_is_cancelled_not_panicked() {
     assert_recorded(&metrics, "GET", 499, Some("cancelled"));
 }
 
-// the outer layer that fires drops the future inside, whose request the client sees answered with 408.
+//
 #[tokio::test]
 async fn trap_18_outside_of_a_timeout_or_a_gate_it_counts_what_they_answer() {
     let metrics = Metrics::new();
-    for status in [StatusCode::REQUEST_TIMEOUT, StatusCode::UNAUTHORIZED] {
-        let gate = service_fn(move |_: Request<()>| async move {
-            let mut response = Response::new(Script::new([]).that_says_its_end());
-            *response.status_mut() = status;
-            Ok::<_, Infallible>(response)
-        });
-        let mut service = layer(&metrics).layer(gate);
-        service.call(request(Method::GET)).await.unwrap();
-    }
+    let never =
+        || service_fn(|_: Request<()>| pending::<Result<Response<Full<Bytes>>, Infallible>>());
+    let (at_once, status) = (Duration::ZERO, StatusCode::REQUEST_TIMEOUT);
+    let timeout = TimeoutLayer::with_status_code(status, at_once).layer(never());
+    layer(&metrics).layer(timeout).call(request(Method::GET)).await.unwrap();
+    let gate = ValidateRequestHeaderLayer::accept("application/json").layer(never());
+    let mut html = request(Method::GET);
+    html.headers_mut().insert("accept", "text/html".parse().unwrap());
+    layer(&metrics).layer(gate).call(html).await.unwrap();
+    // Inside, it sees a request that is given up, and nothing of one that is turned away.
+    let inside =
+        TimeoutLayer::with_status_code(status, at_once).layer(layer(&metrics).layer(never()));
+    inside.oneshot(request(Method::GET)).await.unwrap();
     let failed: Vec<_> = metrics.sums("http_requests_failed_total").into_keys().collect();
     assert_eq!(
         failed,
         [
-            "endpoint=/x,error_type=client_error,method=GET,status=401",
+            "endpoint=/x,error_type=cancelled,method=GET,status=499",
+            "endpoint=/x,error_type=client_error,method=GET,status=406",
             "endpoint=/x,error_type=timeout,method=GET,status=408",
         ]
     );

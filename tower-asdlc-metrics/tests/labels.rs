@@ -16,7 +16,12 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer, ResponseEndpoint, endpoint_fn};
 
 async fn send(app: &Router, method: &str, uri: &str) {
-    let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+    send_to("host", app, method, uri).await;
+}
+
+async fn send_to(host: &str, app: &Router, method: &str, uri: &str) {
+    let request = Request::builder().method(method).uri(uri).header("host", host);
+    let request = request.body(Body::empty()).unwrap();
     let response = app.clone().oneshot(request).await.unwrap();
     response.into_body().collect().await.unwrap();
 }
@@ -92,14 +97,15 @@ mod with_axum {
 
 //
 #[tokio::test]
-async fn trap_10_random_paths_and_methods_add_two_series() {
+async fn trap_10_random_paths_methods_and_hosts_add_two_series() {
     let metrics = Metrics::new();
     let app = Router::new()
         .route("/items/{id}", get(|| async { "an item" }))
         .layer(HttpMetricsLayer::new(&metrics.meter()));
     for i in 0..5_000 {
-        send(&app, "GET", &format!("/no/{i}")).await;
-        send(&app, &format!("M{i}"), &format!("/no/{i}")).await;
+        let (host, path) = (format!("host-{i}"), format!("/no/{i}"));
+        send_to(&host, &app, "GET", &path).await;
+        send_to(&host, &app, &format!("M{i}"), &path).await;
     }
     assert_eq!(
         metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),

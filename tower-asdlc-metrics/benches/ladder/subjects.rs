@@ -6,6 +6,7 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use opentelemetry::KeyValue;
+use opentelemetry::metrics::noop::NoopMeterProvider;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
 use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
 use std::convert::Infallible;
@@ -21,13 +22,19 @@ use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
 pub fn own() -> Vec<Subject> {
     let hand_written = hand_written();
     let meter = meter();
-    let ours = HttpMetricsLayer::builder().with_endpoint(Fixed("/items/{id}"));
-    let ours = ours.build(&meter).expect("defaults are allowed");
+    let layer = |meter: &Meter| {
+        let builder = HttpMetricsLayer::builder().with_endpoint(Fixed("/items/{id}"));
+        builder.build(meter).expect("defaults are allowed")
+    };
+    let (ours, ours_to_nowhere) = (layer(&meter), layer(&NoopMeterProvider::new().meter("bench")));
     vec![
         Subject::new("bare", || requests(service())),
         Subject::new("no-op layer", || requests(NoOp(service()))),
         Subject::new(HAND_WRITTEN, move || requests(hand_written())),
         Subject::new(OURS, move || requests(ours.layer(service()))),
+        Subject::new("the same with a no-op meter", move || {
+            requests(ours_to_nowhere.layer(service()))
+        }),
     ]
 }
 
