@@ -15,10 +15,6 @@ use std::time::{Duration, Instant};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer, ResponseEndpoint, endpoint_fn};
 
-async fn send(app: &Router, method: &str, uri: &str) {
-    send_to("host", app, method, uri).await;
-}
-
 async fn send_to(host: &str, app: &Router, method: &str, uri: &str) {
     let request = Request::builder().method(method).uri(uri).header("host", host);
     let request = request.body(Body::empty()).unwrap();
@@ -34,6 +30,10 @@ fn expect<const N: usize>(pairs: [(&str, i64); N]) -> Vec<(String, i64)> {
 mod with_axum {
     use super::*;
     use axum::routing::any;
+
+    async fn send(app: &Router, method: &str, uri: &str) {
+        send_to("host", app, method, uri).await;
+    }
 
     // O-02, O-07
     #[tokio::test]
