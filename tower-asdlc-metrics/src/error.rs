@@ -1,5 +1,6 @@
 use crate::instruments::DURATION;
-use crate::labels::{Label, MAX_EXTRA_METHODS, MAX_LABEL_VALUES, MAX_LABELS, RESERVED};
+use crate::labels::{MAX_EXTRA_METHODS, RESERVED};
+use crate::user_label::{Label, MAX_LABEL_VALUES, MAX_LABELS};
 use http::Method;
 use std::fmt;
 

@@ -1,8 +1,6 @@
 //! The values that labels may take: closed sets, so that no client can add a series by inventing one.
 
-use crate::endpoint::RequestHead;
 use http::Method;
-use std::fmt;
 
 /// The methods that are told apart: nine, and those that the builder was given.
 #[derive(Debug, Default)]
@@ -12,7 +10,7 @@ pub(crate) struct Methods {
 
 /// A method by its number in [`Methods`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MethodId(u8);
+pub(crate) struct MethodId(pub(crate) u8);
 
 impl Methods {
     pub(crate) fn new(extra: Vec<Method>) -> Self {
@@ -64,71 +62,12 @@ impl MethodId {
     }
 }
 
-/// A label of the user's: its key, the values it may take, and where they come from.
-pub(crate) struct Label {
-    pub(crate) key: String,
-    pub(crate) values: Vec<String>,
-    pub(crate) value: ValueFn,
-}
-
-/// Reads a label's value from a request.
-pub(crate) type ValueFn = Box<dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync>;
-
-/// The values of the user's labels, each by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LabelIds([u8; MAX_LABELS]);
-
-impl LabelIds {
-    /// With a method, as one number to hash.
-    pub(crate) fn with(self, method: MethodId) -> u64 {
-        let [a, b, c, d] = self.0;
-        u64::from_le_bytes([a, b, c, d, method.0, 0, 0, 0])
-    }
-}
-
-impl Default for LabelIds {
-    /// `_OTHER` each.
-    fn default() -> Self {
-        Self([u8::MAX; MAX_LABELS])
-    }
-}
-
-impl Label {
-    pub(crate) fn ids(labels: &[Self], head: RequestHead<'_>) -> LabelIds {
-        let mut ids = LabelIds::default();
-        for (id, label) in ids.0.iter_mut().zip(labels) {
-            let known = (label.value)(head)
-                .and_then(|value| label.values.iter().position(|known| known == value));
-            // Truncates nothing: the builder allows fewer values than that.
-            *id = known.map_or(u8::MAX, |index| index as u8);
-        }
-        ids
-    }
-
-    pub(crate) fn pairs(labels: &[Self], ids: LabelIds) -> impl Iterator<Item = (&str, &str)> {
-        labels.iter().zip(ids.0).map(|(label, id)| {
-            (label.key.as_str(), label.values.get(usize::from(id)).map_or(OTHER, String::as_str))
-        })
-    }
-}
-
-impl fmt::Debug for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, values, value: _ } = self;
-        f.debug_struct("Label").field("key", key).field("values", values).finish_non_exhaustive()
-    }
-}
-
 /// The methods of RFC 9110 and PATCH (RFC 5789): what OpenTelemetry's HTTP conventions call the known ones.
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// How many methods a builder may add.
 pub(crate) const MAX_EXTRA_METHODS: usize = 16;
-
-/// How many labels a builder may add, and values to each.
-pub(crate) const MAX_LABELS: usize = 4;
-pub(crate) const MAX_LABEL_VALUES: usize = 100;
 
 /// What this crate labels by itself, what the exporter does, and what Prometheus keeps for histograms.
 pub(crate) const RESERVED: [&str; 9] = [

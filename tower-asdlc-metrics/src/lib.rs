@@ -106,6 +106,8 @@ mod request_body;
 mod room;
 mod series;
 mod service;
+mod settings;
+mod user_label;
 
 #[cfg(feature = "bound")]
 mod bound;

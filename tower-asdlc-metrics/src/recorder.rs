@@ -1,14 +1,15 @@
 //! The one place that records: which series a request belongs to, and what is added to them.
 
 use crate::chain::Chain;
-use crate::endpoint::{AnyEndpoint, RequestHead};
+use crate::endpoint::RequestHead;
 use crate::instruments::{CounterSeries, HistogramSeries, Instruments, UpDownCounterSeries};
-use crate::labels::{Label, LabelIds, MethodId, Methods, OVERFLOW, UNMATCHED};
+use crate::labels::{MethodId, Methods, OVERFLOW, UNMATCHED};
 use crate::outcome::{ErrorType, Outcome};
 use crate::room::Room;
 use crate::series::{Series, Slot};
+use crate::settings::Settings;
+use crate::user_label::{Label, LabelIds};
 use opentelemetry::KeyValue;
-use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -22,19 +23,6 @@ pub(crate) struct Recorder {
     room: Room,
     caps: Caps,
 }
-
-/// What the builder was told.
-pub(crate) struct Settings {
-    pub(crate) endpoint: AnyEndpoint,
-    pub(crate) methods: Methods,
-    pub(crate) labels: Vec<Label>,
-    pub(crate) excluded: Vec<Predicate>,
-    /// Endpoints whose duration says nothing.
-    pub(crate) untimed: Vec<String>,
-    pub(crate) max_series: usize,
-}
-
-pub(crate) type Predicate = Box<dyn for<'a> Fn(RequestHead<'a>) -> bool + Send + Sync>;
 
 /// A method of an endpoint, with the user's labels.
 #[derive(Debug)]
@@ -253,20 +241,6 @@ impl Recorder {
             .chain(Label::pairs(labels, route.labels))
             .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))
             .collect()
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, methods, labels, excluded, untimed, max_series } = self;
-        f.debug_struct("Settings")
-            .field("endpoint", endpoint)
-            .field("methods", methods)
-            .field("labels", labels)
-            .field("excluded", &excluded.len())
-            .field("untimed", untimed)
-            .field("max_series", max_series)
-            .finish()
     }
 }
 

@@ -1,0 +1,31 @@
+use crate::endpoint::{AnyEndpoint, RequestHead};
+use crate::labels::Methods;
+use crate::user_label::Label;
+use std::fmt;
+
+/// What the builder was told.
+pub(crate) struct Settings {
+    pub(crate) endpoint: AnyEndpoint,
+    pub(crate) methods: Methods,
+    pub(crate) labels: Vec<Label>,
+    pub(crate) excluded: Vec<Predicate>,
+    /// Endpoints whose duration says nothing.
+    pub(crate) untimed: Vec<String>,
+    pub(crate) max_series: usize,
+}
+
+pub(crate) type Predicate = Box<dyn for<'a> Fn(RequestHead<'a>) -> bool + Send + Sync>;
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, methods, labels, excluded, untimed, max_series } = self;
+        f.debug_struct("Settings")
+            .field("endpoint", endpoint)
+            .field("methods", methods)
+            .field("labels", labels)
+            .field("excluded", &excluded.len())
+            .field("untimed", untimed)
+            .field("max_series", max_series)
+            .finish()
+    }
+}
