@@ -2,6 +2,7 @@
 
 use crate::endpoint::{RequestHead, ResponseEndpoint};
 use crate::in_flight::{Lane, Lanes};
+use crate::labels::MethodId;
 use crate::outcome::{Ending, GrpcStatus, Outcome};
 use crate::series::Slot;
 use http::header::CONTENT_TYPE;
@@ -16,6 +17,7 @@ pub(crate) struct Exchange {
     /// `None` once recorded.
     lane: Option<Arc<Lane>>,
     start: Instant,
+    method: MethodId,
     route: Slot,
     /// Of a gRPC call, the status until another comes.
     grpc: Option<GrpcStatus>,
@@ -33,23 +35,35 @@ impl Exchange {
             return None;
         }
         let start = Instant::now();
-        let lane = lanes.enter(head)?;
-        let route = lane.recorder.route(lane.method, head)?;
+        let method = lanes.method(head);
+        let lane = lanes.enter(method)?;
+        let route = lane.recorder.route(method, head)?;
         let grpc = is_grpc(head).then_some(GrpcStatus::UNKNOWN);
-        Some(Self { lane: Some(lane), start, route, grpc, status: None, sent: 0 })
+        Some(Self { lane: Some(lane), start, method, route, grpc, status: None, sent: 0 })
     }
 
     /// The response's head is there: its status is what the client gets, whatever becomes of the body.
     #[inline]
     pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
         self.status = Some(response.status());
-        if let Some(Lane { recorder, .. }) = self.lane.as_deref() {
+        if let Some(Lane { recorder }) = self.lane.as_deref() {
             if let Some(ResponseEndpoint(endpoint)) = response.extensions().get() {
                 self.route = recorder.reroute(self.route, endpoint);
             }
             recorder.headers(self.route, self.start);
         }
         self.trailers(response.headers());
+    }
+
+    /// How the exchange ends when no body follows the head, whatever body object the service returned: servers never poll
+    /// that one (RFC 9110, section 6.4.1).
+    #[inline]
+    pub(crate) fn ends_with_head(&self, status: StatusCode) -> Option<Ending> {
+        match (self.method, status.as_u16()) {
+            (_, 101) | (MethodId::CONNECT, 200..=299) => Some(Ending::Upgrade),
+            (MethodId::HEAD, _) | (_, 204 | 304) => Some(Ending::Complete),
+            _ => None,
+        }
     }
 
     pub(crate) fn is_grpc(&self) -> bool {
@@ -79,7 +93,7 @@ impl Exchange {
 
     fn record(&mut self, ending: Ending) {
         if let Some(lane) = self.lane.take() {
-            let Self { lane: _, start, route, grpc, status, sent } = *self;
+            let Self { lane: _, start, method: _, route, grpc, status, sent } = *self;
             let elapsed = start.elapsed();
             lane.recorder.ended(route, Outcome::new(ending, status, grpc), elapsed, sent);
         }

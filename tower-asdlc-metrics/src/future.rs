@@ -1,8 +1,8 @@
 use crate::body::{self, ResponseBody};
 use crate::exchange::{Exchange, Watch};
 use crate::outcome::Ending;
+use http::Response;
 use http::header::CONTENT_LENGTH;
-use http::{Method, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -16,14 +16,14 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
+        // None of a request that is excluded.
         exchange: Option<Exchange>,
-        asked: Asked,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(inner: F, exchange: Option<Exchange>, asked: Asked) -> Self {
-        Self { inner, exchange, asked }
+    pub(crate) fn new(inner: F, exchange: Option<Exchange>) -> Self {
+        Self { inner, exchange }
     }
 }
 
@@ -41,9 +41,7 @@ where
         watch.end();
         match polled {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(response)) => {
-                Poll::Ready(Ok(answer(response, this.exchange.take(), *this.asked)))
-            }
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(answer(response, this.exchange.take()))),
             Poll::Ready(Err(error)) => {
                 Exchange::finish(this.exchange, Ending::ServiceError);
                 Poll::Ready(Err(error))
@@ -52,53 +50,24 @@ where
     }
 }
 
-/// What the request's method says about the response's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    Body,
-    HeadOnly,
-    Tunnel,
-}
-
-impl Asked {
-    pub(crate) fn by(method: &Method) -> Self {
-        match *method {
-            Method::HEAD => Self::HeadOnly,
-            Method::CONNECT => Self::Tunnel,
-            _ => Self::Body,
-        }
-    }
-}
-
 #[inline]
 fn answer<B: Body>(
     response: Response<B>,
     mut exchange: Option<Exchange>,
-    asked: Asked,
 ) -> Response<ResponseBody<B>> {
     let mut remaining = None;
     if let Some(open) = &mut exchange {
         open.answered(&response);
         // The status of a gRPC call comes after the last byte: only the trailers are its end.
         remaining = if open.is_grpc() { None } else { declared_length(&response) };
-        if let Some(ending) = without_body(response.status(), asked)
+        if let Some(ending) = open
+            .ends_with_head(response.status())
             .or_else(|| body::ended(response.body(), remaining).then_some(Ending::Complete))
         {
             Exchange::finish(&mut exchange, ending);
         }
     }
     response.map(|body| ResponseBody::new(body, remaining, exchange))
-}
-
-/// How the exchange ends when no body follows the head, whatever body object the service returned: servers never poll
-/// that one (RFC 9110, section 6.4.1).
-#[inline]
-fn without_body(status: StatusCode, asked: Asked) -> Option<Ending> {
-    match (asked, status.as_u16()) {
-        (_, 101) | (Asked::Tunnel, 200..=299) => Some(Ending::Upgrade),
-        (Asked::HeadOnly, _) | (_, 204 | 304) => Some(Ending::Complete),
-        _ => None,
-    }
 }
 
 /// How many bytes the body is to have: servers write no more than that.

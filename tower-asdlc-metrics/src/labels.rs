@@ -57,6 +57,9 @@ impl Methods {
 }
 
 impl MethodId {
+    pub(crate) const HEAD: Self = Self(1);
+    pub(crate) const CONNECT: Self = Self(5);
+
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }

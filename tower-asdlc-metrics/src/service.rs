@@ -1,7 +1,7 @@
 use crate::body::ResponseBody;
 use crate::endpoint::RequestHead;
 use crate::exchange::{Exchange, Watch};
-use crate::future::{Asked, ResponseFuture};
+use crate::future::ResponseFuture;
 use crate::in_flight::Lanes;
 use http::{Request, Response};
 use http_body::Body;
@@ -52,10 +52,9 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mut exchange = Exchange::start(&self.lanes, RequestHead::of(&request));
-        let asked = Asked::by(request.method());
         let watch = Watch::start(&mut exchange);
         let future = self.inner.call(request);
         watch.end();
-        ResponseFuture::new(future, exchange, asked)
+        ResponseFuture::new(future, exchange)
     }
 }

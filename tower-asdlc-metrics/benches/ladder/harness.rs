@@ -50,7 +50,7 @@ pub fn main(subjects: &[Subject]) {
         } else {
             let instructions = instructions.zip(base.3).map(|(all, base)| all.saturating_sub(base));
             println!(
-                "| {name} | +{:.0} | +{:.0} | +{} | +{} |",
+                "| {name} | {:+.0} | {:+.0} | {:+} | +{} |",
                 one - base.0,
                 two - base.1,
                 allocations as i64 - base.2 as i64,
