@@ -74,7 +74,7 @@ fn killed_clients_are_each_counted_once_and_as_what_they_did() {
     let failed = end(&End::Cancelled) + end(&End::Aborted);
     assert_eq!(exposition.sum("http_requests_failed_total") as u64, failed, "{by_type:?}");
     // Each way of leaving was really met, and the good ones were not harmed.
-    assert!(end(&End::Cancelled) > KILLED / 10 && end(&End::Aborted) > KILLED / 10, "{ends:?}");
+    assert!(end(&End::Cancelled) >= KILLED / 6 && end(&End::Aborted) >= KILLED / 3, "{ends:?}");
     assert!(end(&End::Complete) >= KILLED, "{ends:?}");
     let in_flight = || self::exposition(&exporter).sum("http_requests_in_flight") == 0.0;
     assert!(eventually(DEADLINE, in_flight));
@@ -147,7 +147,8 @@ type Numbered = Query<BTreeMap<String, u64>>;
 
 async fn download(State(service): State<Service>, query: Numbered) -> Response {
     let mut handling = service.begin(&query);
-    Noted::response(&mut handling, 100)
+    // More than the sockets' buffers hold, for who will not read to the end.
+    Noted::response(&mut handling, if query["number"] < KILLED { 500 } else { 20 })
 }
 
 async fn upload(State(service): State<Service>, query: Numbered, request: Request) -> Response {
@@ -159,6 +160,10 @@ async fn upload(State(service): State<Service>, query: Numbered, request: Reques
 
 async fn late(State(service): State<Service>, query: Numbered) -> Response {
     let mut handling = service.begin(&query);
+    if query["number"] < KILLED && query["number"].is_multiple_of(2) {
+        // Never, for half of those who leave: the others leave before or after.
+        std::future::pending::<()>().await;
+    }
     tokio::time::sleep(Duration::from_millis(3)).await;
     Noted::response(&mut handling, 1)
 }
