@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use tracing_core::Metadata;
 
 /// A callsite's place in the table; it never changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CallsiteId(pub(crate) usize);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CallsiteId(pub(crate) u32);
 
 /// What was resolved for each callsite met so far, by the address of its metadata.
 ///
@@ -49,7 +49,8 @@ impl<T> Callsites<T> {
                 let callsite =
                     block.slots[place].get_or_init(|| Callsite { metadata, value: resolve() });
                 if ptr::eq(callsite.metadata, metadata) {
-                    return (CallsiteId(before + place), &callsite.value);
+                    // A program has fewer callsites: each is a static of its own.
+                    return (CallsiteId((before + place) as u32), &callsite.value);
                 }
             }
             before += block.slots.len();
@@ -57,7 +58,8 @@ impl<T> Callsites<T> {
         }
     }
 
-    pub(crate) fn get(&self, CallsiteId(mut place): CallsiteId) -> Option<&T> {
+    pub(crate) fn get(&self, CallsiteId(place): CallsiteId) -> Option<&T> {
+        let mut place = place as usize;
         let mut block = &self.first;
         while place >= block.slots.len() {
             place -= block.slots.len();

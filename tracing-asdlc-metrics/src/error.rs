@@ -1,3 +1,4 @@
+use crate::rule::Source;
 use std::fmt;
 
 /// Why [`SpanMetricsLayer::new`] refused its rules: which rule, what is wrong with it, and what is allowed.
@@ -18,13 +19,13 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq)]
 pub struct BuildError {
     rule: usize,
-    span: String,
+    subject: String,
     problem: Problem,
 }
 
 impl BuildError {
-    pub(crate) fn new(rule: usize, span: &str, problem: Problem) -> Self {
-        Self { rule, span: span.to_owned(), problem }
+    pub(crate) fn new(rule: usize, subject: impl fmt::Display, problem: Problem) -> Self {
+        Self { rule, subject: subject.to_string(), problem }
     }
 
     /// The refused rule's place among the rules given, counted from 0. (The message counts from 1.)
@@ -36,8 +37,8 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, span, problem } = self;
-        write!(f, "rule {}, span {span:?}: {problem}", rule + 1)
+        let Self { rule, subject, problem } = self;
+        write!(f, "rule {}, {subject}: {problem}", rule + 1)
     }
 }
 
@@ -46,15 +47,29 @@ impl std::error::Error for BuildError {}
 /// What is wrong with a rule. Other rules are counted from 0, as in [`BuildError::rule`].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Problem {
-    NoSpanName,
-    NoMetric,
+    NoName { what: &'static str },
+    NoTarget,
+    NoMetric { source: Source },
+    Method { method: &'static str, source: Source },
     Name { kind: Kind, name: String },
-    NoDuration,
+    NoField { name: String },
+    NoDuration { what: &'static str },
+    NoHistogram,
+    NoClosed,
+    NoValues,
+    Unit { unit: String, source: Source },
     NoBoundaries,
-    Boundary { value: f64 },
+    Boundary { value: f64, source: Source },
     Order { before: f64, after: f64 },
-    Kinds { name: String, other: usize },
+    LabelName { name: String },
+    Label { label: String, what: &'static str },
+    Labels { count: usize },
+    Captures { count: usize },
+    InFlights,
+    MaxSeries { series: usize },
+    Kinds { name: String, kinds: [Kind; 2], other: usize },
     Boundaries { name: String, other: usize },
+    Units { name: String, other: usize },
     Spelling { name: String, like: String, other: usize },
     Twice { name: String, other: usize },
 }
@@ -62,34 +77,97 @@ pub(crate) enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSpanName => {
-                f.write_str("the span's name is empty; give the name of the spans to count")
+            Self::NoName { what } => {
+                write!(f, "the {what}'s name is empty; give the name of the {what}s to count")
             }
-            Self::NoMetric => f.write_str("gives no metric; add `with_counter` or `with_duration`"),
+            Self::NoTarget => f.write_str("the target is empty; give a module's path"),
+            Self::NoMetric { source: Source::Span } => {
+                f.write_str("gives no metric; add `with_counter` or `with_duration`")
+            }
+            Self::NoMetric { .. } => f.write_str(
+                "gives no metric; add `with_counter`, `with_sum`, `with_histogram` or `with_gauge`",
+            ),
+            Self::Method { method, source } => {
+                let (what, allowed) = match source {
+                    Source::Span => (
+                        "spans",
+                        "`with_counter`, `with_opened_counter`, `with_in_flight` and `with_duration`",
+                    ),
+                    Source::Event => {
+                        ("events", "`with_counter`, `with_sum`, `with_histogram` and `with_gauge`")
+                    }
+                    Source::PrefixedFields => ("prefixed fields", "those that the fields name"),
+                };
+                write!(f, "`{method}` is nothing for {what}; their metrics are {allowed}")
+            }
             Self::Name { kind, name } => write!(
                 f,
                 "{name:?} cannot name a {kind}; allowed are 1 to 255 characters: first an ASCII letter, then ASCII \
                  letters, digits, '_', '.', '-' and '/', at last a letter or a digit"
             ),
-            Self::NoDuration => f.write_str("has boundaries but no histogram; add `with_duration`"),
+            Self::NoField { name } => {
+                write!(f, "the name of the field for {name:?} is empty; give the field's name")
+            }
+            Self::NoDuration { what } => {
+                write!(f, "has {what} but no histogram; add `with_duration`")
+            }
+            Self::NoHistogram => f.write_str("has boundaries but no histogram; add `with_histogram`"),
+            Self::NoClosed => f.write_str(
+                "has an outcome, but nothing that is recorded at the close; add `with_counter` or `with_duration`",
+            ),
+            Self::NoValues => f.write_str(
+                "has a unit but no values in it; a count has none: add a duration, or the sum, histogram or gauge of a field",
+            ),
+            Self::Unit { unit, source: Source::Span } => {
+                write!(f, "{unit:?} is no unit of a duration; allowed are s, ms, us and ns")
+            }
+            Self::Unit { unit, .. } => {
+                write!(f, "{unit:?} is no unit; allowed are 1 to 63 visible ASCII characters")
+            }
             Self::NoBoundaries => {
                 f.write_str("the list of boundaries is empty; give at least one, in seconds")
             }
-            Self::Boundary { value } => {
+            Self::Boundary { value, source: Source::Span } => {
                 write!(f, "{value} is no boundary; allowed are finite seconds above 0")
+            }
+            Self::Boundary { value, .. } => {
+                write!(f, "{value} is no boundary; allowed are finite numbers")
             }
             Self::Order { before, after } => write!(
                 f,
                 "boundary {after} follows {before}; each must be greater than the one before"
             ),
-            Self::Kinds { name, other } => write!(
+            Self::LabelName { name } => write!(
                 f,
-                "{name:?} is both a counter and a histogram (see rule {}); a name has one kind",
+                "{name:?} cannot name a label; allowed are ASCII letters, digits and '_', first no digit, and neither `le`, \
+                 `quantile` nor what begins with `__`; give another one with `with_name`"
+            ),
+            Self::Label { label, what } => write!(f, "label {label:?}: {what}"),
+            Self::Labels { count } => write!(f, "has {count} labels; allowed are 8"),
+            Self::Captures { count } => write!(
+                f,
+                "this rule, others for the same and the inherited labels read {count} fields of one span or event; allowed \
+                 are 12 (an outcome reads 2, labels that are alike count once)"
+            ),
+            Self::InFlights => {
+                f.write_str("more than two rules give an in-flight gauge for this span; allowed are 2")
+            }
+            Self::MaxSeries { series } => {
+                write!(f, "{series} is no number of series; allowed are 8 to 1800")
+            }
+            Self::Kinds { name, kinds: [first, second], other } => write!(
+                f,
+                "{name:?} is both a {first} and a {second} (see rule {}); a name has one kind",
                 other + 1
             ),
             Self::Boundaries { name, other } => write!(
                 f,
                 "{name:?} has other boundaries than in rule {}; a histogram has one list of boundaries",
+                other + 1
+            ),
+            Self::Units { name, other } => write!(
+                f,
+                "{name:?} has another unit than in rule {}; a metric has one unit",
                 other + 1
             ),
             Self::Spelling { name, like, other } => write!(
@@ -109,14 +187,24 @@ impl fmt::Display for Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Counter,
+    /// A counter of numbers, which need not be whole.
+    Sum,
+    /// An up-down counter of numbers.
+    UpDown,
+    InFlight,
     Histogram,
+    Gauge,
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Counter => "counter",
+            Self::Sum => "sum",
+            Self::UpDown => "up-down counter",
+            Self::InFlight => "in-flight gauge",
             Self::Histogram => "histogram",
+            Self::Gauge => "gauge",
         })
     }
 }

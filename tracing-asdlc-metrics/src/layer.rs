@@ -1,21 +1,27 @@
+use crate::capture::{Captures, Measurements};
+use crate::coverage::Coverage;
 use crate::error::BuildError;
-use crate::instruments;
-use crate::plan::Plans;
+use crate::metered::{announced, any_announced};
+use crate::plan::{Plan, Plans};
 use crate::recording;
 use crate::rule::Rule;
-use crate::span::{OpenSpan, OpenSpans};
+use crate::rules::Rules;
+use crate::slot::{Signs, Slot, SpanState};
+use crate::span::OpenSpans;
+use crate::values::MISSING;
 use opentelemetry::metrics::Meter;
 use std::any::TypeId;
 use std::fmt;
 use std::ptr;
-use std::time::{Duration, Instant};
-use tracing_core::span::{Attributes, Id};
-use tracing_core::{Interest, LevelFilter, Metadata, Subscriber};
+use std::thread;
+use std::time::Instant;
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Event, Interest, LevelFilter, Metadata, Subscriber};
 use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::layer::{Context, Identity, Layer};
-use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
-/// A [`Layer`] that measures the spans which its [`Rule`]s match.
+/// A [`Layer`] that measures the spans and events which its [`Rule`]s match.
 ///
 /// ```
 /// use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
@@ -49,23 +55,31 @@ impl SpanMetricsLayer {
     ///
     /// # Errors
     ///
-    /// The error names the rule and what is wrong with it:
+    /// The error names the rule, what is wrong with it, and what is allowed:
     ///
-    /// - the span's name is empty, or the rule gives no metric;
+    /// - a name or a target is empty, the rule gives no metric, or has a method that is for another kind of rule;
     /// - a metric's name is not a letter followed by up to 254 of `A-Z a-z 0-9 _ . - /`, the last a letter or a digit;
-    /// - a name is a counter and a histogram, or has two lists of boundaries, or two spellings that are one name to a backend
-    ///   (`jobs.done`, `Jobs_done`), or is given twice for the spans of one name;
-    /// - boundaries are empty, not finite, not above 0 or not ascending, or there is no histogram for them.
+    /// - a name has two kinds, units or lists of boundaries, or two spellings that are one name to a backend (`jobs.done`,
+    ///   `Jobs_done`), or is given twice for the same spans;
+    /// - boundaries are empty, not finite, not above 0 (of a duration) or not ascending, or there is no histogram for them;
+    /// - a label's name is not letters, digits and `_`, is there twice, or its bounds are out of theirs; there are more than
+    ///   eight, or too many for one span;
+    /// - a unit, an outcome or a clock stands without a metric for it.
     ///
     /// What the meter's provider itself may refuse (a view, another instrument of that name) it does not tell: it logs.
     pub fn new(meter: &Meter, rules: impl IntoIterator<Item = Rule>) -> Result<Self, BuildError> {
-        let rules: Vec<_> = rules.into_iter().collect();
-        let series = instruments::create(meter, &rules)?;
+        let rules = Rules::new(meter, rules.into_iter().collect())?;
         Ok(Self {
-            filtered: Filtered::new(Identity::new(), Plans::new(rules, series)),
+            filtered: Filtered::new(Identity::new(), Plans::new(rules)),
             open: OpenSpans::new(),
             built: Instant::now(),
         })
+    }
+
+    /// Tells which rules have matched, also when the layer is in its subscriber.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        self.plans().rules().coverage().clone()
     }
 
     fn plans(&self) -> &Plans {
@@ -73,8 +87,39 @@ impl SpanMetricsLayer {
     }
 
     /// Nanoseconds since this layer was built: 584 years fit.
+    #[inline]
     fn now(&self) -> u64 {
         u64::try_from(self.built.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Fills in the values that are missing from the nearest of these spans that has one.
+    #[cold]
+    fn inherit<S>(&self, captures: &mut Captures<'_>, mut ancestor: Option<SpanRef<'_, S>>)
+    where
+        S: for<'span> LookupSpan<'span>,
+    {
+        while let Some(span) = ancestor.filter(|_| captures.wants_inheritance()) {
+            let slot = self.open.get(&span.id());
+            if let Some((slot, plan)) =
+                slot.and_then(|slot| Some((slot, self.plans().get(slot.callsite())?)))
+            {
+                let ids = slot.ids();
+                for (place, capture) in captures.missing() {
+                    let id = plan.place_of(&capture.values).map_or(MISSING, |place| ids.get(place));
+                    if id != MISSING {
+                        captures.set(place, id);
+                    }
+                }
+            }
+            ancestor = span.parent();
+        }
+    }
+
+    /// What is seen when a thread enters or exits a span: most of the time nothing, see the callers.
+    #[inline]
+    fn slot(&self, id: &Id) -> Option<(&Slot, &Plan)> {
+        let slot = self.open.get(id)?;
+        Some((slot, self.plans().get(slot.callsite())?))
     }
 }
 
@@ -95,28 +140,108 @@ where
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.plans().max_level())
+        Some(self.plans().rules().max_level())
     }
 
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         // The plan decides, not whether someone enabled the span: another layer may have wanted it.
         let Some((callsite, plan)) = self.plans().find(attributes.metadata()) else {
             return;
         };
-        if !recording::in_progress() {
-            let start = if plan.timed { self.now() } else { 0 };
-            self.open.insert(id, OpenSpan { callsite, start });
+        if recording::in_progress() {
+            return;
+        }
+        let start = if plan.timed { self.now() } else { 0 };
+        let mut captures = Captures::new(&plan.captures);
+        if !plan.captures.is_empty() {
+            attributes.record(&mut captures);
+            if plan.inherits {
+                self.inherit(&mut captures, context.span(id).and_then(|span| span.parent()));
+            }
+        }
+        let signs = if thread::panicking() { Signs::OPENED_UNWINDING } else { Signs::default() };
+        let span = SpanState { callsite, start, ids: captures.ids, signs, ..SpanState::default() };
+        let slot = self.open.insert(id, &span);
+        if let Some(slot) = slot.filter(|_| plan.opens) {
+            slot.set_in_flight(recording::opened(plan, &span));
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        if let Some((slot, plan)) = self.slot(id) {
+            let mut captures = Captures::new(&plan.captures);
+            values.record(&mut captures);
+            for place in (0..plan.captures.len()).filter(|place| captures.seen & 1 << place != 0) {
+                slot.set(place, captures.ids.get(place));
+            }
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let Some((_, plan)) = self.plans().find(event.metadata()) else {
+            return;
+        };
+        if recording::in_progress() {
+            return;
+        }
+        if plan.failure {
+            let current = context.current_span();
+            let contextual = current.id().filter(|_| event.is_contextual());
+            let span = event.parent().or(contextual).and_then(|id| self.slot(id));
+            if let Some((slot, _)) = span.filter(|(_, span)| plan.is_failure_of(span)) {
+                slot.has_error();
+            }
+        }
+        if !plan.events.is_empty() {
+            let mut measurements = Measurements::new(&plan.captures);
+            event.record(&mut measurements);
+            if plan.inherits {
+                self.inherit(&mut measurements.captures, context.event_span(event));
+            }
+            recording::event(plan, &measurements);
+        }
+    }
+
+    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+        let unwinding = thread::panicking();
+        if !unwinding && !self.plans().rules().clocked() {
+            return;
+        }
+        if let Some((slot, plan)) = self.slot(id) {
+            if unwinding {
+                slot.enter_unwinding();
+            }
+            if plan.clocked {
+                slot.enter(|| self.now());
+            }
+        }
+    }
+
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        let unwinding = thread::panicking();
+        if !unwinding && !self.plans().rules().clocked() && !any_announced() {
+            return;
+        }
+        if let Some((slot, plan)) = self.slot(id) {
+            if plan.clocked {
+                slot.exit(self.now());
+            }
+            if unwinding {
+                slot.exit_unwinding();
+            }
+            if let Some(ending) = announced(id) {
+                slot.future_ended(ending);
+            }
         }
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
-        let Some(OpenSpan { callsite, start }) = self.open.take(&id) else {
+        let Some(span) = self.open.take(&id, || self.now()) else {
             return;
         };
-        if let Some(plan) = self.plans().get(callsite) {
-            let elapsed =
-                plan.timed.then(|| Duration::from_nanos(self.now().saturating_sub(start)));
-            recording::record(&plan.series, elapsed);
+        if let Some(plan) = self.plans().get(span.callsite) {
+            let end = if plan.timed { self.now() } else { 0 };
+            recording::closed(plan, &span, end, thread::panicking());
         }
     }
 
@@ -135,10 +260,22 @@ where
     }
 }
 
+/// What is still open has lost its close: a span whose child closed where another subscriber was the default. (Any other span
+/// has a handle, and that keeps the subscriber, and so this layer.)
+impl Drop for SpanMetricsLayer {
+    fn drop(&mut self) {
+        for slot in self.open.iter() {
+            if let Some(plan) = self.plans().get(slot.callsite()) {
+                recording::abandoned(plan, slot.in_flight());
+            }
+        }
+    }
+}
+
 impl fmt::Debug for SpanMetricsLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpanMetricsLayer")
-            .field("rules", &self.plans().rules().collect::<Vec<_>>())
+            .field("rules", &self.plans().rules().iter().map(|(rule, _)| rule).collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }

@@ -1,56 +1,75 @@
-//! Metrics from the [`tracing`] spans that you already have: a [`tracing_subscriber`] layer which turns spans, by name, into
-//! counters and duration histograms of an OpenTelemetry [`Meter`].
+//! Metrics from the [`tracing`] spans and events that you already have: a [`tracing_subscriber`] layer that turns them, by rules,
+//! into counters, duration histograms and gauges of an OpenTelemetry [`Meter`], with bounded labels.
 //!
-//! ```
-//! use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
+//! ```standalone_crate
+//! use tracing::info_span;
+//! use tracing_asdlc_metrics::{Metered, Outcome, Rule, SpanMetricsLayer};
 //! use tracing_subscriber::prelude::*;
 //! # use opentelemetry::metrics::Meter;
+//! # async fn process(event: u32) -> Result<(), u32> { if event % 3 == 0 { Err(event) } else { Ok(()) } }
 //!
-//! #[tracing::instrument]
-//! fn process(task: u32) { /* … */ }
+//! # async fn work(meter: Meter) -> Result<(), tracing_asdlc_metrics::BuildError> {
+//! let rule = Rule::span("event")
+//!     .with_in_flight("active_tasks")
+//!     .with_counter("events_processed_total")
+//!     .with_outcome(Outcome::label("status").with_cancelled("failed").with_panicked("failed"));
+//! tracing_subscriber::registry().with(SpanMetricsLayer::new(&meter, [rule])?).init();
 //!
-//! # fn work(meter: Meter) -> Result<(), tracing_asdlc_metrics::BuildError> {
-//! let rule = Rule::span("process").with_counter("tasks_total").with_duration("task_duration_seconds");
-//! let subscriber = tracing_subscriber::registry().with(SpanMetricsLayer::new(&meter, [rule])?);
-//! tracing::subscriber::with_default(subscriber, || {
-//!     for task in 0..3 {
-//!         process(task);
-//!     }
-//! });
+//! for event in 1..=7 {
+//!     let _ = process(event).metered(info_span!("event")).await;
+//! }
 //! # Ok(()) }
-//! # work(opentelemetry::global::meter("docs")).unwrap();
+//! # let done = std::pin::pin!(work(opentelemetry::global::meter("docs")));
+//! # let done = done.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+//! # assert_eq!(done, std::task::Poll::Ready(Ok(())));
 //! ```
 //!
 //! A Prometheus exporter behind that meter then shows:
 //!
 //! ```text
-//! # TYPE tasks_total counter
-//! tasks_total 3
-//! # TYPE task_duration_seconds histogram
-//! task_duration_seconds_bucket{le="0.005"} 3
-//! …
-//! task_duration_seconds_bucket{le="+Inf"} 3
-//! task_duration_seconds_sum 0.000021
-//! task_duration_seconds_count 3
+//! # TYPE active_tasks gauge
+//! active_tasks 0
+//! # TYPE events_processed_total counter
+//! events_processed_total{status="failed"} 2
+//! events_processed_total{status="success"} 5
 //! ```
+//!
+//! # Rules
+//!
+//! A [`Rule`] says which spans or events, by name, target and level, and the metrics that they give:
+//!
+//! | of a span | of an event |
+//! |---|---|
+//! | [a counter](Rule::with_counter) at its close, [another](Rule::with_opened_counter) at its creation | [a counter](Rule::with_counter) |
+//! | [a duration](Rule::with_duration) by one of three [clocks](Clock) | [a sum](Rule::with_sum), [a histogram](Rule::with_histogram) or [a gauge](Rule::with_gauge) of a field |
+//! | [a gauge](Rule::with_in_flight) of those that are open | the [prefixed fields](Rule::prefixed_fields) of `tracing-opentelemetry` |
+//!
+//! A [`Label`] is a declared field with a list of values, or with its first values; never anything else, so that no input
+//! makes more series than the rules allow. An [`Outcome`] tells how a span ended: by a field, `#[instrument(err)]`, a panic,
+//! or what became of a [`metered`](Metered::metered) future.
 //!
 //! # When something is recorded
 //!
-//! Everything is recorded at one moment: when the span closes. That is when its last handle is dropped (a `Span` and its
-//! clones, on whatever thread they are) and its last child has closed, and it comes once, however often the span was
-//! entered, and also when a panic unwinds through it. See [`Rule::with_counter`] and [`Rule::with_duration`].
+//! What a span gives is recorded at its creation or at its close. It closes when its last handle is dropped (a `Span` and
+//! its clones, on whatever thread they are) and its last child has closed, and that comes once, however often the span was
+//! entered, and also when a panic unwinds through it. Labels are read as the span is created, and whenever a field is recorded: the
+//! last value before the close wins.
+//!
+//! A span whose last child is dropped while another subscriber (or none) is the thread's default never closes: `tracing` asks
+//! that one to close it. This happens only beside `with_default` and `set_default`, not with a global subscriber. Such a span
+//! is not counted at all; it leaves its in-flight gauge when its subscriber is dropped.
 //!
 //! # Beside other layers
 //!
 //! - Nothing is hidden from another layer, and no `RUST_LOG` is needed: what this layer measures depends on the rules, not
-//!   on the filters that other layers have for themselves (`with_filter`).
+//!   on the filters that other layers have for themselves (`with_filter`), nor on the sampling of traces.
 //! - A *global* filter (an `EnvFilter` or `LevelFilter` added as a layer of its own) wins: the spans that it refuses do not
 //!   exist, so they are not measured.
-//! - Alone, or beside layers that do not want them, spans that no rule matches stay disabled: they cost what a disabled span
-//!   costs, about a nanosecond. `LevelFilter::current()` rises to the level of the rules, no further; see
+//! - Alone, or beside layers that do not want them, spans and events that no rule matches stay disabled: they cost what a
+//!   disabled span costs, about a nanosecond. `LevelFilter::current()` rises to the level of the rules, no further; see
 //!   [`Rule::with_max_level`].
-//! - Spans of the OpenTelemetry SDK itself (targets `opentelemetry…`) are never measured, nor is a span that is opened
-//!   or closed while this layer is recording on the same thread.
+//! - Spans and events of the OpenTelemetry SDK itself (targets `opentelemetry…`) are never measured, nor is a span that is
+//!   opened or closed, or an event, while this layer is recording on the same thread.
 //! - It works inside `Option`, `Box`, `Vec` and `with_filter`. Two limits of every layer with a filter are also its own:
 //!   inside `reload::Layer` the registry does not know what is put there later; and where two such layers are joined by
 //!   `and_then` on a bare registry, `tracing-subscriber` asks the outer one alone which levels to enable (`with` asks both).
@@ -58,32 +77,55 @@
 //! # Cost
 //!
 //! The rules are compared with a callsite once. From then on a measured span costs two clock readings (none without a
-//! histogram) and the recordings: no allocation, no lock of this crate, no string compared. Memory grows with the most
-//! measured spans ever open at once: tables of 24 bytes a span, the first of 48 KiB.
+//! histogram), a look-up for each label and each rule, and the recordings: no allocation, no lock of this crate, no string
+//! compared but the labels' values with those that they have had. Memory grows with the most measured spans ever open at
+//! once: tables of 72 bytes a span, the first of 72 KiB; and with the series, up to their cap.
 //!
 //! # Features
 //!
 //! - `bound` (default): record through bound instruments (`opentelemetry_sdk`'s `experimental_metrics_bound_instruments`).
 //!   Without it the same is recorded through plain instruments, with any `MeterProvider`.
+//! - `serde`: rules from configuration, as `RuleConfig`.
 //!
 //! [`Meter`]: opentelemetry::metrics::Meter
 //! [`tracing`]: https://docs.rs/tracing
 //! [`tracing_subscriber`]: https://docs.rs/tracing-subscriber
 
 mod callsite;
+mod capture;
+mod check;
+mod coverage;
 mod error;
 mod instruments;
+mod label;
 mod layer;
+mod metered;
+mod metrics;
+mod outcome;
 mod plan;
+mod prefixed;
 mod recording;
 mod rule;
+mod rules;
+mod series;
+mod slot;
 mod span;
+mod table;
+mod values;
 
 #[cfg(feature = "bound")]
 mod bound;
+#[cfg(feature = "serde")]
+mod config;
 #[cfg(not(feature = "bound"))]
 mod unbound;
 
+#[cfg(feature = "serde")]
+pub use config::RuleConfig;
+pub use coverage::Coverage;
 pub use error::BuildError;
+pub use label::Label;
 pub use layer::SpanMetricsLayer;
-pub use rule::Rule;
+pub use metered::{Metered, MeteredFuture, Output};
+pub use outcome::Outcome;
+pub use rule::{Clock, Rule};

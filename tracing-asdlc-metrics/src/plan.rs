@@ -1,69 +1,156 @@
-//! What to do with the spans of a callsite, resolved once: no string is compared for a span.
+//! What to do with the spans and events of a callsite, resolved once: no string is compared for a span.
 
 use crate::callsite::{CallsiteId, Callsites};
-use crate::instruments::Series;
-use crate::rule::Rule;
+use crate::capture::Capture;
+use crate::metrics::{OutcomeField, SpanMetrics};
+use crate::prefixed::EventSource;
+use crate::rule::Clock;
+use crate::rules::{Measured, Rules};
+use crate::values::{CAPTURES, Values};
+use std::ptr;
+use std::sync::Arc;
 use tracing_core::{Interest, LevelFilter, Metadata};
 use tracing_subscriber::layer::{Context, Filter};
 
-/// The rules, and the plan of every span callsite seen so far.
+/// The rules, and the plan of every callsite seen so far.
 ///
 /// As a [`Filter`] it is what the rest of the subscriber learns about this layer: which callsites it wants.
 #[derive(Debug)]
 pub(crate) struct Plans {
-    rules: Vec<(Rule, Series)>,
+    rules: Rules,
     callsites: Callsites<Option<Box<Plan>>>,
 }
 
+/// What the spans or events of one callsite give.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) metadata: &'static Metadata<'static>,
+    pub(crate) captures: Box<[Capture]>,
+    pub(crate) spans: Box<[SpanPlan]>,
+    pub(crate) events: Box<[EventPlan]>,
+    /// Whether a duration is measured.
+    pub(crate) timed: bool,
+    /// Whether entries and exits are.
+    pub(crate) clocked: bool,
+    /// Whether the creation of a span is recorded.
+    pub(crate) opens: bool,
+    /// Whether a label's value may come from an ancestor.
+    pub(crate) inherits: bool,
+    /// Whether it is the event of `#[instrument(err)]`, and some rule has an outcome.
+    pub(crate) failure: bool,
+}
+
+/// What a rule for spans does here.
+#[derive(Debug)]
+pub(crate) struct SpanPlan {
+    pub(crate) metrics: Arc<SpanMetrics>,
+    /// Where the values of its labels are captured.
+    pub(crate) places: Box<[Option<u8>]>,
+    /// The fields that tell the outcome, and where they are captured.
+    pub(crate) outcomes: Box<[(OutcomeField, u8)]>,
+}
+
+/// What a rule for events does here.
+#[derive(Debug)]
+pub(crate) struct EventPlan {
+    pub(crate) source: EventSource,
+    pub(crate) places: Box<[Option<u8>]>,
+    /// The indices of the fields whose numbers are recorded.
+    pub(crate) sum: Option<usize>,
+    pub(crate) up_down: Option<usize>,
+    pub(crate) histogram: Option<usize>,
+    pub(crate) gauge: Option<usize>,
+}
+
 impl Plans {
-    pub(crate) fn new(rules: Vec<Rule>, series: Vec<Series>) -> Self {
-        Self { rules: rules.into_iter().zip(series).collect(), callsites: Callsites::new() }
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self { rules, callsites: Callsites::new() }
     }
 
-    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().map(|(rule, _)| rule)
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
-    /// The most verbose level that a rule looks at.
-    pub(crate) fn max_level(&self) -> LevelFilter {
-        self.rules().map(Rule::max_level).max().unwrap_or(LevelFilter::OFF)
-    }
-
-    /// The plan for spans of this callsite, `None` when no rule matches.
+    /// The plan for this callsite, `None` when it is nothing to this layer.
     ///
     /// Resolves the callsite when it is new. Mostly `register_callsite` has done so, but a thread that meets a callsite
     /// while another one is registering it creates its span before that is done.
+    #[inline]
     pub(crate) fn find(&self, metadata: &'static Metadata<'static>) -> Option<(CallsiteId, &Plan)> {
         let (id, plan) = self.callsites.get_or_insert_with(metadata, || self.resolve(metadata));
         Some((id, plan.as_deref()?))
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: CallsiteId) -> Option<&Plan> {
         self.callsites.get(id)?.as_deref()
     }
 
-    fn resolve(&self, metadata: &Metadata<'_>) -> Option<Box<Plan>> {
+    fn resolve(&self, metadata: &'static Metadata<'static>) -> Option<Box<Plan>> {
         if is_opentelemetry(metadata.target()) {
             return None;
         }
-        let series: Box<[_]> = self
-            .rules
-            .iter()
-            .filter(|(rule, _)| rule.matches(metadata))
-            .map(|(_, series)| series.clone())
-            .collect();
-        let timed = series.iter().any(|series| series.duration.is_some());
-        (!series.is_empty()).then(|| Box::new(Plan { series, timed }))
+        let mut captures = Vec::new();
+        let mut spans = Vec::new();
+        let mut events = Vec::new();
+        for (index, (rule, measured)) in self.rules.iter().enumerate() {
+            if !rule.matches(metadata) {
+                continue;
+            }
+            let places = measured.labels().iter();
+            let places = places.map(|values| capture(&mut captures, metadata, values)).collect();
+            let before = spans.len() + events.len();
+            match measured {
+                Measured::Span { metrics, outcomes, .. } => {
+                    let outcomes = outcomes.iter().filter_map(|outcome| {
+                        let place = capture(&mut captures, metadata, &outcome.values)?;
+                        Some((outcome.clone(), place))
+                    });
+                    let outcomes = outcomes.collect();
+                    spans.push(SpanPlan { metrics: Arc::clone(metrics), places, outcomes });
+                }
+                Measured::Event { metrics, .. } => {
+                    events.push(EventPlan::new(rule, metrics, places, metadata));
+                }
+                Measured::Prefixed(prefixed) => {
+                    events.extend(EventPlan::prefixed(prefixed, &places, metadata));
+                }
+            }
+            if spans.len() + events.len() > before {
+                self.rules.coverage().matched(index);
+            }
+        }
+        if metadata.is_span() {
+            let level = LevelFilter::from_level(*metadata.level());
+            for (most, values) in self.rules.inherited() {
+                // Only what it declares itself; what it inherits, its children find where it does.
+                if level <= *most && metadata.fields().field(values.label().field_name()).is_some()
+                {
+                    capture(&mut captures, metadata, values);
+                }
+            }
+        }
+        let clocks = || spans.iter().map(|span| &span.metrics).filter(|metrics| metrics.is_timed());
+        let plan = Plan {
+            metadata,
+            timed: clocks().next().is_some(),
+            clocked: clocks().any(|metrics| metrics.clock != Clock::Close),
+            opens: spans.iter().any(|span| span.metrics.records_open()),
+            inherits: captures.iter().any(|capture| capture.values.label().is_inherited()),
+            failure: self.rules.any_outcome() && is_failure(metadata),
+            captures: captures.into(),
+            spans: spans.into(),
+            events: events.into(),
+        };
+        let Plan { captures, spans, events, failure, .. } = &plan;
+        let nothing = captures.is_empty() && spans.is_empty() && events.is_empty() && !failure;
+        (!nothing).then(|| Box::new(plan))
     }
 }
 
 impl<S> Filter<S> for Plans {
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if metadata.is_span() && self.find(metadata).is_some() {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
+        if self.find(metadata).is_some() { Interest::always() } else { Interest::never() }
     }
 
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
@@ -72,15 +159,45 @@ impl<S> Filter<S> for Plans {
     }
 }
 
-/// What the spans of one callsite give.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) series: Box<[Series]>,
-    /// Whether any of them needs the span's duration.
-    pub(crate) timed: bool,
+/// The place where the value is captured; none when the callsite lacks the field and the label is not inherited.
+fn capture(
+    captures: &mut Vec<Capture>,
+    metadata: &Metadata<'_>,
+    values: &Arc<Values>,
+) -> Option<u8> {
+    if let Some(place) = captures.iter().position(|known| Arc::ptr_eq(&known.values, values)) {
+        return u8::try_from(place).ok();
+    }
+    let field = metadata.fields().field(values.label().field_name()).map(|field| field.index());
+    let wanted = field.is_some() || values.label().is_inherited();
+    // There is room: that was checked when the layer was built.
+    (wanted && captures.len() < CAPTURES).then(|| {
+        captures.push(Capture { field, values: Arc::clone(values) });
+        (captures.len() - 1) as u8
+    })
 }
 
-/// The SDK's own spans, as its crates name their targets.
+/// The event that `#[instrument(err)]` emits has that one field. Which span it belongs to, [`Plan::is_failure_of`] tells.
+fn is_failure(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event() && metadata.fields().iter().map(|field| field.name()).eq(["error"])
+}
+
+impl Plan {
+    /// Whether this is the event that `#[instrument(err)]` emits for the spans of that plan: both stand where the attribute
+    /// does. Where the function's own span is disabled, the event comes in the span around, which has not failed.
+    pub(crate) fn is_failure_of(&self, span: &Self) -> bool {
+        let place =
+            |plan: &Self| (plan.metadata.module_path(), plan.metadata.file(), plan.metadata.line());
+        self.failure && place(self) == place(span)
+    }
+
+    /// The place where these values are captured.
+    pub(crate) fn place_of(&self, values: &Arc<Values>) -> Option<usize> {
+        self.captures.iter().position(|capture| ptr::eq(&*capture.values, &**values))
+    }
+}
+
+/// The SDK's own spans and events, as its crates name their targets.
 fn is_opentelemetry(target: &str) -> bool {
     target
         .strip_prefix("opentelemetry")

@@ -1,28 +1,163 @@
 //! The one place that records, and the guard that keeps a recording from starting another.
 
-use crate::instruments::Series;
+#[cfg(feature = "bound")]
+use crate::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
+use crate::capture::Measurements;
+use crate::instruments::{EventInstruments, SpanInstruments};
+use crate::metrics::{ClosedSeries, EventMetrics, SpanMetrics, SpanSeries};
+use crate::outcome::Ending;
+use crate::plan::{EventPlan, Plan, SpanPlan};
+use crate::rule::Clock;
+use crate::series::Key;
+use crate::slot::{IN_FLIGHTS, SpanState};
+#[cfg(not(feature = "bound"))]
+use crate::unbound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
 use std::cell::Cell;
-use std::time::Duration;
 
-/// Records one closed span. Does nothing when this thread is already recording.
-pub(crate) fn record(series: &[Series], elapsed: Option<Duration>) {
+/// Records that a span was created; tells in which series it is now in flight: one more than their places, 0 for none.
+pub(crate) fn opened(plan: &Plan, span: &SpanState) -> [u32; IN_FLIGHTS] {
+    let mut places = [0; IN_FLIGHTS];
     let Some(_recording) = Recording::start() else {
-        return;
+        return places;
     };
-    for Series { closed, duration } in series {
-        if let Some(counter) = closed {
+    let mut gauges = places.iter_mut();
+    for SpanPlan { metrics, places, .. } in &plan.spans {
+        let SpanInstruments { opened, in_flight, .. } = &metrics.instruments;
+        if opened.is_none() && in_flight.is_none() {
+            continue;
+        }
+        let Some((place, key, series)) = metrics.series.series(Key::new(&span.ids, places)) else {
+            continue;
+        };
+        let attributes = || metrics.series.attributes(key);
+        let SpanSeries { opened: opened_series, in_flight: in_flight_series, closed: _ } = series;
+        if let Some(counter) = opened {
+            opened_series.get_or_init(|| CounterSeries::new(counter, &attributes())).add(1);
+        }
+        if let Some(gauge) = in_flight {
+            in_flight_series.get_or_init(|| UpDownSeries::new(gauge, &attributes())).add(1);
+            // There is room: that was checked when the layer was built.
+            gauges.by_ref().take(1).for_each(|gauge| *gauge = place as u32 + 1);
+        }
+    }
+    places
+}
+
+/// Records that a span closed, at the time `end`. When this thread is already recording, only that it is no longer in flight:
+/// its series are there, and to subtract from them resolves nothing and logs nothing.
+pub(crate) fn closed(plan: &Plan, span: &SpanState, end: u64, unwinding: bool) {
+    let recording = Recording::start();
+    landed(plan, span.in_flight);
+    if recording.is_none() {
+        return;
+    }
+    for SpanPlan { metrics, places, outcomes } in &plan.spans {
+        if !metrics.records_close() {
+            continue;
+        }
+        let Some((_, key, series)) = metrics.series.series(Key::new(&span.ids, places)) else {
+            continue;
+        };
+        let ending = match metrics.outcome {
+            Some(_) => outcomes
+                .iter()
+                .find_map(|(field, place)| field.ending(&span.ids, usize::from(*place)))
+                .unwrap_or_else(|| span.signs.ending(unwinding)),
+            None => Ending::Success,
+        };
+        let ClosedSeries { counter, duration } =
+            series.closed[ending as usize].get_or_init(|| metrics.closed_series(key, ending));
+        if let Some(counter) = counter {
             counter.add(1);
         }
-        if let (Some(histogram), Some(elapsed)) = (duration, elapsed) {
-            histogram.record(elapsed.as_secs_f64());
+        if let Some(histogram) = duration {
+            histogram.record(nanoseconds(metrics, span, end) as f64 / metrics.nanoseconds);
         }
     }
 }
 
-/// Whether this thread is inside [`record`]. What it opens there belongs to the SDK, or to a layer that reacts to the
+/// Records that a span which never closed is no longer in flight.
+pub(crate) fn abandoned(plan: &Plan, in_flight: [u32; IN_FLIGHTS]) {
+    if let Some(_recording) = Recording::start() {
+        landed(plan, in_flight);
+    }
+}
+
+/// Records an event. Does nothing when this thread is already recording.
+pub(crate) fn event(plan: &Plan, measurements: &Measurements<'_>) {
+    let Some(_recording) = Recording::start() else {
+        return;
+    };
+    for event in &plan.events {
+        if let Some(metrics) = event.source.metrics() {
+            measured(metrics, event, measurements);
+        }
+    }
+}
+
+/// Whether this thread is recording. What it opens or emits there belongs to the SDK, or to a layer that reacts to the
 /// SDK's own events, which it emits while it holds its locks: to measure it would deadlock, or never end.
 pub(crate) fn in_progress() -> bool {
     RECORDING.get()
+}
+
+/// Each in the series in which it was counted, whatever has been recorded since.
+fn landed(plan: &Plan, in_flight: [u32; IN_FLIGHTS]) {
+    let gauges = plan.spans.iter().filter(|span| span.metrics.instruments.in_flight.is_some());
+    for (SpanPlan { metrics, .. }, place) in gauges.zip(in_flight) {
+        let series = (place as usize).checked_sub(1).and_then(|place| metrics.series.get(place));
+        if let Some(gauge) = series.and_then(|series| series.in_flight.get()) {
+            gauge.add(-1);
+        }
+    }
+}
+
+fn nanoseconds(metrics: &SpanMetrics, span: &SpanState, end: u64) -> u64 {
+    let open = end.saturating_sub(span.start);
+    match metrics.clock {
+        Clock::LastExit if span.last_exit > 0 => span.last_exit.saturating_sub(span.start),
+        Clock::LastExit | Clock::Close => open,
+        Clock::Busy => span.busy.min(open),
+    }
+}
+
+fn measured(metrics: &EventMetrics, event: &EventPlan, measurements: &Measurements<'_>) {
+    let EventPlan { source: _, places, sum, up_down, histogram, gauge } = event;
+    let numbers = &measurements.numbers;
+    let number = |field: &Option<usize>| numbers.get((*field)?).copied().filter(|n| n.is_finite());
+    let sum = number(sum).filter(|number| *number >= 0.0);
+    let [up_down, histogram, gauge] = [up_down, histogram, gauge].map(number);
+    let instruments = &metrics.instruments;
+    if instruments.counter.is_none() && [sum, up_down, histogram, gauge] == [None; 4] {
+        return;
+    }
+    let key = Key::new(&measurements.captures.ids, places);
+    let Some((_, key, series)) = metrics.series.series(key) else {
+        return;
+    };
+    let attributes = || metrics.series.attributes(key);
+    let EventInstruments {
+        counter: count,
+        sum: sums,
+        up_down: ups,
+        histogram: values,
+        gauge: last,
+    } = instruments;
+    if let Some(counter) = count {
+        series.counter.get_or_init(|| CounterSeries::new(counter, &attributes())).add(1);
+    }
+    if let (Some(counter), Some(number)) = (sums, sum) {
+        series.sum.get_or_init(|| CounterSeries::new(counter, &attributes())).add(number);
+    }
+    if let (Some(counter), Some(number)) = (ups, up_down) {
+        series.up_down.get_or_init(|| UpDownSeries::new(counter, &attributes())).add(number);
+    }
+    if let (Some(values), Some(number)) = (values, histogram) {
+        series.histogram.get_or_init(|| HistogramSeries::new(values, &attributes())).record(number);
+    }
+    if let (Some(last), Some(number)) = (last, gauge) {
+        series.gauge.get_or_init(|| GaugeSeries::new(last, &attributes())).record(number);
+    }
 }
 
 struct Recording;

@@ -1,18 +1,9 @@
-//! The state of open, measured spans.
+//! The open, measured spans.
 
-use crate::callsite::CallsiteId;
+use crate::slot::{Slot, SpanState};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::span::Id;
-
-/// What is known of an open span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OpenSpan {
-    /// Where its plan is.
-    pub(crate) callsite: CallsiteId,
-    /// Nanoseconds since the layer was built.
-    pub(crate) start: u64,
-}
 
 /// The open spans of one subscriber, by id, outside of their `Extensions`: those allocate for each span, and lock.
 ///
@@ -27,19 +18,13 @@ pub(crate) struct OpenSpans {
     tables: [OnceLock<Box<[Bucket]>>; TABLES],
 }
 
-/// Slots of 16 bytes behind one cache line of ids: that line alone answers for a span that is not here.
+/// Slots behind one cache line of ids: that line alone answers for a span that is not here.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Bucket {
     /// 0 is a free slot; a span's id never is.
     ids: [AtomicU64; WAYS],
     slots: [Slot; WAYS],
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    callsite: AtomicUsize,
-    start: AtomicU64,
 }
 
 impl OpenSpans {
@@ -49,25 +34,41 @@ impl OpenSpans {
         spans
     }
 
-    /// A span that finds no slot in any table is not measured: 10⁸ open spans come before that.
-    pub(crate) fn insert(&self, id: &Id, span: OpenSpan) {
+    /// A span that finds no slot in any table is not measured: 10⁷ open spans come before that.
+    pub(crate) fn insert(&self, id: &Id, span: &SpanState) -> Option<&Slot> {
         let id = id.into_u64();
         let slot = (0..TABLES).find_map(|table| bucket(table, self.table(table), id)?.claim(id));
-        if let Some(slot) = slot {
-            let OpenSpan { callsite, start } = span;
-            slot.callsite.store(callsite.0, Ordering::Relaxed);
-            slot.start.store(start, Ordering::Relaxed);
-        }
+        slot.inspect(|slot| slot.store(span))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: &Id) -> Option<&Slot> {
+        Some(self.find(id.into_u64())?.1)
     }
 
     /// The span's state, once: it is gone after that.
-    pub(crate) fn take(&self, id: &Id) -> Option<OpenSpan> {
-        let id = id.into_u64();
-        self.tables
-            .iter()
-            .map_while(OnceLock::get)
-            .enumerate()
-            .find_map(|(table, buckets)| bucket(table, buckets, id)?.take(id))
+    #[inline]
+    pub(crate) fn take(&self, id: &Id, now: impl FnOnce() -> u64) -> Option<SpanState> {
+        let (held, slot) = self.find(id.into_u64())?;
+        let span = slot.load(now);
+        held.store(0, Ordering::Release);
+        Some(span)
+    }
+
+    /// What is still open.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        let buckets = self.tables.iter().filter_map(OnceLock::get).flat_map(|table| table.iter());
+        let slots = buckets.flat_map(|Bucket { ids, slots }| ids.iter().zip(slots));
+        slots.filter(|(held, _)| held.load(Ordering::Acquire) != 0).map(|(_, slot)| slot)
+    }
+
+    #[inline]
+    fn find(&self, id: u64) -> Option<(&AtomicU64, &Slot)> {
+        let tables = self.tables.iter().map_while(OnceLock::get).enumerate();
+        let mut buckets = tables.filter_map(|(table, buckets)| bucket(table, buckets, id));
+        buckets.find_map(|Bucket { ids, slots }| {
+            ids.iter().zip(slots).find(|(held, _)| held.load(Ordering::Relaxed) == id)
+        })
     }
 
     fn table(&self, table: usize) -> &[Bucket] {
@@ -87,22 +88,11 @@ impl Bucket {
             claimed.then_some(slot)
         })
     }
-
-    fn take(&self, id: u64) -> Option<OpenSpan> {
-        let Self { ids, slots } = self;
-        let (held, slot) =
-            ids.iter().zip(slots).find(|(held, _)| held.load(Ordering::Relaxed) == id)?;
-        let span = OpenSpan {
-            callsite: CallsiteId(slot.callsite.load(Ordering::Relaxed)),
-            start: slot.start.load(Ordering::Relaxed),
-        };
-        held.store(0, Ordering::Release);
-        Some(span)
-    }
 }
 
 /// The registry's ids carry a counter of reuses in their upper 13 bits. Without it a thread that opens and closes one span
 /// after the other finds its slot in its own cache. Should ids be made otherwise one day, only the spread suffers.
+#[inline]
 fn bucket(table: usize, buckets: &[Bucket], id: u64) -> Option<&Bucket> {
     let place = (id << 13 >> 13).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let bits = FIRST_TABLE.ilog2() as usize + table;
@@ -110,24 +100,26 @@ fn bucket(table: usize, buckets: &[Bucket], id: u64) -> Option<&Bucket> {
 }
 
 const WAYS: usize = 8;
-/// Buckets of the first table, a power of two: 2048 spans in 48 KiB.
-const FIRST_TABLE: usize = 256;
+/// Buckets of the first table, a power of two: 1024 spans in 72 KiB.
+const FIRST_TABLE: usize = 128;
 /// Each twice as large as the one before.
 const TABLES: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::callsite::CallsiteId;
+    use crate::values::{IDS_WORDS, Ids};
     use std::thread;
 
     #[test]
     fn a_span_is_taken_once() {
         let spans = OpenSpans::new();
-        spans.insert(&id(7), span(1));
-        assert_eq!(spans.take(&id(8)), None);
-        assert_eq!(spans.take(&id(7 | 1 << 51)), None, "the same place, used again");
-        assert_eq!(spans.take(&id(7)), Some(span(1)));
-        assert_eq!(spans.take(&id(7)), None);
+        assert!(spans.insert(&id(7), &span(1)).is_some());
+        assert_eq!(spans.take(&id(8), || 0), None);
+        assert_eq!(spans.take(&id(7 | 1 << 51), || 0), None, "the same place, used again");
+        assert_eq!(spans.take(&id(7), || 0), Some(span(1)));
+        assert_eq!(spans.take(&id(7), || 0), None);
     }
 
     #[test]
@@ -136,14 +128,14 @@ mod tests {
         // The same place in every table: they differ in the bits that count reuses.
         let ids: Vec<_> = (0..100).map(|reuse| id(5 | reuse << 51)).collect();
         for (start, id) in (0..).zip(&ids) {
-            spans.insert(id, span(start));
+            spans.insert(id, &span(start));
         }
         let tables = spans.tables.iter().filter_map(OnceLock::get).count();
         assert_eq!(tables, 100_usize.div_ceil(WAYS));
         for (start, id) in (0..).zip(&ids) {
-            assert_eq!(spans.take(id), Some(span(start)));
+            assert_eq!(spans.take(id, || 0), Some(span(start)));
         }
-        assert!(ids.iter().all(|id| spans.take(id).is_none()));
+        assert!(ids.iter().all(|id| spans.take(id, || 0).is_none()));
     }
 
     #[test]
@@ -154,16 +146,16 @@ mod tests {
             let one: Box<[_]> = Box::new([Bucket::default()]);
             assert!(table.set(one).is_ok());
         }
-        spans.insert(&id(1), span(1));
-        assert_eq!(spans.take(&id(1)), None);
+        spans.insert(&id(1), &span(1));
+        assert_eq!(spans.take(&id(1), || 0), None);
     }
 
     #[test]
     fn a_freed_slot_is_used_again() {
         let spans = OpenSpans::new();
         for reuse in 0..8_192 {
-            spans.insert(&id(9 | reuse << 51), span(reuse));
-            assert_eq!(spans.take(&id(9 | reuse << 51)), Some(span(reuse)));
+            spans.insert(&id(9 | reuse << 51), &span(reuse));
+            assert_eq!(spans.take(&id(9 | reuse << 51), || 0), Some(span(reuse)));
         }
         assert_eq!(spans.tables.iter().filter_map(OnceLock::get).count(), 1);
     }
@@ -179,10 +171,10 @@ mod tests {
                     for reuse in 0..100 {
                         let ids = (1..=500).map(|place| id(place | thread << 38 | reuse << 51));
                         for id in ids.clone() {
-                            spans.insert(&id, span(id.into_u64()));
+                            spans.insert(&id, &span(id.into_u64()));
                         }
                         for id in ids {
-                            assert_eq!(spans.take(&id), Some(span(id.into_u64())));
+                            assert_eq!(spans.take(&id, || 0), Some(span(id.into_u64())));
                         }
                     }
                 });
@@ -197,7 +189,13 @@ mod tests {
         Id::from_u64(id)
     }
 
-    fn span(start: u64) -> OpenSpan {
-        OpenSpan { callsite: CallsiteId(start as usize % 1_000), start }
+    fn span(start: u64) -> SpanState {
+        SpanState {
+            callsite: CallsiteId(start as u32 % 1_000),
+            start,
+            ids: Ids([start; IDS_WORDS]),
+            in_flight: [1, start as u32],
+            ..SpanState::default()
+        }
     }
 }

@@ -4,9 +4,10 @@ mod support;
 
 use allocation_counter::measure;
 use support::{Metrics, both};
-use tracing::info_span;
+use tracing::field::Empty;
 use tracing::subscriber::with_default;
-use tracing_asdlc_metrics::Rule;
+use tracing::{Level, event, info_span};
+use tracing_asdlc_metrics::{Label, Metered, Outcome, Rule};
 use tracing_subscriber::prelude::*;
 
 //
@@ -28,6 +29,58 @@ fn a_warm_matched_span_allocates_nothing() {
         assert_eq!(warm.count_total, 0, "{warm:?}");
     });
     assert_eq!(metrics.count("closed_total"), 4_000);
+}
+
+//
+#[test]
+fn labels_outcome_and_gauge_allocate_nothing_once_their_values_are_known() {
+    let metrics = Metrics::new();
+    let rule = both("storage")
+        .with_label(Label::field("operation").with_values(["get", "put"]))
+        .with_label(Label::field("user").with_max_values(3))
+        .with_label(Label::field("tenant").inherited())
+        .with_outcome(Outcome::label("outcome"))
+        .with_in_flight("open")
+        .with_opened_counter("opened_total");
+    let lookups = Rule::event("lookup").with_counter("lookups_total").with_label("hit");
+    let spans = || {
+        for number in 0..1_000_u32 {
+            let _request = info_span!("request", tenant = number % 2).entered();
+            let span = info_span!("storage", operation = "get", user = number, late = Empty);
+            span.record("late", "no label");
+            span.record("user", format_args!("user {}", number % 10));
+            span.in_scope(|| event!(name: "lookup", Level::INFO, hit = number % 3 == 0));
+        }
+    };
+    let subscriber = tracing_subscriber::registry().with(metrics.layer([rule, lookups]));
+    with_default(subscriber, || {
+        spans();
+        let warm = measure(spans);
+        assert_eq!(warm.count_total, 0, "{warm:?}");
+    });
+    assert_eq!(metrics.count("closed_total"), 2_000);
+    assert_eq!(metrics.count("lookups_total"), 2_000);
+}
+
+//
+#[test]
+fn a_warm_metered_future_allocates_nothing() {
+    let metrics = Metrics::new();
+    let rule = both("job").with_outcome(Outcome::label("outcome"));
+    let futures = || {
+        for _ in 0..1_000 {
+            let mut future = std::pin::pin!(std::future::ready(()).metered(info_span!("job")));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(future.as_mut().poll(&mut context).is_ready());
+        }
+    };
+    let subscriber = tracing_subscriber::registry().with(metrics.layer([rule]));
+    with_default(subscriber, || {
+        futures();
+        let warm = measure(futures);
+        assert_eq!(warm.count_total, 0, "{warm:?}");
+    });
+    assert_eq!(metrics.count("closed_total"), 2_000);
 }
 
 //

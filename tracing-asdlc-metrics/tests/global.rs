@@ -8,11 +8,11 @@ use opentelemetry::metrics::{
     SyncInstrument,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
-use support::{Metrics, both};
-use tracing::{Subscriber, info_span};
+use support::{Metrics, both, series};
+use tracing::{Level, Span, Subscriber, info_span};
 use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -23,18 +23,26 @@ use tracing_subscriber::prelude::*;
 fn with_the_sdks_debug_logs_on_nothing_recurses_or_deadlocks() {
     let metrics = Metrics::new();
     let chatty = Chatty::default();
-    let rule = Rule::span("job").with_counter("chatty_total").with_duration("chatty_seconds");
+    let rules = [
+        Rule::span("job").with_counter("chatty_total").with_duration("chatty_seconds"),
+        // What the SDK logs, and what its instruments log here, is no event of ours.
+        Rule::events().with_max_level(Level::TRACE).with_counter("chatty_events_total"),
+    ];
     let meter = Meter::new(Arc::new(chatty.clone()));
     let logged = SdkLog::default();
     tracing::subscriber::set_global_default(
         tracing_subscriber::registry()
-            .with(metrics.layer([both("job")]))
-            .with(SpanMetricsLayer::new(&meter, [rule]).unwrap())
+            .with(metrics.layer([both("job"), Rule::span("held").with_in_flight("held")]))
+            .with(SpanMetricsLayer::new(&meter, rules).unwrap())
             .with(logged.clone()),
     )
     .unwrap();
 
+    *chatty.held.lock().unwrap() = Some(info_span!("held"));
+    assert_eq!(metrics.values("held"), series([("", 1)]));
+
     let (done, finished) = mpsc::channel();
+    let reader = metrics.clone();
     thread::spawn(move || {
         thread::scope(|scope| {
             for _ in 0..4 {
@@ -42,16 +50,19 @@ fn with_the_sdks_debug_logs_on_nothing_recurses_or_deadlocks() {
             }
             for _ in 0..20 {
                 // The SDK logs as it collects, and as a layer creates its instruments.
-                metrics.count("closed_total");
-                drop(metrics.layer([both("job")]));
+                reader.count("closed_total");
+                drop(reader.layer([both("job")]));
             }
         });
-        let _ = done.send([metrics.count("closed_total"), metrics.count("open_seconds")]);
+        let _ = done.send([reader.count("closed_total"), reader.count("open_seconds")]);
     });
     let counted =
         finished.recv_timeout(Duration::from_secs(60)).expect("neither a deadlock nor a panic");
     assert_eq!(counted, [4_000, 4_000], "what recording opens is not measured");
     assert_eq!(chatty.measured(), 8_000);
+    // closed while its thread was recording.
+    assert!(chatty.held.lock().unwrap().is_none());
+    assert_eq!(metrics.values("held"), series([("", 0)]));
     assert!(logged.events() > 0, "the SDK's logs were on");
 }
 
@@ -75,17 +86,25 @@ impl<S: Subscriber> Layer<S> for SdkLog {
 
 /// A provider whose instruments open a span for each measurement, one that a rule matches.
 #[derive(Clone, Default)]
-struct Chatty(Arc<AtomicU64>);
+struct Chatty {
+    measured: Arc<AtomicU64>,
+    /// Dropped by the first measurement.
+    held: Arc<Mutex<Option<Span>>>,
+}
 
 impl Chatty {
-    /// Without the 0 that puts the counter there.
+    /// Without the 0 that puts each counter there.
     fn measured(&self) -> u64 {
-        self.0.load(Ordering::Relaxed) - 1
+        self.measured.load(Ordering::Relaxed) - 2
     }
 
     fn measure(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        info_span!("job").in_scope(|| tracing::debug!(target: "opentelemetry_sdk", "measured"));
+        self.measured.fetch_add(1, Ordering::Relaxed);
+        drop(self.held.lock().map(|mut held| held.take()));
+        info_span!("job").in_scope(|| {
+            tracing::debug!(target: "opentelemetry_sdk", "measured");
+            tracing::error!("measured");
+        });
     }
 }
 

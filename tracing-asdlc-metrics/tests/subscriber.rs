@@ -6,13 +6,13 @@ mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use support::{Metrics, both};
+use support::{Metrics, both, series};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
 use tracing::subscriber::Interest;
 use tracing::subscriber::with_default;
 use tracing::{Level, Metadata, Subscriber, debug_span, enabled, info_span, warn_span};
-use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
+use tracing_asdlc_metrics::{Outcome, Rule, SpanMetricsLayer};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{FilterFn, Filtered, filter_fn};
 use tracing_subscriber::layer::{Context, Identity};
@@ -33,6 +33,48 @@ fn alone_it_leaves_unmatched_spans_and_all_events_disabled() {
         assert!(!tracing::event_enabled!(Level::ERROR));
     });
     assert_eq!(metrics.count("closed_total"), 1);
+}
+
+//
+#[test]
+fn an_outcome_enables_the_events_of_instrumented_errors_and_no_others() {
+    let _alone = alone();
+    let metrics = Metrics::new();
+    let rule = both("job").with_outcome(Outcome::label("outcome"));
+    with_default(registry().with(metrics.layer([rule])), || {
+        assert!(tracing::event_enabled!(Level::ERROR, error));
+        assert!(!tracing::event_enabled!(Level::ERROR, error, message));
+        assert!(!tracing::event_enabled!(Level::ERROR));
+        assert!(info_span!("other", error = 1).is_disabled());
+    });
+}
+
+#[test]
+fn alone_only_the_events_of_rules_are_enabled() {
+    let _alone = alone();
+    let metrics = Metrics::new();
+    let rule = Rule::events().with_target("subscriber").with_sum("bytes_total", "bytes");
+    metrics.with([rule], || {
+        assert!(tracing::event_enabled!(target: "subscriber", Level::INFO, bytes));
+        assert!(!tracing::event_enabled!(target: "subscriber", Level::ERROR, other));
+        assert!(!tracing::event_enabled!(target: "subscribers", Level::INFO, bytes));
+        assert!(!tracing::event_enabled!(target: "subscriber", Level::DEBUG, bytes));
+        tracing::info!(bytes = 3);
+        tracing::debug!(bytes = 3);
+    });
+    assert_eq!(metrics.values("bytes_total"), series([("", 3)]));
+}
+
+#[test]
+fn prefixed_fields_are_an_opt_in() {
+    let _alone = alone();
+    let metrics = Metrics::new();
+    let rule = Rule::prefixed_fields().with_target("elsewhere");
+    metrics.with([rule, Rule::span("job").with_counter("jobs_total")], || {
+        assert!(!tracing::event_enabled!(Level::INFO, monotonic_counter.orders));
+        tracing::info!(monotonic_counter.orders = 1);
+    });
+    assert!(!metrics.has("orders"));
 }
 
 #[test]

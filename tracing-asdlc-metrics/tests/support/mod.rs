@@ -1,13 +1,21 @@
 //! A real meter provider whose metrics can be read back.
 
-use opentelemetry::metrics::MeterProvider;
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry_sdk::metrics::data::{
     AggregatedMetrics, HistogramDataPoint, Metric, MetricData, ResourceMetrics, ScopeMetrics,
-    SumDataPoint,
 };
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+use std::collections::BTreeMap;
+use tracing::Subscriber;
+use tracing::subscriber::with_default;
 use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 
+#[derive(Clone)]
 pub(crate) struct Metrics {
     provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
@@ -19,43 +27,154 @@ impl Metrics {
         let provider = SdkMeterProvider::builder()
             .with_reader(PeriodicReader::builder(exporter.clone()).build())
             .build();
+        Self::of(provider, exporter)
+    }
+
+    pub(crate) fn of(provider: SdkMeterProvider, exporter: InMemoryMetricExporter) -> Self {
         Self { provider, exporter }
     }
 
-    pub(crate) fn layer(&self, rules: impl IntoIterator<Item = Rule>) -> SpanMetricsLayer {
-        SpanMetricsLayer::new(&self.provider.meter("test"), rules).expect("valid rules")
+    pub(crate) fn meter(&self) -> Meter {
+        self.provider.meter("test")
     }
 
-    /// The value of a counter, or the count of a histogram.
+    pub(crate) fn layer(&self, rules: impl IntoIterator<Item = Rule>) -> SpanMetricsLayer {
+        SpanMetricsLayer::new(&self.meter(), rules).expect("valid rules")
+    }
+
+    /// Runs the code in a subscriber with these rules, and nothing else.
+    pub(crate) fn with<T>(
+        &self,
+        rules: impl IntoIterator<Item = Rule>,
+        run: impl FnOnce() -> T,
+    ) -> T {
+        with_default(self.subscriber(rules), run)
+    }
+
+    pub(crate) fn subscriber(
+        &self,
+        rules: impl IntoIterator<Item = Rule>,
+    ) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
+        tracing_subscriber::registry().with(self.layer(rules))
+    }
+
+    /// The value of a counter, or the count of a histogram, over all its series.
     pub(crate) fn count(&self, name: &str) -> u64 {
-        self.read(name, |metric| match metric.data() {
-            AggregatedMetrics::U64(MetricData::Sum(sum)) => {
-                sum.data_points().map(SumDataPoint::value).sum()
-            }
-            AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
-                histogram.data_points().map(HistogramDataPoint::count).sum()
-            }
-            data => panic!("{name}: unexpected {data:?}"),
-        })
+        self.values(name).values().sum::<f64>() as u64
+    }
+
+    /// The value of each series, by its labels in alphabetical order (`a=1,b=2`): of a histogram the count.
+    pub(crate) fn values(&self, name: &str) -> BTreeMap<String, f64> {
+        self.points(name, HistogramDataPoint::count)
+    }
+
+    /// The sum of each series of a histogram.
+    pub(crate) fn sums(&self, name: &str) -> BTreeMap<String, f64> {
+        self.points(name, HistogramDataPoint::sum)
+    }
+
+    fn points<V: Into<Value>>(
+        &self,
+        name: &str,
+        of_histogram: impl Fn(&HistogramDataPoint<f64>) -> V,
+    ) -> BTreeMap<String, f64> {
+        use AggregatedMetrics::{F64, I64, U64};
+        let mut all = Vec::new();
+        self.read(name, |metric| {
+            all = match metric.data() {
+                U64(MetricData::Sum(sum)) => {
+                    sum.data_points().map(|p| (labels(p.attributes()), p.value() as f64)).collect()
+                }
+                I64(MetricData::Sum(sum)) => {
+                    sum.data_points().map(|p| (labels(p.attributes()), p.value() as f64)).collect()
+                }
+                F64(MetricData::Sum(sum)) => {
+                    sum.data_points().map(|p| (labels(p.attributes()), p.value())).collect()
+                }
+                F64(MetricData::Gauge(gauge)) => {
+                    gauge.data_points().map(|p| (labels(p.attributes()), p.value())).collect()
+                }
+                F64(MetricData::Histogram(histogram)) => histogram
+                    .data_points()
+                    .map(|p| (labels(p.attributes()), of_histogram(p).into().0))
+                    .collect(),
+                data => panic!("{name}: unexpected {data:?}"),
+            };
+        });
+        let count = all.len();
+        let by_labels: BTreeMap<_, _> = all.into_iter().collect();
+        assert_eq!(by_labels.len(), count, "{name} has a series twice");
+        by_labels
+    }
+
+    /// Collects now; whether there is such a metric, with a series.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.collect(|metric| metric.name() == name) > 0
     }
 
     /// Collects now, and reads one metric; it must be there, once.
-    pub(crate) fn read<T>(&self, name: &str, read: impl Fn(&Metric) -> T) -> T {
+    pub(crate) fn read<T>(&self, name: &str, mut read: impl FnMut(&Metric) -> T) -> T {
+        let mut value = None;
+        self.collect(|metric| {
+            if metric.name() == name {
+                assert!(value.is_none(), "{name} is there twice");
+                value = Some(read(metric));
+            }
+            true
+        });
+        value.unwrap_or_else(|| panic!("no metric {name}"))
+    }
+
+    fn collect(&self, mut wanted: impl FnMut(&Metric) -> bool) -> usize {
         self.exporter.reset();
         self.provider.force_flush().expect("a collection");
         let exported = self.exporter.get_finished_metrics().expect("what was collected");
-        let mut found = exported
+        exported
             .iter()
             .flat_map(ResourceMetrics::scope_metrics)
             .flat_map(ScopeMetrics::metrics)
-            .filter(|metric| metric.name() == name);
-        let value = read(found.next().unwrap_or_else(|| panic!("no metric {name}")));
-        assert!(found.next().is_none(), "{name} is there twice");
-        value
+            .filter(|metric| wanted(metric))
+            .count()
     }
+}
+
+/// A count or a sum.
+struct Value(f64);
+
+impl From<u64> for Value {
+    fn from(count: u64) -> Self {
+        Self(count as f64)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(sum: f64) -> Self {
+        Self(sum)
+    }
+}
+
+fn labels<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
+    let mut pairs: Vec<_> = attributes.map(|pair| format!("{}={}", pair.key, pair.value)).collect();
+    pairs.sort();
+    pairs.join(",")
+}
+
+/// What [`Metrics::values`] gives.
+pub(crate) fn series<const N: usize>(series: [(&str, i32); N]) -> BTreeMap<String, f64> {
+    series.into_iter().map(|(labels, value)| (labels.to_owned(), f64::from(value))).collect()
 }
 
 /// A counter `closed_total` and a histogram `open_seconds` of the spans with this name.
 pub(crate) fn both(span: &'static str) -> Rule {
     Rule::span(span).with_counter("closed_total").with_duration("open_seconds")
+}
+
+/// Runs the code, which ends in a panic that nobody prints.
+pub(crate) fn panics(run: impl FnOnce()) {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    result.expect_err("a panic");
+}
+
+pub(crate) fn panic_now() -> ! {
+    std::panic::resume_unwind(Box::new("on purpose"))
 }

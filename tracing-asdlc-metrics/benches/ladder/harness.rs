@@ -1,0 +1,158 @@
+//! Measures subjects side by side: interleaved rounds, medians and minima for time, callgrind for instructions, exact counts
+//! for allocations.
+//!
+//! Each measurement is a process of its own: the subscriber is then the global one, as in a program, and which callsites are
+//! enabled depends on it alone.
+//!
+//! Shared with the peers' benchmark in `tests/peers`, which is not part of the workspace.
+
+use std::hint::black_box;
+use std::process::Command;
+use std::sync::Barrier;
+use std::time::Instant;
+
+/// Something that opens and closes spans.
+pub struct Subject {
+    pub name: &'static str,
+    install: Box<dyn Fn() -> Box<Run>>,
+}
+
+/// Runs so many spans on a thread of this number.
+pub type Run = dyn Fn(usize, u64) + Sync;
+
+impl Subject {
+    /// `install` sets the global subscriber; what it returns is one span, on a thread of this number.
+    pub fn new<S: Fn(usize) + Sync + 'static>(
+        name: &'static str,
+        install: impl Fn() -> S + 'static,
+    ) -> Self {
+        let install = move || -> Box<Run> {
+            let span = install();
+            Box::new(move |thread, count| (0..count).for_each(|_| span(black_box(thread))))
+        };
+        Self { name, install: Box::new(install) }
+    }
+}
+
+/// Measures all subjects and prints a table of what each costs; after the second also what it costs over that one.
+///
+/// With arguments it is the process that measures one subject.
+pub fn main(subjects: &[Subject]) {
+    let arguments: Vec<String> = std::env::args().collect();
+    match &arguments[..] {
+        [_, what, name, number] if ["time", "run", "allocations"].contains(&&**what) => {
+            let subject = subjects.iter().find(|subject| subject.name == *name).expect("a subject");
+            let run = (subject.install)();
+            let number: u64 = number.parse().expect("a number");
+            match &**what {
+                "time" => println!("{}", nanoseconds(&run, number as usize)),
+                "run" => run(0, number),
+                _ => println!("{}", allocations(&run, number)),
+            }
+        }
+        _ => table(subjects),
+    }
+}
+
+fn table(subjects: &[Subject]) {
+    let one = rounds(subjects, 1);
+    let two = rounds(subjects, 2);
+    let base = subjects.get(1).map(instructions);
+    println!(
+        "| | ns, 1 thread: median (over) | minimum (over) | 2 threads: median | minimum | 2 / 1 | allocations | instructions |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for (index, subject) in subjects.iter().enumerate() {
+        let over = |times: &[(f64, f64)], pick: fn(&(f64, f64)) -> f64| {
+            let (time, base) = (pick(&times[index]), times.get(1).map_or(0.0, pick));
+            if index > 1 {
+                format!("{time:.1} (+{:.1})", time - base)
+            } else {
+                format!("{time:.1}")
+            }
+        };
+        let allocations = child(subject, "allocations", 1_000).unwrap_or(f64::NAN) / 1_000.0;
+        let count = match (instructions(subject), base.flatten()) {
+            (Some(count), Some(base)) if index > 1 => format!("{count} (+{})", count - base),
+            (Some(count), _) => count.to_string(),
+            (None, _) => "no valgrind".to_owned(),
+        };
+        println!(
+            "| {} | {} | {} | {} | {} | {:.2} | {allocations} | {count} |",
+            subject.name,
+            over(&one, |time| time.0),
+            over(&one, |time| time.1),
+            over(&two, |time| time.0),
+            over(&two, |time| time.1),
+            two[index].1 / one[index].1,
+        );
+    }
+}
+
+/// Median and minimum of the rounds, in which every subject has its turn.
+fn rounds(subjects: &[Subject], threads: u64) -> Vec<(f64, f64)> {
+    let mut rounds = vec![Vec::new(); subjects.len()];
+    for _ in 0..ROUNDS {
+        for (subject, times) in subjects.iter().zip(&mut rounds) {
+            times.push(child(subject, "time", threads).expect("a time"));
+        }
+    }
+    let mut results = Vec::new();
+    for times in &mut rounds {
+        times.sort_by(f64::total_cmp);
+        results.push((times[times.len() / 2], times[0]));
+    }
+    results
+}
+
+fn child(subject: &Subject, what: &str, number: u64) -> Option<f64> {
+    let program = std::env::current_exe().ok()?;
+    let output =
+        Command::new(program).args([what, subject.name, &number.to_string()]).output().ok()?;
+    String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+}
+
+/// Nanoseconds a span on each of so many threads.
+fn nanoseconds(run: &Run, threads: usize) -> f64 {
+    let barrier = Barrier::new(threads);
+    let timed = |thread| {
+        run(thread, WARM_UP);
+        barrier.wait();
+        let start = Instant::now();
+        run(thread, REPETITIONS);
+        start.elapsed().as_secs_f64() * 1e9 / REPETITIONS as f64
+    };
+    let times: Vec<f64> = std::thread::scope(|scope| {
+        let timed = &timed;
+        let threads: Vec<_> =
+            (0..threads).map(|thread| scope.spawn(move || timed(thread))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    times.iter().sum::<f64>() / threads as f64
+}
+
+fn allocations(run: &Run, count: u64) -> u64 {
+    run(0, WARM_UP);
+    allocation_counter::measure(|| run(0, count)).count_total
+}
+
+/// Instructions a span, from two runs under callgrind that differ in their number of spans; `None` without valgrind.
+fn instructions(subject: &Subject) -> Option<i64> {
+    let run = |count: i64| {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(std::env::current_exe().ok()?)
+            .args(["run", subject.name, &count.to_string()])
+            .output()
+            .ok()?;
+        let report = String::from_utf8_lossy(&output.stderr).into_owned();
+        let total = report.lines().find_map(|line| line.split_once("Collected : "))?.1;
+        total.trim().parse::<i64>().ok()
+    };
+    let few = 1_000;
+    Some((run(3 * few)? - run(few)?) / (2 * few))
+}
+
+const ROUNDS: usize = 21;
+const WARM_UP: u64 = 2_000;
+const REPETITIONS: u64 = 100_000;

@@ -1,0 +1,96 @@
+//! The rungs: no subscriber, one that does nothing, ours, and the least one can write by hand.
+
+use crate::harness::Subject;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
+use std::time::Instant;
+use tracing::info_span;
+use tracing_asdlc_metrics::{Label, Outcome, Rule, SpanMetricsLayer};
+use tracing_subscriber::layer::Identity;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry;
+
+pub fn own() -> Vec<Subject> {
+    let matched = || {
+        Rule::span("storage")
+            .with_counter("operations_total")
+            .with_duration("operation_duration_seconds")
+    };
+    let labels = move || {
+        matched()
+            .with_label(Label::field("operation").with_values(["get", "put", "delete"]))
+            .with_label(Label::field("backend").with_values(["local", "redis"]))
+    };
+    vec![
+        Subject::new("no subscriber", || span),
+        Subject::new("registry + empty layer", || {
+            registry().with(Identity::new()).init();
+            span
+        }),
+        Subject::new("ours alone, not matched", || {
+            let rule = Rule::span("other").with_counter("others_total");
+            registry().with(ours(rule)).init();
+            span
+        }),
+        Subject::new("ours beside an empty layer, not matched", || {
+            let rule = Rule::span("other").with_counter("others_total");
+            registry().with(ours(rule)).with(Identity::new()).init();
+            span
+        }),
+        Subject::new("ours, counter + histogram", move || {
+            registry().with(ours(matched())).init();
+            span
+        }),
+        Subject::new("ours, counter + histogram, 2 labels", move || {
+            registry().with(ours(labels())).init();
+            span
+        }),
+        Subject::new("ours, the same + outcome + in flight", move || {
+            let rule = labels().with_outcome(Outcome::label("status")).with_in_flight("operations");
+            registry().with(ours(rule)).init();
+            span
+        }),
+        Subject::new("hand-written: unbound counter + histogram, 2 labels", || {
+            registry().with(Identity::new()).init();
+            hand_written()
+        }),
+    ]
+}
+
+/// A span that is created, entered, exited and closed. Threads give it different labels.
+#[inline(always)]
+pub fn span(thread: usize) {
+    let _entered =
+        info_span!("storage", operation = OPERATIONS[thread % 2], backend = "local").entered();
+}
+
+/// A meter that is really read: a provider without a reader would drop everything.
+pub fn meter() -> Meter {
+    let provider = SdkMeterProvider::builder().with_reader(ManualReader::default()).build();
+    let meter = provider.meter("bench");
+    // It must outlive the benchmark: dropped, it shuts down.
+    std::mem::forget(provider);
+    meter
+}
+
+fn ours(rule: Rule) -> SpanMetricsLayer {
+    SpanMetricsLayer::new(&meter(), [rule]).expect("a valid rule")
+}
+
+fn hand_written() -> impl Fn(usize) {
+    let meter = meter();
+    let counter = meter.u64_counter("operations_total").build();
+    let boundaries = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    let histogram = meter.f64_histogram("duration").with_boundaries(boundaries).build();
+    move |thread| {
+        let start = Instant::now();
+        span(thread);
+        let attributes =
+            [KeyValue::new("operation", OPERATIONS[thread % 2]), KeyValue::new("backend", "local")];
+        histogram.record(start.elapsed().as_secs_f64(), &attributes);
+        counter.add(1, &attributes);
+    }
+}
+
+const OPERATIONS: [&str; 2] = ["get", "put"];

@@ -1,0 +1,181 @@
+//! Reading fields: the values of labels as their numbers, and the numbers that events record.
+
+use crate::label::MAX_BYTES;
+use crate::values::{Ids, Values};
+use std::fmt::{self, Write};
+use std::str;
+use std::sync::Arc;
+use tracing_core::field::{Field, Visit};
+
+/// A label's value to be read from the spans or events of one callsite.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    /// The field's index; `None` when the callsite does not declare it, and only an ancestor may give a value.
+    pub(crate) field: Option<usize>,
+    pub(crate) values: Arc<Values>,
+}
+
+/// Reads the captured fields.
+///
+/// It calls the formatting code of the fields' values, which may do anything: log, panic, open spans. No lock is held
+/// meanwhile, and what is formatted is cut off in a buffer on the stack.
+#[derive(Debug)]
+pub(crate) struct Captures<'a> {
+    captures: &'a [Capture],
+    pub(crate) ids: Ids,
+    /// Bit by place: which were there.
+    pub(crate) seen: u16,
+}
+
+impl<'a> Captures<'a> {
+    pub(crate) fn new(captures: &'a [Capture]) -> Self {
+        Self { captures, ids: Ids::default(), seen: 0 }
+    }
+
+    /// Whether there is a capture without a value that an ancestor may give.
+    pub(crate) fn wants_inheritance(&self) -> bool {
+        self.missing().next().is_some()
+    }
+
+    /// The captures without a value that an ancestor may give.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (usize, &'a Capture)> + use<'a> {
+        let seen = self.seen;
+        self.captures.iter().enumerate().filter(move |(place, capture)| {
+            seen & 1 << place == 0 && capture.values.label().is_inherited()
+        })
+    }
+
+    pub(crate) fn set(&mut self, place: usize, id: u16) {
+        self.ids.set(place, id);
+        self.seen |= 1 << place;
+    }
+
+    fn is_captured(&self, field: &Field) -> bool {
+        self.captures.iter().any(|capture| capture.field == Some(field.index()))
+    }
+
+    fn put(&mut self, field: &Field, value: &str) {
+        for (place, capture) in self.captures.iter().enumerate() {
+            if capture.field == Some(field.index()) {
+                self.set(place, capture.values.id(value));
+            }
+        }
+    }
+}
+
+/// Integers, floats and errors come to `record_debug`, as they do by default.
+impl Visit for Captures<'_> {
+    #[inline]
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, if value { "true" } else { "false" });
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if self.is_captured(field) {
+            let mut text = Text { bytes: [0; TEXT], len: 0 };
+            // An error means that it is too long, or that it cannot be formatted: then there is what was written.
+            let _ = write!(text, "{value:?}");
+            self.put(field, text.as_str());
+        }
+    }
+}
+
+/// The labels and the numbers of an event's fields.
+#[derive(Debug)]
+pub(crate) struct Measurements<'a> {
+    pub(crate) captures: Captures<'a>,
+    /// By field index; NaN where there is no number.
+    pub(crate) numbers: [f64; FIELDS],
+}
+
+impl<'a> Measurements<'a> {
+    pub(crate) fn new(captures: &'a [Capture]) -> Self {
+        Self { captures: Captures::new(captures), numbers: [f64::NAN; FIELDS] }
+    }
+
+    fn number(&mut self, field: &Field, number: f64) {
+        if let Some(place) = self.numbers.get_mut(field.index()) {
+            *place = number;
+        }
+    }
+}
+
+/// Every number becomes an `f64`, exact up to 2⁵³; `true` is 1. Text is no number.
+impl Visit for Measurements<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.number(field, value);
+        self.captures.record_f64(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.number(field, value as f64);
+        self.captures.record_i64(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.number(field, value as f64);
+        self.captures.record_u64(field, value);
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.number(field, value as f64);
+        self.captures.record_i128(field, value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.number(field, value as f64);
+        self.captures.record_u128(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.number(field, f64::from(u8::from(value)));
+        self.captures.record_bool(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.captures.record_str(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.captures.record_debug(field, value);
+    }
+}
+
+/// As much of a text as can be a value, and one byte more: that makes it too long.
+struct Text {
+    bytes: [u8; TEXT],
+    len: usize,
+}
+
+impl Text {
+    /// All of it is what `write_str` was given, but for the last character where it was cut.
+    fn as_str(&self) -> &str {
+        match str::from_utf8(&self.bytes[..self.len]) {
+            Ok(text) => text,
+            Err(_) => TOO_LONG,
+        }
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.len..];
+        let fits = text.len().min(room.len());
+        room[..fits].copy_from_slice(&text.as_bytes()[..fits]);
+        self.len += fits;
+        // What follows would be lost: no need to format it.
+        if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+const TEXT: usize = MAX_BYTES + 1;
+const TOO_LONG: &str = match str::from_utf8(&[b'.'; TEXT]) {
+    Ok(text) => text,
+    Err(_) => unreachable!(),
+};
+/// The most fields that a callsite can have.
+pub(crate) const FIELDS: usize = 32;

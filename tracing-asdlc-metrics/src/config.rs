@@ -1,0 +1,266 @@
+use crate::label::Label;
+use crate::outcome::Outcome;
+use crate::rule::{Clock, OfField, Rule};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::str::FromStr;
+use tracing_core::Level;
+
+/// A [`Rule`] in configuration, of any format that `serde` reads. A key that is not here is refused by its name.
+///
+/// ```
+/// use tracing_asdlc_metrics::{Label, Rule, RuleConfig};
+///
+/// let config: RuleConfig = serde_json::from_str(
+///     r#"{
+///         "span": "storage",
+///         "counter": "storage_operations_total",
+///         "duration": "storage_operation_duration_seconds",
+///         "labels": [{ "field": "operation", "values": ["get", "put", "delete"] }, "backend"]
+///     }"#,
+/// )?;
+/// assert_eq!(
+///     Rule::from(config),
+///     Rule::span("storage")
+///         .with_counter("storage_operations_total")
+///         .with_duration("storage_operation_duration_seconds")
+///         .with_label(Label::field("operation").with_values(["get", "put", "delete"]))
+///         .with_label("backend"),
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// A rule has one of these keys, which say what it looks at:
+///
+/// | key | rule |
+/// |---|---|
+/// | `span: NAME`, `event: NAME` | [`Rule::span`], [`Rule::event`] |
+/// | `source: spans`, `events`, `prefixed_fields` | [`Rule::spans`], [`Rule::events`], [`Rule::prefixed_fields`] |
+///
+/// All other keys are methods of [`Rule`] without their `with_`: `target`, `max_level` (`info`), `counter`,
+/// `opened_counter`, `in_flight`, `duration`, `clock` (`close`, `last_exit`, `busy`), `sum`, `histogram` and `gauge` (each
+/// `{name, field}`), `unit`, `boundaries`, `labels` (each a field's name, or `{field, name, values, max_values, max_bytes,
+/// other, default, inherited}`), `outcome` (a label's name, or `{label, field, success, failed, cancelled, panicked}`) and
+/// `max_series`. What they mean, and what is allowed, is told there, and checked by
+/// [`SpanMetricsLayer::new`](crate::SpanMetricsLayer::new).
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(try_from = "Keys")]
+pub struct RuleConfig(Rule);
+
+impl From<RuleConfig> for Rule {
+    fn from(RuleConfig(rule): RuleConfig) -> Self {
+        rule
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    span: Option<String>,
+    event: Option<String>,
+    source: Option<SourceKey>,
+    target: Option<String>,
+    max_level: Option<String>,
+    counter: Option<String>,
+    opened_counter: Option<String>,
+    in_flight: Option<String>,
+    duration: Option<String>,
+    clock: Option<ClockKey>,
+    sum: Option<OfFieldKeys>,
+    histogram: Option<OfFieldKeys>,
+    gauge: Option<OfFieldKeys>,
+    unit: Option<String>,
+    boundaries: Option<Vec<f64>>,
+    #[serde(default)]
+    labels: Vec<LabelKey>,
+    outcome: Option<OutcomeKey>,
+    max_series: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SourceKey {
+    Spans,
+    Events,
+    PrefixedFields,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ClockKey {
+    Close,
+    LastExit,
+    Busy,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfFieldKeys {
+    name: String,
+    field: String,
+}
+
+/// A name alone, or all keys.
+enum NameOr<T> {
+    Name(String),
+    Keys(T),
+}
+
+type LabelKey = NameOr<LabelKeys>;
+type OutcomeKey = NameOr<OutcomeKeys>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelKeys {
+    field: String,
+    name: Option<String>,
+    values: Option<Vec<String>>,
+    max_values: Option<usize>,
+    max_bytes: Option<usize>,
+    other: Option<String>,
+    default: Option<String>,
+    #[serde(default)]
+    inherited: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutcomeKeys {
+    label: String,
+    field: Option<String>,
+    success: Option<String>,
+    failed: Option<String>,
+    cancelled: Option<String>,
+    panicked: Option<String>,
+}
+
+/// By hand: `#[serde(untagged)]` would forget which key was unknown.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for NameOr<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Visitor<T> {
+            type Value = NameOr<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a name, or a map")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(NameOr::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                map: A,
+            ) -> Result<Self::Value, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(NameOr::Keys)
+            }
+        }
+
+        deserializer.deserialize_any(Visitor(std::marker::PhantomData))
+    }
+}
+
+impl TryFrom<Keys> for RuleConfig {
+    type Error = String;
+
+    fn try_from(keys: Keys) -> Result<Self, String> {
+        let Keys { span, event, source, target, max_level, labels, outcome, .. } = keys;
+        let rule = match (span, event, source) {
+            (Some(name), None, None) => Rule::span(name),
+            (None, Some(name), None) => Rule::event(name),
+            (None, None, Some(SourceKey::Spans)) => Rule::spans(),
+            (None, None, Some(SourceKey::Events)) => Rule::events(),
+            (None, None, Some(SourceKey::PrefixedFields)) => Rule::prefixed_fields(),
+            _ => {
+                return Err(
+                    "a rule has exactly one of the keys `span`, `event` and `source`".into()
+                );
+            }
+        };
+        let max_level = match max_level {
+            Some(level) => Level::from_str(&level).map_err(|_| {
+                format!("max_level {level:?}; allowed are error, warn, info, debug and trace")
+            })?,
+            None => rule.max_level,
+        };
+        Ok(Self(Rule {
+            target: cow(target),
+            max_level,
+            counter: cow(keys.counter),
+            opened: cow(keys.opened_counter),
+            in_flight: cow(keys.in_flight),
+            duration: cow(keys.duration),
+            clock: keys.clock.map(Clock::from),
+            sum: keys.sum.map(OfField::from),
+            histogram: keys.histogram.map(OfField::from),
+            gauge: keys.gauge.map(OfField::from),
+            unit: cow(keys.unit),
+            boundaries: keys.boundaries,
+            labels: labels.into_iter().map(Label::from).collect(),
+            outcome: outcome.map(Outcome::from),
+            max_series: keys.max_series,
+            ..rule
+        }))
+    }
+}
+
+impl From<ClockKey> for Clock {
+    fn from(clock: ClockKey) -> Self {
+        match clock {
+            ClockKey::Close => Self::Close,
+            ClockKey::LastExit => Self::LastExit,
+            ClockKey::Busy => Self::Busy,
+        }
+    }
+}
+
+impl From<OfFieldKeys> for OfField {
+    fn from(OfFieldKeys { name, field }: OfFieldKeys) -> Self {
+        Self { name: name.into(), field: field.into() }
+    }
+}
+
+impl From<LabelKey> for Label {
+    fn from(label: LabelKey) -> Self {
+        let LabelKeys { field, name, values, max_values, max_bytes, other, default, inherited } =
+            match label {
+                NameOr::Name(field) => return Self::field(field),
+                NameOr::Keys(keys) => keys,
+            };
+        let label = Self::field(field);
+        let label = apply(label, name, Self::with_name);
+        let label = apply(label, values, Self::with_values);
+        let label = apply(label, max_values, Self::with_max_values);
+        let label = apply(label, max_bytes, Self::with_max_bytes);
+        let label = apply(label, other, Self::with_other);
+        let label = apply(label, default, Self::with_default);
+        if inherited { label.inherited() } else { label }
+    }
+}
+
+impl From<OutcomeKey> for Outcome {
+    fn from(outcome: OutcomeKey) -> Self {
+        let OutcomeKeys { label, field, success, failed, cancelled, panicked } = match outcome {
+            NameOr::Name(label) => return Self::label(label),
+            NameOr::Keys(keys) => keys,
+        };
+        let outcome = apply(Self::label(label), field, Self::with_field);
+        let outcome = apply(outcome, success, Self::with_success);
+        let outcome = apply(outcome, failed, Self::with_failed);
+        let outcome = apply(outcome, cancelled, Self::with_cancelled);
+        apply(outcome, panicked, Self::with_panicked)
+    }
+}
+
+fn apply<T, V>(to: T, value: Option<V>, with: impl FnOnce(T, V) -> T) -> T {
+    match value {
+        Some(value) => with(to, value),
+        None => to,
+    }
+}
+
+fn cow(name: Option<String>) -> Option<Cow<'static, str>> {
+    name.map(Cow::Owned)
+}

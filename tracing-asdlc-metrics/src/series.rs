@@ -1,0 +1,136 @@
+//! The series of one rule, by the values of its labels.
+
+use crate::table::Table;
+use crate::values::{Ids, OTHER, ValueId, Values};
+use opentelemetry::KeyValue;
+use std::sync::Arc;
+
+/// What a rule records into: one `S` for each set of values that its labels have had, up to a cap, and one for all others.
+#[derive(Debug)]
+pub(crate) struct Labelled<S> {
+    labels: Vec<Arc<Values>>,
+    table: Table<Entry<S>>,
+    cap: usize,
+}
+
+#[derive(Debug)]
+struct Entry<S> {
+    key: Key,
+    series: S,
+}
+
+/// The numbers of the labels' values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Key(u128);
+
+impl Key {
+    /// `places` are those of the captures, by label; a label whose field the callsite lacks has none.
+    #[inline]
+    pub(crate) fn new(ids: &Ids, places: &[Option<u8>]) -> Self {
+        places.iter().rev().fold(Self(0), |key, place| {
+            key.push(place.map_or(crate::values::MISSING, |place| ids.get(usize::from(place))))
+        })
+    }
+
+    #[inline]
+    fn push(self, id: ValueId) -> Self {
+        Self(self.0 << 16 | u128::from(id))
+    }
+
+    fn id(self, label: usize) -> ValueId {
+        // Truncation is wanted: it is one of eight.
+        (self.0 >> (label * 16)) as ValueId
+    }
+}
+
+impl<S: Default> Labelled<S> {
+    /// At most `cap` sets of values are told apart.
+    pub(crate) fn new(labels: Vec<Arc<Values>>, cap: usize) -> Self {
+        // Each label may also be `other` or missing.
+        let all = labels.iter().map(|values| values.label().cap() + 2);
+        let all = all.fold(1_usize, usize::saturating_mul);
+        Self { table: Table::with_capacity(cap.min(all) + 1), labels, cap }
+    }
+
+    pub(crate) fn cap(&self) -> usize {
+        self.cap
+    }
+
+    /// The series of these values, and its place for [`get`](Self::get).
+    #[inline]
+    pub(crate) fn series(&self, key: Key) -> Option<(usize, Key, &S)> {
+        let (place, entry) = self.find(self.cap, key).or_else(|| self.overflow())?;
+        Some((place, entry.key, &entry.series))
+    }
+
+    pub(crate) fn get(&self, place: usize) -> Option<&S> {
+        self.table.get(place).map(|entry| &entry.series)
+    }
+
+    pub(crate) fn attributes(&self, key: Key) -> Vec<KeyValue> {
+        self.labels
+            .iter()
+            .enumerate()
+            .filter_map(|(label, values)| {
+                let value = values.value(key.id(label))?.to_owned();
+                Some(KeyValue::new(values.label().name().to_owned(), value))
+            })
+            .collect()
+    }
+
+    #[cold]
+    fn overflow(&self) -> Option<(usize, &Entry<S>)> {
+        let key = self.labels.iter().fold(Key(0), |key, _| key.push(OTHER));
+        self.find(self.cap + 1, key)
+    }
+
+    #[inline]
+    fn find(&self, cap: usize, key: Key) -> Option<(usize, &Entry<S>)> {
+        let make = || Entry { key, series: S::default() };
+        self.table.get_or_add(cap, key, |entry| entry.key == key, make)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label::Label;
+    use std::cell::Cell;
+
+    //
+    #[test]
+    fn past_the_cap_every_label_is_other() {
+        let values = |field| Arc::new(Values::new(Label::field(field)));
+        let labelled = Labelled::<Cell<u32>>::new(vec![values("a"), values("b")], 2);
+        let key = |a, b| {
+            let mut ids = Ids::default();
+            ids.set(3, labelled.labels[0].id(a));
+            ids.set(0, labelled.labels[1].id(b));
+            Key::new(&ids, &[Some(3), Some(0)])
+        };
+        let attributes = |a, b| {
+            let (_, key, count) = labelled.series(key(a, b)).unwrap();
+            count.set(count.get() + 1);
+            let attributes = labelled.attributes(key);
+            let pairs = attributes.iter().map(|pair| format!("{}={}", pair.key, pair.value));
+            (pairs.collect::<Vec<_>>(), count.get())
+        };
+        assert_eq!(attributes("1", "2"), (vec!["a=1".to_owned(), "b=2".into()], 1));
+        assert_eq!(attributes("2", "1"), (vec!["a=2".to_owned(), "b=1".into()], 1));
+        assert_eq!(attributes("1", "1"), (vec!["a=other".to_owned(), "b=other".into()], 1));
+        assert_eq!(attributes("3", "3"), (vec!["a=other".to_owned(), "b=other".into()], 2));
+        assert_eq!(attributes("1", "2").1, 2, "what is known stays");
+    }
+
+    // Trap 9
+    #[test]
+    fn a_missing_label_is_no_empty_one() {
+        let values = Arc::new(Values::new(Label::field("a")));
+        let labelled = Labelled::<()>::new(vec![Arc::clone(&values), values], 10);
+        let mut ids = Ids::default();
+        ids.set(0, labelled.labels[0].id(""));
+        let key = Key::new(&ids, &[Some(0), None]);
+        assert_eq!(labelled.attributes(key), [KeyValue::new("a", "")]);
+        assert_ne!(key, Key::new(&ids, &[None, Some(0)]));
+    }
+}
