@@ -91,6 +91,10 @@ pub(crate) enum ScrapeErrorKind {
     CallbackPanicked,
     Collect(OTelSdkError),
     Empty,
+    Deadline,
+    TooMany,
+    NoThread(std::io::Error),
+    Panicked,
 }
 
 impl ScrapeError {
@@ -101,7 +105,14 @@ impl ScrapeError {
         matches!(self.kind, ScrapeErrorKind::ShutDown)
     }
 
-    /// Whether a callback of an observable instrument panicked, at this scrape or an earlier one.
+    /// Whether the answer took longer than the client or the exporter allows.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.kind, ScrapeErrorKind::Deadline)
+    }
+
+    /// Whether a callback panicked, at this scrape or an earlier one, on a meter that the exporter
+    /// does not [guard](crate::Meters).
     ///
     /// The SDK cannot collect again after that: no later scrape will succeed until the process
     /// restarts.
@@ -120,6 +131,10 @@ impl fmt::Display for ScrapeError {
             }
             ScrapeErrorKind::Collect(_) => "the metrics cannot be collected",
             ScrapeErrorKind::Empty => "the meter provider returned no metrics",
+            ScrapeErrorKind::Deadline => "the metrics are not there in time",
+            ScrapeErrorKind::TooMany => "too many scrapes are waiting already",
+            ScrapeErrorKind::NoThread(_) => "there is no thread to collect the metrics on",
+            ScrapeErrorKind::Panicked => "the metrics cannot be written: this is a bug",
         })
     }
 }
@@ -128,9 +143,13 @@ impl Error for ScrapeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
             ScrapeErrorKind::Collect(source) => Some(source),
+            ScrapeErrorKind::NoThread(source) => Some(source),
             ScrapeErrorKind::ShutDown
             | ScrapeErrorKind::CallbackPanicked
-            | ScrapeErrorKind::Empty => None,
+            | ScrapeErrorKind::Empty
+            | ScrapeErrorKind::Deadline
+            | ScrapeErrorKind::TooMany
+            | ScrapeErrorKind::Panicked => None,
         }
     }
 }

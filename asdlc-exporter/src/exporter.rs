@@ -1,25 +1,22 @@
 use crate::{
-    error::{BuildError, BuildErrorKind, ScrapeError, ScrapeErrorKind},
-    labels::ConstantLabels,
-    name::is_label_key,
+    builder::ExporterBuilder,
+    error::{ScrapeError, ScrapeErrorKind},
+    guard::Meters,
+    model::Format,
     reader::Reader,
-    render::Renderer,
-    scrape::ScrapeService,
-    service_info,
+    render::{Collected, Query, Rendered, Renderer},
+    scrape::{Desk, ScrapeService},
+    self_metrics::SelfMetrics,
+    source::{Source, Sources},
 };
-use opentelemetry::{
-    KeyValue,
-    metrics::{Meter, MeterProvider as _},
-};
-use opentelemetry_sdk::{
-    Resource,
-    metrics::{SdkMeterProvider, data::ResourceMetrics},
-};
-use prometheus::Registry;
+use opentelemetry::metrics::Meter;
+use opentelemetry_sdk::metrics::{SdkMeterProvider, data::ResourceMetrics};
+use prometheus::{Registry, proto::MetricFamily};
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, SystemTime},
 };
 
 /// A meter provider and the Prometheus text of what its meters record.
@@ -46,12 +43,19 @@ pub struct Exporter {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     service: String,
     provider: SdkMeterProvider,
+    meters: Meters,
     meter: Meter,
     reader: Reader,
+    registry: Option<Registry>,
     scrape: Mutex<Scrape>,
+    limits: Limits,
+    sources: Sources,
+    self_metrics: Option<SelfMetrics>,
+    start: SystemTime,
+    desk: Desk,
 }
 
 /// What one scrape leaves for the next.
@@ -60,26 +64,82 @@ struct Scrape {
     renderer: Renderer,
 }
 
+/// How much is done for scrapes over HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) timeout: Duration,
+    pub(crate) in_flight: usize,
+    /// For all sources together.
+    pub(crate) source_timeout: Duration,
+}
+
+/// What the builder prepares.
+pub(crate) struct Parts {
+    pub(crate) service: String,
+    pub(crate) provider: SdkMeterProvider,
+    pub(crate) meters: Meters,
+    pub(crate) meter: Meter,
+    pub(crate) reader: Reader,
+    pub(crate) registry: Option<Registry>,
+    pub(crate) renderer: Renderer,
+    pub(crate) limits: Limits,
+    pub(crate) self_metrics: Option<SelfMetrics>,
+    pub(crate) start: SystemTime,
+}
+
 impl Exporter {
     /// Starts an exporter for the service of this name, which becomes the label `service` of every
     /// series.
     pub fn builder(service: impl Into<String>) -> ExporterBuilder {
-        ExporterBuilder {
-            service: service.into(),
-            namespace: None,
-            constant_labels: Vec::new(),
-            version: None,
-        }
+        ExporterBuilder::new(service.into())
     }
 
-    /// The meter to create instruments with.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts {
+            service,
+            provider,
+            meters,
+            meter,
+            reader,
+            registry,
+            renderer,
+            limits,
+            self_metrics,
+            start,
+        } = parts;
+        let inner = Arc::new_cyclic(|inner| Inner {
+            service,
+            provider,
+            meters,
+            meter,
+            reader,
+            registry,
+            scrape: Mutex::new(Scrape { metrics: ResourceMetrics::default(), renderer }),
+            limits,
+            sources: Sources::default(),
+            self_metrics,
+            start,
+            desk: Desk::new(inner.clone()),
+        });
+        Self { inner }
+    }
+
+    /// The meter to create instruments with. A callback of its observable instruments that panics
+    /// costs its own metric only.
     #[must_use]
     pub fn meter(&self) -> Meter {
         self.inner.meter.clone()
     }
 
-    /// The provider behind [`meter`](Self::meter): to create meters for other scopes, or to shut
-    /// down.
+    /// Meters for other scopes; the provider to give to libraries that ask for one.
+    #[must_use]
+    pub fn meters(&self) -> Meters {
+        self.inner.meters.clone()
+    }
+
+    /// The SDK's provider behind [`meter`](Self::meter) and [`meters`](Self::meters): to flush or
+    /// shut down. Its own meters work too, but a callback that panics there is the end of all
+    /// metrics: every later scrape is a 503.
     ///
     /// Scopes are not told apart in the text: metrics of the same name and kind are one family, and
     /// of two metrics of the same name and different kind the one that was seen first is served.
@@ -96,29 +156,115 @@ impl Exporter {
 
     /// The current metrics in Prometheus text format 0.0.4.
     ///
-    /// Collects when called, on the calling thread; concurrent calls take turns. Do not call it in
+    /// Asks the sources and collects when called, on the calling thread; concurrent calls take turns. Do not call it in
     /// the callback of an observable instrument: collecting runs the callbacks, and the call would
     /// wait for itself.
     ///
     /// # Errors
     ///
-    /// When the provider is shut down, when a callback panicked in this call or an earlier one, and
+    /// When the provider is shut down, when a callback of one of the
+    /// [SDK's own meters](Self::meter_provider) panicked in this call or an earlier one, and
     /// when nothing was collected: the exporter's own `uptime_seconds` is always there, so that no
     /// metrics means lost metrics.
     pub fn render(&self) -> Result<String, ScrapeError> {
-        let Inner { reader, scrape, .. } = &*self.inner;
-        let (text, conflicts) = {
+        self.render_as(Format::Text)
+    }
+
+    /// The current metrics in this format; otherwise as [`render`](Self::render).
+    ///
+    /// # Errors
+    ///
+    /// As [`render`](Self::render).
+    pub fn render_as(&self, format: Format) -> Result<String, ScrapeError> {
+        let query = Query { format, names: Vec::new() };
+        let rendered = self.inner.render([&query], Duration::MAX)?;
+        rendered
+            .into_iter()
+            .next()
+            .map(|(_, r)| r.text)
+            .ok_or_else(|| ScrapeErrorKind::Empty.into())
+    }
+
+    /// Asks this source for its values before each collection.
+    ///
+    /// Add each once: there is no way to take one out. The name is for the log and the
+    /// self-metrics. A source that owns the exporter would keep it for ever; the instruments are
+    /// enough.
+    pub fn add_source(&self, name: impl Into<String>, source: impl Source) {
+        self.inner.sources.add(name.into(), source);
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.inner.desk
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.inner.limits
+    }
+
+    pub(crate) fn self_metrics(&self) -> Option<&SelfMetrics> {
+        self.inner.self_metrics.as_ref()
+    }
+
+    /// When it was built.
+    pub(crate) fn start(&self) -> SystemTime {
+        self.inner.start
+    }
+}
+
+impl Inner {
+    /// Collects once and writes each query, to have the texts in `time`.
+    pub(crate) fn render<'q>(
+        &self,
+        queries: impl IntoIterator<Item = &'q Query>,
+        time: Duration,
+    ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
+        let Self { reader, registry, scrape, self_metrics, sources, limits, .. } = self;
+        // A source that hangs must leave time for the others' values.
+        sources.refresh(limits.source_timeout.min(time / 2), |name, is_fresh| {
+            if let Some(self_metrics) = self_metrics {
+                self_metrics.asked(name, is_fresh);
+            }
+        });
+        let registered = registry.as_ref().map(gather_registry).unwrap_or_default();
+        let (rendered, problems, dropped) = {
             // What a panic left behind is replaced or overwritten by the next scrape.
             let mut scrape = scrape.lock().unwrap_or_else(PoisonError::into_inner);
             let Scrape { metrics, renderer } = &mut *scrape;
             reader.gather(metrics)?;
-            (renderer.render(metrics), renderer.take_conflicts())
+            let collected = Collected { recorded: metrics, registered: &registered };
+            let render = |query| Some((query, renderer.render(collected, query)?));
+            let rendered: Option<Vec<_>> = queries.into_iter().map(render).collect();
+            (rendered, renderer.take_problems(), renderer.dropped())
         };
         // A subscriber is foreign code: it runs without our lock.
-        for conflict in conflicts {
-            tracing::warn!("{conflict}");
+        for problem in problems {
+            tracing::warn!("{problem}");
         }
-        text.ok_or_else(|| ScrapeErrorKind::Empty.into())
+        let rendered = rendered.ok_or(ScrapeErrorKind::Empty)?;
+        if let Some(self_metrics) = self_metrics {
+            let whole = rendered.iter().find(|(query, _)| query.names.is_empty());
+            self_metrics.collected(whole.map(|(_, rendered)| rendered.series), dropped);
+        }
+        Ok(rendered)
+    }
+}
+
+/// What the registry has; nothing when one of its collectors panics.
+fn gather_registry(registry: &Registry) -> Vec<MetricFamily> {
+    catch_unwind(AssertUnwindSafe(|| registry.gather())).unwrap_or_else(|_panic| {
+        tracing::warn!("a collector of the registry panicked: its metrics are not in this scrape");
+        Vec::new()
+    })
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            in_flight: 128,
+            source_timeout: Duration::from_secs(1),
+        }
     }
 }
 
@@ -126,121 +272,4 @@ impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exporter").field("service", &self.inner.service).finish_non_exhaustive()
     }
-}
-
-/// Settings of an [`Exporter`].
-///
-/// ```
-/// use asdlc_exporter::Exporter;
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let exporter = Exporter::builder("shop")
-///     .with_namespace("asdlc")
-///     .with_constant_label("environment", "production")
-///     .with_version("1.2.3")
-///     .build()?;
-/// assert!(
-///     exporter.render()?.contains(
-///         r#"asdlc_service_info{service="shop",environment="production",version="1.2.3"} 1"#
-///     )
-/// );
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "an exporter exists once it is built"]
-pub struct ExporterBuilder {
-    service: String,
-    namespace: Option<String>,
-    constant_labels: Vec<(String, String)>,
-    version: Option<String>,
-}
-
-impl ExporterBuilder {
-    /// Puts `namespace` and `_` before every metric name. Default: none.
-    pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = Some(namespace.into());
-        self
-    }
-
-    /// Adds a label to every series, behind `service` and in the order of the calls.
-    ///
-    /// An attribute that is recorded with the same key is served as `exported_<key>`.
-    pub fn with_constant_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.constant_labels.push((key.into(), value.into()));
-        self
-    }
-
-    /// Serves `service_info{version}` = 1. Without a version there is no such metric.
-    pub fn with_version(mut self, version: impl Into<String>) -> Self {
-        self.version = Some(version.into());
-        self
-    }
-
-    /// Builds the exporter; `uptime_seconds` counts from here.
-    ///
-    /// # Errors
-    ///
-    /// When the service name is empty, when the namespace or the key of a constant label is not
-    /// made of ASCII letters, digits and `_` or begins with a digit or `__`, and when a key is
-    /// reserved (`service`, `le`, `quantile`) or given twice.
-    pub fn build(self) -> Result<Exporter, BuildError> {
-        let Self { service, namespace, constant_labels, version } = self;
-        if service.is_empty() {
-            return Err(BuildErrorKind::EmptyService.into());
-        }
-        let prefix = metric_prefix(namespace)?;
-        let constant = constant_label_set(&service, constant_labels)?;
-        let reader = Reader::new(Registry::new()).map_err(BuildErrorKind::Reader)?;
-        let provider = SdkMeterProvider::builder()
-            .with_resource(resource(&service, version.as_deref()))
-            .with_reader(reader.clone())
-            .build();
-        let meter = provider.meter(env!("CARGO_PKG_NAME"));
-        service_info::register(&meter, version, Instant::now());
-        let scrape = Scrape {
-            metrics: ResourceMetrics::default(),
-            renderer: Renderer::new(prefix, constant),
-        };
-        Ok(Exporter {
-            inner: Arc::new(Inner { service, provider, meter, reader, scrape: Mutex::new(scrape) }),
-        })
-    }
-}
-
-/// Nothing, or the namespace with one `_` at its end.
-fn metric_prefix(namespace: Option<String>) -> Result<String, BuildError> {
-    let Some(mut namespace) = namespace else { return Ok(String::new()) };
-    if !is_label_key(&namespace) {
-        return Err(BuildErrorKind::Namespace(namespace).into());
-    }
-    if !namespace.ends_with('_') {
-        namespace.push('_');
-    }
-    Ok(namespace)
-}
-
-fn constant_label_set(
-    service: &str,
-    configured: Vec<(String, String)>,
-) -> Result<ConstantLabels, BuildError> {
-    let mut labels = vec![("service".to_owned(), service.to_owned())];
-    for (key, value) in configured {
-        if !is_label_key(&key) {
-            return Err(BuildErrorKind::LabelKey(key).into());
-        }
-        if ["service", "le", "quantile"].contains(&key.as_str()) {
-            return Err(BuildErrorKind::ReservedLabelKey(key).into());
-        }
-        if labels.iter().any(|(known, _)| *known == key) {
-            return Err(BuildErrorKind::DuplicateLabelKey(key).into());
-        }
-        labels.push((key, value));
-    }
-    Ok(ConstantLabels::new(labels))
-}
-
-/// For readers other than ours: a second one may push the same metrics elsewhere.
-fn resource(service: &str, version: Option<&str>) -> Resource {
-    let version = version.map(|version| KeyValue::new("service.version", version.to_owned()));
-    Resource::builder_empty().with_service_name(service.to_owned()).with_attributes(version).build()
 }

@@ -1,10 +1,16 @@
-//! Label sets as text: sanitised keys in order, escaped values, never a key twice.
+//! Label sets: sanitised keys in order, escaped values, never a key twice.
+//!
+//! What the keys of a point become depends on the keys alone, of which a family has few lists:
+//! each list is worked out once, and a point costs no more than copying its values.
 
-use crate::{model::Kind, name::label_key};
+use crate::name::label_key;
+use foldhash::quality::{FoldHasher, RandomState};
 use opentelemetry::{KeyValue, Value};
 use std::{
-    borrow::Cow,
+    cmp::Ordering,
+    collections::HashMap,
     fmt::{self, Write as _},
+    hash::{BuildHasher as _, Hash as _, Hasher as _},
 };
 
 /// The labels of every series.
@@ -18,7 +24,13 @@ impl ConstantLabels {
     pub(crate) fn new(pairs: Vec<(String, String)>) -> Self {
         let mut this = Self::default();
         for (key, value) in pairs {
-            push_pair(&mut this.text, 0, &key, |out| push_escaped(out, &value));
+            if !this.text.is_empty() {
+                this.text.push(',');
+            }
+            this.text.push_str(&key);
+            this.text.push_str("=\"");
+            push_escaped(&mut this.text, &value);
+            this.text.push('"');
             this.keys.push(key);
         }
         this
@@ -34,67 +46,253 @@ impl ConstantLabels {
     }
 }
 
-/// Appends the label set of one point.
-///
-/// An attribute with the key of a constant label is prefixed `exported_`, as Prometheus itself does
-/// when a scraped label meets a label of the target; so is `le` on a histogram. Keys that become
-/// the same label are joined: their values in the order of the keys, separated by `;`.
-///
-/// `order` is scratch space: one vector serves a whole scrape.
-pub(crate) fn push_labels<'a>(
-    out: &mut String,
-    constant: &ConstantLabels,
-    kind: Kind,
-    attributes: &mut dyn Iterator<Item = &'a KeyValue>,
-    order: &mut Vec<(Cow<'a, str>, &'a KeyValue)>,
-) {
-    let start = out.len();
-    order.clear();
-    order.extend(attributes.map(|attribute| {
-        let mut key = label_key(attribute.key.as_str());
-        while constant.contains(&key) || (kind == Kind::Histogram && key == "le") {
-            key = Cow::Owned(format!("exported_{key}"));
+/// One label of a point, as it was recorded.
+#[derive(Clone, Copy)]
+pub(crate) struct Label<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) value: LabelValue<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum LabelValue<'a> {
+    Text(&'a str),
+    Typed(&'a Value),
+}
+
+impl<'a> From<&'a KeyValue> for Label<'a> {
+    fn from(attribute: &'a KeyValue) -> Self {
+        let value = match &attribute.value {
+            Value::String(text) => LabelValue::Text(text.as_str()),
+            other => LabelValue::Typed(other),
+        };
+        Self { key: attribute.key.as_str(), value }
+    }
+}
+
+/// The lists of keys seen so far. They outlive a scrape.
+#[derive(Debug)]
+pub(crate) struct Shapes {
+    constant: ConstantLabels,
+    shapes: Vec<Shape>,
+    layouts: Vec<Layout>,
+    by_hash: HashMap<u64, Vec<usize>>,
+    hasher: RandomState,
+    last: usize,
+}
+
+/// A list of recorded keys, in the order of recording.
+#[derive(Debug)]
+struct Shape {
+    keys: Vec<String>,
+    reserved: Option<&'static str>,
+    layout: usize,
+    /// For each label: which of the recorded values it has.
+    sources: Vec<Vec<usize>>,
+}
+
+/// A list of label keys; several shapes may share one.
+#[derive(Debug, PartialEq)]
+struct Layout {
+    /// `key="` in order of the keys, after the first with what ends the label before: `",key="`.
+    openings: Vec<String>,
+}
+
+/// Tells whether labels are those of the last scrape; seeded, so that no recorded value can make
+/// others look alike.
+pub(crate) type DigestHasher = FoldHasher<'static>;
+
+/// Which list of keys a point has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShapeId(usize);
+
+/// Which labels a series has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LayoutId(u32);
+
+/// The labels of one series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Labels<'t> {
+    openings: &'t [String],
+    /// Escaped; each value ends with a line feed, which no escaped value contains.
+    values: &'t str,
+}
+
+impl Shapes {
+    pub(crate) fn new(constant: ConstantLabels) -> Self {
+        Self {
+            constant,
+            shapes: Vec::new(),
+            layouts: Vec::new(),
+            by_hash: HashMap::new(),
+            hasher: RandomState::default(),
+            last: 0,
         }
-        (key, attribute)
-    }));
-    order.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.key.cmp(&y.key)));
-    for same_key in order.chunk_by(|(a, _), (b, _)| a == b) {
-        push_pair(out, start, &same_key[0].0, |out| {
-            for (at, (_, attribute)) in same_key.iter().enumerate() {
+    }
+
+    pub(crate) fn constant(&self) -> &ConstantLabels {
+        &self.constant
+    }
+
+    pub(crate) fn hasher(&self) -> DigestHasher {
+        self.hasher.build_hasher()
+    }
+
+    /// Forgets everything when code that invents keys has made it too much.
+    pub(crate) fn trim(&mut self) {
+        if self.shapes.len() > MAX_SHAPES {
+            self.shapes = Vec::new();
+            self.layouts = Vec::new();
+            self.by_hash = HashMap::new();
+        }
+    }
+
+    /// Appends the values of a point of this shape and says which labels they are of.
+    pub(crate) fn push_values(
+        &self,
+        out: &mut String,
+        shape: ShapeId,
+        labels: &[Label<'_>],
+    ) -> LayoutId {
+        let shape = &self.shapes[shape.0];
+        for sources in &shape.sources {
+            for (at, &source) in sources.iter().enumerate() {
                 if at > 0 {
                     out.push(';');
                 }
-                push_value(out, &attribute.value);
+                push_value(out, labels[source].value);
             }
+            out.push('\n');
+        }
+        LayoutId(shape.layout as u32)
+    }
+
+    pub(crate) fn labels<'t>(&'t self, layout: LayoutId, values: &'t str) -> Labels<'t> {
+        Labels { openings: &self.layouts[layout.0 as usize].openings, values }
+    }
+
+    /// In which order series of different labels stand.
+    pub(crate) fn compare(&self, a: LayoutId, b: LayoutId) -> Ordering {
+        let openings = |layout: LayoutId| &self.layouts[layout.0 as usize].openings;
+        if a == b { Ordering::Equal } else { openings(a).cmp(openings(b)) }
+    }
+
+    /// The shape of a point with these labels.
+    ///
+    /// An attribute with the key of a constant label is prefixed `exported_`, as Prometheus itself
+    /// does when a scraped label meets a label of the target; so is the `reserved` key. Keys that
+    /// become the same label are joined: their values in the order of the keys, separated by `;`.
+    pub(crate) fn find(&mut self, reserved: Option<&'static str>, labels: &[Label<'_>]) -> ShapeId {
+        if self.shapes.get(self.last).is_some_and(|shape| shape.is_of(reserved, labels)) {
+            return ShapeId(self.last);
+        }
+        let mut hasher = self.hasher.build_hasher();
+        labels.iter().for_each(|label| label.key.hash(&mut hasher));
+        let known = self.by_hash.entry(hasher.finish()).or_default();
+        let id = known.iter().find(|&&id| self.shapes[id].is_of(reserved, labels)).copied();
+        self.last = id.unwrap_or_else(|| {
+            known.push(self.shapes.len());
+            let (layout, sources) = lay_out(&self.constant, reserved, labels);
+            let layout =
+                self.layouts.iter().position(|known| *known == layout).unwrap_or_else(|| {
+                    self.layouts.push(layout);
+                    self.layouts.len() - 1
+                });
+            let keys = labels.iter().map(|label| label.key.to_owned()).collect();
+            self.shapes.push(Shape { keys, reserved, layout, sources });
+            self.shapes.len() - 1
         });
+        ShapeId(self.last)
     }
 }
 
-/// Appends `key="value"` to the label set that begins at `start`.
-fn push_pair(out: &mut String, start: usize, key: &str, value: impl FnOnce(&mut String)) {
-    if out.len() > start {
-        out.push(',');
+impl LayoutId {
+    pub(crate) fn number(self) -> u32 {
+        self.0
     }
-    out.push_str(key);
-    out.push_str("=\"");
-    value(out);
-    out.push('"');
 }
 
-fn push_value(out: &mut String, value: &Value) {
+impl Shape {
+    fn is_of(&self, reserved: Option<&'static str>, labels: &[Label<'_>]) -> bool {
+        self.reserved == reserved
+            && self.keys.len() == labels.len()
+            && self.keys.iter().zip(labels).all(|(key, label)| key == label.key)
+    }
+}
+
+impl Labels<'_> {
+    #[cfg(test)]
+    pub(crate) const NONE: Self = Self { openings: &[], values: "" };
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.openings.is_empty()
+    }
+
+    /// Appends `key="value",key="value"`.
+    pub(crate) fn write(&self, out: &mut String) {
+        let mut rest = self.values;
+        for opening in self.openings {
+            out.push_str(opening);
+            let end = rest.bytes().position(|b| b == b'\n').unwrap_or(rest.len());
+            out.push_str(&rest[..end]);
+            rest = rest.get(end + 1..).unwrap_or_default();
+        }
+        if !self.openings.is_empty() {
+            out.push('"');
+        }
+    }
+}
+
+fn lay_out(
+    constant: &ConstantLabels,
+    reserved: Option<&'static str>,
+    labels: &[Label<'_>],
+) -> (Layout, Vec<Vec<usize>>) {
+    let mut order: Vec<(String, usize)> = labels
+        .iter()
+        .enumerate()
+        .map(|(at, label)| {
+            let mut key = label_key(label.key).into_owned();
+            while constant.contains(&key) || reserved == Some(key.as_str()) {
+                key.insert_str(0, "exported_");
+            }
+            (key, at)
+        })
+        .collect();
+    order.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| labels[*x].key.cmp(labels[*y].key)));
+    let same_key = || order.chunk_by(|(a, _), (b, _)| a == b);
+    let before = |at| if at == 0 { "" } else { "\"," };
+    let openings = same_key()
+        .enumerate()
+        .map(|(at, same)| format!("{}{}=\"", before(at), same[0].0))
+        .collect();
+    let sources = same_key().map(|same| same.iter().map(|(_, at)| *at).collect()).collect();
+    (Layout { openings }, sources)
+}
+
+fn push_value(out: &mut String, value: LabelValue<'_>) {
     match value {
-        Value::String(text) => push_escaped(out, text.as_str()),
-        other => {
+        LabelValue::Text(text) => push_escaped(out, text),
+        LabelValue::Typed(Value::I64(integer)) => {
+            out.push_str(itoa::Buffer::new().format(*integer));
+        }
+        LabelValue::Typed(Value::Bool(flag)) => out.push_str(if *flag { "true" } else { "false" }),
+        LabelValue::Typed(value) => {
             // Writing to a string cannot fail.
-            let _ = write!(Escaping(out), "{other}");
+            let _ = write!(Escaping(out), "{value}");
         }
     }
 }
 
 /// Appends a label value with `\`, `"` and LF escaped.
 fn push_escaped(out: &mut String, value: &str) {
+    let special = |b: u8| matches!(b, b'\\' | b'"' | b'\n');
+    // Without an early exit the loop looks at many bytes at once.
+    if !value.bytes().fold(false, |found, b| found | special(b)) {
+        out.push_str(value);
+        return;
+    }
     let mut rest = value;
-    while let Some(at) = rest.bytes().position(|b| matches!(b, b'\\' | b'"' | b'\n')) {
+    while let Some(at) = rest.bytes().position(special) {
         out.push_str(&rest[..at]);
         out.push_str(match rest.as_bytes()[at] {
             b'\\' => "\\\\",
@@ -114,3 +312,6 @@ impl fmt::Write for Escaping<'_> {
         Ok(())
     }
 }
+
+/// More lists of keys than any sane set of instruments has.
+const MAX_SHAPES: usize = 10_000;

@@ -33,8 +33,15 @@
 //! # Every answer is valid, and none is empty
 //!
 //! Whatever name, key, value or help text code records, a Prometheus server can read the answer.
-//! When there is nothing true to tell (the provider is shut down, a callback panicked) the answer
-//! is status 503, because an empty 200 would look like a service that does nothing.
+//! A callback, collector or [`Source`] that panics costs its own metrics only. When there is nothing
+//! true to tell (the provider is shut down, a callback hangs) the answer is status 503, because an
+//! empty 200 would look like a service that does nothing.
+//!
+//! # What a client may ask for
+//!
+//! Text format 0.0.4 or `OpenMetrics` 1.0.0, compressed or not, everything or some families, in the
+//! time it allows: [`ScrapeService`] has the list. Metrics are collected on a thread of the exporter,
+//! once for all scrapes that wait, so that neither many scrapes nor a large one hold up requests.
 //!
 //! # From OpenTelemetry to Prometheus
 //!
@@ -56,33 +63,74 @@
 //! | histograms of one series with different boundaries | the boundaries they share, where the counts are exact |
 //! | one name with several help texts | the first help text |
 //! | one name with several kinds | the first kind; the other metric is dropped with one warning |
-//! | exponential histogram | count, sum and the bucket `+Inf`: this format has no native histograms |
+//! | exponential histogram | count, sum and the bucket `+Inf`: these formats have no native histograms |
 //! | integers | all digits, never rounded through a float |
+//! | a metric in a registry ([`with_registry`](ExporterBuilder::with_registry)) | under its own name, merged as above; without a type it is dropped |
+//! | a metric the [`MetricPolicy`] denies | not at all, and it is not recorded |
+//!
+//! In `OpenMetrics` the same series have the same names and values, but for what that format forbids:
+//!
+//! | recorded | served as `OpenMetrics` |
+//! |---|---|
+//! | counter `orders_total` | family `orders`, sample `orders_total` |
+//! | … when `orders` is another family, or when a value is negative or NaN | family `orders_total` of type `unknown` |
+//! | gauge `build_info` whose values are 1 | family `build` of type `info`, sample `build_info`; a gauge when `build` is another family |
+//! | a unit at the end of the name | a line `# UNIT` |
+//! | histogram with a negative boundary, or a sum that is negative or NaN | buckets without sum and count |
 //!
 //! "First" is by scrape; within a scrape by the name of the scope and then in the order in which
-//! the instruments were created. Resource attributes and scopes are not served.
+//! the instruments were created, a registry last. A histogram `x` also has the names `x_bucket`,
+//! `x_sum`, `x_count` and `x_created`. Resource attributes and scopes are not served.
 //!
 //! # Features
 //!
-//! * `process`: the memory of this process, in the module `process`.
+//! * `health`: liveness and readiness services, in the module `health`; needs Tokio.
+//! * `process`: memory, CPU time, files and threads of this process, in the module `process`.
+//! * `compression`: answers in gzip and zstd for clients that accept them.
+//! * `serve`: a small HTTP server for services that have none, in the module `serve`; needs Tokio.
+//! * `config`: settings as one serde structure and from the environment, in the module `config`;
+//!   `config-yaml` and `config-toml` read files.
 //! * `full`: all of them.
 
+mod builder;
+#[cfg(feature = "config")]
+pub mod config;
 mod error;
 mod exporter;
 mod families;
+mod guard;
+#[cfg(feature = "health")]
+pub mod health;
 mod labels;
 mod model;
 mod name;
+mod open_metrics;
 mod points;
+mod policy;
 #[cfg(feature = "process")]
 pub mod process;
 mod reader;
+mod registered;
 mod render;
 mod scrape;
+mod self_metrics;
 mod series;
-mod service_info;
+#[cfg(feature = "serve")]
+pub mod serve;
+pub mod service_info;
+mod shared_read;
+mod source;
+mod state;
 mod text;
+pub mod workers;
 
+pub use builder::ExporterBuilder;
 pub use error::{BuildError, ScrapeError};
-pub use exporter::{Exporter, ExporterBuilder};
+pub use exporter::Exporter;
+pub use guard::Meters;
+pub use model::Format;
+pub use policy::MetricPolicy;
+pub use prometheus;
 pub use scrape::{ScrapeFuture, ScrapeService};
+pub use source::{Source, blocking};
+pub use state::StateGauge;

@@ -1,11 +1,36 @@
 //! The plain values that pass from the collected metrics to the writer.
 
-/// What the TYPE line says.
+/// What an exposition is written in.
+///
+/// ```
+/// use asdlc_exporter::{Exporter, Format};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let exporter = Exporter::builder("shop").build()?;
+/// exporter.meter().u64_counter("orders").build().add(1, &[]);
+/// let text = exporter.render_as(Format::OpenMetrics)?;
+/// assert!(text.contains("# TYPE orders counter\norders_total{service=\"shop\"} 1\n"));
+/// assert!(text.ends_with("# EOF\n"));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// The Prometheus text format, version 0.0.4.
+    #[default]
+    Text,
+    /// The `OpenMetrics` text format, version 1.0.0.
+    OpenMetrics,
+}
+
+/// What a family is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Counter,
     Gauge,
     Histogram,
+    /// Only from a `prometheus::Registry`: OpenTelemetry has none.
+    Summary,
 }
 
 impl Kind {
@@ -14,6 +39,26 @@ impl Kind {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
+            Self::Summary => "summary",
+        }
+    }
+
+    /// What names beside its own the family claims: those of its samples, and of `OpenMetrics`'
+    /// creation times, which a parser there reserves.
+    pub(crate) fn suffixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Counter | Self::Gauge => &[],
+            Self::Histogram => &["_bucket", "_sum", "_count", "_created"],
+            Self::Summary => &["_sum", "_count", "_created"],
+        }
+    }
+
+    /// The label key that tells the samples of one series apart.
+    pub(crate) fn reserved_key(self) -> Option<&'static str> {
+        match self {
+            Self::Counter | Self::Gauge => None,
+            Self::Histogram => Some("le"),
+            Self::Summary => Some("quantile"),
         }
     }
 }
@@ -48,7 +93,7 @@ impl Number {
         }
     }
 
-    fn float(self) -> f64 {
+    pub(crate) fn float(self) -> f64 {
         match self {
             Self::U64(v) => v as f64,
             Self::I64(v) => v as f64,
@@ -73,6 +118,13 @@ impl From<f64> for Number {
     fn from(value: f64) -> Self {
         Self::F64(value)
     }
+}
+
+/// A quantile of a summary.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Quantile {
+    pub(crate) quantile: f64,
+    pub(crate) value: f64,
 }
 
 /// One finite bucket of a histogram: how many values were at most `bound`.

@@ -9,14 +9,8 @@ use std::borrow::Cow;
 
 /// Appends the family name of an instrument: prefix, name, unit and, for counters, `_total`.
 pub(crate) fn push_family_name(out: &mut String, prefix: &str, name: &str, unit: &str, kind: Kind) {
-    out.push_str(prefix);
-    let start = out.len();
-    if prefix.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':')
-    {
-        out.push('_');
-    }
-    push_sanitised(out, name, |c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+    let start = out.len() + prefix.len();
+    push_name(out, prefix, name);
     if kind == Kind::Counter && out[start..].ends_with(TOTAL) {
         out.truncate(out.len() - TOTAL.len());
     }
@@ -28,6 +22,24 @@ pub(crate) fn push_family_name(out: &mut String, prefix: &str, name: &str, unit:
     if kind == Kind::Counter {
         out.push_str(TOTAL);
     }
+}
+
+/// Appends prefix and name, without characters that Prometheus refuses.
+pub(crate) fn push_name(out: &mut String, prefix: &str, name: &str) {
+    out.push_str(prefix);
+    if prefix.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':')
+    {
+        out.push('_');
+    }
+    push_sanitised(out, name, |c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+}
+
+/// `seconds` for the unit `s`; empty for a unit Prometheus has no word for.
+pub(crate) fn unit_words(unit: &str, kind: Kind) -> String {
+    let mut words = String::new();
+    push_unit(&mut words, unit, kind);
+    words.split_off(words.len().min(1))
 }
 
 /// The label key that stands for an attribute key.

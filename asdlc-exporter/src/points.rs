@@ -1,7 +1,9 @@
 //! The data points of a metric, whatever number type and aggregation they were recorded with.
 
-use crate::model::{Bucket, Kind, Number};
-use opentelemetry::KeyValue;
+use crate::{
+    labels::Label,
+    model::{Bucket, Kind, Number, Quantile},
+};
 use opentelemetry_sdk::metrics::data::{
     AggregatedMetrics, ExponentialHistogramDataPoint, HistogramDataPoint, MetricData,
 };
@@ -15,6 +17,8 @@ pub(crate) enum Point<'a> {
     Last(Number),
     /// Adds up bucket by bucket.
     Histogram(&'a dyn Distribution),
+    /// The last one stands: quantiles do not add up.
+    Summary(&'a dyn Quantiles),
 }
 
 /// A histogram data point without its number type.
@@ -26,6 +30,16 @@ pub(crate) trait Distribution {
     ///
     /// The count is the sum of the buckets, so that `+Inf` and `_count` agree by construction.
     fn read(&self, buckets: &mut Vec<Bucket>) -> u64;
+}
+
+/// A summary data point.
+pub(crate) trait Quantiles {
+    fn sum(&self) -> Number;
+
+    fn count(&self) -> u64;
+
+    /// Replaces `quantiles` by those of the summary, in ascending order.
+    fn read(&self, quantiles: &mut Vec<Quantile>);
 }
 
 pub(crate) fn kind(data: &AggregatedMetrics) -> Kind {
@@ -43,42 +57,44 @@ pub(crate) fn kind(data: &AggregatedMetrics) -> Kind {
     }
 }
 
-/// Calls `each` with the attributes and the value of every data point.
-pub(crate) fn for_each<'a>(
-    data: &'a AggregatedMetrics,
-    mut each: impl FnMut(&mut dyn Iterator<Item = &'a KeyValue>, Point<'a>),
-) {
-    fn walk<'a, T: Copy + Into<Number>>(
-        data: &'a MetricData<T>,
-        each: &mut impl FnMut(&mut dyn Iterator<Item = &'a KeyValue>, Point<'a>),
-    ) {
+/// Takes points one by one. A trait and no closure, so that the loop over the labels is compiled for
+/// each kind of points: it runs for every label of a scrape.
+pub(crate) trait Visit<'a> {
+    fn point(&mut self, labels: impl Iterator<Item = Label<'a>>, point: Point<'a>);
+}
+
+/// Shows every data point to the visitor.
+pub(crate) fn for_each<'a>(data: &'a AggregatedMetrics, visitor: &mut impl Visit<'a>) {
+    fn walk<'a, T: Copy + Into<Number>>(data: &'a MetricData<T>, visitor: &mut impl Visit<'a>) {
         match data {
             MetricData::Sum(sum) => {
                 for point in sum.data_points() {
-                    each(&mut point.attributes(), Point::Sum(point.value().into()));
+                    let labels = point.attributes().map(Label::from);
+                    visitor.point(labels, Point::Sum(point.value().into()));
                 }
             }
             MetricData::Gauge(gauge) => {
                 for point in gauge.data_points() {
-                    each(&mut point.attributes(), Point::Last(point.value().into()));
+                    let labels = point.attributes().map(Label::from);
+                    visitor.point(labels, Point::Last(point.value().into()));
                 }
             }
             MetricData::Histogram(histogram) => {
                 for point in histogram.data_points() {
-                    each(&mut point.attributes(), Point::Histogram(point));
+                    visitor.point(point.attributes().map(Label::from), Point::Histogram(point));
                 }
             }
             MetricData::ExponentialHistogram(histogram) => {
                 for point in histogram.data_points() {
-                    each(&mut point.attributes(), Point::Histogram(point));
+                    visitor.point(point.attributes().map(Label::from), Point::Histogram(point));
                 }
             }
         }
     }
     match data {
-        AggregatedMetrics::F64(data) => walk(data, &mut each),
-        AggregatedMetrics::U64(data) => walk(data, &mut each),
-        AggregatedMetrics::I64(data) => walk(data, &mut each),
+        AggregatedMetrics::F64(data) => walk(data, visitor),
+        AggregatedMetrics::U64(data) => walk(data, visitor),
+        AggregatedMetrics::I64(data) => walk(data, visitor),
     }
 }
 

@@ -1,57 +1,133 @@
 //! From collected metrics to the text of a scrape.
 
 use crate::{
-    families::{Catalogue, Conflict},
-    labels::ConstantLabels,
-    model::Kind,
-    series::SeriesTable,
-    text::TextWriter,
+    families::{Catalogue, Families, Problem},
+    labels::{ConstantLabels, Shapes},
+    model::{Format, Kind},
+    open_metrics,
+    policy::Rules,
+    series::{Order, SeriesTable},
+    text::{SPARE, TextWriter},
 };
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use prometheus::proto::MetricFamily;
 
 /// What the scrapes of one exporter have in common.
 #[derive(Debug)]
 pub(crate) struct Renderer {
     catalogue: Catalogue,
-    constant: ConstantLabels,
-    /// How much text the last scrape had: the next one will have about as much.
-    size: usize,
+    shapes: Shapes,
+    /// For each family the order of its points.
+    orders: Vec<Order>,
+    /// How much text the last scrape of everything had, by format: the next one will have about as
+    /// much.
+    sizes: [usize; 2],
+}
+
+/// What was collected for one scrape.
+#[derive(Clone, Copy)]
+pub(crate) struct Collected<'a> {
+    pub(crate) recorded: &'a ResourceMetrics,
+    pub(crate) registered: &'a [MetricFamily],
+}
+
+/// What a client asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Query {
+    pub(crate) format: Format,
+    /// Only families of these names; all, if there are none.
+    pub(crate) names: Vec<String>,
+}
+
+/// The answer to a query.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Rendered {
+    pub(crate) text: String,
+    pub(crate) series: usize,
 }
 
 impl Renderer {
-    pub(crate) fn new(prefix: String, constant: ConstantLabels) -> Self {
-        Self { catalogue: Catalogue::new(prefix), constant, size: 0 }
+    pub(crate) fn new(rules: Rules, constant: ConstantLabels) -> Self {
+        Self {
+            catalogue: Catalogue::new(rules),
+            shapes: Shapes::new(constant),
+            orders: Vec::new(),
+            sizes: [0; 2],
+        }
     }
 
-    /// The metrics in text format 0.0.4; `None` when there is not a single family.
-    pub(crate) fn render(&mut self, metrics: &ResourceMetrics) -> Option<String> {
-        let families = self.catalogue.sort(metrics);
-        if families.is_empty() {
+    /// The metrics as text; `None` when there is not a single family, which cannot be.
+    pub(crate) fn render(&mut self, collected: Collected<'_>, query: &Query) -> Option<Rendered> {
+        let Self { catalogue, shapes, orders, sizes } = self;
+        shapes.trim();
+        let may_be_empty = catalogue.may_be_empty();
+        let families = catalogue.sort(collected.recorded, collected.registered);
+        if families.is_empty() && !may_be_empty {
             return None;
         }
-        let mut out = String::with_capacity(self.size + self.size / 8);
-        let mut writer = TextWriter::new(&mut out, self.constant.text());
-        let mut table = SeriesTable::default();
-        let mut buckets = Vec::new();
-        for family in families.iter() {
-            writer.family(family.name, family.help, family.kind);
-            table.load(&family, &self.constant);
-            for series in table.iter() {
-                match family.kind {
-                    Kind::Counter | Kind::Gauge => writer.sample(series.labels, series.value()),
-                    Kind::Histogram => {
-                        let (count, sum) = series.histogram(&mut buckets);
-                        writer.histogram(series.labels, &buckets, count, sum);
-                    }
+        let size = if query.names.is_empty() { &mut sizes[query.format as usize] } else { &mut 0 };
+        let mut text = String::with_capacity(*size + *size / 512 + SPARE);
+        let mut series = 0;
+        write(&families, query, shapes, orders, &mut text, &mut series);
+        if query.format == Format::OpenMetrics {
+            text.push_str(open_metrics::EOF);
+        } else if text.is_empty() {
+            text.push_str("# There are no such metrics.\n");
+        }
+        *size = text.len();
+        Some(Rendered { text, series })
+    }
+
+    pub(crate) fn take_problems(&mut self) -> Vec<Problem> {
+        self.catalogue.take_problems()
+    }
+
+    /// How many metrics are not served because of their names or kinds.
+    pub(crate) fn dropped(&self) -> usize {
+        self.catalogue.dropped()
+    }
+}
+
+fn write(
+    families: &Families<'_>,
+    Query { format, names }: &Query,
+    shapes: &mut Shapes,
+    orders: &mut Vec<Order>,
+    out: &mut String,
+    count: &mut usize,
+) {
+    let constant = shapes.constant().text().to_owned();
+    let mut writer = TextWriter::new(out, &constant, *format);
+    let mut table = SeriesTable::default();
+    let (mut buckets, mut quantiles) = (Vec::new(), Vec::new());
+    for family in families.iter() {
+        if !names.is_empty() && !names.iter().any(|name| name == family.name) {
+            continue;
+        }
+        if orders.len() <= family.id {
+            orders.resize_with(family.id + 1, Order::default);
+        }
+        let order = &mut orders[family.id];
+        table.load(&family, shapes, order);
+        let kind = family.kind;
+        let is_typical = *format == Format::OpenMetrics
+            && family.has_base
+            && table.iter(shapes, order).all(|s| open_metrics::is_typical(kind, s.value()));
+        writer.family(&family, is_typical);
+        for series in table.iter(shapes, order) {
+            *count += 1;
+            match kind {
+                Kind::Counter | Kind::Gauge => writer.sample(series.labels, series.value()),
+                Kind::Histogram => {
+                    let (count, sum) = series.histogram(&mut buckets);
+                    writer.histogram(series.labels, &buckets, count, sum);
+                }
+                Kind::Summary => {
+                    let (count, sum) = series.summary(&mut quantiles);
+                    writer.summary(series.labels, &quantiles, count, sum);
                 }
             }
         }
-        self.size = out.len();
-        Some(out)
-    }
-
-    pub(crate) fn take_conflicts(&mut self) -> Vec<Conflict> {
-        self.catalogue.take_conflicts()
     }
 }
 
@@ -69,7 +145,12 @@ mod tests {
     use prometheus::{Registry, TextEncoder};
 
     fn renderer() -> Renderer {
-        Renderer::new(String::new(), ConstantLabels::default())
+        Renderer::new(Rules::default(), ConstantLabels::default())
+    }
+
+    fn text(renderer: &mut Renderer, recorded: &ResourceMetrics) -> Option<String> {
+        let collected = Collected { recorded, registered: &[] };
+        renderer.render(collected, &Query::default()).map(|rendered| rendered.text)
     }
 
     /// What the reader collects of what `record` does, and the text that opentelemetry-prometheus
@@ -115,7 +196,7 @@ mod tests {
                 meter.f64_gauge("load").with_description("Load.").build().record(0.75, &[]);
             },
         );
-        assert_eq!(renderer().render(&metrics).unwrap(), expected);
+        assert_eq!(text(&mut renderer(), &metrics).unwrap(), expected);
     }
 
     #[test]
@@ -135,7 +216,7 @@ mod tests {
             },
         );
         assert_eq!(
-            renderer().render(&metrics).unwrap(),
+            text(&mut renderer(), &metrics).unwrap(),
             "# HELP wait \n# TYPE wait histogram\nwait_bucket{le=\"+Inf\"} 3\nwait_sum 102\nwait_count 3\n"
         );
     }
@@ -153,22 +234,22 @@ mod tests {
             },
         );
         let mut renderer = renderer();
-        let first = renderer.render(&metrics).unwrap();
-        let conflicts: Vec<_> = renderer.take_conflicts().iter().map(ToString::to_string).collect();
+        let first = text(&mut renderer, &metrics).unwrap();
+        let problems: Vec<_> = renderer.take_problems().iter().map(ToString::to_string).collect();
         assert_eq!(
-            conflicts,
+            problems,
             [
                 "histogram `jobs` is not served: gauge `jobs` was there first",
                 "histogram `wait` is not served: gauge `wait_sum` was there first",
             ]
         );
-        assert_eq!(renderer.render(&metrics).unwrap(), first);
-        assert!(renderer.take_conflicts().is_empty());
+        assert_eq!(text(&mut renderer, &metrics).unwrap(), first);
+        assert!(renderer.take_problems().is_empty());
     }
 
     //
     #[test]
     fn no_metrics_are_no_text() {
-        assert_eq!(renderer().render(&ResourceMetrics::default()), None);
+        assert_eq!(text(&mut renderer(), &ResourceMetrics::default()), None);
     }
 }

@@ -1,90 +1,130 @@
-//! The Prometheus text format 0.0.4, line by line.
+//! The Prometheus text format 0.0.4, line by line; `OpenMetrics` where it differs.
 
-use crate::model::{Bucket, Kind, Number};
-use std::{fmt::Write as _, ops::Range};
+use crate::{
+    families::Family,
+    labels::Labels,
+    model::{Bucket, Format, Number, Quantile},
+    open_metrics,
+};
+use std::ops::Range;
 
 /// Writes families one after the other: [`family`](Self::family) first, then its series.
 pub(crate) struct TextWriter<'a> {
     out: &'a mut String,
     constant: &'a str,
+    format: Format,
     name: String,
     bounds: BoundTexts,
 }
 
 impl<'a> TextWriter<'a> {
     /// A writer that adds the constant labels to every series.
-    pub(crate) fn new(out: &'a mut String, constant: &'a str) -> Self {
-        Self { out, constant, name: String::new(), bounds: BoundTexts::default() }
+    pub(crate) fn new(out: &'a mut String, constant: &'a str, format: Format) -> Self {
+        Self { out, constant, format, name: String::new(), bounds: BoundTexts::default() }
     }
 
     /// Begins a family; every family has both lines, the help text may be empty.
-    pub(crate) fn family(&mut self, name: &str, help: &str, kind: Kind) {
-        name.clone_into(&mut self.name);
-        for part in ["# HELP ", name, " "] {
-            self.out.push_str(part);
-        }
-        push_help(self.out, help);
-        for part in ["\n# TYPE ", name, " ", kind.as_str(), "\n"] {
-            self.out.push_str(part);
+    ///
+    /// `is_typical` says that all its values are what `OpenMetrics` expects of its type.
+    pub(crate) fn family(&mut self, family: &Family<'_, '_>, is_typical: bool) {
+        family.name.clone_into(&mut self.name);
+        match self.format {
+            Format::Text => push_head(self.out, family),
+            Format::OpenMetrics => open_metrics::push_head(self.out, family, is_typical),
         }
     }
 
     /// A series of a counter or gauge.
-    pub(crate) fn sample(&mut self, labels: &str, value: Number) {
-        self.line("", labels);
-        self.end_labels(labels);
-        self.end(value);
+    pub(crate) fn sample(&mut self, labels: Labels<'_>, value: Number) {
+        let range = self.labelled("", labels);
+        self.value_after(!range.is_empty(), value);
     }
 
     /// A series of a histogram: the buckets, the one at `+Inf` that equals `count`, sum and count.
-    pub(crate) fn histogram(&mut self, labels: &str, buckets: &[Bucket], count: u64, sum: Number) {
-        let start = self.out.len();
-        self.line("_bucket", labels);
-        self.out.push_str(if self.constant.is_empty() && labels.is_empty() {
-            "{le=\""
-        } else {
-            ",le=\""
-        });
-        // What all bucket lines of the series begin with: copied from line to line.
+    pub(crate) fn histogram(
+        &mut self,
+        labels: Labels<'_>,
+        buckets: &[Bucket],
+        count: u64,
+        sum: Number,
+    ) {
+        // What all bucket lines of the series begin with is copied from line to line, and the
+        // labels to the lines of sum and count. The line feed of the line before is a part of it:
+        // one copy less.
+        let start = self.out.len() - 1;
+        let labels = self.labelled("_bucket", labels);
+        self.out.push_str(if labels.is_empty() { "{le=\"" } else { ",le=\"" });
         let head = start..self.out.len();
-        self.bounds.prepare(buckets);
-        for (at, bucket) in buckets.iter().enumerate() {
-            self.out.push_str(self.bounds.get(at));
-            self.out.push_str("\"}");
-            self.end(Number::U64(bucket.cumulative));
+        self.bounds.prepare(buckets, self.format);
+        for (bucket, (_, bound)) in buckets.iter().zip(&self.bounds.bounds) {
+            self.out.push_str(&self.bounds.text[bound.clone()]);
+            push_integer(self.out, bucket.cumulative);
             self.out.extend_from_within(head.clone());
         }
-        self.out.push_str("+Inf\"}");
-        self.end(Number::U64(count));
+        self.out.push_str("+Inf\"} ");
+        push_integer(self.out, count);
+        self.out.push('\n');
+        if self.format == Format::OpenMetrics && !open_metrics::has_sum(buckets, sum) {
+            return;
+        }
         for (suffix, value) in [("_sum", sum), ("_count", Number::U64(count))] {
-            self.line(suffix, labels);
-            self.end_labels(labels);
-            self.end(value);
+            self.out.push_str(&self.name);
+            self.out.push_str(suffix);
+            self.out.extend_from_within(labels.clone());
+            self.value_after(!labels.is_empty(), value);
         }
     }
 
-    /// Name and labels, without the closing brace.
-    fn line(&mut self, suffix: &str, labels: &str) {
+    /// A series of a summary: the quantiles, sum and count.
+    pub(crate) fn summary(
+        &mut self,
+        labels: Labels<'_>,
+        quantiles: &[Quantile],
+        count: u64,
+        sum: Number,
+    ) {
+        let is_open = self.format == Format::OpenMetrics;
+        for Quantile { quantile, value } in quantiles {
+            let range = self.labelled("", labels);
+            self.out.push_str(if range.is_empty() { "{quantile=\"" } else { ",quantile=\"" });
+            if is_open {
+                open_metrics::push_bound(self.out, *quantile);
+            } else {
+                push_float(self.out, *quantile);
+            }
+            self.out.push('"');
+            self.value_after(true, Number::F64(*value));
+        }
+        if !is_open || open_metrics::is_countable(sum) {
+            let range = self.labelled("_sum", labels);
+            self.value_after(!range.is_empty(), sum);
+        }
+        let range = self.labelled("_count", labels);
+        self.value_after(!range.is_empty(), Number::U64(count));
+    }
+
+    /// Name and labels, without the closing brace. Returns where `{` and labels are.
+    fn labelled(&mut self, suffix: &str, labels: Labels<'_>) -> Range<usize> {
+        // By itself a string grows to twice its size, which is too much for a large one.
+        if self.out.capacity() - self.out.len() < SPARE / 2 {
+            self.out.reserve_exact(SPARE + self.out.len() / 8);
+        }
         self.out.push_str(&self.name);
         self.out.push_str(suffix);
-        let mut separator = '{';
-        for labels in [self.constant, labels] {
-            if !labels.is_empty() {
-                self.out.push(separator);
-                self.out.push_str(labels);
-                separator = ',';
-            }
+        let start = self.out.len();
+        if !self.constant.is_empty() {
+            self.out.push('{');
+            self.out.push_str(self.constant);
         }
+        if !labels.is_empty() {
+            self.out.push(if self.constant.is_empty() { '{' } else { ',' });
+            labels.write(self.out);
+        }
+        start..self.out.len()
     }
 
-    fn end_labels(&mut self, labels: &str) {
-        if !self.constant.is_empty() || !labels.is_empty() {
-            self.out.push('}');
-        }
-    }
-
-    fn end(&mut self, value: Number) {
-        self.out.push(' ');
+    fn value_after(&mut self, has_labels: bool, value: Number) {
+        self.out.push_str(if has_labels { "} " } else { " " });
         push_number(self.out, value);
         self.out.push('\n');
     }
@@ -94,12 +134,13 @@ impl<'a> TextWriter<'a> {
 /// is formatted once.
 #[derive(Default)]
 struct BoundTexts {
+    /// `0.5"} ` and so on.
     text: String,
     bounds: Vec<(f64, Range<usize>)>,
 }
 
 impl BoundTexts {
-    fn prepare(&mut self, buckets: &[Bucket]) {
+    fn prepare(&mut self, buckets: &[Bucket], format: Format) {
         let known = self.bounds.iter().map(|(bound, _)| bound.to_bits());
         if known.eq(buckets.iter().map(|bucket| bucket.bound.to_bits())) {
             return;
@@ -108,39 +149,53 @@ impl BoundTexts {
         self.bounds.clear();
         for bucket in buckets {
             let start = self.text.len();
-            push_float(&mut self.text, bucket.bound);
+            match format {
+                Format::Text => push_float(&mut self.text, bucket.bound),
+                Format::OpenMetrics => open_metrics::push_bound(&mut self.text, bucket.bound),
+            }
+            self.text.push_str("\"} ");
             self.bounds.push((bucket.bound, start..self.text.len()));
         }
     }
+}
 
-    fn get(&self, at: usize) -> &str {
-        &self.text[self.bounds[at].1.clone()]
+fn push_head(out: &mut String, family: &Family<'_, '_>) {
+    for part in ["# HELP ", family.name, " "] {
+        out.push_str(part);
     }
+    push_help(out, family.help);
+    for part in ["\n# TYPE ", family.name, " ", family.kind.as_str(), "\n"] {
+        out.push_str(part);
+    }
+}
+
+fn push_integer(out: &mut String, value: u64) {
+    out.push_str(itoa::Buffer::new().format(value));
 }
 
 fn push_number(out: &mut String, value: Number) {
     match value {
-        Number::U64(v) => out.push_str(itoa::Buffer::new().format(v)),
+        Number::U64(v) => push_integer(out, v),
         Number::I64(v) => out.push_str(itoa::Buffer::new().format(v)),
         Number::F64(v) => push_float(out, v),
     }
 }
 
 /// Appends the shortest text that reads back as the same number.
-fn push_float(out: &mut String, value: f64) {
+pub(crate) fn push_float(out: &mut String, value: f64) {
     if value.is_nan() {
         out.push_str("NaN");
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
     } else {
-        // `Debug` turns to an exponent where `Display` would write hundreds of digits.
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{value:?}");
-        if out.ends_with(".0") {
-            out.truncate(out.len() - ".0".len());
-        }
+        let mut buffer = ryu::Buffer::new();
+        let text = buffer.format_finite(value);
+        out.push_str(text.strip_suffix(".0").unwrap_or(text));
     }
 }
+
+/// Room for some series, in bytes.
+pub(crate) const SPARE: usize = 16 * 1024;
 
 /// Appends a help text with `\` and LF escaped.
 fn push_help(out: &mut String, help: &str) {
@@ -160,6 +215,7 @@ fn push_help(out: &mut String, help: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Kind;
 
     #[test]
     fn floats_are_written_as_go_reads_them() {
@@ -184,17 +240,20 @@ mod tests {
     #[test]
     fn a_series_without_labels_has_no_braces() {
         let mut out = String::new();
-        let mut writer = TextWriter::new(&mut out, "");
-        writer.family("a", "", Kind::Gauge);
-        writer.sample("", Number::I64(-1));
-        writer.sample("b=\"c\"", Number::F64(0.5));
-        writer.family("h", "x\\y\nz", Kind::Histogram);
-        writer.histogram("", &[Bucket { bound: 0.5, cumulative: 1 }], 2, Number::F64(3.0));
+        let mut writer = TextWriter::new(&mut out, "", Format::Text);
+        writer.family(&Family::of("a", "", Kind::Gauge), true);
+        writer.sample(Labels::NONE, Number::I64(-1));
+        writer.family(&Family::of("h", "x\\y\nz", Kind::Histogram), true);
+        writer.histogram(
+            Labels::NONE,
+            &[Bucket { bound: 0.5, cumulative: 1 }],
+            2,
+            Number::F64(3.0),
+        );
         let expected = [
             "# HELP a ",
             "# TYPE a gauge",
             "a -1",
-            "a{b=\"c\"} 0.5",
             "# HELP h x\\\\y\\nz",
             "# TYPE h histogram",
             "h_bucket{le=\"0.5\"} 1",
@@ -209,10 +268,10 @@ mod tests {
     #[test]
     fn histograms_with_other_boundaries_get_their_own_texts() {
         let mut out = String::new();
-        let mut writer = TextWriter::new(&mut out, "service=\"shop\"");
-        writer.family("h", "", Kind::Histogram);
+        let mut writer = TextWriter::new(&mut out, "service=\"shop\"", Format::Text);
+        writer.family(&Family::of("h", "", Kind::Histogram), true);
         for bound in [1.0, 2.0] {
-            writer.histogram("", &[Bucket { bound, cumulative: 1 }], 1, Number::U64(1));
+            writer.histogram(Labels::NONE, &[Bucket { bound, cumulative: 1 }], 1, Number::U64(1));
         }
         assert!(out.contains("h_bucket{service=\"shop\",le=\"1\"} 1\n"), "{out}");
         assert!(out.contains("h_bucket{service=\"shop\",le=\"2\"} 1\n"), "{out}");

@@ -1,7 +1,7 @@
 //! Whatever code can record comes out as valid text, and what adds up still does.
 
-use crate::check::check;
-use asdlc_exporter::Exporter;
+use crate::{check::check, open_metrics::check_open};
+use asdlc_exporter::{Exporter, Format};
 use opentelemetry::{KeyValue, Value, metrics::Meter};
 use proptest::{collection::vec, prelude::*};
 
@@ -73,6 +73,8 @@ fn text() -> impl Strategy<Value = String> {
         "x_bucket",
         "x_sum",
         "x_count",
+        "x_created",
+        "x_info",
         "x_seconds",
         "\0",
         "\r",
@@ -170,6 +172,9 @@ proptest! {
         }
         let text = exporter.render()?;
         for sample in check(&text) {
+            prop_assert_eq!(sample.label("service"), Some("shop"));
+        }
+        for sample in check_open(&exporter.render_as(Format::OpenMetrics)?) {
             prop_assert_eq!(sample.label("service"), Some("shop"));
         }
         // Only the uptime moves.

@@ -89,7 +89,7 @@ fn histogram(name: &str, samples: &[Sample]) {
     }
 }
 
-fn sample(line: &str) -> Sample {
+pub(crate) fn sample(line: &str) -> Sample {
     let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no value in {line:?}"));
     let (name, labels) = match series.split_once('{') {
         Some((name, labels)) => {
@@ -129,7 +129,7 @@ fn quote(text: &str) -> Option<usize> {
     })
 }
 
-fn unescape(text: &str, allowed: &str) -> String {
+pub(crate) fn unescape(text: &str, allowed: &str) -> String {
     let mut out = String::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -144,7 +144,7 @@ fn unescape(text: &str, allowed: &str) -> String {
     out
 }
 
-fn number(text: &str) -> f64 {
+pub(crate) fn number(text: &str) -> f64 {
     match text {
         "+Inf" => f64::INFINITY,
         "-Inf" => f64::NEG_INFINITY,
@@ -159,7 +159,7 @@ fn number(text: &str) -> f64 {
     }
 }
 
-fn is_name(name: &str, extra: &str) -> bool {
+pub(crate) fn is_name(name: &str, extra: &str) -> bool {
     let ok = |c: char| c.is_ascii_alphanumeric() || c == '_' || extra.contains(c);
     !name.is_empty() && name.chars().all(ok) && !name.starts_with(|c: char| c.is_ascii_digit())
 }

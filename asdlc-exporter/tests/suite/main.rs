@@ -3,8 +3,17 @@
 mod arbitrary;
 mod build;
 mod check;
+mod desk;
 mod families;
+mod gate;
+mod limits;
+mod negotiated;
+mod open_metrics;
+mod policy;
 #[cfg(feature = "process")]
 mod process;
+mod registry;
 mod scrape;
+mod self_metrics;
+mod sources;
 mod values;

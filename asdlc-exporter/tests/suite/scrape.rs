@@ -5,7 +5,10 @@ use asdlc_exporter::{Exporter, ScrapeService};
 use axum::Router;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use opentelemetry::KeyValue;
+use opentelemetry::{
+    KeyValue,
+    metrics::{AsyncInstrument, MeterProvider as _},
+};
 use std::{error::Error, thread};
 use tower::{Service, ServiceExt as _};
 
@@ -90,9 +93,54 @@ async fn a_provider_that_is_shut_down_is_a_503() -> Result {
 
 //
 #[tokio::test]
-async fn a_callback_that_panics_is_a_503_and_never_an_empty_200() -> Result {
+async fn a_callback_that_panics_costs_its_own_metric_only() -> Result {
+    let exporter = Exporter::builder("shop").with_self_metrics().build()?;
+    let others = exporter.meters().meter("others");
+    for (at, meter) in [exporter.meter(), others].into_iter().enumerate() {
+        let broken = move |_: &dyn AsyncInstrument<u64>| panic!("secret");
+        meter.u64_observable_gauge("broken").with_callback(broken).build();
+        meter.u64_observable_counter("broken_counter").with_callback(broken).build();
+        meter
+            .f64_observable_up_down_counter("half")
+            .with_unit("s")
+            .with_description("Half.")
+            .with_callback(move |observer| {
+                observer.observe(at as f64, &[KeyValue::new("at", at as i64)]);
+                panic!("secret");
+            })
+            .build();
+        meter.u64_counter("orders").build().add(1, &[]);
+    }
+    for n in 1..=3 {
+        let (status, _, body) = send(&exporter.scrape_service(), Method::GET).await?;
+        assert_eq!(status, StatusCode::OK);
+        check(&body);
+        for line in [
+            "# HELP half_seconds Half.\n# TYPE half_seconds gauge\nhalf_seconds{service=\"shop\",at=\"0\"} 0\nhalf_seconds{service=\"shop\",at=\"1\"} 1\n",
+            "orders_total{service=\"shop\"} 2\n",
+            "uptime_seconds{",
+        ] {
+            assert!(body.contains(line), "{body}");
+        }
+        assert!(!body.contains("broken") && !body.contains("secret"), "{body}");
+        // The callbacks before that of the counter itself, in this scrape.
+        let panics =
+            format!("exporter_callback_panics_total{{service=\"shop\"}} {}\n", 6 * (n - 1));
+        assert!(body.contains(&panics), "{body}");
+    }
+    Ok(())
+}
+
+//
+#[tokio::test]
+async fn a_callback_that_panics_on_a_meter_of_the_sdk_is_a_503_and_never_an_empty_200() -> Result {
     let exporter = Exporter::builder("shop").build()?;
-    exporter.meter().u64_observable_gauge("broken").with_callback(|_| panic!("secret")).build();
+    exporter
+        .meter_provider()
+        .meter("bare")
+        .u64_observable_gauge("broken")
+        .with_callback(|_| panic!("secret"))
+        .build();
     for _ in 0..3 {
         let (status, _, body) = send(&exporter.scrape_service(), Method::GET).await?;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);

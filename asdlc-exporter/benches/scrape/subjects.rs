@@ -1,0 +1,130 @@
+//! The same series behind the SDK's reader alone and behind the exporter.
+
+use asdlc_exporter::{Exporter, Format};
+use opentelemetry::{
+    KeyValue,
+    metrics::{BoundCounter, Counter, Meter, MeterProvider as _},
+};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    metrics::{
+        Instrument, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream, Temporality,
+        data::ResourceMetrics, reader::MetricReader,
+    },
+};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+/// The reader alone.
+pub(crate) struct Collected {
+    _provider: SdkMeterProvider,
+    reader: Reader,
+    metrics: ResourceMetrics,
+}
+
+pub(crate) fn collected(series: usize) -> Collected {
+    let reader = Reader(Arc::new(ManualReader::builder().build()));
+    let view =
+        move |_: &Instrument| Stream::builder().with_cardinality_limit(series + 1).build().ok();
+    let provider = SdkMeterProvider::builder().with_reader(reader.clone()).with_view(view).build();
+    record(&provider.meter("bench"), series);
+    Collected { _provider: provider, reader, metrics: ResourceMetrics::default() }
+}
+
+impl Collected {
+    pub(crate) fn collect(&mut self) -> usize {
+        self.reader.collect(&mut self.metrics).expect("metrics");
+        0
+    }
+}
+
+/// The exporter.
+pub(crate) struct Exposed {
+    exporter: Exporter,
+    bound: BoundCounter<u64>,
+    unbound: Counter<u64>,
+}
+
+impl Exposed {
+    pub(crate) fn new(series: usize) -> Self {
+        let exporter = Exporter::builder("bench")
+            .with_cardinality_limit(series + 1)
+            .build()
+            .expect("an exporter");
+        let unbound = record(&exporter.meter(), series);
+        let bound = unbound.bind(&labels(7));
+        Self { exporter, bound, unbound }
+    }
+
+    pub(crate) fn text(&self) -> usize {
+        self.exporter.render().expect("text").len()
+    }
+
+    pub(crate) fn open_metrics(&self) -> usize {
+        self.exporter.render_as(Format::OpenMetrics).expect("text").len()
+    }
+
+    /// Recording on warm series.
+    pub(crate) fn recorders(&self) -> [Box<dyn Fn() + '_>; 2] {
+        let labels = labels(9);
+        [Box::new(|| self.bound.add(1)), Box::new(move || self.unbound.add(1, &labels))]
+    }
+}
+
+/// So many histogram series of 10 buckets and so many counter series.
+fn record(meter: &Meter, series: usize) -> Counter<u64> {
+    let boundaries = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+    let histogram = meter
+        .f64_histogram("http_request_duration_seconds")
+        .with_description("How long requests took.")
+        .with_boundaries(boundaries)
+        .build();
+    let counter = meter.u64_counter("http_requests").with_description("Requests answered.").build();
+    for at in 0..series {
+        let labels = labels(at);
+        for value in [0.003, 0.07, 0.3, 7.0] {
+            histogram.record(value * (at % 7 + 1) as f64, &labels);
+        }
+        counter.add(at as u64 * 37 + 1, &labels);
+    }
+    counter
+}
+
+fn labels(at: usize) -> [KeyValue; 4] {
+    let method = ["GET", "POST", "PUT", "DELETE"][at % 4];
+    let status = [200, 201, 404, 500][at / 4 % 4];
+    [
+        KeyValue::new("method", method),
+        KeyValue::new("endpoint", format!("/api/v1/resource{}/{{id}}", at / 16)),
+        KeyValue::new("status", i64::from(status)),
+        KeyValue::new("zone", "eu-1"),
+    ]
+}
+
+/// A reader that can be asked and owned by a provider at the same time.
+#[derive(Clone, Debug)]
+struct Reader(Arc<ManualReader>);
+
+impl MetricReader for Reader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(metrics)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
+    }
+}

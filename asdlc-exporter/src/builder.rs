@@ -1,0 +1,267 @@
+use crate::{
+    error::{BuildError, BuildErrorKind},
+    exporter::{Exporter, Limits, Parts},
+    guard::{Meters, Panics},
+    labels::ConstantLabels,
+    name::is_label_key,
+    policy::{MetricPolicy, Rules},
+    reader::Reader,
+    render::Renderer,
+    self_metrics::SelfMetrics,
+    service_info,
+};
+use opentelemetry::{KeyValue, metrics::MeterProvider as _};
+use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
+use prometheus::Registry;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Settings of an [`Exporter`].
+///
+/// ```
+/// use asdlc_exporter::Exporter;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let exporter = Exporter::builder("shop")
+///     .with_namespace("asdlc")
+///     .with_constant_label("environment", "production")
+///     .with_version("1.2.3")
+///     .build()?;
+/// assert!(
+///     exporter.render()?.contains(
+///         r#"asdlc_service_info{service="shop",environment="production",version="1.2.3"} 1"#
+///     )
+/// );
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "an exporter exists once it is built"]
+pub struct ExporterBuilder {
+    service: String,
+    namespace: Option<String>,
+    constant_labels: Vec<(String, String)>,
+    version: Option<String>,
+    policy: MetricPolicy,
+    registry: Option<Registry>,
+    limits: Limits,
+    cardinality_limit: Option<usize>,
+    has_self_metrics: bool,
+}
+
+impl ExporterBuilder {
+    pub(crate) fn new(service: String) -> Self {
+        Self {
+            service,
+            namespace: None,
+            constant_labels: Vec::new(),
+            version: None,
+            policy: MetricPolicy::default(),
+            registry: None,
+            limits: Limits::default(),
+            cardinality_limit: None,
+            has_self_metrics: false,
+        }
+    }
+
+    /// Puts `namespace` and `_` before every metric name. Default: none.
+    pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Adds a label to every series, behind `service` and in the order of the calls.
+    ///
+    /// An attribute that is recorded with the same key is served as `exported_<key>`.
+    pub fn with_constant_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.constant_labels.push((key.into(), value.into()));
+        self
+    }
+
+    /// Serves `service_info{version}` = 1. Without a version there is no such metric.
+    pub fn with_version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// Serves only what the policy allows. Default: everything.
+    pub fn with_policy(mut self, policy: MetricPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How many series an instrument can have; what is recorded beyond them becomes one series with
+    /// the label `otel_metric_overflow`. Default: the SDK's, which is 2000.
+    ///
+    /// Each instrument sets memory aside for so many series when it is created. 0 counts as 1.
+    pub fn with_cardinality_limit(mut self, series: usize) -> Self {
+        self.cardinality_limit = Some(series.clamp(1, usize::MAX - 1));
+        self
+    }
+
+    /// Also serves what other code registers in this registry.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    /// use prometheus::{IntCounter, Registry};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let registry = Registry::new();
+    /// let hits = IntCounter::new("cache_hits", "Answers from the cache.")?;
+    /// registry.register(Box::new(hits.clone()))?;
+    /// hits.inc();
+    ///
+    /// let exporter = Exporter::builder("shop").with_registry(registry).build()?;
+    /// assert!(exporter.render()?.contains("cache_hits{service=\"shop\"} 1\n"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Its names are final: they get neither namespace nor suffix. Constant labels, label keys,
+    /// merging and conflicts are as for recorded metrics, which come first; timestamps are left
+    /// out. A collector that panics costs what this registry has, in this scrape. Default: none.
+    pub fn with_registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// The longest that a scrape over HTTP may take; later it is answered with status 503. Default:
+    /// 10 seconds, which is how long a Prometheus server waits unless it is told otherwise.
+    ///
+    /// A client may allow less with the header `X-Prometheus-Scrape-Timeout-Seconds`, as Prometheus
+    /// servers do. Of what it allows, a fifth but at most half a second is left for the way back.
+    pub fn with_scrape_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.timeout = timeout;
+        self
+    }
+
+    /// How many scrapes over HTTP may wait for their answers at the same time; more are answered
+    /// with status 503 at once. Default: 128.
+    pub fn with_max_scrapes_in_flight(mut self, scrapes: usize) -> Self {
+        self.limits.in_flight = scrapes;
+        self
+    }
+
+    /// How long a scrape waits for its [sources](crate::Source), all together; never longer than
+    /// half the time the scrape has. Default: 1 second.
+    pub fn with_source_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.source_timeout = timeout;
+        self
+    }
+
+    /// Also serves what the exporter measures about itself. Default: it does not.
+    ///
+    /// | family | type | meaning |
+    /// |---|---|---|
+    /// | `promhttp_metric_handler_requests_total{code}` | counter | scrapes by the status code of the answer; 405 is not a scrape |
+    /// | `promhttp_metric_handler_requests_in_flight` | gauge | scrapes that wait for their answer |
+    /// | `exporter_scrape_duration_seconds` | histogram | from the arrival of a scrape to its answer |
+    /// | `exporter_response_bytes_total` | counter | bytes of the bodies of answers, as they were sent |
+    /// | `exporter_series` | gauge | series in the last scrape of everything |
+    /// | `exporter_dropped_metrics` | gauge | metrics that are not served because their names are taken |
+    /// | `exporter_callback_panics_total` | counter | callbacks of observable instruments that panicked |
+    /// | `exporter_source_up{source}` | gauge | 1 if the [source](crate::Source) brought its values in this scrape, 0 if it panicked or was late |
+    ///
+    /// The first two are named as Go's `promhttp` names them, so that its dashboards and alerts
+    /// hold. What a scrape is found to be shows in the next one. They have the namespace and the
+    /// constant labels of all others.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let exporter = Exporter::builder("shop").with_self_metrics().build()?;
+    /// let text = exporter.render()?;
+    /// assert!(text.contains(r#"promhttp_metric_handler_requests_total{service="shop",code="503"} 0"#));
+    /// # Ok(()) }
+    /// ```
+    pub fn with_self_metrics(mut self) -> Self {
+        self.has_self_metrics = true;
+        self
+    }
+
+    /// Builds the exporter; `uptime_seconds` counts from here.
+    ///
+    /// # Errors
+    ///
+    /// When the service name is empty, when the namespace or the key of a constant label is not
+    /// made of ASCII letters, digits and `_` or begins with a digit or `__`, and when a key is
+    /// reserved (`service`, `le`, `quantile`) or given twice.
+    pub fn build(self) -> Result<Exporter, BuildError> {
+        let Self {
+            service,
+            namespace,
+            constant_labels,
+            version,
+            policy,
+            registry,
+            limits,
+            cardinality_limit,
+            has_self_metrics,
+        } = self;
+        if service.is_empty() {
+            return Err(BuildErrorKind::EmptyService.into());
+        }
+        let rules =
+            Rules::new(metric_prefix(namespace)?, policy).with_cardinality_limit(cardinality_limit);
+        let constant = constant_label_set(&service, constant_labels)?;
+        let reader = Reader::new(Registry::new()).map_err(BuildErrorKind::Reader)?;
+        let provider = SdkMeterProvider::builder()
+            .with_resource(resource(&service, version.as_deref()))
+            .with_reader(reader.clone())
+            .with_view(rules.clone().view())
+            .build();
+        let panics = Panics::default();
+        let meters = Meters::new(provider.clone(), panics.clone());
+        let meter = meters.meter(env!("CARGO_PKG_NAME"));
+        service_info::register(&meter, version, Instant::now());
+        let self_metrics = has_self_metrics.then(|| SelfMetrics::new(&meter, panics));
+        Ok(Exporter::new(Parts {
+            service,
+            provider,
+            meters,
+            meter,
+            reader,
+            registry,
+            renderer: Renderer::new(rules, constant),
+            limits,
+            self_metrics,
+            start: SystemTime::now(),
+        }))
+    }
+}
+
+/// Nothing, or the namespace with one `_` at its end.
+fn metric_prefix(namespace: Option<String>) -> Result<String, BuildError> {
+    let Some(mut namespace) = namespace else { return Ok(String::new()) };
+    if !is_label_key(&namespace) {
+        return Err(BuildErrorKind::Namespace(namespace).into());
+    }
+    if !namespace.ends_with('_') {
+        namespace.push('_');
+    }
+    Ok(namespace)
+}
+
+fn constant_label_set(
+    service: &str,
+    configured: Vec<(String, String)>,
+) -> Result<ConstantLabels, BuildError> {
+    let mut labels = vec![("service".to_owned(), service.to_owned())];
+    for (key, value) in configured {
+        if !is_label_key(&key) {
+            return Err(BuildErrorKind::LabelKey(key).into());
+        }
+        if ["service", "le", "quantile"].contains(&key.as_str()) {
+            return Err(BuildErrorKind::ReservedLabelKey(key).into());
+        }
+        if labels.iter().any(|(known, _)| *known == key) {
+            return Err(BuildErrorKind::DuplicateLabelKey(key).into());
+        }
+        labels.push((key, value));
+    }
+    Ok(ConstantLabels::new(labels))
+}
+
+/// For readers other than ours: a second one may push the same metrics elsewhere.
+fn resource(service: &str, version: Option<&str>) -> Resource {
+    let version = version.map(|version| KeyValue::new("service.version", version.to_owned()));
+    Resource::builder_empty().with_service_name(service.to_owned()).with_attributes(version).build()
+}

@@ -1,0 +1,41 @@
+use std::{error::Error, fmt, io};
+
+/// A setting that cannot be, or a file that cannot be read.
+///
+/// The message names the file and the line or the environment variable, the key, and what is
+/// allowed:
+///
+/// ```
+/// use asdlc_exporter::config::Config;
+///
+/// let error = Config::default().with_environment([("METRICS_PORT", "http")]).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "environment variable METRICS_PORT: `http` is not a port: allowed are 1 to 65535",
+/// );
+/// ```
+#[derive(Debug)]
+pub struct ConfigError {
+    /// File, line and key, or variable.
+    pub(super) place: String,
+    pub(super) problem: String,
+    pub(super) source: Option<io::Error>,
+}
+
+impl ConfigError {
+    pub(super) fn new(place: String, problem: impl Into<String>) -> Self {
+        Self { place, problem: problem.into(), source: None }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.problem)
+    }
+}
+
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}

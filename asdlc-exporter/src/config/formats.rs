@@ -1,0 +1,116 @@
+//! The same settings from files.
+
+use super::{Config, error::ConfigError};
+use std::{fs, path::Path};
+
+impl Config {
+    /// Reads a file: YAML if its name ends in `.yaml` or `.yml`, TOML if it ends in `.toml`.
+    ///
+    /// ```no_run
+    /// use asdlc_exporter::config::Config;
+    ///
+    /// # fn main() -> Result<(), asdlc_exporter::config::ConfigError> {
+    /// let config = Config::load("/etc/agent.yaml")?.with_environment(std::env::vars())?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, its format is another one or one whose feature is off, and
+    /// when the text is malformed, a key is unknown or given twice, a value is of the wrong kind or
+    /// not allowed.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let origin = path.display().to_string();
+        let parse: fn(&str, &str) -> Result<Self, ConfigError> =
+            match path.extension().and_then(|extension| extension.to_str()) {
+                #[cfg(feature = "config-yaml")]
+                Some("yaml" | "yml") => Self::from_yaml,
+                #[cfg(feature = "config-toml")]
+                Some("toml") => Self::from_toml,
+                _ => {
+                    let problem = format!("unknown format: allowed are files named {FORMATS}");
+                    return Err(ConfigError::new(origin, problem));
+                }
+            };
+        match fs::read_to_string(path) {
+            Ok(text) => parse(&text, &origin),
+            Err(error) => {
+                let problem = format!("cannot be read: {error}");
+                Err(ConfigError { place: origin, problem, source: Some(error) })
+            }
+        }
+    }
+
+    /// Reads YAML; `origin` is what errors call the text, such as the name of its file.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not YAML, a key is unknown or given twice, a value is of the wrong kind or
+    /// not allowed.
+    #[cfg(feature = "config-yaml")]
+    pub fn from_yaml(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let parsed = yaml_serde::Deserializer::from_str(text);
+        serde_path_to_error::deserialize(parsed).map_err(|error| {
+            let (keys, error) = (error.path().to_string(), error.inner());
+            let line = error.location().map(|location| location.line());
+            let problem = error.to_string();
+            ConfigError::new(place(origin, line, Some(&keys)), own_words(&problem, &keys))
+        })
+    }
+
+    /// Reads TOML; `origin` is what errors call the text, such as the name of its file.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not TOML, a key is unknown or given twice, a value is of the wrong kind or
+    /// not allowed.
+    #[cfg(feature = "config-toml")]
+    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let refuse = |keys: Option<&serde_path_to_error::Path>, error: &toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map(|before| before.matches('\n').count() + 1);
+            let keys = keys.map(ToString::to_string);
+            ConfigError::new(place(origin, line, keys.as_deref()), error.message())
+        };
+        let parsed = toml::Deserializer::parse(text).map_err(|error| refuse(None, &error))?;
+        serde_path_to_error::deserialize(parsed)
+            .map_err(|error| refuse(Some(error.path()), error.inner()))
+    }
+}
+
+/// `agent.yaml:3: metrics.port`
+fn place(origin: &str, line: Option<usize>, keys: Option<&str>) -> String {
+    let mut place = origin.to_owned();
+    if let Some(line) = line {
+        place.push_str(&format!(":{line}"));
+    }
+    // Of the file as a whole.
+    if let Some(keys) = keys.filter(|keys| *keys != ".") {
+        place.push_str(&format!(": {keys}"));
+    }
+    place
+}
+
+/// A message of `yaml_serde` without the line at its end and without the keys that it begins with:
+/// the first of ours, such as `metrics: ` for `metrics.port`.
+#[cfg(feature = "config-yaml")]
+fn own_words<'a>(problem: &'a str, keys: &str) -> &'a str {
+    let problem = problem.rsplit_once(" at line ").map_or(problem, |(problem, _)| problem);
+    let mut known = keys;
+    loop {
+        let rest = problem.strip_prefix(known).and_then(|rest| rest.strip_prefix(": "));
+        match (rest, known.rfind(['.', '['])) {
+            (Some(rest), _) => return rest,
+            (None, Some(at)) => known = &known[..at],
+            (None, None) => return problem,
+        }
+    }
+}
+
+#[cfg(all(feature = "config-yaml", feature = "config-toml"))]
+const FORMATS: &str = "*.yaml, *.yml and *.toml";
+#[cfg(all(feature = "config-yaml", not(feature = "config-toml")))]
+const FORMATS: &str = "*.yaml and *.yml";
+#[cfg(not(feature = "config-yaml"))]
+const FORMATS: &str = "*.toml";

@@ -1,0 +1,191 @@
+//! Settings from a file and from the environment (feature `config`).
+//!
+//! ```
+//! use asdlc_exporter::config::Config;
+//!
+//! # #[cfg(feature = "config-yaml")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = "
+//! namespace: asdlc
+//! labels:
+//!   zone: b
+//! metrics:
+//!   port: 9100
+//! ";
+//! let environment = [("SERVICE_NAME", "shop"), ("ENVIRONMENT", "test"), ("METRICS_PORT", "9200")];
+//! let config = Config::from_yaml(file, "shop.yaml")?.with_environment(environment)?;
+//! assert_eq!((config.metrics.port, config.metrics.path.as_str()), (9200, "/metrics"));
+//!
+//! let exporter = config.exporter("unnamed").with_version("1.2.3").build()?;
+//! assert!(exporter.render()?.contains(
+//!     r#"asdlc_service_info{service="shop",environment="test",zone="b",version="1.2.3"} 1"#
+//! ));
+//! # Ok(()) }
+//! # #[cfg(not(feature = "config-yaml"))]
+//! # fn main() {}
+//! ```
+//!
+//! The structure needs serde alone: a service that has a configuration of its own takes
+//! [`MetricsConfig`] or [`OtelConfig`] into it, with the same rules and the same messages. YAML and
+//! TOML files are read with the features `config-yaml` and `config-toml`.
+//!
+//! | file | environment | default | |
+//! |---|---|---|---|
+//! | `service` | `SERVICE_NAME` | what the program says | label `service` |
+//! | `environment` | `ENVIRONMENT` | none | label `environment` |
+//! | `namespace` | `METRICS_NAMESPACE` | none | prefix of all names |
+//! | `labels` | `METRICS_LABELS=zone=b,tier=web` | none | more labels of every series |
+//! | `metrics.enabled` | `METRICS_ENABLED` | `true` | whether metrics are served |
+//! | `metrics.port` | `METRICS_PORT` | 9464 | 1 to 65535 |
+//! | `metrics.path` | `METRICS_PATH` | `/metrics` | |
+//! | `otel.metrics_enabled` | `OTEL_METRICS_ENABLED` | `true` | as `metrics.enabled`; both have to be true |
+//! | `policy.allow`, `policy.deny` | `METRICS_ALLOW=http_*,up`, `METRICS_DENY` | everything | see [`MetricPolicy`] |
+//! | `boundaries` | `METRICS_BOUNDARIES=wait=0.1,1;size=10` | those of the instruments | upper bounds of the buckets of a histogram, by its name |
+//!
+//! A variable that is set replaces the whole setting of the file; set to nothing is not set. An
+//! unknown key, a value of the wrong kind and a value that is not allowed are one error that names
+//! the file, the line, the key and what is allowed.
+
+mod environment;
+mod error;
+#[cfg(any(feature = "config-yaml", feature = "config-toml"))]
+mod formats;
+mod rules;
+
+pub use error::ConfigError;
+
+use crate::{ExporterBuilder, MetricPolicy, exporter::Exporter};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// All settings; see the [module](self).
+///
+/// ```
+/// use asdlc_exporter::config::Config;
+///
+/// let config = Config::default();
+/// assert!(config.is_enabled());
+/// assert_eq!((config.metrics.port, config.metrics.path.as_str()), (9464, "/metrics"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Config {
+    /// The label `service`; without it, what the program says.
+    #[serde(deserialize_with = "rules::service")]
+    pub service: Option<String>,
+    /// The label `environment`.
+    pub environment: Option<String>,
+    /// The prefix of all names.
+    #[serde(deserialize_with = "rules::namespace")]
+    pub namespace: Option<String>,
+    /// More labels of every series, in the order of their names.
+    #[serde(deserialize_with = "rules::labels")]
+    pub labels: BTreeMap<String, String>,
+    /// Whether and where metrics are served.
+    pub metrics: MetricsConfig,
+    /// The other place where they can be switched off.
+    pub otel: OtelConfig,
+    /// Which families are served.
+    pub policy: PolicyConfig,
+    /// The boundaries of histograms by their name, for the program to look up with
+    /// [`boundaries_of`](Self::boundaries_of).
+    #[serde(deserialize_with = "rules::boundaries")]
+    pub boundaries: BTreeMap<String, Vec<f64>>,
+}
+
+/// Whether and where metrics are served: `metrics: {enabled, port, path}`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct MetricsConfig {
+    /// Whether metrics are served at all.
+    pub enabled: bool,
+    /// 1 to 65535.
+    #[serde(deserialize_with = "rules::port")]
+    pub port: u16,
+    /// Begins with `/`.
+    #[serde(deserialize_with = "rules::path")]
+    pub path: String,
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self { enabled: true, port: 9464, path: "/metrics".to_owned() }
+    }
+}
+
+/// The section `otel` of a service that keeps its switch there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct OtelConfig {
+    /// Whether metrics are served.
+    pub metrics_enabled: bool,
+}
+
+impl Default for OtelConfig {
+    fn default() -> Self {
+        Self { metrics_enabled: true }
+    }
+}
+
+/// Which families are served, in the patterns of [`MetricPolicy`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct PolicyConfig {
+    /// Only these; empty: all.
+    pub allow: Vec<String>,
+    /// Not these.
+    pub deny: Vec<String>,
+}
+
+impl Config {
+    /// Whether metrics are to be served: neither `metrics.enabled` nor `otel.metrics_enabled` is
+    /// false. It is up to the program not to mount and not to listen then.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.metrics.enabled && self.otel.metrics_enabled
+    }
+
+    /// An exporter with the service name, namespace, labels and policy of this configuration;
+    /// `service` is the name when there is none in it.
+    pub fn exporter(&self, service: &str) -> ExporterBuilder {
+        let mut builder = Exporter::builder(self.service.as_deref().unwrap_or(service));
+        if let Some(namespace) = &self.namespace {
+            builder = builder.with_namespace(namespace);
+        }
+        if let Some(environment) = &self.environment {
+            builder = builder.with_constant_label("environment", environment);
+        }
+        for (key, value) in &self.labels {
+            builder = builder.with_constant_label(key, value);
+        }
+        let PolicyConfig { allow, deny } = &self.policy;
+        let policy = allow.iter().fold(MetricPolicy::new(), MetricPolicy::allow);
+        builder.with_policy(deny.iter().fold(policy, MetricPolicy::deny))
+    }
+
+    /// The boundaries of the histogram of this name, or else these.
+    ///
+    /// ```
+    /// use asdlc_exporter::{Exporter, config::Config};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = Config::default().with_environment([("METRICS_BOUNDARIES", "wait=0.1,1")])?;
+    /// let exporter = config.exporter("shop").build()?;
+    /// let wait = exporter
+    ///     .meter()
+    ///     .f64_histogram("wait")
+    ///     .with_boundaries(config.boundaries_of("wait", &[0.5, 5.0]))
+    ///     .build();
+    /// # wait.record(0.2, &[]);
+    /// # assert!(exporter.render()?.contains(r#"le="0.1""#));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn boundaries_of(&self, histogram: &str, default: &[f64]) -> Vec<f64> {
+        self.boundaries.get(histogram).cloned().unwrap_or_else(|| default.to_vec())
+    }
+}

@@ -1,0 +1,77 @@
+//! CPU time between scrapes as a percentage.
+
+use std::time::Duration;
+
+/// The last window of time, and the use of the CPU in it.
+///
+/// A window is a second at least: the platforms count CPU time in ticks of 10 ms, so that shorter
+/// windows tell noise. A scrape within the window repeats the last value.
+pub(super) struct CpuUsage {
+    start: Duration,
+    cpu: Duration,
+    percent: Option<f64>,
+}
+
+impl CpuUsage {
+    pub(super) fn new(now: Duration, cpu: Duration) -> Self {
+        Self { start: now, cpu, percent: None }
+    }
+
+    /// Percent of one core, for the CPU time that was used up to `now`.
+    pub(super) fn at(&mut self, now: Duration, cpu: Duration) -> f64 {
+        let window = now.saturating_sub(self.start);
+        // Before the first window is over there is nothing to repeat: its part so far, spread over
+        // all of it, never shows more than was used.
+        let percent = || 100.0 * cpu.saturating_sub(self.cpu).div_duration_f64(window.max(WINDOW));
+        if window < WINDOW {
+            return self.percent.unwrap_or_else(percent);
+        }
+        let percent = percent();
+        *self = Self { start: now, cpu, percent: Some(percent) };
+        percent
+    }
+}
+
+const WINDOW: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::CpuUsage;
+    use std::time::Duration;
+
+    fn at(usage: &mut CpuUsage, now: u64, cpu: u64) -> f64 {
+        usage.at(Duration::from_millis(now), Duration::from_millis(cpu))
+    }
+
+    // N-01
+    #[test]
+    fn a_window_is_what_lies_between_two_scrapes() {
+        let mut usage = CpuUsage::new(Duration::from_secs(100), Duration::from_secs(7));
+        assert_eq!(at(&mut usage, 102_000, 7_500), 25.0);
+        assert_eq!(at(&mut usage, 103_000, 9_500), 200.0, "two cores");
+        assert_eq!(at(&mut usage, 163_000, 9_500), 0.0, "idle");
+    }
+
+    #[test]
+    fn within_a_second_the_last_value_stays_and_the_window_goes_on() {
+        let mut usage = CpuUsage::new(Duration::ZERO, Duration::ZERO);
+        assert_eq!(at(&mut usage, 2_000, 1_000), 50.0);
+        assert_eq!(at(&mut usage, 2_001, 1_010), 50.0, "not 1000");
+        assert_eq!(at(&mut usage, 3_000, 1_100), 10.0, "of all since 2 s");
+    }
+
+    #[test]
+    fn the_first_scrape_may_come_at_once() {
+        let mut usage = CpuUsage::new(Duration::from_secs(5), Duration::from_secs(1));
+        assert_eq!(at(&mut usage, 5_000, 1_000), 0.0);
+        assert_eq!(at(&mut usage, 5_001, 1_010), 1.0, "10 ms of a second");
+        assert_eq!(at(&mut usage, 6_000, 1_500), 50.0);
+    }
+
+    #[test]
+    fn clocks_that_step_back_are_no_use_of_the_cpu() {
+        let mut usage = CpuUsage::new(Duration::from_secs(5), Duration::from_secs(3));
+        assert_eq!(at(&mut usage, 4_000, 2_000), 0.0);
+        assert_eq!(at(&mut usage, 9_000, 2_000), 0.0);
+    }
+}

@@ -1,0 +1,104 @@
+//! What a scrape asks for.
+
+use crate::{
+    model::Format,
+    render::Query,
+    scrape::negotiate::{self, Encoding},
+};
+use http::{HeaderMap, Method, Uri};
+use std::time::Duration;
+
+/// The part of a request that matters.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) query: Query,
+    pub(crate) encoding: Encoding,
+    pub(crate) is_head: bool,
+    /// How long the client waits.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Wanted {
+    /// `None` for a method that is not allowed.
+    pub(crate) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
+        let is_head = method == Method::HEAD;
+        (is_head || method == Method::GET).then(|| Self {
+            query: Query { format: negotiate::format(headers), names: names(uri) },
+            encoding: negotiate::encoding(headers),
+            is_head,
+            timeout: timeout(headers),
+        })
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.query.format
+    }
+}
+
+/// The values of `name[]`, each once and in order: equal sets are equal queries.
+fn names(uri: &Uri) -> Vec<String> {
+    let mut names: Vec<_> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+        .filter(|(key, _)| key == "name[]")
+        .map(|(_, value)| value.into_owned())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// How long the client waits, less what the answer needs to reach it.
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(SCRAPE_TIMEOUT)?.to_str().ok()?.trim().parse::<f64>().ok()?;
+    let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero())?;
+    Some(timeout - MARGIN.min(timeout / 5))
+}
+
+const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+const MARGIN: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    //
+    #[test]
+    fn the_timeout_leaves_time_for_the_way_back() {
+        for (value, expected) in [
+            ("10", Some(9_500)),
+            ("10.000000", Some(9_500)),
+            ("2.5", Some(2_000)),
+            ("1", Some(800)),
+            ("0.1", Some(80)),
+            (" 1 ", Some(800)),
+            ("0", None),
+            ("-1", None),
+            ("nan", None),
+            ("inf", None),
+            ("1e300", None),
+            ("", None),
+            ("1s", None),
+        ] {
+            let headers = HeaderMap::from_iter([(
+                SCRAPE_TIMEOUT.parse().unwrap(),
+                HeaderValue::from_static(value),
+            )]);
+            assert_eq!(timeout(&headers).map(|t| t.as_millis()), expected, "{value}");
+        }
+        assert_eq!(timeout(&HeaderMap::new()), None);
+    }
+
+    //
+    #[test]
+    fn names_are_decoded_and_in_order() {
+        for (uri, expected) in [
+            ("/", [].as_slice()),
+            ("/?", &[]),
+            ("/?name=x&names[]=y&name[]", &[""]),
+            ("/?name[]=b&name%5B%5D=a&name[]=b", &["a", "b"]),
+            ("/?name[]=a%20b+c%FF", &["a b c\u{fffd}"]),
+        ] {
+            assert_eq!(names(&uri.parse().unwrap()), expected, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The statistics of a worker pool, read at each scrape.
+//!
+//! ```
+//! use asdlc_exporter::{Exporter, workers::{self, PoolStatistics}};
+//! use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let exporter = Exporter::builder("workers").build()?;
+//! let done = Arc::new(AtomicU64::new(0));
+//! let pool = Arc::clone(&done);
+//! workers::register(&exporter.meter(), move || {
+//!     PoolStatistics::default().with_succeeded(pool.load(Ordering::Relaxed))
+//! });
+//!
+//! done.store(3, Ordering::Relaxed);
+//! let text = exporter.render()?;
+//! assert!(text.contains(r#"events_processed_total{service="workers",status="success"} 3"#));
+//! assert!(text.contains(r#"events_processed_total{service="workers",status="failed"} 0"#));
+//! assert!(text.contains(r#"active_workers{service="workers"} 0"#));
+//! # Ok(()) }
+//! ```
+
+use crate::shared_read::SharedRead;
+use opentelemetry::{KeyValue, metrics::Meter};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
+
+/// A pool that can tell its statistics; every `Fn() -> PoolStatistics` is one.
+///
+/// ```
+/// use asdlc_exporter::workers::{Pool, PoolStatistics};
+///
+/// struct Threads;
+///
+/// impl Pool for Threads {
+///     fn statistics(&self) -> PoolStatistics {
+///         PoolStatistics::default().with_active_workers(2)
+///     }
+/// }
+/// ```
+pub trait Pool: Send + Sync + 'static {
+    /// The statistics of this moment.
+    ///
+    /// Called once in each scrape, on its thread, while no other scrape runs: it should read
+    /// numbers, not wait for work. It must not create instruments or collect metrics, which would
+    /// wait for themselves. A panic costs this pool's metrics in this scrape, and a warning.
+    fn statistics(&self) -> PoolStatistics;
+}
+
+impl<F: Fn() -> PoolStatistics + Send + Sync + 'static> Pool for F {
+    fn statistics(&self) -> PoolStatistics {
+        self()
+    }
+}
+
+impl<P: Pool + ?Sized> Pool for Arc<P> {
+    fn statistics(&self) -> PoolStatistics {
+        (**self).statistics()
+    }
+}
+
+/// What a pool tells about itself; everything is 0 until it is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatistics {
+    active_workers: u64,
+    active_tasks: u64,
+    succeeded: u64,
+    failed: u64,
+}
+
+impl PoolStatistics {
+    /// Workers that are at work now.
+    #[must_use]
+    pub fn with_active_workers(mut self, workers: u64) -> Self {
+        self.active_workers = workers;
+        self
+    }
+
+    /// Events in progress now.
+    #[must_use]
+    pub fn with_active_tasks(mut self, tasks: u64) -> Self {
+        self.active_tasks = tasks;
+        self
+    }
+
+    /// All events that were processed with success since the pool began.
+    #[must_use]
+    pub fn with_succeeded(mut self, events: u64) -> Self {
+        self.succeeded = events;
+        self
+    }
+
+    /// All events whose processing failed since the pool began.
+    #[must_use]
+    pub fn with_failed(mut self, events: u64) -> Self {
+        self.failed = events;
+        self
+    }
+}
+
+/// Creates the metrics of a pool; all of one scrape come from one call of
+/// [`statistics`](Pool::statistics).
+///
+/// | family | type | |
+/// |---|---|---|
+/// | `active_workers` | gauge | workers that are at work |
+/// | `active_tasks` | gauge | events in progress |
+/// | `events_processed_total` | counter | events by `status`: `success` and `failed`, both from the start |
+///
+/// One pool for a meter provider: a second one has the same families, without a label to tell them
+/// apart.
+pub fn register(meter: &Meter, pool: impl Pool) {
+    let pool = Arc::new(SharedRead::new(move || {
+        let statistics = panic::catch_unwind(AssertUnwindSafe(|| pool.statistics())).ok();
+        if statistics.is_none() {
+            tracing::warn!("the statistics of the worker pool panicked: no metrics of it");
+        }
+        statistics
+    }));
+    let gauge = |name, help, callback, value: fn(PoolStatistics) -> u64| {
+        let pool = Arc::clone(&pool);
+        meter
+            .u64_observable_gauge(name)
+            .with_description(help)
+            .with_callback(move |observer| {
+                if let Some(statistics) = pool.get(callback) {
+                    observer.observe(value(statistics), &[]);
+                }
+            })
+            .build();
+    };
+    gauge("active_workers", "Workers that are at work.", 0, |pool| pool.active_workers);
+    gauge("active_tasks", "Events in progress.", 1, |pool| pool.active_tasks);
+    meter
+        .u64_observable_counter("events_processed_total")
+        .with_description("Events that were processed.")
+        .with_callback(move |observer| {
+            if let Some(PoolStatistics { succeeded, failed, .. }) = pool.get(2) {
+                observer.observe(succeeded, &[KeyValue::new("status", "success")]);
+                observer.observe(failed, &[KeyValue::new("status", "failed")]);
+            }
+        })
+        .build();
+}

@@ -1,0 +1,274 @@
+//! Settings from files and from the environment.
+
+use crate::values;
+use asdlc_exporter::config::Config;
+use std::error::Error;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+const YAML: &str = "
+service: shop
+environment: test
+namespace: asdlc
+labels:
+  zone: b
+  tier: '1'
+metrics:
+  enabled: false
+  port: 9100
+  path: /v1/metrics
+otel:
+  metrics_enabled: false
+policy:
+  allow: ['http_*', up]
+  deny:
+    - '*secret*'
+boundaries:
+  wait: [0.1, 1]
+  size: [10]
+";
+
+const TOML: &str = r#"
+service = "shop"
+environment = "test"
+namespace = "asdlc"
+boundaries = { wait = [0.1, 1], size = [10] }
+[labels]
+zone = "b"
+tier = "1"
+[metrics]
+enabled = false
+port = 9100
+path = "/v1/metrics"
+[otel]
+metrics_enabled = false
+[policy]
+allow = ["http_*", "up"]
+deny = ["*secret*"]
+"#;
+
+const ENVIRONMENT: [(&str, &str); 11] = [
+    ("SERVICE_NAME", "shop"),
+    ("ENVIRONMENT", "test"),
+    ("METRICS_NAMESPACE", "asdlc"),
+    ("METRICS_LABELS", "zone=b, tier = 1,"),
+    ("METRICS_ENABLED", "false"),
+    ("METRICS_PORT", "9100"),
+    ("METRICS_PATH", "/v1/metrics"),
+    ("OTEL_METRICS_ENABLED", "false"),
+    ("METRICS_ALLOW", "http_*, up"),
+    ("METRICS_DENY", "*secret*"),
+    ("METRICS_BOUNDARIES", "wait=0.1,1; size=10"),
+];
+
+// N-04, D-02, A-09
+#[test]
+fn yaml_toml_and_environment_agree() -> Result {
+    let yaml = Config::from_yaml(YAML, "agent.yaml")?;
+    assert_eq!(yaml, Config::from_toml(TOML, "daemon.toml")?);
+    assert_eq!(yaml, Config::default().with_environment(ENVIRONMENT)?);
+    assert_eq!(yaml.clone().with_environment(ENVIRONMENT)?, yaml);
+
+    // And none of it is what it would be anyway.
+    let default = Config::default();
+    assert_eq!(Config::from_yaml("", "empty.yaml")?, default);
+    assert_eq!(Config::from_yaml("metrics:\nlabels:\n", "empty.yaml")?, default);
+    assert_eq!(Config::from_toml("", "empty.toml")?, default);
+    assert_eq!(
+        default.clone().with_environment([("PATH", "/bin"), ("METRICS_PORT", "")])?,
+        default
+    );
+    for (name, value) in ENVIRONMENT {
+        assert_ne!(default.clone().with_environment([(name, value)])?, default, "{name}");
+    }
+    Ok(())
+}
+
+// N-04, D-02
+#[test]
+fn either_switch_is_enough() -> Result {
+    assert!(Config::default().is_enabled());
+    for (text, enabled) in [
+        ("[metrics]\nenabled = false", false),
+        ("[otel]\nmetrics_enabled = false", false),
+        ("[metrics]\nenabled = false\n[otel]\nmetrics_enabled = true", false),
+        ("[metrics]\nenabled = true\n[otel]\nmetrics_enabled = true", true),
+        ("[metrics]\nport = 1", true),
+    ] {
+        assert_eq!(Config::from_toml(text, "daemon.toml")?.is_enabled(), enabled, "{text}");
+    }
+    Ok(())
+}
+
+// A-07, A-09
+#[test]
+fn an_exporter_is_as_configured() -> Result {
+    let config = Config::from_yaml(YAML, "agent.yaml")?;
+    let exporter = config.exporter("unnamed").build()?;
+    let meter = exporter.meter();
+    for name in ["http_requests", "http_secrets", "halt_state", "up"] {
+        meter.u64_counter(name).build().add(1, &[]);
+    }
+    let labels = || "environment=test,tier=1,zone=b".to_owned();
+    assert_eq!(values(&exporter, "asdlc_http_requests_total"), [(labels(), 1.0)]);
+    assert_eq!(values(&exporter, "asdlc_up_total"), [(labels(), 1.0)]);
+    let text = exporter.render()?;
+    assert!(
+        text.contains(r#"{service="shop","#) && !text.contains("secret") && !text.contains("halt"),
+        "{text}"
+    );
+    assert_eq!(config.boundaries_of("wait", &[5.0]), [0.1, 1.0]);
+    assert_eq!(config.boundaries_of("other", &[5.0]), [5.0]);
+
+    let unnamed = Config::default().exporter("unnamed").build()?.render()?;
+    assert!(unnamed.contains(r#"uptime_seconds{service="unnamed"} "#), "{unnamed}");
+    Ok(())
+}
+
+const PORT: &str = "is not a port: allowed are 1 to 65535";
+const PATH: &str = "is not a path: allowed is `/` and then visible ASCII characters without `?`, `#`, `{`, `}` and `*`";
+const NAME: &str =
+    "allowed are ASCII letters, digits and `_`, no digit first, not empty, no `__` first";
+const RESERVED: &str =
+    "is reserved: allowed are all but `service`, `environment`, `le` and `quantile`";
+
+#[test]
+fn a_bad_file_is_one_clear_error() {
+    for (yaml, toml, expected) in [
+        (
+            "metrics:\n  prot: 1",
+            "[metrics]\nprot = 1",
+            ":2: metrics.prot: unknown field `prot`, expected one of `enabled`, `port`, `path`".into(),
+        ),
+        (
+            "metric:\n  port: 1",
+            "metric.port = 1",
+            ":1: metric: unknown field `metric`, expected one of `service`, `environment`, `namespace`, `labels`, `metrics`, `otel`, `policy`, `boundaries`".into(),
+        ),
+        ("metrics:\n  port: 0", "[metrics]\nport = 0", format!(":2: metrics.port: `0` {PORT}")),
+        ("metrics:\n  port: -1", "[metrics]\nport = -1", format!(":2: metrics.port: `-1` {PORT}")),
+        ("metrics:\n  port: 65536", "[metrics]\nport = 65536", format!(":2: metrics.port: `65536` {PORT}")),
+        (
+            "metrics:\n  port: http",
+            "[metrics]\nport = 'http'",
+            ":2: metrics.port: invalid type: string \"http\", expected i64".into(),
+        ),
+        (
+            "metrics:\n  enabled: 'on'",
+            "[metrics]\nenabled = 'on'",
+            ":2: metrics.enabled: invalid type: string \"on\", expected a boolean".into(),
+        ),
+        ("metrics:\n  path: metrics", "[metrics]\npath = 'metrics'", format!(":2: metrics.path: `metrics` {PATH}")),
+        ("metrics:\n  path: '/{x}'", "[metrics]\npath = '/{x}'", format!(":2: metrics.path: `/{{x}}` {PATH}")),
+        ("metrics:\n  path: '/a?b'", "[metrics]\npath = '/a?b'", format!(":2: metrics.path: `/a?b` {PATH}")),
+        ("metrics:\n  path: ''", "[metrics]\npath = ''", format!(":2: metrics.path: `` {PATH}")),
+        ("service: ''", "service = ''", ":1: service: the name is empty: allowed is any other, it becomes the label `service`".into()),
+        ("namespace: 9a", "namespace = '9a'", format!(":1: namespace: `9a` is not a metric name prefix: {NAME}")),
+        ("labels:\n  service: a", "[labels]\nservice = 'a'", format!(": labels: label `service` {RESERVED}")),
+        ("labels:\n  environment: a", "[labels]\nenvironment = 'a'", format!(": labels: label `environment` {RESERVED}")),
+        ("labels:\n  le: a", "[labels]\nle = 'a'", format!(": labels: label `le` {RESERVED}")),
+        ("labels:\n  a:b: a", "[labels]\n'a:b' = 'a'", format!(": labels: `a:b` is not a label name: {NAME}")),
+        (
+            "boundaries:\n  wait: [1, 1]",
+            "[boundaries]\nwait = [1, 1]",
+            ": boundaries: boundaries [1.0, 1.0] of `wait`: allowed are finite numbers in ascending order, one at least".into(),
+        ),
+        (
+            "boundaries:\n  wait: [1, .nan]",
+            "[boundaries]\nwait = [1, nan]",
+            ": boundaries: boundaries [1.0, NaN] of `wait`: allowed are finite numbers in ascending order, one at least".into(),
+        ),
+        (
+            "boundaries:\n  wait: []",
+            "[boundaries]\nwait = []",
+            ": boundaries: boundaries [] of `wait`: allowed are finite numbers in ascending order, one at least".into(),
+        ),
+    ] {
+        for (told, origin) in [
+            (Config::from_yaml(yaml, "/etc/agent.yaml").expect_err(yaml).to_string(), "/etc/agent.yaml"),
+            (Config::from_toml(toml, "/etc/agent.toml").expect_err(toml).to_string(), "/etc/agent.toml"),
+        ] {
+            // A map is refused as a whole: its line is where the format says that it is.
+            let told = told.strip_prefix(origin).unwrap_or_else(|| panic!("{told}"));
+            let told = if expected.starts_with(": ") {
+                told.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit())
+            } else {
+                told
+            };
+            assert_eq!(told, expected.strip_prefix(':').filter(|e| e.starts_with(' ')).unwrap_or(&expected), "{origin}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_given_twice_is_refused() {
+    for yaml in [
+        "metrics:\n  port: 1\n  port: 2",
+        "labels:\n  zone: a\n  zone: b",
+        "boundaries:\n  wait: [1]\n  wait: [2]",
+        "service: a\nservice: b",
+    ] {
+        let error = Config::from_yaml(yaml, "a.yaml").expect_err(yaml).to_string();
+        assert!(
+            error.starts_with("a.yaml:")
+                && (error.contains("given twice") || error.contains("duplicate")),
+            "{error}"
+        );
+    }
+    let error = Config::from_toml("[labels]\nzone = 'a'\nzone = 'b'", "a.toml").expect_err("twice");
+    assert_eq!(error.to_string(), "a.toml:3: duplicate key");
+    let error = Config::default()
+        .with_environment([("METRICS_LABELS", "zone=a,zone=b")])
+        .expect_err("twice");
+    assert_eq!(error.to_string(), "environment variable METRICS_LABELS: `zone` is given twice");
+}
+
+#[test]
+fn a_bad_variable_is_one_clear_error() {
+    for (name, value, expected) in [
+        ("METRICS_PORT", "0", format!("`0` {PORT}")),
+        ("METRICS_PORT", "tcp://10.0.0.1:80", format!("`tcp://10.0.0.1:80` {PORT}")),
+        ("METRICS_PATH", "metrics", format!("`metrics` {PATH}")),
+        ("METRICS_ENABLED", "yes", "`yes` is not a switch: allowed are `true` and `false`".into()),
+        ("OTEL_METRICS_ENABLED", "1", "`1` is not a switch: allowed are `true` and `false`".into()),
+        ("METRICS_NAMESPACE", "a-b", format!("`a-b` is not a metric name prefix: {NAME}")),
+        ("METRICS_LABELS", "zone", "`zone` has no `=`: allowed is NAME=VALUE,…".into()),
+        ("METRICS_LABELS", "quantile=a", format!("label `quantile` {RESERVED}")),
+        ("METRICS_BOUNDARIES", "wait=1,x", "`x` is not a number: allowed is 0.1,0.5,…".into()),
+        ("METRICS_BOUNDARIES", "wait=2,1", "boundaries [2.0, 1.0] of `wait`: allowed are finite numbers in ascending order, one at least".into()),
+    ] {
+        let error = Config::default().with_environment([(name, value)]).expect_err(value);
+        assert_eq!(error.to_string(), format!("environment variable {name}: {expected}"));
+    }
+}
+
+#[test]
+fn files_are_read_by_their_name() -> Result {
+    let directory = tempfile::tempdir()?;
+    for (name, text) in [("a.yaml", YAML), ("a.yml", YAML), ("a.toml", TOML)] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text)?;
+        assert_eq!(Config::load(&path)?.metrics.port, 9100, "{name}");
+    }
+    let path = directory.path().join("a.json");
+    let error = Config::load(&path).expect_err("JSON").to_string();
+    assert_eq!(
+        error,
+        format!(
+            "{}: unknown format: allowed are files named *.yaml, *.yml and *.toml",
+            path.display()
+        )
+    );
+    let path = directory.path().join("none.yaml");
+    let error = Config::load(&path).expect_err("not there");
+    assert!(
+        error.to_string().starts_with(&format!("{}: cannot be read: ", path.display())),
+        "{error}"
+    );
+    assert!(error.source().is_some());
+    let path = directory.path().join("bad.yaml");
+    std::fs::write(&path, "metrics: [")?;
+    let error = Config::load(&path).expect_err("bad").to_string();
+    assert!(error.starts_with(&format!("{}:", path.display())) && !error.contains('\n'), "{error}");
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! Checks that misbehave, and what nobody may see.
+
+use super::{Result, ready};
+use crate::logged;
+use asdlc_exporter::health::{Check, CheckFuture, Dependency, Readiness};
+use http::StatusCode;
+use std::{
+    future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+use tokio::time;
+
+struct PanicsAtOnce;
+
+impl Check for PanicsAtOnce {
+    fn check(&self) -> CheckFuture<'_> {
+        panic!("secret")
+    }
+}
+
+// A-06, X-05
+#[tokio::test]
+async fn a_panic_costs_its_own_dependency_only() -> Result {
+    let service = Readiness::builder()
+        .with(Dependency::optional("at_once", PanicsAtOnce))
+        .with(Dependency::optional("later", || async {
+            tokio::task::yield_now().await;
+            if true { panic!("secret") } else { Ok::<_, &str>(()) }
+        }))
+        .with(Dependency::critical("good", || future::ready(Ok::<_, &str>(()))))
+        .build()?
+        .service();
+    let (status, body) = ready(&service).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let reasons: Vec<_> = (0..3).map(|at| body["dependencies"][at]["reason"].as_str()).collect();
+    assert_eq!(reasons, [Some("panicked"), Some("panicked"), None]);
+    assert!(!body.to_string().contains("secret"), "{body}");
+    Ok(())
+}
+
+// A-06
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_check_that_blocks_its_thread_is_a_timeout_and_not_started_twice() -> Result {
+    let (unblock, blocked) = mpsc::channel::<()>();
+    let (blocked, looks) = (Arc::new(Mutex::new(blocked)), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&looks);
+    let check = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let blocked = Arc::clone(&blocked);
+        async move { blocked.lock().map_err(|_| "lock")?.recv().map_err(|_| "gone") }
+    };
+    let service = Readiness::builder()
+        .with(Dependency::critical("blocks", check).with_timeout(Duration::from_millis(50)))
+        .build()?
+        .service();
+    let asking = service.clone();
+    // The readiness service has its answer although a thread is stuck.
+    for _ in 0..2 {
+        let asking = asking.clone();
+        let (status, body) = tokio::spawn(async move { ready(&asking).await }).await?;
+        assert_eq!((status.as_u16(), &body["dependencies"][0]["reason"]), (503, &"timeout".into()));
+        time::sleep(Duration::from_millis(1_010)).await;
+    }
+    assert_eq!(looks.load(Ordering::SeqCst), 1, "the first look has not ended");
+    // One answer lets the first look end, one is for each look after it.
+    for _ in 0..100 {
+        unblock.send(())?;
+    }
+    let healthy = async {
+        while ready(&service).await.0 != StatusCode::OK {
+            time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    time::timeout(Duration::from_secs(30), healthy).await?;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_ends_the_look() -> Result {
+    struct Ended(Arc<AtomicBool>);
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let ended = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&ended);
+    let check = move || {
+        let ended = Ended(Arc::clone(&flag));
+        async move {
+            let _ended = ended;
+            future::pending::<std::result::Result<(), &str>>().await
+        }
+    };
+    let service = Readiness::builder().with(Dependency::critical("hung", check)).build()?.service();
+    ready(&service).await;
+    tokio::task::yield_now().await;
+    assert!(ended.load(Ordering::SeqCst), "nothing is left behind");
+    Ok(())
+}
+
+// A-06
+#[tokio::test(start_paused = true)]
+async fn secrets_are_in_no_answer_and_a_change_is_one_line_in_the_log() -> Result {
+    logged();
+    let healthy = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&healthy);
+    let check = move || {
+        let healthy = switch.load(Ordering::Relaxed);
+        let error = "cannot connect to postgres://app:hunter2@db.internal:5432/orders: refused";
+        future::ready(if healthy { Ok(()) } else { Err(error) })
+    };
+    let service =
+        Readiness::builder().with(Dependency::critical("database", check)).build()?.service();
+    for _ in 0..3 {
+        let (status, body) = ready(&service).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        let body = body.to_string();
+        for secret in ["hunter2", "app", "db.internal", "5432", "postgres"] {
+            assert!(!body.contains(secret), "{secret} in {body}");
+        }
+        time::advance(Duration::from_secs(2)).await;
+    }
+    assert_eq!(
+        logged(),
+        [
+            "WARN dependency `database` is not healthy: cannot connect to postgres://***@db.internal:5432/orders: refused"
+        ]
+    );
+    healthy.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert_eq!(ready(&service).await.0, StatusCode::OK);
+        time::advance(Duration::from_secs(2)).await;
+    }
+    assert_eq!(logged(), ["INFO dependency `database` is healthy again"]);
+    Ok(())
+}

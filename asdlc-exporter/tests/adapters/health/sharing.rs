@@ -1,0 +1,163 @@
+//! Who looks when: concurrency, cache, single flight, drain. Time is paused: what is asserted is exact.
+
+use super::{Result, ready};
+use asdlc_exporter::health::{Dependency, Readiness};
+use http::StatusCode;
+use std::{
+    future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    task::JoinSet,
+    time::{self, Instant, sleep},
+};
+
+/// Healthy after a while; counts how often it was asked.
+fn slow(name: &str, millis: u64) -> (Dependency, Arc<AtomicU64>) {
+    let looks = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&looks);
+    let check = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async move {
+            sleep(Duration::from_millis(millis)).await;
+            Ok::<_, &str>(())
+        }
+    };
+    let dependency = Dependency::critical(name, check).with_timeout(Duration::from_millis(900));
+    (dependency, looks)
+}
+
+//
+#[tokio::test(start_paused = true)]
+async fn the_looks_go_on_together_and_the_answer_comes_within_a_second() -> Result {
+    let mut builder = Readiness::builder();
+    for name in ["a", "b", "c", "d", "e"] {
+        let hung = Dependency::critical(name, future::pending::<std::result::Result<(), &str>>);
+        builder = builder.with(hung.with_timeout(Duration::from_millis(900)));
+    }
+    let (quick, _) = slow("quick", 300);
+    let service = builder.with(quick).build()?.service();
+    let start = Instant::now();
+    let (status, body) = ready(&service).await;
+    let elapsed = start.elapsed();
+    assert!(
+        (Duration::from_millis(900)..Duration::from_millis(910)).contains(&elapsed),
+        "{elapsed:?}"
+    );
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let quick = &body["dependencies"][5];
+    assert_eq!(quick["healthy"], true);
+    let latency = quick["latency_ms"].as_f64().ok_or("latency_ms")?;
+    assert!((300.0..310.0).contains(&latency), "its own time, not that of the slowest: {latency}");
+    Ok(())
+}
+
+//
+#[tokio::test(start_paused = true)]
+async fn each_timeout_is_its_own() -> Result {
+    let (early, _) = slow("early", 200);
+    let (late, _) = slow("late", 200);
+    let service = Readiness::builder()
+        .with(slow("slowest", 700).0)
+        .with(early.with_timeout(Duration::from_millis(100)))
+        .with(late.with_timeout(Duration::from_millis(300)))
+        .build()?
+        .service();
+    let (_, body) = ready(&service).await;
+    let healthy: Vec<_> = (0..3).map(|at| body["dependencies"][at]["healthy"] == true).collect();
+    assert_eq!(healthy, [true, false, true], "{body}");
+    Ok(())
+}
+
+//
+#[tokio::test(start_paused = true)]
+async fn a_thousand_callers_are_one_look_in_a_period() -> Result {
+    let (database, looks) = slow("database", 100);
+    let readiness =
+        Readiness::builder().with(database).with_cache_period(Duration::from_secs(2)).build()?;
+    for period in 1..=3 {
+        let mut callers = JoinSet::new();
+        for caller in 0..1_000_u64 {
+            let service = readiness.service();
+            callers.spawn(async move {
+                sleep(Duration::from_millis(caller)).await;
+                ready(&service).await.0
+            });
+        }
+        let answers = callers.join_all().await;
+        assert!(answers.len() == 1_000 && answers.iter().all(|status| *status == StatusCode::OK));
+        assert_eq!(looks.load(Ordering::Relaxed), period);
+        time::advance(Duration::from_secs(2)).await;
+    }
+    Ok(())
+}
+
+//
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_good_for_its_period_and_no_longer() -> Result {
+    let (database, looks) = slow("database", 100);
+    let service = Readiness::builder().with(database).build()?.service();
+    time::advance(Duration::from_secs(60)).await;
+    assert_eq!(looks.load(Ordering::Relaxed), 0, "nobody asked");
+    ready(&service).await;
+    time::advance(Duration::from_millis(998)).await;
+    ready(&service).await;
+    assert_eq!(looks.load(Ordering::Relaxed), 1, "still good");
+    time::advance(Duration::from_millis(3)).await;
+    ready(&service).await;
+    assert_eq!(looks.load(Ordering::Relaxed), 2, "a second old");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_costs_the_others_nothing() -> Result {
+    let (database, looks) = slow("database", 100);
+    let service = Readiness::builder().with(database).build()?.service();
+    let gone = time::timeout(Duration::from_millis(50), ready(&service)).await;
+    assert!(gone.is_err(), "it left before there was an answer");
+    let start = Instant::now();
+    assert_eq!(ready(&service).await.0, StatusCode::OK);
+    assert!(start.elapsed() < Duration::from_millis(60), "the same look: {:?}", start.elapsed());
+    assert_eq!(looks.load(Ordering::Relaxed), 1);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_is_told_at_once_and_looks_at_nothing() -> Result {
+    let (database, looks) = slow("database", 100);
+    let readiness = Readiness::builder().with(database).build()?;
+    let service = readiness.service();
+    let waiting = tokio::spawn({
+        let service = service.clone();
+        async move { ready(&service).await }
+    });
+    sleep(Duration::from_millis(10)).await;
+    assert!(!readiness.is_draining());
+    readiness.drain();
+    assert!(readiness.is_draining());
+    for answer in [ready(&service).await, waiting.await?] {
+        assert_eq!((answer.0.as_u16(), &answer.1["status"]), (503, &"draining".into()));
+    }
+    time::advance(Duration::from_secs(5)).await;
+    ready(&service).await;
+    assert_eq!(looks.load(Ordering::Relaxed), 1);
+    Ok(())
+}
+
+#[test]
+fn a_runtime_that_stops_takes_no_later_answer_with_it() -> Result {
+    let (database, looks) = slow("database", 100);
+    let service = Readiness::builder().with(database).build()?.service();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime()?.block_on(async {
+        let first = time::timeout(Duration::from_millis(1), ready(&service)).await;
+        assert!(first.is_err(), "the runtime stops meanwhile");
+    });
+    assert_eq!(runtime()?.block_on(ready(&service)).0, StatusCode::OK);
+    assert_eq!(looks.load(Ordering::Relaxed), 2);
+    Ok(())
+}

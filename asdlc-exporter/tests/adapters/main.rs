@@ -1,0 +1,97 @@
+//! Behaviour of the adapters: what they add to an exporter, through the public API.
+
+#[path = "../suite/check.rs"]
+mod check;
+#[cfg(all(feature = "config-yaml", feature = "config-toml"))]
+mod config;
+#[cfg(feature = "health")]
+mod health;
+#[cfg(any(feature = "health", feature = "serve"))]
+mod http1;
+#[cfg(feature = "process")]
+mod process;
+#[cfg(feature = "serve")]
+mod serve;
+mod service_info;
+mod workers;
+
+use asdlc_exporter::Exporter;
+use check::{Sample, check};
+use std::{
+    cell::RefCell,
+    fmt::{self, Write as _},
+    sync::Once,
+};
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    layer::{Context, Layer, SubscriberExt as _},
+    util::SubscriberInitExt as _,
+};
+
+/// The values of a family at one scrape, with the labels behind `service`.
+fn values(exporter: &Exporter, family: &str) -> Vec<(String, f64)> {
+    let samples = check(&exporter.render().expect("a scrape"));
+    samples.iter().filter(|s| s.name == family).map(|s| (labels(s), s.value)).collect()
+}
+
+/// The one value of a family without labels of its own.
+fn value(exporter: &Exporter, family: &str) -> f64 {
+    let values = values(exporter, family);
+    match values.as_slice() {
+        [(labels, value)] if labels.is_empty() => *value,
+        _ => panic!("{family}: {values:?}"),
+    }
+}
+
+/// All families of a scrape, in order.
+fn families(exporter: &Exporter) -> Vec<String> {
+    let text = exporter.render().expect("a scrape");
+    check(&text);
+    text.lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| Some(line.split_once(' ')?.0.to_owned()))
+        .collect()
+}
+
+fn labels(sample: &Sample) -> String {
+    assert!(sample.label("service").is_some(), "{sample:?}");
+    let own = sample.labels.iter().filter(|(key, _)| key != "service");
+    own.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+/// What this thread logged since the last call, a line for each event: level, message, fields.
+///
+/// Call it first before what shall log.
+fn logged() -> Vec<String> {
+    // For the whole process: a default for one thread loses events that other threads log first.
+    static GLOBAL: Once = Once::new();
+    GLOBAL.call_once(|| tracing_subscriber::registry().with(LogLayer).init());
+    LINES.take()
+}
+
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+struct LogLayer;
+
+impl<S: Subscriber> Layer<S> for LogLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target().starts_with("asdlc_exporter") {
+            let mut line = Line(event.metadata().level().to_string());
+            event.record(&mut line);
+            LINES.with_borrow_mut(|lines| lines.push(line.0));
+        }
+    }
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+        write!(self.0, " {value:?}").expect("a string takes everything");
+    }
+}

@@ -1,0 +1,372 @@
+//! The standalone server, over real connections.
+
+use crate::{
+    check::check,
+    http1::{Answer, ask, get},
+    logged,
+};
+use asdlc_exporter::{
+    Exporter,
+    serve::{Listening, Server, ServerBuilder},
+};
+use std::{convert::Infallible, error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+/// A server of metrics on a free port of the loopback address.
+fn server() -> Result<ServerBuilder> {
+    let exporter = Exporter::builder("agent").build()?;
+    Ok(Server::builder()
+        .with_address(([127, 0, 0, 1], 0).into())
+        .with_route("/metrics", exporter.scrape_service()))
+}
+
+/// Reads until the server closes the connection.
+async fn rest(stream: &mut TcpStream) -> io::Result<String> {
+    let mut text = String::new();
+    // A minute is for ever: what is asserted is that it closes.
+    match timeout(Duration::from_secs(60), stream.read_to_string(&mut text)).await? {
+        Ok(_) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(text),
+        Err(error) => Err(error),
+    }
+}
+
+// N-01, O-01
+#[tokio::test]
+async fn it_serves_its_routes_and_nothing_else() -> Result {
+    let listening = server()?.start().await?;
+    let address = listening.address();
+    assert!(address.ip().is_loopback());
+    let answer = get(address, "/metrics?a=b").await?;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(check(&answer.body).iter().any(|sample| sample.name == "uptime_seconds"));
+    for path in ["/", "/metrics/", "/Metrics", "/metric", "/metrics/x", "//metrics", "/%6detrics"] {
+        let answer = get(address, path).await?;
+        assert_eq!((answer.status, answer.body.as_str()), (404, "not found\n"), "{path}");
+    }
+    assert_eq!(ask(address, "POST", "/metrics", "").await?.status, 405);
+    let head = ask(address, "HEAD", "/metrics", "").await?;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    listening.stop().await;
+    Ok(())
+}
+
+// N-04
+#[tokio::test]
+async fn without_start_nothing_listens() -> Result {
+    let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let server = server()?.with_address(address);
+    assert!(TcpStream::connect(address).await.is_err(), "not started");
+    let listening = server.start().await?;
+    assert_eq!(get(address, "/metrics").await?.status, 200, "the same settings, started");
+    listening.stop().await;
+    assert!(TcpStream::connect(address).await.is_err(), "stopped");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_default_is_a_loopback_address() -> Result {
+    let exporter = Exporter::builder("agent").build()?;
+    let started = Server::builder().with_route("/metrics", exporter.scrape_service()).start().await;
+    // Something else on this machine may have the port.
+    let told = started.map_or_else(|error| error.to_string(), |up| up.address().to_string());
+    assert!(told.contains("127.0.0.1:9464"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_public_address_without_authentication_is_a_warning() -> Result {
+    logged();
+    let public = SocketAddr::from(([0, 0, 0, 0], 0));
+    let listening = server()?.with_address(public).start().await?;
+    let told = format!(
+        "WARN {} is not a loopback address and there is no authentication: who reaches it reads it",
+        listening.address()
+    );
+    assert_eq!(logged(), [told]);
+    let _with_token = server()?.with_address(public).with_bearer_token("abc").start().await?;
+    let _loopback = server()?.start().await?;
+    assert_eq!(logged(), [""; 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_who_authenticates_is_answered() -> Result {
+    let server = server()?.with_bearer_token("to.k-en_~+/=").with_basic_auth("prom", "pass:wörd");
+    let debug = format!("{server:?}");
+    assert!(!debug.contains("to.k-en") && !debug.contains("cHJvbTpwYXNzOnfDtnJk"), "{debug}");
+    let listening = server.start().await?;
+    for (headers, status) in [
+        ("", 401),
+        ("authorization: Bearer to.k-en_~+/=\r\n", 200),
+        ("authorization: bearer to.k-en_~+/=\r\n", 200),
+        ("authorization: Basic cHJvbTpwYXNzOnfDtnJk\r\n", 200),
+        ("authorization: Bearer to.k-en_~+/\r\n", 401),
+        ("authorization: Bearer to.k-en_~+/==\r\n", 401),
+        ("authorization: Bearer To.k-en_~+/=\r\n", 401),
+        ("authorization: Bearer\r\n", 401),
+        ("authorization: Bearer \r\n", 401),
+        ("authorization: to.k-en_~+/=\r\n", 401),
+        ("authorization: Basic to.k-en_~+/=\r\n", 401),
+        ("authorization: Bearer cHJvbTpwYXNzOnfDtnJk\r\n", 401),
+        ("authorization: Basic cHJvbTpwYXNzOndvcmQ=\r\n", 401),
+        ("authorization: Bearer x\r\nauthorization: Bearer to.k-en_~+/=\r\n", 401),
+        ("authorization: Bearer to.k-en_~+/=\r\nauthorization: Bearer to.k-en_~+/=\r\n", 401),
+    ] {
+        let answer = ask(listening.address(), "GET", "/metrics", headers).await?;
+        assert_eq!(answer.status, status, "{headers}");
+        if status == 401 {
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{headers}");
+            assert!(answer.head.contains("Basic realm=\"metrics\""), "{headers}");
+            assert_eq!(answer.body, "who are you?\n");
+        }
+    }
+    let elsewhere = get(listening.address(), "/elsewhere").await?;
+    assert_eq!(elsewhere.status, 401, "which paths there are is not told either");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_is_in_no_allowed_network_is_cut_off() -> Result {
+    let listening = server()?.with_allowed_network("10.0.0.0/8").start().await?;
+    let mut stream = TcpStream::connect(listening.address()).await?;
+    // What is sent to a closed connection is lost, now or at the next call.
+    let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(rest(&mut stream).await?, "", "closed before a word is said");
+
+    let networks = server()?.with_allowed_network("10.0.0.0/8").with_allowed_network("127.0.0.0/8");
+    let listening = networks.start().await?;
+    assert_eq!(get(listening.address(), "/metrics").await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_head_is_cut_off() -> Result {
+    let listening = server()?.with_read_timeout(Duration::from_millis(100)).start().await?;
+    for beginning in ["", "GET /metrics HTTP/1.1\r\nhost: a\r\nx: "] {
+        let mut stream = TcpStream::connect(listening.address()).await?;
+        stream.write_all(beginning.as_bytes()).await?;
+        let start = Instant::now();
+        rest(&mut stream).await?;
+        assert!(start.elapsed() < Duration::from_secs(30), "{beginning:?}");
+    }
+    // Nor does a byte now and then help.
+    let (mut read, mut write) = TcpStream::connect(listening.address()).await?.into_split();
+    let drip = tokio::spawn(async move {
+        write.write_all(b"GET /metrics HTTP/1.1\r\n").await?;
+        for _ in 0..6_000 {
+            write.write_all(b"x: y\r\n").await?;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        io::Result::Ok(())
+    });
+    let mut text = String::new();
+    let _ = timeout(Duration::from_secs(30), read.read_to_string(&mut text)).await?;
+    assert!(!text.contains("200 OK"), "{text}");
+    drip.abort();
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_serves_several_requests_and_ends_when_it_is_idle() -> Result {
+    let listening = server()?.with_read_timeout(Duration::from_millis(300)).start().await?;
+    let mut stream = TcpStream::connect(listening.address()).await?;
+    for _ in 0..3 {
+        stream.write_all(b"HEAD /metrics HTTP/1.1\r\nhost: a\r\n\r\n").await?;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await?);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    }
+    assert_eq!(rest(&mut stream).await?, "", "closed without a word");
+    Ok(())
+}
+
+#[tokio::test]
+async fn heads_and_uris_have_a_limit() -> Result {
+    let listening = server()?.start().await?;
+    let address = listening.address();
+    let fits = format!("/metrics?{}", "x".repeat(2_000));
+    assert_eq!(get(address, &fits).await?.status, 200);
+    let long = format!("/metrics?{}", "x".repeat(2_100));
+    assert_eq!(get(address, &long).await?.status, 414);
+
+    // The server answers while we still send: the rest of that is refused.
+    let mut stream = TcpStream::connect(address).await?;
+    let head = format!("GET /metrics HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "y".repeat(64 << 10));
+    let _ = stream.write_all(head.as_bytes()).await;
+    let answer = rest(&mut stream).await?;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+
+    let fits = format!("x: {}\r\n", "y".repeat(8 << 10));
+    assert_eq!(ask(address, "GET", "/metrics", &fits).await?.status, 200);
+    let many = "x: y\r\n".repeat(101);
+    assert_eq!(ask(address, "GET", "/metrics", &many).await?.status, 431);
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait() -> Result {
+    let listening = server()?.with_connection_limit(2).start().await?;
+    let address = listening.address();
+    let held = [TcpStream::connect(address).await?, TcpStream::connect(address).await?];
+    let mut third = tokio::spawn(get(address, "/metrics"));
+    let early = timeout(Duration::from_millis(300), &mut third).await;
+    assert!(early.is_err(), "two are served, the third is not: {early:?}");
+    let [one, _other] = held;
+    drop(one);
+    let answer = timeout(Duration::from_secs(60), third).await???;
+    assert_eq!(answer.status, 200, "there is a place");
+    Ok(())
+}
+
+/// A server whose `/slow` answers when it is let.
+async fn slow(grace: Duration) -> Result<(Listening, Arc<Notify>, Arc<Notify>)> {
+    let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&begun), Arc::clone(&finish));
+    let service = tower::service_fn(move |_| {
+        let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+        async move {
+            tell.notify_one();
+            wait.notified().await;
+            Ok::<_, Infallible>(http::Response::new("slow, but whole".to_owned()))
+        }
+    });
+    let server = server()?.with_route("/slow", service).with_grace_period(grace);
+    Ok((server.start().await?, begun, finish))
+}
+
+#[tokio::test]
+async fn to_stop_lets_answers_come_to_their_end() -> Result {
+    let (listening, begun, finish) = slow(Duration::from_secs(60)).await?;
+    let address = listening.address();
+    let mut idle = TcpStream::connect(address).await?;
+    let asking = tokio::spawn(get(address, "/slow"));
+    begun.notified().await;
+    let mut stopping = tokio::spawn(listening.stop());
+    assert_eq!(rest(&mut idle).await?, "", "an idle connection ends at once");
+    assert!(TcpStream::connect(address).await.is_err(), "nobody new");
+    assert!(timeout(Duration::from_millis(50), &mut stopping).await.is_err(), "it waits");
+    finish.notify_one();
+    let answer = asking.await??;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "slow, but whole"));
+    timeout(Duration::from_secs(30), stopping).await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_does_not_keep_it_from_stopping() -> Result {
+    let (listening, begun, _finish) = slow(Duration::from_millis(100)).await?;
+    let asking = tokio::spawn(get(listening.address(), "/slow"));
+    begun.notified().await;
+    timeout(Duration::from_secs(30), listening.stop()).await?;
+    assert!(asking.await?.is_err(), "cut off");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_is_cut_off() -> Result {
+    const LENGTH: usize = 64 << 20;
+    let large = tower::service_fn(|_| async {
+        Ok::<_, Infallible>(http::Response::new("x".repeat(LENGTH)))
+    });
+    let listening = server()?.with_route("/large", large).start().await?;
+    let mut stream = TcpStream::connect(listening.address()).await?;
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await?;
+    assert_eq!(stream.read_u8().await?, b'H');
+    // More than the two minutes that a connection has.
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(150)).await;
+    tokio::time::resume();
+    let read = rest(&mut stream).await?.len();
+    assert!(read < LENGTH / 2, "what the system had taken: {read}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn dropping_it_stops_it() -> Result {
+    let listening = server()?.start().await?;
+    let address = listening.address();
+    let mut idle = TcpStream::connect(address).await?;
+    assert_eq!(get(address, "/metrics").await?.status, 200);
+    drop(listening);
+    assert_eq!(rest(&mut idle).await?, "");
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+//
+#[tokio::test]
+async fn a_service_that_panics_costs_its_own_connection_only() -> Result {
+    let service = tower::service_fn(|_| async {
+        if true {
+            panic!("broken")
+        } else {
+            Ok::<_, Infallible>(http::Response::new(String::new()))
+        }
+    });
+    let listening = server()?.with_route("/broken", service).start().await?;
+    assert!(get(listening.address(), "/broken").await.is_err());
+    let Answer { status, .. } = get(listening.address(), "/metrics").await?;
+    assert_eq!(status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bad_setting_is_one_clear_error() -> Result {
+    let path = "allowed is `/` and then visible ASCII characters without `?` and `#`";
+    let network = "allowed is an IP address, alone or with `/` and the length of its prefix";
+    let token = "the bearer token: allowed are ASCII letters, digits and `-._~+/=`, one at least";
+    let user = "user and password: allowed is what has no control characters, one character at least, no `:` in the user";
+    let route = |path: &str| -> Result<ServerBuilder> {
+        Ok(server()?.with_route(path, Exporter::builder("agent").build()?.scrape_service()))
+    };
+    for (server, expected) in [
+        (Server::builder(), "there is no route: nothing would be served".to_owned()),
+        (route("")?, format!("path ``: {path}")),
+        (route("metrics")?, format!("path `metrics`: {path}")),
+        (route("/a b")?, format!("path `/a b`: {path}")),
+        (route("/a?b")?, format!("path `/a?b`: {path}")),
+        (route("/é")?, format!("path `/é`: {path}")),
+        (route("/metrics")?, "path `/metrics` is given twice".to_owned()),
+        (
+            server()?.with_allowed_network("10.0.0.0/33"),
+            format!("network `10.0.0.0/33`: {network}"),
+        ),
+        (server()?.with_allowed_network("localhost"), format!("network `localhost`: {network}")),
+        (server()?.with_bearer_token(""), token.to_owned()),
+        (server()?.with_bearer_token("hunter2\n"), token.to_owned()),
+        (server()?.with_basic_auth("", "hunter2"), user.to_owned()),
+        (server()?.with_basic_auth("me:you", "hunter2"), user.to_owned()),
+        (server()?.with_basic_auth("me", ""), user.to_owned()),
+        (
+            server()?.with_connection_limit(0),
+            "connection limit 0: allowed is 1 and more".to_owned(),
+        ),
+        (
+            server()?.with_read_timeout(Duration::ZERO),
+            "read timeout 0s: allowed is 1ms and more".to_owned(),
+        ),
+    ] {
+        let error = server.start().await.expect_err(&expected);
+        assert_eq!((error.to_string(), error.is_bind()), (expected, false));
+    }
+
+    let taken = TcpListener::bind("127.0.0.1:0").await?;
+    let address = taken.local_addr()?;
+    let error = server()?.with_address(address).start().await.expect_err("taken");
+    assert!(error.is_bind() && error.source().is_some());
+    assert!(error.to_string().starts_with(&format!("cannot listen on {address}: ")), "{error}");
+    Ok(())
+}

@@ -1,0 +1,201 @@
+use crate::{families, logged, value, values};
+use asdlc_exporter::{
+    Exporter, StateGauge,
+    service_info::{self, Starts},
+};
+use std::{error::Error, fs, path::Path, thread};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+// D-03
+#[test]
+fn a_daemon_tells_version_commit_and_state() -> Result {
+    let exporter = Exporter::builder("daemon").with_namespace("palingenesis").build()?;
+    let meter = exporter.meter();
+    service_info::register_info(&meter, "1.2.3");
+    service_info::register_build_info(&meter, "1.2.3", "0a1b2c3");
+    assert_eq!(values(&exporter, "palingenesis_info"), [("version=1.2.3".into(), 1.0)]);
+    assert_eq!(
+        values(&exporter, "palingenesis_build_info"),
+        [("commit=0a1b2c3,version=1.2.3".into(), 1.0)]
+    );
+    assert!(value(&exporter, "palingenesis_uptime_seconds") > 0.0);
+    assert!(!families(&exporter).contains(&"palingenesis_service_info".to_owned()));
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum DaemonState {
+    Monitoring = 1,
+    Paused = 2,
+    Waiting = 3,
+    Resuming = 4,
+}
+
+impl From<DaemonState> for u64 {
+    fn from(state: DaemonState) -> Self {
+        state as u64
+    }
+}
+
+// D-03
+#[test]
+fn a_state_gauge_shows_the_last_state_of_any_thread() -> Result {
+    let exporter = Exporter::builder("daemon").build()?;
+    let state =
+        StateGauge::new(&exporter.meter(), "daemon_state", "1 to 4.", DaemonState::Monitoring);
+    assert_eq!(value(&exporter, "daemon_state"), 1.0, "before anything was set");
+    for (set, expected) in
+        [(DaemonState::Paused, 2.0), (DaemonState::Waiting, 3.0), (DaemonState::Resuming, 4.0)]
+    {
+        let other = state.clone();
+        thread::spawn(move || other.set(set)).join().expect("set");
+        assert_eq!(value(&exporter, "daemon_state"), expected);
+    }
+    state.set(DaemonState::Monitoring);
+    drop(state);
+    assert_eq!(value(&exporter, "daemon_state"), 1.0, "it outlives its handle");
+    Ok(())
+}
+
+//
+#[test]
+fn without_a_file_each_start_is_the_first() -> Result {
+    for _ in 0..2 {
+        let exporter = Exporter::builder("shop").build()?;
+        service_info::register_starts(&exporter.meter());
+        assert_eq!(value(&exporter, "service_starts_total"), 1.0);
+    }
+    Ok(())
+}
+
+/// A start of the service, and what it serves.
+fn start(path: &Path) -> Result<(Starts, f64)> {
+    let exporter = Exporter::builder("shop").build()?;
+    let starts = service_info::register_starts_kept_in(&exporter.meter(), path);
+    let served = value(&exporter, "service_starts_total");
+    assert_eq!(served, starts.count() as f64);
+    Ok((starts, served))
+}
+
+//
+#[test]
+fn starts_survive_restarts() -> Result {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("starts");
+    for expected in 1..=12 {
+        let (starts, served) = start(&path)?;
+        assert_eq!(
+            (served, starts.problem().map(ToString::to_string)),
+            (f64::from(expected), None)
+        );
+    }
+    let names: Vec<_> = fs::read_dir(&directory)?
+        .map(|entry| entry.map(|e| e.file_name()))
+        .collect::<std::io::Result<_>>()?;
+    assert_eq!(names, ["starts"], "nothing else is left behind");
+    Ok(())
+}
+
+//
+#[test]
+fn a_torn_file_is_a_warning_and_a_fresh_start() -> Result {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("starts");
+    for _ in 0..41 {
+        start(&path)?;
+    }
+    let whole = fs::read(&path)?;
+    let mut torn: Vec<Vec<u8>> = (0..whole.len()).map(|end| whole[..end].to_vec()).collect();
+    torn.push(vec![0; whole.len()]);
+    torn.push([&whole[..], b"41\n"].concat());
+    torn.push([&whole[..whole.len() - 3], b"-1\n"].concat());
+    torn.push([&whole[..whole.len() - 3], b"+41\n"].concat());
+    torn.push([&whole[..whole.len() - 3], b"99999999999999999999\n"].concat());
+    for content in torn {
+        fs::write(&path, &content)?;
+        let (starts, _) = start(&path)?;
+        let problem = starts.problem().ok_or("no warning")?;
+        assert!(problem.is_torn() && !problem.is_foreign(), "{problem}");
+        assert_eq!(
+            (starts.count(), problem.to_string()),
+            (1, format!("state file {path:?}: it is damaged; starts are counted from 1 again")),
+            "{content:?}"
+        );
+        let (starts, _) = start(&path)?;
+        assert_eq!((starts.count(), starts.problem().is_none()), (2, true), "it is whole again");
+    }
+    // The largest number stays what it is.
+    fs::write(&path, String::from_utf8(whole)?.replace("41", &u64::MAX.to_string()))?;
+    assert_eq!(start(&path)?.0.count(), u64::MAX);
+    Ok(())
+}
+
+//
+#[test]
+fn a_foreign_file_is_left_as_it_is() -> Result {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("passwd");
+    for content in ["root:x:0:0\n", "41\n", "asdlc-exporter starts 2\n41\n", &"x".repeat(100_000)] {
+        fs::write(&path, content)?;
+        for _ in 0..2 {
+            let (starts, _) = start(&path)?;
+            let problem = starts.problem().ok_or("no warning")?;
+            assert!(problem.is_foreign() && !problem.is_torn() && starts.count() == 1, "{problem}");
+            assert!(fs::read_to_string(&path)? == content, "the file is changed");
+        }
+    }
+    Ok(())
+}
+
+//
+#[test]
+fn a_file_that_cannot_be_read_or_written_is_a_warning() -> Result {
+    let directory = tempfile::tempdir()?;
+    let (starts, _) = start(directory.path())?;
+    let problem = starts.problem().ok_or("no warning")?.to_string();
+    assert!(
+        problem.ends_with("it cannot be read (not a regular file); starts are not kept"),
+        "{problem}"
+    );
+
+    for path in [directory.path().join("no/such/starts"), "".into(), "/".into()] {
+        let (starts, _) = start(&path)?;
+        let problem = starts.problem().ok_or("no warning")?;
+        assert!(starts.count() == 1 && problem.source().is_some(), "{problem}");
+    }
+
+    // A full disk, or a file that is a mount: the name of the new file is taken by a directory.
+    let path = directory.path().join("starts");
+    start(&path)?;
+    fs::create_dir(directory.path().join(format!(".starts.{}.tmp", std::process::id())))?;
+    let (starts, _) = start(&path)?;
+    let problem = starts.problem().ok_or("no warning")?;
+    assert!(problem.is_write() && starts.count() == 2, "{problem}: {}", starts.count());
+    Ok(())
+}
+
+//
+#[test]
+fn what_a_crash_left_behind_is_no_problem() -> Result {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("starts");
+    start(&path)?;
+    fs::write(directory.path().join(format!(".starts.{}.tmp", std::process::id())), "half")?;
+    let (starts, _) = start(&path)?;
+    assert_eq!((starts.count(), starts.problem().is_none()), (2, true));
+    assert_eq!(fs::read_dir(&directory)?.count(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_problem_is_one_warning_in_the_log() -> Result {
+    logged();
+    let directory = tempfile::tempdir()?;
+    start(&directory.path().join("starts"))?;
+    assert_eq!(logged(), [""; 0]);
+    start(directory.path())?;
+    let lines = logged();
+    assert!(matches!(lines.as_slice(), [line] if line.starts_with("WARN state file")), "{lines:?}");
+    Ok(())
+}

@@ -1,0 +1,155 @@
+use crate::{families, logged, value, values};
+use asdlc_exporter::{
+    Exporter,
+    workers::{self, Pool, PoolStatistics},
+};
+use std::{
+    error::Error,
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+/// A real pool: threads that take events from a channel and keep count.
+#[derive(Default)]
+struct Threads {
+    active: AtomicU64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Threads {
+    /// Works until there are no more events; at each `step` the test may look.
+    fn work(&self, events: &Mutex<mpsc::Receiver<bool>>, step: &impl Fn()) {
+        loop {
+            let event = events.lock().expect("events").recv();
+            let Ok(succeeds) = event else { return };
+            self.active.fetch_add(1, Ordering::Relaxed);
+            step();
+            step();
+            let total = if succeeds { &self.succeeded } else { &self.failed };
+            total.fetch_add(1, Ordering::Relaxed);
+            self.active.fetch_sub(1, Ordering::Relaxed);
+            step();
+            step();
+        }
+    }
+}
+
+impl Pool for Threads {
+    fn statistics(&self) -> PoolStatistics {
+        let Self { active, succeeded, failed } = self;
+        PoolStatistics::default()
+            .with_active_workers(active.load(Ordering::Relaxed))
+            .with_active_tasks(active.load(Ordering::Relaxed))
+            .with_succeeded(succeeded.load(Ordering::Relaxed))
+            .with_failed(failed.load(Ordering::Relaxed))
+    }
+}
+
+/// What a scrape tells: active workers, active tasks, events that succeeded, events that failed.
+fn scrape(exporter: &Exporter) -> [f64; 4] {
+    let events = values(exporter, "events_processed_total");
+    let [(failed_label, failed), (success_label, success)] = {
+        let mut events = events;
+        events.sort_by(|a, b| a.0.cmp(&b.0));
+        <[_; 2]>::try_from(events).expect("both series")
+    };
+    assert_eq!([&*failed_label, &*success_label], ["status=failed", "status=success"]);
+    [value(exporter, "active_workers"), value(exporter, "active_tasks"), success, failed]
+}
+
+// W-02, W-03, W-04
+#[test]
+fn a_scrape_equals_the_pool() -> Result {
+    let exporter = Exporter::builder("workers").build()?;
+    let pool = Arc::new(Threads::default());
+    workers::register(&exporter.meter(), Arc::clone(&pool));
+    assert_eq!(scrape(&exporter), [0.0; 4], "idle, and both series are there");
+
+    let (send, events) = mpsc::channel();
+    let events = Mutex::new(events);
+    let barrier = Barrier::new(3);
+    let step = || {
+        barrier.wait();
+    };
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| pool.work(&events, &step));
+        }
+        let mut done = [0.0, 0.0];
+        for outcomes in [[true, true], [true, false], [false, false], [true, true]] {
+            for outcome in outcomes {
+                send.send(outcome).expect("a worker");
+            }
+            step();
+            assert_eq!(scrape(&exporter), [2.0, 2.0, done[0], done[1]], "at work");
+            step();
+            for outcome in outcomes {
+                done[usize::from(!outcome)] += 1.0;
+            }
+            step();
+            assert_eq!(scrape(&exporter), [0.0, 0.0, done[0], done[1]], "idle again");
+            step();
+        }
+        drop(send);
+    });
+    assert_eq!(scrape(&exporter), [0.0, 0.0, 5.0, 3.0]);
+    Ok(())
+}
+
+// W-02
+#[test]
+fn one_scrape_is_one_look_at_the_pool() -> Result {
+    let exporter = Exporter::builder("workers").build()?;
+    let calls = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&calls);
+    workers::register(&exporter.meter(), move || {
+        let call = counted.fetch_add(1, Ordering::Relaxed) + 1;
+        PoolStatistics::default()
+            .with_active_workers(call)
+            .with_active_tasks(call)
+            .with_succeeded(call)
+            .with_failed(call)
+    });
+    for scrape in 1..=3 {
+        let text = exporter.render()?;
+        let values: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("active") || line.starts_with("events"))
+            .filter_map(|line| Some(line.rsplit_once(' ')?.1))
+            .collect();
+        assert_eq!(values, vec![scrape.to_string(); 4]);
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 3);
+    Ok(())
+}
+
+//
+#[test]
+fn a_pool_that_panics_costs_its_own_metrics_only() -> Result {
+    let exporter = Exporter::builder("workers").build()?;
+    let healthy = Arc::new(AtomicU64::new(0));
+    let switch = Arc::clone(&healthy);
+    workers::register(&exporter.meter(), move || {
+        assert_eq!(switch.load(Ordering::Relaxed), 1, "the pool is broken");
+        PoolStatistics::default().with_succeeded(7)
+    });
+    logged();
+    for _ in 0..2 {
+        assert_eq!(families(&exporter), ["uptime_seconds"]);
+        assert_eq!(
+            logged(),
+            ["WARN the statistics of the worker pool panicked: no metrics of it"],
+            "one warning a scrape"
+        );
+    }
+    healthy.store(1, Ordering::Relaxed);
+    assert_eq!(scrape(&exporter), [0.0, 0.0, 7.0, 0.0], "and it comes back");
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! A callback that says when it runs and waits until it may go on.
+
+use opentelemetry::metrics::Meter;
+use std::{
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
+};
+
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+struct State {
+    is_open: bool,
+    entered: usize,
+}
+
+impl Gate {
+    /// A closed gate in the callback of a new instrument.
+    pub(crate) fn in_callback(meter: &Meter) -> Self {
+        let gate = Self::default();
+        let inside = gate.clone();
+        meter
+            .u64_observable_gauge("gated")
+            .with_callback(move |observer| {
+                inside.pass();
+                observer.observe(1, &[]);
+            })
+            .build();
+        gate
+    }
+
+    pub(crate) fn pass(&self) {
+        let Self(inner) = self;
+        let mut state = inner.0.lock().expect("no panic");
+        state.entered += 1;
+        inner.1.notify_all();
+        let _open = wait(&inner.1, state, |state| state.is_open);
+    }
+
+    /// Waits until the callback runs for the `n`th time.
+    pub(crate) fn wait_until_entered(&self, n: usize) {
+        let Self(inner) = self;
+        let state = inner.0.lock().expect("no panic");
+        assert!(wait(&inner.1, state, |state| state.entered >= n).entered >= n, "nobody came");
+    }
+
+    pub(crate) fn entered(&self) -> usize {
+        self.0.0.lock().expect("no panic").entered
+    }
+
+    pub(crate) fn open(&self) {
+        let Self(inner) = self;
+        inner.0.lock().expect("no panic").is_open = true;
+        inner.1.notify_all();
+    }
+}
+
+/// Gives up after so long that a test has failed, rather than hang.
+fn wait<'a>(
+    changed: &Condvar,
+    state: std::sync::MutexGuard<'a, State>,
+    is_met: impl Fn(&State) -> bool,
+) -> std::sync::MutexGuard<'a, State> {
+    let (state, _) = changed
+        .wait_timeout_while(state, Duration::from_secs(20), |state| !is_met(state))
+        .expect("no panic");
+    state
+}

@@ -1,0 +1,124 @@
+//! What the policy keeps from the endpoint.
+
+use crate::check::check;
+use asdlc_exporter::{Exporter, Format, MetricPolicy};
+use opentelemetry::{KeyValue, metrics::MeterProvider as _};
+use prometheus::{IntGauge, Registry};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn operational() -> MetricPolicy {
+    MetricPolicy::new()
+        .deny("*breach_count*")
+        .deny("halt_state")
+        .deny("dissent_*")
+        .deny("witness_coverage*")
+        .deny("override_frequency")
+}
+
+//
+#[test]
+fn denied_families_never_reach_the_endpoint_whoever_records_them() -> Result {
+    let registry = Registry::new();
+    for name in ["dissent_health", "jobs", "halt_state"] {
+        let gauge = IntGauge::new(name, "x")?;
+        registry.register(Box::new(gauge))?;
+    }
+    let exporter = Exporter::builder("api")
+        .with_constant_label("environment", "test")
+        .with_policy(operational())
+        .with_registry(registry)
+        .build()?;
+    for meter in [exporter.meter(), exporter.meter_provider().meter("other")] {
+        meter.u64_counter("breach_count").build().add(1, &[]);
+        meter.u64_counter("daily.breach_count.open").build().add(1, &[]);
+        meter.i64_up_down_counter("halt_state").build().add(1, &[]);
+        meter.f64_histogram("halt.state").with_unit("s").build().record(1.0, &[]);
+        meter.f64_gauge("dissent_ratio").build().record(0.5, &[]);
+        meter.f64_histogram("witness_coverage").build().record(0.5, &[]);
+        meter
+            .u64_observable_gauge("override_frequency")
+            .with_callback(|o| o.observe(1, &[]))
+            .build();
+        meter.u64_counter("http_requests").build().add(1, &[]);
+    }
+    for format in [Format::Text, Format::OpenMetrics] {
+        let text = exporter.render_as(format)?;
+        for denied in ["breach", "halt", "dissent", "witness", "override"] {
+            assert!(!text.contains(denied), "{denied}: {text}");
+        }
+        assert!(text.contains("http_requests_total{service=\"api\",environment=\"test\"} 2\n"));
+        assert!(text.contains("jobs{"), "{text}");
+    }
+    Ok(())
+}
+
+//
+#[test]
+fn an_allow_list_serves_nothing_else_but_what_the_exporter_says_of_itself() -> Result {
+    let policy = MetricPolicy::new().allow("asdlc_http_*").allow("storage_operations");
+    let exporter = Exporter::builder("api")
+        .with_namespace("asdlc")
+        .with_version("1")
+        .with_policy(policy)
+        .build()?;
+    for name in ["http.requests", "storage_operations", "storage_operations_failed", "https"] {
+        exporter.meter().u64_counter(name).build().add(1, &[]);
+    }
+    let mut names: Vec<_> = check(&exporter.render()?).into_iter().map(|s| s.name).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "asdlc_http_requests_total",
+            "asdlc_service_info",
+            "asdlc_storage_operations_total",
+            "asdlc_uptime_seconds"
+        ]
+    );
+    Ok(())
+}
+
+//
+#[test]
+fn a_denied_instrument_records_nothing_bound_or_not() -> Result {
+    let exporter = Exporter::builder("api").with_policy(operational()).build()?;
+    let allocations = |name: &'static str| {
+        let counter = exporter.meter().u64_counter(name).build();
+        counter.bind(&[KeyValue::new("a", "b")]).add(1);
+        // A new series: memory, unless nothing is recorded.
+        allocation_counter::measure(|| counter.add(1, &[KeyValue::new("c", "d")])).count_total
+    };
+    assert_eq!(allocations("breach_count"), 0);
+    assert!(allocations("jobs") > 0);
+    let names: Vec<_> = check(&exporter.render()?).into_iter().map(|s| s.name).collect();
+    assert_eq!(names, ["jobs_total", "jobs_total", "uptime_seconds"]);
+    Ok(())
+}
+
+//
+#[test]
+fn a_denied_metric_takes_no_name_from_another() -> Result {
+    let registry = Registry::new();
+    registry.register(Box::new(IntGauge::new("halt_state_seconds", "x")?))?;
+    let exporter = Exporter::builder("api")
+        .with_policy(MetricPolicy::new().deny("halt_state"))
+        .with_registry(registry)
+        .build()?;
+    // The instrument is denied by its own name, the registered gauge has another.
+    exporter.meter().f64_histogram("halt_state").with_unit("s").build().record(1.0, &[]);
+    assert!(exporter.render()?.contains("halt_state_seconds{service=\"api\"} 0\n"));
+    Ok(())
+}
+
+//
+#[test]
+fn a_policy_that_leaves_nothing_is_still_no_empty_text() -> Result {
+    let exporter = Exporter::builder("api").with_policy(MetricPolicy::new().deny("*")).build()?;
+    exporter.meter().u64_counter("orders").build().add(1, &[]);
+    assert_eq!(exporter.render()?, "# There are no such metrics.\n");
+    assert_eq!(exporter.render_as(Format::OpenMetrics)?, "# EOF\n");
+    exporter.meter_provider().shutdown()?;
+    assert!(exporter.render().expect_err("shut down").is_shut_down());
+    Ok(())
+}

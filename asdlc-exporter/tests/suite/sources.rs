@@ -1,0 +1,171 @@
+//! What is asked for its values before a scrape.
+
+use crate::check::check;
+use asdlc_exporter::{Exporter, ExporterBuilder, blocking};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use std::{
+    future::pending,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use tower::ServiceExt as _;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn exporter(builder: ExporterBuilder) -> Result<(Exporter, Arc<AtomicU64>)> {
+    let exporter = builder.with_self_metrics().build()?;
+    let value = Arc::new(AtomicU64::new(0));
+    let read = value.clone();
+    exporter
+        .meter()
+        .u64_observable_gauge("value")
+        .with_callback(move |observer| observer.observe(read.load(Ordering::SeqCst), &[]))
+        .build();
+    Ok((exporter, value))
+}
+
+fn up(text: &str, source: &str) -> f64 {
+    let samples = check(text);
+    let found = samples
+        .iter()
+        .find(|s| s.name == "exporter_source_up" && s.label("source") == Some(source));
+    found.unwrap_or_else(|| panic!("{source}: {text}")).value
+}
+
+// O-06, X-04
+#[tokio::test]
+async fn they_run_before_each_collection_and_at_the_same_time() -> Result {
+    let (exporter, value) =
+        exporter(Exporter::builder("shop").with_source_timeout(Duration::from_secs(20)))?;
+    // One by one, each would wait for the others until it is late.
+    let barrier = Arc::new(Barrier::new(2));
+    let other = barrier.clone();
+    exporter.add_source(
+        "blocks",
+        blocking(move || {
+            other.wait();
+        }),
+    );
+    let runtime = tokio::runtime::Handle::current();
+    exporter.add_source("async", move || {
+        barrier.wait();
+        // What needs the runtime runs there.
+        let task = runtime.spawn(async { tokio::time::sleep(Duration::from_millis(1)).await });
+        let value = value.clone();
+        async move {
+            task.await.expect("it runs");
+            value.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    for n in 1..=3 {
+        let response = exporter.scrape_service().oneshot(Request::new(())).await?;
+        assert_eq!(response.status(), StatusCode::OK);
+        let text = String::from_utf8(response.into_body().collect().await?.to_bytes().into())?;
+        assert!(text.contains(&format!("value{{service=\"shop\"}} {n}\n")), "{text}");
+        assert_eq!((up(&text, "blocks"), up(&text, "async")), (1.0, 1.0));
+    }
+    Ok(())
+}
+
+//
+#[test]
+fn one_that_panics_costs_its_own_values_only() -> Result {
+    let (exporter, value) = exporter(Exporter::builder("shop"))?;
+    let is_broken = Arc::new(AtomicBool::new(true));
+    let broken = is_broken.clone();
+    exporter.add_source(
+        "broken",
+        blocking(move || {
+            assert!(!broken.load(Ordering::SeqCst), "a source of somebody else");
+        }),
+    );
+    exporter.add_source("counts", move || {
+        value.fetch_add(1, Ordering::SeqCst);
+        async {}
+    });
+    for (n, expected) in [(1, 0.0), (2, 0.0), (3, 1.0)] {
+        is_broken.store(n < 3, Ordering::SeqCst);
+        let text = exporter.render()?;
+        assert!(text.contains(&format!("value{{service=\"shop\"}} {n}\n")), "{text}");
+        assert_eq!((up(&text, "broken"), up(&text, "counts")), (expected, 1.0));
+    }
+    Ok(())
+}
+
+// O-06, X-05
+#[test]
+fn one_that_hangs_is_left_behind_and_started_once() -> Result {
+    let (exporter, value) =
+        exporter(Exporter::builder("shop").with_source_timeout(Duration::from_millis(50)))?;
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    exporter.add_source(
+        "hangs",
+        blocking(move || {
+            value.fetch_add(1, Ordering::SeqCst);
+            let _ = gate.lock().expect("no panic").recv();
+        }),
+    );
+    for _ in 0..3 {
+        let start = Instant::now();
+        let text = exporter.render()?;
+        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(text.contains("value{service=\"shop\"} 1\n"), "{text}");
+        assert_eq!(up(&text, "hangs"), 0.0);
+    }
+    drop(open);
+    // The channel is closed now: it is back, and asked again.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while up(&exporter.render()?, "hangs") == 0.0 {
+        assert!(Instant::now() < deadline, "it is never asked again");
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+// O-06, X-05
+#[test]
+fn a_future_that_hangs_is_dropped() -> Result {
+    struct Dropped(Arc<AtomicU64>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let (exporter, _) =
+        exporter(Exporter::builder("shop").with_source_timeout(Duration::from_millis(20)))?;
+    let drops = Arc::new(AtomicU64::new(0));
+    let inside = drops.clone();
+    exporter.add_source("hangs", move || {
+        let dropped = Dropped(inside.clone());
+        async move {
+            pending::<()>().await;
+            drop(dropped);
+        }
+    });
+    assert_eq!(up(&exporter.render()?, "hangs"), 0.0);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while drops.load(Ordering::SeqCst) == 0 {
+        assert!(Instant::now() < deadline, "it is kept");
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+//
+#[tokio::test]
+async fn a_hanging_source_leaves_time_for_the_answer() -> Result {
+    let (exporter, _) =
+        exporter(Exporter::builder("shop").with_source_timeout(Duration::from_secs(3600)))?;
+    exporter.add_source("hangs", pending::<()>);
+    let request = Request::builder().header("x-prometheus-scrape-timeout-seconds", "1").body(())?;
+    let response = exporter.scrape_service().oneshot(request).await?;
+    assert_eq!(response.status(), StatusCode::OK);
+    Ok(())
+}
