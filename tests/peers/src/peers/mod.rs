@@ -1,0 +1,10 @@
+//! The layers, one in a file: `layer` sets it up as its documentation says, and comes with what it has recorded.
+//!
+//! Those that read the global meter provider read it once, in there.
+
+pub mod axum_otel_metrics;
+pub mod axum_prometheus;
+pub mod official;
+pub mod ours;
+pub mod tower_otel;
+pub mod tower_otel_http_metrics;
