@@ -41,7 +41,7 @@ where
         watch.end();
         match polled {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(response)) => Poll::Ready(Ok(answer(response, this.exchange.take()))),
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(answer(response, this.exchange))),
             Poll::Ready(Err(error)) => {
                 Exchange::finish(this.exchange, Ending::ServiceError);
                 Poll::Ready(Err(error))
@@ -53,10 +53,10 @@ where
 #[inline]
 fn answer<B: Body>(
     response: Response<B>,
-    mut exchange: Option<Exchange>,
+    exchange: &mut Option<Exchange>,
 ) -> Response<ResponseBody<B>> {
     let mut remaining = None;
-    if let Some(open) = &mut exchange {
+    if let Some(open) = exchange {
         open.answered(&response);
         // The status of a gRPC call comes after the last byte: only the trailers are its end.
         remaining = if open.is_grpc() { None } else { declared_length(&response) };
@@ -64,10 +64,10 @@ fn answer<B: Body>(
             .ends_with_head(response.status())
             .or_else(|| body::ended(response.body(), remaining).then_some(Ending::Complete))
         {
-            Exchange::finish(&mut exchange, ending);
+            Exchange::finish(exchange, ending);
         }
     }
-    response.map(|body| ResponseBody::new(body, remaining, exchange))
+    response.map(|body| ResponseBody::new(body, remaining, exchange.take()))
 }
 
 /// How many bytes the body is to have: servers write no more than that.

@@ -6,6 +6,7 @@ use crate::instruments;
 use crate::labels::MethodId;
 use crate::recorder::Recorder;
 use opentelemetry::metrics::Meter;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -50,7 +51,7 @@ impl Lanes {
     /// `Some` always: there is a lane for each method and thread.
     #[inline]
     pub(crate) fn enter(&self, method: MethodId) -> Option<Arc<Lane>> {
-        let thread = THREAD.with(|number| *number) & (self.threads - 1);
+        let thread = thread_number() & (self.threads - 1);
         self.lanes.get(method.index() * self.threads + thread).cloned()
     }
 
@@ -87,8 +88,21 @@ impl Lanes {
 const MAX_THREADS: usize = 16;
 
 thread_local! {
-    static THREAD: usize = {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    };
+    static THREAD: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+#[inline]
+fn thread_number() -> usize {
+    match THREAD.get() {
+        usize::MAX => first_number(),
+        number => number,
+    }
+}
+
+#[cold]
+fn first_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    THREAD.set(number);
+    number
 }

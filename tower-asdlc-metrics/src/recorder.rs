@@ -88,7 +88,7 @@ impl Recorder {
     }
 
     /// The route of a request.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn route(&self, method: MethodId, head: RequestHead<'_>) -> Option<Slot> {
         let Settings { endpoint, labels, .. } = &self.settings;
         let labels = if labels.is_empty() { LabelIds::default() } else { Label::ids(labels, head) };
@@ -144,7 +144,7 @@ impl Recorder {
     }
 
     /// `Some` always: there is room for the overflow of each method.
-    #[inline]
+    #[inline(always)]
     fn route_to(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> Option<Slot> {
         self.find_route(self.caps.first, method, labels, endpoint).or_else(|| {
             let labels = LabelIds::default();
@@ -152,7 +152,7 @@ impl Recorder {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_route(
         &self,
         cap: usize,

@@ -35,7 +35,7 @@ impl<T> Series<T> {
     ///
     /// `None` when there is none and the table already holds `cap` entries: the caller then has an overflow entry to ask
     /// for, with a higher cap.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_or_add(
         &self,
         cap: usize,
@@ -54,12 +54,12 @@ impl<T> Series<T> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
         self.slots.get(slot.0 as usize)?.get().map(|entry| &**entry)
     }
 
-    #[inline]
+    #[inline(always)]
     fn home(&self, (number, text): (u64, &str)) -> usize {
         // Less than `Hash` would write: the two cannot be mistaken for one another.
         let mut hasher = self.hasher.build_hasher();
@@ -71,7 +71,7 @@ impl<T> Series<T> {
 
     /// The slot of the entry that `is` recognises, or the free one where it would be. The probe ends, for the table is at
     /// most half full.
-    #[inline]
+    #[inline(always)]
     fn find(&self, mut index: usize, is: &impl Fn(&T) -> bool) -> Result<Slot, usize> {
         loop {
             match self.slots[index].get() {
