@@ -59,8 +59,6 @@
 //! - No family grows beyond [a number of series](HttpMetricsLayerBuilder::with_max_series); what comes then is counted all the
 //!   same, under `endpoint="_OVERFLOW"`.
 //!
-//! A series is there, with the value 0, from the first request that could add to it, so that `rate()` sees its first step.
-//!
 //! # Where to put it
 //!
 //! The layer sees what passes through it:
@@ -84,7 +82,8 @@
 //! # Features
 //!
 //! - `bound` (default): record through bound instruments (`opentelemetry_sdk`'s `experimental_metrics_bound_instruments`).
-//!   Without it the same is recorded attribute by attribute, slower, with any `MeterProvider`.
+//!   Without it the same is recorded attribute by attribute, slower. Turn it off for a `MeterProvider` that is not the SDK's:
+//!   the API lets those drop what is recorded through a bound instrument, without a word.
 //! - `axum`: [`MatchedRoute`] reads axum's `MatchedPath`.
 //!
 //! [`Meter`]: opentelemetry::metrics::Meter

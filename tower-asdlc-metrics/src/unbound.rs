@@ -21,10 +21,7 @@ pub(crate) struct CounterSeries(Series<Counter<u64>>);
 
 impl CounterSeries {
     pub(crate) fn new(counter: &Counter<u64>, attributes: &[KeyValue]) -> Self {
-        let series = Self(Series::new(counter, attributes));
-        // As a bound series does: it is there from the start, so that `rate()` sees its first step.
-        series.add(0);
-        series
+        Self(Series::new(counter, attributes))
     }
 
     pub(crate) fn add(&self, value: u64) {
@@ -38,6 +35,7 @@ pub(crate) struct UpDownCounterSeries(Series<UpDownCounter<i64>>);
 impl UpDownCounterSeries {
     pub(crate) fn new(counter: &UpDownCounter<i64>, attributes: &[KeyValue]) -> Self {
         let series = Self(Series::new(counter, attributes));
+        // As a bound series is: exported from now on, also if no collection ever meets a request.
         series.add(0);
         series
     }

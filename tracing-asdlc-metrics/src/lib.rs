@@ -84,7 +84,8 @@
 //! # Features
 //!
 //! - `bound` (default): record through bound instruments (`opentelemetry_sdk`'s `experimental_metrics_bound_instruments`).
-//!   Without it the same is recorded through plain instruments, with any `MeterProvider`.
+//!   Without it the same is recorded through plain instruments. Turn it off for a `MeterProvider` that is not the SDK's: the
+//!   API lets those drop what is recorded through a bound instrument, without a word.
 //! - `serde`: rules from configuration, as `RuleConfig`.
 //!
 //! [`Meter`]: opentelemetry::metrics::Meter
