@@ -76,6 +76,23 @@ impl ExporterBuilder {
         self
     }
 
+    /// Adds several labels to every series, or one that may be missing.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let environment = std::env::var("ENVIRONMENT").ok();
+    /// let exporter = asdlc_exporter::Exporter::builder("shop")
+    ///     .with_constant_labels(environment.map(|name| ("environment", name)))
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn with_constant_labels<K: Into<String>, V: Into<String>>(
+        self,
+        labels: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        labels.into_iter().fold(self, |this, (key, value)| this.with_constant_label(key, value))
+    }
+
     /// Serves `service_info{version}` = 1. Without a version there is no such metric.
     pub fn with_version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());

@@ -3,9 +3,9 @@
 #![expect(clippy::missing_panics_doc, reason = "a harness reports to its test by panicking")]
 
 pub mod client;
+pub mod example;
 pub mod exposition;
 pub mod in_process;
-pub mod orchestrator;
 pub mod process;
 pub mod program;
 pub mod servers;

@@ -1,12 +1,13 @@
-//! The real programs that read our metrics: they come from the Debian packages `prometheus` and `victoria-metrics`, and
+//! The real programs that read our metrics: they come from Debian packages (the list is in `tests/run`), and
 //! a machine without them fails these tests.
 
 mod prometheus;
 mod promtool;
+mod redis;
 mod victoria_metrics;
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use http::StatusCode;
@@ -14,10 +15,14 @@ use serde_json::Value;
 
 pub use prometheus::Prometheus;
 pub use promtool::{Checked, promtool_check_metrics};
+pub use redis::Redis;
 pub use victoria_metrics::VictoriaMetrics;
 
 use crate::client::Connection;
 use crate::wait::{DEADLINE, eventually_some};
+
+/// How often a program that needs a [`free_address`] is started: somebody else may be faster.
+const ATTEMPTS: usize = 5;
 
 /// The query API both servers share.
 pub trait QueryApi {
@@ -82,6 +87,13 @@ fn write_config(directory: &Path, target: SocketAddr) -> PathBuf {
     );
     fs::write(&path, config).expect("the temporary directory is writable");
     path
+}
+
+/// A loopback port nobody listens on, for programs that do not say which one they took for port 0.
+#[must_use]
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    listener.local_addr().expect("a listener has an address")
 }
 
 fn get_json(address: SocketAddr, path: &str) -> Value {

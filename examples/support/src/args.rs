@@ -1,15 +1,60 @@
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+use tracing_subscriber::filter::{EnvFilter, ParseError};
 
-/// The program's arguments, from the command line and then the environment. What cannot be read ends the program with one
-/// line and exit code 2; `--help` and `--version` are answered.
+/// What each of the programs can be told: flatten it into the program's own arguments.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ServiceArgs {
+    /// HOST:PORT to listen on; port 0 is any free one
+    #[arg(long, env, value_name = "LISTEN_ADDR", value_parser = host_port, required = false)]
+    pub listen_addr: String,
+
+    /// The `service` label of every metric
+    #[arg(long, env, value_name = "NAME", required = false)]
+    pub service_name: String,
+
+    /// The `environment` label of every metric; none when it is not set
+    #[arg(long, env, value_name = "NAME")]
+    environment: Option<String>,
+
+    /// What to log, to standard error
+    #[arg(long, env, value_name = "RUST_LOG", default_value = "info,opentelemetry=warn", value_parser = log_filter)]
+    pub rust_log: String,
+}
+
+impl ServiceArgs {
+    /// The label `environment`, when there is one.
+    #[must_use]
+    pub fn environment(&self) -> Option<(&'static str, &str)> {
+        // Set to nothing is not set.
+        let name = self.environment.as_deref().filter(|name| !name.is_empty())?;
+        Some(("environment", name))
+    }
+}
+
+fn log_filter(directives: &str) -> Result<String, ParseError> {
+    EnvFilter::try_new(directives).map(|_| directives.to_owned())
+}
+
+/// The program's arguments, from the command line and then the environment; without either it listens on `listen_addr` and
+/// is called `service_name`. What cannot be read ends the program with one line and exit code 2; `--help` and `--version` are
+/// answered.
 #[must_use]
-pub fn parse<A: Parser>() -> A {
-    A::try_parse().unwrap_or_else(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
-        _ => {
-            crate::complain(&first_line(&error));
-            std::process::exit(2);
+pub fn parse<A: CommandFactory + FromArgMatches>(
+    service_name: &'static str,
+    listen_addr: &'static str,
+) -> A {
+    let matches = A::command()
+        .mut_arg("service_name", |arg| arg.default_value(service_name))
+        .mut_arg("listen_addr", |arg| arg.default_value(listen_addr))
+        .try_get_matches();
+    matches.and_then(|matches| A::from_arg_matches(&matches)).unwrap_or_else(|error| {
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
+            _ => {
+                crate::complain(&first_line(&error));
+                std::process::exit(2);
+            }
         }
     })
 }

@@ -1,9 +1,11 @@
-//! What the example programs share and a service of your own would have too: arguments, listening, stopping.
+//! What the example programs share and a service of your own would have too: arguments, log, listening, stopping.
 
 mod args;
+mod log;
 mod serve;
 
-pub use args::{host_port, parse};
+pub use args::{ServiceArgs, host_port, parse};
+pub use log::log;
 pub use serve::{Stop, listen, serve};
 
 use std::error::Error;

@@ -1,12 +1,12 @@
 //! A real `VictoriaMetrics`, single node.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
 use http::StatusCode;
 use tempfile::TempDir;
 
-use super::{QueryApi, write_config};
+use super::{ATTEMPTS, QueryApi, free_address, write_config};
 use crate::client::Connection;
 use crate::process::Process;
 use crate::wait::{DEADLINE, eventually};
@@ -61,10 +61,3 @@ impl QueryApi for VictoriaMetrics {
         self.address
     }
 }
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address")
-}
-
-const ATTEMPTS: usize = 5;

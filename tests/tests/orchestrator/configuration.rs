@@ -4,16 +4,16 @@ use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 
-use asdlc_tests::orchestrator::{Orchestrator, command};
+use asdlc_tests::example::{Example, command};
 use asdlc_tests::process::{Finished, Process};
 
 // O-07
 #[test]
 fn service_name_and_environment_are_on_every_series() {
-    let orchestrator = Orchestrator::start_with(&[
-        ("SERVICE_NAME", "night \"shift\""),
-        ("ENVIRONMENT", "staging"),
-    ]);
+    let orchestrator = Example::start_with(
+        "orchestrator",
+        &[("SERVICE_NAME", "night \"shift\""), ("ENVIRONMENT", "staging")],
+    );
     orchestrator.connect().get("/health");
     let scrape = orchestrator.scrape();
     for sample in scrape.all_samples() {
@@ -27,7 +27,7 @@ fn service_name_and_environment_are_on_every_series() {
 
 #[test]
 fn without_an_environment_there_is_no_such_label() {
-    let scrape = Orchestrator::start().scrape();
+    let scrape = Example::start("orchestrator").scrape();
     assert!(scrape.all_samples().iter().all(|sample| sample.label("environment").is_none()));
 }
 
@@ -91,7 +91,7 @@ fn a_log_filter_that_cannot_be_read_is_one_clear_line() {
 }
 
 fn run(arguments: &[&str], environment: &[(&str, &OsStr)]) -> Finished {
-    let mut command = command();
+    let mut command = command("orchestrator");
     command.args(arguments).envs(environment.iter().copied());
     Process::start(command).finish()
 }

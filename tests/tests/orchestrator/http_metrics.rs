@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::Instant;
 
+use asdlc_tests::example::Example;
 use asdlc_tests::exposition::Kind;
-use asdlc_tests::orchestrator::Orchestrator;
 
 use super::traffic::{Client, DURATION_COUNT, Ledger, REQUESTS, TASKS, UNGUESSABLE, WAIT};
 
@@ -13,7 +13,7 @@ const DURATION: &str = "asdlc_http_request_duration_seconds";
 // O-02 O-03
 #[test]
 fn every_request_is_counted_and_timed_under_its_method_route_and_status() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
@@ -27,7 +27,7 @@ fn every_request_is_counted_and_timed_under_its_method_route_and_status() {
 
 #[test]
 fn failed_requests_are_counted_again_by_what_failed() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
@@ -39,7 +39,7 @@ fn failed_requests_are_counted_again_by_what_failed() {
 // O-02
 #[test]
 fn counters_are_cumulative_over_scrapes() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     for _ in 0..3 {
         client.one_of_each();
@@ -50,7 +50,7 @@ fn counters_are_cumulative_over_scrapes() {
 // O-02 O-03
 #[test]
 fn scrapes_are_not_counted_however_they_are_made() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut connection = orchestrator.connect();
     for path in ["/metrics", "/metrics?", "/metrics?name=x"] {
         connection.get(path);
@@ -66,7 +66,7 @@ fn scrapes_are_not_counted_however_they_are_made() {
 // O-02 O-08
 #[test]
 fn no_raw_path_and_no_query_string_becomes_a_label() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     let series_after = |client: &mut Client| {
         client.one_of_each();
@@ -87,7 +87,7 @@ fn no_raw_path_and_no_query_string_becomes_a_label() {
 fn concurrent_connections_lose_and_invent_no_request() {
     const CONNECTIONS: usize = 8;
     const ROUNDS: usize = 25;
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let drive = || {
         let mut client = Client::of(&orchestrator);
         for _ in 0..ROUNDS {
@@ -108,7 +108,7 @@ fn concurrent_connections_lose_and_invent_no_request() {
 // O-03
 #[test]
 fn the_default_boundaries_go_from_5_ms_to_10_s() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     client.get("/health", "/health", 200);
     let scrape = client.sent.assert_counted(&orchestrator);
@@ -123,7 +123,7 @@ fn the_default_boundaries_go_from_5_ms_to_10_s() {
 // O-03
 #[test]
 fn latency_is_measured_in_seconds_to_the_end_of_the_response() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     let id = client.submit("wait", "800");
     let start = Instant::now();

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use asdlc_tests::example::Example;
 use asdlc_tests::exposition::{Exposition, Kind};
-use asdlc_tests::orchestrator::Orchestrator;
 use asdlc_tests::wait::{DEADLINE, eventually};
 use http::{Request, header};
 
@@ -13,7 +13,7 @@ use super::traffic::Client;
 // O-01
 #[test]
 fn a_scrape_is_valid_text_0_0_4_as_soon_as_the_server_listens() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     // The first request of all: no retry.
     let response = orchestrator.scrape_response();
     assert_eq!(response.status(), 200);
@@ -28,7 +28,7 @@ fn a_scrape_is_valid_text_0_0_4_as_soon_as_the_server_listens() {
 #[test]
 fn uptime_counts_the_seconds_since_the_start() {
     let start = Instant::now();
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let ready = Instant::now();
     let uptime = || orchestrator.scrape().value("asdlc_uptime_seconds", &[]).expect("it is there");
     let first = uptime();
@@ -42,7 +42,7 @@ fn uptime_counts_the_seconds_since_the_start() {
 // O-01
 #[test]
 fn the_content_type_is_text_for_clients_that_ask_for_nothing_newer() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut connection = orchestrator.connect();
     for accept in
         ["*/*", "text/plain", "text/plain;version=0.0.4;q=1,*/*;q=0.1", "text/html,*/*;q=0.8"]
@@ -62,7 +62,7 @@ fn the_content_type_is_text_for_clients_that_ask_for_nothing_newer() {
 // O-01
 #[test]
 fn a_scrape_takes_less_than_100_ms() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let mut connection = orchestrator.connect();
@@ -81,7 +81,7 @@ fn a_scrape_takes_less_than_100_ms() {
 // O-02 O-03 O-04 O-05 O-08
 #[test]
 fn every_family_has_its_documented_type_and_labels_and_a_help_text() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
@@ -133,7 +133,7 @@ fn every_family_has_its_documented_type_and_labels_and_a_help_text() {
 // O-04
 #[test]
 fn service_info_names_the_version_of_the_program() {
-    let scrape = Orchestrator::start().scrape();
+    let scrape = Example::start("orchestrator").scrape();
     let infos: Vec<_> = scrape.samples("asdlc_service_info").collect();
     assert_eq!(infos.len(), 1);
     // All packages of the workspace share one version.
@@ -148,7 +148,7 @@ fn service_info_names_the_version_of_the_program() {
 #[cfg(target_os = "linux")]
 #[test]
 fn process_memory_is_what_the_kernel_says_at_each_scrape() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let at_start = memory(&orchestrator.scrape());
     let mut client = Client::of(&orchestrator);
     for _ in 0..20 {
@@ -176,7 +176,7 @@ fn memory(scrape: &Exposition) -> [f64; 2] {
 }
 
 #[cfg(target_os = "linux")]
-fn kernel_memory(orchestrator: &Orchestrator) -> [f64; 2] {
+fn kernel_memory(orchestrator: &Example) -> [f64; 2] {
     let status =
         std::fs::read_to_string(format!("/proc/{}/status", orchestrator.id())).expect("it runs");
     ["VmRSS:", "VmSize:"].map(|key| {

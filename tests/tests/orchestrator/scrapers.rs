@@ -1,7 +1,7 @@
 //! The real programs that read the metrics.
 
+use asdlc_tests::example::Example;
 use asdlc_tests::exposition::Exposition;
-use asdlc_tests::orchestrator::Orchestrator;
 use asdlc_tests::servers::{
     Checked, Prometheus, QueryApi, Target, VictoriaMetrics, promtool_check_metrics,
 };
@@ -11,7 +11,7 @@ use super::traffic::Client;
 // O-01 O-08
 #[test]
 fn promtool_has_nothing_to_say_about_a_scrape() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let fresh = orchestrator.scrape_response();
     assert_eq!(promtool_check_metrics(fresh.body()), Checked::clean());
     let mut client = Client::of(&orchestrator);
@@ -23,7 +23,7 @@ fn promtool_has_nothing_to_say_about_a_scrape() {
 // O-01 O-02
 #[test]
 fn prometheus_reads_as_many_requests_and_samples_as_there_were() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
@@ -41,7 +41,7 @@ fn prometheus_reads_as_many_requests_and_samples_as_there_were() {
 // O-01 O-02
 #[test]
 fn victoria_metrics_reads_as_many_requests_and_samples_as_there_were() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);

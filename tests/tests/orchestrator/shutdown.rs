@@ -3,14 +3,14 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use asdlc_tests::orchestrator::Orchestrator;
+use asdlc_tests::example::Example;
 use asdlc_tests::wait::{DEADLINE, eventually};
 
 use super::traffic::Client;
 
 #[test]
 fn an_idle_server_ends_with_success_even_while_a_client_stays_connected() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut connection = orchestrator.connect();
     assert_eq!(connection.get("/health").status(), 200);
     orchestrator.terminate();
@@ -20,7 +20,7 @@ fn an_idle_server_ends_with_success_even_while_a_client_stays_connected() {
 
 #[test]
 fn a_slow_request_is_answered_before_the_server_ends() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let id = Client::of(&orchestrator).submit("wait", "1000");
     let mut stream = TcpStream::connect(orchestrator.address()).expect("it listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");

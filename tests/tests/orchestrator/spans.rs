@@ -1,6 +1,6 @@
 //! The metrics that come from the spans around tasks.
 
-use asdlc_tests::orchestrator::Orchestrator;
+use asdlc_tests::example::Example;
 
 use super::traffic::{Client, TASKS};
 
@@ -9,7 +9,7 @@ const PROCESSED: &str = "asdlc_tasks_processed_total";
 // O-08
 #[test]
 fn every_finished_task_is_counted_and_timed_once() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     for _ in 0..5 {
         client.run_task("word_count", "one two three");
@@ -25,7 +25,7 @@ fn every_finished_task_is_counted_and_timed_once() {
 
 #[test]
 fn the_time_of_a_task_is_that_of_its_work() {
-    let orchestrator = Orchestrator::start();
+    let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     let start = std::time::Instant::now();
     client.run_task("wait", "250");
@@ -38,7 +38,7 @@ fn the_time_of_a_task_is_that_of_its_work() {
 #[test]
 fn tasks_are_counted_whatever_is_logged() {
     for log in ["off", "error", "trace"] {
-        let orchestrator = Orchestrator::start_with(&[("RUST_LOG", log)]);
+        let orchestrator = Example::start_with("orchestrator", &[("RUST_LOG", log)]);
         let mut client = Client::of(&orchestrator);
         client.run_task("word_count", "one two three");
         assert_eq!(orchestrator.scrape().value(PROCESSED, &[]), Some(1.0), "RUST_LOG={log}");

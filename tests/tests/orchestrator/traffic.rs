@@ -5,8 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::AddAssign;
 
 use asdlc_tests::client::Connection;
+use asdlc_tests::example::Example;
 use asdlc_tests::exposition::Exposition;
-use asdlc_tests::orchestrator::Orchestrator;
 use asdlc_tests::wait::{DEADLINE, eventually};
 use bytes::Bytes;
 use http::Response;
@@ -32,7 +32,7 @@ impl Ledger {
     /// Checks that a scrape shows exactly this, and returns the scrape. The server may record a request a moment after
     /// its client has read the response.
     #[track_caller]
-    pub(crate) fn assert_counted(&self, orchestrator: &Orchestrator) -> Exposition {
+    pub(crate) fn assert_counted(&self, orchestrator: &Example) -> Exposition {
         let total = self.total();
         let arrived = eventually(DEADLINE, || {
             let scrape = orchestrator.scrape();
@@ -72,7 +72,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn of(orchestrator: &Orchestrator) -> Self {
+    pub(crate) fn of(orchestrator: &Example) -> Self {
         Self { connection: orchestrator.connect(), sent: Ledger::default() }
     }
 

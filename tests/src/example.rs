@@ -1,0 +1,122 @@
+//! An example program as a process of its own.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use bytes::Bytes;
+use http::Response;
+
+use crate::client::Connection;
+use crate::exposition::Exposition;
+use crate::process::{Finished, Process};
+use crate::program::program;
+
+/// A running example program on a free loopback port.
+#[derive(Debug)]
+pub struct Example {
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Example {
+    /// Starts `package` with nothing configured but a free port.
+    #[must_use]
+    pub fn start(package: &'static str) -> Self {
+        Self::start_with(package, &[])
+    }
+
+    /// Starts it with `environment` on top.
+    #[must_use]
+    pub fn start_with(package: &'static str, environment: &[(&str, &str)]) -> Self {
+        let mut command = command(package);
+        command.env("LISTEN_ADDR", "127.0.0.1:0").envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// Starts a command, see [`command`], and waits until it says where it listens.
+    #[must_use]
+    pub fn spawn(command: Command) -> Self {
+        let process = Process::start(command);
+        let address = process
+            .await_stdout(|line| line.strip_prefix("listening on http://")?.parse().ok())
+            .unwrap_or_else(|error| panic!("it does not listen: {error}"));
+        Self { process, address }
+    }
+
+    /// The process, to signal it or to read its output.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// A new connection to it.
+    #[must_use]
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// Scrapes `/metrics` on a new connection.
+    #[must_use]
+    pub fn scrape(&self) -> Exposition {
+        self.scrape_at("/metrics")
+    }
+
+    /// Scrapes this path on a new connection.
+    #[must_use]
+    pub fn scrape_at(&self, path: &str) -> Exposition {
+        let body = self.connect().get(path).into_body();
+        Exposition::parse(&body).unwrap_or_else(|violations| {
+            panic!("{path} breaks the format: {violations:#?}\n{}", String::from_utf8_lossy(&body))
+        })
+    }
+
+    /// The response to a scrape of `/metrics` on a new connection.
+    #[must_use]
+    pub fn scrape_response(&self) -> Response<Bytes> {
+        self.connect().get("/metrics")
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Waits for its end.
+    #[must_use]
+    pub fn finish(self) -> Finished {
+        self.process.finish()
+    }
+}
+
+/// The command of `package`, with none of the variables that the examples read.
+#[must_use]
+pub fn command(package: &'static str) -> Command {
+    let mut command = Command::new(program(package));
+    for variable in VARIABLES {
+        command.env_remove(variable);
+    }
+    command
+}
+
+const VARIABLES: [&str; 8] = [
+    "LISTEN_ADDR",
+    "SERVICE_NAME",
+    "ENVIRONMENT",
+    "RUST_LOG",
+    "REDIS_URL",
+    "VICTORIAMETRICS_URL",
+    "DATABASE_URL",
+    "EVENT_STORE_URL",
+];
