@@ -60,7 +60,9 @@ impl Redis {
 
     /// SIGKILL, and waits until nobody answers on the port.
     pub fn kill(&mut self) {
-        self.process.kill();
+        if self.process.is_running() {
+            self.process.kill();
+        }
         assert!(eventually(DEADLINE, || !self.process.is_running()), "Redis does not die");
     }
 
