@@ -16,15 +16,13 @@ pin_project! {
         inner: B,
         // None of a request that is excluded.
         exchange: Option<Exchange>,
-        // Bytes of the declared length still to come.
-        remaining: Option<u64>,
     }
 }
 
 impl<B> ResponseBody<B> {
     #[inline]
-    pub(crate) fn new(inner: B, remaining: Option<u64>, exchange: Option<Exchange>) -> Self {
-        Self { inner, exchange, remaining }
+    pub(crate) fn new(inner: B, exchange: Option<Exchange>) -> Self {
+        Self { inner, exchange }
     }
 }
 
@@ -47,18 +45,14 @@ impl<B: Body> Body for ResponseBody<B> {
             (Some(Err(_)), _) => Some(Ending::BodyError),
             (Some(Ok(frame)), Some(exchange)) => {
                 if let Some(data) = frame.data_ref() {
-                    let bytes = data.remaining() as u64;
-                    exchange.data(bytes);
-                    if let Some(remaining) = this.remaining {
-                        *remaining = remaining.saturating_sub(bytes);
-                    }
+                    exchange.data(data.remaining() as u64);
                 }
                 if let Some(trailers) = frame.trailers_ref() {
                     exchange.trailers(trailers);
                 }
                 // Nothing follows trailers. And it is now that a body has ended, not at the next poll: servers drop one
                 // that says so, or whose declared length is written, without polling it again.
-                let ended = frame.is_trailers() || ended(&*this.inner, *this.remaining);
+                let ended = frame.is_trailers() || exchange.has_ended(&*this.inner);
                 ended.then_some(Ending::Complete)
             }
         };
@@ -80,12 +74,6 @@ impl<B: Body> Body for ResponseBody<B> {
 /// An outer layer that answers by itself (a timeout, a limit) wants to make an empty body.
 impl<B: Default> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self::new(B::default(), None, None)
+        Self::new(B::default(), None)
     }
-}
-
-/// Whether nothing more is to come.
-#[inline]
-pub(crate) fn ended<B: Body>(body: &B, remaining: Option<u64>) -> bool {
-    body.is_end_stream() || remaining == Some(0)
 }

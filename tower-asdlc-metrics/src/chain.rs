@@ -5,17 +5,15 @@ use std::sync::OnceLock;
 
 /// The entries in the order in which they were added: what is asked for most is usually there first, and found in one step.
 #[derive(Debug)]
-pub(crate) struct Chain<T>(OnceLock<Box<Link<T>>>);
-
-#[derive(Debug)]
-struct Link<T> {
-    entry: T,
-    next: Chain<T>,
+pub(crate) struct Chain<T> {
+    entry: OnceLock<T>,
+    /// Once there is an entry, those that came later.
+    next: OnceLock<Box<Self>>,
 }
 
 impl<T> Chain<T> {
     pub(crate) fn new() -> Self {
-        Self(OnceLock::new())
+        Self { entry: OnceLock::new(), next: OnceLock::new() }
     }
 
     /// The entry that `is` recognises; if there is none, the one that `make` makes, where `room` has a place for it below
@@ -31,7 +29,7 @@ impl<T> Chain<T> {
         self.find(&is).ok().or_else(|| {
             let add = || {
                 let end = self.find(&is).err().unwrap_or(self);
-                &end.0.get_or_init(|| Box::new(Link { entry: make(), next: Self::new() })).entry
+                end.entry.get_or_init(make)
             };
             room.add(cap, || self.find(&is).ok(), add)
         })
@@ -41,11 +39,11 @@ impl<T> Chain<T> {
     #[inline]
     fn find(&self, is: &impl Fn(&T) -> bool) -> Result<&T, &Self> {
         let mut chain = self;
-        while let Some(link) = chain.0.get() {
-            if is(&link.entry) {
-                return Ok(&link.entry);
+        while let Some(entry) = chain.entry.get() {
+            if is(entry) {
+                return Ok(entry);
             }
-            chain = &link.next;
+            chain = chain.next.get_or_init(|| Box::new(Self::new()));
         }
         Err(chain)
     }
@@ -54,9 +52,9 @@ impl<T> Chain<T> {
 /// Link by link: the one that comes by itself recurses, and its stack grows with the chain.
 impl<T> Drop for Chain<T> {
     fn drop(&mut self) {
-        let mut next = self.0.take();
-        while let Some(mut link) = next {
-            next = link.next.0.take();
+        let mut next = self.next.take();
+        while let Some(mut chain) = next {
+            next = chain.next.take();
         }
     }
 }

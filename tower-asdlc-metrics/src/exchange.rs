@@ -5,8 +5,9 @@ use crate::in_flight::{Lane, Lanes};
 use crate::labels::MethodId;
 use crate::outcome::{Ending, GrpcStatus, Outcome};
 use crate::series::Slot;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, Response, StatusCode};
+use http_body::Body;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +26,8 @@ pub(crate) struct Exchange {
     status: Option<StatusCode>,
     /// Bytes of the response's body.
     sent: u64,
+    /// How many there are to be; `u64::MAX` when nobody said.
+    declared: u64,
 }
 
 impl Exchange {
@@ -39,12 +42,22 @@ impl Exchange {
         let lane = lanes.enter(method)?;
         let route = lane.recorder.route(method, head)?;
         let grpc = is_grpc(head).then_some(GrpcStatus::UNKNOWN);
-        Some(Self { lane: Some(lane), start, method, route, grpc, status: None, sent: 0 })
+        Some(Self {
+            lane: Some(lane),
+            start,
+            method,
+            route,
+            grpc,
+            status: None,
+            sent: 0,
+            declared: u64::MAX,
+        })
     }
 
-    /// The response's head is there: its status is what the client gets, whatever becomes of the body.
+    /// The response's head is there: its status is what the client gets, whatever becomes of the body. Says how the exchange
+    /// ends, if that is all.
     #[inline]
-    pub(crate) fn answered<B>(&mut self, response: &Response<B>) {
+    pub(crate) fn answered<B: Body>(&mut self, response: &Response<B>) -> Option<Ending> {
         self.status = Some(response.status());
         if let Some(Lane { recorder }) = self.lane.as_deref() {
             if let Some(ResponseEndpoint(endpoint)) = response.extensions().get() {
@@ -53,21 +66,31 @@ impl Exchange {
             recorder.headers(self.route, self.start);
         }
         self.trailers(response.headers());
+        // The status of a gRPC call comes after the last byte: only the trailers are its end.
+        if self.grpc.is_none()
+            && let Some(length) = declared_length(response)
+        {
+            self.declared = length;
+        }
+        self.ends_with_head(response.status())
+            .or_else(|| self.has_ended(response.body()).then_some(Ending::Complete))
+    }
+
+    /// Whether nothing more is to come of the body.
+    #[inline]
+    pub(crate) fn has_ended(&self, body: &impl Body) -> bool {
+        self.sent >= self.declared || body.is_end_stream()
     }
 
     /// How the exchange ends when no body follows the head, whatever body object the service returned: servers never poll
     /// that one (RFC 9110, section 6.4.1).
     #[inline]
-    pub(crate) fn ends_with_head(&self, status: StatusCode) -> Option<Ending> {
+    fn ends_with_head(&self, status: StatusCode) -> Option<Ending> {
         match (self.method, status.as_u16()) {
             (_, 101) | (MethodId::CONNECT, 200..=299) => Some(Ending::Upgrade),
             (MethodId::HEAD, _) | (_, 204 | 304) => Some(Ending::Complete),
             _ => None,
         }
-    }
-
-    pub(crate) fn is_grpc(&self) -> bool {
-        self.grpc.is_some()
     }
 
     #[inline]
@@ -93,7 +116,7 @@ impl Exchange {
 
     fn record(&mut self, ending: Ending) {
         if let Some(lane) = self.lane.take() {
-            let Self { lane: _, start, method: _, route, grpc, status, sent } = *self;
+            let Self { lane: _, start, method: _, route, grpc, status, sent, declared: _ } = *self;
             let elapsed = start.elapsed();
             lane.recorder.ended(route, Outcome::new(ending, status, grpc), elapsed, sent);
         }
@@ -131,6 +154,13 @@ impl Drop for Watch<'_> {
     fn drop(&mut self) {
         Exchange::finish(self.0, Ending::Panic);
     }
+}
+
+/// How many bytes the body is to have: servers write no more than that.
+#[inline]
+fn declared_length<B: Body>(response: &Response<B>) -> Option<u64> {
+    let header = || response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    response.body().size_hint().exact().or_else(header)
 }
 
 /// `application/grpc`, `application/grpc+proto`, `application/grpc-web`…: always a POST, which spares others the look-up.

@@ -2,6 +2,7 @@
 
 use crate::labels::OTHER;
 use http::{HeaderMap, StatusCode};
+use std::num::NonZeroU8;
 
 /// How a request ended. Each one ends in exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,22 +128,27 @@ impl ErrorType {
     }
 }
 
-/// A gRPC status by its number.
+/// A gRPC status by its number and one: so that `None` of it takes no room in what travels with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GrpcStatus(u8);
+pub(crate) struct GrpcStatus(NonZeroU8);
 
 impl GrpcStatus {
-    pub(crate) const UNKNOWN: Self = Self(2);
+    pub(crate) const UNKNOWN: Self = Self(NonZeroU8::MIN.saturating_add(2));
+
+    fn new(code: u8) -> Option<Self> {
+        let is_known = usize::from(code) < GRPC_CODES.len();
+        is_known.then(|| Self(NonZeroU8::MIN.saturating_add(code)))
+    }
 
     /// From the headers of a response without a body, or from trailers. `None` when they have no `grpc-status`; one that
     /// is not a known code is `UNKNOWN`, as the gRPC specification has it.
     pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
         let code = headers.get("grpc-status")?.to_str().ok().and_then(|code| code.parse().ok());
-        Some(code.filter(|code| usize::from(*code) < GRPC_CODES.len()).map_or(Self::UNKNOWN, Self))
+        Some(code.and_then(Self::new).unwrap_or(Self::UNKNOWN))
     }
 
     pub(crate) fn as_str(self) -> &'static str {
-        GRPC_CODES.get(usize::from(self.0)).copied().unwrap_or("UNKNOWN")
+        GRPC_CODES.get(usize::from(self.0.get()) - 1).copied().unwrap_or("UNKNOWN")
     }
 }
 
@@ -177,7 +183,7 @@ mod tests {
         grpc: Option<u8>,
     ) -> (String, Option<&'static str>) {
         let status = status.map(|status| StatusCode::from_u16(status).unwrap());
-        let outcome = Outcome::new(ending, status, grpc.map(GrpcStatus));
+        let outcome = Outcome::new(ending, status, grpc.and_then(GrpcStatus::new));
         (outcome.status.as_str().to_owned(), outcome.error.map(ErrorType::as_str))
     }
 
