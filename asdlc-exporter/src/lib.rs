@@ -86,6 +86,8 @@
 //!
 //! * `health`: liveness and readiness services, in the module `health`; needs Tokio.
 //! * `process`: memory, CPU time, files and threads of this process, in the module `process`.
+//! * `redis`: whether Redis answers, and how long its commands take, in the module `redis`; needs
+//!   Tokio.
 //! * `compression`: answers in gzip and zstd for clients that accept them.
 //! * `serve`: a small HTTP server for services that have none, in the module `serve`; needs Tokio.
 //! * `config`: settings as one serde structure and from the environment, in the module `config`;
@@ -110,6 +112,8 @@ mod policy;
 #[cfg(feature = "process")]
 pub mod process;
 mod reader;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod registered;
 mod render;
 mod scrape;

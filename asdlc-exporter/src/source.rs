@@ -69,6 +69,12 @@ use std::{
 pub trait Source: Send + Sync + 'static {
     /// Brings the values up to date.
     fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// A scrape goes on without fresh values of this source, which panicked or is late.
+    ///
+    /// Called on the thread that collects, before the callbacks: what they read is from earlier,
+    /// and a source for which that is wrong can say so here. It must not wait.
+    fn missed(&self) {}
 }
 
 impl<F, T> Source for F
@@ -157,6 +163,10 @@ impl Sources {
         };
         for (slot, outcome) in slots.iter().zip(outcomes) {
             let is_fresh = outcome == Outcome::Fresh;
+            if !is_fresh {
+                // A panic here tells no more than the line below.
+                let _ = catch_unwind(AssertUnwindSafe(|| slot.source.missed()));
+            }
             each(&slot.name, is_fresh);
             let was_fresh = slot.was_fresh.swap(is_fresh, Ordering::Relaxed);
             if was_fresh && !is_fresh {

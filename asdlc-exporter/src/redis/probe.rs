@@ -1,0 +1,205 @@
+//! Whether Redis answers, asked at each scrape.
+
+use super::{
+    error::{RedisSetupError, RedisSetupErrorKind},
+    error_type::ErrorType,
+    flight::Line,
+};
+use crate::{exporter::Exporter, source::Source};
+use opentelemetry::{KeyValue, metrics::Meter};
+use redis::{Client, ConnectionAddr, IntoConnectionInfo as _};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use tokio::runtime::{Builder, Handle};
+
+/// Asks Redis for a `PONG` at each scrape, on a connection of its own.
+///
+/// ```
+/// use asdlc_exporter::{Exporter, redis::RedisProbe};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let exporter = Exporter::builder("shop").build()?;
+/// let probe = match std::env::var("REDIS_URL") {
+///     Ok(url) => RedisProbe::open(&url)?,
+///     Err(_) => RedisProbe::absent(),
+/// };
+/// probe.register(&exporter);
+/// assert!(exporter.render()?.contains("redis_connection_up{service=\"shop\"} "));
+/// # Ok(()) }
+/// ```
+///
+/// | family | type | |
+/// |---|---|---|
+/// | `redis_connection_up` | gauge | 1 when a `PING` that this scrape waited for was answered, else 0 |
+/// | `redis_connection_last_success_age_seconds` | gauge | since the last answer; absent before the first |
+/// | `redis_connection_errors_total{error_type}` | counter | looks without an answer; all types are there from the start |
+///
+/// A look has to end within its [timeout](Self::with_timeout), whatever the server does. All scrapes
+/// and readiness checks that come meanwhile wait for the same look. The connection is kept for the
+/// next one; when it broke in between, the same look makes a new one, so that a server that came
+/// back is 1 at the next scrape. Nothing is sent between scrapes.
+///
+/// With the feature `health` it is a [`Check`](crate::health::Check): give a clone to a
+/// [`Dependency`](crate::health::Dependency).
+///
+/// Clones are cheap and share everything.
+#[derive(Clone)]
+#[must_use = "it is asked once it is registered"]
+pub struct RedisProbe {
+    line: Option<Arc<Line>>,
+}
+
+impl RedisProbe {
+    /// Will ask the server at this URL; nothing is connected before the first look.
+    ///
+    /// `rediss://` needs a TLS feature of the crate `redis`, in the `Cargo.toml` of the service:
+    /// `redis = { version = "1.2", features = ["tokio-rustls-comp"] }`.
+    ///
+    /// # Errors
+    ///
+    /// When `url` is not the URL of a Redis server, or asks for TLS that is not built in. The message
+    /// does not repeat the URL, because it may hold a password.
+    pub fn open(url: &str) -> Result<Self, RedisSetupError> {
+        let refused = || {
+            let wants_tls = url.starts_with("rediss://") || url.starts_with("valkeys://");
+            // With TLS built in the same URL, but for its scheme, fails as well when it is not valid.
+            let plain = url.replacen("s://", "://", 1);
+            match wants_tls && plain.as_str().into_connection_info().is_ok() {
+                true => RedisSetupErrorKind::NoTls,
+                false => RedisSetupErrorKind::Url,
+            }
+        };
+        let info = url.into_connection_info().map_err(|_| refused())?;
+        if matches!(info.addr(), ConnectionAddr::Tcp(host, _) if host.is_empty()) {
+            return Err(RedisSetupErrorKind::Url.into());
+        }
+        Client::open(info).map(Self::new).map_err(|_| RedisSetupErrorKind::Url.into())
+    }
+
+    /// Will ask the server of this client: for certificates of its own, or settings that no URL has.
+    pub fn new(client: Client) -> Self {
+        Self { line: Some(Arc::new(Line::new(client, DEFAULT_TIMEOUT))) }
+    }
+
+    /// For a service that runs without Redis: `redis_connection_up` is 0, and there is no other metric.
+    pub fn absent() -> Self {
+        Self { line: None }
+    }
+
+    /// How long one look may take, connecting included, 1 ms to 4.5 s; what is beyond becomes the
+    /// nearest of them. Default: 1 s.
+    ///
+    /// A scrape waits no longer than the
+    /// [exporter allows](crate::ExporterBuilder::with_source_timeout) either, 1 s by default: later
+    /// it is a 0. Clones that were made before keep their own timeout and connection.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        let timeout = timeout.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
+        let line = self.line.map(|line| Arc::new(Line::new(line.client().clone(), timeout)));
+        Self { line }
+    }
+
+    /// Creates the metrics and asks at each scrape of this exporter from now on; the same probe comes
+    /// back.
+    ///
+    /// Call it once, within the Tokio runtime that shall drive the connection: it is that of the
+    /// service. Elsewhere it works too, but then each scrape makes a connection anew.
+    pub fn register(self, exporter: &Exporter) -> Self {
+        let meter = exporter.meter();
+        match &self.line {
+            None => up(&meter, || false),
+            Some(line) => {
+                let seen = Arc::clone(line);
+                up(&meter, move || seen.is_up());
+                age(&meter, Arc::clone(line));
+                errors(&meter, Arc::clone(line));
+                let runtime = Handle::try_current().ok();
+                exporter.add_source("redis", Scraped { line: Arc::clone(line), runtime });
+            }
+        }
+        self
+    }
+
+    /// Waits for a look, on the runtime of the caller; `None` without Redis.
+    #[cfg(feature = "health")]
+    pub(super) async fn look(&self) -> Option<super::flight::Finding> {
+        Some(self.line.as_ref()?.look(&Handle::current()).await)
+    }
+}
+
+impl fmt::Debug for RedisProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A client holds a password.
+        f.debug_struct("RedisProbe").finish_non_exhaustive()
+    }
+}
+
+fn up(meter: &Meter, is_up: impl Fn() -> bool + Send + Sync + 'static) {
+    meter
+        .u64_observable_gauge("redis_connection_up")
+        .with_description("Whether Redis answered a PING at this scrape.")
+        .with_callback(move |observer| observer.observe(is_up().into(), &[]))
+        .build();
+}
+
+fn age(meter: &Meter, line: Arc<Line>) {
+    meter
+        .f64_observable_gauge("redis_connection_last_success_age_seconds")
+        .with_unit("s")
+        .with_description("Time since Redis last answered a PING.")
+        .with_callback(move |observer| {
+            if let Some(age) = line.last_success_age() {
+                observer.observe(age.as_secs_f64(), &[]);
+            }
+        })
+        .build();
+}
+
+fn errors(meter: &Meter, line: Arc<Line>) {
+    let labels = ErrorType::ALL.map(|error| [KeyValue::new("error_type", error.label())]);
+    meter
+        .u64_observable_counter("redis_connection_errors_total")
+        .with_description("Looks at Redis without an answer to the PING.")
+        .with_callback(move |observer| {
+            for (label, error) in labels.iter().zip(ErrorType::ALL) {
+                observer.observe(line.errors(error), label);
+            }
+        })
+        .build();
+}
+
+/// The look of a scrape.
+struct Scraped {
+    line: Arc<Line>,
+    runtime: Option<Handle>,
+}
+
+impl Source for Scraped {
+    fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let Self { line, runtime } = self;
+        match runtime {
+            Some(runtime) => Box::pin(async {
+                let _seen = line.look(runtime).await;
+            }),
+            // This thread may block, and the look ends in time.
+            None => Box::pin(async {
+                match Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => {
+                        let _seen = runtime.block_on(line.look(runtime.handle()));
+                        // Dropping it would wait for a name that is being resolved.
+                        runtime.shutdown_background();
+                    }
+                    Err(_) => line.missed(),
+                }
+            }),
+        }
+    }
+
+    fn missed(&self) {
+        self.line.missed();
+    }
+}
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+/// With time left to answer before a scraper that waits 5 s gives up.
+const LONGEST_TIMEOUT: Duration = Duration::from_millis(4_500);
