@@ -3,6 +3,7 @@
 use super::error_type::ErrorType;
 use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
 use std::{
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -41,6 +42,11 @@ impl Line {
         &self.client
     }
 
+    #[cfg(test)]
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.state().is_up
     }
@@ -63,29 +69,22 @@ impl Line {
     pub(super) async fn look(self: &Arc<Self>, runtime: &Handle) -> Finding {
         let mut next = self.next(runtime);
         let found = next.wait_for(Option::is_some).await.ok().and_then(|found| *found);
-        // Its runtime is gone, or the crate `redis` panicked.
-        found.unwrap_or_else(|| self.found(Err(ErrorType::Cancelled), None))
+        found.unwrap_or(Err(ErrorType::Cancelled))
     }
 
     fn next(self: &Arc<Self>, runtime: &Handle) -> watch::Receiver<Option<Finding>> {
         let mut state = self.state();
-        // Without a sender no answer will come.
-        if let Some(next) = state.next.as_ref().filter(|next| next.has_changed().is_ok()) {
+        if let Some(next) = &state.next {
             return next.clone();
         }
         let (send, next) = watch::channel(None);
         state.next = Some(next.clone());
-        let (line, kept) = (Arc::clone(self), state.connection.take());
+        let kept = state.connection.take();
+        // A runtime that is gone drops the task at once, and the look ends under this lock.
         drop(state);
+        let look = Look { line: Arc::clone(self), send, seen: Err(ErrorType::Cancelled) };
         // In a task of its own: who stops waiting costs the others nothing.
-        runtime.spawn(async move {
-            let finding = match timeout(line.timeout, line.ping(kept)).await {
-                Ok(Ok(connection)) => line.found(Ok(()), Some(connection)),
-                Ok(Err(error)) => line.found(Err(ErrorType::of(&error)), None),
-                Err(_) => line.found(Err(ErrorType::Timeout), None),
-            };
-            send.send_replace(Some(finding));
-        });
+        runtime.spawn(look.run(kept));
         next
     }
 
@@ -107,22 +106,45 @@ impl Line {
         Ok(new)
     }
 
-    fn found(&self, finding: Finding, connection: Option<MultiplexedConnection>) -> Finding {
-        let mut state = self.state();
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A look on its way; dropping it is its end.
+struct Look {
+    line: Arc<Line>,
+    send: watch::Sender<Option<Finding>>,
+    /// Until there is more to tell: its runtime went, or the crate `redis` panicked.
+    seen: Result<MultiplexedConnection, ErrorType>,
+}
+
+impl Look {
+    async fn run(mut self, kept: Option<MultiplexedConnection>) {
+        self.seen = match timeout(self.line.timeout, self.line.ping(kept)).await {
+            Ok(answer) => answer.map_err(|error| ErrorType::of(&error)),
+            Err(_) => Err(ErrorType::Timeout),
+        };
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        let Self { line, send, seen } = self;
+        let seen = mem::replace(seen, Err(ErrorType::Cancelled));
+        let finding = seen.as_ref().map(|_| ()).map_err(|error| *error);
+        let mut state = line.state();
         state.is_up = finding.is_ok();
-        state.connection = connection;
-        state.next = None;
         match finding {
             Ok(()) => state.last_success = Some(Instant::now()),
             Err(error) => {
-                self.errors[error as usize].fetch_add(1, Ordering::Relaxed);
+                line.errors[error as usize].fetch_add(1, Ordering::Relaxed);
             }
         }
-        finding
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        state.connection = seen.ok();
+        state.next = None;
+        drop(state);
+        send.send_replace(Some(finding));
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Handle};
 /// ```
 /// use asdlc_exporter::{Exporter, redis::RedisProbe};
 ///
-/// # #[tokio::main(flavor = "current_thread")]
+/// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let exporter = Exporter::builder("shop").build()?;
 /// let probe = match std::env::var("REDIS_URL") {
@@ -44,7 +44,6 @@ use tokio::runtime::{Builder, Handle};
 ///
 /// Clones are cheap and share everything.
 #[derive(Clone)]
-#[must_use = "it is asked once it is registered"]
 pub struct RedisProbe {
     line: Option<Arc<Line>>,
 }
@@ -77,11 +76,13 @@ impl RedisProbe {
     }
 
     /// Will ask the server of this client: for certificates of its own, or settings that no URL has.
+    #[must_use = "it is asked once it is registered"]
     pub fn new(client: Client) -> Self {
         Self { line: Some(Arc::new(Line::new(client, DEFAULT_TIMEOUT))) }
     }
 
     /// For a service that runs without Redis: `redis_connection_up` is 0, and there is no other metric.
+    #[must_use = "it is asked once it is registered"]
     pub fn absent() -> Self {
         Self { line: None }
     }
@@ -92,6 +93,7 @@ impl RedisProbe {
     /// A scrape waits no longer than the
     /// [exporter allows](crate::ExporterBuilder::with_source_timeout) either, 1 s by default: later
     /// it is a 0. Clones that were made before keep their own timeout and connection.
+    #[must_use = "it is asked once it is registered"]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         let timeout = timeout.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
         let line = self.line.map(|line| Arc::new(Line::new(line.client().clone(), timeout)));
@@ -103,6 +105,7 @@ impl RedisProbe {
     ///
     /// Call it once, within the Tokio runtime that shall drive the connection: it is that of the
     /// service. Elsewhere it works too, but then each scrape makes a connection anew.
+    #[expect(clippy::return_self_not_must_use, reason = "who needs no readiness needs it no more")]
     pub fn register(self, exporter: &Exporter) -> Self {
         let meter = exporter.meter();
         match &self.line {
@@ -203,3 +206,69 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 /// With time left to answer before a scraper that waits 5 s gives up.
 const LONGEST_TIMEOUT: Duration = Duration::from_millis(4_500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_cannot_be_is_refused_without_repeating_it() {
+        for url in [
+            "",
+            "redis",
+            "localhost:6379",
+            "http://user:secret@host",
+            "redis://user:secret@",
+            "redis://user:secret@host:port",
+            "redis://user:secret@host:99999999",
+            "redis://user:sec ret@ho st",
+            "redis://:secret@host/database",
+            "redis://:secret@host?protocol=secret",
+            "rediss://user:secret@",
+        ] {
+            let error = RedisProbe::open(url).expect_err(url);
+            assert!(error.to_string().starts_with("the URL of Redis cannot be read: "), "{error}");
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_url_is_taken() {
+        for url in [
+            "redis://127.0.0.1",
+            "redis://[::1]:6379",
+            "redis://user:secret@redis.internal:6379/3",
+            "redis://:p%40ss@host?protocol=resp3",
+            "valkey://host",
+            "unix:///run/redis.sock",
+        ] {
+            let probe = RedisProbe::open(url).expect(url);
+            assert!(!format!("{probe:?}").contains("secret"));
+        }
+    }
+
+    #[test]
+    fn tls_is_taken_when_it_is_built_in_and_else_refused_with_the_way_to_get_it() {
+        for url in ["rediss://host", "valkeys://:secret@host"] {
+            let opened = RedisProbe::open(url).map_err(|error| error.to_string());
+            match Client::open(url) {
+                Ok(_) => assert!(opened.is_ok(), "{opened:?}"),
+                Err(_) => assert!(opened.unwrap_err().contains("`tokio-rustls-comp`")),
+            }
+        }
+    }
+
+    // O-06
+    #[test]
+    fn no_look_lasts_5_seconds() {
+        let timeout = |asked| {
+            let probe = RedisProbe::open("redis://host").expect("valid").with_timeout(asked);
+            probe.line.expect("it is there").timeout()
+        };
+        assert_eq!(timeout(Duration::MAX), Duration::from_millis(4_500));
+        assert_eq!(timeout(Duration::ZERO), Duration::from_millis(1));
+        assert_eq!(timeout(Duration::from_secs(2)), Duration::from_secs(2));
+        let default = RedisProbe::open("redis://host").expect("valid").line.expect("there");
+        assert_eq!(default.timeout(), Duration::from_secs(1));
+    }
+}

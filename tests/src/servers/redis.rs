@@ -1,6 +1,8 @@
 //! A real Redis.
 
-use std::net::{SocketAddr, TcpStream};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -17,6 +19,7 @@ pub struct Redis {
     directory: TempDir,
     address: SocketAddr,
     options: Vec<String>,
+    tls: bool,
 }
 
 impl Redis {
@@ -29,15 +32,28 @@ impl Redis {
     /// Starts it with more options, as on its command line.
     #[must_use]
     pub fn start_with(options: &[&str]) -> Self {
+        Self::start_as(false, options)
+    }
+
+    /// Starts it so that it speaks TLS and nothing else, with a certificate that signs itself.
+    #[must_use]
+    pub fn start_with_tls() -> Self {
+        Self::start_as(true, &[])
+    }
+
+    fn start_as(tls: bool, options: &[&str]) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
+        if tls {
+            make_certificate(directory.path());
+        }
         let options: Vec<_> = options.iter().copied().map(str::to_owned).collect();
         let (process, address) = (0..ATTEMPTS)
             .find_map(|_| {
                 let address = free_address();
-                Some((spawn(&directory, address, &options)?, address))
+                Some((spawn(&directory, address, tls, &options)?, address))
             })
             .expect("Redis starts on a free port");
-        Self { process, directory, address, options }
+        Self { process, directory, address, options, tls }
     }
 
     /// Where it listens.
@@ -50,6 +66,12 @@ impl Redis {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// The certificate of one that [speaks TLS](Self::start_with_tls), as PEM.
+    #[must_use]
+    pub fn certificate(&self) -> Vec<u8> {
+        fs::read(self.directory.path().join(CERTIFICATE)).expect("it has a certificate")
     }
 
     /// Its process, to freeze and thaw it.
@@ -69,30 +91,76 @@ impl Redis {
     /// Starts it again, on the same port and with the same data.
     pub fn restart(&mut self) {
         self.kill();
-        self.process = spawn(&self.directory, self.address, &self.options)
+        self.process = spawn(&self.directory, self.address, self.tls, &self.options)
             .expect("Redis starts again on its port");
+    }
+
+    /// Starts it again with other options, and with or without TLS.
+    pub fn restart_with(&mut self, tls: bool, options: &[&str]) {
+        self.tls = tls;
+        self.options = options.iter().copied().map(str::to_owned).collect();
+        self.restart();
     }
 }
 
-/// Returns when it accepts connections; `None` when it ended instead.
-fn spawn(directory: &TempDir, address: SocketAddr, options: &[String]) -> Option<Process> {
+/// Returns when it answers; `None` when it ended instead.
+fn spawn(
+    directory: &TempDir,
+    address: SocketAddr,
+    tls: bool,
+    options: &[String],
+) -> Option<Process> {
+    let (directory, port) = (directory.path(), address.port().to_string());
     let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
-    command
-        .args(["--save", "", "--appendonly", "yes", "--dir"])
-        .arg(directory.path())
-        .args(options);
-    let mut process = Process::start(command);
-    let connected =
-        eventually(DEADLINE, || !process.is_running() || TcpStream::connect(address).is_ok());
-    assert!(connected, "Redis does not listen");
-    process.is_running().then_some(process)
+    command.args(["--bind", "127.0.0.1", "--dir"]).arg(directory);
+    if tls {
+        command.args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"]);
+        command.args(["--tls-cert-file", CERTIFICATE, "--tls-key-file", KEY]);
+        command.current_dir(directory);
+    } else {
+        command.args(["--port", &port]);
+    }
+    command.args(["--save", "", "--appendonly", "yes"]).args(options);
+    let process = Process::start(command);
+    // It listens before it has read its data, and answers `LOADING` until then.
+    let ready = |line: &str| line.contains("Ready to accept connections").then_some(());
+    process.await_stdout(ready).is_ok().then_some(process)
 }
+
+fn make_certificate(directory: &Path) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args([
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=redis",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ])
+        .args([
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-out",
+            CERTIFICATE,
+            "-keyout",
+            KEY,
+        ])
+        .current_dir(directory)
+        .output()
+        .expect("openssl starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::{Read, Write};
+    use std::net::TcpStream;
 
     fn ask(redis: &Redis, command: &str) -> String {
         let mut stream = TcpStream::connect(redis.address()).expect("Redis listens");

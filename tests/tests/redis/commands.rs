@@ -1,0 +1,188 @@
+//! What an instrumented connection records, and that nobody can tell it from a bare one.
+
+use std::collections::BTreeMap;
+
+use asdlc_exporter::redis::RedisMetrics;
+use asdlc_tests::exposition::Exposition;
+use asdlc_tests::servers::Redis;
+use redis::aio::ConnectionLike;
+use redis::{AsyncCommands, Cmd, Pipeline, RedisFuture, RedisResult, Script, Value};
+
+use crate::{connect, exporter, scrape};
+
+/// Commands by operation, from the histogram.
+fn commands(seen: &Exposition) -> BTreeMap<String, u64> {
+    let counts = seen.samples("redis_latency_seconds_count");
+    let label = |sample: &asdlc_tests::exposition::Sample| {
+        sample.label("operation").expect("an operation").to_owned()
+    };
+    counts.map(|sample| (label(sample), sample.value as u64)).collect()
+}
+
+fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    counts.iter().map(|(operation, count)| ((*operation).to_owned(), *count)).collect()
+}
+
+/// Everything a service does with a connection; what it got.
+async fn work(connection: &mut (impl ConnectionLike + Send + Sync)) -> RedisResult<Vec<Value>> {
+    let mut answers = Vec::new();
+    let _: () = connection.set("secret-key", "secret-value").await?;
+    answers.push(connection.get("secret-key").await?);
+    answers.push(redis::cmd("get").arg("secret-key").query_async(connection).await?);
+    answers.push(redis::cmd("ECHO").arg("secret-value").query_async(connection).await?);
+    answers.push(redis::cmd("COMMAND").arg("COUNT").query_async(connection).await?);
+    let mut pipeline = redis::pipe();
+    pipeline.incr("counter", 1).incr("counter", 2).ignore().get("counter");
+    answers.push(pipeline.query_async(connection).await?);
+    answers.push(pipeline.atomic().query_async(connection).await?);
+    let script = Script::new("return {KEYS[1], ARGV[1], redis.call('INCR', 'counter')}");
+    answers.push(script.key("secret-key").arg("secret-value").invoke_async(connection).await?);
+    for at in 0..20 {
+        let _: () = connection.sadd("set", at).await?;
+    }
+    let scanned: Vec<u64> = {
+        let mut scan = connection.sscan::<_, u64>("set").await?;
+        let mut all = Vec::new();
+        while let Some(item) = scan.next_item().await {
+            all.push(item?);
+        }
+        all
+    };
+    answers.push(Value::Int(scanned.len() as i64));
+    Ok(answers)
+}
+
+// O-06
+#[tokio::test]
+async fn every_kind_of_command_answers_as_without_us_and_is_counted_by_its_name() {
+    let (redis, twin) = (Redis::start(), Redis::start());
+    let exporter = exporter();
+    let metrics = RedisMetrics::new(&exporter.meter());
+    let mut connection = metrics.instrument(connect(&redis).await);
+    let answers = work(&mut connection).await.expect("Redis answers");
+    assert_eq!(answers, work(&mut connect(&twin).await).await.expect("Redis answers"));
+    assert_eq!(connection.get_db(), connection.get_ref().get_db());
+
+    let seen = scrape(&exporter);
+    assert_eq!(
+        commands(&seen),
+        expected(&[
+            ("COMMAND", 1),
+            ("ECHO", 1),
+            // The first time the server does not have the script.
+            ("EVALSHA", 2),
+            ("GET", 2),
+            ("MULTI", 1),
+            ("PIPELINE", 1),
+            ("SADD", 20),
+            ("SCRIPT", 1),
+            ("SET", 1),
+            ("SSCAN", 1),
+        ])
+    );
+    let no_script = [("operation", "EVALSHA"), ("error_type", "no_script")];
+    assert_eq!(seen.value("redis_errors_total", &no_script), Some(1.0));
+    assert_eq!(seen.sum("redis_errors_total"), 1.0);
+    let text = exporter.render().expect("it renders");
+    assert!(!text.contains("secret") && !text.contains("counter\""), "{text}");
+}
+
+// O-06
+#[tokio::test]
+async fn a_connection_manager_is_instrumented_with_its_clones() {
+    let (redis, exporter) = (Redis::start(), exporter());
+    let client = redis::Client::open(redis.url()).expect("the URL is valid");
+    let manager = client.get_connection_manager().await.expect("Redis accepts connections");
+    let connection = RedisMetrics::new(&exporter.meter()).instrument(manager);
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let mut connection = connection.clone();
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    let _: u64 = connection.incr("counter", 1).await.expect("Redis answers");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no task panics");
+    }
+    assert_eq!(commands(&scrape(&exporter)), expected(&[("INCRBY", 400)]));
+    let mut bare = connection.into_inner();
+    assert_eq!(bare.get::<_, u64>("counter").await.expect("Redis answers"), 400);
+    assert_eq!(commands(&scrape(&exporter)), expected(&[("INCRBY", 400)]), "bare again");
+}
+
+/// Answers at once, so that commands can be sent that one would not send to a server.
+struct Nowhere;
+
+impl ConnectionLike for Nowhere {
+    fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async { Ok(Value::Okay) })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        _: &'a Pipeline,
+        _: usize,
+        _: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async { Ok(vec![]) })
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+}
+
+// O-06, X-03
+#[tokio::test]
+async fn the_server_knows_no_command_that_has_no_name_here_and_what_it_does_not_know_is_other() {
+    let (redis, exporter) = (Redis::start(), exporter());
+    let mut names: Vec<String> = redis::cmd("COMMAND")
+        .arg("LIST")
+        .query_async(&mut connect(&redis).await)
+        .await
+        .expect("the server lists its commands");
+    // `CLIENT|LIST` is sent as `CLIENT` with an argument.
+    names.retain(|name| !name.contains('|'));
+    let mut connection = RedisMetrics::new(&exporter.meter()).instrument(Nowhere);
+    for name in &names {
+        redis::cmd(name).exec_async(&mut connection).await.expect("nowhere takes everything");
+    }
+    let seen = commands(&scrape(&exporter));
+    let known: BTreeMap<_, _> = names.iter().map(|name| (name.to_uppercase(), 1)).collect();
+    assert!(known.len() > 200, "a whole list");
+    assert_eq!(seen, known);
+
+    for at in 0..1_000 {
+        let hostile = format!("user:{at}");
+        redis::cmd(&hostile).exec_async(&mut connection).await.expect("nowhere takes everything");
+    }
+    let seen = commands(&scrape(&exporter));
+    assert_eq!(seen.len(), known.len() + 1);
+    assert_eq!(seen["_OTHER"], 1_000);
+}
+
+// O-06
+#[tokio::test]
+async fn the_boundaries_are_those_of_databases_or_the_ones_that_are_given() {
+    let boundaries = |seen: &Exposition| -> Vec<String> {
+        let buckets = seen.samples("redis_latency_seconds_bucket");
+        buckets.filter_map(|bucket| Some(bucket.label("le")?.to_owned())).collect()
+    };
+    let exporters = (exporter(), exporter());
+    let default = RedisMetrics::new(&exporters.0.meter());
+    let given = RedisMetrics::with_boundaries(&exporters.1.meter(), &[0.25, 2.0]).expect("valid");
+    for metrics in [default, given] {
+        let mut connection = metrics.instrument(Nowhere);
+        redis::cmd("PING").exec_async(&mut connection).await.expect("nowhere takes everything");
+    }
+    let expected = ["0.001", "0.005", "0.01", "0.05", "0.1", "0.5", "1", "5", "10", "+Inf"];
+    assert_eq!(boundaries(&scrape(&exporters.0)), expected);
+    assert_eq!(boundaries(&scrape(&exporters.1)), ["0.25", "2", "+Inf"]);
+    for bad in [&[][..], &[1.0, 0.5], &[1.0, 1.0], &[f64::NAN], &[1.0, f64::INFINITY]] {
+        let error = RedisMetrics::with_boundaries(&exporters.0.meter(), bad).expect_err("bad");
+        assert!(error.to_string().contains("finite and ascending"), "{error}");
+    }
+}
