@@ -8,7 +8,7 @@
 
 use asdlc_exporter::{Exporter, redis::RedisMetrics};
 use redis::{
-    Client,
+    Client, Cmd, Pipeline, RedisFuture, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use std::{
@@ -31,30 +31,46 @@ async fn main() -> Result<()> {
     let exporter = Exporter::builder("bench").build()?;
     let recorded = RedisMetrics::new(&exporter.meter()).instrument(bare.clone());
 
-    for in_flight in [1, 16] {
-        let (mut bare_times, mut ratios) = (Vec::new(), Vec::new());
-        for pair in 0..pairs {
-            let (bare_time, recorded_time) = if pair % 2 == 0 {
-                let first = round(&bare, in_flight, commands).await?;
-                (first, round(&recorded, in_flight, commands).await?)
-            } else {
-                let first = round(&recorded, in_flight, commands).await?;
-                (round(&bare, in_flight, commands).await?, first)
-            };
-            bare_times.push(bare_time.as_secs_f64() * 1e6 / f64::from(commands));
-            ratios.push(recorded_time.as_secs_f64() / bare_time.as_secs_f64());
-        }
-        println!(
-            "{in_flight:>2} in flight: {:.2} µs a GET, recorded {:+.2} %",
-            median(&mut bare_times),
-            (median(&mut ratios) - 1.0) * 100.0
-        );
+    let nowhere = RedisMetrics::new(&exporter.meter()).instrument(Nowhere);
+    compare("no server, 1 in flight", [pairs, 1, commands], &Nowhere, &nowhere).await?;
+    compare("a server, 1 in flight", [pairs, 1, commands], &bare, &recorded).await?;
+    compare("a server, 16 in flight", [pairs, 16, commands], &bare, &recorded).await
+}
+
+async fn compare<B, R>(
+    name: &str,
+    [pairs, in_flight, commands]: [u32; 3],
+    bare: &B,
+    recorded: &R,
+) -> Result<()>
+where
+    B: ConnectionLike + Clone + Send + 'static,
+    R: ConnectionLike + Clone + Send + 'static,
+{
+    let (mut bare_times, mut differences, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for pair in 0..pairs {
+        let (bare_time, recorded_time) = if pair % 2 == 0 {
+            let first = round(bare, in_flight, commands).await?;
+            (first, round(recorded, in_flight, commands).await?)
+        } else {
+            let first = round(recorded, in_flight, commands).await?;
+            (round(bare, in_flight, commands).await?, first)
+        };
+        bare_times.push(bare_time);
+        differences.push(recorded_time - bare_time);
+        ratios.push(recorded_time / bare_time);
     }
+    println!(
+        "{name:<22} {:>6.2} µs a GET, recorded {:+.2} µs, {:+.2} %",
+        median(&mut bare_times),
+        median(&mut differences),
+        (median(&mut ratios) - 1.0) * 100.0
+    );
     Ok(())
 }
 
-/// Sends so many commands, always so many at the same time.
-async fn round<C>(connection: &C, in_flight: u32, commands: u32) -> Result<Duration>
+/// Microseconds of a command, of so many, with always so many at the same time.
+async fn round<C>(connection: &C, in_flight: u32, commands: u32) -> Result<f64>
 where
     C: ConnectionLike + Clone + Send + 'static,
 {
@@ -73,7 +89,7 @@ where
     for task in tasks {
         task.await??;
     }
-    Ok(start.elapsed())
+    Ok(start.elapsed().as_secs_f64() * 1e6 / f64::from(commands))
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -114,5 +130,28 @@ impl Drop for Server {
         // It may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Answers at once: what is left is the cost of recording.
+#[derive(Clone)]
+struct Nowhere;
+
+impl ConnectionLike for Nowhere {
+    fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async { Ok(Value::Okay) })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        _: &'a Pipeline,
+        _: usize,
+        _: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn get_db(&self) -> i64 {
+        0
     }
 }
