@@ -2,7 +2,8 @@
 //! `cargo bench -p asdlc-exporter --features redis --bench redis`.
 //!
 //! Pairs of short rounds, one with the bare connection and one with the instrumented, in changing
-//! order: what else happens on the machine happens to both. Needs `redis-server` in the `PATH`.
+//! order: what else happens on the machine happens to both. The same without a server shows what
+//! recording takes by itself. Needs `redis-server` in the `PATH`.
 
 #![expect(clippy::print_stdout, reason = "a program's result")]
 

@@ -104,7 +104,9 @@ impl RedisProbe {
     /// back.
     ///
     /// Call it once, within the Tokio runtime that shall drive the connection: it is that of the
-    /// service. Elsewhere it works too, but then each scrape makes a connection anew.
+    /// service. Elsewhere it works too, but then each scrape makes a connection anew. A thread that
+    /// calls [`render`](Exporter::render) is not free for the runtime: when it is its only one, the
+    /// answer comes too late. The scrape service does not collect on the runtime's threads.
     #[expect(clippy::return_self_not_must_use, reason = "who needs no readiness needs it no more")]
     pub fn register(self, exporter: &Exporter) -> Self {
         let meter = exporter.meter();

@@ -169,3 +169,31 @@ async fn a_hanging_source_leaves_time_for_the_answer() -> Result {
     assert_eq!(response.status(), StatusCode::OK);
     Ok(())
 }
+
+// O-06
+#[test]
+fn one_that_is_late_or_panics_is_told_so_before_the_callbacks_of_each_scrape() -> Result {
+    struct Stale(Arc<AtomicU64>, AtomicU64);
+    impl asdlc_exporter::Source for Stale {
+        fn refresh(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            match self.1.fetch_add(1, Ordering::SeqCst) {
+                0 => Box::pin(async { self.0.store(1, Ordering::SeqCst) }),
+                1 => panic!("no values"),
+                _ => Box::pin(pending()),
+            }
+        }
+
+        fn missed(&self) {
+            self.0.fetch_add(10, Ordering::SeqCst);
+            assert!(self.0.load(Ordering::SeqCst) < 20, "a panic here costs nothing");
+        }
+    }
+    let (exporter, value) =
+        exporter(Exporter::builder("shop").with_source_timeout(Duration::from_millis(50)))?;
+    exporter.add_source("stale", Stale(value, AtomicU64::new(0)));
+    for expected in [1, 11, 21, 31] {
+        let text = exporter.render()?;
+        assert!(text.contains(&format!("value{{service=\"shop\"}} {expected}\n")), "{text}");
+    }
+    Ok(())
+}
