@@ -107,7 +107,11 @@ impl RedisProbe {
     /// service. Elsewhere it works too, but then each scrape makes a connection anew. A thread that
     /// calls [`render`](Exporter::render) is not free for the runtime: when it is its only one, the
     /// answer comes too late. The scrape service does not collect on the runtime's threads.
-    #[expect(clippy::return_self_not_must_use, reason = "who needs no readiness needs it no more")]
+    #[expect(
+        clippy::must_use_candidate,
+        clippy::return_self_not_must_use,
+        reason = "only readiness needs the probe after this"
+    )]
     pub fn register(self, exporter: &Exporter) -> Self {
         let meter = exporter.meter();
         match &self.line {
