@@ -27,8 +27,15 @@ impl Operation {
         let Some(upper) = upper.get_mut(..name.len()) else { return Self::OTHER };
         upper.copy_from_slice(name);
         upper.make_ascii_uppercase();
-        let found = NAMES.binary_search_by(|known| known.as_bytes().cmp(upper));
-        found.map_or(Self::OTHER, Self)
+        let mut slot = hash(upper);
+        loop {
+            let at = usize::from(INDEX[slot]);
+            match NAMES.get(at) {
+                Some(known) if known.as_bytes() != upper => slot = (slot + 1) % INDEX.len(),
+                // What is free holds the row of `OTHER`.
+                _ => return Self(at),
+            }
+        }
     }
 
     pub(super) fn index(self) -> usize {
@@ -40,6 +47,32 @@ impl Operation {
     }
 
     const OTHER: Self = Self(NAMES.len());
+}
+
+/// Where the rows of names are, by hash and in the next free slot. Between two commands the caches
+/// forget: a search through the table would wait for memory a dozen times.
+static INDEX: [u16; 1024] = {
+    let mut index = [NAMES.len() as u16; 1024];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let mut slot = hash(NAMES[at].as_bytes());
+        while index[slot] as usize != NAMES.len() {
+            slot = (slot + 1) % index.len();
+        }
+        index[slot] = at as u16;
+        at += 1;
+    }
+    index
+};
+
+/// FNV-1a, to 10 bits.
+const fn hash(name: &[u8]) -> usize {
+    let (mut hash, mut at) = (0x811c_9dc5_u32, 0);
+    while at < name.len() {
+        hash = (hash ^ name[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    ((hash ^ (hash >> 16)) % 1024) as usize
 }
 
 /// No name is longer.
