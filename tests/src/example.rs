@@ -110,7 +110,7 @@ pub fn command(package: &'static str) -> Command {
     command
 }
 
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 10] = [
     "LISTEN_ADDR",
     "SERVICE_NAME",
     "ENVIRONMENT",
@@ -119,4 +119,6 @@ const VARIABLES: [&str; 8] = [
     "VICTORIAMETRICS_URL",
     "DATABASE_URL",
     "EVENT_STORE_URL",
+    "EVENTS_PER_MINUTE",
+    "STATE_FILE",
 ];

@@ -1,6 +1,7 @@
 //! The real programs that read our metrics: they come from Debian packages (the list is in `tests/run`), and
 //! a machine without them fails these tests.
 
+mod postgres;
 mod prometheus;
 mod promtool;
 mod redis;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use http::StatusCode;
 use serde_json::Value;
 
+pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use promtool::{Checked, promtool_check_metrics};
 pub use redis::Redis;

@@ -1,0 +1,184 @@
+//! The events in a database. SQLite and PostgreSQL understand the same queries.
+
+use crate::event::Event;
+use crate::unavailable::{Unavailable, within_patience};
+use asdlc_exporter::health::{Check, CheckError};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AnyPool, Executor};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+#[derive(Clone)]
+pub(crate) struct Database {
+    pool: AnyPool,
+    file: Option<PathBuf>,
+    /// Whether the table is there.
+    created: Arc<OnceCell<()>>,
+}
+
+impl Database {
+    /// An SQLite file is opened now. PostgreSQL is connected to when it is needed: it may be down while we start, which is for
+    /// readiness to tell.
+    pub(crate) async fn open(url: &str) -> Result<Self, Box<dyn Error>> {
+        sqlx::any::install_default_drivers();
+        if url.starts_with("sqlite:") {
+            return Self::sqlite(url)
+                .await
+                .map_err(|error| format!("DATABASE_URL: {error}").into());
+        }
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            return Self::postgres(url).map_err(|error| format!("DATABASE_URL: {error}").into());
+        }
+        // It may hold a password: it is not repeated.
+        Err("DATABASE_URL: expected sqlite:FILE?mode=rwc or postgres://USER:PASSWORD@HOST/DATABASE"
+            .into())
+    }
+
+    async fn sqlite(url: &str) -> Result<Self, Box<dyn Error>> {
+        let file = url.parse::<SqliteConnectOptions>()?.get_filename().to_owned();
+        if url.contains(":memory:") {
+            return Err("an SQLite database in memory forgets: expected a file".into());
+        }
+        // SQLite writes one transaction at a time: a connection is never waited for long.
+        let pool = AnyPoolOptions::new()
+            .max_connections(1)
+            .after_connect(|connection, _| {
+                Box::pin(async {
+                    connection
+                        .execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+                        .await?;
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(url.parse::<AnyConnectOptions>()?);
+        let database = Self { pool, file: Some(file), created: Arc::default() };
+        let opened = database.ready().await.map(drop);
+        opened.map_err(|error| format!("cannot open {}: {error}", database.shown_file()))?;
+        tracing::info!("database: the SQLite file {}", database.shown_file());
+        Ok(database)
+    }
+
+    fn postgres(url: &str) -> Result<Self, Box<dyn Error>> {
+        let options: PgConnectOptions = url.parse()?;
+        let (host, port) = (options.get_host(), options.get_port());
+        let pool = AnyPoolOptions::new()
+            .max_connections(10)
+            .connect_lazy_with(url.parse::<AnyConnectOptions>()?);
+        tracing::info!("database: PostgreSQL at {host}:{port}");
+        Ok(Self { pool, file: None, created: Arc::default() })
+    }
+
+    /// The SQLite file.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// `false` when there is an event with this id.
+    pub(crate) async fn insert(&self, event: &Event) -> Result<bool, Unavailable> {
+        let Event { id, source, kind, data, received_ms } = event;
+        within_patience(NAME, async {
+            let inserted = sqlx::query(
+                "INSERT INTO events (id, source, type, data, received_ms) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (id) DO NOTHING",
+            )
+            .bind(id)
+            .bind(source)
+            .bind(kind)
+            .bind(data.to_string())
+            .bind(received_ms)
+            .execute(self.ready().await?)
+            .await?;
+            Ok::<_, sqlx::Error>(inserted.rows_affected() == 1)
+        })
+        .await
+    }
+
+    pub(crate) async fn get(&self, id: &str) -> Result<Option<Event>, Unavailable> {
+        within_patience(NAME, async {
+            let row: Option<Row> = sqlx::query_as(
+                "SELECT id, source, type, data, received_ms FROM events WHERE id = $1",
+            )
+            .bind(id)
+            .fetch_optional(self.ready().await?)
+            .await?;
+            row.map(event).transpose()
+        })
+        .await
+    }
+
+    pub(crate) async fn newest(&self, limit: u16) -> Result<Vec<Event>, Unavailable> {
+        within_patience(NAME, async {
+            let rows: Vec<Row> = sqlx::query_as(
+                "SELECT id, source, type, data, received_ms FROM events \
+                 ORDER BY received_ms DESC, id DESC LIMIT $1",
+            )
+            .bind(i64::from(limit))
+            .fetch_all(self.ready().await?)
+            .await?;
+            rows.into_iter().map(event).collect()
+        })
+        .await
+    }
+
+    /// Whether the database answers.
+    pub(crate) fn check(&self) -> impl Check + use<> {
+        let this = self.clone();
+        move || {
+            let Self { pool, file, .. } = this.clone();
+            async move {
+                // `SELECT 1` would never look into the file; and one that was deleted goes on answering, until we stop.
+                let query = if let Some(file) = file {
+                    std::fs::metadata(file)?;
+                    "PRAGMA schema_version"
+                } else {
+                    "SELECT 1"
+                };
+                pool.execute(query).await?;
+                Ok::<_, CheckError>(())
+            }
+        }
+    }
+
+    /// Whether the events can be read.
+    pub(crate) fn check_events(&self) -> impl Check + use<> {
+        let this = self.clone();
+        move || {
+            let this = this.clone();
+            async move { this.ready().await?.execute("SELECT id FROM events LIMIT 1").await.map(drop) }
+        }
+    }
+
+    /// The connections, once the table is there.
+    async fn ready(&self) -> Result<&AnyPool, sqlx::Error> {
+        let create = || async { self.pool.execute(SCHEMA).await.map(drop) };
+        self.created.get_or_try_init(create).await?;
+        Ok(&self.pool)
+    }
+
+    fn shown_file(&self) -> std::path::Display<'_> {
+        self.file().unwrap_or(Path::new("")).display()
+    }
+}
+
+type Row = (String, String, String, String, i64);
+
+fn event((id, source, kind, data, received_ms): Row) -> Result<Event, sqlx::Error> {
+    let data = serde_json::from_str(&data).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(Event { id, source, kind, data, received_ms })
+}
+
+const NAME: &str = "database";
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS events (
+        id TEXT PRIMARY KEY,
+        source TEXT NOT NULL,
+        type TEXT NOT NULL,
+        data TEXT NOT NULL,
+        received_ms BIGINT NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS events_by_time ON events (received_ms, id)";

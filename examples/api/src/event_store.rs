@@ -1,0 +1,55 @@
+//! The event store: an HTTP service that each event is appended to.
+
+use crate::event::Event;
+use crate::unavailable::{Unavailable, within_patience};
+use asdlc_exporter::health::{Check, HttpCheck};
+use bytes::Bytes;
+use http::{Request, Uri, header};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::json;
+use std::error::Error;
+
+#[derive(Clone)]
+pub(crate) struct EventStore {
+    client: Client<HttpConnector, Full<Bytes>>,
+    events: Uri,
+    check: HttpCheck,
+}
+
+impl EventStore {
+    pub(crate) fn new(url: &str) -> Result<Self, Box<dyn Error>> {
+        let url = url.trim_end_matches('/');
+        let check = HttpCheck::new(&format!("{url}/health"))
+            .map_err(|error| format!("EVENT_STORE_URL: {error}"))?;
+        let events = format!("{url}/events").parse()?;
+        tracing::info!("event store: {events}");
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build_http(), events, check })
+    }
+
+    /// Returns once the store has it. The store must take the same id again as the same event.
+    pub(crate) async fn append(&self, event: &Event) -> Result<(), Unavailable> {
+        let Event { id, source, kind, data, received_ms: _ } = event;
+        let body = json!({ "id": id, "source": source, "type": kind, "data": data }).to_string();
+        within_patience("event store", async {
+            let request = Request::post(&self.events)
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Full::from(body))?;
+            let answer = self.client.request(request).await?;
+            let status = answer.status();
+            // Read to its end, the connection can be used again.
+            answer.into_body().collect().await?;
+            if !status.is_success() {
+                return Err(format!("it answered {status}").into());
+            }
+            Ok::<_, Box<dyn Error + Send + Sync>>(())
+        })
+        .await
+    }
+
+    pub(crate) fn check(&self) -> impl Check + use<> {
+        self.check.clone()
+    }
+}

@@ -1,0 +1,75 @@
+//! What is done with an event on its way into the database.
+
+use crate::constitution::Constitution;
+use crate::database::Database;
+use crate::event::{Event, Submission};
+use crate::event_store::EventStore;
+use crate::quota::Quota;
+use crate::unavailable::Unavailable;
+use std::fmt;
+
+#[derive(Clone)]
+pub(crate) struct Events {
+    pub(crate) quota: Option<Quota>,
+    pub(crate) event_store: Option<EventStore>,
+    pub(crate) database: Database,
+    pub(crate) constitution: Constitution,
+}
+
+pub(crate) enum Recorded {
+    New(Event),
+    Known(Event),
+}
+
+/// Why a request came to nothing.
+pub(crate) enum Failure {
+    Invalid(String),
+    Unknown,
+    OverQuota,
+    Unavailable(Unavailable),
+}
+
+impl Events {
+    pub(crate) async fn record(&self, submission: Submission) -> Result<Recorded, Failure> {
+        let event = submission.into_event()?;
+        if let Some(quota) = &self.quota
+            && !quota.take(&event.source).await?
+        {
+            return Err(Failure::OverQuota);
+        }
+        // First: what the database has, the store has. A client that was told no may send the same id again; the store knows it.
+        if let Some(store) = &self.event_store {
+            store.append(&event).await?;
+        }
+        if self.database.insert(&event).await? {
+            self.constitution.note(&event);
+            return Ok(Recorded::New(event));
+        }
+        Ok(Recorded::Known(self.get(&event.id).await?))
+    }
+
+    pub(crate) async fn get(&self, id: &str) -> Result<Event, Failure> {
+        self.database.get(id).await?.ok_or(Failure::Unknown)
+    }
+
+    pub(crate) async fn newest(&self, limit: u16) -> Result<Vec<Event>, Failure> {
+        Ok(self.database.newest(limit).await?)
+    }
+}
+
+impl From<Unavailable> for Failure {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(why) => f.write_str(why),
+            Self::Unknown => f.write_str("no such event"),
+            Self::OverQuota => f.write_str("this source has used up its minute"),
+            Self::Unavailable(unavailable) => unavailable.fmt(f),
+        }
+    }
+}

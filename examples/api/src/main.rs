@@ -1,0 +1,164 @@
+//! An axum service that keeps events in a database: whether it lives, whether it is ready, and what it measures.
+//!
+//! ```sh
+//! cargo run --release -p api                          # keeps them in api.db, an SQLite file, here
+//! curl -d '{"source":"shop","type":"order.paid","data":{"order":7}}' -H 'content-type: application/json' \
+//!     127.0.0.1:8000/v1/events
+//! curl 127.0.0.1:8000/v1/events?limit=10
+//! curl 127.0.0.1:8000/v1/ready
+//! curl 127.0.0.1:8000/v1/metrics
+//! ```
+//!
+//! With PostgreSQL, a quota in Redis, and a second one of its own kind as the event store. Stop any of them and see `/v1/ready`
+//! name it:
+//!
+//! ```sh
+//! LISTEN_ADDR=127.0.0.1:8001 DATABASE_URL='sqlite:store.db?mode=rwc' cargo run --release -p api &
+//! DATABASE_URL=postgres://localhost/api REDIS_URL=redis://127.0.0.1 EVENT_STORE_URL=http://127.0.0.1:8001/v1 \
+//!     SERVICE_NAME=shop-events ENVIRONMENT=staging cargo run --release -p api
+//! ```
+
+mod api;
+mod constitution;
+mod database;
+mod event;
+mod event_store;
+mod events;
+mod quota;
+mod unavailable;
+
+use asdlc_exporter::health::{Dependency, LivenessService, Readiness};
+use asdlc_exporter::{Exporter, process, service_info};
+use axum::Router;
+use constitution::Constitution;
+use database::Database;
+use event_store::EventStore;
+use events::Events;
+use quota::Quota;
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tower_asdlc_metrics::HttpMetricsLayer;
+use tracing_subscriber::prelude::*;
+
+/// An axum service that keeps events in a database, and tells at /v1/health, /v1/ready and /v1/metrics how it is.
+#[derive(clap::Parser)]
+#[command(version)]
+#[command(mut_arg("environment", |arg| arg.help("The `environment` label of every metric [default: development]")))]
+struct Args {
+    #[command(flatten)]
+    service: support::ServiceArgs,
+
+    /// Where the events are: sqlite:FILE?mode=rwc or the URL of a PostgreSQL database
+    #[arg(
+        long,
+        env,
+        value_name = "URL",
+        default_value = "sqlite:api.db?mode=rwc",
+        hide_env_values = true
+    )]
+    database_url: String,
+
+    /// redis://HOST:PORT, counts what each source sends; without it there is no quota
+    #[arg(long, env, value_name = "URL", hide_env_values = true)]
+    redis_url: Option<String>,
+
+    /// http://HOST:PORT/PATH, gets each event by POST of PATH/events, and tells its health at PATH/health; without it the
+    /// database is the event store
+    #[arg(long, env, value_name = "URL", hide_env_values = true)]
+    event_store_url: Option<String>,
+
+    /// How many events a source may send in a minute, where there is Redis
+    #[arg(long, env, value_name = "NUMBER", default_value_t = 6_000)]
+    events_per_minute: u64,
+
+    /// Where the starts of this service are counted; by default beside the SQLite file, with PostgreSQL nowhere
+    #[arg(long, env, value_name = "FILE")]
+    state_file: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    support::exit(run(support::parse("api", "127.0.0.1:8000")).await)
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::registry().with(support::log(&args.service.rust_log)?).try_init()?;
+    // Before anything is counted as a start.
+    let listener = support::listen(&args.service.listen_addr).await?;
+    let database = Database::open(&args.database_url).await?;
+    let quota = configured(&args.redis_url)
+        .map(|url| Quota::new(url, args.events_per_minute))
+        .transpose()?;
+    let event_store = configured(&args.event_store_url).map(EventStore::new).transpose()?;
+
+    let exporter = exporter(&args, &database)?;
+    let http_metrics =
+        HttpMetricsLayer::builder().with_boundaries(LATENCIES).build(&exporter.meter())?;
+    let readiness = readiness(&database, quota.as_ref(), event_store.as_ref())?;
+    let constitution = Constitution::new(&exporter.meter());
+
+    let app = Router::new()
+        .merge(api::routes(Events { quota, event_store, database, constitution }))
+        .route_service("/v1/health", LivenessService::new())
+        .route_service("/v1/ready", readiness.service())
+        .layer(http_metrics)
+        // After the layer: a scrape is not counted.
+        .route_service("/v1/metrics", exporter.scrape_service());
+
+    support::serve(listener, |listener, stop| {
+        let stopping = async move {
+            stop.requested().await;
+            readiness.drain();
+        };
+        axum::serve(listener, app).with_graceful_shutdown(stopping).into_future()
+    })
+    .await?;
+    Ok(())
+}
+
+fn exporter(args: &Args, database: &Database) -> Result<Exporter, Box<dyn Error>> {
+    let (environment, name) = args.service.environment().unwrap_or(("environment", "development"));
+    let exporter = Exporter::builder(&args.service.service_name)
+        .with_constant_label(environment, name)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_policy(constitution::operational_metrics())
+        .build()?;
+    let meter = exporter.meter();
+    process::register(&meter);
+    let beside_the_database = || Some(database.file()?.with_added_extension("starts"));
+    match args.state_file.clone().or_else(beside_the_database) {
+        Some(file) => {
+            let starts = service_info::register_starts_kept_in(&meter, &file);
+            tracing::info!("start number {}, counted in {}", starts.count(), file.display());
+        }
+        None => service_info::register_starts(&meter),
+    }
+    Ok(exporter)
+}
+
+/// What an event cannot be taken without: each of them is looked at.
+fn readiness(
+    database: &Database,
+    quota: Option<&Quota>,
+    event_store: Option<&EventStore>,
+) -> Result<Readiness, Box<dyn Error>> {
+    let mut readiness =
+        Readiness::builder().with(Dependency::critical("database", database.check()));
+    if let Some(quota) = quota {
+        readiness = readiness.with(Dependency::critical("redis", quota.check()));
+    }
+    readiness = readiness.with(match event_store {
+        Some(store) => Dependency::critical("event_store", store.check()),
+        None => Dependency::critical("event_store", database.check_events()),
+    });
+    Ok(readiness.build()?)
+}
+
+/// Set to nothing is not set.
+fn configured(url: &Option<String>) -> Option<&str> {
+    url.as_deref().filter(|url| !url.is_empty())
+}
+
+/// The upper bounds of the latency buckets, in seconds.
+const LATENCIES: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

@@ -1,0 +1,251 @@
+//! A real PostgreSQL.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tempfile::TempDir;
+
+use super::{ATTEMPTS, free_address};
+use crate::process::Process;
+use crate::wait::{DEADLINE, eventually};
+
+/// A PostgreSQL server with an empty database on a free loopback port; dropping it ends it.
+#[derive(Debug)]
+pub struct Postgres {
+    // Dropped in this order: the process goes before its directory.
+    process: Process,
+    directory: TempDir,
+    address: SocketAddr,
+}
+
+impl Postgres {
+    /// Makes a database cluster, starts the server and waits until it takes connections.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        // Its server refuses to be root, and any other user's directory.
+        if let Some((uid, gid)) = server_user() {
+            chown(directory.path(), Some(uid), Some(gid)).expect("root may give it away");
+        }
+        let mut initdb = command("initdb", directory.path());
+        initdb.args(["--username", USER, "--auth", "trust", "--no-sync", "--no-locale"]);
+        initdb.args(["--encoding", "UTF8", "--pgdata", "data"]);
+        let finished = Process::start(initdb).finish();
+        assert!(finished.status.success(), "{finished:?}");
+        let (process, address) = (0..ATTEMPTS)
+            .find_map(|_| {
+                let address = free_address();
+                Some((spawn(directory.path(), address)?, address))
+            })
+            .expect("PostgreSQL starts on a free port");
+        Self { process, directory, address }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `postgres://…`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://{USER}@{}/postgres", self.address)
+    }
+
+    /// What `psql` prints for one statement: a line for each row, the columns apart by `|`.
+    #[must_use]
+    pub fn query(&self, sql: &str) -> Vec<String> {
+        let mut psql = command("psql", self.directory.path());
+        psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--dbname"]);
+        psql.arg(self.url()).args(["--command", sql]);
+        let finished = Process::start(psql).finish();
+        assert!(finished.status.success(), "{sql}: {finished:?}");
+        finished.stdout
+    }
+
+    /// Stops all its processes as they are: they keep their connections and answer nothing, until [`thaw`](Self::thaw).
+    pub fn freeze(&self) {
+        signal_all(&self.only_children(), Signal::STOP);
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        signal_all(&self.children(), Signal::CONT);
+        self.process.thaw();
+    }
+
+    /// SIGKILL to all its processes, and waits for their end.
+    pub fn kill(&mut self) {
+        if !self.process.is_running() {
+            return;
+        }
+        let children = self.only_children();
+        signal_all(&children, Signal::KILL);
+        self.process.kill();
+        let ended = eventually(DEADLINE, || {
+            !self.process.is_running() && !children.iter().any(|child| is_running(*child))
+        });
+        assert!(ended, "PostgreSQL does not die");
+    }
+
+    /// Starts it again, on the same port and with the same data.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.process = spawn(self.directory.path(), self.address)
+            .expect("PostgreSQL starts again on its port");
+    }
+
+    /// Freezes the server itself, so that it starts no more.
+    fn only_children(&self) -> Vec<Pid> {
+        self.process.freeze();
+        let frozen = eventually(DEADLINE, || is(pid(&self.process), STOPPED));
+        assert!(frozen, "PostgreSQL does not stop");
+        self.children()
+    }
+
+    /// Each has a process group of its own: there is none to signal.
+    fn children(&self) -> Vec<Pid> {
+        let parent = format!("PPid:\t{}", self.process.id());
+        let is_child = |process: &Path| {
+            let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+            status.lines().any(|line| line == parent)
+        };
+        fs::read_dir("/proc")
+            .expect("the kernel tells its processes")
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| is_child(path))
+            .filter_map(|path| Pid::from_raw(path.file_name()?.to_str()?.parse().ok()?))
+            .collect()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if self.process.is_running() {
+            // An immediate shutdown: its children and its shared memory go with it, which SIGKILL would leave behind.
+            self.thaw();
+            let _ = kill_process(pid(&self.process), Signal::QUIT);
+            let _ = eventually(DEADLINE, || !self.process.is_running());
+        }
+    }
+}
+
+/// Returns when it takes connections; `None` when it ended instead.
+fn spawn(directory: &Path, address: SocketAddr) -> Option<Process> {
+    let mut command = command("postgres", directory);
+    command.args(["-D", "data", "-h", "127.0.0.1", "-p", &address.port().to_string()]);
+    // What the kernel has is not lost when a process is killed; nobody cuts the power here.
+    command.args(["-c", "unix_socket_directories=", "-c", "fsync=off"]);
+    let process = Process::start(command);
+    process
+        .await_stderr(|line| {
+            line.contains("database system is ready to accept connections").then_some(())
+        })
+        .ok()?;
+    Some(process)
+}
+
+/// One of its programs, as the user it may be run by.
+fn command(program: &str, directory: &Path) -> Command {
+    let mut command = Command::new(find(program));
+    command.current_dir(directory);
+    if let Some((uid, gid)) = server_user() {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+/// In the `PATH`, or where Debian has it.
+fn find(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let found = std::env::split_paths(&path)
+        .chain(versions.map(|version| version.path().join("bin")))
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{program} is not installed"))
+}
+
+/// Whom root starts it as: the user and group numbers.
+fn server_user() -> Option<(u32, u32)> {
+    if !geteuid().is_root() {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").expect("there are users");
+    let numbers = |name: &str| {
+        let mut fields = users.lines().find_map(|line| line.strip_prefix(name))?.split(':').skip(1);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    Some(numbers("postgres:").or_else(|| numbers("nobody:")).expect("there is a user `nobody`"))
+}
+
+fn signal_all(processes: &[Pid], signal: Signal) {
+    for process in processes {
+        // It may have ended meanwhile.
+        let _ = kill_process(*process, signal);
+    }
+}
+
+fn is_running(process: Pid) -> bool {
+    state(process).is_some_and(|state| state != ZOMBIE)
+}
+
+fn is(process: Pid, expected: char) -> bool {
+    state(process) == Some(expected)
+}
+
+fn state(process: Pid) -> Option<char> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("State:\t"))?.chars().next()
+}
+
+fn pid(process: &Process) -> Pid {
+    let id = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
+    id.expect("a process has a number")
+}
+
+const USER: &str = "api";
+const STOPPED: char = 'T';
+const ZOMBIE: char = 'Z';
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+
+    #[test]
+    fn a_killed_one_comes_back_on_its_port_with_its_data() {
+        let mut postgres = Postgres::start();
+        assert_eq!(postgres.query("CREATE TABLE answers AS SELECT 42 AS answer"), [""; 0]);
+        postgres.kill();
+        assert!(TcpStream::connect(postgres.address()).is_err());
+        postgres.restart();
+        assert_eq!(postgres.query("SELECT answer, answer / 2 FROM answers"), ["42|21"]);
+    }
+
+    #[test]
+    fn a_frozen_one_stands_still_as_a_whole_and_answers_when_it_is_thawed() {
+        let postgres = Postgres::start();
+        postgres.freeze();
+        let children = postgres.children();
+        assert!(eventually(DEADLINE, || children.iter().all(|child| is(*child, STOPPED))));
+        assert!(is(pid(&postgres.process), STOPPED));
+        postgres.thaw();
+        assert_eq!(postgres.query("SELECT 'awake'"), ["awake"]);
+    }
+
+    #[test]
+    fn dropping_it_leaves_none_of_its_processes() {
+        let postgres = Postgres::start();
+        let children = postgres.children();
+        assert!(!children.is_empty());
+        drop(postgres);
+        assert!(eventually(DEADLINE, || !children.iter().any(|child| is_running(*child))));
+    }
+}
