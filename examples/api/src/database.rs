@@ -43,23 +43,17 @@ impl Database {
         if url.contains(":memory:") {
             return Err("an SQLite database in memory forgets: expected a file".into());
         }
-        // SQLite writes one transaction at a time: a connection is never waited for long.
+        // SQLite writes one transaction at a time, and each is short: one connection, for as long as we run.
         let pool = AnyPoolOptions::new()
             .max_connections(1)
-            .after_connect(|connection, _| {
-                Box::pin(async {
-                    connection
-                        .execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-                        .await?;
-                    Ok(())
-                })
-            })
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_lazy_with(url.parse::<AnyConnectOptions>()?);
-        let database = Self { pool, file: Some(file), created: Arc::default() };
-        let opened = database.ready().await.map(drop);
-        opened.map_err(|error| format!("cannot open {}: {error}", database.shown_file()))?;
-        tracing::info!("database: the SQLite file {}", database.shown_file());
-        Ok(database)
+        pool.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            .await
+            .map_err(|error| format!("cannot open {}: {error}", file.display()))?;
+        tracing::info!("database: the SQLite file {}", file.display());
+        Ok(Self { pool, file: Some(file), created: Arc::default() })
     }
 
     fn postgres(url: &str) -> Result<Self, Box<dyn Error>> {
@@ -157,10 +151,6 @@ impl Database {
         let create = || async { self.pool.execute(SCHEMA).await.map(drop) };
         self.created.get_or_try_init(create).await?;
         Ok(&self.pool)
-    }
-
-    fn shown_file(&self) -> std::path::Display<'_> {
-        self.file().unwrap_or(Path::new("")).display()
     }
 }
 

@@ -1,0 +1,136 @@
+//! The API itself: what is taken is kept, once, wherever it is kept.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use asdlc_tests::servers::{Postgres, Redis};
+use serde_json::{Value, json};
+
+use super::rig::{Api, Dependency, EVENT, EventStore};
+
+#[test]
+fn events_are_kept_in_sqlite_over_a_restart() {
+    let mut api = Api::start();
+    let ids = kept(&api);
+    api.kill();
+    api.start_again();
+    assert_newest_first(&api, &ids);
+}
+
+#[test]
+fn events_are_kept_in_postgres_over_a_restart() {
+    let postgres = Postgres::start();
+    let mut api = Api::start_with(&[("DATABASE_URL", &postgres.url())]);
+    let ids = kept(&api);
+    api.kill();
+    api.start_again();
+    assert_newest_first(&api, &ids);
+    let rows = postgres.query("SELECT source, type, data FROM events WHERE id = 'mine'");
+    assert_eq!(rows, [r#"shop|order.paid|{"order":8}"#]);
+}
+
+/// Sends three events, one of them twice; returns their ids.
+fn kept(api: &Api) -> [String; 3] {
+    let first = api.await_taken();
+    let mine = r#"{"id":"mine","source":"shop","type":"order.paid","data":{"order":8}}"#;
+    let (status, event) = api.post(mine);
+    assert_eq!(status, 201);
+    assert_eq!(event, api.get("/v1/events/mine").1);
+    // Again, as a client does that has lost the answer.
+    assert_eq!(api.post(mine), (200, event));
+    let third = api.await_taken();
+    let ids = [first, "mine".into(), third];
+    assert_newest_first(api, &ids);
+    ids
+}
+
+#[track_caller]
+fn assert_newest_first(api: &Api, ids: &[String; 3]) {
+    let (status, events) = api.get("/v1/events");
+    assert_eq!(status, 200);
+    let mut listed: Vec<_> =
+        events.as_array().expect("a list").iter().map(|event| event["id"].clone()).collect();
+    // Two of the same millisecond have no order that a client could know.
+    let times = |event: &Value| event["received_ms"].as_i64().expect("a number");
+    assert!(events.as_array().expect("a list").is_sorted_by(|a, b| times(a) >= times(b)));
+    let mut expected: Vec<Value> = ids.iter().map(|id| json!(id)).collect();
+    let by_text = |a: &Value, b: &Value| a.as_str().cmp(&b.as_str());
+    listed.sort_by(by_text);
+    expected.sort_by(by_text);
+    assert_eq!(listed, expected);
+}
+
+#[test]
+fn what_is_no_event_is_refused_with_a_reason() {
+    let api = Api::start();
+    for (event, status) in [
+        (r#"{"source":"","type":"a"}"#, 400),
+        (r#"{"source":"a","type":"b c"}"#, 400),
+        (r#"{"id":"","source":"a","type":"b"}"#, 400),
+        (r#"{"source":"a"}"#, 422),
+        (r#"{"source":"a","type":"b","colour":1}"#, 422),
+        ("{", 400),
+    ] {
+        assert_eq!(api.post(event).0, status, "{event}");
+    }
+    let long = "x".repeat(101);
+    let (status, answer) = api.post(&format!(r#"{{"source":"{long}","type":"a"}}"#));
+    assert_eq!(status, 400);
+    assert_eq!(answer["error"], "source: expected 1 to 100 ASCII letters, digits and -_.:/");
+    for limit in ["0", "1001", "-1", "many"] {
+        assert_eq!(api.get(&format!("/v1/events?limit={limit}")).0, 400, "{limit}");
+    }
+    assert_eq!(api.get("/v1/events/none").0, 404);
+    assert_eq!(api.get("/v1/events").1, json!([]));
+}
+
+#[test]
+fn an_event_is_in_the_store_before_the_database_says_so() {
+    let mut store = EventStore::start();
+    let api = Api::start_with(&[("EVENT_STORE_URL", &store.url())]);
+    let id = api.await_taken();
+    let (status, stored) = store.0.get(&format!("/v1/events/{id}"));
+    assert_eq!(status, 200);
+    assert_eq!([&stored["source"], &stored["type"]], ["shop", "order.paid"]);
+    assert_eq!(stored["data"], json!({ "order": 7 }));
+
+    store.kill();
+    let again = r#"{"id":"again","source":"shop","type":"order.paid","data":{"order":8}}"#;
+    assert_eq!(api.post(again).0, 503);
+    assert_eq!(api.get("/v1/events/again").0, 404);
+    store.restart();
+    assert_eq!(api.post(again).0, 201);
+    assert_eq!(store.0.get("/v1/events/again").1["data"], json!({ "order": 8 }));
+    // The store has it, and takes it again as the same.
+    assert_eq!(api.post(again).0, 200);
+    assert_eq!(store.0.get("/v1/events").1.as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_quota_holds_over_all_instances_that_share_a_redis() {
+    let redis = Redis::start();
+    let settings = [("REDIS_URL", &*redis.url()), ("EVENTS_PER_MINUTE", "3")];
+    let instances = [Api::start_with(&settings), Api::start_with(&settings)];
+    // Seven in at most two minutes: one of these has more than three.
+    let statuses: Vec<_> = instances.iter().cycle().take(7).map(|api| api.post(EVENT).0).collect();
+    let taken = statuses.iter().filter(|status| **status == 201).count();
+    assert!((3..=6).contains(&taken), "{statuses:?}");
+    assert_eq!(taken + statuses.iter().filter(|status| **status == 429).count(), 7, "{statuses:?}");
+    // Another source has its own.
+    assert_eq!(instances[0].post(r#"{"source":"bank","type":"transfer"}"#).0, 201);
+    let counted: u64 = ask(&redis, "KEYS quota:shop:*")
+        .iter()
+        .filter(|line| line.starts_with("quota:"))
+        .map(|key| ask(&redis, &format!("GET {key}"))[1].parse::<u64>().expect("a count"))
+        .sum();
+    assert_eq!(counted, 7);
+}
+
+/// The lines of the answer to one command.
+fn ask(redis: &Redis, command: &str) -> Vec<String> {
+    let mut stream = TcpStream::connect(redis.address()).expect("Redis listens");
+    stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).expect("Redis reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("Redis answers and closes");
+    answer.lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,12 @@
+//! The API service as its users meet it: a process, HTTP, signals, real databases and caches that die under it.
+
+mod configuration;
+mod events;
+mod load;
+mod policy;
+mod readiness;
+mod requests;
+mod restarts;
+mod rig;
+mod scrape;
+mod shutdown;

@@ -1,0 +1,87 @@
+//! What `/v1/metrics` answers, beside the requests.
+
+use std::time::Instant;
+
+use asdlc_tests::exposition::Exposition;
+use asdlc_tests::servers::{Checked, promtool_check_metrics};
+use asdlc_tests::wait::{DEADLINE, eventually};
+use http::header;
+
+use super::rig::{Api, EVENT};
+
+//
+#[test]
+fn a_scrape_is_valid_text_as_soon_as_the_server_listens() {
+    let api = Api::start();
+    let response = api.connect().get("/v1/metrics");
+    assert_eq!(response.status(), 200);
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    Exposition::parse(response.body()).expect("it is valid");
+    assert_eq!(promtool_check_metrics(response.body()), Checked::clean());
+}
+
+//
+#[test]
+fn the_families_are_these_and_no_other() {
+    let api = Api::start();
+    api.await_taken();
+    api.post("{");
+    let scrape = api.metrics_when(|scrape| scrape.sum("http_requests_failed_total") >= 1.0);
+    let names: Vec<_> = scrape.families().iter().map(|family| family.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "http_request_duration_seconds",
+            "http_requests_failed_total",
+            "http_requests_in_flight",
+            "http_requests_total",
+            "process_memory_bytes",
+            "service_info",
+            "service_starts_total",
+            "uptime_seconds",
+        ]
+    );
+    assert!(scrape.families().iter().all(|family| family.help.is_some()), "{scrape:#?}");
+}
+
+//
+#[test]
+fn uptime_counts_the_seconds_since_this_start() {
+    let before = Instant::now();
+    let api = Api::start();
+    let ready = Instant::now();
+    let uptime =
+        || api.metrics().value("uptime_seconds", &[("service", "api")]).expect("it is there");
+    let first = uptime();
+    assert!((0.0..=before.elapsed().as_secs_f64()).contains(&first), "{first}");
+    assert!(eventually(DEADLINE, || uptime() > first + 0.1), "it stands still at {first}");
+    let at_least = ready.elapsed().as_secs_f64();
+    let last = uptime();
+    assert!((at_least..=before.elapsed().as_secs_f64()).contains(&last), "{last}");
+}
+
+//
+#[test]
+fn service_and_environment_are_on_every_series() {
+    for (environment, expected) in [
+        (&[][..], [("service", "api"), ("environment", "development")]),
+        (
+            &[("SERVICE_NAME", "shop-events"), ("ENVIRONMENT", "staging")],
+            [("service", "shop-events"), ("environment", "staging")],
+        ),
+        (
+            &[("SERVICE_NAME", "a \"b\" \\ c"), ("ENVIRONMENT", "")],
+            [("service", "a \"b\" \\ c"), ("environment", "development")],
+        ),
+    ] {
+        let api = Api::start_with(environment);
+        api.post(EVENT);
+        let scrape = api.metrics_when(|scrape| scrape.sum("http_requests_total") >= 1.0);
+        for sample in scrape.all_samples() {
+            assert!(sample.has(&expected), "{sample:?}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! SIGTERM.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use asdlc_tests::wait::{DEADLINE, eventually};
+
+use super::rig::{Api, EVENT, EventStore, Silence};
+
+#[test]
+fn a_request_in_progress_is_answered_before_it_ends() {
+    let store = EventStore::start();
+    let api = Api::start_with(&[("EVENT_STORE_URL", &store.url())]);
+    api.await_taken();
+    store.0.process().freeze();
+    let mut stream = post(&api);
+    let (example, _directory) = api.into_example();
+    let address = example.address();
+    example.terminate();
+    assert!(eventually(DEADLINE, || TcpStream::connect(address).is_err()));
+    store.0.process().thaw();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers and closes");
+    // 503 when the machine was so busy that the store's second was over.
+    assert!(answer.starts_with("HTTP/1.1 201") || answer.starts_with("HTTP/1.1 503"), "{answer}");
+    let finished = example.finish();
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+}
+
+#[test]
+fn it_ends_in_time_whatever_is_frozen() {
+    let silence = Silence::start();
+    let url = format!("http://{}/v1", silence.address());
+    let redis = Silence::start();
+    let api = Api::start_with(&[
+        ("EVENT_STORE_URL", &url),
+        ("REDIS_URL", &format!("redis://{}", redis.address())),
+        ("DATABASE_URL", &format!("postgres://api@{}/api", silence.address())),
+    ]);
+    let _idle = api.connect();
+    let _waiting = post(&api);
+    // Never ends: its client does not send what it promised.
+    let mut stuck = TcpStream::connect(api.address()).expect("it listens");
+    stuck
+        .write_all(b"POST /v1/events HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\nContent-Type: application/json\r\n\r\n{")
+        .expect("it reads");
+    let in_flight = [("method", "POST")];
+    api.metrics_when(|scrape| {
+        scrape.value("http_requests_in_flight", &in_flight).is_some_and(|count| count >= 1.0)
+    });
+    let (example, _directory) = api.into_example();
+    let start = Instant::now();
+    example.terminate();
+    let finished = example.finish();
+    let took = start.elapsed();
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+/// Sends an event and returns when the service has it in hand.
+fn post(api: &Api) -> TcpStream {
+    let mut stream = TcpStream::connect(api.address()).expect("it listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
+    let request = format!(
+        "POST /v1/events HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{EVENT}",
+        EVENT.len()
+    );
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let before = api.metrics();
+    let ended = before.sum("http_requests_total");
+    api.metrics_when(|scrape| {
+        let in_flight = scrape.value("http_requests_in_flight", &[("method", "POST")]);
+        in_flight == Some(1.0) || scrape.sum("http_requests_total") > ended
+    });
+    stream
+}
