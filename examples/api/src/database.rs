@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyPool, Executor};
 use std::error::Error;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -15,9 +16,17 @@ use tokio::sync::OnceCell;
 #[derive(Clone)]
 pub(crate) struct Database {
     pool: AnyPool,
-    file: Option<PathBuf>,
+    place: Place,
     /// Whether the table is there.
     created: Arc<OnceCell<()>>,
+}
+
+#[derive(Clone)]
+enum Place {
+    /// SQLite.
+    File(PathBuf),
+    /// PostgreSQL.
+    Server(String),
 }
 
 impl Database {
@@ -52,23 +61,24 @@ impl Database {
         pool.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
             .await
             .map_err(|error| format!("cannot open {}: {error}", file.display()))?;
-        tracing::info!("database: the SQLite file {}", file.display());
-        Ok(Self { pool, file: Some(file), created: Arc::default() })
+        Ok(Self { pool, place: Place::File(file), created: Arc::default() })
     }
 
     fn postgres(url: &str) -> Result<Self, Box<dyn Error>> {
         let options: PgConnectOptions = url.parse()?;
-        let (host, port) = (options.get_host(), options.get_port());
+        let place = Place::Server(format!("{}:{}", options.get_host(), options.get_port()));
         let pool = AnyPoolOptions::new()
             .max_connections(10)
             .connect_lazy_with(url.parse::<AnyConnectOptions>()?);
-        tracing::info!("database: PostgreSQL at {host}:{port}");
-        Ok(Self { pool, file: None, created: Arc::default() })
+        Ok(Self { pool, place, created: Arc::default() })
     }
 
     /// The SQLite file.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
+        match &self.place {
+            Place::File(file) => Some(file),
+            Place::Server(_) => None,
+        }
     }
 
     /// `false` when there is an event with this id.
@@ -122,14 +132,15 @@ impl Database {
     pub(crate) fn check(&self) -> impl Check + use<> {
         let this = self.clone();
         move || {
-            let Self { pool, file, .. } = this.clone();
+            let Self { pool, place, created: _ } = this.clone();
             async move {
                 // `SELECT 1` would never look into the file; and one that was deleted goes on answering, until we stop.
-                let query = if let Some(file) = file {
-                    std::fs::metadata(file)?;
-                    "PRAGMA schema_version"
-                } else {
-                    "SELECT 1"
+                let query = match place {
+                    Place::File(file) => {
+                        std::fs::metadata(file)?;
+                        "PRAGMA schema_version"
+                    }
+                    Place::Server(_) => "SELECT 1",
                 };
                 pool.execute(query).await?;
                 Ok::<_, CheckError>(())
@@ -151,6 +162,15 @@ impl Database {
         let create = || async { self.pool.execute(SCHEMA).await.map(drop) };
         self.created.get_or_try_init(create).await?;
         Ok(&self.pool)
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::File(file) => write!(f, "the SQLite file {}", file.display()),
+            Place::Server(address) => write!(f, "PostgreSQL at {address}"),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 use std::error::Error;
+use std::fmt;
 
 #[derive(Clone)]
 pub(crate) struct EventStore {
@@ -25,7 +26,6 @@ impl EventStore {
         let check = HttpCheck::new(&format!("{url}/health"))
             .map_err(|error| format!("EVENT_STORE_URL: {error}"))?;
         let events = format!("{url}/events").parse()?;
-        tracing::info!("event store: {events}");
         Ok(Self { client: Client::builder(TokioExecutor::new()).build_http(), events, check })
     }
 
@@ -51,5 +51,11 @@ impl EventStore {
 
     pub(crate) fn check(&self) -> impl Check + use<> {
         self.check.clone()
+    }
+}
+
+impl fmt::Display for EventStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.events.fmt(f)
     }
 }

@@ -57,6 +57,22 @@ impl Events {
     }
 }
 
+/// For the log: what an event goes through.
+impl fmt::Display for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { quota, event_store, database, constitution: _ } = self;
+        match quota {
+            Some(quota) => write!(f, "quota: {quota}; ")?,
+            None => f.write_str("quota: none without REDIS_URL; ")?,
+        }
+        match event_store {
+            Some(store) => write!(f, "event store: {store}; ")?,
+            None => f.write_str("event store: the database, without EVENT_STORE_URL; ")?,
+        }
+        write!(f, "database: {database}")
+    }
+}
+
 impl From<Unavailable> for Failure {
     fn from(unavailable: Unavailable) -> Self {
         Self::Unavailable(unavailable)

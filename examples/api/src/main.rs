@@ -74,7 +74,7 @@ struct Args {
 
     /// Where the starts of this service are counted; by default beside the SQLite file, with PostgreSQL nowhere
     #[arg(long, env, value_name = "FILE")]
-    state_file: Option<PathBuf>,
+    state_file: Option<String>,
 }
 
 #[tokio::main]
@@ -86,20 +86,22 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::registry().with(support::log(&args.service.rust_log)?).try_init()?;
     // Before anything is counted as a start.
     let listener = support::listen(&args.service.listen_addr).await?;
-    let database = Database::open(&args.database_url).await?;
     let quota = configured(&args.redis_url)
         .map(|url| Quota::new(url, args.events_per_minute))
         .transpose()?;
     let event_store = configured(&args.event_store_url).map(EventStore::new).transpose()?;
+    let database = Database::open(&args.database_url).await?;
 
     let exporter = exporter(&args, &database)?;
     let http_metrics =
         HttpMetricsLayer::builder().with_boundaries(LATENCIES).build(&exporter.meter())?;
     let readiness = readiness(&database, quota.as_ref(), event_store.as_ref())?;
     let constitution = Constitution::new(&exporter.meter());
+    let events = Events { quota, event_store, database, constitution };
+    tracing::info!("{events}");
 
     let app = Router::new()
-        .merge(api::routes(Events { quota, event_store, database, constitution }))
+        .merge(api::routes(events))
         .route_service("/v1/health", LivenessService::new())
         .route_service("/v1/ready", readiness.service())
         .layer(http_metrics)
@@ -127,10 +129,11 @@ fn exporter(args: &Args, database: &Database) -> Result<Exporter, Box<dyn Error>
     let meter = exporter.meter();
     process::register(&meter);
     let beside_the_database = || Some(database.file()?.with_added_extension("starts"));
-    match args.state_file.clone().or_else(beside_the_database) {
+    let state_file = configured(&args.state_file).map(PathBuf::from);
+    match state_file.or_else(beside_the_database) {
         Some(file) => {
             let starts = service_info::register_starts_kept_in(&meter, &file);
-            tracing::info!("start number {}, counted in {}", starts.count(), file.display());
+            tracing::info!("start number {}, by {}", starts.count(), file.display());
         }
         None => service_info::register_starts(&meter),
     }
@@ -156,8 +159,8 @@ fn readiness(
 }
 
 /// Set to nothing is not set.
-fn configured(url: &Option<String>) -> Option<&str> {
-    url.as_deref().filter(|url| !url.is_empty())
+fn configured(value: &Option<String>) -> Option<&str> {
+    value.as_deref().filter(|value| !value.is_empty())
 }
 
 /// The upper bounds of the latency buckets, in seconds.

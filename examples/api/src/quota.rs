@@ -4,6 +4,7 @@ use crate::unavailable::{Unavailable, within_patience};
 use asdlc_exporter::health::Check;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use std::error::Error;
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[derive(Clone)]
@@ -12,19 +13,19 @@ pub(crate) struct Quota {
     /// The check has a connection of its own: it is not to wait behind the commands of requests.
     probe: ConnectionManager,
     per_minute: u64,
+    address: String,
 }
 
 impl Quota {
     /// Connects when it is first needed.
     pub(crate) fn new(url: &str, per_minute: u64) -> Result<Self, Box<dyn Error>> {
-        let client = redis::Client::open(url).map_err(|error| format!("REDIS_URL: {error}"))?;
+        // It may hold a password: it is not repeated.
+        let expected = "REDIS_URL: expected redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]";
+        let client = redis::Client::open(url).map_err(|_| expected)?;
         let connect = || client.get_connection_manager_lazy(config());
         let (redis, probe) = (connect()?, connect()?);
-        let address = client.get_connection_info().addr();
-        tracing::info!(
-            "quota: {per_minute} events a minute from a source, counted by Redis at {address}"
-        );
-        Ok(Self { redis, probe, per_minute })
+        let address = client.get_connection_info().addr().to_string();
+        Ok(Self { redis, probe, per_minute, address })
     }
 
     /// Whether `source` may send one more event.
@@ -44,6 +45,13 @@ impl Quota {
             let mut probe = probe.clone();
             async move { redis::cmd("PING").query_async::<()>(&mut probe).await }
         }
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { redis: _, probe: _, per_minute, address } = self;
+        write!(f, "{per_minute} events a minute from each source, counted by Redis at {address}")
     }
 }
 

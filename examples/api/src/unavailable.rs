@@ -20,7 +20,7 @@ pub(crate) async fn within_patience<T, E: Into<Box<dyn Error + Send + Sync>>>(
         Ok(Err(error)) => error.into(),
         Err(late) => late.into(),
     };
-    tracing::debug!("{dependency}: {why}");
+    tracing::warn!("{dependency}: {why}");
     Err(Unavailable { dependency })
 }
 
