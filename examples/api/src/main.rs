@@ -28,6 +28,7 @@ mod quota;
 mod unavailable;
 
 use asdlc_exporter::health::{Dependency, LivenessService, Readiness};
+use asdlc_exporter::redis::{RedisMetrics, RedisProbe};
 use asdlc_exporter::{Exporter, process, service_info};
 use axum::Router;
 use constitution::Constitution;
@@ -38,6 +39,7 @@ use quota::Quota;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use tower_asdlc_metrics::HttpMetricsLayer;
 use tracing_subscriber::prelude::*;
 
@@ -86,17 +88,19 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::registry().with(support::log(&args.service.rust_log)?).try_init()?;
     // Before anything is counted as a start.
     let listener = support::listen(&args.service.listen_addr).await?;
-    let quota = configured(&args.redis_url)
-        .map(|url| Quota::new(url, args.events_per_minute))
-        .transpose()?;
+    let redis_url = configured(&args.redis_url);
+    let redis = redis_url.map_or_else(|| Ok(RedisProbe::absent()), redis_probe)?;
     let event_store = configured(&args.event_store_url).map(EventStore::new).transpose()?;
     let database = Database::open(&args.database_url).await?;
 
     let exporter = exporter(&args, &database)?;
-    let http_metrics =
-        HttpMetricsLayer::builder().with_boundaries(LATENCIES).build(&exporter.meter())?;
-    let readiness = readiness(&database, quota.as_ref(), event_store.as_ref())?;
-    let constitution = Constitution::new(&exporter.meter());
+    let meter = exporter.meter();
+    let http_metrics = HttpMetricsLayer::builder().with_boundaries(LATENCIES).build(&meter)?;
+    let redis = redis.register(&exporter);
+    let quota = |url| Quota::new(url, args.events_per_minute, &RedisMetrics::new(&meter));
+    let quota = redis_url.map(quota).transpose()?;
+    let readiness = readiness(&database, redis_url.map(|_| redis), event_store.as_ref())?;
+    let constitution = Constitution::new(&meter);
     let events = Events { quota, event_store, database, constitution };
     tracing::info!("{events}");
 
@@ -143,19 +147,25 @@ fn exporter(args: &Args, database: &Database) -> Result<Exporter, Box<dyn Error>
 /// What an event cannot be taken without: each of them is looked at.
 fn readiness(
     database: &Database,
-    quota: Option<&Quota>,
+    redis: Option<RedisProbe>,
     event_store: Option<&EventStore>,
 ) -> Result<Readiness, Box<dyn Error>> {
     let mut readiness =
         Readiness::builder().with(Dependency::critical("database", database.check()));
-    if let Some(quota) = quota {
-        readiness = readiness.with(Dependency::critical("redis", quota.check()));
+    if let Some(redis) = redis {
+        readiness = readiness.with(Dependency::critical("redis", redis));
     }
     readiness = readiness.with(match event_store {
         Some(store) => Dependency::critical("event_store", store.check()),
         None => Dependency::critical("event_store", database.check_events()),
     });
     Ok(readiness.build()?)
+}
+
+fn redis_probe(url: &str) -> Result<RedisProbe, String> {
+    let probe = RedisProbe::open(url).map_err(|error| format!("REDIS_URL: {error}"))?;
+    // Readiness waits no longer either.
+    Ok(probe.with_timeout(Duration::from_millis(500)))
 }
 
 /// Set to nothing is not set.

@@ -124,6 +124,11 @@ fn a_quota_holds_over_all_instances_that_share_a_redis() {
         .map(|key| ask(&redis, &format!("GET {key}"))[1].parse::<u64>().expect("a count"))
         .sum();
     assert_eq!(counted, 7);
+    // And each question to Redis is in the latencies of one of the instances.
+    let asked = instances.iter().map(|api| {
+        api.metrics().value("redis_latency_seconds_count", &[("operation", "MULTI")]).unwrap_or(0.0)
+    });
+    assert_eq!(asked.sum::<f64>(), 8.0);
 }
 
 /// The lines of the answer to one command.

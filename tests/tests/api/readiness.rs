@@ -63,6 +63,24 @@ fn redis_dies_freezes_and_comes_back() {
     comes_and_goes(&api, &mut redis, &["redis"]);
 }
 
+//
+#[test]
+fn a_scrape_and_readiness_agree_on_redis() {
+    let up = |api: &Api| api.metrics().value("redis_connection_up", &[]);
+    assert_eq!(up(&Api::start()), Some(0.0), "without Redis it is not up");
+
+    let mut redis = Redis::start();
+    let api = Api::start_with(&[("REDIS_URL", &redis.url())]);
+    api.await_readiness(200, &[]);
+    assert_eq!(up(&api), Some(1.0));
+    redis.kill();
+    assert_eq!(up(&api), Some(0.0));
+    api.await_readiness(503, &["redis"]);
+    redis.restart();
+    assert!(eventually(DEADLINE, || up(&api) == Some(1.0)));
+    api.await_readiness(200, &[]);
+}
+
 // A-05 A-06
 #[test]
 fn the_event_store_dies_freezes_and_comes_back() {

@@ -39,6 +39,7 @@ fn the_families_are_these_and_no_other() {
             "http_requests_in_flight",
             "http_requests_total",
             "process_memory_bytes",
+            "redis_connection_up",
             "service_info",
             "service_starts_total",
             "uptime_seconds",
