@@ -58,6 +58,28 @@ fn it_ends_in_time_whatever_is_frozen() {
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
+// A-06
+#[test]
+fn who_waits_for_readiness_meanwhile_is_told_to_go_elsewhere() {
+    let silence = Silence::start();
+    let url = format!("http://{}/v1", silence.address());
+    let mut last = String::new();
+    let told = eventually(DEADLINE, || {
+        let api = Api::start_with(&[("EVENT_STORE_URL", &url)]);
+        let mut stream = TcpStream::connect(api.address()).expect("it listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
+        stream.write_all(b"GET /v1/ready HTTP/1.1\r\nHost: test\r\n\r\n").expect("it reads");
+        // The look takes half a second: it is over before the signal when the machine is busy. Then again.
+        let in_flight = [("method", "GET")];
+        api.metrics_when(|scrape| scrape.value("http_requests_in_flight", &in_flight).is_some());
+        api.terminate();
+        last.clear();
+        stream.read_to_string(&mut last).expect("it answers and closes");
+        last.starts_with("HTTP/1.1 503") && last.contains(r#""status":"draining""#)
+    });
+    assert!(told, "{last}");
+}
+
 /// Sends an event and returns when the service has it in hand.
 fn post(api: &Api) -> TcpStream {
     let mut stream = TcpStream::connect(api.address()).expect("it listens");
