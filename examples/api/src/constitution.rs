@@ -2,7 +2,6 @@
 
 use crate::event::Event;
 use asdlc_exporter::MetricPolicy;
-use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Meter};
 
 /// `/v1/metrics` tells how the service does its work, and nothing else: these families are not served, whoever records them.
@@ -34,13 +33,12 @@ impl Constitution {
 
     /// Counts an event that has just been stored.
     pub(crate) fn note(&self, event: &Event) {
-        let source = [KeyValue::new("source", event.source.clone())];
         match event.kind.as_str() {
-            "constitution.breached" => self.breaches.add(1, &source),
+            "constitution.breached" => self.breaches.add(1, &[]),
             "constitution.halted" => self.halt_state.record(1, &[]),
             "constitution.resumed" => self.halt_state.record(0, &[]),
-            "constitution.dissented" => self.dissents.add(1, &source),
-            "constitution.overridden" => self.overrides.add(1, &source),
+            "constitution.dissented" => self.dissents.add(1, &[]),
+            "constitution.overridden" => self.overrides.add(1, &[]),
             "constitution.witnessed" => {
                 if let Some(coverage) = event.data["coverage"].as_f64() {
                     self.witness_coverage.record(coverage, &[]);
@@ -79,11 +77,11 @@ mod tests {
     fn what_is_recorded_would_be_served_but_for_the_policy() {
         let all = served_with(MetricPolicy::new());
         for sample in [
-            r#"constitutional_breach_count_total{service="api",source="court"} 1"#,
+            r#"constitutional_breach_count_total{service="api"} 1"#,
             r#"halt_state{service="api"} 1"#,
-            r#"dissent_votes_total{service="api",source="court"} 1"#,
+            r#"dissent_votes_total{service="api"} 1"#,
             r#"witness_coverage_ratio{service="api"} 0.75"#,
-            r#"override_frequency_total{service="api",source="court"} 1"#,
+            r#"override_frequency_total{service="api"} 1"#,
         ] {
             assert!(all.contains(sample), "{sample} is missing in\n{all}");
         }

@@ -4,7 +4,7 @@
 //! cargo run --release -p api                          # keeps them in api.db, an SQLite file, here
 //! curl -d '{"source":"shop","type":"order.paid","data":{"order":7}}' -H 'content-type: application/json' \
 //!     127.0.0.1:8000/v1/events
-//! curl 127.0.0.1:8000/v1/events?limit=10
+//! curl '127.0.0.1:8000/v1/events?limit=10'
 //! curl 127.0.0.1:8000/v1/ready
 //! curl 127.0.0.1:8000/v1/metrics
 //! ```
@@ -56,10 +56,10 @@ struct Args {
         long,
         env,
         value_name = "URL",
-        default_value = "sqlite:api.db?mode=rwc",
+        default_value = SQLITE_FILE,
         hide_env_values = true
     )]
-    database_url: String,
+    database_url: Option<String>,
 
     /// redis://HOST:PORT, counts what each source sends; without it there is no quota
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
@@ -91,7 +91,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let redis_url = configured(&args.redis_url);
     let redis = redis_url.map_or_else(|| Ok(RedisProbe::absent()), redis_probe)?;
     let event_store = configured(&args.event_store_url).map(EventStore::new).transpose()?;
-    let database = Database::open(&args.database_url).await?;
+    let database = Database::open(configured(&args.database_url).unwrap_or(SQLITE_FILE)).await?;
 
     let exporter = exporter(&args, &database)?;
     let meter = exporter.meter();
@@ -172,6 +172,9 @@ fn redis_probe(url: &str) -> Result<RedisProbe, String> {
 fn configured(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|value| !value.is_empty())
 }
+
+/// Where the events are unless something else is said; it is created.
+const SQLITE_FILE: &str = "sqlite:api.db?mode=rwc";
 
 /// The upper bounds of the latency buckets, in seconds.
 const LATENCIES: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

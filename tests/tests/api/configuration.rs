@@ -34,7 +34,13 @@ fn help_names_every_variable_and_shows_no_secret() {
 
 #[test]
 fn the_first_lines_of_the_log_say_what_it_works_with_and_no_secret() {
-    let api = Api::start();
+    // Set to nothing is not set.
+    let api = Api::start_with(&[
+        ("DATABASE_URL", ""),
+        ("REDIS_URL", ""),
+        ("EVENT_STORE_URL", ""),
+        ("STATE_FILE", ""),
+    ]);
     let (example, _directory) = api.into_example();
     example.terminate();
     let log = example.finish().stderr.join("\n");
