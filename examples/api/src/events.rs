@@ -63,11 +63,11 @@ impl fmt::Display for Events {
         let Self { quota, event_store, database, constitution: _ } = self;
         match quota {
             Some(quota) => write!(f, "quota: {quota}; ")?,
-            None => f.write_str("quota: none without REDIS_URL; ")?,
+            None => f.write_str("quota: none (REDIS_URL is not set); ")?,
         }
         match event_store {
             Some(store) => write!(f, "event store: {store}; ")?,
-            None => f.write_str("event store: the database, without EVENT_STORE_URL; ")?,
+            None => f.write_str("event store: the database (EVENT_STORE_URL is not set); ")?,
         }
         write!(f, "database: {database}")
     }

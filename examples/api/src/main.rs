@@ -137,7 +137,7 @@ fn exporter(args: &Args, database: &Database) -> Result<Exporter, Box<dyn Error>
     match state_file.or_else(beside_the_database) {
         Some(file) => {
             let starts = service_info::register_starts_kept_in(&meter, &file);
-            tracing::info!("start number {}, by {}", starts.count(), file.display());
+            tracing::info!("start number {}, according to {}", starts.count(), file.display());
         }
         None => service_info::register_starts(&meter),
     }
