@@ -8,6 +8,7 @@
 //! ```
 
 mod api;
+mod dashboard;
 mod tasks;
 
 use asdlc_exporter::{Exporter, process};
@@ -37,6 +38,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
 
     let app = Router::new()
         .merge(api::routes(tasks::Tasks::default()))
+        .merge(dashboard::routes())
         .layer(HttpMetricsLayer::new(&exporter.meter()))
         // After the layer: a scrape is not counted.
         .route_service("/metrics", exporter.scrape_service());

@@ -1,0 +1,66 @@
+// Prometheus text 0.0.4, as a scrape brings it.
+
+/**
+ * Reads a scrape into its samples, by name: `[{ labels, value }]`.
+ *
+ * A body that breaks the format is an error that names the line. It is never half a picture: a family that is missing
+ * because its line could not be read would look like one that nobody records.
+ */
+export function parse(text) {
+  const samples = new Map();
+  if (text !== "" && !text.endsWith("\n")) {
+    throw new Error("the scrape is cut off: its last line has no end");
+  }
+  text.split("\n").forEach((line, index) => {
+    if (line.trim() === "" || line.startsWith("#")) return;
+    const { name, labels, value } = sample(line, index + 1);
+    if (!samples.has(name)) samples.set(name, []);
+    samples.get(name).push({ labels, value });
+  });
+  return samples;
+}
+
+function sample(line, number) {
+  const fail = (what) => {
+    throw new Error(`line ${number} of the scrape: ${what}: ${line.slice(0, 120)}`);
+  };
+  const name = take(NAME, line, 0) ?? fail("no metric name");
+  let at = name.length;
+  const labels = {};
+  if (line[at] === "{") {
+    at += 1;
+    while (line[at] !== "}") {
+      const label = take(LABEL, line, at) ?? fail("no label");
+      at += label.length;
+      const equals = label.indexOf("=");
+      labels[label.slice(0, equals)] = unescaped(label.slice(equals + 2, -1));
+      if (line[at] === ",") at += 1;
+      else if (line[at] !== "}") fail("labels without an end");
+    }
+    at += 1;
+  }
+  // A value, and perhaps the time it was taken.
+  const [value, time] = line.slice(at).trim().split(/[ \t]+/);
+  if (!NUMBER.test(value) || (time !== undefined && !/^-?\d+$/.test(time))) fail("no value");
+  return { name, labels, value: number_of(value) };
+}
+
+function take(pattern, line, at) {
+  pattern.lastIndex = at;
+  return pattern.exec(line)?.[0];
+}
+
+function unescaped(text) {
+  return text.replace(/\\(.)/g, (_, character) => (character === "n" ? "\n" : character));
+}
+
+function number_of(text) {
+  const special = /^([+-]?)(inf|infinity|nan)$/i.exec(text);
+  if (!special) return Number(text);
+  if (special[2].toLowerCase() === "nan") return NaN;
+  return special[1] === "-" ? -Infinity : Infinity;
+}
+
+const NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
+const LABEL = /[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\]|\\.)*"/y;
+const NUMBER = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)$/i;

@@ -1,0 +1,97 @@
+// The numbers of the page, each said once and computed twice: as PromQL by VictoriaMetrics, and in this page from scrapes.
+//
+// An expression is `{ promql(scope), live(scrapes) }`. `scope` is `{ service, window }`, the window in seconds; `service` is
+// undefined for what any service may have. `scrapes` is a `Window` of live.js. What is not there is `null`.
+
+import { histogramQuantile, increase } from "./promql.js";
+
+/** The sum of a gauge. */
+export function gauge(name, matchers = []) {
+  return {
+    promql: (scope) => `sum(${selector(name, matchers, scope)})`,
+    live: (scrapes) => sum(scrapes.latest(name, predicate(matchers))),
+  };
+}
+
+/** The least value of a gauge: of several instances of the service, the one that is worst off. */
+export function least(name) {
+  return {
+    promql: (scope) => `min(${selector(name, [], scope)})`,
+    live: (scrapes) => {
+      const values = scrapes.latest(name, () => true).map(({ value }) => value);
+      return values.length === 0 ? null : Math.min(...values);
+    },
+  };
+}
+
+/** How often something happens, per second. */
+export function rate(name, matchers = []) {
+  return {
+    promql: (scope) => `sum(${increased(name, matchers, scope)}) / ${scope.window}`,
+    live: (scrapes) => {
+      const grown = sum(scrapes.increases(name, predicate(matchers)));
+      return grown === null ? null : grown / scrapes.seconds;
+    },
+  };
+}
+
+/** `part`, or 0 while there is `all` but none of its `part`: a status that was never answered has no series. */
+export function orZero(part, all) {
+  return {
+    promql: (scope) => `(${part.promql(scope)} or 0 * (${all.promql(scope)}))`,
+    live: (scrapes) => part.live(scrapes) ?? (all.live(scrapes) === null ? null : 0),
+  };
+}
+
+/** The share, 0 to 1, that `part` has of `all`; nothing while nothing happens. */
+export function ratio(part, all) {
+  const some = orZero(part, all);
+  return {
+    promql: (scope) => `${some.promql(scope)} / (${all.promql(scope)})`,
+    live: (scrapes) => {
+      const total = all.live(scrapes);
+      return total ? some.live(scrapes) / total : null;
+    },
+  };
+}
+
+/** A quantile of a histogram, over all its series. */
+export function quantile(q, name, matchers = []) {
+  const bucket = `${name}_bucket`;
+  return {
+    promql: (scope) =>
+      `histogram_quantile(${q}, sum by (le) (${increased(bucket, matchers, scope)}))`,
+    live: (scrapes) => {
+      const counts = new Map();
+      for (const { labels, value } of scrapes.increases(bucket, predicate(matchers))) {
+        const bound = labels.le === "+Inf" ? Infinity : Number(labels.le);
+        counts.set(bound, (counts.get(bound) ?? 0) + value);
+      }
+      const value = histogramQuantile(q, [...counts]);
+      return Number.isNaN(value) ? null : value;
+    },
+  };
+}
+
+// Not `rate`: as VictoriaMetrics computes `increase`, a series that appears has grown from zero.
+function increased(name, matchers, scope) {
+  return `increase(${selector(name, matchers, scope)}[${scope.window}s])`;
+}
+
+function selector(name, matchers, { service }) {
+  const all = service === undefined ? matchers : [["service", "=", service], ...matchers];
+  return `${name}{${all.map(([label, operator, value]) => `${label}${operator}${JSON.stringify(value)}`).join(",")}}`;
+}
+
+/** Matchers are `[label, "=~" or "!~", pattern]`, anchored as in PromQL. */
+function predicate(matchers) {
+  const tests = matchers.map(([label, operator, pattern]) => {
+    const whole = new RegExp(`^(?:${pattern})$`, "s");
+    return (labels) => whole.test(labels[label] ?? "") === (operator === "=~");
+  });
+  return (labels) => tests.every((test) => test(labels));
+}
+
+function sum(samples) {
+  return samples.length === 0 ? null : samples.reduce((total, { value }) => total + value, 0);
+}

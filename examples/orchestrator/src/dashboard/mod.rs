@@ -1,0 +1,76 @@
+//! The dashboard: a page at `/` and its files, all compiled in. It asks nobody but this server.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+pub(crate) fn routes() -> Router {
+    Router::new()
+        .route("/", get(|| async { respond(&PAGE) }))
+        .route("/dashboard/{*file}", get(|Path(name): Path<String>| async move { file(&name) }))
+}
+
+fn file(name: &str) -> Response {
+    FILES
+        .iter()
+        .find(|file| file.name == name)
+        .map_or_else(|| StatusCode::NOT_FOUND.into_response(), respond)
+}
+
+fn respond(file: &File) -> Response {
+    (HEADERS, [(header::CONTENT_TYPE, file.media_type)], file.content).into_response()
+}
+
+struct File {
+    name: &'static str,
+    media_type: &'static str,
+    content: &'static str,
+}
+
+macro_rules! file {
+    ($name:literal, $media_type:ident) => {
+        File { name: $name, media_type: $media_type, content: include_str!($name) }
+    };
+}
+
+const PAGE: File = file!("index.html", HTML);
+
+const FILES: &[File] = &[
+    file!("app.js", JAVASCRIPT),
+    file!("exposition.js", JAVASCRIPT),
+    file!("expressions.js", JAVASCRIPT),
+    file!("format.js", JAVASCRIPT),
+    file!("icon.svg", SVG),
+    file!("live.js", JAVASCRIPT),
+    file!("panels.js", JAVASCRIPT),
+    file!("plot.js", JAVASCRIPT),
+    file!("promql.js", JAVASCRIPT),
+    file!("source.js", JAVASCRIPT),
+    file!("stored.js", JAVASCRIPT),
+    file!("style.css", CSS),
+    file!("theme.js", JAVASCRIPT),
+    file!("view.js", JAVASCRIPT),
+    file!("vendor/LICENSE-uPlot", TEXT),
+    file!("vendor/uPlot.iife.min.js", JAVASCRIPT),
+    file!("vendor/uPlot.min.css", CSS),
+];
+
+const CSS: &str = "text/css; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// A page from here may load files from here, ask here, and nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+const HEADERS: [(HeaderName, &str); 4] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    // Another version of the program may listen on the same port next.
+    (header::CACHE_CONTROL, "no-cache"),
+];
