@@ -2,6 +2,7 @@
 //! a machine without them fails these tests.
 
 mod postgres;
+mod browser;
 mod prometheus;
 mod promtool;
 mod redis;
@@ -15,8 +16,9 @@ use http::StatusCode;
 use serde_json::Value;
 
 pub use postgres::Postgres;
+pub use browser::Browser;
 pub use prometheus::Prometheus;
-pub use promtool::{Checked, promtool_check_metrics};
+pub use promtool::{Checked, promtool_check_metrics, promtool_test_rules};
 pub use redis::Redis;
 pub use victoria_metrics::VictoriaMetrics;
 

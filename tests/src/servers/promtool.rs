@@ -23,15 +23,25 @@ impl Checked {
 /// Runs `promtool check metrics` over `exposition`.
 #[must_use]
 pub fn promtool_check_metrics(exposition: &[u8]) -> Checked {
+    run(&["check", "metrics"], exposition)
+}
+
+/// Runs `promtool test rules` over one file of rule tests.
+#[must_use]
+pub fn promtool_test_rules(tests: &str) -> Checked {
+    run(&["test", "rules", "/dev/stdin"], tests.as_bytes())
+}
+
+fn run(arguments: &[&str], input: &[u8]) -> Checked {
     let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("promtool is installed");
     let mut stdin = promtool.stdin.take().expect("stdin is piped");
-    stdin.write_all(exposition).expect("promtool reads its input to the end");
+    stdin.write_all(input).expect("promtool reads its input to the end");
     drop(stdin);
     let output = promtool.wait_with_output().expect("promtool ends");
     let printed = [output.stdout, output.stderr].concat();

@@ -47,8 +47,13 @@ impl Ledger {
 
     /// The part that failed: 4xx and 5xx.
     pub(crate) fn failed(&self) -> Self {
-        let failed = self.0.iter().filter(|([_, _, status], _)| status.starts_with(['4', '5']));
-        Self(failed.map(|(labels, times)| (labels.clone(), *times)).collect())
+        self.with_status(&['4', '5'])
+    }
+
+    /// The part whose status begins with one of these digits.
+    pub(crate) fn with_status(&self, digits: &[char]) -> Self {
+        let part = self.0.iter().filter(|([_, _, status], _)| status.starts_with(digits));
+        Self(part.map(|(labels, times)| (labels.clone(), *times)).collect())
     }
 
     pub(crate) fn by_labels(&self) -> &BTreeMap<[String; 3], f64> {
@@ -142,16 +147,13 @@ impl Client {
         self.send("BREW", TASKS, TASKS, 405);
         self.post("{", 400);
         self.post(r#"{"kind":"no_such_kind","input":""}"#, 422);
-        for path in [
-            unguessable("/"),
-            unguessable("/health/"),
-            unguessable("/api/v1/tasks/1/"),
-            unguessable("/?q="),
-        ] {
+        for path in [unguessable("/"), unguessable("/health/"), unguessable("/api/v1/tasks/1/")] {
             self.get(&path, "_UNMATCHED", 404);
         }
         self.send(&unguessable("X"), &unguessable("/"), "_UNMATCHED", 404);
-        self.send("PUT", "/", "_UNMATCHED", 404);
+        self.get(&unguessable("/?q="), "/", 200);
+        self.get(&unguessable("/dashboard/"), "/dashboard/{*file}", 404);
+        self.send("PUT", "/", "/", 405);
     }
 
     #[track_caller]

@@ -3,7 +3,6 @@
 import { clock } from "./format.js";
 import { Live, LIVE_WINDOW } from "./live.js";
 import { EXPRESSIONS } from "./panels.js";
-import { Unreachable } from "./source.js";
 import { Stored, STORED_WINDOW } from "./stored.js";
 import { followTheme } from "./theme.js";
 import { View } from "./view.js";
@@ -35,8 +34,7 @@ async function read() {
       return STORED_EVERY;
     } catch (error) {
       lookAt = performance.now() + LOOK_AGAIN;
-      // Were the server itself gone, the scrape would tell.
-      whyLive = error instanceof Unreachable ? "" : `No numbers from VictoriaMetrics: ${error.message}`;
+      whyLive = `No numbers from VictoriaMetrics: ${error.message}`;
     }
   }
   points ??= await live.read();

@@ -30,5 +30,5 @@ export function histogramQuantile(q, buckets) {
   const [bound, count] = sorted[at];
   if (at === 0 && bound <= 0) return bound;
   const [below, before] = at === 0 ? [0, 0] : sorted[at - 1];
-  return count === before ? bound : below + ((bound - below) * (rank - before)) / (count - before);
+  return below + ((bound - below) * (rank - before)) / (count - before);
 }

@@ -1,11 +1,5 @@
 // What both sources share: how they ask, how they fail, and what they bring.
 
-/** The server itself did not answer, or not with what was asked for: there is nothing to show. */
-export class Unreachable extends Error {}
-
-/** The server answered, but this source has nothing to show, now. */
-export class Unusable extends Error {}
-
 /** A GET whose answer is 200. */
 export async function ask(path, headers) {
   let response;
@@ -14,11 +8,11 @@ export async function ask(path, headers) {
     response = await fetch(path, { headers, signal, cache: "no-store" });
   } catch (error) {
     const why = error.name === "TimeoutError" ? `within ${PATIENCE / 1000} s` : "";
-    throw new Unreachable(`${location.host} does not answer ${why}`.trim());
+    throw new Error(`${location.host} does not answer ${why}`.trim());
   }
   if (response.ok) return response;
   const body = await response.text().catch(() => "");
-  throw new Unusable(`status ${response.status}, ${reason(body) || "without a reason"}`);
+  throw new Error(`status ${response.status}, ${reason(body) || "without a reason"}`);
 }
 
 /** Values over time by key, as many for each key as there are times; null where there is none. */

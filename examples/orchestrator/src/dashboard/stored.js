@@ -1,6 +1,6 @@
 // Pictures from VictoriaMetrics, through the server's /api/metrics/query_range.
 
-import { ask, Points, Unusable } from "./source.js";
+import { ask, Points } from "./source.js";
 
 /** Scrapers come every 15 seconds: four of them make a rate. */
 const WINDOW = 60;
@@ -30,11 +30,11 @@ export class Stored {
     try {
       answer = await response.json();
     } catch (error) {
-      throw new Unusable(`its answer is no JSON: ${error.message}`);
+      throw new Error(`its answer is no JSON: ${error.message}`);
     }
     const points = decode(answer);
     if (points.times.length === 0) {
-      throw new Unusable("it has no samples of this service: does it scrape it?");
+      throw new Error("it has no samples of this service: does it scrape it?");
     }
     return points;
   }
@@ -54,14 +54,14 @@ export function query(expressions, service, window) {
 export function decode(answer) {
   const result = answer?.data?.result;
   if (answer?.status !== "success" || answer.data.resultType !== "matrix" || !Array.isArray(result)) {
-    throw new Unusable(`its answer is not a matrix: ${JSON.stringify(answer)?.slice(0, 200)}`);
+    throw new Error(`its answer is not a matrix: ${JSON.stringify(answer)?.slice(0, 200)}`);
   }
   const rows = new Map();
   for (const { metric, values } of result) {
     const key = metric?.line;
-    if (typeof key !== "string" || !Array.isArray(values)) throw new Unusable("its answer has a series without a name");
+    if (typeof key !== "string" || !Array.isArray(values)) throw new Error("its answer has a series without a name");
     for (const [time, text] of values) {
-      if (typeof time !== "number" || typeof text !== "string") throw new Unusable(`it has a sample that is none: ${key}`);
+      if (typeof time !== "number" || typeof text !== "string") throw new Error(`it has a sample that is none: ${key}`);
       if (!rows.has(time)) rows.set(time, new Map());
       const value = Number(text);
       rows.get(time).set(key, Number.isFinite(value) ? value : null);

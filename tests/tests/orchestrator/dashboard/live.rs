@@ -1,0 +1,166 @@
+//! Without `VictoriaMetrics`: the picture is drawn from scrapes in the browser.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use asdlc_tests::example::Example;
+use asdlc_tests::exposition::Exposition;
+use asdlc_tests::wait::{DEADLINE, eventually};
+
+use super::super::traffic::{Client, TASKS};
+use super::{Page, await_quiet};
+
+const SERVICE: &str = "night \"shift\" <b>";
+
+#[test]
+fn the_numbers_are_those_of_the_traffic() {
+    let orchestrator = Example::start_with("orchestrator", &[("SERVICE_NAME", SERVICE)]);
+    let page = Page::of(orchestrator.address());
+    page.await_text("h1", SERVICE);
+    page.await_text("#version", concat!("version ", env!("CARGO_PKG_VERSION")));
+    page.await_text("#uptime", "up ");
+    page.await_text("#source", "Live from /metrics");
+    page.await_text("#note", "status 503, VictoriaMetrics is not configured");
+    await_quiet(&orchestrator);
+    let start = Instant::now();
+    compare_from_here(&page);
+    let before = orchestrator.scrape();
+    assert_eq!(page.value("errors: 5xx"), None, "{}", page.text("#errors"));
+    assert_eq!(page.text("#errors .empty"), "No requests");
+
+    let mut client = Client::of(&orchestrator);
+    for _ in 0..10 {
+        client.one_of_each();
+    }
+    client.run_task("wait", "30");
+    let mut seen = before.sum("asdlc_http_requests_total");
+    let sent = client.sent.total();
+    let counted = eventually(DEADLINE, || {
+        seen = orchestrator.scrape().sum("asdlc_http_requests_total");
+        seen >= before.sum("asdlc_http_requests_total") + sent
+    });
+    assert!(counted, "{seen}");
+    let after = orchestrator.scrape();
+    let share = |class| client.sent.with_status(&[class]).total() / sent;
+
+    // The window still holds all of it when the ratio is that of all of it.
+    let expected = client.sent.failed().total() / sent;
+    let mut failures = None;
+    let arrived = eventually(DEADLINE, || {
+        failures = page.value("errors: any failure");
+        failures.is_some_and(|failures| near(failures, expected))
+    });
+    assert!(arrived, "{failures:?}, not {expected}");
+    let elapsed = start.elapsed().as_secs_f64();
+    let value = |line| page.value(line).unwrap_or_else(|| panic!("{line} has no value"));
+    let all = value("requests: all");
+    // The page looked for less time than the test, and for a second at least.
+    assert!((sent / elapsed..=sent).contains(&all), "{all}/s, {sent} in {elapsed} s");
+    assert_near(value("errors: 5xx"), share('5'));
+    assert_near(value("requests: 4xx") / all, share('4'));
+    assert_near(value("requests: 5xx") / all, share('5'));
+    assert_near(value("events: tasks done") / all, 11.0 / sent);
+    for (line, q) in [("latency: p50", 0.5), ("latency: p90", 0.9), ("latency: p99", 0.99)] {
+        assert_near(value(line), quantile(q, &before, &after));
+    }
+    let resident =
+        after.value("asdlc_process_memory_bytes", &[("type", "rss")]).expect("it is there");
+    assert!((value("memory: resident") / resident - 1.0).abs() < 0.1, "{resident}");
+
+    // And when the window has moved on, nothing happens any more.
+    assert!(eventually(DEADLINE, || page.value("requests: all") == Some(0.0)));
+    assert_eq!(page.value("errors: 5xx"), None);
+    assert_eq!(page.value("latency: p50"), None);
+    page.assert_console_is_empty();
+}
+
+#[test]
+fn requests_in_flight_are_shown_while_they_are() {
+    let orchestrator = Example::start("orchestrator");
+    let page = Page::of(orchestrator.address());
+    let in_flight =
+        |count| eventually(DEADLINE, || page.value("in-flight: in flight") == Some(count));
+    assert!(in_flight(0.0));
+    let id = Client::of(&orchestrator).submit("wait", "60000");
+    let waiting: Vec<_> = (0..3).map(|_| ask_and_wait(orchestrator.address(), id)).collect();
+    assert!(in_flight(3.0));
+    assert_eq!(page.text("#in-flight .headline"), "3");
+    drop(waiting);
+    assert!(in_flight(0.0));
+    // There are no workers in it, and it says so.
+    assert!(page.text("#workers .empty").starts_with("No workers seen."));
+    assert_eq!(page.value("workers: active workers"), None);
+}
+
+#[test]
+fn a_page_from_a_shell_of_its_own_asks_nobody_else() {
+    let orchestrator = Example::start("orchestrator");
+    let page = Page::of(orchestrator.address());
+    page.await_text("#source", "Live from /metrics");
+    let origin = format!("http://{}/", page.front.address());
+    let asked =
+        page.run("return performance.getEntriesByType('resource').map(({ name }) => name)", &[]);
+    let asked: Vec<_> =
+        asked.as_array().expect("a list").iter().filter_map(|name| name.as_str()).collect();
+    assert!(asked.len() > 15 && asked.iter().all(|name| name.starts_with(&origin)), "{asked:#?}");
+    let headers = orchestrator.connect().get("/").headers().clone();
+    let policy = headers["content-security-policy"].to_str().expect("it is text");
+    assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+    // And the policy is enforced, whatever the page tries.
+    let refused = page
+        .run("return fetch('http://127.0.0.1:9/').then(() => 'asked', (error) => error.name)", &[]);
+    assert_eq!(refused, "TypeError");
+    let console = page.browser.console();
+    assert!(
+        console
+            .iter()
+            .any(|entry| entry.contains("violates the following Content Security Policy")),
+        "{console:#?}"
+    );
+}
+
+/// A pause between now and the next scrape: what came before is not compared with.
+fn compare_from_here(page: &Page) {
+    page.click("#pause");
+    page.click("#pause");
+    let [_, scrapes] = page.front.seen();
+    // Two scrapes have been compared, and nothing was between them.
+    let quiet = eventually(DEADLINE, || {
+        page.front.seen()[1] >= scrapes + 2 && page.value("requests: all") == Some(0.0)
+    });
+    assert!(quiet, "{:?}", page.value("requests: all"));
+}
+
+/// A request that is answered when the task has finished; dropping it is the end of it.
+fn ask_and_wait(address: SocketAddr, id: u64) -> std::net::TcpStream {
+    use std::io::Write;
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {TASKS}/{id}/wait HTTP/1.1\r\nHost: test\r\n\r\n").expect("it reads");
+    stream
+}
+
+/// The quantile of the requests between two scrapes, as Prometheus computes it, from the two scrapes alone.
+fn quantile(q: f64, before: &Exposition, after: &Exposition) -> f64 {
+    const BUCKET: &str = "asdlc_http_request_duration_seconds_bucket";
+    let counts = |scrape: &Exposition| scrape.sum_by(BUCKET, ["le"]);
+    let (before, after) = (counts(before), counts(after));
+    let bound = |le: &str| if le == "+Inf" { f64::INFINITY } else { le.parse().expect("a bound") };
+    let mut buckets: Vec<_> = after
+        .iter()
+        .map(|(le, count)| (bound(&le[0]), count - before.get(le).unwrap_or(&0.0)))
+        .collect();
+    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let rank = q * buckets.last().expect("there are buckets").1;
+    let at = buckets.iter().position(|(_, count)| *count >= rank).expect("the last has all");
+    let (below, fewer) = if at == 0 { (0.0, 0.0) } else { buckets[at - 1] };
+    below + (buckets[at].0 - below) * (rank - fewer) / (buckets[at].1 - fewer)
+}
+
+#[track_caller]
+fn assert_near(shown: f64, expected: f64) {
+    assert!(near(shown, expected), "{shown} is shown, {expected} expected");
+}
+
+fn near(shown: f64, expected: f64) -> bool {
+    (shown - expected).abs() < 1e-9
+}

@@ -1,0 +1,91 @@
+//! With a real `VictoriaMetrics`: the picture is drawn from its answers.
+
+use asdlc_tests::example::Example;
+use asdlc_tests::servers::{QueryApi, VictoriaMetrics};
+use asdlc_tests::wait::{DEADLINE, eventually};
+
+use super::super::traffic::Client;
+use super::front::Answer;
+use super::front::NO_VICTORIA_METRICS;
+use super::{Page, await_quiet};
+
+// O-09
+#[test]
+fn the_numbers_are_those_that_victoria_metrics_has() {
+    let orchestrator = Example::start("orchestrator");
+    let victoria_metrics = VictoriaMetrics::scraping(orchestrator.address());
+    let page = Page::of(orchestrator.address());
+    page.await_text("#source", "Live from /metrics");
+    page.front.answer_queries(Answer::From(victoria_metrics.address()));
+    // A range query is answered for whole steps: that of the first sample may still be to come.
+    let stored = eventually(DEADLINE, || {
+        page.click("#refresh");
+        page.text("#source").starts_with("From VictoriaMetrics")
+    });
+    assert!(stored, "{}", page.text("#note"));
+    assert_eq!(page.text("#note"), "");
+
+    await_quiet(&orchestrator);
+    let mut client = Client::of(&orchestrator);
+    for _ in 0..3 {
+        client.one_of_each();
+    }
+    let scrape = orchestrator.scrape();
+    let stored = |promql: &str, value: f64| victoria_metrics.query_until(promql, value);
+    let requests = scrape.sum("asdlc_http_requests_total");
+    assert_eq!(stored("sum(asdlc_http_requests_total)", requests), Some(requests));
+    // All of it was within the minute that rates are over. What VictoriaMetrics had no earlier sample of it takes as new or
+    // as old, by a rule of its own: the page's own files may be either.
+    let [client_errors, server_errors] =
+        [['4'], ['5']].map(|digits| client.sent.with_status(&digits).total());
+    let expected = |requests: f64| {
+        [
+            ("requests: all", requests / 60.0),
+            ("requests: 4xx", client_errors / 60.0),
+            ("requests: 5xx", server_errors / 60.0),
+            ("errors: 5xx", server_errors / requests),
+            ("errors: any failure", (client_errors + server_errors) / requests),
+            ("events: tasks done", 3.0 / 60.0),
+            ("in-flight: in flight", 0.0),
+        ]
+    };
+    let mut differ = Vec::new();
+    let agree = eventually(DEADLINE, || {
+        let requests = victoria_metrics.query("sum(increase(asdlc_http_requests_total[60s]))");
+        differ = expected(requests.expect("there were some"))
+            .map(|(line, expected)| (line, expected, page.value(line)))
+            .into_iter()
+            .filter(|(_, expected, shown)| {
+                shown.is_none_or(|shown| (shown - expected).abs() > 1e-9)
+            })
+            .collect();
+        differ.is_empty()
+    });
+    assert!(agree, "{differ:?}; {}", page.text("[role=status]"));
+    for (line, q) in [("latency: p50", "0.5"), ("latency: p90", "0.9"), ("latency: p99", "0.99")] {
+        let promql = format!(
+            "histogram_quantile({q}, sum(increase(asdlc_http_request_duration_seconds_bucket[60s])) by (le))"
+        );
+        let stored = victoria_metrics.query(&promql).expect("there were requests");
+        let shown = page.value(line).expect("it is drawn");
+        assert!((shown - stored).abs() < 1e-9, "{line}: {shown}, {stored} is stored");
+    }
+    let resident = page.value("memory: resident").expect("it is drawn");
+    assert!(resident > 1e6, "{resident}");
+    page.await_text("#uptime", "up ");
+    // The scrapes are VictoriaMetrics' own now.
+    let [_, scrapes] = page.front.seen();
+    let [queries, _] = page.front.seen();
+    assert!(eventually(DEADLINE, || page.front.seen()[0] > queries + 1));
+    assert_eq!(page.front.seen()[1], scrapes);
+
+    // A wider picture is another query.
+    page.click("input[value='21600']");
+    assert!(eventually(DEADLINE, || page.value("memory: resident").is_some()));
+
+    // And without it, it is drawn live again.
+    page.front.answer_queries(NO_VICTORIA_METRICS);
+    page.await_text("#source", "Live from /metrics");
+    page.await_text("#note", "status 503");
+    page.assert_console_is_empty();
+}
