@@ -1,4 +1,5 @@
-//! An axum service that takes tasks, with metrics of its requests, its tasks and its process at `/metrics`.
+//! An axum service that takes tasks, with metrics of its requests, its tasks and its process at `/metrics`
+//! and a dashboard of them at `/`.
 //!
 //! ```sh
 //! cargo run --release -p orchestrator

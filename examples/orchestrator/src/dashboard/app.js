@@ -81,9 +81,8 @@ function resume() {
 }
 
 followTheme(document.querySelector("#theme"), () => view.redraw());
-document.querySelector("#pause").addEventListener("click", ({ currentTarget }) => {
+document.querySelector("#pause").addEventListener("click", () => {
   paused = !paused;
-  currentTarget.setAttribute("aria-pressed", paused);
   view.paused(paused);
   if (!paused) resume();
 });

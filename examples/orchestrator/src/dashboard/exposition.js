@@ -40,7 +40,10 @@ function sample(line, number) {
     at += 1;
   }
   // A value, and perhaps the time it was taken.
-  const [value, time, more] = line.slice(at).trim().split(/[ \t]+/);
+  const [value, time, more] = line
+    .slice(at)
+    .trim()
+    .split(/[ \t]+/);
   if (!NUMBER.test(value) || more !== undefined || (time !== undefined && !/^-?\d+$/.test(time))) fail("no value");
   return { name, labels, value: number_of(value) };
 }

@@ -59,8 +59,7 @@ export function ratio(part, all) {
 export function quantile(q, name, matchers = []) {
   const bucket = `${name}_bucket`;
   return {
-    promql: (scope) =>
-      `histogram_quantile(${q}, sum by (le) (${increased(bucket, matchers, scope)}))`,
+    promql: (scope) => `histogram_quantile(${q}, sum by (le) (${increased(bucket, matchers, scope)}))`,
     live: (scrapes) => {
       const counts = new Map();
       for (const { labels, value } of scrapes.increases(bucket, predicate(matchers))) {

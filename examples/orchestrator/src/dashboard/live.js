@@ -60,7 +60,10 @@ export class Window {
   }
 
   latest(name, matches) {
-    return this.#scrapes.at(-1).samples(name).filter(({ labels }) => matches(labels));
+    return this.#scrapes
+      .at(-1)
+      .samples(name)
+      .filter(({ labels }) => matches(labels));
   }
 
   /** `[{ labels, value }]`: by how much each counter grew. None before there is time to speak of. */

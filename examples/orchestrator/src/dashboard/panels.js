@@ -72,7 +72,8 @@ export const PANELS = [
     id: "workers",
     title: "Workers",
     unit: "count",
-    absent: "No workers seen. They are programs of their own: their numbers come from VictoriaMetrics, when it scrapes them.",
+    absent:
+      "No workers seen. They are programs of their own: their numbers come from VictoriaMetrics, when it scrapes them.",
     lines: [
       { name: "active workers", expression: gauge("asdlc_active_workers") },
       { name: "events in progress", expression: gauge("asdlc_active_tasks"), colour: "second" },

@@ -31,19 +31,21 @@ export class Plot {
       {
         ...this.#size(),
         legend: { show: false },
-        padding: [8, 12, 0, 0],
+        padding: [8, 26, 0, 0],
         scales: {
           x: { range: () => this.#span },
           y: { range: (_, __, most) => (most > 0 ? uPlot.rangeNum(0, most, 0.1, true) : [0, 1]) },
         },
         axes: [
-          { ...axis, space: 70, size: 26, values: WALL_CLOCK },
+          { ...axis, space: 70, size: 26, values: wallClock },
           {
             ...axis,
             size: 72,
             space: 28,
             values: (_, splits) => splits.map(format),
-            ...(integers && { incrs: [1, 2, 5].flatMap((n) => [0, 1, 2, 3, 4, 5].map((e) => n * 10 ** e)).sort((a, b) => a - b) }),
+            ...(integers && {
+              incrs: [1, 2, 5].flatMap((n) => [0, 1, 2, 3, 4, 5].map((e) => n * 10 ** e)).sort((a, b) => a - b),
+            }),
             ...(binary && { incrs: Array.from({ length: 48 }, (_, power) => 2 ** power) }),
           },
         ],
@@ -82,7 +84,8 @@ export class Plot {
     this.#span = span;
     this.#plot.setData(data);
     this.#element.setAttribute("aria-valuemax", Math.max(0, data[0].length - 1));
-    this.#tell();
+    // Who listens to this plot hears the values asked for, not every new one.
+    if (document.activeElement !== this.#element) this.#tell();
   }
 
   toggle(index, shown) {
@@ -98,7 +101,15 @@ export class Plot {
     const times = this.#plot.data[0];
     const last = times.length - 1;
     const from = this.#at ?? last + 1;
-    const to = { ArrowLeft: from - 1, ArrowRight: from + 1, PageUp: from + 10, PageDown: from - 10, Home: 0, End: last, Escape: null }[event.key];
+    const to = {
+      ArrowLeft: from - 1,
+      ArrowRight: from + 1,
+      PageUp: from + 10,
+      PageDown: from - 10,
+      Home: 0,
+      End: last,
+      Escape: null,
+    }[event.key];
     if (to === undefined || last < 0) return;
     event.preventDefault();
     this.#point(to === null ? null : Math.min(last, Math.max(0, to)));
@@ -112,7 +123,7 @@ export class Plot {
   #tell() {
     const [times, ...values] = this.#plot.data;
     const at = this.#at ?? times.length - 1;
-    const when = times.length === 0 ? "nothing yet" : WALL_CLOCK(null, [times[at]])[0];
+    const when = times.length === 0 ? "nothing yet" : wallClock(null, [times[at]])[0];
     const what = this.#lines.map(({ name }, line) => `${name} ${this.#format(values[line]?.[at])}`);
     this.#element.setAttribute("aria-valuenow", Math.max(0, at));
     this.#element.setAttribute("aria-valuetext", [when, ...what].join(", "));
@@ -124,8 +135,13 @@ export class Plot {
 }
 
 // Times as the reader's clock shows them, with seconds when they are close together.
-function WALL_CLOCK(_, times) {
+function wallClock(_, times) {
   const seconds = times.length < 2 || times[1] - times[0] < 60;
-  const format = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", ...(seconds && { second: "2-digit" }), hourCycle: "h23" });
+  const format = new Intl.DateTimeFormat([], {
+    hour: "2-digit",
+    minute: "2-digit",
+    ...(seconds && { second: "2-digit" }),
+    hourCycle: "h23",
+  });
   return times.map((time) => format.format(new Date(time * 1000)));
 }

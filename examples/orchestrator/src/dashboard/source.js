@@ -22,7 +22,11 @@ export class Points {
 
   add(time, row) {
     for (const key of row.keys()) {
-      if (!this.#values.has(key)) this.#values.set(key, this.times.map(() => null));
+      if (!this.#values.has(key))
+        this.#values.set(
+          key,
+          this.times.map(() => null),
+        );
     }
     this.times.push(time);
     for (const [key, values] of this.#values) values.push(row.get(key) ?? null);

@@ -13,7 +13,9 @@ export class View {
   constructor(main) {
     this.#main = main;
     this.#cards = PANELS.map((panel) => new Card(panel, main.querySelector("#panels")));
-    this.#rows = PANELS.flatMap((panel) => panel.lines.map((line) => new Row(panel, line, main.querySelector("tbody"))));
+    this.#rows = PANELS.flatMap((panel) =>
+      panel.lines.map((line) => new Row(panel, line, main.querySelector("tbody"))),
+    );
   }
 
   service({ service, version }) {
@@ -38,7 +40,10 @@ export class View {
     const end = times.at(-1) ?? 0;
     // A minute at least, and no long stretch of nothing before the first point.
     const start = Math.max(end - range, Math.min(times[0] ?? end, end - 60));
-    const from = Math.max(0, times.findIndex((time) => time >= start));
+    const from = Math.max(
+      0,
+      times.findIndex((time) => time >= start),
+    );
     const within = (key) => this.#points.of(key).slice(from);
     const shown = times.slice(from);
     for (const card of this.#cards) card.draw(shown, within, [start, end]);
