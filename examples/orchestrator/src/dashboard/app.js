@@ -21,6 +21,7 @@ let lastAnswer;
 let paused = false;
 let timer;
 let underWay = false;
+let again = false;
 
 /** Reads from the source there is, draws, and says how long that is good for. */
 async function read() {
@@ -52,6 +53,7 @@ function show(points, source, description, note = "") {
 
 async function turn() {
   clearTimeout(timer);
+  again = underWay;
   if (underWay || paused || document.hidden) return;
   underWay = true;
   let next = LIVE_EVERY;
@@ -64,7 +66,7 @@ async function turn() {
     underWay = false;
   }
   // Also when it was paused meanwhile: the turn then ends at once.
-  timer = setTimeout(turn, next);
+  timer = setTimeout(turn, again ? 0 : next);
 }
 
 function range() {

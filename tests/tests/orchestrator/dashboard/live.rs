@@ -93,7 +93,7 @@ fn requests_in_flight_are_shown_while_they_are() {
 }
 
 #[test]
-fn a_page_from_a_shell_of_its_own_asks_nobody_else() {
+fn the_page_asks_nobody_but_its_server() {
     let orchestrator = Example::start("orchestrator");
     let page = Page::of(orchestrator.address());
     page.await_text("#source", "Live from /metrics");
