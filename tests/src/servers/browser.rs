@@ -1,4 +1,4 @@
-//! A real Chromium without a window, driven through chromedriver: the WebDriver protocol is JSON over HTTP.
+//! A real Chromium without a window, driven through chromedriver: the `WebDriver` protocol is JSON over HTTP.
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};
@@ -91,7 +91,7 @@ impl Browser {
         self.command("execute/sync", &json!({ "script": script, "args": arguments }))
     }
 
-    /// Presses a key, one of the letters that WebDriver has for those without.
+    /// Presses a key, one of the letters that `WebDriver` has for those without.
     pub fn press(&self, key: char) {
         let action = |kind: &str| json!({ "type": kind, "value": key });
         let keyboard =

@@ -7,6 +7,7 @@ mod logic;
 mod operation;
 mod stored;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use asdlc_tests::example::Example;
@@ -35,11 +36,16 @@ impl Page {
 
     /// The value of a line such as `requests: all`, unrounded; `None` where a dash stands.
     fn value(&self, line: &str) -> Option<f64> {
-        let value = self.run(
-            "return document.querySelector(`data[data-line='${arguments[0]}']`).value",
-            &[json!(line)],
-        );
-        value.as_str().expect("the page has this line").parse().ok()
+        let values = self.values();
+        *values.get(line).unwrap_or_else(|| panic!("the page has no line {line:?}"))
+    }
+
+    /// The values of all lines, at one moment.
+    fn values(&self) -> BTreeMap<String, Option<f64>> {
+        let script = "return [...document.querySelectorAll('data')].map(({ dataset, value }) => [dataset.line, value])";
+        let values: Vec<(String, String)> =
+            serde_json::from_value(self.run(script, &[])).expect("pairs of texts");
+        values.into_iter().map(|(line, value)| (line, value.parse().ok())).collect()
     }
 
     /// What an element says that people can see; "" where it is not.
