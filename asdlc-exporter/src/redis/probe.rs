@@ -77,14 +77,12 @@ impl RedisProbe {
 
     /// Will ask the server of this client: for certificates of its own, or settings that no URL has.
     #[must_use = "it is asked once it is registered"]
-    #[must_use = "it is asked once it is registered"]
     pub fn new(client: Client) -> Self {
         Self { line: Some(Arc::new(Line::new(client, DEFAULT_TIMEOUT))) }
     }
 
     /// For a service that runs without Redis: `redis_connection_up` is 0, and there is no other metric.
     #[must_use = "it is asked once it is registered"]
-    #[must_use = "there is no metric before it is registered"]
     pub fn absent() -> Self {
         Self { line: None }
     }
@@ -95,7 +93,6 @@ impl RedisProbe {
     /// A scrape waits no longer than the
     /// [exporter allows](crate::ExporterBuilder::with_source_timeout) either, 1 s by default: later
     /// it is a 0. Clones that were made before keep their own timeout and connection.
-    #[must_use = "it is asked once it is registered"]
     #[must_use = "it is asked once it is registered"]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         let timeout = timeout.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
@@ -115,7 +112,6 @@ impl RedisProbe {
         clippy::return_self_not_must_use,
         reason = "only readiness needs the probe after this"
     )]
-    #[expect(clippy::return_self_not_must_use, reason = "the metrics alone are enough for most")]
     pub fn register(self, exporter: &Exporter) -> Self {
         let meter = exporter.meter();
         match &self.line {
