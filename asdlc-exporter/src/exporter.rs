@@ -13,7 +13,7 @@ use opentelemetry::metrics::Meter;
 use opentelemetry_sdk::metrics::{SdkMeterProvider, data::ResourceMetrics};
 use prometheus::{Registry, proto::MetricFamily};
 use std::{
-    fmt,
+    fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -176,13 +176,37 @@ impl Exporter {
     ///
     /// As [`render`](Self::render).
     pub fn render_as(&self, format: Format) -> Result<String, ScrapeError> {
+        let mut text = String::new();
+        self.render_into(format, &mut text)?;
+        Ok(text)
+    }
+
+    /// Replaces `text` by the current metrics in this format; otherwise as
+    /// [`render_as`](Self::render_as).
+    ///
+    /// For who writes them again and again: new memory for a large text costs more than writing it.
+    ///
+    /// ```
+    /// # use asdlc_exporter::{Exporter, Format};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let exporter = Exporter::builder("shop").build()?;
+    /// let mut text = String::new();
+    /// for _ in 0..2 {
+    ///     exporter.render_into(Format::Text, &mut text)?;
+    ///     assert!(text.starts_with("# HELP"));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`render`](Self::render); then `text` is empty.
+    pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
         let query = Query { format, names: Vec::new() };
-        let rendered = self.inner.render([&query], Duration::MAX)?;
-        rendered
-            .into_iter()
-            .next()
-            .map(|(_, r)| r.text)
-            .ok_or_else(|| ScrapeErrorKind::Empty.into())
+        let rendered = self.inner.render([&query], Duration::MAX, mem::take(text))?;
+        let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;
+        *text = rendered.text;
+        Ok(())
     }
 
     /// Asks this source for its values before each collection.
@@ -213,11 +237,13 @@ impl Exporter {
 }
 
 impl Inner {
-    /// Collects once and writes each query, to have the texts in `time`.
+    /// Collects once and writes each query, to have the texts in `time`; the first query for
+    /// everything gets the memory of `spare`.
     pub(crate) fn render<'q>(
         &self,
         queries: impl IntoIterator<Item = &'q Query>,
         time: Duration,
+        mut spare: String,
     ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
         let Self { reader, registry, scrape, self_metrics, sources, limits, .. } = self;
         // A source that hangs must leave time for the others' values.
@@ -233,7 +259,11 @@ impl Inner {
             let Scrape { metrics, renderer } = &mut *scrape;
             reader.gather(metrics)?;
             let collected = Collected { recorded: metrics, registered: &registered };
-            let render = |query| Some((query, renderer.render(collected, query)?));
+            let render = |query: &'q Query| {
+                let text =
+                    if query.names.is_empty() { mem::take(&mut spare) } else { String::new() };
+                Some((query, renderer.render(collected, query, text)?))
+            };
             let rendered: Option<Vec<_>> = queries.into_iter().map(render).collect();
             (rendered, renderer.take_problems(), renderer.dropped())
         };

@@ -56,8 +56,14 @@ impl Renderer {
         }
     }
 
-    /// The metrics as text; `None` when there is not a single family, which cannot be.
-    pub(crate) fn render(&mut self, collected: Collected<'_>, query: &Query) -> Option<Rendered> {
+    /// The metrics as text, in the memory of `text`; `None` when there is not a single family, which
+    /// cannot be.
+    pub(crate) fn render(
+        &mut self,
+        collected: Collected<'_>,
+        query: &Query,
+        mut text: String,
+    ) -> Option<Rendered> {
         let Self { catalogue, shapes, orders, sizes } = self;
         shapes.trim();
         let may_be_empty = catalogue.may_be_empty();
@@ -66,7 +72,8 @@ impl Renderer {
             return None;
         }
         let size = if query.names.is_empty() { &mut sizes[query.format as usize] } else { &mut 0 };
-        let mut text = String::with_capacity(*size + *size / 512 + SPARE);
+        text.clear();
+        text.reserve_exact(*size + *size / 512 + SPARE);
         let mut series = 0;
         write(&families, query, shapes, orders, &mut text, &mut series);
         if query.format == Format::OpenMetrics {
@@ -150,7 +157,8 @@ mod tests {
 
     fn text(renderer: &mut Renderer, recorded: &ResourceMetrics) -> Option<String> {
         let collected = Collected { recorded, registered: &[] };
-        renderer.render(collected, &Query::default()).map(|rendered| rendered.text)
+        let rendered = renderer.render(collected, &Query::default(), String::new());
+        rendered.map(|rendered| rendered.text)
     }
 
     /// What the reader collects of what `record` does, and the text that opentelemetry-prometheus

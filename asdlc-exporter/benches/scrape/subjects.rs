@@ -1,6 +1,7 @@
 //! The same series behind the SDK's reader alone and behind the exporter.
 
 use asdlc_exporter::{Exporter, Format};
+use http::{Request, StatusCode};
 use opentelemetry::{
     KeyValue,
     metrics::{BoundCounter, Counter, Meter, MeterProvider as _},
@@ -16,6 +17,8 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
+use tokio::runtime::Builder;
+use tower::ServiceExt as _;
 
 /// The reader alone.
 pub(crate) struct Collected {
@@ -62,8 +65,26 @@ impl Exposed {
         self.exporter.render().expect("text").len()
     }
 
-    pub(crate) fn open_metrics(&self) -> usize {
-        self.exporter.render_as(Format::OpenMetrics).expect("text").len()
+    /// Scrapes that share the memory of one text.
+    pub(crate) fn into_same(&self, format: Format) -> impl FnMut() -> usize {
+        let mut text = String::new();
+        move || {
+            let had = text.capacity();
+            self.exporter.render_into(format, &mut text).expect("text");
+            text.len().saturating_sub(had)
+        }
+    }
+
+    /// What a client gets, without the network.
+    pub(crate) fn service(&self) -> impl FnMut() -> usize {
+        let service = self.exporter.scrape_service();
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        move || {
+            let request = Request::new(());
+            let response = runtime.block_on(service.clone().oneshot(request)).expect("a response");
+            assert_eq!(response.status(), StatusCode::OK);
+            0
+        }
     }
 
     /// Recording on warm series.

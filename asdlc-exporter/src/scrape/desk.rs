@@ -17,7 +17,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     collections::HashSet,
-    fmt, io,
+    fmt, io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
@@ -117,6 +117,7 @@ impl Drop for Desk {
 impl Shared {
     /// Answers all that wait, and again.
     fn collect(&self, exporter: &Weak<Inner>) {
+        let mut last = Bytes::new();
         loop {
             let mut state = self.state();
             while state.waiting.is_empty() && !state.is_closed {
@@ -125,12 +126,12 @@ impl Shared {
             if state.is_closed {
                 return;
             }
-            let tickets = std::mem::take(&mut state.waiting);
+            let tickets = mem::take(&mut state.waiting);
             state.being_answered.clone_from(&tickets);
             drop(state);
             // Who waits for an answer keeps the exporter alive.
             let Some(exporter) = exporter.upgrade() else { continue };
-            answer(&exporter, &tickets);
+            answer(&exporter, &tickets, &mut last);
             // Without the lock: this may be the last one, and dropping it closes the desk.
             drop(exporter);
             self.state().being_answered.clear();
@@ -192,7 +193,9 @@ impl fmt::Debug for InFlight {
 }
 
 /// Collects once, writes each query once and encodes each text once.
-fn answer(exporter: &Inner, tickets: &[Arc<Ticket>]) {
+///
+/// The memory of the `last` text serves this one, unless a client is still receiving it.
+fn answer(exporter: &Inner, tickets: &[Arc<Ticket>], last: &mut Bytes) {
     let tickets: Vec<_> = tickets.iter().filter(|ticket| ticket.is_waiting()).collect();
     if tickets.is_empty() {
         return;
@@ -202,9 +205,13 @@ fn answer(exporter: &Inner, tickets: &[Arc<Ticket>]) {
         let time =
             deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
         let queries: HashSet<&Query> = tickets.iter().map(|ticket| &ticket.query).collect();
-        for (query, rendered) in exporter.render(queries, time)? {
+        for (query, rendered) in exporter.render(queries, time, reuse(mem::take(last)))? {
             let of_query = || tickets.iter().filter(|ticket| ticket.query == *query);
             let text = Bytes::from(rendered.text);
+            // What filters leave is small.
+            if query.names.is_empty() {
+                last.clone_from(&text);
+            }
             let encodings: HashSet<Encoding> = of_query().map(|ticket| ticket.encoding).collect();
             for wanted in encodings {
                 let (bytes, encoding) = encode(&text, wanted);
@@ -223,4 +230,32 @@ fn answer(exporter: &Inner, tickets: &[Arc<Ticket>]) {
     };
     let error = Arc::new(error);
     tickets.iter().for_each(|ticket| ticket.answer(Err(Arc::clone(&error))));
+}
+
+/// An empty string in the memory of the text, if nobody else has it.
+fn reuse(text: Bytes) -> String {
+    let memory = text.try_into_mut().map(|mut text| {
+        text.clear();
+        Vec::from(text)
+    });
+    String::from_utf8(memory.unwrap_or_default()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_text_is_reused_unless_someone_still_has_it() {
+        let last = Bytes::from(String::from("a 1\n"));
+        let receiving = last.clone();
+        assert_eq!(reuse(last).capacity(), 0);
+        let memory = receiving.as_ptr();
+        let mut text = reuse(receiving);
+        text.push_str("b 2\n");
+        assert_eq!((text.as_ptr(), text.as_str()), (memory, "b 2\n"));
+        let mut long = String::with_capacity(1000);
+        long.push_str("a 1\n");
+        assert!(reuse(Bytes::from(long)).capacity() >= 1000);
+    }
 }
