@@ -3,7 +3,7 @@
 //! What the keys of a point become depends on the keys alone, of which a family has few lists:
 //! each list is worked out once, and a point costs no more than copying its values.
 
-use crate::name::label_key;
+use crate::{name::label_key, packed};
 use foldhash::quality::{FoldHasher, RandomState};
 use opentelemetry::{KeyValue, Value};
 use std::{
@@ -77,7 +77,8 @@ pub(crate) struct Shapes {
     layouts: Vec<Layout>,
     by_hash: HashMap<u64, Vec<usize>>,
     hasher: RandomState,
-    last: usize,
+    /// Found last: points of two orders of the same keys often alternate.
+    recent: [usize; 2],
 }
 
 /// A list of recorded keys, in the order of recording.
@@ -115,6 +116,8 @@ pub(crate) struct Labels<'t> {
     openings: &'t [String],
     /// Escaped; each value ends with a line feed, which no escaped value contains.
     values: &'t str,
+    /// Of the values, packed.
+    lengths: &'t [u8],
 }
 
 impl Shapes {
@@ -125,7 +128,7 @@ impl Shapes {
             layouts: Vec::new(),
             by_hash: HashMap::new(),
             hasher: RandomState::default(),
-            last: 0,
+            recent: [0; 2],
         }
     }
 
@@ -146,28 +149,39 @@ impl Shapes {
         }
     }
 
-    /// Appends the values of a point of this shape and says which labels they are of.
+    /// Appends the values of a point of this shape, each with a line feed, and replaces `lengths` by
+    /// theirs. Says which labels they are of.
     pub(crate) fn push_values(
         &self,
         out: &mut String,
+        lengths: &mut Vec<usize>,
         shape: ShapeId,
         labels: &[Label<'_>],
     ) -> LayoutId {
         let shape = &self.shapes[shape.0];
+        lengths.clear();
         for sources in &shape.sources {
+            let start = out.len();
             for (at, &source) in sources.iter().enumerate() {
                 if at > 0 {
                     out.push(';');
                 }
                 push_value(out, labels[source].value);
             }
+            lengths.push(out.len() - start);
             out.push('\n');
         }
         LayoutId(shape.layout as u32)
     }
 
-    pub(crate) fn labels<'t>(&'t self, layout: LayoutId, values: &'t str) -> Labels<'t> {
-        Labels { openings: &self.layouts[layout.0 as usize].openings, values }
+    /// The labels with these values, of these packed lengths.
+    pub(crate) fn labels<'t>(
+        &'t self,
+        layout: LayoutId,
+        values: &'t str,
+        lengths: &'t [u8],
+    ) -> Labels<'t> {
+        Labels { openings: &self.layouts[layout.0 as usize].openings, values, lengths }
     }
 
     /// In which order series of different labels stand.
@@ -182,14 +196,16 @@ impl Shapes {
     /// does when a scraped label meets a label of the target; so is the `reserved` key. Keys that
     /// become the same label are joined: their values in the order of the keys, separated by `;`.
     pub(crate) fn find(&mut self, reserved: Option<&'static str>, labels: &[Label<'_>]) -> ShapeId {
-        if self.shapes.get(self.last).is_some_and(|shape| shape.is_of(reserved, labels)) {
-            return ShapeId(self.last);
+        let is_of =
+            |id: &usize| self.shapes.get(*id).is_some_and(|shape| shape.is_of(reserved, labels));
+        if let Some(id) = self.recent.iter().copied().find(is_of) {
+            return ShapeId(id);
         }
         let mut hasher = self.hasher.build_hasher();
         labels.iter().for_each(|label| label.key.hash(&mut hasher));
         let known = self.by_hash.entry(hasher.finish()).or_default();
         let id = known.iter().find(|&&id| self.shapes[id].is_of(reserved, labels)).copied();
-        self.last = id.unwrap_or_else(|| {
+        let id = id.unwrap_or_else(|| {
             known.push(self.shapes.len());
             let (layout, sources) = lay_out(&self.constant, reserved, labels);
             let layout =
@@ -201,7 +217,8 @@ impl Shapes {
             self.shapes.push(Shape { keys, reserved, layout, sources });
             self.shapes.len() - 1
         });
-        ShapeId(self.last)
+        self.recent = [id, self.recent[0]];
+        ShapeId(id)
     }
 }
 
@@ -221,7 +238,7 @@ impl Shape {
 
 impl Labels<'_> {
     #[cfg(test)]
-    pub(crate) const NONE: Self = Self { openings: &[], values: "" };
+    pub(crate) const NONE: Self = Self { openings: &[], values: "", lengths: &[] };
 
     pub(crate) fn is_empty(&self) -> bool {
         self.openings.is_empty()
@@ -229,12 +246,13 @@ impl Labels<'_> {
 
     /// Appends `key="value",key="value"`.
     pub(crate) fn write(&self, out: &mut String) {
-        let mut rest = self.values;
+        let mut lengths = self.lengths;
+        let mut start = 0;
         for opening in self.openings {
             out.push_str(opening);
-            let end = rest.bytes().position(|b| b == b'\n').unwrap_or(rest.len());
-            out.push_str(&rest[..end]);
-            rest = rest.get(end + 1..).unwrap_or_default();
+            let end = start + packed::take(&mut lengths);
+            out.push_str(&self.values[start..end]);
+            start = end + 1;
         }
         if !self.openings.is_empty() {
             out.push('"');
@@ -285,14 +303,12 @@ fn push_value(out: &mut String, value: LabelValue<'_>) {
 
 /// Appends a label value with `\`, `"` and LF escaped.
 fn push_escaped(out: &mut String, value: &str) {
-    let special = |b: u8| matches!(b, b'\\' | b'"' | b'\n');
-    // Without an early exit the loop looks at many bytes at once.
-    if !value.bytes().fold(false, |found, b| found | special(b)) {
+    if !has_special(value.as_bytes()) {
         out.push_str(value);
         return;
     }
     let mut rest = value;
-    while let Some(at) = rest.bytes().position(special) {
+    while let Some(at) = rest.bytes().position(is_special) {
         out.push_str(&rest[..at]);
         out.push_str(match rest.as_bytes()[at] {
             b'\\' => "\\\\",
@@ -302,6 +318,40 @@ fn push_escaped(out: &mut String, value: &str) {
         rest = &rest[at + 1..];
     }
     out.push_str(rest);
+}
+
+fn is_special(b: u8) -> bool {
+    matches!(b, b'\\' | b'"' | b'\n')
+}
+
+/// Looks at eight bytes at a time.
+fn has_special(value: &[u8]) -> bool {
+    let (words, rest) = value.as_chunks::<8>();
+    if words.iter().any(|word| has_special_byte(u64::from_le_bytes(*word))) {
+        return true;
+    }
+    // The last bytes of what is long enough are looked at a second time.
+    if let Some(last) = value.last_chunk::<8>() {
+        return has_special_byte(u64::from_le_bytes(*last));
+    }
+    match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
+            has_special_byte(first << 32 | last)
+        }
+        _ => rest.iter().any(|b| is_special(*b)),
+    }
+}
+
+fn has_special_byte(word: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // Taking one from each byte borrows from its high bit only where it is zero.
+    let has = |b: u8| {
+        let zero_where_equal = word ^ (ONES * u64::from(b));
+        zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & HIGH
+    };
+    has(b'\\') | has(b'"') | has(b'\n') != 0
 }
 
 struct Escaping<'a>(&'a mut String);
@@ -315,3 +365,27 @@ impl fmt::Write for Escaping<'_> {
 
 /// More lists of keys than any sane set of instruments has.
 const MAX_SHAPES: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // O-01
+    #[test]
+    fn each_special_character_is_escaped_wherever_it_stands() {
+        for len in 0..40 {
+            let plain = "é".repeat(len / 2) + &"x".repeat(len % 2);
+            let mut out = String::new();
+            push_escaped(&mut out, &plain);
+            assert_eq!(out, plain);
+            for (special, escaped) in [('\\', "\\\\"), ('"', "\\\""), ('\n', "\\n")] {
+                for at in (0..=plain.len()).filter(|at| plain.is_char_boundary(*at)) {
+                    let (before, after) = plain.split_at(at);
+                    let mut out = String::new();
+                    push_escaped(&mut out, &format!("{before}{special}{after}"));
+                    assert_eq!(out, format!("{before}{escaped}{after}"));
+                }
+            }
+        }
+    }
+}

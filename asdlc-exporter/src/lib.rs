@@ -107,6 +107,7 @@ mod labels;
 mod model;
 mod name;
 mod open_metrics;
+mod packed;
 mod points;
 mod policy;
 #[cfg(feature = "process")]

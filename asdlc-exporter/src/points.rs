@@ -30,6 +30,9 @@ pub(crate) trait Distribution {
     ///
     /// The count is the sum of the buckets, so that `+Inf` and `_count` agree by construction.
     fn read(&self, buckets: &mut Vec<Bucket>) -> u64;
+
+    /// Looks at some of what `read` will read, with a result that depends on it.
+    fn fetch(&self) -> u64;
 }
 
 /// A summary data point.
@@ -122,6 +125,11 @@ impl<T: Copy + Into<Number>> Distribution for HistogramDataPoint<T> {
         }
         counts.fold(cumulative, u64::saturating_add)
     }
+
+    fn fetch(&self) -> u64 {
+        let bound = self.bounds().next().unwrap_or_default();
+        bound.to_bits() ^ self.bucket_counts().next().unwrap_or_default()
+    }
 }
 
 /// Only count and sum: text 0.0.4 has no native histograms, and the boundaries move whenever the
@@ -133,6 +141,10 @@ impl<T: Copy + Into<Number>> Distribution for ExponentialHistogramDataPoint<T> {
 
     fn read(&self, buckets: &mut Vec<Bucket>) -> u64 {
         buckets.clear();
+        self.count() as u64
+    }
+
+    fn fetch(&self) -> u64 {
         self.count() as u64
     }
 }

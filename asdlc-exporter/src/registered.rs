@@ -68,6 +68,10 @@ impl Distribution for Histogram {
         }
         self.get_sample_count().max(last.cumulative)
     }
+
+    fn fetch(&self) -> u64 {
+        self.get_sample_count()
+    }
 }
 
 impl Quantiles for Summary {

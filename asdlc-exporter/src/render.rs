@@ -229,6 +229,23 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_key_is_reserved_in_one_family_and_free_in_the_next() {
+        let (metrics, _) = collect(
+            |_| None,
+            |meter| {
+                let labels = [KeyValue::new("le", "x")];
+                meter.u64_counter("a").build().add(1, &labels);
+                meter.f64_histogram("b").with_boundaries(vec![]).build().record(1.0, &labels);
+                meter.u64_counter("c").build().add(1, &labels);
+            },
+        );
+        let text = text(&mut renderer(), &metrics).unwrap();
+        for line in ["a_total{le=\"x\"} 1", "b_count{exported_le=\"x\"} 1", "c_total{le=\"x\"} 1"] {
+            assert!(text.lines().any(|l| l == line), "{line} in {text}");
+        }
+    }
+
     //
     #[test]
     fn a_conflict_is_reported_once() {

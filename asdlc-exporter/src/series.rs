@@ -4,18 +4,24 @@ use crate::{
     families::Family,
     labels::{DigestHasher, Label, Labels, LayoutId, ShapeId, Shapes},
     model::{Bucket, Number, Quantile},
+    packed,
     points::{Point, Visit},
 };
-use std::{cmp::Ordering, hash::Hasher as _, mem, ptr};
+use std::{cmp::Ordering, hash::Hasher as _, hint, ptr};
 
 /// Label values and points of the family at hand; the memory serves the next family too.
 #[derive(Default)]
 pub(crate) struct SeriesTable<'a> {
+    /// For each row the label values and their packed lengths.
     text: String,
     rows: Vec<Row<'a>>,
+    /// Scratch.
     labels: Vec<Label<'a>>,
-    /// Of the point before.
-    last_labels: Vec<Label<'a>>,
+    /// Scratch.
+    lengths: Vec<usize>,
+    /// The keys of points before. The SDK keeps each attribute set in the order of recording and
+    /// sorted, and returns either: so there are two.
+    recent: [Recent<'a>; 2],
 }
 
 /// The order of a family's points, for as long as they are the same points.
@@ -31,7 +37,7 @@ pub(crate) struct Order {
 
 struct Row<'a> {
     start: usize,
-    len: u32,
+    values_len: u32,
     layout: LayoutId,
     point: Point<'a>,
 }
@@ -50,13 +56,14 @@ impl<'a> SeriesTable<'a> {
     pub(crate) fn load(&mut self, family: &Family<'a, '_>, shapes: &mut Shapes, order: &mut Order) {
         self.text.clear();
         self.rows.clear();
-        self.last_labels.clear();
+        // Keys become other labels in a family of another kind.
+        self.recent.iter_mut().for_each(|recent| recent.shape = None);
         // What was there the last time: no more memory than that.
         self.text.reserve_exact(order.text_len);
         self.rows.reserve_exact(order.rows.len());
         let digest = {
             let (reserved, layouts) = (family.kind.reserved_key(), shapes.hasher());
-            let mut loading = Loading { table: self, shapes, reserved, shape: None, layouts };
+            let mut loading = Loading { table: self, shapes, reserved, layouts };
             family.for_each_point(&mut loading);
             let Loading { table, mut layouts, .. } = loading;
             layouts.write(table.text.as_bytes());
@@ -84,13 +91,31 @@ impl<'a> SeriesTable<'a> {
         order: &'t Order,
     ) -> impl Iterator<Item = Series<'t, 'a>> {
         let Order { rows, is_distinct, .. } = order;
+        let (mut ahead, mut done) = (rows.chunks(FETCHED), 0);
         rows.chunk_by(move |&a, &b| !is_distinct && self.compare(shapes, a, b).is_eq()).map(
-            |rows| {
+            move |rows| {
+                if done == 0 {
+                    ahead.next().into_iter().flatten().for_each(|&at| self.fetch(at));
+                    done = FETCHED;
+                }
+                done -= 1;
                 let first = self.row(rows[0]);
-                let labels = shapes.labels(first.layout, self.values(first));
+                let labels = shapes.labels(first.layout, self.values(first), self.lengths(first));
                 Series { labels, rows, table: self }
             },
         )
+    }
+
+    /// Makes the processor fetch what belongs to the row.
+    ///
+    /// Rows are written in another order than that of the SDK's memory. While a series waits for
+    /// its data nothing is written, but the data of many can be waited for at once.
+    fn fetch(&self, at: u32) {
+        let row = self.row(at);
+        hint::black_box(self.text.as_bytes().get(row.start));
+        if let Point::Histogram(point) = row.point {
+            hint::black_box(point.fetch());
+        }
     }
 
     fn compare(&self, shapes: &Shapes, a: u32, b: u32) -> Ordering {
@@ -103,7 +128,12 @@ impl<'a> SeriesTable<'a> {
     }
 
     fn values(&self, row: &Row<'_>) -> &str {
-        &self.text[row.start..][..row.len as usize]
+        &self.text[row.start..][..row.values_len as usize]
+    }
+
+    /// The packed lengths of the values, and more.
+    fn lengths(&self, row: &Row<'_>) -> &[u8] {
+        &self.text.as_bytes()[row.start + row.values_len as usize..]
     }
 }
 
@@ -112,35 +142,53 @@ struct Loading<'t, 'a> {
     table: &'t mut SeriesTable<'a>,
     shapes: &'t mut Shapes,
     reserved: Option<&'static str>,
-    /// Of the point before.
-    shape: Option<ShapeId>,
     /// Where which layout begins.
     layouts: DigestHasher,
 }
 
 impl<'a> Visit<'a> for Loading<'_, 'a> {
     fn point(&mut self, recorded: impl Iterator<Item = Label<'a>>, point: Point<'a>) {
-        let SeriesTable { text, rows, labels, last_labels } = &mut *self.table;
+        let Self { table, shapes, reserved, layouts } = self;
+        let SeriesTable { text, rows, labels, lengths, recent } = &mut **table;
         labels.clear();
         labels.extend(recorded);
-        // Most points have the very keys of the one before: no need to read them.
-        let known = self.shape.filter(|_| have_same_keys(labels, last_labels));
-        let shape = known.unwrap_or_else(|| self.shapes.find(self.reserved, labels));
-        self.shape = Some(shape);
+        // Most points have the very keys of one before: no need to read them.
+        let shape = recent.iter().find_map(|recent| recent.of(labels)).unwrap_or_else(|| {
+            let shape = shapes.find(*reserved, labels);
+            recent.swap(0, 1);
+            recent[0].shape = Some(shape);
+            recent[0].keys.clear();
+            recent[0].keys.extend(labels.iter().map(|label| label.key));
+            shape
+        });
         let start = text.len();
-        let layout = self.shapes.push_values(text, shape, labels);
+        let layout = shapes.push_values(text, lengths, shape, labels);
+        let values_len = (text.len() - start) as u32;
         if rows.last().is_none_or(|last| last.layout != layout) {
-            self.layouts.write_usize(rows.len());
-            self.layouts.write_u32(layout.number());
+            layouts.write_usize(rows.len());
+            layouts.write_u32(layout.number());
         }
-        rows.push(Row { start, len: (text.len() - start) as u32, layout, point });
-        mem::swap(labels, last_labels);
+        lengths.iter().for_each(|length| packed::push(text, *length));
+        rows.push(Row { start, values_len, layout, point });
     }
 }
 
-/// Whether the keys are the same strings in memory, which is quicker to tell than equal ones.
-fn have_same_keys(a: &[Label<'_>], b: &[Label<'_>]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| ptr::eq(a.key, b.key))
+/// The keys of a point before.
+#[derive(Default)]
+struct Recent<'a> {
+    keys: Vec<&'a str>,
+    shape: Option<ShapeId>,
+}
+
+impl Recent<'_> {
+    /// Its shape, if the keys are the same strings in memory, which is quicker to tell than equal
+    /// ones.
+    fn of(&self, labels: &[Label<'_>]) -> Option<ShapeId> {
+        let mut both = labels.iter().zip(&self.keys);
+        let are_same =
+            labels.len() == self.keys.len() && both.all(|(label, key)| ptr::eq(label.key, *key));
+        self.shape.filter(|_| are_same)
+    }
 }
 
 impl<'a> Series<'_, 'a> {
@@ -203,3 +251,6 @@ impl<'a> Series<'_, 'a> {
         self.rows.iter().map(|&at| self.table.row(at).point)
     }
 }
+
+/// Of so many rows the data is fetched at once.
+const FETCHED: usize = 16;

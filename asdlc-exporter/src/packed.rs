@@ -1,0 +1,44 @@
+//! Lengths as ASCII, six bits a byte, so that they can stand beside the texts that they are of.
+
+pub(crate) fn push(out: &mut String, mut value: usize) {
+    while value >= MORE {
+        out.push(char::from((value % MORE + MORE) as u8));
+        value /= MORE;
+    }
+    out.push(char::from(value as u8));
+}
+
+/// Takes the first of what was pushed.
+#[inline]
+pub(crate) fn take(packed: &mut &[u8]) -> usize {
+    let (mut value, mut shift) = (0, 0);
+    while let Some((&byte, rest)) = packed.split_first() {
+        *packed = rest;
+        let byte = usize::from(byte);
+        value |= (byte % MORE) << shift;
+        if byte < MORE {
+            break;
+        }
+        shift += 6;
+    }
+    value
+}
+
+/// A byte that is at least this has another one after it.
+const MORE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_come_back_as_they_were() {
+        let lengths = [0, 1, 63, 64, 4095, 4096, usize::MAX / 2, usize::MAX];
+        let mut text = String::new();
+        lengths.into_iter().for_each(|length| push(&mut text, length));
+        assert!(text.is_ascii());
+        let mut packed = text.as_bytes();
+        assert_eq!(lengths.map(|_| take(&mut packed)), lengths);
+        assert!(packed.is_empty());
+    }
+}
