@@ -14,13 +14,16 @@ pub(crate) struct TextWriter<'a> {
     constant: &'a str,
     format: Format,
     name: String,
+    /// What the bucket lines of the series at hand begin with.
+    head: String,
     bounds: BoundTexts,
 }
 
 impl<'a> TextWriter<'a> {
     /// A writer that adds the constant labels to every series.
     pub(crate) fn new(out: &'a mut String, constant: &'a str, format: Format) -> Self {
-        Self { out, constant, format, name: String::new(), bounds: BoundTexts::default() }
+        let (name, head) = (String::new(), String::new());
+        Self { out, constant, format, name, head, bounds: BoundTexts::default() }
     }
 
     /// Begins a family; every family has both lines, the help text may be empty.
@@ -54,12 +57,13 @@ impl<'a> TextWriter<'a> {
         let start = self.out.len() - 1;
         let labels = self.labelled("_bucket", labels);
         self.out.push_str(if labels.is_empty() { "{le=\"" } else { ",le=\"" });
-        let head = start..self.out.len();
+        self.head.clear();
+        self.head.push_str(&self.out[start..]);
         self.bounds.prepare(buckets, self.format);
         for (bucket, (_, bound)) in buckets.iter().zip(&self.bounds.bounds) {
             self.out.push_str(&self.bounds.text[bound.clone()]);
             push_integer(self.out, bucket.cumulative);
-            self.out.extend_from_within(head.clone());
+            self.out.push_str(&self.head);
         }
         self.out.push_str("+Inf\"} ");
         push_integer(self.out, count);
@@ -170,7 +174,12 @@ fn push_head(out: &mut String, family: &Family<'_, '_>) {
 }
 
 fn push_integer(out: &mut String, value: u64) {
-    out.push_str(itoa::Buffer::new().format(value));
+    // Many buckets are empty or nearly so.
+    if value < 10 {
+        out.push(char::from(b'0' + value as u8));
+    } else {
+        out.push_str(itoa::Buffer::new().format(value));
+    }
 }
 
 fn push_number(out: &mut String, value: Number) {
@@ -188,9 +197,15 @@ pub(crate) fn push_float(out: &mut String, value: f64) {
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
     } else {
-        let mut buffer = ryu::Buffer::new();
+        let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(value);
-        out.push_str(text.strip_suffix(".0").unwrap_or(text));
+        let text = text.strip_suffix(".0").unwrap_or(text);
+        // Only those have an exponent with a sign to drop.
+        let parts = if value.abs() >= 1e16 { text.split_once("e+") } else { None };
+        match parts {
+            Some((digits, exponent)) => out.extend([digits, "e", exponent]),
+            None => out.push_str(text),
+        }
     }
 }
 

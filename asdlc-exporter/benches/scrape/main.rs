@@ -41,8 +41,8 @@ fn table(series: usize, rounds: usize) {
         (collected(series), Exposed::new(series), Exposed::new(series));
     let mut subjects: [Subject<'_>; 5] = [
         ("the SDK's collect", Box::new(move || sdk.collect())),
-        ("text 0.0.4", Box::new(exposed.into_same(Format::Text))),
-        ("OpenMetrics 1.0.0", Box::new(exposed.into_same(Format::OpenMetrics))),
+        ("text 0.0.4", Box::new(exposed.same_text(Format::Text))),
+        ("OpenMetrics 1.0.0", Box::new(exposed.same_text(Format::OpenMetrics))),
         ("text 0.0.4 in a new string", Box::new(|| exposed.text())),
         ("text 0.0.4 from the service", Box::new(served.service())),
     ];

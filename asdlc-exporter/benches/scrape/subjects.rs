@@ -66,7 +66,7 @@ impl Exposed {
     }
 
     /// Scrapes that share the memory of one text.
-    pub(crate) fn into_same(&self, format: Format) -> impl FnMut() -> usize {
+    pub(crate) fn same_text(&self, format: Format) -> impl FnMut() -> usize {
         let mut text = String::new();
         move || {
             let had = text.capacity();
