@@ -1,6 +1,7 @@
 use crate::{
     error::{BuildError, BuildErrorKind},
     exporter::{Exporter, Limits, Parts},
+    extra_reader::ExtraReader,
     guard::{Meters, Panics},
     labels::ConstantLabels,
     name::is_label_key,
@@ -11,7 +12,10 @@ use crate::{
     service_info,
 };
 use opentelemetry::{KeyValue, metrics::MeterProvider as _};
-use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
+use opentelemetry_sdk::{
+    Resource,
+    metrics::{SdkMeterProvider, reader::MetricReader},
+};
 use prometheus::Registry;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -42,6 +46,7 @@ pub struct ExporterBuilder {
     version: Option<String>,
     policy: MetricPolicy,
     registry: Option<Registry>,
+    readers: Vec<ExtraReader>,
     limits: Limits,
     cardinality_limit: Option<usize>,
     has_self_metrics: bool,
@@ -56,6 +61,7 @@ impl ExporterBuilder {
             version: None,
             policy: MetricPolicy::default(),
             registry: None,
+            readers: Vec::new(),
             limits: Limits::default(),
             cardinality_limit: None,
             has_self_metrics: false,
@@ -139,6 +145,55 @@ impl ExporterBuilder {
         self
     }
 
+    /// Gives the same metrics to a reader beside the scrapes, such as one that pushes them to a
+    /// collector over OTLP. May be called for several. Default: none.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    /// use opentelemetry_otlp::{MetricExporter, WithExportConfig as _};
+    /// use opentelemetry_sdk::metrics::PeriodicReader;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let otlp = MetricExporter::builder()
+    ///     .with_tonic()
+    ///     .with_endpoint("http://127.0.0.1:4317")
+    ///     .build()?;
+    /// let push = PeriodicReader::builder(otlp).with_interval(Duration::from_secs(15)).build();
+    ///
+    /// let exporter = Exporter::builder("shop").with_reader(push).build()?;
+    /// exporter.meter().u64_counter("orders").build().add(1, &[]);
+    /// assert!(exporter.render()?.contains("orders_total{service=\"shop\"} 1\n"));
+    ///
+    /// // At the end of the service what is not pushed yet goes out, and scrapes are a 503 from here.
+    /// // It waits for the push, which needs the runtime: not on one of its own threads.
+    /// let shutdown = move || exporter.meter_provider().shutdown();
+    /// let pushed = tokio::task::spawn_blocking(shutdown).await?;
+    /// # drop(pushed);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// What a scrape says is the same with it and without. What the reader gets is the SDK's data:
+    ///
+    /// * names and units as the instruments have them, without namespace; the service, its version
+    ///   and the constant labels as attributes of the resource (`service.name`, `service.version`,
+    ///   `<key>`);
+    /// * nothing that the [policy](Self::with_policy) denies, and nothing from the
+    ///   [registry](Self::with_registry), which is not the SDK's;
+    /// * from a [`Source`](crate::Source) the values of the last scrape: only scrapes ask it.
+    ///
+    /// Each reader has a storage of its own, with room for the
+    /// [cardinality limit](Self::with_cardinality_limit), and every measurement goes into each: that
+    /// much more memory, and that much more time in the recording path. The callbacks of observable
+    /// instruments run for each reader, on its thread, perhaps at the same time, and observe for all
+    /// readers: what one observes only sometimes may reach a reader in whose turn it did not. Observe
+    /// a fixed set of attributes, as all of this crate do.
+    pub fn with_reader(mut self, reader: impl MetricReader) -> Self {
+        self.readers.push(ExtraReader::new(reader));
+        self
+    }
+
     /// The longest that a scrape over HTTP may take; later it is answered with status 503. Default:
     /// 10 seconds, which is how long a Prometheus server waits unless it is told otherwise.
     ///
@@ -200,7 +255,8 @@ impl ExporterBuilder {
     ///
     /// When the service name is empty, when the namespace or the key of a constant label is not
     /// made of ASCII letters, digits and `_` or begins with a digit or `__`, and when a key is
-    /// reserved (`service`, `le`, `quantile`) or given twice.
+    /// reserved (`service`, `le`, `quantile`) or given twice. And when a clone of this builder has
+    /// been built with the same [reader](Self::with_reader).
     pub fn build(self) -> Result<Exporter, BuildError> {
         let Self {
             service,
@@ -209,6 +265,7 @@ impl ExporterBuilder {
             version,
             policy,
             registry,
+            readers,
             limits,
             cardinality_limit,
             has_self_metrics,
@@ -218,13 +275,20 @@ impl ExporterBuilder {
         }
         let rules =
             Rules::new(metric_prefix(namespace)?, policy).with_cardinality_limit(cardinality_limit);
+        let resource = resource(&service, version.as_deref(), &constant_labels);
         let constant = constant_label_set(&service, constant_labels)?;
         let reader = Reader::new(Registry::new()).map_err(BuildErrorKind::Reader)?;
-        let provider = SdkMeterProvider::builder()
-            .with_resource(resource(&service, version.as_deref()))
+        let mut provider = SdkMeterProvider::builder()
+            .with_resource(resource)
             .with_reader(reader.clone())
-            .with_view(rules.clone().view())
-            .build();
+            .with_view(rules.clone().view());
+        for extra in readers {
+            if !extra.take() {
+                return Err(BuildErrorKind::ReaderInUse.into());
+            }
+            provider = provider.with_reader(extra);
+        }
+        let provider = provider.build();
         let panics = Panics::default();
         let meters = Meters::new(provider.clone(), panics.clone());
         let meter = meters.meter(env!("CARGO_PKG_NAME"));
@@ -277,8 +341,13 @@ fn constant_label_set(
     Ok(ConstantLabels::new(labels))
 }
 
-/// For readers other than ours: a second one may push the same metrics elsewhere.
-fn resource(service: &str, version: Option<&str>) -> Resource {
+/// For readers other than ours, which the writer of constant labels does not serve.
+fn resource(service: &str, version: Option<&str>, labels: &[(String, String)]) -> Resource {
     let version = version.map(|version| KeyValue::new("service.version", version.to_owned()));
-    Resource::builder_empty().with_service_name(service.to_owned()).with_attributes(version).build()
+    let labels = labels.iter().cloned().map(|(key, value)| KeyValue::new(key, value));
+    Resource::builder_empty()
+        .with_attributes(labels)
+        .with_attributes(version)
+        .with_service_name(service.to_owned())
+        .build()
 }

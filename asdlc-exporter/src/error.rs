@@ -29,6 +29,7 @@ pub(crate) enum BuildErrorKind {
     ReservedLabelKey(String),
     DuplicateLabelKey(String),
     Reader(OTelSdkError),
+    ReaderInUse,
 }
 
 impl fmt::Display for BuildError {
@@ -54,6 +55,10 @@ impl fmt::Display for BuildError {
                 write!(f, "constant label `{key}` is given twice")
             }
             BuildErrorKind::Reader(_) => f.write_str("the OpenTelemetry reader cannot be set up"),
+            BuildErrorKind::ReaderInUse => f.write_str(
+                "a reader given to `with_reader` is in use: a clone of this builder was built with it, \
+                 and a reader serves one exporter",
+            ),
         }
     }
 }
@@ -66,7 +71,8 @@ impl Error for BuildError {
             | BuildErrorKind::Namespace(_)
             | BuildErrorKind::LabelKey(_)
             | BuildErrorKind::ReservedLabelKey(_)
-            | BuildErrorKind::DuplicateLabelKey(_) => None,
+            | BuildErrorKind::DuplicateLabelKey(_)
+            | BuildErrorKind::ReaderInUse => None,
         }
     }
 }

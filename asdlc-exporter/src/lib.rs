@@ -82,6 +82,11 @@
 //! the instruments were created, a registry last. A histogram `x` also has the names `x_bucket`,
 //! `x_sum`, `x_count` and `x_created`. Resource attributes and scopes are not served.
 //!
+//! # Pushing as well
+//!
+//! [`with_reader`](ExporterBuilder::with_reader) gives the same metrics to a reader of the SDK that
+//! pushes them, over OTLP for one; `examples/otlp_push.rs` is a service that does both.
+//!
 //! # Features
 //!
 //! * `health`: liveness and readiness services, in the module `health`; needs Tokio.
@@ -99,6 +104,7 @@ mod builder;
 pub mod config;
 mod error;
 mod exporter;
+mod extra_reader;
 mod families;
 mod guard;
 #[cfg(feature = "health")]

@@ -63,6 +63,11 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// Sends SIGINT, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
     /// Sends SIGKILL.
     pub fn kill(&self) {
         self.signal(Signal::KILL);

@@ -12,20 +12,35 @@ use std::sync::{Mutex, PoisonError};
 /// that any package's tests ask of a shared dependency: not what `cargo run` gives to a user.
 #[must_use]
 pub fn program(package: &'static str) -> PathBuf {
-    static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    built.entry(package).or_insert_with(|| build(package)).clone()
+    built(&["--package", package])
 }
 
-fn build(package: &str) -> PathBuf {
+/// Builds the program of `examples/` in a library's own folder.
+#[must_use]
+pub fn library_example(
+    package: &'static str,
+    example: &'static str,
+    features: &'static str,
+) -> PathBuf {
+    built(&["--package", package, "--example", example, "--features", features])
+}
+
+fn built(arguments: &[&'static str]) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<Vec<&str>, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    built.entry(arguments.to_vec()).or_insert_with(|| build(arguments)).clone()
+}
+
+fn build(arguments: &[&str]) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--package", package, "--message-format", "json-render-diagnostics"])
+        .args(["build", "--message-format", "json-render-diagnostics"])
+        .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo can be run");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{package} does not build:\n{errors}");
+    assert!(output.status.success(), "{arguments:?} does not build:\n{errors}");
     String::from_utf8(output.stdout)
         .expect("cargo prints UTF-8")
         .lines()

@@ -34,7 +34,7 @@ use std::time::Instant;
 pub(crate) fn register(meter: &Meter, version: Option<String>, start: Instant) {
     if let Some(version) = version {
         let help = "Always 1; the label tells which version of the service runs.";
-        one(meter, "service_info", help, &[KeyValue::new("version", version)]);
+        one(meter, "service_info", help, [KeyValue::new("version", version)]);
     }
     meter
         .f64_observable_gauge("uptime_seconds")
@@ -48,15 +48,25 @@ pub(crate) fn register(meter: &Meter, version: Option<String>, start: Instant) {
 /// `palingenesis_info`.
 pub fn register_info(meter: &Meter, version: impl Into<String>) {
     let help = "Always 1; the label tells which version runs.";
-    one(meter, "info", help, &[KeyValue::new("version", version.into())]);
+    one(meter, "info", help, [KeyValue::new("version", version.into())]);
 }
 
 /// Serves `build_info{version,commit}` = 1; `commit` is whatever names the source that was built.
 pub fn register_build_info(meter: &Meter, version: impl Into<String>, commit: impl Into<String>) {
     let labels = [KeyValue::new("version", version.into()), KeyValue::new("commit", commit.into())];
-    one(meter, "build_info", "Always 1; the labels tell what was built.", &labels);
+    one(meter, "build_info", "Always 1; the labels tell what was built.", labels);
 }
 
-fn one(meter: &Meter, name: &'static str, help: &'static str, labels: &[KeyValue]) {
-    meter.u64_gauge(name).with_description(help).build().record(1, labels);
+/// Observed and not recorded: a reader of delta temporality forgets what it has read.
+fn one<const N: usize>(
+    meter: &Meter,
+    name: &'static str,
+    help: &'static str,
+    labels: [KeyValue; N],
+) {
+    meter
+        .u64_observable_gauge(name)
+        .with_description(help)
+        .with_callback(move |observer| observer.observe(1, &labels))
+        .build();
 }

@@ -12,6 +12,7 @@ mod open_metrics;
 mod policy;
 #[cfg(feature = "process")]
 mod process;
+mod readers;
 mod registry;
 mod scrape;
 mod self_metrics;

@@ -1,0 +1,164 @@
+//! An OTLP receiver: what a collector does to take metrics in, and nothing else.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::{KeyValue as Attribute, any_value};
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Runtime;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// A receiver on a loopback port of its own, which it keeps while it is down.
+pub(crate) struct Receiver {
+    address: SocketAddr,
+    pushes: Pushes,
+    state: State,
+}
+
+enum State {
+    /// Dropping the runtime drops the server with its connections.
+    Up(Runtime),
+    /// Bound and not listening: connections are refused, and nobody else gets the port.
+    Down(TcpSocket),
+}
+
+/// What arrived, in order.
+#[derive(Clone, Default)]
+struct Pushes(Arc<Mutex<Vec<Push>>>);
+
+/// One request of a client.
+#[derive(Clone)]
+pub(crate) struct Push(ExportMetricsServiceRequest);
+
+impl Receiver {
+    pub(crate) fn start() -> Self {
+        let mut this = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            pushes: Pushes::default(),
+            state: State::Down(bound(SocketAddr::from(([127, 0, 0, 1], 0)))),
+        };
+        this.restart();
+        this
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Ends it, without a word to its clients.
+    pub(crate) fn stop(&mut self) {
+        // The port is free only when the server is gone; nobody else asks for it in between but by chance.
+        let State::Up(runtime) = std::mem::replace(&mut self.state, State::Down(unbound())) else {
+            return;
+        };
+        drop(runtime);
+        self.state = State::Down(bound(self.address));
+    }
+
+    /// Starts it on its port; what arrived before is still there.
+    pub(crate) fn restart(&mut self) {
+        let runtime = Runtime::new().expect("a runtime can be built");
+        let State::Down(socket) = std::mem::replace(&mut self.state, State::Down(unbound())) else {
+            panic!("it runs");
+        };
+        let listener: TcpListener =
+            runtime.block_on(async { socket.listen(16) }).expect("its port is its own");
+        self.address = listener.local_addr().expect("a listener has an address");
+        let service = MetricsServiceServer::new(self.pushes.clone());
+        runtime.spawn(
+            Server::builder().add_service(service).serve_with_incoming(TcpIncoming::from(listener)),
+        );
+        self.state = State::Up(runtime);
+    }
+
+    /// How many pushes arrived.
+    pub(crate) fn count(&self) -> usize {
+        self.pushes.lock().len()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Push> {
+        self.pushes.lock().clone()
+    }
+
+    pub(crate) fn last(&self) -> Option<Push> {
+        self.pushes.lock().last().cloned()
+    }
+}
+
+fn unbound() -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket can be made");
+    socket.set_reuseaddr(true).expect("an option can be set");
+    socket
+}
+
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = unbound();
+    socket.bind(address).expect("the port is free");
+    socket
+}
+
+impl Pushes {
+    fn lock(&self) -> MutexGuard<'_, Vec<Push>> {
+        self.0.lock().expect("no holder panics")
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Pushes {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        self.lock().push(Push(request.into_inner()));
+        Ok(Response::new(ExportMetricsServiceResponse { partial_success: None }))
+    }
+}
+
+impl Push {
+    /// An attribute of the resource, which is one.
+    pub(crate) fn resource(&self, key: &str) -> Option<String> {
+        let [resource] = &self.0.resource_metrics[..] else { panic!("one provider, one resource") };
+        let attributes = &resource.resource.as_ref()?.attributes;
+        let found = attributes.iter().find(|attribute| attribute.key == key)?;
+        Some(text(found))
+    }
+
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = &Metric> {
+        let scopes = self.0.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+        scopes.flat_map(|scope| &scope.metrics)
+    }
+
+    /// The sum of all points of the counter of this name, and when the first of them started.
+    pub(crate) fn counter(&self, name: &str) -> Option<(i64, u64)> {
+        let Data::Sum(sum) = self.metrics().find(|metric| metric.name == name)?.data.as_ref()?
+        else {
+            return None;
+        };
+        let values = sum.data_points.iter().map(|point| match point.value {
+            Some(Value::AsInt(value)) => value,
+            _ => panic!("{name} counts in integers"),
+        });
+        let start = sum.data_points.iter().map(|point| point.start_time_unix_nano).min()?;
+        Some((values.sum(), start))
+    }
+}
+
+/// The value of an attribute as a label has it.
+pub(crate) fn text(attribute: &Attribute) -> String {
+    match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(any_value::Value::StringValue(text)) => text.clone(),
+        Some(any_value::Value::BoolValue(value)) => value.to_string(),
+        Some(any_value::Value::IntValue(value)) => value.to_string(),
+        other => panic!("no test records {other:?}"),
+    }
+}
