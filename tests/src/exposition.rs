@@ -28,6 +28,15 @@ impl Exposition {
         Checker::default().read(body)
     }
 
+    /// As [`parse`](Self::parse), but of names, labels and numbers that keep to no convention: a gauge may be called
+    /// `x_total` or have the label `le`, a counter may fall. What no reader understands is a violation here too.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_unconventional(body: &[u8]) -> Result<Self, Vec<Violation>> {
+        Checker::lenient().read(body)
+    }
+
     /// All families with a HELP or TYPE line or a sample, in order.
     #[must_use]
     pub fn families(&self) -> &[Family] {

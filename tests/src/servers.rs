@@ -3,11 +3,13 @@
 
 mod postgres;
 mod browser;
+mod parsers;
 mod prometheus;
 mod promtool;
 mod redis;
 mod victoria_metrics;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use serde_json::Value;
 
 pub use postgres::Postgres;
 pub use browser::Browser;
+pub use parsers::{Parsed, PythonParsers};
 pub use prometheus::Prometheus;
 pub use promtool::{Checked, promtool_check_metrics, promtool_test_rules};
 pub use redis::Redis;
@@ -52,17 +55,33 @@ pub trait QueryApi {
         settled.or(last)
     }
 
+    /// The values of an instant query, by the value of `label`.
+    fn query_by(&self, promql: &str, label: &str) -> BTreeMap<String, f64> {
+        let answer =
+            get_json(self.address(), &format!("/api/v1/query?query={}", percent_encoded(promql)));
+        let result = answer["data"]["result"].as_array().expect("a vector");
+        let value = |sample: &Value| {
+            let key = sample["metric"][label].as_str().unwrap_or_default().to_owned();
+            Some((key, sample["value"][1].as_str()?.parse().ok()?))
+        };
+        result.iter().map(|sample| value(sample).expect("a number")).collect()
+    }
+
     /// The one scrape target, once it has been scraped.
     fn target(&self) -> Target {
+        let mut targets = self.targets(1);
+        targets.pop().expect("it has one")
+    }
+
+    /// All `count` scrape targets, once each has been scraped.
+    fn targets(&self, count: usize) -> Vec<Target> {
         let scraped = eventually_some(DEADLINE, || {
             let answer = get_json(self.address(), "/api/v1/targets");
-            let target = answer["data"]["activeTargets"].get(0)?;
-            let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
-            let target = Target { health: text("health"), last_error: text("lastError") };
-            // Before the first scrape Prometheus says «unknown», and VictoriaMetrics «down» without an error.
-            (target.health == "up" || !target.last_error.is_empty()).then_some(target)
+            let targets = answer["data"]["activeTargets"].as_array()?;
+            let targets: Vec<_> = targets.iter().filter_map(Target::scraped).collect();
+            (targets.len() == count).then_some(targets)
         });
-        scraped.expect("the server scrapes its target")
+        scraped.expect("the server scrapes its targets")
     }
 }
 
@@ -75,6 +94,13 @@ pub struct Target {
 }
 
 impl Target {
+    /// Before the first scrape Prometheus says «unknown», and `VictoriaMetrics` «down» without an error.
+    fn scraped(target: &Value) -> Option<Self> {
+        let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
+        let target = Self { health: text("health"), last_error: text("lastError") };
+        (target.health == "up" || !target.last_error.is_empty()).then_some(target)
+    }
+
     /// Scraped without complaint.
     #[must_use]
     pub fn up() -> Self {
@@ -82,15 +108,23 @@ impl Target {
     }
 }
 
-/// Writes a configuration that scrapes `target` every second, as the job `under-test`.
-fn write_config(directory: &Path, target: SocketAddr) -> PathBuf {
-    let path = directory.join("scrape.yml");
-    let config = format!(
-        "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n  - job_name: under-test\n    \
-         static_configs:\n      - targets: [\"{target}\"]\n"
-    );
-    fs::write(&path, config).expect("the temporary directory is writable");
-    path
+/// Writes a configuration that scrapes `target` every second, as the job `under-test`: each of `paths`, whose series have the
+/// path as the label `path` when there are several.
+fn write_config(directory: &Path, target: SocketAddr, paths: &[String]) -> PathBuf {
+    let file = directory.join("scrape.yml");
+    let mut config = "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n  \
+                      - job_name: under-test\n    static_configs:\n"
+        .to_owned();
+    for path in paths {
+        config.push_str(&format!("      - targets: [\"{target}\"]\n"));
+        config.push_str(&format!("        labels: {{__metrics_path__: \"{path}\""));
+        if paths.len() > 1 {
+            config.push_str(&format!(", path: \"{path}\""));
+        }
+        config.push_str("}\n");
+    }
+    fs::write(&file, config).expect("the temporary directory is writable");
+    file
 }
 
 /// A loopback port nobody listens on, for programs that do not say which one they took for port 0.

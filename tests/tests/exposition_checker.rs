@@ -151,6 +151,28 @@ fn each_kind_of_broken_body_is_found_on_its_line() {
 }
 
 #[test]
+fn what_only_breaks_conventions_is_valid_to_the_lenient() {
+    for body in [
+        "# TYPE a counter\na -1\n",
+        "# TYPE a_total counter\na_total NaN\n",
+        "# TYPE a_total gauge\na_total 1\n",
+        "# TYPE a_count gauge\na_count 1\n",
+        "# TYPE a gauge\na{le=\"1\",quantile=\"x\"} 1\n",
+        "# HELP a A.\r\na 1\n",
+    ] {
+        Exposition::parse_unconventional(body.as_bytes()).expect(body);
+    }
+    for body in [
+        "a 1\r\n",
+        "a{x=\"1\"} 1\na{x=\"1\"} 1\n",
+        "# TYPE h histogram\nh_bucket 1\nh_sum 1\nh_count 1\n",
+        "# TYPE s summary\ns 1\ns_sum 1\ns_count 1\n",
+    ] {
+        Exposition::parse_unconventional(body.as_bytes()).expect_err(body);
+    }
+}
+
+#[test]
 fn all_violations_of_a_body_are_listed_in_line_order() {
     let violations =
         Exposition::parse(b"# TYPE a counter\na 1\nb -\nc 1 2\n").expect_err("three are broken");

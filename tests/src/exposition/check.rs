@@ -7,6 +7,8 @@ use super::{Exposition, Family, Kind, Sample, Violation};
 
 #[derive(Default)]
 pub(super) struct Checker {
+    /// Whether conventions may be broken.
+    is_lenient: bool,
     families: Vec<Family>,
     /// Positions in `families`.
     by_name: HashMap<String, usize>,
@@ -20,6 +22,10 @@ pub(super) struct Checker {
 type Labels = BTreeMap<String, String>;
 
 impl Checker {
+    pub(super) fn lenient() -> Self {
+        Self { is_lenient: true, ..Self::default() }
+    }
+
     pub(super) fn read(mut self, body: &[u8]) -> Result<Exposition, Vec<Violation>> {
         let last = body.iter().filter(|&&byte| byte == b'\n').count();
         match body.strip_suffix(b"\n") {
@@ -127,7 +133,10 @@ impl Checker {
         let Family { name, kind, help: _ } = &self.families[index];
         let mut found = Vec::new();
         for sample in &samples {
-            if let Err(message) = sample_law(name, *kind, sample) {
+            let law = sample_law(name, *kind, sample);
+            let convention =
+                || if self.is_lenient { Ok(()) } else { convention(name, *kind, sample) };
+            if let Err(message) = law.and_then(|()| convention()) {
                 found.push(Violation { line: sample.line, message });
             }
         }
@@ -147,15 +156,36 @@ fn sample_law(family: &str, kind: Option<Kind>, sample: &Sample) -> Result<(), S
     let Sample { line: _, name, labels: _, value } = sample;
     let suffix = name.strip_prefix(family).unwrap_or_default();
     let has = |label| sample.label(label).is_some();
-    if has("le") != (suffix == "_bucket" && kind == Some(Kind::Histogram)) {
+    if kind == Some(Kind::Histogram) && has("le") != (suffix == "_bucket") {
         return Err(format!(
             "{name}: le belongs on the buckets of a histogram, on all of them and nowhere else"
         ));
     }
-    if has("quantile") != (suffix.is_empty() && kind == Some(Kind::Summary)) {
+    if kind == Some(Kind::Summary) && has("quantile") != suffix.is_empty() {
         return Err(format!(
             "{name}: quantile belongs on the quantiles of a summary, on all of them and nowhere else"
         ));
+    }
+    match kind {
+        Some(Kind::Histogram) if suffix.is_empty() => {
+            Err(format!("{name}: a histogram has only _bucket, _sum and _count"))
+        }
+        Some(Kind::Histogram) if suffix != "_sum" && !is_count(*value) => {
+            Err(format!("{name} is {value}: not a count"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What nobody is surprised by.
+fn convention(family: &str, kind: Option<Kind>, sample: &Sample) -> Result<(), String> {
+    let Sample { line: _, name, labels: _, value } = sample;
+    let has = |label| sample.label(label).is_some();
+    if has("le") && kind != Some(Kind::Histogram) {
+        return Err(format!("{name}: le belongs on the buckets of a histogram"));
+    }
+    if has("quantile") && kind != Some(Kind::Summary) {
+        return Err(format!("{name}: quantile belongs on the quantiles of a summary"));
     }
     match kind {
         Some(Kind::Counter) if !name.ends_with("_total") => {
@@ -164,17 +194,10 @@ fn sample_law(family: &str, kind: Option<Kind>, sample: &Sample) -> Result<(), S
         Some(Kind::Counter) if value.is_nan() || *value < 0.0 => {
             Err(format!("counter {name} is {value}"))
         }
-        Some(Kind::Counter) => Ok(()),
+        Some(Kind::Counter | Kind::Histogram | Kind::Summary) => Ok(()),
         _ if family.ends_with("_total") => {
             Err(format!("{family} ends in _total but is no counter"))
         }
-        Some(Kind::Histogram) if suffix.is_empty() => {
-            Err(format!("{name}: a histogram has only _bucket, _sum and _count"))
-        }
-        Some(Kind::Histogram) if suffix != "_sum" && !is_count(*value) => {
-            Err(format!("{name} is {value}: not a count"))
-        }
-        Some(Kind::Histogram | Kind::Summary) => Ok(()),
         _ if SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) => {
             Err(format!("{name} is neither histogram nor summary but is called like a part of one"))
         }

@@ -12,7 +12,8 @@ pub(super) enum Line {
 
 /// Reads the line numbered `number`, given without its line feed.
 pub(super) fn read(number: usize, text: &str) -> Result<Line, String> {
-    if text.ends_with('\r') {
+    // A help text is any text. Elsewhere it is a line end of another system.
+    if text.ends_with('\r') && !text.starts_with("# HELP ") {
         return Err("ends in a carriage return".into());
     }
     if text.is_empty() {

@@ -21,11 +21,17 @@ impl Prometheus {
     /// Starts it and waits until it answers queries.
     #[must_use]
     pub fn scraping(target: SocketAddr) -> Self {
+        Self::scraping_paths(target, &["/metrics".to_owned()])
+    }
+
+    /// As [`scraping`](Self::scraping), each path as a target of its own with the label `path`.
+    #[must_use]
+    pub fn scraping_paths(target: SocketAddr, paths: &[String]) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let flag = |name: &str, value: &dyn std::fmt::Display| format!("--{name}={value}");
         let mut command = Command::new("prometheus");
         command.args([
-            flag("config.file", &write_config(directory.path(), target).display()),
+            flag("config.file", &write_config(directory.path(), target, paths).display()),
             flag("storage.tsdb.path", &directory.path().join("data").display()),
             flag("web.listen-address", &"127.0.0.1:0"),
             flag("web.console.templates", &"/nonexistent"),

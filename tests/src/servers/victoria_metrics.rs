@@ -24,24 +24,30 @@ impl VictoriaMetrics {
     /// Starts it and waits until it can answer queries about its first scrape.
     #[must_use]
     pub fn scraping(target: SocketAddr) -> Self {
+        Self::scraping_paths(target, &["/metrics".to_owned()])
+    }
+
+    /// As [`scraping`](Self::scraping), each path as a target of its own with the label `path`.
+    #[must_use]
+    pub fn scraping_paths(target: SocketAddr, paths: &[String]) -> Self {
         // It does not say which port it took for port 0, so one is picked here; when somebody else was faster, another.
         let this = (0..ATTEMPTS)
-            .find_map(|_| Self::start(target))
+            .find_map(|_| Self::start(target, paths))
             .expect("VictoriaMetrics starts on a free port");
         // A query for series that it has not indexed yet is answered with nothing, and the answer kept for ten seconds.
-        this.target();
+        this.targets(paths.len());
         let flushed = Connection::open(this.address).get("/internal/force_flush");
         assert_eq!(flushed.status(), StatusCode::OK, "{:?}", flushed.body());
         this
     }
 
-    fn start(target: SocketAddr) -> Option<Self> {
+    fn start(target: SocketAddr, paths: &[String]) -> Option<Self> {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let address = free_address();
         let flag = |name: &str, value: &dyn std::fmt::Display| format!("-{name}={value}");
         let mut command = Command::new("victoria-metrics");
         command.args([
-            flag("promscrape.config", &write_config(directory.path(), target).display()),
+            flag("promscrape.config", &write_config(directory.path(), target, paths).display()),
             flag("storageDataPath", &directory.path().join("data").display()),
             flag("httpListenAddr", &address),
             // Answers with what it has ingested, not with what it had half a minute ago.

@@ -1,0 +1,24 @@
+"""Reads expositions with prometheus_client, one request in JSON a line: {"format": "text" or "open", "body": "..."}.
+
+Answers each with a line: {"samples": [[name, labels, value], ...]}, values as Python writes floats, or {"error": "..."}.
+"""
+
+import json
+import sys
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client.parser import text_string_to_metric_families as text
+
+for line in sys.stdin:
+    request = json.loads(line)
+    parse = {"text": text, "open": open_metrics}[request["format"]]
+    try:
+        samples = [
+            [sample.name, sample.labels, repr(float(sample.value))]
+            for family in parse(request["body"])
+            for sample in family.samples
+        ]
+        answer = {"samples": samples}
+    except Exception as error:
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer), flush=True)

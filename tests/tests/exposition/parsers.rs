@@ -1,0 +1,126 @@
+//! Programs that read one exposition.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+use asdlc_tests::exposition::Exposition;
+use asdlc_tests::servers::{Parsed, PythonParsers, promtool_check_metrics};
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
+
+use super::generated::{COUNTER, GAUGE, Probe, Served, config, recorded, served};
+
+//
+#[test]
+fn whatever_is_recorded_passes_our_checker_and_is_read_by_python_as_it_was() {
+    let python = RefCell::new(PythonParsers::start());
+    let mut runner = TestRunner::new(config(400));
+    let checked = runner.run(&recorded(), |recorded| {
+        let served = recorded.serve();
+        let exposition =
+            Exposition::parse_unconventional(served.text.as_bytes()).map_err(|violations| {
+                TestCaseError::fail(format!("{violations:#?}\n{}", served.text))
+            })?;
+        let mut ours = Samples::new();
+        for sample in exposition.all_samples() {
+            let labels = sample.labels.iter().cloned().collect();
+            ours.insert((sample.name.clone(), labels), bits(sample.value));
+        }
+        prop_assert_eq!(ours.len(), exposition.all_samples().len());
+        let uptime = |name: &str| name.ends_with("uptime_seconds");
+        same_probes(&served, &ours, bits)?;
+        // Python reads `-0` as an integer, which has no sign.
+        let unsigned = |value: f64| bits(value + 0.0);
+        ours.values_mut().for_each(|bits| *bits = unsigned(f64::from_bits(*bits)));
+
+        let text = python.borrow_mut().text(&served.text);
+        let text =
+            text.map_err(|error| TestCaseError::fail(format!("{error}\n{}", served.text)))?;
+        prop_assert_eq!(&samples(&text, unsigned), &ours, "{}", served.text);
+
+        let open = python.borrow_mut().open_metrics(&served.open_metrics);
+        let open =
+            open.map_err(|error| TestCaseError::fail(format!("{error}\n{}", served.open_metrics)))?;
+        let open = samples(&open, unsigned);
+        same_probes(&served, &open, unsigned)?;
+        // The other format has the same samples, but for the sum and count of histograms that it has no place for.
+        for (series, value) in &open {
+            if uptime(&series.0) {
+                prop_assert!(ours.contains_key(series));
+                continue;
+            }
+            prop_assert_eq!(ours.get(series), Some(value), "{:?}: {}", series, served.open_metrics);
+        }
+        for (name, labels) in ours.keys().filter(|series| !open.contains_key(*series)) {
+            let histogram = name.strip_suffix("_sum").or_else(|| name.strip_suffix("_count"));
+            let Some(histogram) = histogram else {
+                return Err(TestCaseError::fail(format!(
+                    "{name} is lost: {}",
+                    served.open_metrics
+                )));
+            };
+            let mut bucket = labels.clone();
+            bucket.insert("le".to_owned(), "+Inf".to_owned());
+            prop_assert!(open.contains_key(&(format!("{histogram}_bucket"), bucket)), "{}", name);
+        }
+        Ok(())
+    });
+    checked.unwrap_or_else(|error| panic!("{error}"));
+}
+
+//
+#[test]
+fn promtool_can_parse_whatever_is_recorded() {
+    for Served { text, .. } in served(64) {
+        let checked = promtool_check_metrics(text.as_bytes());
+        // 3 is a matter of taste: names that promtool would have chosen otherwise.
+        assert!(matches!(checked.code, Some(0 | 3)), "{checked:?}\n{text}");
+    }
+}
+
+/// By name and labels, with the bits of the value.
+type Samples = HashMap<(String, BTreeMap<String, String>), u64>;
+
+fn samples(parsed: &[Parsed], bits: impl Fn(f64) -> u64) -> Samples {
+    let series = parsed.iter().map(|Parsed { name, labels, value }| {
+        let mut labels = labels.clone();
+        if let Some(le) = labels.get_mut("le")
+            && name.ends_with("_bucket")
+        {
+            // `1.0` in the one format is `1` in the other.
+            if let Ok(bound) = le.parse::<f64>()
+                && bound.is_finite()
+            {
+                *le = bound.to_string();
+            }
+        }
+        ((name.clone(), labels), bits(*value))
+    });
+    series.collect()
+}
+
+fn same_probes(
+    served: &Served,
+    samples: &Samples,
+    bits: impl Fn(f64) -> u64,
+) -> Result<(), TestCaseError> {
+    for (at, Probe { value, number, count }) in served.recorded.probes.iter().enumerate() {
+        for (name, number) in [(GAUGE, *number), (COUNTER, *count as f64)] {
+            let labels = [
+                ("service", "under-test"),
+                ("zone", served.recorded.constant.as_str()),
+                ("at", &at.to_string()),
+                ("value", value),
+            ];
+            let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let found = samples.get(&(name.to_owned(), labels.collect()));
+            prop_assert_eq!(found, Some(&bits(number)), "{} of {:?}", name, value);
+        }
+    }
+    Ok(())
+}
+
+/// Tells 0 from -0, and takes each NaN for the same.
+fn bits(value: f64) -> u64 {
+    if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
+}

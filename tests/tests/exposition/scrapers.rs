@@ -1,0 +1,115 @@
+//! Servers that scrape many expositions, each at a path of its own.
+
+use std::collections::{BTreeMap, HashSet};
+
+use asdlc_tests::in_process::Server;
+use asdlc_tests::servers::{Prometheus, QueryApi, Target, VictoriaMetrics};
+use asdlc_tests::wait::{DEADLINE, eventually};
+use axum::Router;
+use axum::routing::get;
+use http::header::CONTENT_TYPE;
+
+use super::generated::{Served, served};
+
+// X-05 X-04
+#[test]
+fn prometheus_takes_every_sample_of_whatever_is_recorded() {
+    let bodies = Bodies::serve();
+    let prometheus = Prometheus::scraping_paths(bodies.server.address(), &bodies.paths());
+    for target in prometheus.targets(bodies.samples.len()) {
+        assert_eq!(target, Target::up());
+    }
+    bodies.assert_read(&prometheus, |samples| samples.all);
+}
+
+// X-05 X-04
+#[test]
+fn victoria_metrics_takes_every_sample_of_whatever_is_recorded() {
+    let bodies = Bodies::serve();
+    let victoria_metrics =
+        VictoriaMetrics::scraping_paths(bodies.server.address(), &bodies.paths());
+    for target in victoria_metrics.targets(bodies.samples.len()) {
+        assert_eq!(target, Target::up());
+    }
+    bodies.assert_read(&victoria_metrics, |samples| samples.kept);
+}
+
+/// Expositions in both formats behind a socket.
+struct Bodies {
+    server: Server,
+    /// By path.
+    samples: BTreeMap<String, Samples>,
+}
+
+struct Samples {
+    all: f64,
+    /// Series that `VictoriaMetrics` keeps: it reads a NaN and forgets it, and cuts names off.
+    kept: f64,
+}
+
+impl Samples {
+    fn of(body: &str) -> Self {
+        let mut all = 0;
+        let mut kept = HashSet::new();
+        for line in body.lines().filter(|line| !line.starts_with('#')) {
+            all += 1;
+            let (series, value) = line.rsplit_once(' ').expect("a value");
+            if value != "NaN" {
+                let (name, labels) = series.split_once('{').expect("labels");
+                kept.insert((&name[..name.len().min(LONGEST_NAME)], labels));
+            }
+        }
+        Self { all: f64::from(all), kept: kept.len() as f64 }
+    }
+}
+
+impl Bodies {
+    fn serve() -> Self {
+        let mut router = Router::new();
+        let mut samples = BTreeMap::new();
+        for (number, Served { text, open_metrics, .. }) in served(48).into_iter().enumerate() {
+            for (format, content_type, body) in
+                [("text", TEXT, text), ("open", OPEN_METRICS, open_metrics)]
+            {
+                let path = format!("/{format}/{number}");
+                samples.insert(path.clone(), Samples::of(&body));
+                let body = ([(CONTENT_TYPE, content_type)], body);
+                router = router.route(&path, get(async move || body));
+            }
+        }
+        Self { server: Server::axum(router), samples }
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.samples.keys().cloned().collect()
+    }
+
+    /// Checks that `server` has scraped each sample, and has a series of each that it keeps.
+    #[track_caller]
+    fn assert_read(&self, server: &impl QueryApi, kept: impl Fn(&Samples) -> f64) {
+        let expected = |of: &dyn Fn(&Samples) -> f64| -> BTreeMap<_, _> {
+            self.samples.iter().map(|(path, samples)| (path.clone(), of(samples))).collect()
+        };
+        let scraped = || server.query_by("scrape_samples_scraped", "path");
+        let all = expected(&|samples| samples.all);
+        assert!(eventually(DEADLINE, || scraped() == all), "{:?}", differences(&scraped(), &all));
+        let stored = "count by (path) ({path=~\".+\",__name__!~\"up|scrape_.*\"})";
+        let stored = || server.query_by(stored, "path");
+        let kept = expected(&kept);
+        assert!(eventually(DEADLINE, || stored() == kept), "{:?}", differences(&stored(), &kept));
+    }
+}
+
+/// What a server has and what it should have, where that is not the same.
+fn differences<'a>(
+    has: &BTreeMap<String, f64>,
+    should: &'a BTreeMap<String, f64>,
+) -> Vec<(&'a String, Option<f64>, f64)> {
+    let all = should.iter().map(|(path, value)| (path, has.get(path).copied(), *value));
+    all.filter(|(_, has, should)| *has != Some(*should)).collect()
+}
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Of `VictoriaMetrics`: `-maxLabelValueLen`.
+const LONGEST_NAME: usize = 16 << 10;
