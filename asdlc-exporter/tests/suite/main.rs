@@ -9,6 +9,7 @@ mod gate;
 mod limits;
 mod negotiated;
 mod open_metrics;
+mod oracle;
 mod policy;
 #[cfg(feature = "process")]
 mod process;
