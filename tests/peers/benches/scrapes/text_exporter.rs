@@ -1,0 +1,22 @@
+//! opentelemetry-prometheus-text-exporter 0.4, as its README says.
+
+use crate::{Subject, otel};
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_prometheus_text_exporter::PrometheusExporter;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+
+pub fn subject(series: usize) -> Subject {
+    // Without what the others do not serve.
+    let exporter = PrometheusExporter::builder().without_target_info().without_scope_info().build();
+    let provider = SdkMeterProvider::builder()
+        .with_reader(exporter.clone())
+        .with_view(otel::limit(series))
+        .build();
+    otel::record(&provider.meter("bench"), series);
+    Subject::new("opentelemetry-prometheus-text-exporter 0.4", move || {
+        let _alive = &provider;
+        let mut text = Vec::new();
+        exporter.export(&mut text).expect("text");
+        text
+    })
+}
