@@ -44,10 +44,13 @@ fn the_text_is_that_of_opentelemetry_prometheus_line_for_line() -> Result {
     Ok(())
 }
 
+/// What differs, how to record it, their samples and ours.
+type Case = (&'static str, fn(&Meter), &'static [&'static str], &'static [&'static str]);
+
 // O-08, X-05
 #[test]
 fn where_the_text_differs_it_is_on_purpose() -> Result {
-    let cases: [(&str, fn(&Meter), &[&str], &[&str]); 8] = [
+    let cases: [Case; 8] = [
         (
             "a suffix that the name has",
             |meter| meter.u64_counter("orders_total").build().add(1, &[]),
