@@ -38,11 +38,13 @@ impl SelfMetrics {
                 .build(),
             duration: meter
                 .f64_histogram("exporter_scrape_duration_seconds")
+                .with_unit("s")
                 .with_description("From the arrival of a scrape to its answer.")
                 .with_boundaries(vec![0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0])
                 .build(),
             bytes: meter
                 .u64_counter("exporter_response_bytes_total")
+                .with_unit("By")
                 .with_description("Bytes of the bodies of answers, as they were sent.")
                 .build(),
             series: meter

@@ -1,13 +1,15 @@
 //! The real programs that read our metrics: they come from Debian packages (the list is in `tests/run`), and
 //! a machine without them fails these tests.
 
-mod postgres;
 mod browser;
 mod parsers;
+mod postgres;
 mod prometheus;
 mod promtool;
 mod redis;
 mod victoria_metrics;
+mod vmagent;
+mod vmalert;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,13 +19,15 @@ use std::path::{Path, PathBuf};
 use http::StatusCode;
 use serde_json::Value;
 
-pub use postgres::Postgres;
 pub use browser::Browser;
 pub use parsers::{Parsed, PythonParsers};
+pub use postgres::Postgres;
 pub use prometheus::Prometheus;
-pub use promtool::{Checked, promtool_check_metrics, promtool_test_rules};
+pub use promtool::{Checked, check, promtool_check_metrics, promtool_test_rules};
 pub use redis::Redis;
 pub use victoria_metrics::VictoriaMetrics;
+pub use vmagent::Vmagent;
+pub use vmalert::Vmalert;
 
 use crate::client::Connection;
 use crate::wait::{DEADLINE, eventually_some};
@@ -43,6 +47,23 @@ pub trait QueryApi {
         let result = answer["data"]["result"].as_array().expect("a vector");
         assert!(result.len() < 2, "{promql} has more than one answer: {answer}");
         result.first()?["value"][1].as_str()?.parse().ok()
+    }
+
+    /// The labels of each series that an instant query answers with, and its value.
+    fn samples(&self, promql: &str) -> Vec<(BTreeMap<String, String>, f64)> {
+        let answer =
+            get_json(self.address(), &format!("/api/v1/query?query={}", percent_encoded(promql)));
+        let result = answer["data"]["result"].as_array().expect("a vector").iter();
+        let sample = |series: &Value| {
+            let labels = serde_json::from_value(series["metric"].clone()).ok()?;
+            Some((labels, series["value"][1].as_str()?.parse().ok()?))
+        };
+        result.map(|series| sample(series).expect("labels and a number")).collect()
+    }
+
+    /// The labels of each series that an instant query answers with.
+    fn series(&self, promql: &str) -> Vec<BTreeMap<String, String>> {
+        self.samples(promql).into_iter().map(|(labels, _)| labels).collect()
     }
 
     /// Asks until the answer is `expected`, and returns the last answer.

@@ -1,9 +1,10 @@
-//! Prometheus' own linter.
+//! Programs that say whether something is right: Prometheus' own linter, and others.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What `promtool check metrics` said.
+/// What such a program said.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Checked {
     /// 0 when it had nothing to say, 1 for an error, 3 for lint.
@@ -13,11 +14,30 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// Fails the test unless the program ended with code 0.
+    #[track_caller]
+    pub fn accepted(&self) {
+        assert_eq!(self.code, Some(0), "{}", self.printed);
+    }
+
     /// Nothing to complain about.
     #[must_use]
     pub fn clean() -> Self {
         Self { code: Some(0), printed: String::new() }
     }
+}
+
+/// Runs a program that checks something, in this directory.
+#[must_use]
+pub fn check(program: &str, arguments: &[&str], directory: &Path) -> Checked {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{program} cannot be run, see tests/README.md: {error}"));
+    let printed = [output.stdout, output.stderr].concat();
+    Checked { code: output.status.code(), printed: String::from_utf8_lossy(&printed).into_owned() }
 }
 
 /// Runs `promtool check metrics` over `exposition`.

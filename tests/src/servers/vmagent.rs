@@ -1,0 +1,42 @@
+//! A real vmagent.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::process::Process;
+
+/// A vmagent that scrapes, and writes to a `VictoriaMetrics`; dropping it kills it.
+#[derive(Debug)]
+pub struct Vmagent {
+    // Dropped in this order: the process goes before its directory.
+    _process: Process,
+    _directory: TempDir,
+}
+
+impl Vmagent {
+    /// Starts it with this configuration, as the file would have it.
+    #[must_use]
+    pub fn start(config: &str, victoria_metrics: SocketAddr) -> Self {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        let path = directory.path().join("vmagent.yml");
+        fs::write(&path, config).expect("the temporary directory is writable");
+        let flag = |name: &str, value: &dyn std::fmt::Display| format!("-{name}={value}");
+        let mut command = Command::new("vmagent");
+        command.args([
+            flag("promscrape.config", &path.display()),
+            flag("remoteWrite.url", &format!("http://{victoria_metrics}/api/v1/write")),
+            flag("remoteWrite.tmpDataPath", &directory.path().join("queue").display()),
+            flag("remoteWrite.flushInterval", &"200ms"),
+            // Nobody asks it anything.
+            flag("httpListenAddr", &"127.0.0.1:0"),
+        ]);
+        let process = Process::start(command);
+        process
+            .await_stderr(|line| line.contains("started vmagent").then_some(()))
+            .unwrap_or_else(|error| panic!("vmagent does not start: {error}"));
+        Self { _process: process, _directory: directory }
+    }
+}

@@ -1,0 +1,103 @@
+//! A real vmalert, with the shipped rules on what a real vmagent scraped, and somebody whom it tells.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use asdlc_tests::in_process::Server;
+use asdlc_tests::servers::{QueryApi, Vmalert};
+use asdlc_tests::wait::{DEADLINE, eventually, eventually_some};
+use axum::Router;
+use axum::routing::post;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::files::{deploy, document};
+use super::rules::names;
+use super::scraping::Stack;
+
+/// Alertmanager's API as far as vmalert uses it: keeps what is posted.
+struct Alertmanager {
+    server: Server,
+    received: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Alertmanager {
+    fn start() -> Self {
+        let received = Arc::<Mutex<Vec<Value>>>::default();
+        let kept = Arc::clone(&received);
+        let receive = move |body: Bytes| async move {
+            let alerts: Vec<Value> = serde_json::from_slice(&body).expect("a list of alerts");
+            kept.lock().expect("no holder panics").extend(alerts);
+        };
+        let server = Server::axum(Router::new().route("/api/v2/alerts", post(receive)));
+        Self { server, received }
+    }
+
+    /// The last that was said of an alert.
+    fn last(&self, name: &str) -> Option<Value> {
+        let received = self.received.lock().expect("no holder panics");
+        received.iter().rfind(|alert| alert["labels"]["alertname"] == name).cloned()
+    }
+}
+
+// S-03
+#[test]
+fn a_program_that_is_gone_raises_the_alarm_and_what_is_recorded_is_true() {
+    let stack = Stack::start();
+    let alertmanager = Alertmanager::start();
+    let directory = TempDir::new().expect("a temporary directory can be made");
+    let rules = at_once(&directory);
+    let _vmalert =
+        Vmalert::start(&rules, stack.victoria_metrics.address(), alertmanager.server.address());
+
+    // The rules record under one name what the program shows under its own, a moment later.
+    let orchestrator = &stack.programs[0];
+    let recorded = eventually(DEADLINE, || {
+        orchestrator.drive();
+        stack.victoria_metrics.flush();
+        let series = stack.victoria_metrics.series("service:http_request_duration_seconds:p99");
+        series.iter().any(|labels| labels["service"] == orchestrator.program.package)
+    });
+    assert!(recorded, "vmalert records nothing");
+    // Of the four requests that drive it, one fails on the server's side, with a 503, and one on the client's.
+    let ratio = "service:http_requests_errors:ratio_rate5m{service=\"orchestrator\"}";
+    let fails = eventually(DEADLINE, || {
+        orchestrator.drive();
+        stack.victoria_metrics.flush();
+        stack.victoria_metrics.query(ratio).is_some_and(|ratio| (ratio - 0.25).abs() < 0.02)
+    });
+    assert!(
+        fails,
+        "one of four requests fails, and recorded is {:?}",
+        stack.victoria_metrics.query(ratio)
+    );
+    assert_eq!(alertmanager.last("ScrapeFailing"), None);
+
+    orchestrator.example.process().kill();
+    let alert = eventually_some(DEADLINE, || alertmanager.last("ScrapeFailing"))
+        .expect("vmalert tells of the program that is gone");
+    assert_eq!(alert["labels"]["job"], "orchestrator");
+    assert_eq!(alert["labels"]["instance"], orchestrator.example.address().to_string());
+    assert_eq!(alert["labels"]["severity"], "critical");
+    let summary = alert["annotations"]["summary"].as_str().unwrap_or_default();
+    assert!(summary.starts_with("orchestrator at 127.0.0.1:"), "{summary}");
+}
+
+/// The shipped rules without the patience: alerts fire at the first evaluation that finds their condition true.
+fn at_once(directory: &TempDir) -> PathBuf {
+    for file in ["recording.yml", "alerts.yml"] {
+        let mut rules = document(&deploy("rules").join(file));
+        for group in rules["groups"].as_array_mut().expect("groups") {
+            for rule in group["rules"].as_array_mut().expect("rules") {
+                if rule.get("for").is_some() {
+                    rule["for"] = json!("0s");
+                }
+            }
+        }
+        std::fs::write(directory.path().join(file), rules.to_string())
+            .expect("the temporary directory is writable");
+    }
+    assert!(names("alert").contains("ScrapeFailing"));
+    directory.path().join("*.yml")
+}

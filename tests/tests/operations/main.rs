@@ -1,0 +1,16 @@
+//! What an operator gets beside the programs: configuration, rules, dashboards, a reference. Each file is read by the real tool
+//! it is for, and what it says of metrics is compared with programs that run.
+//!
+//! A new example program is one line in `programs.rs`.
+
+mod alerts;
+mod configuration;
+mod dashboards;
+mod files;
+mod kubernetes;
+mod names;
+mod programs;
+mod reference;
+mod rules;
+mod scraping;
+mod stack;

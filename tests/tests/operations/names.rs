@@ -1,0 +1,184 @@
+//! Every metric that rules, dashboards and documents name is one that a program shows.
+
+use std::collections::BTreeSet;
+
+use asdlc_tests::exposition::Exposition;
+use asdlc_tests::servers::Redis;
+
+use super::dashboards::dashboards;
+use super::files::{read, repository};
+use super::programs::{PROGRAMS, start_all};
+use super::rules::{names as rule_names, rules};
+
+/// What Prometheus and vmagent record about a scrape.
+const OF_THE_SCRAPER: [&str; 3] = ["up", "scrape_duration_seconds", "scrape_samples_scraped"];
+
+/// Named already, and shown by programs that these tests do not start yet. What is here and shown fails
+/// `nothing_is_awaited_that_is_here`.
+pub(crate) const AHEAD: [&str; 6] = [
+    "active_tasks",
+    "active_workers",
+    "events_processed_total",
+    "redis_connection_up",
+    "redis_errors_total",
+    "redis_latency_seconds",
+];
+
+/// Shown by no example, because it is a matter of how long the service has lived or of its settings.
+const OPTIONAL: [&str; 1] = ["service_starts_total"];
+
+// S-03
+#[test]
+fn rules_and_dashboards_use_only_metrics_that_exist() {
+    let shown = shown();
+    let recorded = rule_names("record");
+    let rules =
+        rules().into_iter().map(|rule| rule["expr"].as_str().unwrap_or_default().to_owned());
+    let panels = dashboards().into_iter().flat_map(|dashboard| dashboard.queries());
+    for query in rules.chain(panels.map(|(_, query)| query)) {
+        let used = metrics(&query);
+        assert!(!used.is_empty() || query.contains("otel_metric_overflow"), "{query}");
+        for name in used {
+            let is_known = shown.contains(&name)
+                || recorded.contains(&name)
+                || OF_THE_SCRAPER.contains(&name.as_str())
+                || OPTIONAL.contains(&name.as_str())
+                || is_ahead(&name);
+            assert!(is_known, "no program shows {name}, in\n{query}");
+        }
+    }
+}
+
+// S-01 S-03
+#[test]
+fn documents_name_only_metrics_that_exist() {
+    let shown = shown();
+    let text = read(&repository("docs/scrape-config.md"));
+    let words =
+        text.split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'));
+    let mut found = 0;
+    for name in words.filter_map(without_namespace) {
+        assert!(shown.contains(name) || is_ahead(name), "no program shows {name}");
+        found += 1;
+    }
+    assert!(found > 0, "it names no metric");
+}
+
+#[test]
+fn nothing_is_awaited_that_is_here() {
+    let shown = shown();
+    let here: Vec<_> = AHEAD.iter().filter(|name| shown.contains(**name)).collect();
+    assert!(here.is_empty(), "take these from AHEAD: {here:?}");
+}
+
+#[test]
+fn the_names_in_a_query_are_found() {
+    let used = |query| metrics(query).into_iter().collect::<Vec<_>>();
+    assert_eq!(
+        used(r#"sum by (job, a) (rate(x_total{a="b{c}"}[5m])) or 0 * job:x:rate5m"#),
+        ["job:x:rate5m", "x_total"]
+    );
+    assert_eq!(used(r#"{__name__=~"(asdlc_|palingenesis_)?x", job=~"$job"} == 0"#), ["x"]);
+    assert_eq!(
+        used("group by (job) (up offset 1h) unless on (job) y / ignoring (le) z"),
+        ["up", "y", "z"]
+    );
+    assert!(used(r#"count({otel_metric_overflow="true"})"#).is_empty());
+}
+
+/// Whether it belongs to a family that is awaited.
+pub(crate) fn is_ahead(name: &str) -> bool {
+    AHEAD.contains(&family(name))
+}
+
+fn family(name: &str) -> &str {
+    let suffixes = ["_bucket", "_count", "_sum"];
+    suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
+}
+
+/// The names of all samples that the programs show, without namespace.
+fn shown() -> BTreeSet<String> {
+    let redis = Redis::start();
+    let scrapes =
+        start_all(&redis).into_iter().map(|running| (running.program.namespace, running.scrape()));
+    let names = scrapes.flat_map(|(namespace, scrape): (_, Exposition)| {
+        let bare = |name: &str| {
+            let prefix = format!("{namespace}_");
+            name.strip_prefix(&prefix).unwrap_or(name).to_owned()
+        };
+        scrape.all_samples().iter().map(|sample| bare(&sample.name)).collect::<Vec<_>>()
+    });
+    names.collect()
+}
+
+fn without_namespace(name: &str) -> Option<&str> {
+    let namespaces = PROGRAMS.iter().filter(|program| !program.namespace.is_empty());
+    namespaces
+        .filter_map(|program| name.strip_prefix(program.namespace)?.strip_prefix('_'))
+        .find(|bare| bare.contains('_'))
+}
+
+/// The metrics that a `PromQL` expression reads, without namespace.
+pub(crate) fn metrics(query: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut rest = query;
+    while let Some(start) = rest.find(|it: char| it.is_ascii_alphabetic() || "{[\"_:".contains(it))
+    {
+        rest = &rest[start..];
+        match rest.as_bytes()[0] {
+            b'{' => {
+                let (matchers, after) = until_closed(rest);
+                found.extend(name_matcher(matchers));
+                rest = after;
+            }
+            b'[' => rest = rest.split_once(']').map_or("", |(_, after)| after),
+            b'"' => rest = rest[1..].split_once('"').map_or("", |(_, after)| after),
+            _ => {
+                let is_inside = |it: char| it.is_ascii_alphanumeric() || "_:".contains(it);
+                let end = rest.find(|it| !is_inside(it)).unwrap_or(rest.len());
+                let (word, after) = rest.split_at(end);
+                let next = after.trim_start();
+                rest = after;
+                if LABEL_LISTS.contains(&word) && next.starts_with('(') {
+                    rest = next.split_once(')').map_or("", |(_, after)| after);
+                } else if word == "offset" {
+                    rest = next
+                        .split_once(|it: char| !it.is_ascii_alphanumeric())
+                        .map_or("", |(_, it)| it);
+                } else if !is_function(next) && !OPERATORS.contains(&word) {
+                    found.insert(word.to_owned());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether what follows a word makes it a function or an aggregation.
+fn is_function(next: &str) -> bool {
+    next.starts_with('(') || next.starts_with("by ") || next.starts_with("without ")
+}
+
+/// Splits `{…} rest` behind the brace that closes it.
+fn until_closed(text: &str) -> (&str, &str) {
+    let mut is_quoted = false;
+    let end = text.find(|it: char| {
+        is_quoted ^= it == '"';
+        it == '}' && !is_quoted
+    });
+    text.split_at(end.expect("a selector ends") + 1)
+}
+
+fn name_matcher(matchers: &str) -> Option<String> {
+    let (_, after) = matchers.split_once("__name__=~\"")?;
+    let (pattern, _) = after.split_once('"')?;
+    let name =
+        pattern.strip_prefix(NAMESPACES).unwrap_or_else(|| panic!("{pattern} begins otherwise"));
+    Some(name.to_owned())
+}
+
+/// How rules and dashboards begin the name of a metric that may have a namespace.
+const NAMESPACES: &str = "(asdlc_|palingenesis_)?";
+
+const LABEL_LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
+const OPERATORS: [&str; 4] = ["and", "or", "unless", "bool"];

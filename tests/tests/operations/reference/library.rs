@@ -1,0 +1,52 @@
+//! A service with every family that the crates have, of which each example has some.
+
+use std::future::ready;
+
+use asdlc_exporter::Exporter;
+use asdlc_exporter::process::{Memory, ProcessMetrics};
+use asdlc_exporter::service_info;
+use asdlc_exporter::workers::{self, PoolStatistics};
+use asdlc_tests::client::Connection;
+use asdlc_tests::in_process::Server;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::post;
+use tower_asdlc_metrics::HttpMetricsLayer;
+
+/// Starts it and makes each family appear.
+pub(super) fn start() -> Server {
+    let exporter = Exporter::builder("library")
+        .with_version("1.0.0")
+        .with_self_metrics()
+        .build()
+        .expect("the names are valid");
+    let meter = exporter.meter();
+    ProcessMetrics::new()
+        .with_memory(Memory::ByType)
+        .with_cpu_usage()
+        .with_canonical()
+        .register(&meter);
+    service_info::register_info(&meter, "1.0.0");
+    service_info::register_build_info(&meter, "1.0.0", "0a1b2c3");
+    service_info::register_starts(&meter);
+    workers::register(&meter, PoolStatistics::default);
+    exporter.add_source("queue", || ready(()));
+
+    let layer = HttpMetricsLayer::builder()
+        .with_time_to_headers()
+        .with_body_sizes()
+        .build(&meter)
+        .expect("the settings are valid");
+    let fails = async |_body: String| StatusCode::INTERNAL_SERVER_ERROR;
+    let app = Router::new()
+        .route("/fails", post(fails))
+        .layer(layer.request_body_layer())
+        .layer(layer)
+        .route_service("/metrics", exporter.scrape_service());
+    let server = Server::axum(app);
+    let mut connection = Connection::open(server.address());
+    assert_eq!(connection.post_json("/fails", "{}").status(), 500);
+    // What a scrape is found to be shows in the next one.
+    assert_eq!(connection.get("/metrics").status(), 200);
+    server
+}
