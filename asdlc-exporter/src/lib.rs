@@ -133,6 +133,8 @@ mod shared_read;
 mod source;
 mod state;
 mod text;
+#[cfg(feature = "victoria-metrics")]
+pub mod victoria_metrics;
 pub mod workers;
 
 pub use builder::ExporterBuilder;

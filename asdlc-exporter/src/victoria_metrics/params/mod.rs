@@ -1,0 +1,10 @@
+//! The parameters of a query: read into types, checked, and written anew for the upstream.
+
+mod duration;
+mod pairs;
+mod query;
+mod time;
+
+pub(super) use pairs::Pairs;
+pub(super) use query::{InstantQuery, RangeQuery, services};
+pub(super) use time::Time;

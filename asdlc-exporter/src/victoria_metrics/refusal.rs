@@ -1,0 +1,119 @@
+//! What `VictoriaMetrics` says against a query, without what it says of itself.
+
+use super::{
+    failure::{Failure, Kind},
+    upstream::is_json,
+};
+use flate2::read::GzDecoder;
+use http::{HeaderMap, StatusCode, header::CONTENT_ENCODING};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use std::io::Read as _;
+
+/// The answer with this status, which is a client error.
+pub(super) async fn read(status: StatusCode, headers: &HeaderMap, body: Incoming) -> Failure {
+    let kind = match status {
+        StatusCode::BAD_REQUEST => Kind::BadData,
+        other => Kind::Refused(other),
+    };
+    let gzip = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
+    let said = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) if is_json(headers) => said(&body.to_bytes(), gzip),
+        _ => None,
+    };
+    match said {
+        Some(said) => Failure::new(kind, said),
+        None => Failure::new(kind, "VictoriaMetrics refused the query"),
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    error: String,
+}
+
+fn said(body: &[u8], gzip: bool) -> Option<String> {
+    let mut text = Vec::new();
+    if gzip {
+        GzDecoder::new(body).take(MAX_BODY as u64).read_to_end(&mut text).ok()?;
+    } else {
+        text.extend_from_slice(body);
+    }
+    let Envelope { error } = serde_json::from_slice(&text).ok()?;
+    Some(sanitise(&error))
+}
+
+/// Without addresses and control characters, and not longer than a person reads.
+fn sanitise(text: &str) -> String {
+    let mut out = String::new();
+    for word in text.split_inclusive(|c: char| c.is_whitespace() || "\"'`(){},;=".contains(c)) {
+        let end = word.char_indices().next_back().map_or(0, |(at, _)| at);
+        let (word, separator) = match word.chars().next_back() {
+            Some(c) if c.is_whitespace() || "\"'`(){},;=".contains(c) => (&word[..end], Some(c)),
+            _ => (word, None),
+        };
+        out.push_str(if is_address(word) { "***" } else { word });
+        out.extend(separator.map(|c| if c.is_control() { ' ' } else { c }));
+        if out.len() > MAX_MESSAGE {
+            let end = out.floor_char_boundary(MAX_MESSAGE);
+            out.truncate(end);
+            out.push('…');
+            break;
+        }
+    }
+    out.retain(|c| !c.is_control());
+    out
+}
+
+/// `10.0.0.1`, `vmstorage-0:8401`, `[::1]:8401` and URLs. A selector of a query may be taken for
+/// one: rather too much is removed.
+fn is_address(word: &str) -> bool {
+    let word = word.trim_end_matches(['.', ':', '/']);
+    if word.contains("://") || word.starts_with('[') && word.contains("::") {
+        return true;
+    }
+    let (host, port) =
+        word.rsplit_once(':').map_or((word, None), |(host, port)| (host, Some(port)));
+    let host = host.rsplit_once("->").map_or(host, |(_, host)| host);
+    let is_port =
+        |port: &str| (2..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
+    let named = host.bytes().any(|byte| byte.is_ascii_alphabetic());
+    host.parse::<std::net::IpAddr>().is_ok() || (named && port.is_some_and(is_port))
+}
+
+const MAX_BODY: usize = 64 << 10;
+const MAX_MESSAGE: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // X-07
+    #[test]
+    fn addresses_are_removed_and_the_rest_stays() {
+        for (said, expected) in [
+            ("", ""),
+            (
+                r#"cannot parse "up{": missing closing brace at line 1:4"#,
+                r#"cannot parse "up{": missing closing brace at line 1:4"#,
+            ),
+            (
+                "cannot fetch from vmstorage-0:8401: dial tcp4 10.0.0.1:8401: refused",
+                "cannot fetch from *** dial tcp4 *** refused",
+            ),
+            ("read tcp 10.0.0.2:41->10.0.0.1:8401 [::1]:80 ::1", "read tcp *** *** ***"),
+            ("see http://vm.internal/select?x=1, please", "see ***=1, please"),
+            ("sum(rate(x[5m:30s])) by (job)", "sum(rate(x[5m:30s])) by (job)"),
+            ("a\r\nb\u{0}c", "a  bc"),
+        ] {
+            assert_eq!(sanitise(said), expected);
+        }
+        let long = sanitise(&"ä ".repeat(1000));
+        assert!(
+            long.len() <= MAX_MESSAGE + '…'.len_utf8() && long.ends_with('…'),
+            "{}",
+            long.len()
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! Limits, with their defaults and their rules.
+
+use super::error::{QueryProxyError, QueryProxyErrorKind};
+use std::time::Duration;
+
+/// Defaults are documented at the builder's methods.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) timeout: Duration,
+    pub(super) max_points: u32,
+    pub(super) max_in_flight: usize,
+    pub(super) max_answer_bytes: u64,
+    pub(super) services_window: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            max_points: 11_000,
+            max_in_flight: 16,
+            max_answer_bytes: 64 << 20,
+            services_window: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn check(&self) -> Result<(), QueryProxyError> {
+        let Self { timeout, max_points, max_in_flight, max_answer_bytes, services_window } = *self;
+        if !(Duration::from_millis(100)..=HOUR).contains(&timeout) {
+            return Err(QueryProxyErrorKind::Timeout(timeout).into());
+        }
+        if !(2..=30_000).contains(&max_points) {
+            return Err(QueryProxyErrorKind::MaxPoints(max_points).into());
+        }
+        if !(1..=1024).contains(&max_in_flight) {
+            return Err(QueryProxyErrorKind::MaxInFlight(max_in_flight).into());
+        }
+        if max_answer_bytes < 1024 {
+            return Err(QueryProxyErrorKind::MaxAnswerBytes(max_answer_bytes).into());
+        }
+        if !(Duration::from_secs(60)..=HOUR * 24 * 365).contains(&services_window) {
+            return Err(QueryProxyErrorKind::ServicesWindow(services_window).into());
+        }
+        Ok(())
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
