@@ -178,7 +178,7 @@ impl Inner {
 
     async fn health(&self, flights: &Arc<Flights>, deadline: Instant) -> Reply {
         let start = Instant::now();
-        let form = InstantQuery::probe().to_form(MAX_HEALTH);
+        let form = InstantQuery::probe().to_form(self.give_up().min(MAX_HEALTH));
         let call = Call { path: "/api/v1/query", form, gzip: false };
         let found = flights.ask(Route::Health, call, deadline.min(start + MAX_HEALTH)).await;
         let found = found.and_then(|answer| match answer {

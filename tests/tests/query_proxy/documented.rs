@@ -1,0 +1,74 @@
+//! The document and the page that shows it.
+
+use serde_json::Value;
+
+use crate::proxy::Proxy;
+
+// O-13
+#[test]
+fn the_document_has_every_route_and_parameter() {
+    let proxy = Proxy::of("http://127.0.0.1:1");
+    let answer = proxy.get("/openapi.json");
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (200, &"application/json".parse().unwrap())
+    );
+    let document: Value = serde_json::from_slice(answer.body()).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{}", document["openapi"]);
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(paths, ["/health", "/query", "/query_range", "/services"]);
+    let parameters = |path: &str| -> Vec<(String, bool)> {
+        let parameters =
+            document["paths"][path]["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        let of = |parameter: &Value| {
+            assert_eq!(parameter["in"], "query");
+            (parameter["name"].as_str().unwrap().to_owned(), parameter["required"] == true)
+        };
+        parameters.iter().map(of).collect()
+    };
+    let named = |names: &[(&str, bool)]| {
+        names.iter().map(|(name, required)| ((*name).to_owned(), *required)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        parameters("/query_range"),
+        named(&[("query", true), ("start", true), ("end", false), ("step", true)])
+    );
+    assert_eq!(parameters("/query"), named(&[("query", true), ("time", false)]));
+    assert_eq!((parameters("/services"), parameters("/health")), (vec![], vec![]));
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let responses = item["get"]["responses"].as_object().unwrap();
+        assert!(responses.contains_key("200") && responses.contains_key("503"), "{path}");
+    }
+}
+
+// O-13
+#[test]
+fn the_page_needs_nothing_but_this_server() {
+    let proxy = Proxy::of("http://127.0.0.1:1");
+    let redirect = proxy.get("/docs");
+    assert_eq!(
+        (redirect.status().as_u16(), redirect.headers()["location"].to_str().unwrap()),
+        (308, "docs/")
+    );
+    let page = proxy.get("/docs/");
+    assert_eq!(page.headers()["content-type"], "text/html");
+    let html = String::from_utf8(page.body().to_vec()).unwrap();
+    // All that the page loads: relative, and there.
+    let links: Vec<_> = ["src=\"", "href=\""]
+        .iter()
+        .flat_map(|attribute| html.split(attribute).skip(1))
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert!(links.len() >= 5, "{html}");
+    for link in links {
+        assert!(!link.contains("//") && !link.starts_with('/'), "{link}");
+        let file = proxy.get(&format!("/docs/{}", link.trim_start_matches("./")));
+        assert!(file.status() == 200 && !file.body().is_empty(), "{link}");
+    }
+    let script = proxy.get("/docs/swagger-initializer.js");
+    let script = String::from_utf8(script.body().to_vec()).unwrap();
+    assert!(script.contains("../openapi.json"), "{script}");
+    assert!(script.contains("\"validatorUrl\": \"none\""), "{script}");
+    assert!(!script.contains("http"), "{script}");
+    assert_eq!(proxy.get("/docs/no-such-file").status(), 404);
+}

@@ -1,0 +1,13 @@
+//! The query proxy in front of a real `VictoriaMetrics`, and of servers that break every rule.
+
+mod cancelled;
+mod documented;
+mod escapes;
+mod failing;
+mod limits;
+mod methods;
+mod proxy;
+mod real;
+mod schema;
+mod shared;
+mod upstream;

@@ -1,0 +1,46 @@
+//! `schemathesis` holds the proxy to its own document.
+
+use std::process::Command;
+
+use asdlc_tests::example::Example;
+use asdlc_tests::process::Process;
+use asdlc_tests::servers::{VictoriaMetrics, free_address};
+use tempfile::TempDir;
+
+use crate::proxy::Proxy;
+
+#[track_caller]
+fn assert_conforms(proxy: &Proxy) {
+    let directory = TempDir::new().unwrap();
+    let base = format!("http://{}/api/metrics", proxy.address());
+    let mut command = Command::new("schemathesis");
+    command.current_dir(directory.path()).args([
+        "run",
+        &format!("{base}/openapi.json"),
+        "--url",
+        &base,
+    ]);
+    command.args(["--checks", "all"]);
+    // OpenAPI cannot say which queries are PromQL, nor that a range has a start before its end; and 503 is what is promised
+    // while VictoriaMetrics is down.
+    command.args(["--exclude-checks", "positive_data_acceptance,not_a_server_error"]);
+    command.args(["--max-examples", "40", "--seed", "1", "--no-color", "--request-timeout", "30"]);
+    let finished = Process::start(command).finish();
+    let said = finished.stdout.join("\n");
+    assert!(finished.status.success(), "{said}\n{}", finished.stderr.join("\n"));
+    assert!(said.contains("No issues found"), "{said}");
+}
+
+// O-09, O-10, O-11, O-13
+#[test]
+fn the_proxy_does_as_its_document_says_with_victoria_metrics() {
+    let orchestrator = Example::start("orchestrator");
+    let server = VictoriaMetrics::scraping(orchestrator.address());
+    assert_conforms(&Proxy::patient(&server.url()));
+}
+
+// O-12, O-13
+#[test]
+fn the_proxy_does_as_its_document_says_without_victoria_metrics() {
+    assert_conforms(&Proxy::patient(&format!("http://{}", free_address())));
+}
