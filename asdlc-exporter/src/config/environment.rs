@@ -35,8 +35,13 @@ impl Config {
     }
 
     fn set(&mut self, name: &str, value: String) -> Result<(), String> {
-        let Self { service, environment, namespace, labels, metrics, otel, policy, boundaries } =
-            self;
+        #[cfg(feature = "victoria-metrics")]
+        if name.starts_with("VICTORIAMETRICS_") {
+            return self.victoria_metrics.set(name, value);
+        }
+        let Self {
+            service, environment, namespace, labels, metrics, otel, policy, boundaries, ..
+        } = self;
         match name {
             "SERVICE_NAME" => *service = Some(value),
             "ENVIRONMENT" => *environment = Some(value),
@@ -68,7 +73,7 @@ fn port(value: &str) -> Result<u16, String> {
     rules::check_port(port.map_err(|_| format!("`{value}` is not a port: allowed are 1 to 65535"))?)
 }
 
-fn list(value: &str) -> Vec<String> {
+pub(super) fn list(value: &str) -> Vec<String> {
     value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect()
 }
 

@@ -42,6 +42,19 @@
 //! | `policy.allow`, `policy.deny` | `METRICS_ALLOW=http_*,up`, `METRICS_DENY` | everything | see [`MetricPolicy`] |
 //! | `boundaries` | `METRICS_BOUNDARIES=wait=0.1,1;size=10` | those of the instruments | upper bounds of the buckets of a histogram, by its name |
 //!
+//! With the feature `victoria-metrics` also the settings of its `QueryProxy`:
+//!
+//! | file | environment | default | |
+//! |---|---|---|---|
+//! | `victoria_metrics.url` | `VICTORIAMETRICS_URL` | none | `http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]` |
+//! | `….user`, `….password`, `….bearer_token` | `VICTORIAMETRICS_USER`, `…_PASSWORD`, `…_BEARER_TOKEN` | none | unless the URL has them |
+//! | `….timeout` | `VICTORIAMETRICS_TIMEOUT` | `30s` | 100ms to 1h |
+//! | `….max_points` | `VICTORIAMETRICS_MAX_POINTS` | 11000 | 2 to 30000 points a series |
+//! | `….max_in_flight` | `VICTORIAMETRICS_MAX_IN_FLIGHT` | 16 | 1 to 1024 queries at a time |
+//! | `….max_answer_bytes` | `VICTORIAMETRICS_MAX_ANSWER_BYTES` | 67108864 | 1024 and more |
+//! | `….services_window` | `VICTORIAMETRICS_SERVICES_WINDOW` | `1h` | 1m to 1y |
+//! | `….cors_origins` | `VICTORIAMETRICS_CORS_ORIGINS=https://a.example,http://b:3000` | none | or `*` |
+//!
 //! A variable that is set replaces the whole setting of the file; set to nothing is not set. An
 //! unknown key, a value of the wrong kind and a value that is not allowed are one error that names
 //! the file, the line, the key and what is allowed.
@@ -51,8 +64,12 @@ mod error;
 #[cfg(any(feature = "config-yaml", feature = "config-toml"))]
 mod formats;
 mod rules;
+#[cfg(feature = "victoria-metrics")]
+mod victoria_metrics;
 
 pub use error::ConfigError;
+#[cfg(feature = "victoria-metrics")]
+pub use victoria_metrics::VictoriaMetricsConfig;
 
 use crate::{ExporterBuilder, MetricPolicy, exporter::Exporter};
 use serde::Deserialize;
@@ -92,6 +109,9 @@ pub struct Config {
     /// [`boundaries_of`](Self::boundaries_of).
     #[serde(deserialize_with = "rules::boundaries")]
     pub boundaries: BTreeMap<String, Vec<f64>>,
+    /// The query proxy.
+    #[cfg(feature = "victoria-metrics")]
+    pub victoria_metrics: VictoriaMetricsConfig,
 }
 
 /// Whether and where metrics are served: `metrics: {enabled, port, path}`.

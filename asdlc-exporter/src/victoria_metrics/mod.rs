@@ -16,6 +16,8 @@ mod answer;
 mod base;
 mod body;
 mod builder;
+#[cfg(feature = "config")]
+pub(crate) mod check;
 mod cors;
 mod docs;
 mod error;

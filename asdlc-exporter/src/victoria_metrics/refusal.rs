@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode, header::CONTENT_ENCODING};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
-use std::io::Read as _;
+use std::{io::Read as _, net::IpAddr};
 
 /// The answer with this status, which is a client error.
 pub(super) async fn read(status: StatusCode, headers: &HeaderMap, body: Incoming) -> Failure {
@@ -79,7 +79,9 @@ fn is_address(word: &str) -> bool {
     let is_port =
         |port: &str| (2..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
     let named = host.bytes().any(|byte| byte.is_ascii_alphabetic());
-    host.parse::<std::net::IpAddr>().is_ok() || (named && port.is_some_and(is_port))
+    word.parse::<IpAddr>().is_ok()
+        || host.parse::<IpAddr>().is_ok()
+        || (named && port.is_some_and(is_port))
 }
 
 const MAX_BODY: usize = 64 << 10;

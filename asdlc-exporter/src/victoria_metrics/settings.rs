@@ -5,12 +5,12 @@ use std::time::Duration;
 
 /// Defaults are documented at the builder's methods.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) timeout: Duration,
-    pub(super) max_points: u32,
-    pub(super) max_in_flight: usize,
-    pub(super) max_answer_bytes: u64,
-    pub(super) services_window: Duration,
+pub(crate) struct Settings {
+    pub(crate) timeout: Duration,
+    pub(crate) max_points: u32,
+    pub(crate) max_in_flight: usize,
+    pub(crate) max_answer_bytes: u64,
+    pub(crate) services_window: Duration,
 }
 
 impl Default for Settings {

@@ -143,7 +143,8 @@ fn a_bad_file_is_one_clear_error() {
         (
             "metric:\n  port: 1",
             "metric.port = 1",
-            ":1: metric: unknown field `metric`, expected one of `service`, `environment`, `namespace`, `labels`, `metrics`, `otel`, `policy`, `boundaries`".into(),
+            ":1: metric: unknown field `metric`, expected one of `service`, `environment`, `namespace`, `labels`, `metrics`, `otel`, `policy`, `boundaries`".to_owned()
+                + if cfg!(feature = "victoria-metrics") { ", `victoria_metrics`" } else { "" },
         ),
         ("metrics:\n  port: 0", "[metrics]\nport = 0", format!(":2: metrics.port: `0` {PORT}")),
         ("metrics:\n  port: -1", "[metrics]\nport = -1", format!(":2: metrics.port: `-1` {PORT}")),
@@ -271,4 +272,130 @@ fn files_are_read_by_their_name() -> Result {
     let error = Config::load(&path).expect_err("bad").to_string();
     assert!(error.starts_with(&format!("{}:", path.display())) && !error.contains('\n'), "{error}");
     Ok(())
+}
+
+#[cfg(feature = "victoria-metrics")]
+mod victoria_metrics {
+    use super::*;
+    use std::time::Duration;
+
+    const YAML: &str = "
+victoria_metrics:
+  url: http://ann:secret@vm:8428/select/0/prometheus
+  timeout: 1m30s
+  max_points: 100
+  max_in_flight: 2
+  max_answer_bytes: 2048
+  services_window: 1d
+  cors_origins: [https://a.example, '*']
+";
+
+    const ENVIRONMENT: [(&str, &str); 7] = [
+        ("VICTORIAMETRICS_URL", "http://ann:secret@vm:8428/select/0/prometheus"),
+        ("VICTORIAMETRICS_TIMEOUT", "1m30s"),
+        ("VICTORIAMETRICS_MAX_POINTS", "100"),
+        ("VICTORIAMETRICS_MAX_IN_FLIGHT", "2"),
+        ("VICTORIAMETRICS_MAX_ANSWER_BYTES", "2048"),
+        ("VICTORIAMETRICS_SERVICES_WINDOW", "1d"),
+        ("VICTORIAMETRICS_CORS_ORIGINS", "https://a.example, *"),
+    ];
+
+    // O-12
+    #[test]
+    fn the_file_and_the_environment_agree_and_tell_no_secret() -> Result {
+        let config = Config::from_yaml(YAML, "a.yaml")?;
+        assert_eq!(config, Config::default().with_environment(ENVIRONMENT)?);
+        let section = &config.victoria_metrics;
+        assert_eq!(section.timeout, Duration::from_secs(90));
+        assert!(!format!("{config:?}").contains("secret"), "{config:?}");
+        for (name, value) in ENVIRONMENT {
+            assert_ne!(
+                Config::default().with_environment([(name, value)])?,
+                Config::default(),
+                "{name}"
+            );
+        }
+        assert_eq!(
+            Config::default().with_environment([("VICTORIAMETRICS_URL", "")])?,
+            Config::default()
+        );
+        let default = Config::default().victoria_metrics;
+        assert_eq!(
+            (default.url, default.timeout, default.max_points),
+            (None, Duration::from_secs(30), 11_000)
+        );
+
+        let exporter = config.exporter("shop").build()?;
+        section.query_proxy().build(&exporter.meter())?;
+        let mut two = section.clone();
+        two.bearer_token = Some("token".to_owned());
+        let error = two.query_proxy().build(&exporter.meter()).unwrap_err().to_string();
+        assert!(error.starts_with("several credentials"), "{error}");
+        Ok(())
+    }
+
+    // O-12
+    #[test]
+    fn a_bad_value_is_one_clear_error() {
+        let url = "allowed is http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]";
+        for (key, value, expected) in [
+            ("url", "vm:8428", format!("URL `vm:8428` of VictoriaMetrics: {url}")),
+            ("url", "ftp://ann:secret@vm", format!("URL `ftp://***@vm` of VictoriaMetrics: {url}")),
+            (
+                "timeout",
+                "30",
+                "`30` is not a duration: allowed are `30s`, `1m30s`, `500ms`, …".to_owned(),
+            ),
+            (
+                "timeout",
+                "99ms",
+                "timeout 99ms of the query proxy: allowed is 100ms to 1h".to_owned(),
+            ),
+            (
+                "max_points",
+                "1",
+                "1 points a series in the query proxy: allowed are 2 to 30000".to_owned(),
+            ),
+            (
+                "max_in_flight",
+                "0",
+                "0 queries in flight in the query proxy: allowed are 1 to 1024".to_owned(),
+            ),
+            (
+                "max_answer_bytes",
+                "1",
+                "1 bytes of an answer of the query proxy: allowed are 1024 and more".to_owned(),
+            ),
+            (
+                "services_window",
+                "1s",
+                "window 1s for services of the query proxy: allowed is 1min to 1 year".to_owned(),
+            ),
+            (
+                "cors_origins",
+                "a.example",
+                "CORS origin `a.example`: allowed is http[s]://HOST[:PORT] in lower case, or `*`"
+                    .to_owned(),
+            ),
+        ] {
+            let name = format!("VICTORIAMETRICS_{}", key.to_uppercase());
+            let error = Config::default().with_environment([(&name, value)]).unwrap_err();
+            assert_eq!(error.to_string(), format!("environment variable {name}: {expected}"));
+            let yaml = match (key, value.parse::<u64>()) {
+                ("cors_origins", _) => format!("victoria_metrics:\n  {key}: ['{value}']"),
+                (name, Ok(number)) if name.starts_with("max_") => {
+                    format!("victoria_metrics:\n  {name}: {number}")
+                }
+                _ => format!("victoria_metrics:\n  {key}: '{value}'"),
+            };
+            let error = Config::from_yaml(&yaml, "a.yaml").unwrap_err().to_string();
+            assert_eq!(error, format!("a.yaml:2: victoria_metrics.{key}: {expected}"));
+        }
+        let error =
+            Config::from_toml("[victoria_metrics]\nuri = 'x'", "a.toml").unwrap_err().to_string();
+        assert!(
+            error.starts_with("a.toml:2: victoria_metrics.uri: unknown field `uri`"),
+            "{error}"
+        );
+    }
 }

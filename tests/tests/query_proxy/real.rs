@@ -1,5 +1,7 @@
 //! A real `VictoriaMetrics` that has scraped a real service.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use asdlc_tests::client::Connection;
 use asdlc_tests::example::Example;
 use asdlc_tests::servers::{QueryApi, VictoriaMetrics};
@@ -36,7 +38,10 @@ fn the_bytes_are_those_of_the_server_compressed_and_not() {
     let (_orchestrator, server) = scraped();
     let proxy = Proxy::patient(&server.url());
     // What has been stored does not change any more, so both may be asked.
-    let end = server.query("time()").unwrap() as u64 - 1;
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let end = now();
+    assert!(eventually(DEADLINE, || now() > end + 2));
+    assert_eq!(Connection::open(server.address()).get("/internal/force_flush").status(), 200);
     let start = end - 60;
     for query in [
         "asdlc_http_requests_total",

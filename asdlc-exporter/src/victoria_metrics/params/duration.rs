@@ -1,7 +1,7 @@
 //! `1h30m` and `90`, in milliseconds.
 
 /// A duration in the words of `PromQL`: whole numbers with units, larger units first.
-pub(super) fn parse(text: &str) -> Option<u64> {
+pub(in crate::victoria_metrics) fn parse(text: &str) -> Option<u64> {
     let mut rest = text;
     let mut total = 0_u64;
     let mut larger = u64::MAX;

@@ -1,6 +1,6 @@
 //! The parameters of a query: read into types, checked, and written anew for the upstream.
 
-mod duration;
+pub(super) mod duration;
 mod pairs;
 mod query;
 mod time;

@@ -17,20 +17,14 @@ use utoipa::{
 #[serde(deny_unknown_fields)]
 pub(in crate::victoria_metrics) struct RangeQuery {
     /// PromQL or MetricsQL, at most 16 KiB of UTF-8.
-    #[param(inline)]
-    #[schema(inline)]
     query: Expression,
     /// The first point.
-    #[param(inline)]
-    #[schema(inline)]
     start: Time,
     /// The last point; without it, now.
-    #[param(inline, required = false)]
-    #[schema(inline, required = false)]
+    #[param(required = false)]
+    #[schema(required = false)]
     end: Time,
     /// From point to point: a duration or seconds, 1 ms at least.
-    #[param(inline)]
-    #[schema(inline)]
     step: Step,
 }
 
@@ -79,12 +73,10 @@ impl RangeQuery {
 #[serde(deny_unknown_fields)]
 pub(in crate::victoria_metrics) struct InstantQuery {
     /// PromQL or MetricsQL, at most 16 KiB of UTF-8.
-    #[param(inline)]
-    #[schema(inline)]
     query: Expression,
     /// When; without it, now.
-    #[param(inline, required = false)]
-    #[schema(inline, required = false)]
+    #[param(required = false)]
+    #[schema(required = false)]
     time: Time,
 }
 

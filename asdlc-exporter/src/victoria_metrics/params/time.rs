@@ -66,8 +66,9 @@ impl ToSchema for Time {}
 
 fn rfc3339(text: &str) -> Option<u64> {
     // The parser takes a space for the `T` and any number of decimals.
+    let decimals = text.bytes().skip("2024-05-01T12:00:00.".len()).take_while(u8::is_ascii_digit);
     let is_plain =
-        text.len() <= 35 && text.as_bytes().get(10) == Some(&b'T') && !text.ends_with('z');
+        text.as_bytes().get(10) == Some(&b'T') && !text.ends_with('z') && decimals.count() <= 9;
     let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|_| is_plain)?;
     u64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
 }
