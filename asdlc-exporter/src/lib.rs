@@ -95,6 +95,8 @@
 //!   Tokio.
 //! * `compression`: answers in gzip and zstd for clients that accept them.
 //! * `serve`: a small HTTP server for services that have none, in the module `serve`; needs Tokio.
+//! * `victoria-metrics`: queries of a `VictoriaMetrics` for dashboards, in the module
+//!   `victoria_metrics`; needs Tokio. `victoria-metrics-tls` reaches one behind `https`.
 //! * `config`: settings as one serde structure and from the environment, in the module `config`;
 //!   `config-yaml` and `config-toml` read files.
 //! * `full`: all of them.

@@ -1,4 +1,4 @@
-//! PromQL queries of a `VictoriaMetrics`, safe to hand to browsers (feature `victoria-metrics`).
+//! Queries of a `VictoriaMetrics`, safe to hand to browsers (feature `victoria-metrics`).
 //!
 //! ```
 //! use asdlc_exporter::{Exporter, victoria_metrics::QueryProxy};
@@ -6,11 +6,96 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let exporter = Exporter::builder("shop").build()?;
-//! let proxy = QueryProxy::builder("http://127.0.0.1:8428").build(&exporter.meter())?;
+//! let url = std::env::var("VICTORIAMETRICS_URL").ok();
+//! let proxy = QueryProxy::builder(url.as_deref()).build(&exporter.meter())?;
 //!
 //! let app: Router = Router::new().nest_service("/api/metrics", proxy);
 //! # Ok(()) }
 //! ```
+//!
+//! The proxy answers under any prefix, and whether a router takes the prefix off or not: what counts
+//! is how the path ends.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET` or `POST` `query_range?query=&start=&step=`, also `end` | what `VictoriaMetrics` says, byte by byte |
+//! | `GET` or `POST` `query?query=`, also `time` | what `VictoriaMetrics` says, byte by byte |
+//! | `GET` `services` | `{"status":"success","data":["orchestrator",…]}`: the values of the label `service`, sorted |
+//! | `GET` `health` | 200 `{"status":"success","data":{"healthy":true,"latency_ms":1.5}}`, or 503 with `"healthy":false` in an error |
+//! | `GET` `openapi.json` | the `OpenAPI` 3.1 document of the four |
+//! | `GET` `docs/` | a page that shows it (Swagger UI), all from this program |
+//! | `HEAD` | the headers of `GET` |
+//! | `OPTIONS` | 204 with `Allow`, and CORS headers for the origins that are [allowed](QueryProxyBuilder::with_cors_origin) |
+//! | other methods | 405 with `Allow` |
+//!
+//! `health` has `VictoriaMetrics` evaluate the query `1`, over the same prefix and with the same
+//! credentials as all others: its own `/health` is well while queries hang. It waits for 5 s at most.
+//!
+//! # Parameters
+//!
+//! They are read into types, and the upstream is asked in words of the proxy's own: no path, header
+//! or text of a client reaches it but the query, encoded anew. A parameter that is not in the table
+//! (`extra_label`, `extra_filters[]`, `nocache`, `timeout`, …), that is there twice, or that is not
+//! percent-encoded UTF-8 is a 400 that names it. `POST` takes a form of 64 KiB at most.
+//!
+//! | parameter | allowed |
+//! |---|---|
+//! | `query` | 16 KiB at most |
+//! | `start`, `end`, `time` | RFC 3339, seconds of the epoch, `now`, `now-15m`; `end` and `time` are `now` if missing; `now` is in whole seconds |
+//! | `step` | `15s`, `1h30m`, or seconds; so that there are no more than 11 000 points a series: else a 400 names the smallest `step` |
+//!
+//! # Errors
+//!
+//! All are JSON: `{"status":"error","errorType":"…","error":"…"}`. Addresses and headers of the
+//! upstream are in none of them; the log (`tracing`) has the cause, as a warning when an exchange
+//! fails after one that did not.
+//!
+//! | status | `errorType` | |
+//! |---|---|---|
+//! | 400 | `bad_data` | a parameter, by its name |
+//! | 404, 405 | `not_found`, `method_not_allowed` | |
+//! | 408, 413, 415 | `slow_request`, `too_long`, `unsupported_media_type` | the form of a `POST` |
+//! | 422 and other 4xx of `VictoriaMetrics` | `execution` | what it says about the query, without addresses |
+//! | 429 | `too_many_requests` | too many queries at a time, here or there; with `Retry-After` |
+//! | 502 | `bad_answer` | no HTTP, no JSON, no length, a redirect, an encoding that nobody asked for or that is not what it says, 404 |
+//! | 502 | `too_large` | larger than [allowed](QueryProxyBuilder::with_max_answer_bytes) |
+//! | 502 | `credentials` | 401 or 403: those of this service are wrong |
+//! | 503 | `unreachable` | no connection: refused, no such name, TLS |
+//! | 503 | `connection_lost` | it ended before the answer did |
+//! | 503 | `timeout` | the answer was not complete in time |
+//! | 503 | `unavailable` | 5xx of `VictoriaMetrics`; with `Retry-After` |
+//! | 503 | `not_configured` | there is no URL |
+//!
+//! # What an answer costs
+//!
+//! Of an answer 1 MiB is kept, at most, so that it can fail with a status, and the rest is read as
+//! the client reads: memory is bounded by 1 MiB for each of the [queries in
+//! flight](QueryProxyBuilder::with_max_in_flight), whatever the upstream sends. When something fails
+//! after the first MiB, the connection to the client is cut: a part never looks like the whole. gzip
+//! is passed on to clients that name it; its first bytes are checked, the rest is up to the client.
+//!
+//! Queries that are the same at the same time share one call of the upstream; answers of more than
+//! 1 MiB are not shared, and each client has its own call. When the last client leaves, the call is
+//! cancelled by closing its connection. Nothing is cached.
+//!
+//! # Metrics
+//!
+//! | name | labels | recorded |
+//! |---|---|---|
+//! | `query_proxy_requests_total` | `route`, `outcome`: `ok`, `cancelled` (the client left) or an `errorType` | when the answer ends |
+//! | `query_proxy_requests_in_flight` | | from the arrival of a request to the end of its answer |
+//! | `query_proxy_rejected_total` | `reason`: an `errorType` | when a request is refused without asking `VictoriaMetrics` |
+//! | `query_proxy_response_bytes_total` | | when the answer ends: bytes of bodies, compressed or not, as sent |
+//! | `query_proxy_shared_total` | `route` | when a request is answered with what another one had asked for |
+//! | `query_proxy_upstream_duration_seconds` | `route` | when a call has been answered, with 1 MiB at most, or has failed; not when it was cancelled |
+//! | `query_proxy_upstream_cancelled_total` | `route` | when a call is cancelled in this time |
+//!
+//! `route` is `query_range`, `query`, `services`, `health`, `openapi`, `docs`, or `_OTHER`.
+//!
+//! # TLS
+//!
+//! For an `https` URL the feature `victoria-metrics-tls` is needed: rustls with ring. It trusts the
+//! authorities of the system (of `SSL_CERT_FILE`, if that is set), or those it is given.
 
 mod answer;
 mod base;

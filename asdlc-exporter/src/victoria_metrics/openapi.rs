@@ -40,16 +40,16 @@ enum Errors {
     /// A parameter is unknown, missing, there twice or not allowed; the message names it.
     #[response(status = 400)]
     BadData(ErrorAnswer),
-    /// Too many queries at a time, here or at VictoriaMetrics.
+    /// Too many queries at a time, here or at `VictoriaMetrics`.
     #[response(
         status = 429,
         headers(("Retry-After" = u32, description = "Seconds"))
     )]
     Busy(ErrorAnswer),
-    /// VictoriaMetrics answered with what cannot be passed on.
+    /// `VictoriaMetrics` answered with what cannot be passed on.
     #[response(status = 502)]
     BadAnswer(ErrorAnswer),
-    /// VictoriaMetrics cannot be reached, does not answer in time, or is not configured.
+    /// `VictoriaMetrics` cannot be reached, does not answer in time, or is not configured.
     #[response(status = 503)]
     Unavailable(ErrorAnswer),
 }
@@ -58,9 +58,18 @@ enum Errors {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it stands for the answers")]
 enum QueryErrors {
-    /// VictoriaMetrics cannot evaluate the query; the message says why.
+    /// `VictoriaMetrics` cannot evaluate the query; the message says why.
     #[response(status = 422)]
     Execution(ErrorAnswer),
+}
+
+/// What a URL can be answered with, too.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it stands for the answers")]
+enum UrlErrors {
+    /// The server takes no URL as long as this one; the answer is its own.
+    #[response(status = 414)]
+    TooLong,
 }
 
 /// What a form can be answered with, too.
@@ -86,7 +95,7 @@ mod operations {
             answer::{ErrorAnswer, Healthy, QueryResult, Services, Unhealthy},
             params::{InstantQuery, RangeQuery},
         },
-        Errors, FormErrors, QueryErrors,
+        Errors, FormErrors, QueryErrors, UrlErrors,
     };
 
     /// Series over a range of time.
@@ -95,7 +104,7 @@ mod operations {
         path = "/query_range",
         tag = "metrics",
         params(RangeQuery),
-        responses((status = 200, description = "The series", body = QueryResult), Errors, QueryErrors)
+        responses((status = 200, description = "The series", body = QueryResult), Errors, QueryErrors, UrlErrors)
     )]
     pub(super) fn query_range() {}
 
@@ -120,7 +129,7 @@ mod operations {
         path = "/query",
         tag = "metrics",
         params(InstantQuery),
-        responses((status = 200, description = "The values", body = QueryResult), Errors, QueryErrors)
+        responses((status = 200, description = "The values", body = QueryResult), Errors, QueryErrors, UrlErrors)
     )]
     pub(super) fn query() {}
 
@@ -148,7 +157,7 @@ mod operations {
     )]
     pub(super) fn services() {}
 
-    /// Whether VictoriaMetrics answers queries.
+    /// Whether `VictoriaMetrics` answers queries.
     #[utoipa::path(
         get,
         path = "/health",

@@ -1,4 +1,5 @@
 //! The query proxy in front of a real `VictoriaMetrics`, and of servers that break every rule.
+#![expect(clippy::unwrap_used, reason = "the helpers of these tests report by panicking, too")]
 
 mod cancelled;
 mod documented;
@@ -10,4 +11,5 @@ mod proxy;
 mod real;
 mod schema;
 mod shared;
+mod tls;
 mod upstream;

@@ -16,7 +16,7 @@ use utoipa::{
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::victoria_metrics) struct RangeQuery {
-    /// PromQL or MetricsQL, at most 16 KiB of UTF-8.
+    /// `PromQL` or `MetricsQL`, at most 16 KiB of UTF-8.
     query: Expression,
     /// The first point.
     start: Time,
@@ -72,7 +72,7 @@ impl RangeQuery {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::victoria_metrics) struct InstantQuery {
-    /// PromQL or MetricsQL, at most 16 KiB of UTF-8.
+    /// `PromQL` or `MetricsQL`, at most 16 KiB of UTF-8.
     query: Expression,
     /// When; without it, now.
     #[param(required = false)]
