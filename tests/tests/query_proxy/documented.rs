@@ -1,6 +1,10 @@
 //! The document and the page that shows it.
 
+use std::process::Command;
+
+use asdlc_tests::process::Process;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::proxy::Proxy;
 
@@ -71,4 +75,33 @@ fn the_page_needs_nothing_but_this_server() {
     assert!(script.contains("\"validatorUrl\": \"none\""), "{script}");
     assert!(!script.contains("http"), "{script}");
     assert_eq!(proxy.get("/docs/no-such-file").status(), 404);
+}
+
+// O-13: in a real browser that reaches nothing but this machine.
+#[test]
+fn a_browser_shows_every_route() {
+    let proxy = Proxy::of("http://127.0.0.1:1");
+    let profile = TempDir::new().unwrap();
+    let mut chromium = Command::new("chromium");
+    chromium.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--dump-dom",
+    ]);
+    chromium.args([
+        "--virtual-time-budget=20000",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ]);
+    chromium.arg(format!("--user-data-dir={}", profile.path().display()));
+    chromium.arg(format!("http://{}/api/metrics/docs", proxy.address()));
+    let page = Process::start(chromium).finish().stdout.join("\n");
+    for shown in ["Metrics queries", "/query_range", "/query", "/services", "/health"] {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+    assert!(
+        proxy.metric("query_proxy_requests_total", &[("route", "openapi"), ("outcome", "ok")])
+            >= 1.0
+    );
 }

@@ -272,6 +272,32 @@ fn wrong_credentials_are_told_apart_from_right_ones() {
     }
 }
 
+// O-10
+#[test]
+fn services_are_sorted_and_each_once_whatever_the_upstream_says() {
+    let upstream = Upstream::saying(json(
+        r#"{"status":"success","isPartial":false,"data":["b","a","ä","b","A"]}"#,
+    ));
+    let answer = Proxy::of(&upstream.url()).get("/services");
+    assert_eq!(answer.body(), r#"{"status":"success","data":["A","a","b","ä"]}"#);
+    let asked = upstream.seen().remove(0);
+    let pairs: Vec<_> = asked.split([' ', '?', '&', '=']).collect();
+    assert_eq!((pairs[1], pairs[2], pairs[4]), ("/api/v1/label/service/values", "start", "end"));
+    let number = |at: usize| pairs[at].parse::<u64>().unwrap();
+    assert_eq!(number(5) - number(3), 3600);
+    for said in
+        [EMPTY, r#"{"status":"success"}"#, r#"{"status":"error","data":[]}"#, r#"{"data":["#]
+    {
+        let upstream = Upstream::saying(json(said));
+        assert_told(
+            &Proxy::of(&upstream.url()).get("/services"),
+            502,
+            "bad_answer",
+            &upstream.url(),
+        );
+    }
+}
+
 // O-12
 #[test]
 fn without_a_url_the_routes_answer_that_there_is_none() {
