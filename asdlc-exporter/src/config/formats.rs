@@ -1,10 +1,66 @@
-//! The same settings from files.
+//! The same settings from files, and a service's own.
 
 use super::{Config, error::ConfigError};
+use serde::de::DeserializeOwned;
 use std::{fs, path::Path};
 
+/// Reads a file into a structure of yours: YAML if its name ends in `.yaml` or `.yml`, TOML if it
+/// ends in `.toml`.
+///
+/// ```
+/// use asdlc_exporter::config::{self, OtelConfig};
+///
+/// #[derive(Debug, Default, serde::Deserialize)]
+/// #[serde(deny_unknown_fields, default)]
+/// struct Daemon {
+///     interval: u64,
+///     otel: OtelConfig,
+/// }
+///
+/// # #[cfg(feature = "config-toml")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("daemon.toml");
+/// std::fs::write(&path, "interval = 5\n[otel]\nmetric_enabled = false\n")?;
+/// let error = config::load::<Daemon>(&path).unwrap_err();
+/// assert!(error.to_string().ends_with(
+///     "daemon.toml:3: otel.metric_enabled: unknown field `metric_enabled`, expected `metrics_enabled`"
+/// ));
+/// # Ok(()) }
+/// # #[cfg(not(feature = "config-toml"))]
+/// # fn main() {}
+/// ```
+///
+/// # Errors
+///
+/// One line that names the file, the line and the key: when the file cannot be read, its format is
+/// another one or one whose feature is off, the text is malformed, and when the structure refuses a
+/// key or a value.
+pub fn load<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T, ConfigError> {
+    let path = path.as_ref();
+    let origin = path.display().to_string();
+    let parse: fn(&str, &str) -> Result<T, ConfigError> =
+        match path.extension().and_then(|extension| extension.to_str()) {
+            #[cfg(feature = "config-yaml")]
+            Some("yaml" | "yml") => from_yaml,
+            #[cfg(feature = "config-toml")]
+            Some("toml") => from_toml,
+            _ => {
+                let problem = format!("unknown format: allowed are files named {FORMATS}");
+                return Err(ConfigError::new(origin, problem));
+            }
+        };
+    match fs::read_to_string(path) {
+        Ok(text) => parse(&text, &origin),
+        Err(error) => {
+            let problem = format!("cannot be read: {error}");
+            Err(ConfigError { place: origin, problem, source: Some(error) })
+        }
+    }
+}
+
 impl Config {
-    /// Reads a file: YAML if its name ends in `.yaml` or `.yml`, TOML if it ends in `.toml`.
+    /// Reads a file, as [`load`] does.
     ///
     /// ```no_run
     /// use asdlc_exporter::config::Config;
@@ -20,26 +76,7 @@ impl Config {
     /// when the text is malformed, a key is unknown or given twice, a value is of the wrong kind or
     /// not allowed.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
-        let origin = path.display().to_string();
-        let parse: fn(&str, &str) -> Result<Self, ConfigError> =
-            match path.extension().and_then(|extension| extension.to_str()) {
-                #[cfg(feature = "config-yaml")]
-                Some("yaml" | "yml") => Self::from_yaml,
-                #[cfg(feature = "config-toml")]
-                Some("toml") => Self::from_toml,
-                _ => {
-                    let problem = format!("unknown format: allowed are files named {FORMATS}");
-                    return Err(ConfigError::new(origin, problem));
-                }
-            };
-        match fs::read_to_string(path) {
-            Ok(text) => parse(&text, &origin),
-            Err(error) => {
-                let problem = format!("cannot be read: {error}");
-                Err(ConfigError { place: origin, problem, source: Some(error) })
-            }
-        }
+        load(path)
     }
 
     /// Reads YAML; `origin` is what errors call the text, such as the name of its file.
@@ -50,13 +87,7 @@ impl Config {
     /// not allowed.
     #[cfg(feature = "config-yaml")]
     pub fn from_yaml(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let parsed = yaml_serde::Deserializer::from_str(text);
-        serde_path_to_error::deserialize(parsed).map_err(|error| {
-            let (keys, error) = (error.path().to_string(), error.inner());
-            let line = error.location().map(|location| location.line());
-            let problem = error.to_string();
-            ConfigError::new(place(origin, line, Some(&keys)), own_words(&problem, &keys))
-        })
+        from_yaml(text, origin)
     }
 
     /// Reads TOML; `origin` is what errors call the text, such as the name of its file.
@@ -67,16 +98,32 @@ impl Config {
     /// not allowed.
     #[cfg(feature = "config-toml")]
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let refuse = |keys: Option<&serde_path_to_error::Path>, error: &toml::de::Error| {
-            let before = error.span().and_then(|span| text.get(..span.start));
-            let line = before.map(|before| before.matches('\n').count() + 1);
-            let keys = keys.map(ToString::to_string);
-            ConfigError::new(place(origin, line, keys.as_deref()), error.message())
-        };
-        let parsed = toml::Deserializer::parse(text).map_err(|error| refuse(None, &error))?;
-        serde_path_to_error::deserialize(parsed)
-            .map_err(|error| refuse(Some(error.path()), error.inner()))
+        from_toml(text, origin)
     }
+}
+
+#[cfg(feature = "config-yaml")]
+fn from_yaml<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, ConfigError> {
+    let parsed = yaml_serde::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(parsed).map_err(|error| {
+        let (keys, error) = (error.path().to_string(), error.inner());
+        let line = error.location().map(|location| location.line());
+        let problem = error.to_string();
+        ConfigError::new(place(origin, line, Some(&keys)), own_words(&problem, &keys))
+    })
+}
+
+#[cfg(feature = "config-toml")]
+fn from_toml<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, ConfigError> {
+    let refuse = |keys: Option<&serde_path_to_error::Path>, error: &toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map(|before| before.matches('\n').count() + 1);
+        let keys = keys.map(ToString::to_string);
+        ConfigError::new(place(origin, line, keys.as_deref()), error.message())
+    };
+    let parsed = toml::Deserializer::parse(text).map_err(|error| refuse(None, &error))?;
+    serde_path_to_error::deserialize(parsed)
+        .map_err(|error| refuse(Some(error.path()), error.inner()))
 }
 
 /// `agent.yaml:3: metrics.port`

@@ -27,7 +27,8 @@
 //!
 //! The structure needs serde alone: a service that has a configuration of its own takes
 //! [`MetricsConfig`] or [`OtelConfig`] into it, with the same rules and the same messages. YAML and
-//! TOML files are read with the features `config-yaml` and `config-toml`.
+//! TOML files are read with the features `config-yaml` and `config-toml`, by `load` into a structure
+//! of any service.
 //!
 //! | file | environment | default | |
 //! |---|---|---|---|
@@ -70,9 +71,11 @@ mod victoria_metrics;
 pub use error::ConfigError;
 #[cfg(feature = "victoria-metrics")]
 pub use victoria_metrics::VictoriaMetricsConfig;
+#[cfg(any(feature = "config-yaml", feature = "config-toml"))]
+pub use formats::load;
 
 use crate::{ExporterBuilder, MetricPolicy, exporter::Exporter};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 /// All settings; see the [module](self).
@@ -115,23 +118,49 @@ pub struct Config {
 }
 
 /// Whether and where metrics are served: `metrics: {enabled, port, path}`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+///
+/// `PORT` is the port when there is none in the file. No file can say 0: `MetricsConfig<0>` tells a
+/// service that chooses the port by other means whether the file has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct MetricsConfig {
+pub struct MetricsConfig<const PORT: u16 = 9464> {
     /// Whether metrics are served at all.
     pub enabled: bool,
-    /// 1 to 65535.
-    #[serde(deserialize_with = "rules::port")]
+    /// 1 to 65535, or else `PORT`.
     pub port: u16,
     /// Begins with `/`.
-    #[serde(deserialize_with = "rules::path")]
     pub path: String,
 }
 
-impl Default for MetricsConfig {
+impl<const PORT: u16> Default for MetricsConfig<PORT> {
     fn default() -> Self {
-        Self { enabled: true, port: 9464, path: "/metrics".to_owned() }
+        Self { enabled: true, port: PORT, path: "/metrics".to_owned() }
+    }
+}
+
+impl<'de, const PORT: u16> Deserialize<'de> for MetricsConfig<PORT> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let MetricsSection { enabled, port, path } = MetricsSection::deserialize(from)?;
+        Ok(Self { enabled, port: if port == 0 { PORT } else { port }, path })
+    }
+}
+
+/// What serde can derive: it knows no constants as parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct MetricsSection {
+    enabled: bool,
+    /// 0 when the file has none.
+    #[serde(deserialize_with = "rules::port")]
+    port: u16,
+    #[serde(deserialize_with = "rules::path")]
+    path: String,
+}
+
+impl Default for MetricsSection {
+    fn default() -> Self {
+        let MetricsConfig { enabled, port, path } = MetricsConfig::<0>::default();
+        Self { enabled, port, path }
     }
 }
 

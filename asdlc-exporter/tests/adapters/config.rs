@@ -1,7 +1,7 @@
 //! Settings from files and from the environment.
 
 use crate::values;
-use asdlc_exporter::config::Config;
+use asdlc_exporter::config::{self, Config, MetricsConfig, OtelConfig};
 use std::error::Error;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -122,6 +122,46 @@ fn an_exporter_is_as_configured() -> Result {
 
     let unnamed = Config::default().exporter("unnamed").build()?.render()?;
     assert!(unnamed.contains(r#"uptime_seconds{service="unnamed"} "#), "{unnamed}");
+    Ok(())
+}
+
+// N-04, D-02
+#[test]
+fn a_service_takes_our_sections_into_its_own_structure() -> Result {
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Own {
+        peers: Vec<String>,
+        metrics: MetricsConfig<8080>,
+        elsewhere: MetricsConfig<0>,
+        otel: OtelConfig,
+    }
+    let directory = tempfile::tempdir()?;
+    let read = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("the directory is writable");
+        config::load::<Own>(path).map_err(|error| {
+            error.to_string().split_once(name).map_or_else(String::new, |(_, told)| told.to_owned())
+        })
+    };
+    for (name, text) in [
+        ("a.yaml", "peers: [a, b]\nmetrics:\n  path: /m\notel:\n  metrics_enabled: false"),
+        ("a.toml", "peers = ['a', 'b']\nmetrics.path = '/m'\notel.metrics_enabled = false"),
+    ] {
+        let Own { peers, metrics, elsewhere, otel } = read(name, text)?;
+        assert_eq!(peers, ["a", "b"]);
+        assert_eq!((metrics.enabled, metrics.port, &*metrics.path), (true, 8080, "/m"));
+        assert_eq!((elsewhere.enabled, elsewhere.port, &*elsewhere.path), (true, 0, "/metrics"));
+        assert!(!otel.metrics_enabled);
+    }
+    assert_eq!(read("b.yaml", "elsewhere:\n  port: 9464")?.elsewhere.port, 9464);
+    let told = read("c.yaml", "elsewhere:\n  port: 0").expect_err("it is no port");
+    assert_eq!(told, format!(":2: elsewhere.port: `0` {PORT}"));
+    let told = read("c.toml", "[metrics]\nprot = 1").expect_err("it is no key");
+    assert_eq!(
+        told,
+        ":2: metrics.prot: unknown field `prot`, expected one of `enabled`, `port`, `path`"
+    );
     Ok(())
 }
 
