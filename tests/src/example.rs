@@ -1,5 +1,6 @@
 //! An example program as a process of its own.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::process::Command;
 
@@ -98,6 +99,18 @@ impl Example {
     pub fn finish(self) -> Finished {
         self.process.finish()
     }
+}
+
+/// Runs `package` with these arguments and this environment to its end.
+#[must_use]
+pub fn run<E: AsRef<OsStr>>(
+    package: &'static str,
+    arguments: &[&str],
+    environment: &[(&str, E)],
+) -> Finished {
+    let mut command = command(package);
+    command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
+    Process::start(command).finish()
 }
 
 /// The command of `package`, with none of the variables that the examples read.

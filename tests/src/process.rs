@@ -133,6 +133,19 @@ pub struct Finished {
     pub stderr: Vec<String>,
 }
 
+impl Finished {
+    /// The only line of a program that would not start: an exit code other than 0, and nothing else said.
+    #[must_use]
+    #[track_caller]
+    pub fn refusal(&self) -> &str {
+        // No code at all would be a signal.
+        assert!(self.status.code().is_some_and(|code| code != 0), "{self:?}");
+        let [line] = &self.stderr[..] else { panic!("not one line: {self:?}") };
+        assert!(self.stdout.is_empty() && !line.contains("panicked"), "{self:?}");
+        line
+    }
+}
+
 /// The line waited for did not come; this is what came.
 pub struct NotReady {
     stdout: Vec<String>,

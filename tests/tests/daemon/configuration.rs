@@ -1,0 +1,81 @@
+//! What the file, the environment and the command line can say, and what they cannot.
+
+use std::fs;
+use std::net::TcpListener;
+
+use asdlc_tests::example::{Example, run};
+use tempfile::TempDir;
+
+use super::program::METRICS;
+
+#[test]
+fn a_file_that_cannot_be_is_one_clear_line() {
+    let directory = TempDir::new().expect("a temporary directory can be made");
+    for (text, expected) in [
+        (
+            "[otel]\nmetric_enabled = true",
+            ":2: otel.metric_enabled: unknown field `metric_enabled`, expected `metrics_enabled`",
+        ),
+        ("[otl]\n", ":1: otl: unknown field `otl`, expected one of `program`, `backoff`, `otel`"),
+        (
+            "[otel]\nmetrics_enabled = 'no'",
+            ":2: otel.metrics_enabled: invalid type: string \"no\", expected a boolean",
+        ),
+        (
+            "[backoff]\n\nfirst = 0",
+            ":3: backoff.first: 0 is not allowed: seconds from 0.001 to 86400",
+        ),
+        (
+            "program.command = []",
+            ":1: program.command: there is no program: allowed is [\"PROGRAM\", ",
+        ),
+        ("[program", ":1: "),
+    ] {
+        let path = directory.path().join("daemon.toml").display().to_string();
+        fs::write(&path, text).expect("the directory is writable");
+        let environment = [("LISTEN_ADDR", "127.0.0.1:0")];
+        let finished = run("daemon", &["--config", &path], &environment);
+        let line = finished.refusal();
+        assert!(line.starts_with(&format!("error: {path}{expected}")), "{line}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_clear_line() {
+    let finished = run("daemon", &["--config", "no/such.toml"], &[("LISTEN_ADDR", "127.0.0.1:0")]);
+    let line = finished.refusal();
+    assert!(line.starts_with("error: no/such.toml: cannot be read: "), "{line}");
+}
+
+#[test]
+fn a_taken_port_is_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let address = taken.local_addr().expect("a listener has an address").to_string();
+    let finished = run("daemon", &[], &[("LISTEN_ADDR", &address)]);
+    let line = finished.refusal();
+    assert!(line.contains(&address), "{line}");
+}
+
+#[test]
+fn help_names_the_file_and_every_variable() {
+    let finished = run::<&str>("daemon", &["--help"], &[]);
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    let help = finished.stdout.join("\n");
+    for word in
+        ["--config", "127.0.0.1:7654", "LISTEN_ADDR", "SERVICE_NAME", "ENVIRONMENT", "RUST_LOG"]
+    {
+        assert!(help.contains(word), "{word} is missing in\n{help}");
+    }
+}
+
+// D-03
+#[test]
+fn service_name_and_environment_are_on_every_series() {
+    let environment = [("SERVICE_NAME", "night"), ("ENVIRONMENT", "staging")];
+    let scrape = Example::start_with("daemon", &environment).scrape_at(METRICS);
+    for sample in scrape.all_samples() {
+        let both = [("service", "night"), ("environment", "staging")];
+        assert!(sample.has(&both), "{sample:?}");
+    }
+    assert!(!scrape.all_samples().is_empty());
+}
