@@ -1,0 +1,16 @@
+//! From `readings.proto` to Rust and to a descriptor set, without `protoc`.
+
+use std::path::Path;
+use tonic_prost_build::Config;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_source_info(true).include_imports(true).open_file("readings.proto")?;
+    let descriptors = Path::new(&std::env::var("OUT_DIR")?).join("descriptors.bin");
+    std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .compile_fds_with_config(compiler.file_descriptor_set(), Config::new())?;
+    Ok(())
+}

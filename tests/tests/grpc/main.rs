@@ -1,0 +1,8 @@
+//! The tonic server as its users meet it: a process, calls of all four kinds over HTTP/2, and `/metrics` on the same port.
+
+mod calls;
+mod client;
+mod configuration;
+mod endings;
+mod services;
+mod shutdown;
