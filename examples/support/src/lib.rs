@@ -6,7 +6,7 @@ mod serve;
 
 pub use args::{ServiceArgs, host_port, parse};
 pub use log::log;
-pub use serve::{Stop, listen, serve};
+pub use serve::{Stop, listen, run, serve};
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,29 +16,41 @@ pub async fn listen(address: &str) -> io::Result<TcpListener> {
 
 /// Runs a server on `listener` until SIGTERM or Ctrl-C, and prints where it listens.
 ///
-/// `run` gets the listener and a future that is ready when the server has to stop. What is then in progress has
+/// `server` gets the listener and a future that is ready when the server has to stop. What is then in progress has
 /// four seconds to finish.
 ///
 /// # Errors
 /// The server's own.
 pub async fn serve<F>(
     listener: TcpListener,
-    run: impl FnOnce(TcpListener, Stop) -> F,
+    server: impl FnOnce(TcpListener, Stop) -> F,
 ) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>>,
+{
+    run(Some(listener.local_addr()?), |stop| server(listener, stop)).await
+}
+
+/// As [`serve`], for what listens by itself or not at all: prints `address`, if there is one.
+///
+/// # Errors
+/// The program's own.
+pub async fn run<F>(address: Option<SocketAddr>, program: impl FnOnce(Stop) -> F) -> io::Result<()>
 where
     F: Future<Output = io::Result<()>>,
 {
     let (stop, stopping) = watch::channel(false);
     let mut terminate = Terminate::new()?;
-    announce(&listener)?;
-    let server = run(listener, Stop(stopping));
-    let mut server = std::pin::pin!(server);
+    if let Some(address) = address {
+        announce(address);
+    }
+    let mut program = std::pin::pin!(program(Stop(stopping)));
     tokio::select! {
-        ended = &mut server => return ended,
+        ended = &mut program => return ended,
         () = terminate.received() => tracing::info!("stopping"),
     }
     stop.send_replace(true);
-    match tokio::time::timeout(DRAIN, server).await {
+    match tokio::time::timeout(DRAIN, program).await {
         Ok(ended) => ended,
         Err(_) => {
             tracing::warn!("stopped with requests in progress after {DRAIN:?}");
@@ -63,9 +76,8 @@ impl Stop {
     clippy::print_stdout,
     reason = "the program's one line of output; the log goes to standard error"
 )]
-fn announce(listener: &TcpListener) -> io::Result<()> {
-    println!("listening on http://{}", listener.local_addr()?);
-    Ok(())
+fn announce(address: SocketAddr) {
+    println!("listening on http://{address}");
 }
 
 /// SIGTERM, where there is such a thing, and Ctrl-C.

@@ -1,0 +1,10 @@
+//! The agent as its users meet it: a process with peers, a file, a Redis, and a listener for its metrics alone.
+
+mod agent;
+mod configuration;
+mod messages;
+mod peers;
+mod process;
+mod redis;
+mod shutdown;
+mod storage;
