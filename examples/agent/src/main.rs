@@ -105,11 +105,13 @@ async fn listen(
     if metrics.port != 0 {
         address.set_port(metrics.port);
     }
-    let server = Server::builder()
+    let listening = Server::builder()
         .with_address(address)
         .with_route(&metrics.path, exporter.scrape_service())
-        .start();
-    Ok(Some(server.await?))
+        .start()
+        .await?;
+    tracing::info!("metrics at http://{}{}", listening.address(), metrics.path);
+    Ok(Some(listening))
 }
 
 fn exporter(service: &support::ServiceArgs) -> Result<Exporter, Box<dyn Error>> {

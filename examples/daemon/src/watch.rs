@@ -104,6 +104,7 @@ enum Phase {
 
 impl Watcher {
     async fn run(mut self, changed: impl Fn(State)) {
+        tracing::info!("keeping {:?} running", self.program.command);
         // The first start is nothing to recover from.
         let mut phase = match self.start() {
             Ok(child) => Phase::Monitoring(child),
@@ -202,7 +203,7 @@ impl Watcher {
         let state = phase.state();
         changed(state);
         if self.status.borrow().state != state {
-            tracing::info!("{state:?}");
+            tracing::info!("now {state:?}");
         }
         self.status.send_modify(|status| {
             status.state = state;

@@ -39,8 +39,10 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::registry().with(support::log(&args.service.rust_log)?).try_init()?;
     let exporter = exporter(&args.service)?;
+    let methods = methods(&DESCRIPTORS)?;
+    tracing::info!("{} methods, and metrics at /metrics: {}", methods.len(), methods.join(" "));
     let metrics = HttpMetricsLayer::builder()
-        .with_endpoint(GrpcMethods::new(methods(&DESCRIPTORS)?))
+        .with_endpoint(GrpcMethods::new(methods))
         // Scrapes: the layer is around everything that listens on the port.
         .without_paths(["/metrics"])
         .build(&exporter.meter())?;

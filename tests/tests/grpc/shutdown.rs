@@ -47,12 +47,10 @@ fn calls_in_progress_end_well_and_watches_are_told() {
 fn a_call_without_an_end_does_not_keep_the_server() {
     let server = Server::start();
     let (_sender, readings) = mpsc::channel(1);
-    let call = server.runtime.block_on(async {
-        let mut client = server.client().await;
-        let call = tokio::spawn(async move { client.record(ReceiverStream::new(readings)).await });
-        server.await_in_flight();
-        call
-    });
+    let mut client = server.runtime.block_on(server.client());
+    let call = async move { client.record(ReceiverStream::new(readings)).await };
+    let call = server.runtime.spawn(call);
+    server.await_in_flight();
     let start = Instant::now();
     server.example.terminate();
     let finished = server.example.finish();

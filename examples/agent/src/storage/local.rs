@@ -12,8 +12,9 @@ pub(super) struct Local(Arc<Database>);
 impl Local {
     pub(super) fn open(path: Option<&Path>) -> Result<Self, Box<dyn Error>> {
         let database = match path {
-            Some(path) => Database::create(path)
-                .map_err(|error| format!("cannot open {}: {error}", path.display()))?,
+            Some(path) => {
+                create(path).map_err(|error| format!("cannot open {}: {error}", path.display()))?
+            }
             None => Database::builder().create_file(tempfile::tempfile()?)?,
         };
         // A table exists once it was opened to be written.
@@ -60,6 +61,13 @@ impl Local {
         let database = Arc::clone(&self.0);
         Ok(spawn_blocking(move || work(&database)).await??)
     }
+}
+
+fn create(path: &Path) -> Result<Database, redb::Error> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    Ok(Database::create(path)?)
 }
 
 const TABLE: TableDefinition<'_, &str, &str> = TableDefinition::new("keys");
