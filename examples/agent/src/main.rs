@@ -59,14 +59,18 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         .with(support::log(&args.service.rust_log)?)
         .try_init()?;
 
-    let listening = listen(&config, &args.service.listen_addr, &exporter).await?;
     let listener = support::listen(&config.listen).await?;
+    let listening = listen(&config, &args.service.listen_addr, &exporter).await?;
     // Set to nothing is not set.
     let redis = args.redis_url.as_deref().filter(|url| !url.is_empty());
     let storage = Storage::open(config.storage.path.as_deref(), redis)?;
     tracing::info!("peers and clients on {}", listener.local_addr()?);
-
     let address = listening.as_ref().map(Listening::address);
+    match address {
+        Some(address) => tracing::info!("metrics at http://{address}{}", config.metrics.path),
+        None => tracing::info!("Metrics endpoint disabled"),
+    }
+
     support::run(address, |stop| async move {
         let mut links = JoinSet::new();
         let mut copies = Vec::new();
@@ -95,7 +99,6 @@ async fn listen(
 ) -> Result<Option<Listening>, Box<dyn Error>> {
     let metrics = &config.metrics;
     if !metrics.enabled {
-        tracing::info!("Metrics endpoint disabled");
         return Ok(None);
     }
     let mut addresses = lookup_host(listen_addr)
@@ -105,13 +108,11 @@ async fn listen(
     if metrics.port != 0 {
         address.set_port(metrics.port);
     }
-    let listening = Server::builder()
+    let server = Server::builder()
         .with_address(address)
         .with_route(&metrics.path, exporter.scrape_service())
-        .start()
-        .await?;
-    tracing::info!("metrics at http://{}{}", listening.address(), metrics.path);
-    Ok(Some(listening))
+        .start();
+    Ok(Some(server.await?))
 }
 
 fn exporter(service: &support::ServiceArgs) -> Result<Exporter, Box<dyn Error>> {

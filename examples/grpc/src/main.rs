@@ -40,7 +40,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::registry().with(support::log(&args.service.rust_log)?).try_init()?;
     let exporter = exporter(&args.service)?;
     let methods = methods(&DESCRIPTORS)?;
-    tracing::info!("{} methods, and metrics at /metrics: {}", methods.len(), methods.join(" "));
+    let served = methods.join(" ");
     let metrics = HttpMetricsLayer::builder()
         .with_endpoint(GrpcMethods::new(methods))
         // Scrapes: the layer is around everything that listens on the port.
@@ -56,6 +56,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let routes = Routes::new(health_service).add_service(reflection.build_v1()?);
 
     let listener = support::listen(&args.service.listen_addr).await?;
+    tracing::info!("metrics at /metrics, calls at {served}");
     support::serve(listener, |listener, stop| async move {
         let readings = readings::Readings::new(stop.clone());
         let routes = routes.add_service(ReadingsServer::new(readings));

@@ -101,14 +101,13 @@ fn a_file_that_cannot_be_is_one_clear_line() {
 fn a_taken_port_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let address = taken.local_addr().expect("a listener has an address").to_string();
-    let quiet = ("RUST_LOG", "warn");
-    let finished = run("agent", &[], &[("LISTEN_ADDR", &*address), quiet]);
+    let finished = run("agent", &[], &[("LISTEN_ADDR", &*address)]);
     assert!(finished.refusal().contains(&address), "{finished:?}");
 
     let directory = TempDir::new().expect("a temporary directory can be made");
     let path = configuration_file(directory.path(), &format!("listen: {address}"));
     let arguments = ["--config", path.to_str().expect("it is text")];
-    let finished = run("agent", &arguments, &[("LISTEN_ADDR", "127.0.0.1:0"), quiet]);
+    let finished = run("agent", &arguments, &[("LISTEN_ADDR", "127.0.0.1:0")]);
     assert!(finished.refusal().contains(&address), "{finished:?}");
 }
 
@@ -116,7 +115,7 @@ fn a_taken_port_is_one_clear_line() {
 fn a_second_start_says_that_its_file_is_in_use() {
     let agent = Agent::start("storage:\n  path: DIR/keys.redb");
     let path = agent.directory.path().join("agent.yaml").display().to_string();
-    let environment = [("LISTEN_ADDR", "127.0.0.1:0"), ("RUST_LOG", "warn")];
+    let environment = [("LISTEN_ADDR", "127.0.0.1:0")];
     let finished = run("agent", &["--config", &path], &environment);
     assert!(finished.refusal().contains("keys.redb"), "{finished:?}");
 }
