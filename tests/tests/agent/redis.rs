@@ -79,9 +79,9 @@ fn a_frozen_redis_costs_a_message_its_patience_and_no_more() {
     let redis = Redis::start();
     let agent = agent_with(&redis);
     let mut client = agent.client();
+    let start = Instant::now();
     client.put("a", "1");
     redis.process().freeze();
-    let start = Instant::now();
     client.put("b", "2");
     let took = start.elapsed();
     // It waits half a second, connects anew, and waits again.
