@@ -8,12 +8,16 @@
 //! length alike, so their difference is that of the messages. The kernel's work is not counted: that would add to the
 //! message alone, and make the share of the metrics smaller.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
+
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
+/// What is sent, by its number.
+type MessageOf = fn(u32) -> String;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
@@ -41,14 +45,14 @@ fn table() -> Result<bool> {
     Ok(enough)
 }
 
-fn per_message(metrics: bool, message: fn(u32) -> String) -> Result<f64> {
+fn per_message(metrics: bool, message: MessageOf) -> Result<f64> {
     let instructions = |messages| instructions(metrics, messages, message);
     let more = instructions(FEW + MORE)? - instructions(FEW)?;
     Ok(more / f64::from(MORE))
 }
 
 /// Of a whole run of the agent with so many messages.
-fn instructions(metrics: bool, messages: u32, message: fn(u32) -> String) -> Result<f64> {
+fn instructions(metrics: bool, messages: u32, message: MessageOf) -> Result<f64> {
     let directory = tempfile::tempdir()?;
     let configuration = directory.path().join("agent.yaml");
     let file = directory.path().join("agent.redb");
@@ -93,7 +97,7 @@ fn agent(configuration: &Path, directory: &Path) -> Command {
     command
 }
 
-fn send(mut stream: TcpStream, messages: u32, message: fn(u32) -> String) -> Result<()> {
+fn send(mut stream: TcpStream, messages: u32, message: MessageOf) -> Result<()> {
     stream.set_nodelay(true)?;
     for number in 0..messages {
         let message = message(number);
@@ -126,7 +130,7 @@ fn mixed(number: u32) -> String {
     if number.is_multiple_of(2) { put(number) } else { get(number + KEYS) }
 }
 
-const MESSAGES: [(&str, fn(u32) -> String, bool); 4] = [
+const MESSAGES: [(&str, MessageOf, bool); 4] = [
     ("put", put, true),
     ("put and get in turn", mixed, true),
     ("get", get, false),
