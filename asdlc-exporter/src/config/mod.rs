@@ -69,10 +69,10 @@ mod rules;
 mod victoria_metrics;
 
 pub use error::ConfigError;
-#[cfg(feature = "victoria-metrics")]
-pub use victoria_metrics::VictoriaMetricsConfig;
 #[cfg(any(feature = "config-yaml", feature = "config-toml"))]
 pub use formats::load;
+#[cfg(feature = "victoria-metrics")]
+pub use victoria_metrics::VictoriaMetricsConfig;
 
 use crate::{ExporterBuilder, MetricPolicy, exporter::Exporter};
 use serde::{Deserialize, Deserializer};
