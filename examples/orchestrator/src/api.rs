@@ -1,16 +1,16 @@
 //! The HTTP API: plain axum, nothing about metrics.
 
-use crate::tasks::{Refused, Submission, Task, Tasks};
+use crate::tasks::{Refused, Task, Tasks};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
+use support::Work;
 
 pub(crate) fn routes(tasks: Tasks) -> Router {
     Router::new()
-        .route("/health", get(|| async { "ok" }))
         .route("/api/v1/tasks", post(submit).get(list))
         .route("/api/v1/tasks/{id}", get(read))
         .route("/api/v1/tasks/{id}/wait", get(wait))
@@ -20,31 +20,31 @@ pub(crate) fn routes(tasks: Tasks) -> Router {
 
 async fn submit(
     State(tasks): State<Tasks>,
-    Json(submission): Json<Submission>,
+    Json(work): Json<Work>,
 ) -> Result<impl IntoResponse, Failure> {
-    let task = tasks.submit(submission)?;
+    let task = tasks.submit(work).await?;
     Ok((StatusCode::ACCEPTED, Json(task)))
 }
 
-async fn list(State(tasks): State<Tasks>) -> Json<Vec<Task>> {
-    Json(tasks.list())
+async fn list(State(tasks): State<Tasks>) -> Result<Json<Vec<Task>>, Failure> {
+    Ok(Json(tasks.list().await?))
 }
 
 async fn read(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Result<Json<Task>, Failure> {
-    tasks.get(id).map(Json).ok_or(Failure::Unknown(id))
+    tasks.get(id).await?.map(Json).ok_or(Failure::Unknown(id))
 }
 
 /// Answers when the task has finished.
 async fn wait(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Result<Json<Task>, Failure> {
-    tasks.finished(id).await.map(Json).ok_or(Failure::Unknown(id))
+    tasks.finished(id).await?.map(Json).ok_or(Failure::Unknown(id))
 }
 
-/// Fails: results are kept in memory, there is no store to fetch an artifact from.
-async fn artifact(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Failure {
-    match tasks.get(id) {
+/// Fails: there is no store to fetch an artifact from.
+async fn artifact(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Result<(), Failure> {
+    Err(match tasks.get(id).await? {
         Some(_) => Failure::NoArtifactStore,
         None => Failure::Unknown(id),
-    }
+    })
 }
 
 enum Failure {
@@ -67,6 +67,10 @@ impl IntoResponse for Failure {
             Self::Refused(Refused::Full) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too many tasks are waiting".to_owned())
             }
+            Self::Refused(Refused::Unavailable) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Redis, where the tasks are, does not answer".to_owned(),
+            ),
             Self::NoArtifactStore => {
                 (StatusCode::SERVICE_UNAVAILABLE, "no artifact store is configured".to_owned())
             }

@@ -12,10 +12,14 @@ mod api;
 mod dashboard;
 mod tasks;
 
+use asdlc_exporter::health::{Dependency, LivenessService, Readiness};
+use asdlc_exporter::redis::{RedisMetrics, RedisProbe};
+use asdlc_exporter::victoria_metrics::QueryProxy;
 use asdlc_exporter::{Exporter, process};
-use axum::Router;
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
+use tasks::{InProcess, InRedis, Tasks};
 use tower_asdlc_metrics::HttpMetricsLayer;
 use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
 use tracing_subscriber::prelude::*;
@@ -26,6 +30,17 @@ use tracing_subscriber::prelude::*;
 struct Args {
     #[command(flatten)]
     service: support::ServiceArgs,
+
+    #[command(flatten)]
+    redis: support::RedisArgs,
+
+    /// VictoriaMetrics, as http://HOST:PORT, for the queries under /api/metrics
+    #[arg(long, env, value_name = "VICTORIAMETRICS_URL", hide_env_values = true)]
+    victoriametrics_url: Option<String>,
+
+    /// After how many seconds a query is given up
+    #[arg(long, env, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..))]
+    query_timeout: u32,
 }
 
 #[tokio::main]
@@ -34,32 +49,53 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
-    let exporter = exporter(&args)?;
-    subscribe(&exporter, &args.service.rust_log)?;
-
-    let app = Router::new()
-        .merge(api::routes(tasks::Tasks::default()))
-        .merge(dashboard::routes())
-        .layer(HttpMetricsLayer::new(&exporter.meter()))
-        // After the layer: a scrape is not counted.
-        .route_service("/metrics", exporter.scrape_service());
-
-    let listener = support::listen(&args.service.listen_addr).await?;
-    support::serve(listener, |listener, stop| {
-        axum::serve(listener, app).with_graceful_shutdown(stop.requested()).into_future()
-    })
-    .await?;
-    Ok(())
-}
-
-fn exporter(args: &Args) -> Result<Exporter, Box<dyn Error>> {
     let exporter = Exporter::builder(&args.service.service_name)
         .with_namespace("asdlc")
         .with_constant_labels(args.service.environment())
         .with_version(env!("CARGO_PKG_VERSION"))
         .build()?;
-    process::register(&exporter.meter());
-    Ok(exporter)
+    let meter = exporter.meter();
+    subscribe(&exporter, &args.service.rust_log)?;
+    process::register(&meter);
+
+    let mut readiness = Readiness::builder();
+    let tasks = match args.redis.url() {
+        Some(url) => {
+            let probe = RedisProbe::open(url)?.register(&exporter);
+            readiness = readiness.with(Dependency::critical("redis", probe));
+            Tasks::InRedis(InRedis::open(url, &RedisMetrics::new(&meter))?)
+        }
+        None => {
+            RedisProbe::absent().register(&exporter);
+            Tasks::InProcess(InProcess::default())
+        }
+    };
+    let readiness = readiness.build()?;
+    // Set to nothing is not set.
+    let victoria_metrics = args.victoriametrics_url.as_deref().filter(|url| !url.is_empty());
+    let queries = QueryProxy::builder(victoria_metrics)
+        .with_timeout(Duration::from_secs(args.query_timeout.into()))
+        .build(&meter)?;
+
+    let app = api::routes(tasks)
+        .merge(dashboard::routes())
+        .route_service("/health", LivenessService::new())
+        .route_service("/ready", readiness.service())
+        .route_service("/api/metrics/{*query}", queries)
+        .layer(HttpMetricsLayer::new(&meter))
+        // After the layer: a scrape is not counted.
+        .route_service("/metrics", exporter.scrape_service());
+
+    let listener = support::listen(&args.service.listen_addr).await?;
+    support::serve(listener, |listener, stop| {
+        let stop = async move {
+            stop.requested().await;
+            readiness.drain();
+        };
+        axum::serve(listener, app).with_graceful_shutdown(stop).into_future()
+    })
+    .await?;
+    Ok(())
 }
 
 /// The log, and metrics of the spans around tasks. `RUST_LOG` filters the log alone.

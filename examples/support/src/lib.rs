@@ -1,12 +1,18 @@
 //! What the example programs share and a service of your own would have too: arguments, log, listening, stopping.
 
 mod args;
+mod backends;
 mod log;
 mod serve;
+#[cfg(feature = "redis")]
+pub mod stream;
+mod work;
 
 pub use args::{ServiceArgs, host_port, parse};
+pub use backends::RedisArgs;
 pub use log::log;
 pub use serve::{Stop, listen, run, serve};
+pub use work::{Kind, Work};
 
 use std::error::Error;
 use std::process::ExitCode;

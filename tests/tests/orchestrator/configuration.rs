@@ -37,7 +37,15 @@ fn help_names_every_variable_and_succeeds() {
     assert_eq!(finished.status.code(), Some(0), "{finished:?}");
     assert_eq!(finished.stderr, [""; 0]);
     let help = finished.stdout.join("\n");
-    for variable in ["LISTEN_ADDR", "SERVICE_NAME", "ENVIRONMENT", "RUST_LOG"] {
+    for variable in [
+        "LISTEN_ADDR",
+        "SERVICE_NAME",
+        "ENVIRONMENT",
+        "RUST_LOG",
+        "REDIS_URL",
+        "VICTORIAMETRICS_URL",
+        "QUERY_TIMEOUT",
+    ] {
         assert!(help.contains(variable), "{variable} is missing in\n{help}");
     }
 }

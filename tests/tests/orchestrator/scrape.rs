@@ -85,7 +85,7 @@ fn every_family_has_its_documented_type_and_labels_and_a_help_text() {
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
-    let expected: [(&str, Kind, &[&str]); 9] = [
+    let expected: [(&str, Kind, &[&str]); 16] = [
         ("asdlc_http_request_duration_seconds", Kind::Histogram, &["endpoint", "method"]),
         (
             "asdlc_http_requests_failed_total",
@@ -95,6 +95,13 @@ fn every_family_has_its_documented_type_and_labels_and_a_help_text() {
         ("asdlc_http_requests_in_flight", Kind::Gauge, &["method"]),
         ("asdlc_http_requests_total", Kind::Counter, &["endpoint", "method", "status"]),
         ("asdlc_process_memory_bytes", Kind::Gauge, &["type"]),
+        ("asdlc_query_proxy_rejected_total", Kind::Counter, &["reason"]),
+        ("asdlc_query_proxy_requests_in_flight", Kind::Gauge, &[]),
+        ("asdlc_query_proxy_requests_total", Kind::Counter, &["outcome", "route"]),
+        ("asdlc_query_proxy_response_bytes_total", Kind::Counter, &[]),
+        ("asdlc_query_proxy_shared_total", Kind::Counter, &["route"]),
+        ("asdlc_query_proxy_upstream_cancelled_total", Kind::Counter, &["route"]),
+        ("asdlc_redis_connection_up", Kind::Gauge, &[]),
         ("asdlc_service_info", Kind::Gauge, &["version"]),
         ("asdlc_task_duration_seconds", Kind::Histogram, &[]),
         ("asdlc_tasks_processed_total", Kind::Counter, &[]),

@@ -1,0 +1,76 @@
+//! Tasks of this process: a bounded number in memory, a few at a time at work. Each runs in a span, `task`.
+
+use super::{Refused, State, Task};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use support::Work;
+use tokio::sync::{Semaphore, watch};
+use tracing_asdlc_metrics::Metered;
+
+#[derive(Clone)]
+pub(crate) struct InProcess {
+    kept: Arc<Mutex<Kept>>,
+    at_work: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Kept {
+    last_id: u64,
+    tasks: BTreeMap<u64, watch::Receiver<Task>>,
+}
+
+impl Default for InProcess {
+    fn default() -> Self {
+        Self { kept: Arc::default(), at_work: Arc::new(Semaphore::new(AT_WORK)) }
+    }
+}
+
+impl InProcess {
+    pub(crate) fn submit(&self, work: Work) -> Result<Task, Refused> {
+        let mut kept = self.kept();
+        if kept.tasks.len() >= KEPT {
+            let oldest =
+                kept.tasks.iter().find(|(_, task)| task.borrow().is_finished()).map(|(id, _)| *id);
+            kept.tasks.remove(&oldest.ok_or(Refused::Full)?);
+        }
+        kept.last_id += 1;
+        let task = Task { id: kept.last_id, kind: work.kind, state: State::Queued };
+        let (progress, receiver) = watch::channel(task.clone());
+        kept.tasks.insert(task.id, receiver);
+        tokio::spawn(run(Arc::clone(&self.at_work), work, progress));
+        Ok(task)
+    }
+
+    pub(crate) fn list(&self) -> Vec<Task> {
+        self.kept().tasks.values().map(|task| task.borrow().clone()).collect()
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<Task> {
+        self.kept().tasks.get(&id).map(|task| task.borrow().clone())
+    }
+
+    pub(crate) async fn finished(&self, id: u64) -> Option<Task> {
+        let mut task = self.kept().tasks.get(&id)?.clone();
+        let finished = task.wait_for(Task::is_finished).await.ok()?;
+        Some(finished.clone())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn run(at_work: Arc<Semaphore>, work: Work, progress: watch::Sender<Task>) {
+    // It is never closed.
+    let Ok(_permit) = at_work.acquire().await else {
+        return;
+    };
+    progress.send_modify(|task| task.state = State::Running);
+    // What waits for a permit is not work: the span, and so its duration, starts here.
+    let span = tracing::info_span!("task", id = progress.borrow().id, kind = work.kind.name());
+    let result = work.done().metered(span).await;
+    progress.send_modify(|task| task.state = result.into());
+}
+
+const AT_WORK: usize = 4;
+const KEPT: usize = 1_000;

@@ -1,0 +1,89 @@
+//! The tasks, in this process or in Redis.
+
+mod in_process;
+mod in_redis;
+
+use serde::Serialize;
+use support::{Kind, Work};
+
+pub(crate) use in_process::InProcess;
+pub(crate) use in_redis::InRedis;
+
+#[derive(Clone)]
+pub(crate) enum Tasks {
+    /// Carried out here, a few at a time.
+    InProcess(InProcess),
+    /// Carried out by the workers, to whom each is an event.
+    InRedis(InRedis),
+}
+
+#[derive(Clone, Serialize)]
+pub(crate) struct Task {
+    id: u64,
+    kind: Kind,
+    #[serde(flatten)]
+    state: State,
+}
+
+#[derive(Clone, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+enum State {
+    Queued,
+    Running,
+    Succeeded { result: String },
+    Failed { error: String },
+}
+
+/// Why there is no answer.
+pub(crate) enum Refused {
+    Input(String),
+    Full,
+    /// Redis does not answer.
+    Unavailable,
+}
+
+impl Tasks {
+    pub(crate) async fn submit(&self, work: Work) -> Result<Task, Refused> {
+        work.check().map_err(Refused::Input)?;
+        match self {
+            Self::InProcess(tasks) => tasks.submit(work),
+            Self::InRedis(tasks) => tasks.submit(work).await,
+        }
+    }
+
+    pub(crate) async fn list(&self) -> Result<Vec<Task>, Refused> {
+        match self {
+            Self::InProcess(tasks) => Ok(tasks.list()),
+            Self::InRedis(tasks) => tasks.list().await,
+        }
+    }
+
+    pub(crate) async fn get(&self, id: u64) -> Result<Option<Task>, Refused> {
+        match self {
+            Self::InProcess(tasks) => Ok(tasks.get(id)),
+            Self::InRedis(tasks) => tasks.get(id).await,
+        }
+    }
+
+    pub(crate) async fn finished(&self, id: u64) -> Result<Option<Task>, Refused> {
+        match self {
+            Self::InProcess(tasks) => Ok(tasks.finished(id).await),
+            Self::InRedis(tasks) => tasks.finished(id).await,
+        }
+    }
+}
+
+impl Task {
+    fn is_finished(&self) -> bool {
+        matches!(self.state, State::Succeeded { .. } | State::Failed { .. })
+    }
+}
+
+impl From<Result<String, String>> for State {
+    fn from(result: Result<String, String>) -> Self {
+        match result {
+            Ok(result) => Self::Succeeded { result },
+            Err(error) => Self::Failed { error },
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Without Redis: events come from `POST /events` and wait in memory.
+
+use crate::pool::Pool;
+use support::{Stop, Work};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+pub(crate) fn queue() -> (Sender<Work>, Receiver<Work>) {
+    channel(WAITING)
+}
+
+/// Gives the events to the pool. When the program has to stop, what waits is carried out nevertheless: it is nowhere else.
+pub(crate) async fn run(pool: &Pool, mut queue: Receiver<Work>, stop: Stop) {
+    let mut stop = std::pin::pin!(stop.requested());
+    loop {
+        tokio::select! {
+            work = queue.recv() => match work {
+                Some(work) => start(pool, work).await,
+                None => return,
+            },
+            () = &mut stop => break,
+        }
+    }
+    queue.close();
+    while let Some(work) = queue.recv().await {
+        start(pool, work).await;
+    }
+}
+
+async fn start(pool: &Pool, work: Work) {
+    let worker = pool.worker().await;
+    tokio::spawn(async move {
+        let result = worker.carry_out(&work).await;
+        if let Err(error) = &result {
+            tracing::warn!(error, "an event failed");
+        }
+        worker.finished(&result);
+    });
+}
+
+const WAITING: usize = 1_000;
