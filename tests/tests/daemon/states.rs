@@ -18,7 +18,7 @@ fn the_daemon_moves_through_its_four_states_and_the_gauge_with_it() {
         );
         assert_eq!(watched.state_metric(), number, "{state}");
     };
-    at(watched.status(), "monitoring", 1.0, 1);
+    at(watched.get("/api/v1/status/monitoring"), "monitoring", 1.0, 1);
     assert!(watched.status()["pid"].as_u64().is_some());
 
     at(watched.post("/api/v1/pause"), "paused", 2.0, 1);
