@@ -14,7 +14,8 @@ use crate::proxy::{Proxy, QUERY, error_of, failure_of};
 use crate::upstream::{EMPTY, HEAD, Upstream, await_close, json, reset};
 
 /// Every answer of every upstream here has these.
-const SECRETS: &str = "X-Server-Hostname: vm-secret\r\nSet-Cookie: secret=1\r\nAccess-Control-Allow-Origin: *\r\nServer: secret\r\n";
+/// And that the connection ends, as it does: or else it may be used for the next request before its end is seen.
+const SECRETS: &str = "Connection: close\r\nX-Server-Hostname: vm-secret\r\nSet-Cookie: secret=1\r\nAccess-Control-Allow-Origin: *\r\nServer: secret\r\n";
 
 #[track_caller]
 fn assert_told(answer: &Response<Bytes>, status: u16, kind: &str, address: &str) {

@@ -63,8 +63,9 @@ pub(crate) fn json(body: &str) -> String {
     format!("{HEAD}Content-Length: {length}\r\n\r\n{body}")
 }
 
-/// Of an answer in JSON, but for its length.
-pub(crate) const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+/// Of an answer in JSON, but for its length. It is the last on its connection.
+pub(crate) const HEAD: &str =
+    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n";
 
 pub(crate) const EMPTY: &str = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
 
