@@ -101,6 +101,9 @@
 //!   `config-yaml` and `config-toml` read files.
 //! * `full`: all of them.
 
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 #[cfg(feature = "config")]
 pub mod config;

@@ -88,6 +88,9 @@
 //!
 //! [`Meter`]: opentelemetry::metrics::Meter
 
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod body;
 mod builder;
 mod chain;

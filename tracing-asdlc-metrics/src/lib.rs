@@ -92,6 +92,9 @@
 //! [`tracing`]: https://docs.rs/tracing
 //! [`tracing_subscriber`]: https://docs.rs/tracing-subscriber
 
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod callsite;
 mod capture;
 mod check;
