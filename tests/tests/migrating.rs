@@ -1,0 +1,123 @@
+//! `docs/migrating.md`: its queries are Prometheus' own, and what it says replaces theirs is really there. (Its examples are
+//! doctests.)
+
+use std::collections::BTreeSet;
+
+use asdlc_exporter::Exporter;
+use asdlc_tests::client::Connection;
+use asdlc_tests::exposition::Exposition;
+use asdlc_tests::in_process::Server;
+use asdlc_tests::servers::{Prometheus, QueryApi};
+use asdlc_tests::wait::{DEADLINE, eventually};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use opentelemetry::KeyValue;
+use tower_asdlc_metrics::HttpMetricsLayer;
+use tracing::info;
+use tracing_asdlc_metrics::{Label, Rule, SpanMetricsLayer};
+use tracing_subscriber::prelude::*;
+
+const GUIDE: &str = include_str!("../../docs/migrating.md");
+
+#[test]
+fn queries_of_before_are_understood_and_those_of_after_have_an_answer() {
+    let (exporter, server) = migrated();
+    let prometheus = Prometheus::scraping(server.address());
+    let (before, after) = queries();
+    assert!(after.len() > 5 && before.len() == after.len(), "{before:?} {after:?}");
+    for query in before {
+        // Their names are not here; a query that is not PromQL has no vector for an answer.
+        prometheus.samples(query);
+    }
+    for query in after {
+        // A rate needs two scrapes.
+        let answered = eventually(DEADLINE, || !prometheus.samples(query).is_empty());
+        assert!(answered, "no answer to\n{query}\nfrom\n{}", exporter.render().unwrap_or_default());
+    }
+}
+
+#[test]
+fn metrics_have_the_labels_that_the_tables_say() {
+    let (exporter, _server) = migrated();
+    let families = named_with_labels();
+    assert!(families.len() > 4, "{families:?}");
+    for (name, labels) in families {
+        let mut text = String::new();
+        let found = eventually(DEADLINE, || {
+            text = exporter.render().expect("it renders");
+            let exposition = Exposition::parse(text.as_bytes()).expect("it renders valid text");
+            let samples: Vec<_> =
+                exposition.all_samples().iter().filter(|sample| of(&sample.name, name)).collect();
+            let has = |sample: &&asdlc_tests::exposition::Sample| {
+                let keys = sample.labels.iter().map(|(key, _)| key.as_str());
+                keys.filter(|key| !["service", "le"].contains(key)).collect::<BTreeSet<_>>()
+                    == labels
+            };
+            !samples.is_empty() && samples.iter().all(has)
+        });
+        assert!(found, "not {name} with {labels:?} in\n{text}");
+    }
+}
+
+/// A service that has moved, with every metric that the guide tells of, after a request of each kind.
+fn migrated() -> (Exporter, Server) {
+    let exporter = Exporter::builder("shop").build().expect("the name is valid");
+    let meter = exporter.meter();
+    let layer = HttpMetricsLayer::builder()
+        .with_body_sizes()
+        .with_time_to_headers()
+        .build(&meter)
+        .expect("its settings are valid");
+    let router = Router::new()
+        .route("/items/{id}", get(|| async { "an item" }))
+        .route("/upload", post(|body: String| async { body }))
+        .route("/fails", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+        .layer(layer.request_body_layer())
+        .layer(layer)
+        .route_service("/metrics", exporter.scrape_service());
+    let server = Server::axum(router);
+    let mut connection = Connection::open(server.address());
+    connection.get("/items/1");
+    connection.get("/fails");
+    connection.post_json("/upload", "{}");
+
+    meter.u64_counter("orders").build().add(1, &[KeyValue::new("paid", "yes")]);
+    meter.f64_histogram("order_duration").with_unit("s").build().record(0.25, &[]);
+    meter.u64_gauge("queue_length").build().record(3, &[]);
+    let fields = Rule::prefixed_fields().with_label(Label::field("currency").with_values(["EUR"]));
+    let layer = SpanMetricsLayer::new(&meter, [fields]).expect("the rule is valid");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        info!(monotonic_counter.orders = 1, currency = "EUR");
+        info!(histogram.order_value = 12.5, currency = "EUR");
+    });
+    (exporter, server)
+}
+
+/// The guide's queries, each after a line `# before` or `# after`.
+fn queries() -> (Vec<&'static str>, Vec<&'static str>) {
+    let blocks = GUIDE.split("```promql\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let lines: Vec<_> = blocks.flat_map(str::lines).collect();
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for pair in lines.chunks(2) {
+        match *pair {
+            ["# before", query] => before.push(query),
+            ["# after", query] => after.push(query),
+            _ => panic!("{pair:?} is not a query and when it is asked"),
+        }
+    }
+    (before, after)
+}
+
+/// Our HTTP metrics that the guide names with their labels: `` `http_…{method,…}` ``.
+fn named_with_labels() -> Vec<(&'static str, BTreeSet<&'static str>)> {
+    let code = GUIDE.split('`').filter(|code| code.starts_with("http_"));
+    let named = code.filter_map(|code| code.strip_suffix('}')?.split_once('{'));
+    named.map(|(name, labels)| (name, labels.split(',').collect())).collect()
+}
+
+/// Whether a sample of this name is one of the family.
+fn of(sample: &str, family: &str) -> bool {
+    let suffix = sample.strip_prefix(family);
+    suffix.is_some_and(|suffix| ["", "_bucket", "_sum", "_count"].contains(&suffix))
+}
