@@ -67,10 +67,8 @@ impl Exchange {
         }
         self.trailers(response.headers());
         // The status of a gRPC call comes after the last byte: only the trailers are its end.
-        if self.grpc.is_none()
-            && let Some(length) = declared_length(response)
-        {
-            self.declared = length;
+        if self.grpc.is_none() {
+            self.declared = declared_length(response).unwrap_or(self.declared);
         }
         self.ends_with_head(response.status())
             .or_else(|| self.has_ended(response.body()).then_some(Ending::Complete))

@@ -108,9 +108,9 @@ impl Recorder {
 
     #[inline]
     pub(crate) fn headers(&self, slot: Slot, start: Instant) {
-        if self.instruments.time_to_headers.is_some()
-            && let Some(Route { time_to_headers: Some(series), .. }) = self.routes.get(slot)
-        {
+        let is_timed = self.instruments.time_to_headers.is_some();
+        let route = is_timed.then(|| self.routes.get(slot)).flatten();
+        if let Some(Route { time_to_headers: Some(series), .. }) = route {
             series.record(start.elapsed().as_secs_f64());
         }
     }
