@@ -1,10 +1,16 @@
 //! The example programs, and how each is made to show everything it has.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
 use asdlc_tests::client::Connection;
 use asdlc_tests::example::{Example, command};
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::servers::Redis;
 use tempfile::TempDir;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 /// An example program.
 pub(crate) struct Program {
@@ -19,12 +25,22 @@ pub(crate) struct Program {
 }
 
 /// One line for each program; the others are in `configuration.rs` until they are here.
-pub(crate) const PROGRAMS: &[Program] = &[Program {
-    package: "orchestrator",
-    path: "/metrics",
-    namespace: "asdlc",
-    drive: drive_orchestrator,
-}];
+pub(crate) const PROGRAMS: &[Program] = &[
+    is("orchestrator", "/metrics", "asdlc", drive_orchestrator),
+    is("api", "/v1/metrics", "", drive_api),
+    is("agent", "/metrics", "", drive_agent),
+    is("daemon", "/api/v1/metrics", "palingenesis", drive_daemon),
+    is("grpc", "/metrics", "", drive_grpc),
+];
+
+const fn is(
+    package: &'static str,
+    path: &'static str,
+    namespace: &'static str,
+    drive: fn(&Example),
+) -> Program {
+    Program { package, path, namespace, drive }
+}
 
 /// A program that runs, and was driven.
 pub(crate) struct Running {
@@ -74,6 +90,58 @@ fn drive_orchestrator(example: &Example) {
     get(&mut connection, &format!("{tasks}/{}/wait", task["id"]), 200);
     get(&mut connection, &format!("{tasks}/{}/artifact", task["id"]), 503);
     get(&mut connection, &format!("{tasks}/18446744073709551615"), 404);
+}
+
+/// An event that is kept and one that is refused.
+fn drive_api(example: &Example) {
+    let mut connection = example.connect();
+    let event = r#"{"source":"shop","type":"order.paid","data":{"order":7}}"#;
+    assert_eq!(connection.post_json("/v1/events", event).status(), 201);
+    assert_eq!(connection.post_json("/v1/events", "{").status(), 400);
+}
+
+/// Each message, so that each operation reaches the storage.
+fn drive_agent(example: &Example) {
+    let address = |line: &str| line.split_once("peers and clients on ")?.1.trim().parse().ok();
+    let address: SocketAddr = example.process().await_stderr(address).expect("it listens");
+    let mut stream = TcpStream::connect(address).expect("it accepts a connection");
+    for message in [
+        r#"{"type":"put","key":"color","value":"green"}"#,
+        r#"{"type":"get","key":"color"}"#,
+        r#"{"type":"delete","key":"color"}"#,
+    ] {
+        let length = u32::try_from(message.len()).expect("it is short");
+        stream.write_all(&length.to_be_bytes()).expect("it reads");
+        stream.write_all(message.as_bytes()).expect("it reads");
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).expect("it answers");
+        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut answer).expect("it answers");
+    }
+}
+
+/// A state, and one that there is not.
+fn drive_daemon(example: &Example) {
+    let mut connection = example.connect();
+    get(&mut connection, "/api/v1/status", 200);
+    get(&mut connection, "/api/v1/nothing", 404);
+}
+
+/// A call that is answered, and one about a service that there is not.
+fn drive_grpc(example: &Example) {
+    let url = format!("http://{}", example.address());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+    runtime.block_on(async {
+        let server = Endpoint::from_shared(url).expect("an address is a URL");
+        let channel = server.connect().await.expect("it accepts a connection");
+        let mut health = HealthClient::new(channel);
+        let mut check = async |service: &str| {
+            let request = HealthCheckRequest { service: service.to_owned() };
+            health.check(request).await.map_err(|status| status.code())
+        };
+        check("").await.expect("it serves");
+        assert_eq!(check("none").await.err(), Some(tonic::Code::NotFound));
+    });
 }
 
 fn get(connection: &mut Connection, path: &str, status: u16) {

@@ -115,6 +115,33 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        title: "Redis: `asdlc-exporter`, feature `redis`",
+        intro: "`redis_connection_*` of a `RedisProbe`, the rest of connections that `RedisMetrics` wraps. `operation` is the name of a \
+                known command, `PIPELINE`, `MULTI` or `_OTHER`.",
+        families: &[
+            is(
+                "redis_connection_up",
+                "at the scrape, which waits for the answer to a `PING`",
+                "min_over_time(NAME[5m])",
+            ),
+            is(
+                "redis_connection_last_success_age_seconds",
+                "at the scrape; absent before the first answer",
+                "max_over_time(NAME[5m])",
+            ),
+            is(
+                "redis_connection_errors_total",
+                "when a `PING` has no answer; all types from the start",
+                "sum by (service, error_type) (rate(NAME[5m]))",
+            ),
+            is(
+                "redis_latency_seconds",
+                "at a command's answer, error or cancellation",
+                "histogram_quantile(0.99, sum by (service, operation, le) (rate(NAME_bucket[5m])))",
+            ),
+        ],
+    },
+    Section {
         title: "The exporter itself: `asdlc-exporter`, `with_self_metrics`",
         intro: "What a scrape is found to be shows in the next one.",
         families: &[
@@ -156,5 +183,37 @@ pub(super) const SECTIONS: &[Section] = &[
                 "histogram_quantile(0.9, sum by (service, le) (rate(NAME_bucket[5m])))",
             ),
         ],
+    },
+    Section {
+        title: "Messages and storage of the agent: rules of `tracing-asdlc-metrics`",
+        intro: "[The rules](../examples/agent/src/main.rs) name the spans around messages and operations of the storage.",
+        families: &[
+            is("messages_received_total", "when a message has been processed", "rate(NAME[5m])"),
+            is(
+                "message_processing_duration_seconds",
+                "with `messages_received_total`",
+                "histogram_quantile(0.99, sum by (service, le) (rate(NAME_bucket[5m])))",
+            ),
+            is(
+                "storage_operations_total",
+                "when an operation of a backend has ended",
+                "sum by (operation, backend) (rate(NAME[5m]))",
+            ),
+            is(
+                "storage_operation_duration_seconds",
+                "with `storage_operations_total`",
+                "histogram_quantile(0.99, sum by (operation, backend, le) (rate(NAME_bucket[5m])))",
+            ),
+            is("agent_peers_connected", "at the scrape", "NAME"),
+        ],
+    },
+    Section {
+        title: "The state of the daemon: a `StateGauge`",
+        intro: "Set where the daemon changes its state.",
+        families: &[is(
+            "daemon_state",
+            "at the scrape: 1 monitoring, 2 paused, 3 waiting, 4 resuming",
+            "count_values(\"state\", NAME)",
+        )],
     },
 ];
