@@ -61,9 +61,10 @@ impl<P: Pool + ?Sized> Pool for Arc<P> {
     }
 }
 
-/// What a pool tells about itself; everything is 0 until it is said.
+/// What a pool tells about itself; everything is 0 until it is said, and the size unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolStatistics {
+    size: Option<u64>,
     active_workers: u64,
     active_tasks: u64,
     succeeded: u64,
@@ -71,6 +72,14 @@ pub struct PoolStatistics {
 }
 
 impl PoolStatistics {
+    /// How many workers there are, at work or not: all are busy when so many are
+    /// [active](Self::with_active_workers).
+    #[must_use]
+    pub fn with_size(mut self, workers: u64) -> Self {
+        self.size = Some(workers);
+        self
+    }
+
     /// Workers that are at work now.
     #[must_use]
     pub fn with_active_workers(mut self, workers: u64) -> Self {
@@ -107,6 +116,7 @@ impl PoolStatistics {
 /// |---|---|---|
 /// | `active_workers` | gauge | workers that are at work |
 /// | `active_tasks` | gauge | events in progress |
+/// | `worker_pool_size` | gauge | workers of the pool; absent unless [it is told](PoolStatistics::with_size) |
 /// | `events_processed_total` | counter | events by `status`: `success` and `failed`, both from the start |
 ///
 /// One pool for a meter provider: a second one has the same families, without a label to tell them
@@ -119,25 +129,26 @@ pub fn register(meter: &Meter, pool: impl Pool) {
         }
         statistics
     }));
-    let gauge = |name, help, callback, value: fn(PoolStatistics) -> u64| {
+    let gauge = |name, help, callback, value: fn(PoolStatistics) -> Option<u64>| {
         let pool = Arc::clone(&pool);
         meter
             .u64_observable_gauge(name)
             .with_description(help)
             .with_callback(move |observer| {
-                if let Some(statistics) = pool.get(callback) {
-                    observer.observe(value(statistics), &[]);
+                if let Some(value) = pool.get(callback).and_then(value) {
+                    observer.observe(value, &[]);
                 }
             })
             .build();
     };
-    gauge("active_workers", "Workers that are at work.", 0, |pool| pool.active_workers);
-    gauge("active_tasks", "Events in progress.", 1, |pool| pool.active_tasks);
+    gauge("active_workers", "Workers that are at work.", 0, |pool| Some(pool.active_workers));
+    gauge("active_tasks", "Events in progress.", 1, |pool| Some(pool.active_tasks));
+    gauge("worker_pool_size", "Workers of the pool, at work or not.", 2, |pool| pool.size);
     meter
         .u64_observable_counter("events_processed_total")
         .with_description("Events that were processed.")
         .with_callback(move |observer| {
-            if let Some(PoolStatistics { succeeded, failed, .. }) = pool.get(2) {
+            if let Some(PoolStatistics { succeeded, failed, .. }) = pool.get(3) {
                 observer.observe(succeeded, &[KeyValue::new("status", "success")]);
                 observer.observe(failed, &[KeyValue::new("status", "failed")]);
             }

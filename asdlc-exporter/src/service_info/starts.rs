@@ -2,9 +2,9 @@ use super::state_file::{StateFile, StateFileError};
 use opentelemetry::metrics::Meter;
 use std::path::Path;
 
-/// Serves the counter `service_starts_total` = 1: this start. The counter goes back to 1 at each
-/// restart, which is how `resets(service_starts_total[1h])` counts them;
-/// [`register_starts_kept_in`] counts on.
+/// Serves the counter `service_starts_total` = 1: this start. It is 1 after each restart too, and
+/// never anything else, so nothing can be counted by it: `resets(uptime_seconds[1h])` counts
+/// restarts without a file, and [`register_starts_kept_in`] counts on across them.
 pub fn register_starts(meter: &Meter) {
     register(meter, 1);
 }

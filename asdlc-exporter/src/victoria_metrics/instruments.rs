@@ -44,6 +44,7 @@ impl Instruments {
                 .build(),
             upstream_duration: meter
                 .f64_histogram("query_proxy_upstream_duration_seconds")
+                .with_unit("s")
                 .with_description(
                     "Until VictoriaMetrics had answered, with 1 MiB at most, or had failed.",
                 )

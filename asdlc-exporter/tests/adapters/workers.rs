@@ -112,6 +112,7 @@ fn one_scrape_is_one_look_at_the_pool() -> Result {
     workers::register(&exporter.meter(), move || {
         let call = counted.fetch_add(1, Ordering::Relaxed) + 1;
         PoolStatistics::default()
+            .with_size(call)
             .with_active_workers(call)
             .with_active_tasks(call)
             .with_succeeded(call)
@@ -121,12 +122,35 @@ fn one_scrape_is_one_look_at_the_pool() -> Result {
         let text = exporter.render()?;
         let values: Vec<&str> = text
             .lines()
-            .filter(|line| line.starts_with("active") || line.starts_with("events"))
+            .filter(|line| {
+                ["active", "worker_pool", "events"].iter().any(|it| line.starts_with(it))
+            })
             .filter_map(|line| Some(line.rsplit_once(' ')?.1))
             .collect();
-        assert_eq!(values, vec![scrape.to_string(); 4]);
+        assert_eq!(values, vec![scrape.to_string(); 5]);
     }
     assert_eq!(calls.load(Ordering::Relaxed), 3);
+    Ok(())
+}
+
+// W-02
+#[test]
+fn the_size_of_a_pool_is_there_when_the_pool_tells_it() -> Result {
+    let silent = Exporter::builder("workers").build()?;
+    workers::register(&silent.meter(), PoolStatistics::default);
+    assert!(!families(&silent).iter().any(|family| family == "worker_pool_size"));
+
+    let exporter = Exporter::builder("workers").build()?;
+    let size = Arc::new(AtomicU64::new(8));
+    let pool = Arc::clone(&size);
+    workers::register(&exporter.meter(), move || {
+        PoolStatistics::default().with_size(pool.load(Ordering::Relaxed)).with_active_workers(3)
+    });
+    for workers in [8.0, 12.0] {
+        size.store(workers as u64, Ordering::Relaxed);
+        assert_eq!(value(&exporter, "worker_pool_size"), workers);
+        assert_eq!(scrape(&exporter), [3.0, 0.0, 0.0, 0.0]);
+    }
     Ok(())
 }
 

@@ -63,6 +63,7 @@ impl Pool {
     /// What `/metrics` tells.
     pub(crate) fn statistics(&self) -> PoolStatistics {
         PoolStatistics::default()
+            .with_size(self.0.size as u64)
             .with_active_workers(self.active())
             .with_active_tasks(self.active())
             .with_succeeded(self.0.succeeded.load(Ordering::Relaxed))

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::files::{deploy, document};
+use super::programs::ORCHESTRATED;
 use super::rules::names;
 use super::scraping::Stack;
 
@@ -49,28 +50,30 @@ fn a_program_that_is_gone_raises_the_alarm_and_what_is_recorded_is_true() {
     let directory = TempDir::new().expect("a temporary directory can be made");
     let rules = at_once(&directory);
     let _vmalert =
-        Vmalert::start(&rules, stack.victoria_metrics.address(), alertmanager.server.address());
+        Vmalert::start(&rules, stack.victoria_metrics().address(), alertmanager.server.address());
 
     // The rules record under one name what the program shows under its own, a moment later.
     let orchestrator = &stack.programs[0];
     let recorded = eventually(DEADLINE, || {
         orchestrator.drive();
-        stack.victoria_metrics.flush();
-        let series = stack.victoria_metrics.series("service:http_request_duration_seconds:p99");
+        stack.victoria_metrics().flush();
+        let series = stack.victoria_metrics().series("service:http_request_duration_seconds:p99");
         series.iter().any(|labels| labels["service"] == orchestrator.program.package)
     });
     assert!(recorded, "vmalert records nothing");
-    // Of the four requests that drive it, one fails on the server's side, with a 503, and one on the client's.
     let ratio = "service:http_requests_errors:ratio_rate5m{service=\"orchestrator\"}";
     let fails = eventually(DEADLINE, || {
         orchestrator.drive();
-        stack.victoria_metrics.flush();
-        stack.victoria_metrics.query(ratio).is_some_and(|ratio| (ratio - 0.25).abs() < 0.02)
+        stack.victoria_metrics().flush();
+        stack
+            .victoria_metrics()
+            .query(ratio)
+            .is_some_and(|ratio| (ratio - 1.0 / ORCHESTRATED).abs() < 0.01)
     });
     assert!(
         fails,
-        "one of four requests fails, and recorded is {:?}",
-        stack.victoria_metrics.query(ratio)
+        "one of {ORCHESTRATED} requests fails, and recorded is {:?}",
+        stack.victoria_metrics().query(ratio)
     );
     assert_eq!(alertmanager.last("ScrapeFailing"), None);
 

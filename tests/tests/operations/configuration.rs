@@ -9,9 +9,6 @@ use serde_json::Value;
 use super::files::{deploy, document, documents, read, repository, strings};
 use super::programs::PROGRAMS;
 
-/// Named in the files and not started by these tests yet.
-const AHEAD: [&str; 1] = ["workers"];
-
 // S-01
 #[test]
 fn promtool_accepts_the_configuration_of_prometheus_and_its_rules() {
@@ -48,10 +45,8 @@ fn a_job_is_named_as_its_program_and_asks_it_where_it_answers() {
         let target = strings(&job["static_configs"][0]["targets"])[0].to_owned();
         let (host, port) = target.rsplit_once(':').expect("a target has a port");
         assert_eq!(host, name);
-        let Some(known) = PROGRAMS.iter().find(|program| program.package == name) else {
-            assert!(AHEAD.contains(&name), "{name} is no program");
-            continue;
-        };
+        let known = PROGRAMS.iter().find(|program| program.package == name);
+        let known = known.unwrap_or_else(|| panic!("{name} is no program"));
         assert_eq!(job["metrics_path"].as_str().unwrap_or("/metrics"), known.path, "{name}");
         assert_eq!(default_port(known.package), port, "{name}");
     }
@@ -137,7 +132,6 @@ fn the_stack_starts_each_program_where_it_is_scraped_and_publishes_nothing_to_th
         for needed in strings(&service["depends_on"]) {
             assert!(services.contains_key(needed), "{name} needs {needed}");
         }
-        // One of a program that is not here yet may be missing.
         for volume in strings(&service["volumes"]) {
             let (source, _) = volume.split_once(':').expect("where from and where to");
             let is_there = if source.starts_with('.') {
@@ -145,7 +139,7 @@ fn the_stack_starts_each_program_where_it_is_scraped_and_publishes_nothing_to_th
             } else {
                 compose["volumes"].get(source).is_some()
             };
-            assert!(is_there || AHEAD.contains(&name.as_str()), "{name} mounts {source}");
+            assert!(is_there, "{name} mounts {source}");
         }
     }
     for job in scrape_configs() {

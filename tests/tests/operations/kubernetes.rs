@@ -3,7 +3,7 @@
 use std::future::pending;
 
 use asdlc_tests::in_process::Server;
-use asdlc_tests::servers::{QueryApi, Redis, VictoriaMetrics, Vmagent};
+use asdlc_tests::servers::{QueryApi, VictoriaMetrics, Vmagent};
 use asdlc_tests::wait::{DEADLINE, eventually};
 use axum::extract::RawQuery;
 use axum::routing::get;
@@ -11,13 +11,13 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::files::{deploy, document, documents};
-use super::programs::PROGRAMS;
+use super::programs::{Backends, PROGRAMS};
 
 // S-01
 #[test]
 fn an_annotated_pod_is_scraped_where_it_says_and_keeps_its_service() {
-    let redis = Redis::start();
-    let program = PROGRAMS[0].start(&redis);
+    let backends = Backends::start();
+    let program = PROGRAMS[0].start_without_redis(&backends);
     let port = program.example.address().port();
     let annotated = pod("orchestrator-7f9c", port);
     let mut silent = pod("silent-1", port);

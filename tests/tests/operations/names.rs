@@ -3,23 +3,14 @@
 use std::collections::BTreeSet;
 
 use asdlc_tests::exposition::Exposition;
-use asdlc_tests::servers::Redis;
 
 use super::dashboards::dashboards;
 use super::files::{read, repository};
-use super::programs::{PROGRAMS, start_all};
+use super::programs::{Backends, PROGRAMS, start_all};
 use super::rules::{names as rule_names, rules};
 
 /// What Prometheus and vmagent record about a scrape.
 const OF_THE_SCRAPER: [&str; 3] = ["up", "scrape_duration_seconds", "scrape_samples_scraped"];
-
-/// Named already, and shown by programs that these tests do not start yet. What is here and shown fails
-/// `nothing_is_awaited_that_is_here`.
-pub(crate) const AHEAD: [&str; 4] =
-    ["active_tasks", "active_workers", "events_processed_total", "redis_errors_total"];
-
-/// Shown by no example, because it is a matter of how long the service has lived or of its settings.
-const OPTIONAL: [&str; 1] = ["service_starts_total"];
 
 // S-03
 #[test]
@@ -35,9 +26,7 @@ fn rules_and_dashboards_use_only_metrics_that_exist() {
         for name in used {
             let is_known = shown.contains(&name)
                 || recorded.contains(&name)
-                || OF_THE_SCRAPER.contains(&name.as_str())
-                || OPTIONAL.contains(&name.as_str())
-                || is_ahead(&name);
+                || OF_THE_SCRAPER.contains(&name.as_str());
             assert!(is_known, "no program shows {name}, in\n{query}");
         }
     }
@@ -52,17 +41,10 @@ fn documents_name_only_metrics_that_exist() {
         text.split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'));
     let mut found = 0;
     for name in words.filter_map(without_namespace) {
-        assert!(shown.contains(name) || is_ahead(name), "no program shows {name}");
+        assert!(shown.contains(name), "no program shows {name}");
         found += 1;
     }
     assert!(found > 0, "it names no metric");
-}
-
-#[test]
-fn nothing_is_awaited_that_is_here() {
-    let shown = shown();
-    let here: Vec<_> = AHEAD.iter().filter(|name| shown.contains(**name)).collect();
-    assert!(here.is_empty(), "take these from AHEAD: {here:?}");
 }
 
 #[test]
@@ -80,21 +62,11 @@ fn the_names_in_a_query_are_found() {
     assert!(used(r#"count({otel_metric_overflow="true"})"#).is_empty());
 }
 
-/// Whether it belongs to a family that is awaited.
-pub(crate) fn is_ahead(name: &str) -> bool {
-    AHEAD.contains(&family(name))
-}
-
-fn family(name: &str) -> &str {
-    let suffixes = ["_bucket", "_count", "_sum"];
-    suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
-}
-
 /// The names of all samples that the programs show, without namespace.
 fn shown() -> BTreeSet<String> {
-    let redis = Redis::start();
-    let scrapes =
-        start_all(&redis).into_iter().map(|running| (running.program.namespace, running.scrape()));
+    let backends = Backends::start();
+    let programs = start_all(&backends);
+    let scrapes = programs.iter().map(|it| (it.program.namespace, it.scrape()));
     let names = scrapes.flat_map(|(namespace, scrape): (_, Exposition)| {
         let bare = |name: &str| {
             let prefix = format!("{namespace}_");

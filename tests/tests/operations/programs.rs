@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use asdlc_tests::client::Connection;
 use asdlc_tests::example::{Example, command};
 use asdlc_tests::exposition::Exposition;
-use asdlc_tests::servers::Redis;
+use asdlc_tests::servers::{Redis, VictoriaMetrics};
 use tempfile::TempDir;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -24,9 +24,10 @@ pub(crate) struct Program {
     drive: fn(&Example),
 }
 
-/// One line for each program; the others are in `configuration.rs` until they are here.
+/// One line for each program.
 pub(crate) const PROGRAMS: &[Program] = &[
     is("orchestrator", "/metrics", "asdlc", drive_orchestrator),
+    is("workers", "/metrics", "asdlc", drive_workers),
     is("api", "/v1/metrics", "", drive_api),
     is("agent", "/metrics", "", drive_agent),
     is("daemon", "/api/v1/metrics", "palingenesis", drive_daemon),
@@ -42,7 +43,20 @@ const fn is(
     Program { package, path, namespace, drive }
 }
 
-/// A program that runs, and was driven.
+/// What the programs work with.
+pub(crate) struct Backends {
+    pub(crate) redis: Redis,
+    pub(crate) victoria_metrics: VictoriaMetrics,
+}
+
+impl Backends {
+    /// Starts them, empty.
+    pub(crate) fn start() -> Self {
+        Self { redis: Redis::start(), victoria_metrics: VictoriaMetrics::empty() }
+    }
+}
+
+/// A program that runs.
 pub(crate) struct Running {
     // Dropped in this order: the process goes before its directory.
     pub(crate) example: Example,
@@ -51,16 +65,21 @@ pub(crate) struct Running {
 }
 
 impl Program {
-    /// Starts it with nothing configured but a free port, this Redis, and a directory of its own to work in.
-    pub(crate) fn start(&'static self, redis: &Redis) -> Running {
+    /// Starts it alone, so that it does itself what it would leave to others, and drives it.
+    pub(crate) fn start_without_redis(&'static self, backends: &Backends) -> Running {
+        let running = self.start(&backends.victoria_metrics, None);
+        running.drive();
+        running
+    }
+
+    /// Starts it with nothing configured but a free port, its backends, and a directory of its own to work in.
+    fn start(&'static self, queried: &VictoriaMetrics, redis: Option<&Redis>) -> Running {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let mut command = command(self.package);
         command.current_dir(&directory);
-        command.env("LISTEN_ADDR", "127.0.0.1:0").env("REDIS_URL", redis.url());
-        let running =
-            Running { example: Example::spawn(command), _directory: directory, program: self };
-        running.drive();
-        running
+        command.env("LISTEN_ADDR", "127.0.0.1:0").env("VICTORIAMETRICS_URL", queried.url());
+        command.envs(redis.map(|redis| ("REDIS_URL", redis.url())));
+        Running { example: Example::spawn(command), _directory: directory, program: self }
     }
 }
 
@@ -75,21 +94,46 @@ impl Running {
     }
 }
 
-/// All of them.
-pub(crate) fn start_all(redis: &Redis) -> Vec<Running> {
-    PROGRAMS.iter().map(|program| program.start(redis)).collect()
+/// All of them, in this order, and after them an orchestrator without Redis, which carries out its tasks itself. Each was driven.
+pub(crate) fn start_all(backends: &Backends) -> Vec<Running> {
+    let Backends { redis, victoria_metrics } = backends;
+    let start = |program: &'static Program| program.start(victoria_metrics, Some(redis));
+    let mut all: Vec<_> = PROGRAMS.iter().map(start).collect();
+    // Only now, for the tasks of the one are the events of the other.
+    all.iter().for_each(Running::drive);
+    all.push(PROGRAMS[0].start_without_redis(backends));
+    all
 }
 
-/// Tasks that succeed, requests that fail on either side.
+/// A task that succeeds and one that fails, requests that fail on either side, a query and one that is refused. Of
+/// [`ORCHESTRATED`] requests one fails on the server's side.
 fn drive_orchestrator(example: &Example) {
     let mut connection = example.connect();
     let tasks = "/api/v1/tasks";
-    let task = connection.post_json(tasks, r#"{"kind":"word_count","input":"to be"}"#);
-    let task: serde_json::Value =
-        serde_json::from_slice(task.body()).expect("the API answers in JSON");
-    get(&mut connection, &format!("{tasks}/{}/wait", task["id"]), 200);
-    get(&mut connection, &format!("{tasks}/{}/artifact", task["id"]), 503);
+    for kind in ["word_count", "fail"] {
+        let work = format!(r#"{{"kind":"{kind}","input":"to be"}}"#);
+        let task = connection.post_json(tasks, &work);
+        let task: serde_json::Value =
+            serde_json::from_slice(task.body()).expect("the API answers in JSON");
+        get(&mut connection, &format!("{tasks}/{}/wait", task["id"]), 200);
+        if kind == "fail" {
+            get(&mut connection, &format!("{tasks}/{}/artifact", task["id"]), 503);
+        }
+    }
     get(&mut connection, &format!("{tasks}/18446744073709551615"), 404);
+    get(&mut connection, "/api/metrics/query?query=up", 200);
+    get(&mut connection, "/api/metrics/query", 400);
+}
+
+/// How many requests drive the orchestrator.
+pub(crate) const ORCHESTRATED: f64 = 8.0;
+
+/// A request and one for what there is not. Events come from the orchestrator; that there is no group of consumers yet is an
+/// error that Redis tells the first time.
+fn drive_workers(example: &Example) {
+    let mut connection = example.connect();
+    get(&mut connection, "/stats", 200);
+    get(&mut connection, "/nothing", 404);
 }
 
 /// An event that is kept and one that is refused.

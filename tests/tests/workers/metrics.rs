@@ -32,6 +32,7 @@ fn an_idle_pool_has_all_its_families_at_zero_from_the_start() {
     assert_eq!(Processed::of(&scrape), Processed::default());
     assert_eq!(scrape.value("asdlc_active_workers", &[]), Some(0.0));
     assert_eq!(scrape.value("asdlc_active_tasks", &[]), Some(0.0));
+    assert_eq!(scrape.value("asdlc_worker_pool_size", &[]), Some(4.0));
     for family in ["asdlc_active_workers", "asdlc_active_tasks", "asdlc_events_processed_total"] {
         assert!(scrape.samples(family).all(|sample| sample.has(&[("service", "workers")])));
     }

@@ -108,6 +108,11 @@ pub(super) const SECTIONS: &[Section] = &[
             is("active_workers", "at the scrape", "min_over_time(NAME[10m])"),
             is("active_tasks", "at the scrape", "max_over_time(NAME[10m])"),
             is(
+                "worker_pool_size",
+                "at the scrape; absent when the pool does not tell",
+                "sum by (service) (NAME)",
+            ),
+            is(
                 "events_processed_total",
                 "at the scrape; `success` and `failed` from the start",
                 "sum by (service, status) (rate(NAME[5m]))",
@@ -138,6 +143,48 @@ pub(super) const SECTIONS: &[Section] = &[
                 "redis_latency_seconds",
                 "at a command's answer, error or cancellation",
                 "histogram_quantile(0.99, sum by (service, operation, le) (rate(NAME_bucket[5m])))",
+            ),
+            is(
+                "redis_errors_total",
+                "with `redis_latency_seconds`, when the answer is an error or there is none",
+                "sum by (service, operation, error_type) (rate(NAME[5m]))",
+            ),
+        ],
+    },
+    Section {
+        title: "Queries to VictoriaMetrics: `asdlc-exporter`, feature `victoria-metrics`",
+        intro: "Of a `QueryProxy`. `route` is `query_range`, `query`, `services` or `health`, and `_OTHER` of what is none of them.",
+        families: &[
+            is(
+                "query_proxy_requests_total",
+                "at the end of the answer; `outcome` is `ok`, `cancelled` or an `errorType`",
+                "sum by (route, outcome) (rate(NAME[5m]))",
+            ),
+            is(
+                "query_proxy_requests_in_flight",
+                "+1 at the request's arrival, −1 at the end of its answer",
+                "max_over_time(NAME[5m])",
+            ),
+            is(
+                "query_proxy_rejected_total",
+                "when a request is refused and `VictoriaMetrics` is not asked",
+                "sum by (reason) (rate(NAME[5m]))",
+            ),
+            is("query_proxy_response_bytes_total", "at the end of the answer", "rate(NAME[5m])"),
+            is(
+                "query_proxy_shared_total",
+                "when a request is answered with what another one had asked for",
+                "sum by (route) (rate(NAME[5m]))",
+            ),
+            is(
+                "query_proxy_upstream_duration_seconds",
+                "when a call has been answered or has failed, not when it is cancelled",
+                "histogram_quantile(0.99, sum by (route, le) (rate(NAME_bucket[5m])))",
+            ),
+            is(
+                "query_proxy_upstream_cancelled_total",
+                "when a call is given up because nobody waits for it",
+                "sum by (route) (rate(NAME[5m]))",
             ),
         ],
     },
@@ -183,6 +230,15 @@ pub(super) const SECTIONS: &[Section] = &[
                 "histogram_quantile(0.9, sum by (service, le) (rate(NAME_bucket[5m])))",
             ),
         ],
+    },
+    Section {
+        title: "The events of the workers: a rule of `tracing-asdlc-metrics`",
+        intro: "[The rule](../examples/workers/src/main.rs) names the span around each attempt at an event.",
+        families: &[is(
+            "event_processing_duration_seconds",
+            "when an attempt has ended; a failed event has had three, and the pauses between are not in it",
+            "histogram_quantile(0.99, sum by (kind, le) (rate(NAME_bucket[5m])))",
+        )],
     },
     Section {
         title: "Messages and storage of the agent: rules of `tracing-asdlc-metrics`",

@@ -14,12 +14,12 @@ use std::{env, fs};
 
 use asdlc_tests::client::Connection;
 use asdlc_tests::exposition::{Exposition, Kind};
-use asdlc_tests::servers::{QueryApi, Redis};
+use asdlc_tests::servers::QueryApi;
 use http::{Request, header};
 
 use self::meanings::{Meaning, SECTIONS};
 use super::files::{read, repository};
-use super::programs::{PROGRAMS, Program, start_all};
+use super::programs::{Backends, PROGRAMS, Program, start_all};
 use super::scraping::Stack;
 
 /// A family as the scrapes show it, without namespace.
@@ -63,12 +63,12 @@ fn the_example_queries_of_the_reference_have_an_answer() {
             let query = meaning.query.replace("NAME", name).replace("[5m]", "[10s]");
             let is_live = programs.iter().any(|name| PROGRAMS.iter().any(|it| it.package == *name));
             // Of what only the crates have nothing is scraped; the query is one all the same.
-            let answer = stack.victoria_metrics.samples(&query);
+            let answer = stack.victoria_metrics().samples(&query);
             if is_live && !query.ends_with("> 0") {
                 let has_data = asdlc_tests::wait::eventually(asdlc_tests::wait::DEADLINE, || {
                     stack.programs.iter().for_each(super::programs::Running::drive);
-                    stack.victoria_metrics.flush();
-                    !stack.victoria_metrics.samples(&query).is_empty()
+                    stack.victoria_metrics().flush();
+                    !stack.victoria_metrics().samples(&query).is_empty()
                 });
                 assert!(has_data, "no data for {query}, at first {answer:?}");
             }
@@ -82,9 +82,9 @@ fn meanings() -> impl Iterator<Item = &'static Meaning> {
 
 /// Every family that the programs and the crates show.
 fn families() -> BTreeMap<String, Shown> {
-    let redis = Redis::start();
+    let backends = Backends::start();
     let mut families = BTreeMap::new();
-    for running in start_all(&redis) {
+    for running in start_all(&backends) {
         let Program { package, path, namespace, .. } = running.program;
         add(&mut families, running.example.address(), path, namespace, Some(*package));
     }
@@ -125,7 +125,8 @@ fn add(
         shown.labels.extend(
             labels.filter(|label| !["service", "environment", "le"].contains(&label.as_str())),
         );
-        shown.names.entry(family.name.clone()).or_default().extend(package);
+        let programs = shown.names.entry(family.name.clone()).or_default();
+        programs.extend(package.filter(|package| !programs.contains(package)));
     }
 }
 
