@@ -1,24 +1,22 @@
 //! `examples/stack`: the whole of it on one machine.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use asdlc_tests::client::Connection;
 use asdlc_tests::process::Process;
 use asdlc_tests::program::program;
 use asdlc_tests::servers::{QueryApi, Redis, check, free_address};
 use asdlc_tests::wait::{DEADLINE, eventually};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::files::repository;
-use super::programs::PROGRAMS;
-
-/// What it can start, of what is here.
-fn programs() -> Vec<&'static str> {
-    let here = PROGRAMS.iter().map(|program| program.package);
-    here.filter(|package| ["orchestrator", "workers"].contains(package)).collect()
-}
+/// What it starts.
+const STARTED: [&str; 2] = ["orchestrator", "workers"];
 
 struct VictoriaMetrics(SocketAddr);
 
@@ -30,14 +28,21 @@ impl QueryApi for VictoriaMetrics {
 
 /// The command, with free ports and everything temporary in `directory`.
 fn stack(directory: &Path) -> (Command, VictoriaMetrics) {
-    let victoria_metrics = free_address();
+    let (command, victoria_metrics, _) = stack_and_orchestrator(directory);
+    (command, victoria_metrics)
+}
+
+/// The same, with where the orchestrator will be.
+fn stack_and_orchestrator(directory: &Path) -> (Command, VictoriaMetrics, SocketAddr) {
+    let (victoria_metrics, orchestrator) = (free_address(), free_address());
     let mut command = Command::new(repository("examples/stack"));
-    command.args(programs()).env("PROFILE", "dev").env("TMPDIR", directory);
+    command.env("PROFILE", "dev").env("TMPDIR", directory);
     command.env("VICTORIAMETRICS_PORT", victoria_metrics.port().to_string());
-    for variable in ["ORCHESTRATOR_PORT", "WORKERS_PORT", "REDIS_PORT"] {
+    command.env("ORCHESTRATOR_PORT", orchestrator.port().to_string());
+    for variable in ["WORKERS_PORT", "REDIS_PORT"] {
         command.env(variable, free_address().port().to_string());
     }
-    (command, VictoriaMetrics(victoria_metrics))
+    (command, VictoriaMetrics(victoria_metrics), orchestrator)
 }
 
 // S-01
@@ -45,7 +50,8 @@ fn stack(directory: &Path) -> (Command, VictoriaMetrics) {
 fn one_command_brings_up_moving_metrics_and_ends_without_a_trace() {
     for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
         let directory = TempDir::new().expect("a temporary directory can be made");
-        let (mut command, victoria_metrics) = stack(directory.path());
+        let (mut command, victoria_metrics, orchestrator) =
+            stack_and_orchestrator(directory.path());
         // What it starts is in its group, also when it has lost sight of it.
         command.process_group(0);
         let stack = Process::start(command);
@@ -54,7 +60,7 @@ fn one_command_brings_up_moving_metrics_and_ends_without_a_trace() {
             .await_stdout(|line| line.contains("All of it is running").then_some(()))
             .unwrap_or_else(|error| panic!("the stack does not start: {error}"));
 
-        for program in programs() {
+        for program in STARTED {
             let up = format!("up{{job=\"{program}\"}}");
             assert_eq!(victoria_metrics.query_until(&up, 1.0), Some(1.0), "{program}");
         }
@@ -63,6 +69,13 @@ fn one_command_brings_up_moving_metrics_and_ends_without_a_trace() {
             victoria_metrics.query(rate).is_some()
         });
         assert!(moves, "no traffic is counted");
+        // What the orchestrator takes as a task is an event to the workers.
+        let works = eventually(DEADLINE, || {
+            let done = "asdlc_events_processed_total{service=\"workers\",status=\"success\"} > 0";
+            victoria_metrics.query(done).is_some()
+        });
+        assert!(works, "no event is processed");
+        assert_eq!(through_the_proxy(orchestrator), BTreeSet::from(STARTED.map(str::to_owned)));
 
         rustix::process::kill_process(group, signal).expect("it can be signalled");
         let finished = stack.finish();
@@ -73,6 +86,15 @@ fn one_command_brings_up_moving_metrics_and_ends_without_a_trace() {
         let left = std::fs::read_dir(directory.path()).expect("it is there").count();
         assert_eq!(left, 0, "it leaves files");
     }
+}
+
+/// The jobs that are up, as the orchestrator answers who asks it and not `VictoriaMetrics`.
+fn through_the_proxy(orchestrator: SocketAddr) -> BTreeSet<String> {
+    let answer = Connection::open(orchestrator).get("/api/metrics/query?query=up%20==%201");
+    let answer: Value = serde_json::from_slice(answer.body()).expect("it answers in JSON");
+    let result = answer["data"]["result"].as_array().expect("a vector");
+    let jobs = result.iter().map(|series| series["metric"]["job"].as_str().expect("a job"));
+    jobs.map(str::to_owned).collect()
 }
 
 #[test]
@@ -112,7 +134,7 @@ fn a_program_that_ends_ends_the_stack_and_is_named_with_its_last_words() {
     let (mut command, _) = stack(directory.path());
     // Not a filter of any log: the program refuses to start.
     command.env("RUST_LOG", "=no=such=filter=");
-    let name = program(programs()[0]);
+    let name = program(STARTED[0]);
     let finished = Process::start(command).finish();
     assert_eq!(finished.status.code(), Some(1), "{}", name.display());
     let said = finished.stderr.join("\n");
