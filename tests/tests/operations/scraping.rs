@@ -81,7 +81,7 @@ fn what_vmagent_writes_is_what_the_programs_show_with_their_service_and_the_docu
         // Each with our label, and under no other name.
         stack.assert_arrives(&format!("count({{{own},service=\"{job}\"}})"), samples);
     }
-    assert_eq!(exported(&stack.victoria_metrics()), Vec::<BTreeMap<_, _>>::new());
+    assert_eq!(exported(stack.victoria_metrics()), Vec::<BTreeMap<_, _>>::new());
 }
 
 // S-01
