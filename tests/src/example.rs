@@ -10,7 +10,7 @@ use http::Response;
 use crate::client::Connection;
 use crate::exposition::Exposition;
 use crate::process::{Finished, Process};
-use crate::program::program;
+use crate::program::{program, release_program};
 
 /// A running example program on a free loopback port.
 #[derive(Debug)]
@@ -116,7 +116,16 @@ pub fn run<E: AsRef<OsStr>>(
 /// The command of `package`, with none of the variables that the examples read.
 #[must_use]
 pub fn command(package: &'static str) -> Command {
-    let mut command = Command::new(program(package));
+    without_variables(Command::new(program(package)))
+}
+
+/// As [`command`], optimised.
+#[must_use]
+pub fn release_command(package: &'static str) -> Command {
+    without_variables(Command::new(release_program(package)))
+}
+
+fn without_variables(mut command: Command) -> Command {
     for variable in VARIABLES {
         command.env_remove(variable);
     }

@@ -15,6 +15,12 @@ pub fn program(package: &'static str) -> PathBuf {
     built(&["--package", package])
 }
 
+/// As [`program`], optimised: what is measured is what users run.
+#[must_use]
+pub fn release_program(package: &'static str) -> PathBuf {
+    built(&["--package", package, "--release"])
+}
+
 /// Builds the program of `examples/` in a library's own folder.
 #[must_use]
 pub fn library_example(

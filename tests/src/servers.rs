@@ -129,15 +129,17 @@ impl Target {
     }
 }
 
-/// Writes a configuration that scrapes `target` every second, as the job `under-test`: each of `paths`, whose series have the
+/// Writes a configuration that scrapes `targets` every second, as the job `under-test`: each of `paths`, whose series have the
 /// path as the label `path` when there are several.
-fn write_config(directory: &Path, target: SocketAddr, paths: &[String]) -> PathBuf {
+fn write_config(directory: &Path, targets: &[SocketAddr], paths: &[String]) -> PathBuf {
     let file = directory.join("scrape.yml");
     let mut config = "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n  \
                       - job_name: under-test\n    static_configs:\n"
         .to_owned();
+    let targets =
+        targets.iter().map(|target| format!("\"{target}\"")).collect::<Vec<_>>().join(", ");
     for path in paths {
-        config.push_str(&format!("      - targets: [\"{target}\"]\n"));
+        config.push_str(&format!("      - targets: [{targets}]\n"));
         config.push_str(&format!("        labels: {{__metrics_path__: \"{path}\""));
         if paths.len() > 1 {
             config.push_str(&format!(", path: \"{path}\""));

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{QueryApi, write_config};
 use crate::process::Process;
 
-/// A Prometheus that scrapes one target every second.
+/// A Prometheus that scrapes its targets every second.
 #[derive(Debug)]
 pub struct Prometheus {
     // Dropped in this order: the process goes before its directory.
@@ -27,11 +27,21 @@ impl Prometheus {
     /// As [`scraping`](Self::scraping), each path as a target of its own with the label `path`.
     #[must_use]
     pub fn scraping_paths(target: SocketAddr, paths: &[String]) -> Self {
+        Self::start(&[target], paths)
+    }
+
+    /// As [`scraping`](Self::scraping), several targets at once.
+    #[must_use]
+    pub fn scraping_all(targets: &[SocketAddr]) -> Self {
+        Self::start(targets, &["/metrics".to_owned()])
+    }
+
+    fn start(targets: &[SocketAddr], paths: &[String]) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let flag = |name: &str, value: &dyn std::fmt::Display| format!("--{name}={value}");
         let mut command = Command::new("prometheus");
         command.args([
-            flag("config.file", &write_config(directory.path(), target, paths).display()),
+            flag("config.file", &write_config(directory.path(), targets, paths).display()),
             flag("storage.tsdb.path", &directory.path().join("data").display()),
             flag("web.listen-address", &"127.0.0.1:0"),
             flag("web.console.templates", &"/nonexistent"),
