@@ -122,6 +122,18 @@ fn compose_accepts_the_stack() {
 
 // S-01
 #[test]
+fn the_image_and_the_workflow_are_accepted() {
+    check("hadolint", &["Dockerfile"], &deploy("")).accepted();
+    check(
+        "check-jsonschema",
+        &["--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml"],
+        &deploy("../.."),
+    )
+    .accepted();
+}
+
+// S-01
+#[test]
 fn the_stack_starts_each_program_where_it_is_scraped_and_publishes_nothing_to_the_network() {
     let compose = document(&deploy("compose.yaml"));
     let services = compose["services"].as_object().expect("services");

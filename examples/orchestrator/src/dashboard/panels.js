@@ -97,7 +97,7 @@ export const FACTS = [
   {
     id: "redis",
     unit: "count",
-    text: (up) => (up === "0" ? "Redis does not answer" : "Redis answers"),
+    text: (up) => (up === "0" ? "without Redis" : "Redis answers"),
     expression: least("asdlc_redis_connection_up"),
   },
 ];
