@@ -16,12 +16,15 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Starts the daemon with this appended to its configuration.
+    /// Starts the daemon with this appended to its configuration, and waits until it has started the program.
     pub(crate) fn start(configuration: &str) -> Self {
         let files = Files::new();
         files.allow_program();
         let daemon = files.daemon(configuration);
-        Self { daemon, files }
+        let this = Self { daemon, files };
+        let has_begun = eventually(DEADLINE, || this.status()["starts"].as_u64() >= Some(1));
+        assert!(has_begun, "{}", this.status());
+        this
     }
 
     /// The program ends, and so does any later one.
