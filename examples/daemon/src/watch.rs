@@ -202,13 +202,14 @@ impl Watcher {
     fn tell(&self, phase: &Phase, changed: &impl Fn(State)) {
         let state = phase.state();
         changed(state);
-        if self.status.borrow().state != state {
-            tracing::info!("now {state:?}");
-        }
+        let before = self.status.borrow().state;
         self.status.send_modify(|status| {
             status.state = state;
             status.pid = phase.child().and_then(Child::id);
         });
+        if state != before {
+            tracing::info!("now {state:?}");
+        }
     }
 }
 
