@@ -5,6 +5,7 @@ use crate::{
     model::Format,
     reader::Reader,
     render::{Collected, Query, Rendered, Renderer},
+    round::Round,
     scrape::{Desk, ScrapeService},
     self_metrics::SelfMetrics,
     source::{Source, Sources},
@@ -16,7 +17,7 @@ use std::{
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// A meter provider and the Prometheus text of what its meters record.
@@ -203,7 +204,8 @@ impl Exporter {
     /// As [`render`](Self::render); then `text` is empty.
     pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
         let query = Query { format, names: Vec::new() };
-        let rendered = self.inner.render([&query], Duration::MAX, mem::take(text))?;
+        let rendered =
+            self.inner.render([&query], &Arc::default(), Duration::MAX, mem::take(text))?;
         let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;
         *text = rendered.text;
         Ok(())
@@ -237,17 +239,22 @@ impl Exporter {
 }
 
 impl Inner {
-    /// Collects once and writes each query, to have the texts in `time`; the first query for
-    /// everything gets the memory of `spare`.
+    /// Collects once and writes each query, to have the texts in `time`; the `round` may cut the
+    /// wait for the sources short; the first query for everything gets the memory of `spare`.
     pub(crate) fn render<'q>(
         &self,
         queries: impl IntoIterator<Item = &'q Query>,
+        round: &Arc<Round>,
         time: Duration,
         mut spare: String,
     ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
         let Self { reader, registry, scrape, self_metrics, sources, limits, .. } = self;
         // A source that hangs must leave time for the others' values.
-        sources.refresh(limits.source_timeout.min(time / 2), |name, is_fresh| {
+        let patience = limits.source_timeout.min(time / 2);
+        if let Some(until) = Instant::now().checked_add(patience) {
+            round.wait_until(until);
+        }
+        sources.refresh(round, |name, is_fresh| {
             if let Some(self_metrics) = self_metrics {
                 self_metrics.asked(name, is_fresh);
             }

@@ -128,6 +128,7 @@ mod reader;
 pub mod redis;
 mod registered;
 mod render;
+mod round;
 mod scrape;
 mod self_metrics;
 mod series;

@@ -1,5 +1,6 @@
 //! What has to be asked for its values before metrics are collected.
 
+use crate::round::Round;
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -7,11 +8,9 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
-    time::{Duration, Instant},
 };
 
 /// Something that is asked for its values before each collection, to leave them where the callbacks
@@ -132,7 +131,7 @@ struct Slot {
 
 /// How a source did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+pub(crate) enum Outcome {
     Fresh,
     Panicked,
     Late,
@@ -150,16 +149,16 @@ impl Sources {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(slot));
     }
 
-    /// Asks all, waits for them this long, and tells `each` whether a source of this name has fresh
-    /// values.
-    pub(crate) fn refresh(&self, timeout: Duration, mut each: impl FnMut(&str, bool)) {
+    /// Asks all, waits for them as long as the `round` does, and tells `each` whether a source of
+    /// this name has fresh values.
+    pub(crate) fn refresh(&self, round: &Arc<Round>, mut each: impl FnMut(&str, bool)) {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if slots.is_empty() {
             return;
         }
         let outcomes = {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            refresh_all(&slots, timeout)
+            refresh_all(&slots, round)
         };
         for (slot, outcome) in slots.iter().zip(outcomes) {
             let is_fresh = outcome == Outcome::Fresh;
@@ -176,43 +175,36 @@ impl Sources {
     }
 }
 
-fn refresh_all(slots: &[Arc<Slot>], timeout: Duration) -> Vec<Outcome> {
-    let start = Instant::now();
-    let (done, all_done) = mpsc::channel();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let mut outcomes = vec![Outcome::Late; slots.len()];
+fn refresh_all(slots: &[Arc<Slot>], round: &Arc<Round>) -> Vec<Outcome> {
+    round.begin(slots.len());
     let mut threads = Vec::new();
     for (at, slot) in slots.iter().enumerate() {
         if slot.is_running.swap(true, Ordering::AcqRel) {
+            round.end(at, Outcome::Late);
             continue;
         }
-        let (ours, done, is_over) = (Arc::clone(slot), done.clone(), Arc::clone(&is_over));
+        let (ours, of) = (Arc::clone(slot), Arc::clone(round));
         let run = move || {
-            let drive = AssertUnwindSafe(|| drive(ours.source.refresh(), &is_over));
+            let drive = AssertUnwindSafe(|| drive(ours.source.refresh(), &of));
             let outcome = catch_unwind(drive).unwrap_or(Outcome::Panicked);
             ours.is_running.store(false, Ordering::Release);
-            // Nobody listens after the deadline.
-            let _ = done.send((at, outcome));
+            of.end(at, outcome);
         };
         match thread::Builder::new().name("metrics-source".into()).spawn(run) {
             Ok(thread) => threads.push(thread),
             Err(_) => {
                 slot.is_running.store(false, Ordering::Release);
-                outcomes[at] = Outcome::NoThread;
+                round.end(at, Outcome::NoThread);
             }
         }
     }
-    drop(done);
-    while let Ok((at, outcome)) = all_done.recv_timeout(timeout.saturating_sub(start.elapsed())) {
-        outcomes[at] = outcome;
-    }
-    is_over.store(true, Ordering::Release);
+    let outcomes = round.wait();
     threads.iter().for_each(|thread| thread.thread().unpark());
     outcomes
 }
 
 /// Polls the future on this thread until it is ready or all is over.
-fn drive(future: impl Future<Output = ()>, is_over: &AtomicBool) -> Outcome {
+fn drive(future: impl Future<Output = ()>, round: &Round) -> Outcome {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -221,7 +213,7 @@ fn drive(future: impl Future<Output = ()>, is_over: &AtomicBool) -> Outcome {
     }
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(future);
-    while !is_over.load(Ordering::Acquire) {
+    while !round.is_over() {
         if let Poll::Ready(()) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return Outcome::Fresh;
         }

@@ -8,6 +8,7 @@ use crate::{
     error::{ScrapeError, ScrapeErrorKind},
     exporter::Inner,
     render::Query,
+    round::Round,
     scrape::{
         encode::encode,
         negotiate::Encoding,
@@ -44,6 +45,8 @@ struct Shared {
 struct State {
     waiting: Vec<Arc<Ticket>>,
     being_answered: Vec<Arc<Ticket>>,
+    /// How long those wait for the sources.
+    round: Arc<Round>,
     in_flight: usize,
     /// When the watching thread wakes up next.
     next_alarm: Option<Instant>,
@@ -80,6 +83,10 @@ impl Desk {
         let ticket = Arc::new(Ticket::new(query, encoding, deadline));
         state.in_flight += 1;
         state.waiting.push(ticket.clone());
+        // It has to wait for the collection that goes on, which so must not wait for its sources
+        // until this one's time is up: a third for those, a third for its own, the rest for the text.
+        let now = Instant::now();
+        state.round.wait_until(now + deadline.saturating_duration_since(now) / 3);
         let is_earlier = state.next_alarm.is_none_or(|alarm| deadline < alarm);
         drop(state);
         self.shared.arrived.notify_one();
@@ -128,10 +135,12 @@ impl Shared {
             }
             let tickets = mem::take(&mut state.waiting);
             state.being_answered.clone_from(&tickets);
+            let round = Arc::<Round>::default();
+            state.round = Arc::clone(&round);
             drop(state);
             // Who waits for an answer keeps the exporter alive.
             let Some(exporter) = exporter.upgrade() else { continue };
-            answer(&exporter, &tickets, &mut last);
+            answer(&exporter, &tickets, &round, &mut last);
             // Without the lock: this may be the last one, and dropping it closes the desk.
             drop(exporter);
             self.state().being_answered.clear();
@@ -195,7 +204,7 @@ impl fmt::Debug for InFlight {
 /// Collects once, writes each query once and encodes each text once.
 ///
 /// The memory of the `last` text serves this one, unless a client is still receiving it.
-fn answer(exporter: &Inner, tickets: &[Arc<Ticket>], last: &mut Bytes) {
+fn answer(exporter: &Inner, tickets: &[Arc<Ticket>], round: &Arc<Round>, last: &mut Bytes) {
     let tickets: Vec<_> = tickets.iter().filter(|ticket| ticket.is_waiting()).collect();
     if tickets.is_empty() {
         return;
@@ -205,7 +214,7 @@ fn answer(exporter: &Inner, tickets: &[Arc<Ticket>], last: &mut Bytes) {
         let time =
             deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
         let queries: HashSet<&Query> = tickets.iter().map(|ticket| &ticket.query).collect();
-        for (query, rendered) in exporter.render(queries, time, reuse(mem::take(last)))? {
+        for (query, rendered) in exporter.render(queries, round, time, reuse(mem::take(last)))? {
             let of_query = || tickets.iter().filter(|ticket| ticket.query == *query);
             let text = Bytes::from(rendered.text);
             // What filters leave is small.

@@ -55,7 +55,9 @@ use tower_service::Service;
 ///
 /// Metrics are collected on a thread of the exporter's own, so that the threads that serve requests
 /// stay free and no runtime is needed. Scrapes that wait at the same time share one collection,
-/// which begins after they came: what was recorded before a scrape is in its answer.
+/// which begins after they came: what was recorded before a scrape is in its answer. One that comes
+/// during a collection waits for that first; if it then still waits for its [sources](crate::Source),
+/// it does so no longer than a third of what the newcomer's timeout leaves.
 ///
 /// [`with_scrape_timeout`]: crate::ExporterBuilder::with_scrape_timeout
 /// [`with_max_scrapes_in_flight`]: crate::ExporterBuilder::with_max_scrapes_in_flight

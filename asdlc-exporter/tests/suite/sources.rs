@@ -170,6 +170,29 @@ async fn a_hanging_source_leaves_time_for_the_answer() -> Result {
     Ok(())
 }
 
+//
+#[tokio::test]
+async fn a_scraper_in_a_hurry_does_not_wait_for_the_hanging_source_of_a_patient_one() -> Result {
+    let hour = Duration::from_secs(3600);
+    let (exporter, _) =
+        exporter(Exporter::builder("shop").with_scrape_timeout(hour).with_source_timeout(hour))?;
+    let (asked, was_asked) = mpsc::channel();
+    exporter.add_source("hangs", move || {
+        // Both scrapes are over when nobody listens.
+        let _ = asked.send(());
+        pending::<()>()
+    });
+    let patient = tokio::spawn(exporter.scrape_service().oneshot(Request::new(())));
+    while was_asked.try_recv().is_err() {
+        tokio::task::yield_now().await;
+    }
+    let request = Request::builder().header("x-prometheus-scrape-timeout-seconds", "1").body(())?;
+    let hurried = exporter.scrape_service().oneshot(request).await?;
+    assert_eq!(hurried.status(), StatusCode::OK);
+    assert_eq!(patient.await??.status(), StatusCode::OK);
+    Ok(())
+}
+
 // O-06
 #[test]
 fn one_that_is_late_or_panics_is_told_so_before_the_callbacks_of_each_scrape() -> Result {

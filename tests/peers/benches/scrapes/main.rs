@@ -2,6 +2,7 @@
 //!
 //! A number as argument leaves the other sizes out.
 
+mod measured;
 mod metrics_exporter_prometheus;
 mod opentelemetry_prometheus;
 mod otel;
@@ -11,90 +12,92 @@ mod prometheus_client;
 mod text_exporter;
 mod workload;
 
-use std::env;
-use std::hint::black_box;
+use measured::Measured;
+use std::error::Error;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::{env, io};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let only: Option<usize> = env::args().find_map(|argument| argument.parse().ok());
-    for (series, rounds) in [(1_000, 301), (100_000, 11)] {
-        if only.is_none_or(|only| only == series) && !table(series, rounds) {
-            return ExitCode::FAILURE;
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
     }
-    ExitCode::SUCCESS
+}
+
+fn run() -> Result<()> {
+    let numbers = env::args().filter_map(|argument| argument.parse().ok());
+    match numbers.collect::<Vec<_>>()[..] {
+        [] => {
+            table(1_000, 301)?;
+            table(100_000, 11)
+        }
+        [series] => table(series, if series > 10_000 { 11 } else { 301 }),
+        // As one of the processes that measure.
+        [series, subject, ..] => {
+            measured::serve(SUBJECTS[subject](series), series, io::stdin().lock())
+        }
+    }
 }
 
 /// An exporter that has recorded everything.
 struct Subject {
     name: &'static str,
-    /// Writes everything, as an answer to a scrape needs it: in memory that is the answer's own.
-    scrape: Box<dyn FnMut() -> Vec<u8>>,
+    /// Writes everything and hands it over; into memory that is used again, if there is a way to.
+    scrape: Box<dyn FnMut(&mut dyn FnMut(&[u8]))>,
 }
 
 impl Subject {
-    fn new(name: &'static str, scrape: impl FnMut() -> Vec<u8> + 'static) -> Self {
+    fn new(name: &'static str, scrape: impl FnMut(&mut dyn FnMut(&[u8])) + 'static) -> Self {
         Self { name, scrape: Box::new(scrape) }
     }
 }
 
-/// Measures all with so many histogram and so many counter series; `false` if one does not serve them all.
-fn table(series: usize, rounds: usize) -> bool {
-    // First whom the others are measured by.
-    let mut subjects = [
-        own::collect(series),
-        own::text(series),
-        own::open_metrics(series),
-        opentelemetry_prometheus::subject(series),
-        text_exporter::subject(series),
-        prometheus_client::subject(series),
-        metrics_exporter_prometheus::subject(series),
-        prometheus::subject(series),
-    ];
-    for Subject { name, scrape } in &mut subjects[OURS..] {
-        if let Err(what) = workload::check(&scrape(), series) {
-            eprintln!("{name} {what}: there is nothing to compare");
-            return false;
-        }
+/// With so many histogram and so many counter series. First whom the others are measured by.
+const SUBJECTS: [fn(usize) -> Subject; 8] = [
+    own::collect,
+    own::text,
+    own::open_metrics,
+    opentelemetry_prometheus::subject,
+    text_exporter::subject,
+    prometheus_client::subject,
+    metrics_exporter_prometheus::subject,
+    prometheus::subject,
+];
+/// Where our text is among them.
+const OURS: usize = 1;
+
+/// Measures all, each in a process of its own: how one has used its memory changes nothing for another.
+fn table(series: usize, rounds: usize) -> Result<()> {
+    let mut subjects = Vec::new();
+    for subject in 0..SUBJECTS.len() {
+        subjects.push(Measured::start(series, subject)?);
     }
-    let mut times = [const { Vec::new() }; 8];
     for _ in 0..rounds {
-        for (Subject { scrape, .. }, times) in subjects.iter_mut().zip(&mut times) {
-            let start = cpu_time();
-            let answer = black_box(scrape());
-            times.push((cpu_time() - start).as_secs_f64() * 1e3);
-            drop(answer);
+        for subject in &mut subjects {
+            subject.scrape()?;
         }
     }
-    let medians = times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    });
+    let results: Vec<_> = subjects.into_iter().map(Measured::end).collect::<Result<_>>()?;
     println!(
         "\n2 × {series} series:\n\n| | ms | × the SDK's collect | × ours | allocations | peak, MB | answer, MB |"
     );
     println!("|---|---|---|---|---|---|---|");
-    for (Subject { name, scrape }, median) in subjects.iter_mut().zip(medians) {
-        let mut answer = 0;
-        let memory = allocation_counter::measure(|| answer = scrape().len());
+    for of in &results {
         println!(
-            "| {name} | {median:.2} | {:.2} | {:.2} | {} | {:.2} | {:.2} |",
-            median / medians[0],
-            median / medians[OURS],
-            memory.count_total,
-            memory.bytes_max as f64 / 1e6,
-            answer as f64 / 1e6,
+            "| {} | {:.2} | {:.2} | {:.2} | {} | {:.2} | {:.2} |",
+            of.name,
+            of.median,
+            of.median / results[0].median,
+            of.median / results[OURS].median,
+            of.allocations,
+            of.peak / 1e6,
+            of.answer / 1e6,
         );
     }
-    true
+    Ok(())
 }
-
-/// Of this thread, on which all of them do all of their work: what else the machine does counts little.
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).expect("it never ran for less than nothing")
-}
-
-/// Where our text is among the subjects.
-const OURS: usize = 1;

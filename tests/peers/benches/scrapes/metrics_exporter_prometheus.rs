@@ -26,5 +26,7 @@ pub fn subject(series: usize) -> Subject {
             durations.into_iter().for_each(|value| histogram.record(value));
         }
     });
-    Subject::new("metrics-exporter-prometheus 0.18", move || handle.render().into_bytes())
+    Subject::new("metrics-exporter-prometheus 0.18", move |answer| {
+        answer(handle.render().as_bytes())
+    })
 }

@@ -3,7 +3,7 @@
 use crate::{Subject, otel};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use prometheus::{Registry, TextEncoder};
+use prometheus::{Encoder, Registry, TextEncoder};
 
 pub fn subject(series: usize) -> Subject {
     let registry = Registry::new();
@@ -18,9 +18,11 @@ pub fn subject(series: usize) -> Subject {
         .with_view(otel::limit(series))
         .build();
     otel::record(&provider.meter("bench"), series);
-    Subject::new("opentelemetry-prometheus 0.33 + `TextEncoder`", move || {
+    let mut text = Vec::new();
+    Subject::new("opentelemetry-prometheus 0.33 + `TextEncoder`", move |answer| {
         let _alive = &provider;
-        let text = TextEncoder::new().encode_to_string(&registry.gather());
-        text.expect("text").into_bytes()
+        text.clear();
+        TextEncoder::new().encode(&registry.gather(), &mut text).expect("text");
+        answer(&text);
     })
 }

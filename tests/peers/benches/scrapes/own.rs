@@ -5,9 +5,9 @@ use asdlc_exporter::{Exporter, Format};
 
 pub fn collect(series: usize) -> Subject {
     let mut collect = otel::collect(series);
-    Subject::new("the SDK's collect alone", move || {
+    Subject::new("the SDK's collect alone", move |answer| {
         collect();
-        Vec::new()
+        answer(&[]);
     })
 }
 
@@ -23,5 +23,9 @@ fn of(name: &'static str, series: usize, format: Format) -> Subject {
     let exporter = Exporter::builder("bench").with_cardinality_limit(series + 1).build();
     let exporter = exporter.expect("the settings are valid");
     otel::record(&exporter.meter(), series);
-    Subject::new(name, move || exporter.render_as(format).expect("text").into_bytes())
+    let mut text = String::new();
+    Subject::new(name, move |answer| {
+        exporter.render_into(format, &mut text).expect("text");
+        answer(text.as_bytes());
+    })
 }

@@ -2,7 +2,9 @@
 
 use crate::Subject;
 use crate::workload::{self, BOUNDARIES, DURATION_HELP, REQUESTS_HELP};
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+};
 
 pub fn subject(series: usize) -> Subject {
     let registry = Registry::new();
@@ -21,8 +23,10 @@ pub fn subject(series: usize) -> Subject {
         let histogram = durations.with_label_values(&labels);
         values.into_iter().for_each(|value| histogram.observe(value));
     }
-    Subject::new("prometheus 0.14", move || {
-        let text = TextEncoder::new().encode_to_string(&registry.gather());
-        text.expect("text").into_bytes()
+    let mut text = Vec::new();
+    Subject::new("prometheus 0.14", move |answer| {
+        text.clear();
+        TextEncoder::new().encode(&registry.gather(), &mut text).expect("text");
+        answer(&text);
     })
 }

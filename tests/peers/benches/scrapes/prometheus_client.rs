@@ -29,9 +29,10 @@ pub fn subject(series: usize) -> Subject {
         let histogram = durations.get_or_create(&labels);
         values.into_iter().for_each(|value| histogram.observe(value));
     }
-    Subject::new("prometheus-client 0.25, OpenMetrics", move || {
-        let mut text = String::new();
+    let mut text = String::new();
+    Subject::new("prometheus-client 0.25, OpenMetrics", move |answer| {
+        text.clear();
         encode(&mut text, &registry).expect("text");
-        text.into_bytes()
+        answer(text.as_bytes());
     })
 }

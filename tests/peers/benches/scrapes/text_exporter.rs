@@ -13,10 +13,11 @@ pub fn subject(series: usize) -> Subject {
         .with_view(otel::limit(series))
         .build();
     otel::record(&provider.meter("bench"), series);
-    Subject::new("opentelemetry-prometheus-text-exporter 0.4", move || {
+    let mut text = Vec::new();
+    Subject::new("opentelemetry-prometheus-text-exporter 0.4", move |answer| {
         let _alive = &provider;
-        let mut text = Vec::new();
+        text.clear();
         exporter.export(&mut text).expect("text");
-        text
+        answer(&text);
     })
 }
