@@ -50,15 +50,14 @@ pub struct RedisMetrics {
 struct Inner {
     latency: Histogram<f64>,
     errors: Counter<u64>,
-    /// By [`Operation::index`]; each is made when its operation is first seen.
-    series: Box<[OnceLock<Box<Series>>]>,
+    /// By [`Operation::index`]; each is made when its operation is first seen. What each command
+    /// needs is one step away.
+    latencies: [OnceLock<BoundHistogram<f64>>; Operation::COUNT],
+    /// The same for operations that failed, and by [`ErrorType`].
+    failures: [OnceLock<Box<Failures>>; Operation::COUNT],
 }
 
-struct Series {
-    latency: BoundHistogram<f64>,
-    /// By [`ErrorType`].
-    errors: [OnceLock<BoundCounter<u64>>; ErrorType::ALL.len()],
-}
+type Failures = [OnceLock<BoundCounter<u64>>; ErrorType::ALL.len()];
 
 impl RedisMetrics {
     /// Creates the instruments, with the boundaries that OpenTelemetry recommends for databases:
@@ -103,8 +102,9 @@ impl RedisMetrics {
             .u64_counter("redis_errors_total")
             .with_description("Redis commands that failed or were cancelled.")
             .build();
-        let series = (0..Operation::COUNT).map(|_| OnceLock::new()).collect();
-        Self { inner: Arc::new(Inner { latency, errors, series }) }
+        let latencies = [const { OnceLock::new() }; _];
+        let failures = [const { OnceLock::new() }; _];
+        Self { inner: Arc::new(Inner { latency, errors, latencies, failures }) }
     }
 
     /// A connection whose commands are recorded here.
@@ -117,19 +117,24 @@ impl RedisMetrics {
 
     /// A command has ended.
     pub(super) fn record(&self, operation: Operation, time: Duration, error: Option<ErrorType>) {
-        let Inner { latency, errors, series } = &*self.inner;
-        let series = series[operation.index()].get_or_init(|| {
-            let latency = latency.bind(&[operation_label(operation)]);
-            Box::new(Series { latency, errors: [const { OnceLock::new() }; _] })
-        });
-        series.latency.record(time.as_secs_f64());
+        let Inner { latency, latencies, .. } = &*self.inner;
+        latencies[operation.index()]
+            .get_or_init(|| latency.bind(&[operation_label(operation)]))
+            .record(time.as_secs_f64());
         if let Some(error) = error {
-            let counter = series.errors[error as usize].get_or_init(|| {
-                errors
-                    .bind(&[operation_label(operation), KeyValue::new("error_type", error.label())])
-            });
-            counter.add(1);
+            self.failed(operation, error);
         }
+    }
+
+    #[cold]
+    fn failed(&self, operation: Operation, error: ErrorType) {
+        let Inner { errors, failures, .. } = &*self.inner;
+        let failures =
+            failures[operation.index()].get_or_init(|| Box::new([const { OnceLock::new() }; _]));
+        let counter = failures[error as usize].get_or_init(|| {
+            errors.bind(&[operation_label(operation), KeyValue::new("error_type", error.label())])
+        });
+        counter.add(1);
     }
 }
 

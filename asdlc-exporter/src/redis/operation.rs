@@ -23,15 +23,16 @@ impl Operation {
 
     /// Redis takes names in any case.
     fn named(name: &[u8]) -> Self {
-        let mut upper = [0; LONGEST];
-        let Some(upper) = upper.get_mut(..name.len()) else { return Self::OTHER };
-        upper.copy_from_slice(name);
-        upper.make_ascii_uppercase();
-        let mut slot = hash(upper);
+        if name.len() > LONGEST {
+            return Self::OTHER;
+        }
+        let mut slot = hash(name);
         loop {
             let at = usize::from(INDEX[slot]);
             match NAMES.get(at) {
-                Some(known) if known.as_bytes() != upper => slot = (slot + 1) % INDEX.len(),
+                Some(known) if !known.as_bytes().eq_ignore_ascii_case(name) => {
+                    slot = (slot + 1) % INDEX.len();
+                }
                 // What is free holds the row of `OTHER`.
                 _ => return Self(at),
             }
@@ -65,11 +66,11 @@ static INDEX: [u16; 1024] = {
     index
 };
 
-/// FNV-1a, to 10 bits.
+/// FNV-1a, to 10 bits, the same for a letter in either case.
 const fn hash(name: &[u8]) -> usize {
     let (mut hash, mut at) = (0x811c_9dc5_u32, 0);
     while at < name.len() {
-        hash = (hash ^ name[at] as u32).wrapping_mul(0x0100_0193);
+        hash = (hash ^ (name[at] & !0x20) as u32).wrapping_mul(0x0100_0193);
         at += 1;
     }
     ((hash ^ (hash >> 16)) % 1024) as usize
@@ -157,7 +158,18 @@ mod tests {
     #[test]
     fn what_is_no_command_is_other() {
         let long = [b'A'; 1000];
-        for name in [&b""[..], b"GETT", b"GET ", b"GET key", b"\xff\xfe", b"_OTHER", &long] {
+        // The last two have the hash of `EVAL_RO` and of `BF.ADD`.
+        for name in [
+            &b""[..],
+            b"GETT",
+            b"GET ",
+            b"GET key",
+            b"\xff\xfe",
+            b"_OTHER",
+            &long,
+            b"EVAL\x7fRO",
+            b"BF\x0eADD",
+        ] {
             assert_eq!(Operation::named(name).label(), "_OTHER", "{name:?}");
         }
         assert_eq!(Operation::of_command(&Cmd::new()).label(), "_OTHER");
