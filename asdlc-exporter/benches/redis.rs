@@ -147,6 +147,7 @@ fn median(values: &[f64]) -> (f64, f64) {
 #[derive(Clone)]
 struct Passing<C>(C);
 
+#[expect(clippy::redundant_async_block, reason = "a wrapper with work has one")]
 impl<C: ConnectionLike> ConnectionLike for Passing<C> {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         let sending = self.0.req_packed_command(cmd);
