@@ -7,7 +7,7 @@
 //! four, in an order in which each follows each equally often: what else happens on the machine
 //! happens to all. Told are medians over the sets of the ratio to the bare connection, with the
 //! 95 % interval of that median, and of the difference. The interval is that of this process:
-//! another one has its memory elsewhere, and differs by half a percent. Without a server what is
+//! another one has its memory elsewhere, and differs by a percent or more. Without a server what is
 //! left is the cost of recording by itself.
 //! Needs `redis-server` in the `PATH`; a word after `--` chooses the rows that contain it.
 
