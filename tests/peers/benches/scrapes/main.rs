@@ -48,11 +48,14 @@ fn run() -> Result<()> {
 struct Subject {
     name: &'static str,
     /// Writes everything and hands it over; into memory that is used again, if there is a way to.
-    scrape: Box<dyn FnMut(&mut dyn FnMut(&[u8]))>,
+    scrape: Box<dyn FnMut(&mut Answer<'_>)>,
 }
 
+/// Takes the text of a scrape.
+type Answer<'a> = dyn FnMut(&[u8]) + 'a;
+
 impl Subject {
-    fn new(name: &'static str, scrape: impl FnMut(&mut dyn FnMut(&[u8])) + 'static) -> Self {
+    fn new(name: &'static str, scrape: impl FnMut(&mut Answer<'_>) + 'static) -> Self {
         Self { name, scrape: Box::new(scrape) }
     }
 }
