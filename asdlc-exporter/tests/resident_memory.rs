@@ -20,9 +20,9 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 // D-04
 #[tokio::test]
 async fn scrapes_leave_no_memory_behind() -> Result {
-    let scrapes = env::var("SCRAPES").map_or(Ok(6_000), |scrapes| scrapes.parse())?;
+    let scrapes = env::var("SCRAPES").map_or(Ok(20_000), |scrapes| scrapes.parse())?;
     // In a day of the small one, half an hour of the large.
-    let of_large = (scrapes / 40).max(1_000);
+    let of_large = (scrapes / 40).max(300);
     for (what, series, scrapes) in
         [("of a small service", 4, scrapes), ("of 2 000 series", 1_000, of_large)]
     {
@@ -35,18 +35,17 @@ async fn scrapes_leave_no_memory_behind() -> Result {
                 marks.push(resident_kib()?);
             }
         }
-        // Buffers find their size in the first half, and a little comes and goes; what is left behind stays.
-        let (first, second) = marks.split_at(marks.len() / 2);
-        let (highest, lowest) = (first.iter().max(), second.iter().rev().take(3).min());
-        let (highest, lowest) = highest.zip(lowest).ok_or("too few scrapes")?;
+        // Buffers find their size in the first tenth. Later the allocator takes a step up or down now and then.
+        let first = marks.first().ok_or("too few scrapes")?;
+        let last = marks.iter().rev().take(3).min().ok_or("too few scrapes")?;
         eprintln!("{scrapes} scrapes {what}: resident memory in KiB at each tenth: {marks:?}");
-        assert!(*lowest <= highest + GROWTH_KIB, "{scrapes} scrapes {what}: {marks:?} KiB");
+        assert!(*last <= first + GROWTH_KIB, "{scrapes} scrapes {what}: {marks:?} KiB");
     }
     Ok(())
 }
 
-/// More than the allocator's moods. In the short run it is 290 bytes for each scrape, in that of a day two.
-const GROWTH_KIB: u64 = 512;
+/// More than the allocator's moods. In the short run it is 260 bytes for each scrape, in that of a day six.
+const GROWTH_KIB: u64 = 4096;
 
 struct Service {
     exporter: Exporter,

@@ -88,9 +88,8 @@ fn post(api: &Api) -> TcpStream {
         "POST /v1/events HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{EVENT}",
         EVENT.len()
     );
+    let ended = api.metrics().sum("http_requests_total");
     stream.write_all(request.as_bytes()).expect("it reads");
-    let before = api.metrics();
-    let ended = before.sum("http_requests_total");
     api.metrics_when(|scrape| {
         let in_flight = scrape.value("http_requests_in_flight", &[("method", "POST")]);
         in_flight == Some(1.0) || scrape.sum("http_requests_total") > ended
