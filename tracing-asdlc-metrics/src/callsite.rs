@@ -35,12 +35,29 @@ impl<T> Callsites<T> {
     }
 
     /// Of threads that meet a new callsite at once, one resolves it; the others wait for it here.
+    #[inline]
     pub(crate) fn get_or_insert_with(
         &self,
         metadata: &'static Metadata<'static>,
         resolve: impl Fn() -> T,
     ) -> (CallsiteId, &T) {
         let hash = hash(metadata);
+        let place = hash & (self.first.slots.len() - 1);
+        match self.first.slots[place].get() {
+            Some(known) if ptr::eq(known.metadata, metadata) => {
+                (CallsiteId(place as u32), &known.value)
+            }
+            _ => self.search(hash, metadata, resolve),
+        }
+    }
+
+    #[inline(never)]
+    fn search(
+        &self,
+        hash: usize,
+        metadata: &'static Metadata<'static>,
+        resolve: impl Fn() -> T,
+    ) -> (CallsiteId, &T) {
         let mut block = &self.first;
         let mut before = 0;
         loop {

@@ -54,6 +54,7 @@ impl<'a> Captures<'a> {
         self.captures.iter().any(|capture| capture.field == Some(field.index()))
     }
 
+    #[inline]
     fn put(&mut self, field: &Field, value: &str) {
         for (place, capture) in self.captures.iter().enumerate() {
             if capture.field == Some(field.index()) {

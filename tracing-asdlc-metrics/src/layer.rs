@@ -1,3 +1,4 @@
+use crate::callsite::CallsiteId;
 use crate::capture::{Captures, Measurements};
 use crate::coverage::Coverage;
 use crate::error::BuildError;
@@ -7,7 +8,7 @@ use crate::recording;
 use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::slot::{Signs, Slot, SpanState};
-use crate::span::OpenSpans;
+use crate::span::{Open, OpenSpans};
 use crate::values::MISSING;
 use opentelemetry::metrics::Meter;
 use std::any::TypeId;
@@ -89,7 +90,75 @@ impl SpanMetricsLayer {
     /// Nanoseconds since this layer was built: 584 years fit.
     #[inline]
     fn now(&self) -> u64 {
-        u64::try_from(self.built.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        let elapsed = self.built.elapsed();
+        elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos())
+    }
+
+    /// Not inlined, like the three below: it would keep out what every span goes through in the layers around.
+    #[inline(never)]
+    fn opened<'a, S>(
+        &self,
+        callsite: CallsiteId,
+        plan: &Plan,
+        attributes: &Attributes<'_>,
+        id: &Id,
+        parent: impl FnOnce() -> Option<SpanRef<'a, S>>,
+    ) where
+        S: for<'span> LookupSpan<'span> + 'a,
+    {
+        if recording::in_progress() {
+            return;
+        }
+        let start = if plan.timed { self.now() } else { 0 };
+        let mut captures = Captures::new(&plan.captures);
+        if !plan.captures.is_empty() {
+            attributes.record(&mut captures);
+            if plan.inherits {
+                self.inherit(&mut captures, parent());
+            }
+        }
+        let signs = if thread::panicking() { Signs::OPENED_UNWINDING } else { Signs::default() };
+        let span = SpanState { callsite, start, ids: captures.ids, signs, ..SpanState::default() };
+        let slot = self.open.insert(id, &span);
+        if let Some(slot) = slot.filter(|_| plan.opens) {
+            slot.set_in_flight(recording::opened(plan, &span));
+        }
+    }
+
+    #[inline(never)]
+    fn entered(&self, id: &Id) {
+        if let Some((slot, plan)) = self.slot(id) {
+            if thread::panicking() {
+                slot.enter_unwinding();
+            }
+            if plan.clocked {
+                slot.enter(|| self.now());
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn exited(&self, id: &Id) {
+        if let Some((slot, plan)) = self.slot(id) {
+            if plan.clocked {
+                slot.exit(self.now());
+            }
+            if thread::panicking() {
+                slot.exit_unwinding();
+            }
+            if let Some(ending) = announced(id) {
+                slot.future_ended(ending);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn closed(&self, open: Open<'_>) {
+        let span = open.take(|| self.now());
+        if let Some(plan) = self.plans().get(span.callsite) {
+            let end = if plan.timed { self.now() } else { 0 };
+            recording::closed(plan, &span, end, thread::panicking());
+        }
     }
 
     /// Fills in the values that are missing from the nearest of these spans that has one.
@@ -115,7 +184,7 @@ impl SpanMetricsLayer {
         }
     }
 
-    /// What is seen when a thread enters or exits a span: most of the time nothing, see the callers.
+    /// What is seen when a thread enters or exits a span: most of the time nothing.
     #[inline]
     fn slot(&self, id: &Id) -> Option<(&Slot, &Plan)> {
         let slot = self.open.get(id)?;
@@ -145,25 +214,9 @@ where
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         // The plan decides, not whether someone enabled the span: another layer may have wanted it.
-        let Some((callsite, plan)) = self.plans().find(attributes.metadata()) else {
-            return;
-        };
-        if recording::in_progress() {
-            return;
-        }
-        let start = if plan.timed { self.now() } else { 0 };
-        let mut captures = Captures::new(&plan.captures);
-        if !plan.captures.is_empty() {
-            attributes.record(&mut captures);
-            if plan.inherits {
-                self.inherit(&mut captures, context.span(id).and_then(|span| span.parent()));
-            }
-        }
-        let signs = if thread::panicking() { Signs::OPENED_UNWINDING } else { Signs::default() };
-        let span = SpanState { callsite, start, ids: captures.ids, signs, ..SpanState::default() };
-        let slot = self.open.insert(id, &span);
-        if let Some(slot) = slot.filter(|_| plan.opens) {
-            slot.set_in_flight(recording::opened(plan, &span));
+        if let Some((callsite, plan)) = self.plans().find(attributes.metadata()) {
+            let parent = || context.span(id).and_then(|span| span.parent());
+            self.opened(callsite, plan, attributes, id, parent);
         }
     }
 
@@ -203,45 +256,23 @@ where
     }
 
     fn on_enter(&self, id: &Id, _: Context<'_, S>) {
-        let unwinding = thread::panicking();
-        if !unwinding && !self.plans().rules().clocked() {
-            return;
-        }
-        if let Some((slot, plan)) = self.slot(id) {
-            if unwinding {
-                slot.enter_unwinding();
-            }
-            if plan.clocked {
-                slot.enter(|| self.now());
-            }
+        if thread::panicking() || self.plans().rules().clocked() {
+            self.entered(id);
         }
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
-        let unwinding = thread::panicking();
-        if !unwinding && !self.plans().rules().clocked() && !any_announced() {
-            return;
-        }
-        if let Some((slot, plan)) = self.slot(id) {
-            if plan.clocked {
-                slot.exit(self.now());
-            }
-            if unwinding {
-                slot.exit_unwinding();
-            }
-            if let Some(ending) = announced(id) {
-                slot.future_ended(ending);
-            }
+        let rules = self.plans().rules();
+        // How a future has ended is of interest to outcomes alone.
+        let ended = rules.any_outcome() && any_announced();
+        if thread::panicking() || rules.clocked() || ended {
+            self.exited(id);
         }
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
-        let Some(span) = self.open.take(&id, || self.now()) else {
-            return;
-        };
-        if let Some(plan) = self.plans().get(span.callsite) {
-            let end = if plan.timed { self.now() } else { 0 };
-            recording::closed(plan, &span, end, thread::panicking());
+        if let Some(open) = self.open.find(&id) {
+            self.closed(open);
         }
     }
 

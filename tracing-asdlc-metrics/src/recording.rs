@@ -4,7 +4,7 @@
 use crate::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
 use crate::capture::Measurements;
 use crate::instruments::{EventInstruments, SpanInstruments};
-use crate::metrics::{ClosedSeries, EventMetrics, SpanMetrics, SpanSeries};
+use crate::metrics::{ClosedSeries, EventMetrics, OutcomeField, SpanMetrics, SpanSeries};
 use crate::outcome::Ending;
 use crate::plan::{EventPlan, Plan, SpanPlan};
 use crate::rule::Clock;
@@ -59,10 +59,7 @@ pub(crate) fn closed(plan: &Plan, span: &SpanState, end: u64, unwinding: bool) {
             continue;
         };
         let ending = match metrics.outcome {
-            Some(_) => outcomes
-                .iter()
-                .find_map(|(field, place)| field.ending(&span.ids, usize::from(*place)))
-                .unwrap_or_else(|| span.signs.ending(unwinding)),
+            Some(_) => ending(outcomes, span, unwinding),
             None => Ending::Success,
         };
         let ClosedSeries { counter, duration } =
@@ -101,8 +98,22 @@ pub(crate) fn in_progress() -> bool {
     RECORDING.get()
 }
 
+/// On its own: inlined, most of it is computed for every span, whether or not a rule asks for it.
+#[inline(never)]
+fn ending(outcomes: &[(OutcomeField, u8)], span: &SpanState, unwinding: bool) -> Ending {
+    let told = |(field, place): &(OutcomeField, u8)| field.ending(&span.ids, usize::from(*place));
+    outcomes.iter().find_map(told).unwrap_or_else(|| span.signs.ending(unwinding))
+}
+
 /// Each in the series in which it was counted, whatever has been recorded since.
+#[inline]
 fn landed(plan: &Plan, in_flight: [u32; IN_FLIGHTS]) {
+    if in_flight != [0; IN_FLIGHTS] {
+        subtract(plan, in_flight);
+    }
+}
+
+fn subtract(plan: &Plan, in_flight: [u32; IN_FLIGHTS]) {
     let gauges = plan.spans.iter().filter(|span| span.metrics.instruments.in_flight.is_some());
     for (SpanPlan { metrics, .. }, place) in gauges.zip(in_flight) {
         let series = (place as usize).checked_sub(1).and_then(|place| metrics.series.get(place));

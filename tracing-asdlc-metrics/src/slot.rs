@@ -145,6 +145,7 @@ impl Slot {
         self.signs.fetch_or(sign.0, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn store(&self, span: &SpanState) {
         let SpanState { callsite, start, ids, in_flight, last_exit, busy, signs } = span;
         self.callsite.store(callsite.0, Ordering::Relaxed);

@@ -9,8 +9,8 @@ use tracing_core::span::Id;
 ///
 /// A span belongs into one of the `WAYS` slots of its bucket; when they are taken, into its bucket of the next, larger
 /// table. Each open span has an id of its own, and every look-up compares the whole of it. A slot belongs to the span whose
-/// id it holds: an id is known to nobody else before `insert` returns, nor after the close that calls `take`; this is what
-/// orders the accesses to the other fields.
+/// id it holds: an id is known to nobody else before `insert` returns, nor after the close that calls [`Open::take`]; this
+/// is what orders the accesses to the other fields.
 ///
 /// Tables are added when many spans are open at once, and kept: the memory is that of the most spans ever open at once.
 #[derive(Debug)]
@@ -27,6 +27,13 @@ struct Bucket {
     slots: [Slot; WAYS],
 }
 
+/// One of them, with the place of its id.
+#[derive(Debug)]
+pub(crate) struct Open<'a> {
+    held: &'a AtomicU64,
+    slot: &'a Slot,
+}
+
 impl OpenSpans {
     pub(crate) fn new() -> Self {
         let spans = Self { tables: [const { OnceLock::new() }; TABLES] };
@@ -35,6 +42,7 @@ impl OpenSpans {
     }
 
     /// A span that finds no slot in any table is not measured: 10⁷ open spans come before that.
+    #[inline]
     pub(crate) fn insert(&self, id: &Id, span: &SpanState) -> Option<&Slot> {
         let id = id.into_u64();
         let slot = (0..TABLES).find_map(|table| bucket(table, self.table(table), id)?.claim(id));
@@ -43,16 +51,7 @@ impl OpenSpans {
 
     #[inline]
     pub(crate) fn get(&self, id: &Id) -> Option<&Slot> {
-        Some(self.find(id.into_u64())?.1)
-    }
-
-    /// The span's state, once: it is gone after that.
-    #[inline]
-    pub(crate) fn take(&self, id: &Id, now: impl FnOnce() -> u64) -> Option<SpanState> {
-        let (held, slot) = self.find(id.into_u64())?;
-        let span = slot.load(now);
-        held.store(0, Ordering::Release);
-        Some(span)
+        Some(self.find(id)?.slot)
     }
 
     /// What is still open.
@@ -63,21 +62,35 @@ impl OpenSpans {
     }
 
     #[inline]
-    fn find(&self, id: u64) -> Option<(&AtomicU64, &Slot)> {
+    pub(crate) fn find(&self, id: &Id) -> Option<Open<'_>> {
+        let id = id.into_u64();
         let tables = self.tables.iter().map_while(OnceLock::get).enumerate();
         let mut buckets = tables.filter_map(|(table, buckets)| bucket(table, buckets, id));
         buckets.find_map(|Bucket { ids, slots }| {
-            ids.iter().zip(slots).find(|(held, _)| held.load(Ordering::Relaxed) == id)
+            let mut open = ids.iter().zip(slots).map(|(held, slot)| Open { held, slot });
+            open.find(|open| open.held.load(Ordering::Relaxed) == id)
         })
     }
 
+    #[inline]
     fn table(&self, table: usize) -> &[Bucket] {
         self.tables[table]
             .get_or_init(|| (0..FIRST_TABLE << table).map(|_| Bucket::default()).collect())
     }
 }
 
+impl Open<'_> {
+    /// The span's state: it is gone after that.
+    #[inline]
+    pub(crate) fn take(self, now: impl FnOnce() -> u64) -> SpanState {
+        let span = self.slot.load(now);
+        self.held.store(0, Ordering::Release);
+        span
+    }
+}
+
 impl Bucket {
+    #[inline]
     fn claim(&self, id: u64) -> Option<&Slot> {
         let Self { ids, slots } = self;
         ids.iter().zip(slots).find_map(|(held, slot)| {
@@ -116,10 +129,10 @@ mod tests {
     fn a_span_is_taken_once() {
         let spans = OpenSpans::new();
         assert!(spans.insert(&id(7), &span(1)).is_some());
-        assert_eq!(spans.take(&id(8), || 0), None);
-        assert_eq!(spans.take(&id(7 | 1 << 51), || 0), None, "the same place, used again");
-        assert_eq!(spans.take(&id(7), || 0), Some(span(1)));
-        assert_eq!(spans.take(&id(7), || 0), None);
+        assert_eq!(take(&spans, &id(8)), None);
+        assert_eq!(take(&spans, &id(7 | 1 << 51)), None, "the same place, used again");
+        assert_eq!(take(&spans, &id(7)), Some(span(1)));
+        assert_eq!(take(&spans, &id(7)), None);
     }
 
     #[test]
@@ -133,9 +146,9 @@ mod tests {
         let tables = spans.tables.iter().filter_map(OnceLock::get).count();
         assert_eq!(tables, 100_usize.div_ceil(WAYS));
         for (start, id) in (0..).zip(&ids) {
-            assert_eq!(spans.take(id, || 0), Some(span(start)));
+            assert_eq!(take(&spans, id), Some(span(start)));
         }
-        assert!(ids.iter().all(|id| spans.take(id, || 0).is_none()));
+        assert!(ids.iter().all(|id| take(&spans, id).is_none()));
     }
 
     #[test]
@@ -147,7 +160,7 @@ mod tests {
             assert!(table.set(one).is_ok());
         }
         spans.insert(&id(1), &span(1));
-        assert_eq!(spans.take(&id(1), || 0), None);
+        assert_eq!(take(&spans, &id(1)), None);
     }
 
     #[test]
@@ -155,7 +168,7 @@ mod tests {
         let spans = OpenSpans::new();
         for reuse in 0..8_192 {
             spans.insert(&id(9 | reuse << 51), &span(reuse));
-            assert_eq!(spans.take(&id(9 | reuse << 51), || 0), Some(span(reuse)));
+            assert_eq!(take(&spans, &id(9 | reuse << 51)), Some(span(reuse)));
         }
         assert_eq!(spans.tables.iter().filter_map(OnceLock::get).count(), 1);
     }
@@ -174,7 +187,7 @@ mod tests {
                             spans.insert(&id, &span(id.into_u64()));
                         }
                         for id in ids {
-                            assert_eq!(spans.take(&id, || 0), Some(span(id.into_u64())));
+                            assert_eq!(take(spans, &id), Some(span(id.into_u64())));
                         }
                     }
                 });
@@ -183,6 +196,10 @@ mod tests {
         for bucket in spans.tables.iter().filter_map(OnceLock::get).flatten() {
             assert!(bucket.ids.iter().all(|id| id.load(Ordering::Relaxed) == 0));
         }
+    }
+
+    fn take(spans: &OpenSpans, id: &Id) -> Option<SpanState> {
+        Some(spans.find(id)?.take(|| 0))
     }
 
     fn id(id: u64) -> Id {

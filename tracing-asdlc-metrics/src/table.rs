@@ -1,7 +1,5 @@
 //! A table that only grows, up to a cap, and is read without a lock.
 
-use foldhash::quality::RandomState;
-use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -13,7 +11,6 @@ pub(crate) struct Table<T> {
     len: AtomicUsize,
     /// Held while an entry is added. Nothing else happens under it: the entry itself is made before.
     adding: Mutex<()>,
-    hasher: RandomState,
 }
 
 impl<T> Table<T> {
@@ -24,22 +21,21 @@ impl<T> Table<T> {
             slots: (0..slots).map(|_| OnceLock::new()).collect(),
             len: AtomicUsize::new(0),
             adding: Mutex::new(()),
-            hasher: RandomState::default(),
         }
     }
 
-    /// The entry that `is` recognises among those with the hash of `key`, and its place; if there is none, the one that
-    /// `make` makes. `None` when there is none and the table already holds `cap` entries.
+    /// The entry that `is` recognises among those with this hash, and its place; if there is none, the one that `make`
+    /// makes. `None` when there is none and the table already holds `cap` entries.
     #[inline]
     pub(crate) fn get_or_add(
         &self,
         cap: usize,
-        key: impl Hash,
+        hash: u64,
         is: impl Fn(&T) -> bool,
         make: impl FnOnce() -> T,
     ) -> Option<(usize, &T)> {
         // Truncation is wanted: the mask keeps the low bits only.
-        let home = self.hasher.hash_one(key) as usize & (self.slots.len() - 1);
+        let home = hash as usize & (self.slots.len() - 1);
         self.find(home, &is).ok().or_else(|| self.add(cap, home, &is, make))
     }
 
@@ -96,8 +92,13 @@ mod tests {
 
     const CAP: usize = 64;
 
+    /// Every key shares its place with another.
+    fn hash(key: u64) -> u64 {
+        key / 2
+    }
+
     fn place(table: &Table<u64>, key: u64) -> Option<usize> {
-        Some(table.get_or_add(CAP, key, |entry| *entry == key, || key)?.0)
+        Some(table.get_or_add(CAP, hash(key), |entry| *entry == key, || key)?.0)
     }
 
     fn len(table: &Table<u64>) -> usize {
@@ -123,7 +124,7 @@ mod tests {
     fn past_the_cap_nothing_new_is_made_and_the_old_is_still_found() {
         let table = Table::with_capacity(CAP);
         let last = (0..CAP as u64).map(|key| place(&table, key)).last();
-        let over = table.get_or_add(CAP, 64_u64, |entry| *entry == 64, || unreachable!("over"));
+        let over = table.get_or_add(CAP, hash(64), |entry| *entry == 64, || unreachable!("over"));
         assert_eq!(over, None);
         assert_eq!(place(&table, CAP as u64 - 1), last.unwrap());
     }

@@ -2,12 +2,21 @@
 
 use crate::label::Label;
 use crate::table::Table;
+use foldhash::quality::RandomState;
+use std::hash::{BuildHasher, Hasher};
 
 /// The values of one label. Rules with the same label share them.
 #[derive(Debug)]
 pub(crate) struct Values {
     label: Label,
-    table: Table<Box<str>>,
+    known: Known,
+}
+
+#[derive(Debug)]
+enum Known {
+    /// A short list of values, all there is: to compare with each is less than to hash.
+    List(Box<[Box<str>]>),
+    Table(Table<Box<str>>, RandomState),
 }
 
 /// A value's number: fits into 16 bits, see [`Ids`].
@@ -18,10 +27,18 @@ pub(crate) const MISSING: ValueId = 0;
 /// Not one of the values that are kept.
 pub(crate) const OTHER: ValueId = 1;
 const FIRST: usize = 2;
+/// How many values a list may have that is searched from its start.
+const SHORT: usize = 8;
 
 impl Values {
     pub(crate) fn new(label: Label) -> Self {
-        let values = Self { table: Table::with_capacity(label.cap()), label };
+        let values = label.values().unwrap_or_default();
+        if (1..=SHORT).contains(&values.len()) {
+            let list = values.iter().map(|value| Box::from(&**value)).collect();
+            return Self { known: Known::List(list), label };
+        }
+        let table = Table::with_capacity(label.cap());
+        let values = Self { known: Known::Table(table, RandomState::default()), label };
         for value in values.label.values().unwrap_or_default() {
             values.id(value);
         }
@@ -34,13 +51,30 @@ impl Values {
 
     #[inline]
     pub(crate) fn id(&self, value: &str) -> ValueId {
+        let place = match &self.known {
+            Known::List(list) => list.iter().position(|known| **known == *value),
+            Known::Table(table, hasher) => self.place_in(table, hasher, value),
+        };
+        // It fits: no label keeps more than 1000 values, and their table has twice the room.
+        place.map_or(OTHER, |place| (place + FIRST) as ValueId)
+    }
+
+    #[inline(never)]
+    fn place_in(
+        &self,
+        table: &Table<Box<str>>,
+        hasher: &RandomState,
+        value: &str,
+    ) -> Option<usize> {
         if value.len() > self.label.max_bytes() {
-            return OTHER;
+            return None;
         }
-        self.table
-            .get_or_add(self.label.cap(), value, |known| **known == *value, || value.into())
-            .and_then(|(place, _)| ValueId::try_from(place + FIRST).ok())
-            .unwrap_or(OTHER)
+        // `Hash` of a string would add a byte, which separates it from a next one.
+        let mut hasher = hasher.build_hasher();
+        hasher.write(value.as_bytes());
+        let hash = hasher.finish();
+        let made = || value.into();
+        Some(table.get_or_add(self.label.cap(), hash, |known| **known == *value, made)?.0)
     }
 
     /// The value as it stands in the label; `None` when the label is missing.
@@ -48,7 +82,14 @@ impl Values {
         match id {
             MISSING => self.label.default_value(),
             OTHER => Some(self.label.other()),
-            id => self.table.get(usize::from(id) - FIRST).map(|value| &**value),
+            id => {
+                let place = usize::from(id) - FIRST;
+                let value = match &self.known {
+                    Known::List(list) => list.get(place),
+                    Known::Table(table, _) => table.get(place),
+                };
+                value.map(|value| &**value)
+            }
         }
     }
 }
