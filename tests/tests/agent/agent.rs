@@ -112,7 +112,7 @@ impl Client {
         assert_eq!(self.ask(message), json!({ "type": "done" }), "{message}");
     }
 
-    fn ask(&mut self, message: &Value) -> Value {
+    pub(crate) fn ask(&mut self, message: &Value) -> Value {
         self.send_frame(message.to_string().as_bytes());
         self.receive().expect("the agent answers")
     }

@@ -3,6 +3,7 @@
 mod agent;
 mod configuration;
 mod messages;
+mod overhead;
 mod peers;
 mod process;
 mod redis;
