@@ -44,21 +44,36 @@ fn main() -> Result<()> {
     let metrics = RedisMetrics::new(&exporter.meter());
     let server = Server::start()?;
 
-    println!("{:<32} {:>9}   {:^22} {:^22} {:^22}", "", "bare", "again", "passing on", "recorded");
+    println!("{:<36} {:>9}   {:^22} {:^22} {:^22}", "", "bare", "again", "passing on", "recorded");
     let row = |name: &str| asked.iter().all(|word| name.contains(word.as_str()));
     if row("no server") {
-        Ladder::new(Nowhere, &metrics).climb("no server", &one, [sets, 1, commands * 20])?;
+        let load = Load { in_flight: 1, at_once: 1, commands: commands * 20 };
+        Ladder::new(Nowhere, &metrics).climb("no server", &one, sets, load)?;
     }
     for (threads, runtime) in [("1 thread", &one), ("2 workers", &two)] {
         let ladder = Ladder::new(runtime.block_on(server.connect())?, &metrics);
-        for in_flight in [1, 16] {
-            let name = format!("a server, {threads}, {in_flight} in flight");
+        for (in_flight, at_once) in [(1, 1), (16, 1), (1, 16)] {
+            let pipelines = if at_once > 1 { format!(" × {at_once}") } else { String::new() };
+            let name = format!("a server, {threads}, {in_flight}{pipelines} in flight");
             if row(&name) {
-                ladder.climb(&name, runtime, [sets, in_flight, commands * in_flight.min(4)])?;
+                let commands = commands * (in_flight * at_once).min(4);
+                let load = Load { in_flight, at_once, commands };
+                ladder.climb(&name, runtime, sets, load)?;
             }
         }
     }
     Ok(())
+}
+
+/// What a round sends.
+#[derive(Clone, Copy)]
+struct Load {
+    /// How many wait for an answer at the same time.
+    in_flight: u32,
+    /// How many commands each sends at once: a pipeline, if it is more than one.
+    at_once: u32,
+    /// All in all.
+    commands: u32,
 }
 
 struct Ladder<C> {
@@ -74,27 +89,22 @@ impl<C: ConnectionLike + Clone + Send + 'static> Ladder<C> {
         Self { again: bare.clone(), passing: Passing(bare.clone()), recorded, bare }
     }
 
-    fn climb(
-        &self,
-        name: &str,
-        runtime: &Runtime,
-        [sets, in_flight, commands]: [u32; 3],
-    ) -> Result<()> {
+    fn climb(&self, name: &str, runtime: &Runtime, sets: u32, load: Load) -> Result<()> {
         let mut times: [Vec<f64>; 4] = Default::default();
         for set in 0..sets {
             for rung in ORDERS[set as usize % ORDERS.len()] {
                 times[rung].push(runtime.block_on(async {
                     match rung {
-                        0 => round(&self.bare, in_flight, commands).await,
-                        1 => round(&self.again, in_flight, commands).await,
-                        2 => round(&self.passing, in_flight, commands).await,
-                        _ => round(&self.recorded, in_flight, commands).await,
+                        0 => round(&self.bare, load).await,
+                        1 => round(&self.again, load).await,
+                        2 => round(&self.passing, load).await,
+                        _ => round(&self.recorded, load).await,
                     }
                 })?);
             }
         }
         let [bare, others @ ..] = &times;
-        print!("{name:<32} {:>6.2} µs", median(bare).0);
+        print!("{name:<36} {:>6.2} µs", median(bare).0);
         for other in others {
             let ratios: Vec<_> = other.iter().zip(bare).map(|(other, bare)| other / bare).collect();
             let (ratio, half) = median(&ratios);
@@ -110,18 +120,25 @@ impl<C: ConnectionLike + Clone + Send + 'static> Ladder<C> {
 /// Each rung follows each other one once.
 const ORDERS: [[usize; 4]; 4] = [[0, 1, 3, 2], [1, 2, 0, 3], [2, 3, 1, 0], [3, 0, 2, 1]];
 
-/// Microseconds of a command, of so many, with always so many at the same time.
-async fn round<C>(connection: &C, in_flight: u32, commands: u32) -> Result<f64>
+/// Microseconds of a command.
+async fn round<C>(connection: &C, load: Load) -> Result<f64>
 where
     C: ConnectionLike + Clone + Send + 'static,
 {
+    let Load { in_flight, at_once, commands } = load;
     let start = Instant::now();
     let tasks: Vec<_> = (0..in_flight)
         .map(|_| {
             let mut connection = connection.clone();
             tokio::spawn(async move {
-                for _ in 0..commands / in_flight {
-                    redis::cmd("GET").arg("key").exec_async(&mut connection).await?;
+                for _ in 0..commands / in_flight / at_once {
+                    if at_once == 1 {
+                        redis::cmd("GET").arg("key").exec_async(&mut connection).await?;
+                    } else {
+                        let mut pipeline = Pipeline::with_capacity(at_once as usize);
+                        (0..at_once).for_each(|_| _ = pipeline.get("key"));
+                        pipeline.exec_async(&mut connection).await?;
+                    }
                 }
                 redis::RedisResult::Ok(())
             })

@@ -86,7 +86,20 @@ impl ErrorType {
 
     /// The first error that an answer holds, wherever it is: of a pipeline and of a transaction the
     /// answer is `Ok`, with errors in it.
+    #[inline]
     pub(super) fn within(answer: &Value) -> Option<Self> {
+        match answer {
+            // Most are one of these.
+            Value::Nil
+            | Value::Int(_)
+            | Value::BulkString(_)
+            | Value::SimpleString(_)
+            | Value::Okay => None,
+            other => Self::deep_within(other),
+        }
+    }
+
+    fn deep_within(answer: &Value) -> Option<Self> {
         match answer {
             Value::ServerError(error) => Some(Self::of_server(error.kind(), error.code())),
             Value::Array(values) | Value::Set(values) | Value::Push { data: values, .. } => {

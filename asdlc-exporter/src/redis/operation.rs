@@ -18,24 +18,22 @@ impl Operation {
     }
 
     pub(super) fn of_pipeline(pipeline: &Pipeline) -> Self {
-        Self::named(if pipeline.is_transaction() { b"MULTI" } else { b"PIPELINE" })
+        if pipeline.is_transaction() { Self::MULTI } else { Self::PIPELINE }
     }
 
     /// Redis takes names in any case.
-    fn named(name: &[u8]) -> Self {
+    const fn named(name: &[u8]) -> Self {
         if name.len() > LONGEST {
             return Self::OTHER;
         }
-        let mut slot = hash(name);
+        let mut at = hash(name);
         loop {
-            let at = usize::from(INDEX[slot]);
-            match NAMES.get(at) {
-                Some(known) if !known.as_bytes().eq_ignore_ascii_case(name) => {
-                    slot = (slot + 1) % INDEX.len();
-                }
-                // What is free holds the row of `OTHER`.
-                _ => return Self(at),
+            let Place { known, length, row } = &PLACES[at];
+            let (known, _) = known.split_at(*length as usize);
+            if *row == FREE || known.eq_ignore_ascii_case(name) {
+                return Self(*row as usize);
             }
+            at = (at + 1) % PLACES.len();
         }
     }
 
@@ -48,23 +46,40 @@ impl Operation {
     }
 
     const OTHER: Self = Self(NAMES.len());
+    const MULTI: Self = Self::named(b"MULTI");
+    const PIPELINE: Self = Self::named(b"PIPELINE");
 }
 
-/// Where the rows of names are, by hash and in the next free slot. Between two commands the caches
-/// forget: a search through the table would wait for memory a dozen times.
-static INDEX: [u16; 1024] = {
-    let mut index = [NAMES.len() as u16; 1024];
-    let mut at = 0;
-    while at < NAMES.len() {
-        let mut slot = hash(NAMES[at].as_bytes());
-        while index[slot] as usize != NAMES.len() {
-            slot = (slot + 1) % index.len();
+/// The names by their hashes, each in its place or in the next free one, with what it takes to know
+/// it: between two commands the caches forget, and this is one line of them.
+static PLACES: [Place; 1024] = {
+    let free = Place { known: [0; LONGEST], length: 0, row: FREE };
+    let mut places = [free; 1024];
+    let mut row = 0;
+    while row < NAMES.len() {
+        let name = NAMES[row].as_bytes();
+        let mut at = hash(name);
+        while places[at].row != FREE {
+            at = (at + 1) % places.len();
         }
-        index[slot] = at as u16;
-        at += 1;
+        places[at].row = row as u16;
+        places[at].length = name.len() as u8;
+        places[at].known.split_at_mut(name.len()).0.copy_from_slice(name);
+        row += 1;
     }
-    index
+    places
 };
+
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+struct Place {
+    known: [u8; LONGEST],
+    length: u8,
+    row: u16,
+}
+
+/// The row of [`Operation::OTHER`].
+const FREE: u16 = NAMES.len() as u16;
 
 /// FNV-1a, to 10 bits, the same for a letter in either case.
 const fn hash(name: &[u8]) -> usize {
