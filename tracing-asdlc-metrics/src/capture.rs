@@ -12,6 +12,8 @@ use tracing_core::field::{Field, Visit};
 pub(crate) struct Capture {
     /// The field's index; `None` when the callsite does not declare it, and only an ancestor may give a value.
     pub(crate) field: Option<usize>,
+    /// None after it has this field.
+    pub(crate) is_last: bool,
     pub(crate) values: Arc<Values>,
 }
 
@@ -59,6 +61,9 @@ impl<'a> Captures<'a> {
         for (place, capture) in self.captures.iter().enumerate() {
             if capture.field == Some(field.index()) {
                 self.set(place, capture.values.id(value));
+                if capture.is_last {
+                    break;
+                }
             }
         }
     }

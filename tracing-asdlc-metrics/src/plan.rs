@@ -6,6 +6,7 @@ use crate::metrics::{OutcomeField, SpanMetrics};
 use crate::prefixed::EventSource;
 use crate::rule::Clock;
 use crate::rules::{Measured, Rules};
+use crate::series::Places;
 use crate::values::{CAPTURES, Values};
 use std::ptr;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ pub(crate) struct Plan {
 pub(crate) struct SpanPlan {
     pub(crate) metrics: Arc<SpanMetrics>,
     /// Where the values of its labels are captured.
-    pub(crate) places: Box<[Option<u8>]>,
+    pub(crate) places: Places,
     /// The fields that tell the outcome, and where they are captured.
     pub(crate) outcomes: Box<[(OutcomeField, u8)]>,
 }
@@ -54,7 +55,7 @@ pub(crate) struct SpanPlan {
 #[derive(Debug)]
 pub(crate) struct EventPlan {
     pub(crate) source: EventSource,
-    pub(crate) places: Box<[Option<u8>]>,
+    pub(crate) places: Places,
     /// The indices of the fields whose numbers are recorded.
     pub(crate) sum: Option<usize>,
     pub(crate) up_down: Option<usize>,
@@ -172,7 +173,10 @@ fn capture(
     let wanted = field.is_some() || values.label().is_inherited();
     // There is room: that was checked when the layer was built.
     (wanted && captures.len() < CAPTURES).then(|| {
-        captures.push(Capture { field, values: Arc::clone(values) });
+        for earlier in captures.iter_mut().filter(|earlier| earlier.field == field) {
+            earlier.is_last = false;
+        }
+        captures.push(Capture { field, is_last: true, values: Arc::clone(values) });
         (captures.len() - 1) as u8
     })
 }

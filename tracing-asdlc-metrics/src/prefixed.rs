@@ -7,6 +7,7 @@ use crate::instruments::{Definitions, canonical, prefixed};
 use crate::metrics::EventMetrics;
 use crate::plan::EventPlan;
 use crate::rule::{OfField, Rule};
+use crate::series::Places;
 use crate::values::Values;
 use opentelemetry::metrics::Meter;
 use std::collections::BTreeMap;
@@ -114,7 +115,7 @@ impl EventPlan {
     pub(crate) fn new(
         rule: &Rule,
         metrics: &Arc<EventMetrics>,
-        places: Box<[Option<u8>]>,
+        places: Places,
         metadata: &Metadata<'_>,
     ) -> Self {
         let index =
@@ -132,7 +133,7 @@ impl EventPlan {
     /// One for each prefixed field.
     pub(crate) fn prefixed(
         prefixed: &Arc<Prefixed>,
-        places: &[Option<u8>],
+        places: &Places,
         metadata: &'static Metadata<'static>,
     ) -> impl Iterator<Item = Self> {
         metadata.fields().iter().filter_map(move |field| {
@@ -148,7 +149,7 @@ impl EventPlan {
                     name,
                     metrics: OnceLock::new(),
                 },
-                places: places.into(),
+                places: places.clone(),
                 sum: of_kind(Kind::Sum),
                 up_down: of_kind(Kind::UpDown),
                 histogram: of_kind(Kind::Histogram),

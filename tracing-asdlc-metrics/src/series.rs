@@ -1,7 +1,7 @@
 //! The series of one rule, by the values of its labels.
 
 use crate::table::Table;
-use crate::values::{Ids, OTHER, ValueId, Values};
+use crate::values::{Ids, MISSING, OTHER, ValueId, Values};
 use opentelemetry::KeyValue;
 use std::sync::Arc;
 
@@ -19,16 +19,48 @@ struct Entry<S> {
     series: S,
 }
 
+/// Where a rule's labels find their values at a callsite.
+#[derive(Clone, Debug)]
+pub(crate) enum Places {
+    /// In the first captures, in order, as is usual: then a key is the bits that this keeps of their numbers.
+    First(u128),
+    /// In the capture of this number, by label; a label whose field the callsite lacks has none.
+    Any(Box<[Option<u8>]>),
+}
+
+impl FromIterator<Option<u8>> for Places {
+    fn from_iter<I: IntoIterator<Item = Option<u8>>>(places: I) -> Self {
+        let places: Box<[_]> = places.into_iter().collect();
+        if places.iter().zip(0..).all(|(place, label)| *place == Some(label)) {
+            // There are eight at most.
+            let others = u128::BITS.saturating_sub(16 * places.len() as u32);
+            Self::First(u128::MAX.checked_shr(others).unwrap_or(0))
+        } else {
+            Self::Any(places)
+        }
+    }
+}
+
 /// The numbers of the labels' values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Key(u128);
 
 impl Key {
-    /// `places` are those of the captures, by label; a label whose field the callsite lacks has none.
     #[inline]
-    pub(crate) fn new(ids: &Ids, places: &[Option<u8>]) -> Self {
+    pub(crate) fn new(ids: &Ids, places: &Places) -> Self {
+        match places {
+            Places::First(mask) => {
+                let Ids([low, high, ..]) = *ids;
+                Self((u128::from(low) | u128::from(high) << 64) & mask)
+            }
+            Places::Any(places) => Self::of_any(ids, places),
+        }
+    }
+
+    #[inline(never)]
+    fn of_any(ids: &Ids, places: &[Option<u8>]) -> Self {
         places.iter().rev().fold(Self(0), |key, place| {
-            key.push(place.map_or(crate::values::MISSING, |place| ids.get(usize::from(place))))
+            key.push(place.map_or(MISSING, |place| ids.get(usize::from(place))))
         })
     }
 
@@ -117,7 +149,7 @@ mod tests {
             let mut ids = Ids::default();
             ids.set(3, labelled.labels[0].id(a));
             ids.set(0, labelled.labels[1].id(b));
-            Key::new(&ids, &[Some(3), Some(0)])
+            Key::new(&ids, &Places::from_iter([Some(3), Some(0)]))
         };
         let attributes = |a, b| {
             let (_, key, count) = labelled.series(key(a, b)).unwrap();
@@ -154,6 +186,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_key_is_the_same_however_its_values_are_found() {
+        let mut ids = Ids::default();
+        (0..12).for_each(|place| ids.set(place, 1_000 + place as ValueId));
+        for labels in 0..=8 {
+            let places = Places::from_iter((0..labels).map(Some));
+            assert!(matches!(places, Places::First(_)), "{labels}");
+            let any: Vec<_> = (0..labels).map(Some).collect();
+            assert_eq!(Key::new(&ids, &places), Key::of_any(&ids, &any), "{labels}");
+        }
+        assert!(matches!(Places::from_iter([Some(1), Some(0)]), Places::Any(_)));
+        assert!(matches!(Places::from_iter([Some(0), None]), Places::Any(_)));
+    }
+
     // Trap 9
     #[test]
     fn a_missing_label_is_no_empty_one() {
@@ -161,8 +207,8 @@ mod tests {
         let labelled = Labelled::<()>::new(vec![Arc::clone(&values), values], 10);
         let mut ids = Ids::default();
         ids.set(0, labelled.labels[0].id(""));
-        let key = Key::new(&ids, &[Some(0), None]);
+        let key = Key::new(&ids, &Places::from_iter([Some(0), None]));
         assert_eq!(labelled.attributes(key), [KeyValue::new("a", "")]);
-        assert_ne!(key, Key::new(&ids, &[None, Some(0)]));
+        assert_ne!(key, Key::new(&ids, &Places::from_iter([None, Some(0)])));
     }
 }
