@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_key_is_the_same_however_its_values_are_found() {
         let mut ids = Ids::default();
-        (0..12).for_each(|place| ids.set(place, 1_000 + place as ValueId));
+        (0..12).for_each(|place| ids.set(place, 1_001 + 2 * place as ValueId));
         for labels in 0..=8 {
             let places = Places::from_iter((0..labels).map(Some));
             assert!(matches!(places, Places::First(_)), "{labels}");
