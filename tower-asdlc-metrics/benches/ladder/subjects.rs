@@ -2,6 +2,7 @@
 
 use crate::harness::Subject;
 use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
@@ -54,7 +55,9 @@ where
     B: Body,
 {
     move || {
-        let request = Request::get("/items/1").body(Full::default()).expect("a request");
+        let request =
+            Request::get("/items/1").header(HOST, HeaderValue::from_static("localhost:8080"));
+        let request = request.body(Full::default()).expect("a request");
         let mut context = Context::from_waker(Waker::noop());
         let Poll::Ready(Ok(response)) = pin!(service.call(request)).poll(&mut context) else {
             unreachable!("the service answers at once")

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         .stderr(Stdio::inherit())
         .output();
     let table = String::from_utf8(child.expect("a child").stdout).expect("UTF-8");
-    print!("{}", table::with_ratios(&table, ours::NAME));
+    print!("{}", table::with_ratios(&table, Some(BASE), ours::NAME));
     ExitCode::SUCCESS
 }
 
@@ -58,7 +58,7 @@ fn all() -> Option<Vec<Subject>> {
 
     let mut subjects = subjects::own();
     let bare = path.clone();
-    subjects.push(Subject::new("bare, `MatchedPath`", move || routed(&Identity::new(), &bare)));
+    subjects.push(Subject::new(BASE, move || routed(&Identity::new(), &bare)));
     let peers = [
         recording(ours::NAME, ours::layer(), &path),
         recording(axum_otel_metrics::NAME, axum_otel_metrics::layer(), &path),
@@ -93,3 +93,6 @@ where
     let path = path.clone();
     Some(Subject::new(name, move || routed(&layer, &path)))
 }
+
+/// What the layers that look for a route are measured over.
+const BASE: &str = "bare, `MatchedPath`";
