@@ -6,7 +6,7 @@ use crate::labels::MethodId;
 use crate::outcome::{Ending, GrpcStatus, Outcome};
 use crate::series::Slot;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,11 +33,14 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Starts the clock, unless the request is excluded.
     #[inline]
-    pub(crate) fn start(lanes: &Lanes, head: RequestHead<'_>) -> Option<Self> {
-        if lanes.recorder().is_excluded(head) {
+    pub(crate) fn start<B>(lanes: &Lanes, request: &Request<B>) -> Option<Self> {
+        let recorder = lanes.recorder();
+        if recorder.excludes_some() && recorder.is_excluded(RequestHead::of(request)) {
             return None;
         }
+        // Before anything of the request is read: reading the clock waits for that.
         let start = Instant::now();
+        let head = RequestHead::of(request);
         let method = lanes.method(head);
         let lane = lanes.enter(method)?;
         let route = lane.recorder.route(method, head)?;

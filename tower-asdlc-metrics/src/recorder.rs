@@ -79,6 +79,11 @@ impl Recorder {
     }
 
     #[inline]
+    pub(crate) fn excludes_some(&self) -> bool {
+        !self.settings.excluded.is_empty()
+    }
+
+    #[inline]
     pub(crate) fn is_excluded(&self, head: RequestHead<'_>) -> bool {
         self.settings.excluded.iter().any(|excluded| excluded(head))
     }

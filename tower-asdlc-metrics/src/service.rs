@@ -1,5 +1,4 @@
 use crate::body::ResponseBody;
-use crate::endpoint::RequestHead;
 use crate::exchange::{Exchange, Watch};
 use crate::future::ResponseFuture;
 use crate::in_flight::Lanes;
@@ -51,7 +50,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = Exchange::start(&self.lanes, RequestHead::of(&request));
+        let mut exchange = Exchange::start(&self.lanes, &request);
         let watch = Watch::start(&mut exchange);
         let future = self.inner.call(request);
         watch.end();
