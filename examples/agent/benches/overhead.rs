@@ -10,9 +10,8 @@
 //! work is not counted: that would add to the message alone, and make the share of the metrics smaller.
 //!
 //! It fails when metrics cost 1 % or more of a message that is kept, or change an answer. The others are in the table and not
-//! judged, because they are not always below that. A `get` and a `ping` have to be: two readings of the clock, a histogram and a counter
-//! for each span are more than 1 % of so little. A `delete` is above it, and `put` and `get` in turn are now below and now
-//! above it, as the layer is now.
+//! judged, because they are not always below that: `get` and `ping` cannot be, as two readings of the clock, a histogram and a
+//! counter for each span are more than 1 % of so little; `delete` is above it; `put` and `get` in turn come out on either side.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
 
