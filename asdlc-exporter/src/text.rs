@@ -60,8 +60,8 @@ impl<'a> TextWriter<'a> {
         self.head.clear();
         self.head.push_str(&self.out[start..]);
         self.bounds.prepare(buckets, self.format);
-        for (bucket, (_, bound)) in buckets.iter().zip(&self.bounds.bounds) {
-            self.out.push_str(&self.bounds.text[bound.clone()]);
+        for (bucket, (_, bound)) in buckets.iter().zip(&self.bounds.0) {
+            self.out.push_str(bound);
             push_integer(self.out, bucket.cumulative);
             self.out.push_str(&self.head);
         }
@@ -137,28 +137,27 @@ impl<'a> TextWriter<'a> {
 /// The boundaries of the histogram at hand as text: the series of a metric share them, so that each
 /// is formatted once.
 #[derive(Default)]
-struct BoundTexts {
+struct BoundTexts(
     /// `0.5"} ` and so on.
-    text: String,
-    bounds: Vec<(f64, Range<usize>)>,
-}
+    Vec<(f64, String)>,
+);
 
 impl BoundTexts {
     fn prepare(&mut self, buckets: &[Bucket], format: Format) {
-        let known = self.bounds.iter().map(|(bound, _)| bound.to_bits());
+        let Self(bounds) = self;
+        let known = bounds.iter().map(|(bound, _)| bound.to_bits());
         if known.eq(buckets.iter().map(|bucket| bucket.bound.to_bits())) {
             return;
         }
-        self.text.clear();
-        self.bounds.clear();
-        for bucket in buckets {
-            let start = self.text.len();
+        bounds.resize_with(buckets.len(), Default::default);
+        for ((bound, text), bucket) in bounds.iter_mut().zip(buckets) {
+            *bound = bucket.bound;
+            text.clear();
             match format {
-                Format::Text => push_float(&mut self.text, bucket.bound),
-                Format::OpenMetrics => open_metrics::push_bound(&mut self.text, bucket.bound),
+                Format::Text => push_float(text, *bound),
+                Format::OpenMetrics => open_metrics::push_bound(text, *bound),
             }
-            self.text.push_str("\"} ");
-            self.bounds.push((bucket.bound, start..self.text.len()));
+            text.push_str("\"} ");
         }
     }
 }
