@@ -17,7 +17,7 @@ use std::{
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// A meter provider and the Prometheus text of what its meters record.
@@ -251,10 +251,7 @@ impl Inner {
         let Self { reader, registry, scrape, self_metrics, sources, limits, .. } = self;
         // A source that hangs must leave time for the others' values.
         let patience = limits.source_timeout.min(time / 2);
-        if let Some(until) = Instant::now().checked_add(patience) {
-            round.wait_until(until);
-        }
-        sources.refresh(round, |name, is_fresh| {
+        sources.refresh(round, patience, |name, is_fresh| {
             if let Some(self_metrics) = self_metrics {
                 self_metrics.asked(name, is_fresh);
             }

@@ -11,6 +11,7 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
+    time::{Duration, Instant},
 };
 
 /// Something that is asked for its values before each collection, to leave them where the callbacks
@@ -149,15 +150,24 @@ impl Sources {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(slot));
     }
 
-    /// Asks all, waits for them as long as the `round` does, and tells `each` whether a source of
-    /// this name has fresh values.
-    pub(crate) fn refresh(&self, round: &Arc<Round>, mut each: impl FnMut(&str, bool)) {
+    /// Asks all, waits for them this long, unless the `round` is cut short, and tells `each` whether
+    /// a source of this name has fresh values.
+    pub(crate) fn refresh(
+        &self,
+        round: &Arc<Round>,
+        patience: Duration,
+        mut each: impl FnMut(&str, bool),
+    ) {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if slots.is_empty() {
             return;
         }
         let outcomes = {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            // From now on: another round's time is not this one's.
+            if let Some(until) = Instant::now().checked_add(patience) {
+                round.wait_until(until);
+            }
             refresh_all(&slots, round)
         };
         for (slot, outcome) in slots.iter().zip(outcomes) {

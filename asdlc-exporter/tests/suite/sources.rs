@@ -170,6 +170,22 @@ async fn a_hanging_source_leaves_time_for_the_answer() -> Result {
     Ok(())
 }
 
+// O-06
+#[test]
+fn two_that_render_at_once_each_give_the_sources_their_time() -> Result {
+    let (exporter, _) =
+        exporter(Exporter::builder("shop").with_source_timeout(Duration::from_secs(2)))?;
+    exporter.add_source("slow", blocking(|| thread::sleep(Duration::from_millis(1_200))));
+    thread::scope(|scope| {
+        let renders = [0, 1].map(|_| scope.spawn(|| exporter.render()));
+        for render in renders {
+            let text = render.join().expect("no panic")?;
+            assert_eq!(up(&text, "slow"), 1.0);
+        }
+        Ok(())
+    })
+}
+
 //
 #[tokio::test]
 async fn a_scraper_in_a_hurry_does_not_wait_for_the_hanging_source_of_a_patient_one() -> Result {
