@@ -175,6 +175,7 @@ async fn a_hanging_source_leaves_time_for_the_answer() -> Result {
 fn two_that_render_at_once_each_give_the_sources_their_time() -> Result {
     let (exporter, _) =
         exporter(Exporter::builder("shop").with_source_timeout(Duration::from_secs(2)))?;
+    // The time it takes is what is tested: once fits into the patience of one, twice does not.
     exporter.add_source("slow", blocking(|| thread::sleep(Duration::from_millis(1_200))));
     thread::scope(|scope| {
         let renders = [0, 1].map(|_| scope.spawn(|| exporter.render()));
