@@ -1,7 +1,8 @@
 use crate::endpoint::{AnyEndpoint, Endpoint, MatchedRoute, RequestHead};
 use crate::error::BuildError;
+use crate::handle::Handles;
 use crate::in_flight::Lanes;
-use crate::instruments::{DEFAULT_BOUNDARIES, Instruments, Optional};
+use crate::instruments::{self, DEFAULT_BOUNDARIES, Instruments, Optional};
 use crate::labels::Methods;
 use crate::layer::HttpMetricsLayer;
 use crate::recorder::Recorder;
@@ -152,10 +153,10 @@ impl HttpMetricsLayerBuilder {
         let methods = Methods::new(methods);
         let settings = Settings { endpoint, methods, labels, excluded, untimed, max_series };
         let lanes = Arc::new(Lanes::new(Recorder::new(instruments, settings)));
-        if optional.in_flight {
-            lanes.observe(meter);
-        }
-        HttpMetricsLayer::from_lanes(lanes)
+        let handles = Handles::new(&lanes);
+        let told = handles.clone();
+        instruments::before_collection(meter, move || told.here().tell());
+        HttpMetricsLayer::from_handles(handles)
     }
 }
 

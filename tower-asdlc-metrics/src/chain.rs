@@ -1,6 +1,7 @@
 //! A short list that only grows and is read without a lock.
 
 use crate::room::Room;
+use std::iter;
 use std::sync::OnceLock;
 
 /// The entries in the order in which they were added: what is asked for most is usually there first, and found in one step.
@@ -33,6 +34,11 @@ impl<T> Chain<T> {
             };
             room.add(cap, || self.find(&is).ok(), add)
         })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let chains = iter::successors(Some(self), |chain| chain.next.get().map(|next| &**next));
+        chains.filter_map(|chain| chain.entry.get())
     }
 
     /// The entry, or the end where it would be.

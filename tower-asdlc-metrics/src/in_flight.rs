@@ -2,14 +2,10 @@
 //! request nothing.
 
 use crate::endpoint::RequestHead;
-use crate::instruments;
 use crate::labels::MethodId;
 use crate::recorder::Recorder;
-use opentelemetry::metrics::Meter;
-use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::threads;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 /// A recorder, entered through the lane of a request's method and thread.
 #[derive(Debug)]
@@ -35,8 +31,7 @@ pub(crate) struct Lane {
 impl Lanes {
     pub(crate) fn new(recorder: Recorder) -> Self {
         let recorder = Arc::new(recorder);
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let threads = threads.next_power_of_two().min(MAX_THREADS);
+        let threads = threads::count();
         let methods = recorder.methods().count();
         let lane = |_| Arc::new(Lane { recorder: Arc::clone(&recorder) });
         let lanes = (0..methods * threads).map(lane).collect();
@@ -51,7 +46,7 @@ impl Lanes {
     /// `Some` always: there is a lane for each method and thread.
     #[inline]
     pub(crate) fn enter(&self, method: MethodId) -> Option<Arc<Lane>> {
-        let thread = thread_number() & (self.threads - 1);
+        let thread = threads::number() & (self.threads - 1);
         self.lanes.get(method.index() * self.threads + thread).cloned()
     }
 
@@ -64,12 +59,8 @@ impl Lanes {
     ///
     /// Not by observing: where layers share a meter, the value of one observer would replace that of another. What is
     /// *added* to a counter adds up.
-    pub(crate) fn observe(self: &Arc<Self>, meter: &Meter) {
-        let lanes = Arc::clone(self);
-        instruments::before_collection(meter, move || lanes.tell());
-    }
-
-    fn tell(&self) {
+    pub(crate) fn tell(&self) {
+        self.recorder.tell();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let by_method = self.lanes.chunks(self.threads);
         for ((method, lanes), told) in self.recorder.methods().ids().zip(by_method).zip(&mut *told)
@@ -82,27 +73,4 @@ impl Lanes {
             }
         }
     }
-}
-
-/// More would help little, and each costs memory: 256 bytes for each method.
-const MAX_THREADS: usize = 16;
-
-thread_local! {
-    static THREAD: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-#[inline]
-fn thread_number() -> usize {
-    match THREAD.get() {
-        usize::MAX => first_number(),
-        number => number,
-    }
-}
-
-#[cold]
-fn first_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    THREAD.set(number);
-    number
 }

@@ -94,7 +94,7 @@ impl Instruments {
 /// The SDK runs the callbacks of observable instruments before it reads anything; one that observes nothing is not exported.
 pub(crate) fn before_collection(meter: &Meter, prepare: impl Fn() + Send + Sync + 'static) {
     meter
-        .i64_observable_up_down_counter("http_requests_in_flight.before_collection")
+        .i64_observable_up_down_counter("http_requests.before_collection")
         .with_callback(move |_| prepare())
         .build();
 }

@@ -1,5 +1,5 @@
 use crate::builder::HttpMetricsLayerBuilder;
-use crate::in_flight::Lanes;
+use crate::handle::Handles;
 use crate::request_body::RequestBodyLayer;
 use crate::service::HttpMetrics;
 use opentelemetry::metrics::Meter;
@@ -66,7 +66,7 @@ use tower_layer::Layer;
 /// Clones share their series, and so do layers made from one meter.
 #[derive(Clone, Debug)]
 pub struct HttpMetricsLayer {
-    lanes: Arc<Lanes>,
+    handles: Handles,
 }
 
 impl HttpMetricsLayer {
@@ -89,11 +89,11 @@ impl HttpMetricsLayer {
     /// It records nothing unless [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes) was asked for.
     #[must_use]
     pub fn request_body_layer(&self) -> RequestBodyLayer {
-        RequestBodyLayer::new(Arc::clone(self.lanes.recorder()))
+        RequestBodyLayer::new(Arc::clone(self.handles.here().recorder()))
     }
 
-    pub(crate) fn from_lanes(lanes: Arc<Lanes>) -> Self {
-        Self { lanes }
+    pub(crate) fn from_handles(handles: Handles) -> Self {
+        Self { handles }
     }
 }
 
@@ -101,6 +101,6 @@ impl<S> Layer<S> for HttpMetricsLayer {
     type Service = HttpMetrics<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        HttpMetrics::new(inner, Arc::clone(&self.lanes))
+        HttpMetrics::new(inner, Arc::clone(self.handles.here()))
     }
 }

@@ -1,5 +1,6 @@
 //! The one place that records: which series a request belongs to, and what is added to them.
 
+use crate::batch::Batch;
 use crate::chain::Chain;
 use crate::endpoint::RequestHead;
 use crate::instruments::{CounterSeries, HistogramSeries, Instruments, UpDownCounterSeries};
@@ -8,9 +9,12 @@ use crate::outcome::{ErrorType, Outcome};
 use crate::room::Room;
 use crate::series::{Series, Slot};
 use crate::settings::Settings;
+use crate::threads;
 use crate::user_label::{Label, LabelIds};
 use opentelemetry::KeyValue;
+use std::iter;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
@@ -22,6 +26,9 @@ pub(crate) struct Recorder {
     /// For the counters of all routes.
     room: Room,
     caps: Caps,
+    /// Whether collections come by here, as they have once: nothing may wait for one that does not. A view can drop the
+    /// instrument that calls us.
+    is_collected: AtomicBool,
 }
 
 /// A method of an endpoint, with the user's labels.
@@ -44,6 +51,8 @@ struct Counters {
     outcome: Outcome,
     requests: CounterSeries,
     failed: Option<CounterSeries>,
+    /// How long they took, by thread, until the series are told.
+    batches: Box<[OnceLock<Box<Batch>>]>,
 }
 
 /// How many routes and counters there may be: of what comes first, then of what is counted as overflow, and of counters then
@@ -74,6 +83,7 @@ impl Recorder {
             routes: Series::with_capacity(caps.routes),
             room: Room::default(),
             caps,
+            is_collected: AtomicBool::new(false),
             settings,
         }
     }
@@ -134,17 +144,32 @@ impl Recorder {
     #[inline]
     pub(crate) fn ended(&self, slot: Slot, outcome: Outcome, elapsed: Duration, sent: u64) {
         let Some(route) = self.routes.get(slot) else { return };
-        if let Some(Counters { outcome: _, requests, failed }) = self.counters(route, outcome) {
-            requests.add(1);
-            if let Some(failed) = failed {
-                failed.add(1);
+        let duration = elapsed.as_secs_f64();
+        if let Some(counters) = self.find_counters(self.caps.first, route, outcome) {
+            let is_added = self.is_collected.load(Ordering::Relaxed)
+                && counters.batch().is_some_and(|batch| {
+                    batch.add(duration, |durations| counters.tell(route, durations))
+                });
+            if !is_added {
+                counters.tell(route, iter::once(duration));
             }
-        }
-        if let Some(duration) = &route.duration {
-            duration.record(elapsed.as_secs_f64());
+        } else if let Some(counters) = self.overflow_counters(route, outcome) {
+            counters.tell(route, iter::once(duration));
         }
         if let Some(size) = &route.response_body_size {
             size.record(sent as f64);
+        }
+    }
+
+    /// Tells the series what they are not told yet; called before each collection.
+    pub(crate) fn tell(&self) {
+        self.is_collected.store(true, Ordering::Relaxed);
+        for route in self.routes.iter() {
+            for counters in route.counters.iter() {
+                for batch in counters.batches.iter().filter_map(OnceLock::get) {
+                    batch.tell(|durations| counters.tell(route, durations));
+                }
+            }
         }
     }
 
@@ -204,15 +229,13 @@ impl Recorder {
     }
 
     /// `Some` always: there is room for the last resort of each method.
-    #[inline]
-    fn counters<'a>(&'a self, route: &'a Route, outcome: Outcome) -> Option<&'a Counters> {
-        self.find_counters(self.caps.first, route, outcome).or_else(|| {
-            let labels = LabelIds::default();
-            let slot = self.find_route(self.caps.routes, route.method, labels, OVERFLOW)?;
-            let route = self.routes.get(slot)?;
-            self.find_counters(self.caps.overflow, route, outcome)
-                .or_else(|| self.find_counters(self.caps.counters, route, outcome.without_status()))
-        })
+    #[cold]
+    fn overflow_counters(&self, route: &Route, outcome: Outcome) -> Option<&Counters> {
+        let labels = LabelIds::default();
+        let slot = self.find_route(self.caps.routes, route.method, labels, OVERFLOW)?;
+        let route = self.routes.get(slot)?;
+        self.find_counters(self.caps.overflow, route, outcome)
+            .or_else(|| self.find_counters(self.caps.counters, route, outcome.without_status()))
     }
 
     #[inline]
@@ -236,7 +259,8 @@ impl Recorder {
             attributes.push(KeyValue::new("error_type", error.as_str()));
             CounterSeries::new(&self.instruments.failed, &attributes)
         });
-        Counters { outcome, requests, failed }
+        let batches = (0..threads::count()).map(|_| OnceLock::new()).collect();
+        Counters { outcome, requests, failed, batches }
     }
 
     fn attributes(&self, route: &Route) -> Vec<KeyValue> {
@@ -246,6 +270,27 @@ impl Recorder {
             .chain(Label::pairs(labels, route.labels))
             .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))
             .collect()
+    }
+}
+
+impl Counters {
+    /// Of this thread.
+    #[inline]
+    fn batch(&self) -> Option<&Batch> {
+        Some(self.batches.get(threads::number())?.get_or_init(Box::default))
+    }
+
+    /// Requests have ended so, after so long.
+    #[inline]
+    fn tell(&self, route: &Route, durations: impl ExactSizeIterator<Item = f64>) {
+        let requests = durations.len() as u64;
+        self.requests.add(requests);
+        if let Some(failed) = &self.failed {
+            failed.add(requests);
+        }
+        if let Some(series) = &route.duration {
+            durations.for_each(|duration| series.record(duration));
+        }
     }
 }
 

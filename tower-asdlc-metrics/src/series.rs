@@ -59,6 +59,10 @@ impl<T> Series<T> {
         self.slots.get(slot.0 as usize)?.get().map(|entry| &**entry)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| slot.get().map(|entry| &**entry))
+    }
+
     #[inline(always)]
     fn home(&self, (number, text): (u64, &str)) -> usize {
         // Less than `Hash` would write: the two cannot be mistaken for one another.

@@ -1,7 +1,7 @@
 use crate::body::ResponseBody;
 use crate::exchange::{Exchange, Watch};
 use crate::future::ResponseFuture;
-use crate::in_flight::Lanes;
+use crate::handle::Handle;
 use http::{Request, Response};
 use http_body::Body;
 use std::sync::Arc;
@@ -9,15 +9,20 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 /// The service that [`HttpMetricsLayer`](crate::HttpMetricsLayer) puts around another.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct HttpMetrics<S> {
     inner: S,
-    lanes: Arc<Lanes>,
+    handle: Arc<Handle>,
 }
 
 impl<S> HttpMetrics<S> {
-    pub(crate) fn new(inner: S, lanes: Arc<Lanes>) -> Self {
-        Self { inner, lanes }
+    pub(crate) fn new(inner: S, handle: Arc<Handle>) -> Self {
+        Self { inner, handle }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
     }
 
     /// The service inside.
@@ -36,6 +41,12 @@ impl<S> HttpMetrics<S> {
     }
 }
 
+impl<S: Clone> Clone for HttpMetrics<S> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), handle: self.handle.here() }
+    }
+}
+
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for HttpMetrics<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
@@ -49,8 +60,9 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = Exchange::start(&self.lanes, &request);
+        let mut exchange = Exchange::start(&self.handle, &request);
         let watch = Watch::start(&mut exchange);
         let future = self.inner.call(request);
         watch.end();

@@ -9,25 +9,31 @@ use http_body_util::Full;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::noop::NoopMeterProvider;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
-use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use std::convert::Infallible;
 use std::future::{self, Future, Ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
 use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
 
 pub fn own() -> Vec<Subject> {
     let hand_written = hand_written();
-    let meter = meter();
+    let provider = provider();
     let layer = |meter: &Meter| {
         let builder = HttpMetricsLayer::builder().with_endpoint(Fixed("/items/{id}"));
         builder.build(meter).expect("defaults are allowed")
     };
-    let (ours, ours_to_nowhere) = (layer(&meter), layer(&NoopMeterProvider::new().meter("bench")));
+    let ours = layer(&provider.meter("bench"));
+    let ours_to_nowhere = layer(&NoopMeterProvider::new().meter("bench"));
+    // As with a server that is scraped now and then.
+    provider.force_flush().expect("an exporter that does not fail");
     vec![
         Subject::new("bare", || requests(service())),
         Subject::new("no-op layer", || requests(NoOp(service()))),
@@ -39,13 +45,33 @@ pub fn own() -> Vec<Subject> {
     ]
 }
 
-/// A meter that is really read: a provider without a reader would drop everything.
-pub fn meter() -> Meter {
-    let provider = SdkMeterProvider::builder().with_reader(ManualReader::default()).build();
-    let meter = provider.meter("bench");
+/// A provider that is really read: without a reader it would drop everything.
+fn provider() -> SdkMeterProvider {
+    let reader = PeriodicReader::builder(Nowhere).build();
+    let provider = SdkMeterProvider::builder().with_reader(reader).build();
     // It must outlive the benchmark: dropped, it shuts down.
-    std::mem::forget(provider);
-    meter
+    std::mem::forget(provider.clone());
+    provider
+}
+
+struct Nowhere;
+
+impl PushMetricExporter for Nowhere {
+    async fn export(&self, _: &ResourceMetrics) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        Temporality::Cumulative
+    }
 }
 
 /// A request to the service, and its response's body read to the end.
@@ -187,7 +213,7 @@ fn attributes() -> [KeyValue; 3] {
 }
 
 fn hand_written() -> impl Fn() -> HandWritten<BareService> + Sync {
-    let meter = meter();
+    let meter = provider().meter("bench");
     let boundaries = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
     let series = Arc::new(HandWrittenSeries::new(
         &meter.u64_counter("http_requests_total").build(),

@@ -18,7 +18,7 @@ use opentelemetry_sdk::metrics::data::{
 };
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{
-    InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality,
+    InstrumentKind, ManualReader, MeterProviderBuilder, Pipeline, SdkMeterProvider, Temporality,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -44,9 +44,21 @@ pub struct Latency {
 
 impl Metrics {
     pub fn new() -> Self {
-        let reader = Reader(Arc::new(ManualReader::default()));
-        let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
-        Self { provider, reader }
+        Self::with(ManualReader::default(), |provider| provider)
+    }
+
+    pub fn with(
+        reader: ManualReader,
+        configure: impl FnOnce(MeterProviderBuilder) -> MeterProviderBuilder,
+    ) -> Self {
+        let reader = Reader(Arc::new(reader));
+        let provider = SdkMeterProvider::builder().with_reader(reader.clone());
+        Self { provider: configure(provider).build(), reader }
+    }
+
+    /// The same, as another reader of the provider has it.
+    pub fn read_by(&self, reader: Reader) -> Self {
+        Self { provider: self.provider.clone(), reader }
     }
 
     pub fn meter(&self) -> Meter {
@@ -111,8 +123,9 @@ fn labels<'a>(attributes: impl Iterator<Item = &'a opentelemetry::KeyValue>) -> 
     labels.join(",")
 }
 
+/// A reader that can be read from outside of the provider.
 #[derive(Clone, Debug)]
-struct Reader(Arc<ManualReader>);
+pub struct Reader(pub Arc<ManualReader>);
 
 impl MetricReader for Reader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {

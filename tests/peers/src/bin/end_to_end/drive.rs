@@ -2,7 +2,7 @@
 
 use crate::server::ROUTE;
 use std::cell::Cell;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::{env, fs};
 
@@ -45,6 +45,7 @@ impl Server {
 
     /// One round.
     pub fn drive(&self) -> Figures {
+        self.scrape();
         let before = self.processor_time();
         let wrk = Command::new("wrk").args(WRK).arg(&self.url).output().expect("wrk");
         let used = self.processor_time() - before;
@@ -55,8 +56,14 @@ impl Server {
         Figures { rate, cpu: used / requests as f64 }
     }
 
+    fn scrape(&self) {
+        let mut input = self.child.stdin.as_ref().expect("a pipe");
+        input.write_all(b"scrape\n").expect("a server that reads");
+    }
+
     /// Ends it. An error if it has layers to record and they have not recorded each request.
     pub fn stop(mut self) -> Result<(), String> {
+        self.scrape();
         drop(self.child.stdin.take());
         let mut recorded = String::new();
         self.output.read_to_string(&mut recorded).expect("a number");

@@ -9,9 +9,10 @@ use axum::extract::Request;
 use axum::routing::get;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
-use std::io::{BufRead, stdin};
+use std::io::stdin;
 use std::time::Instant;
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 use tower::util::{MapFutureLayer, MapRequestLayer};
 
 pub const SUBJECTS: [&str; 9] = [
@@ -26,12 +27,10 @@ pub const SUBJECTS: [&str; 9] = [
     official::NAME,
 ];
 
-/// Serves until a line comes in or the input ends, then says how many requests were recorded.
+/// Serves as `#[tokio::main]` would, and collects with each line that comes in, as a scrape does. When the input ends, says how
+/// many requests were recorded.
 pub fn serve(subject: &str) {
-    // One thread serves, the other is the client's: two servers' threads would take turns with it.
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let recorded = runtime.block_on(async {
         let (app, recorded) = app(subject);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -39,8 +38,8 @@ pub fn serve(subject: &str) {
         tokio::spawn(async { axum::serve(listener, app).await });
         recorded
     });
-    stdin().lock().read_line(&mut String::new()).expect("the end of the input at least");
-    println!("{}", recorded(ROUTE));
+    let requests = stdin().lines().fold(0, |_, _| recorded(ROUTE));
+    println!("{requests}");
 }
 
 fn app(subject: &str) -> (Router, Recorded) {

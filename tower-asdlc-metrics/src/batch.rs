@@ -1,0 +1,192 @@
+//! Measurements of one thread that the SDK is told of together.
+//!
+//! Telling it of one measurement moves some ten cache lines to this thread, one of them a lock's. Where several threads record
+//! one series they wait for each other that long, each time. Told of many at once, they do so rarely.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
+
+/// A ring of measurements that one thread adds to; it, and whoever collects, tells of them.
+///
+/// Adding takes no lock, and no atomic operation but loads and stores.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Batch {
+    /// How many were ever added.
+    added: AtomicUsize,
+    /// How many of these were told of.
+    told: AtomicUsize,
+    /// Held while telling: when it was had and left, all that was added before has been told of.
+    telling: Mutex<()>,
+    /// Bits of `f64`, for which there is no atomic type.
+    values: [AtomicU64; SIZE],
+}
+
+const SIZE: usize = 16;
+
+impl Batch {
+    /// Adds a value, to which end it tells of the others if there is no more room. To be called by one thread only.
+    ///
+    /// `false` if another thread is just telling of them, so that there is no room: this one does not wait.
+    #[inline]
+    pub(crate) fn add(&self, value: f64, tell: impl FnOnce(Values<'_>)) -> bool {
+        let added = self.added.load(Ordering::Relaxed);
+        let is_full = || added.wrapping_sub(self.told.load(Ordering::Acquire)) >= SIZE;
+        if is_full() {
+            self.try_tell(tell);
+            if is_full() {
+                return false;
+            }
+        }
+        self.values[added % SIZE].store(value.to_bits(), Ordering::Relaxed);
+        self.added.store(added.wrapping_add(1), Ordering::Release);
+        true
+    }
+
+    /// Tells of all that was added before, or waits until another thread has.
+    pub(crate) fn tell(&self, tell: impl FnOnce(Values<'_>)) {
+        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell_locked(tell);
+    }
+
+    #[inline(never)]
+    fn try_tell(&self, tell: impl FnOnce(Values<'_>)) {
+        let _telling = match self.telling.try_lock() {
+            Ok(telling) => telling,
+            Err(TryLockError::Poisoned(telling)) => telling.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        self.tell_locked(tell);
+    }
+
+    fn tell_locked(&self, tell: impl FnOnce(Values<'_>)) {
+        let (told, added) = (self.told.load(Ordering::Relaxed), self.added.load(Ordering::Acquire));
+        if told != added {
+            tell(Values { batch: self, next: told, end: added });
+            self.told.store(added, Ordering::Release);
+        }
+    }
+}
+
+/// What a batch tells of: one value at least.
+pub(crate) struct Values<'a> {
+    batch: &'a Batch,
+    next: usize,
+    end: usize,
+}
+
+impl Iterator for Values<'_> {
+    type Item = f64;
+
+    fn next(&mut self) -> Option<f64> {
+        (self.next != self.end).then(|| {
+            let value = self.batch.values[self.next % SIZE].load(Ordering::Relaxed);
+            self.next = self.next.wrapping_add(1);
+            f64::from_bits(value)
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.end.wrapping_sub(self.next);
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Values<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    fn all(batch: &Batch) -> Vec<f64> {
+        let mut told = Vec::new();
+        batch.tell(|values| told.extend(values));
+        told
+    }
+
+    #[test]
+    fn each_value_is_told_once_and_in_order() {
+        let batch = Batch::default();
+        let mut told = Vec::new();
+        for value in 0..100 {
+            assert!(batch.add(f64::from(value), |values| {
+                assert_eq!(values.len(), SIZE);
+                told.extend(values);
+            }));
+        }
+        told.extend(all(&batch));
+        assert_eq!(told, (0..100).map(f64::from).collect::<Vec<_>>());
+        assert_eq!(all(&batch), []);
+    }
+
+    #[test]
+    fn while_another_tells_a_full_batch_takes_nothing_and_does_not_wait() {
+        let batch = Batch::default();
+        for _ in 0..SIZE {
+            assert!(batch.add(1.0, |_| unreachable!("there is room")));
+        }
+        batch.tell(|values| {
+            assert!(!batch.add(2.0, |_| unreachable!("it is being told")));
+            assert_eq!(values.sum::<f64>(), SIZE as f64);
+        });
+        assert!(batch.add(3.0, |_| unreachable!("there is room again")));
+        assert_eq!(all(&batch), [3.0]);
+    }
+
+    //
+    #[test]
+    fn between_a_thread_that_adds_and_others_that_tell_no_value_is_lost_or_doubled() {
+        const VALUES: u32 = 200_000;
+        let (batch, is_done) = (Batch::default(), AtomicBool::new(false));
+        let tell_until_done = || {
+            let mut told = Vec::new();
+            while !is_done.load(Ordering::Acquire) {
+                told.extend(all(&batch));
+            }
+            told
+        };
+        let mut told = thread::scope(|scope| {
+            let others = [scope.spawn(tell_until_done), scope.spawn(tell_until_done)];
+            let mut told = Vec::new();
+            for value in (0..VALUES).map(f64::from) {
+                if !batch.add(value, |values| told.extend(values)) {
+                    told.push(value);
+                }
+            }
+            is_done.store(true, Ordering::Release);
+            told.extend(others.into_iter().flat_map(|other| other.join().unwrap()));
+            told
+        });
+        told.extend(all(&batch));
+        told.sort_by(f64::total_cmp);
+        assert!(told.into_iter().eq((0..VALUES).map(f64::from)));
+    }
+
+    #[test]
+    fn to_have_told_is_to_have_waited_for_who_was_telling() {
+        const LAST: f64 = -1.0;
+        let batch = Batch::default();
+        let (tells, is_told) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for value in 0..SIZE {
+                assert!(batch.add(value as f64, |_| unreachable!("there is room")));
+            }
+            scope.spawn(|| {
+                while !tells.load(Ordering::Acquire) {
+                    thread::yield_now();
+                }
+                // All values but the last are in the other thread's hands.
+                batch.tell(|values| assert_eq!(values.collect::<Vec<_>>(), [LAST]));
+                assert!(is_told.load(Ordering::Acquire));
+            });
+            assert!(batch.add(LAST, |_| {
+                tells.store(true, Ordering::Release);
+                // Time for the other thread to come and, if it does not wait, to go.
+                (0..1_000).for_each(|_| thread::yield_now());
+                is_told.store(true, Ordering::Release);
+            }));
+        });
+    }
+}

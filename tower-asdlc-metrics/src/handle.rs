@@ -1,0 +1,86 @@
+//! How a service gets at its lanes.
+
+use crate::in_flight::Lanes;
+use crate::threads;
+use std::iter;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock, Weak};
+
+/// The lanes, behind a reference count of each thread's own.
+///
+/// Routers clone a service for each request. Were there one count for all threads, each would wait for the others twice a
+/// request.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Handle {
+    lanes: Arc<Lanes>,
+    /// Those of all threads. Weak, for else they would keep each other for ever.
+    all: OnceLock<Arc<[Weak<Self>]>>,
+}
+
+impl Handle {
+    /// That of this thread, as long as somebody has the [`Handles`]; then itself.
+    #[inline]
+    pub(crate) fn here(self: &Arc<Self>) -> Arc<Self> {
+        let here = self.all.get().and_then(|all| all[threads::number() % all.len()].upgrade());
+        here.unwrap_or_else(|| Arc::clone(self))
+    }
+}
+
+impl Deref for Handle {
+    type Target = Lanes;
+
+    #[inline]
+    fn deref(&self) -> &Lanes {
+        &self.lanes
+    }
+}
+
+/// One for each thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Handles(Arc<[Arc<Handle>]>);
+
+impl Handles {
+    pub(crate) fn new(lanes: &Arc<Lanes>) -> Self {
+        let handle = || Handle { lanes: Arc::clone(lanes), all: OnceLock::new() };
+        let handles = iter::repeat_with(handle).map(Arc::new).take(threads::count());
+        let handles: Arc<[_]> = handles.collect();
+        let all: Arc<[_]> = handles.iter().map(Arc::downgrade).collect();
+        handles.iter().for_each(|handle| _ = handle.all.set(Arc::clone(&all)));
+        Self(handles)
+    }
+
+    pub(crate) fn here(&self) -> &Arc<Handle> {
+        &self.0[threads::number() % self.0.len()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HttpMetricsLayer;
+    use opentelemetry::metrics::{MeterProvider, noop::NoopMeterProvider};
+    use std::sync::Barrier;
+    use std::thread;
+    use tower_layer::Layer;
+
+    #[test]
+    fn a_clone_counts_its_reference_with_its_own_thread() {
+        const THREADS: usize = 8;
+        let layer = HttpMetricsLayer::new(&NoopMeterProvider::new().meter("test"));
+        let service = layer.layer(());
+        let barrier = Barrier::new(THREADS);
+        let is_elsewhere = || {
+            let clone = service.clone();
+            // So that all live at once.
+            barrier.wait();
+            assert!(Arc::ptr_eq(clone.handle(), layer.layer(()).handle()));
+            !Arc::ptr_eq(clone.handle(), service.handle())
+        };
+        let are_elsewhere = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(is_elsewhere)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(are_elsewhere.contains(&true));
+    }
+}

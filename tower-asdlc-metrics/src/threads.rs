@@ -1,0 +1,104 @@
+//! What makes it possible that each thread has something of its own: a number, which no other thread has while this one lives.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// For how many threads it is worth having something: those with a [`number`] below.
+pub(crate) fn count() -> usize {
+    // The threads that handle requests are about as many as there are processors.
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    (2 * processors).next_power_of_two().min(64)
+}
+
+/// The number of this thread, small if few threads ever lived at once: that of a thread that ended is given again.
+#[inline]
+pub(crate) fn number() -> usize {
+    match NUMBER.get() {
+        UNKNOWN => claim(),
+        number => number,
+    }
+}
+
+#[cold]
+fn claim() -> usize {
+    // There is none when this thread is just ending.
+    let number = CLAIM.try_with(|claim| claim.0).unwrap_or(NONE);
+    NUMBER.set(number);
+    number
+}
+
+thread_local! {
+    // Beside the claim, for what has nothing to drop is faster to read.
+    static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
+    static CLAIM: Claim = Claim::new();
+}
+
+const UNKNOWN: usize = usize::MAX;
+const NONE: usize = usize::MAX - 1;
+
+struct Claim(usize);
+
+impl Claim {
+    fn new() -> Self {
+        let mut numbers = numbers();
+        let number = numbers.free.pop_first();
+        Self(number.unwrap_or_else(|| {
+            numbers.given += 1;
+            numbers.given - 1
+        }))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        NUMBER.set(NONE);
+        numbers().free.insert(self.0);
+    }
+}
+
+struct Numbers {
+    /// How many there are.
+    given: usize,
+    /// Those that no thread has.
+    free: BTreeSet<usize>,
+}
+
+static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { given: 0, free: BTreeSet::new() });
+
+/// Locked once when a thread first asks, and once when it ends.
+fn numbers() -> MutexGuard<'static, Numbers> {
+    NUMBERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+
+    #[test]
+    fn threads_that_live_at_once_have_different_numbers() {
+        const THREADS: usize = 50;
+        let barrier = Barrier::new(THREADS);
+        let number_while_all_live = || {
+            let number = number();
+            barrier.wait();
+            assert_eq!(number, super::number());
+            number
+        };
+        let numbers: BTreeSet<_> = thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..THREADS).map(|_| scope.spawn(number_while_all_live)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(numbers.len(), THREADS);
+    }
+
+    #[test]
+    fn numbers_of_threads_that_ended_are_given_again() {
+        let numbers = (0..5_000).map(|_| thread::spawn(number).join().unwrap());
+        // Other tests have theirs meanwhile.
+        assert!(numbers.max().unwrap() < 500);
+    }
+}

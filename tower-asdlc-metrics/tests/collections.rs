@@ -1,0 +1,202 @@
+//! Between collections the layer keeps what it tells the SDK: of that nothing is lost, nothing is doubled and nothing is late.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Metrics, Reader};
+use http::{Request, Response, StatusCode};
+use opentelemetry_sdk::metrics::{Aggregation, Instrument, ManualReader, Stream, Temporality};
+use std::convert::Infallible;
+use std::future::{Future, ready};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
+use std::thread;
+use tower::{Layer, Service, service_fn};
+use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, HttpMetricsLayerBuilder, endpoint_fn};
+
+fn builder() -> HttpMetricsLayerBuilder {
+    HttpMetricsLayer::builder().with_endpoint(Fixed("/x"))
+}
+
+fn layer(metrics: &Metrics) -> HttpMetricsLayer {
+    builder().build(&metrics.meter()).unwrap()
+}
+
+/// A request that is answered at once and without a body.
+fn send(layer: &HttpMetricsLayer, status: StatusCode) {
+    let answer = move |_: Request<()>| {
+        let response = Response::builder().status(status).body(String::new());
+        ready(Ok::<_, Infallible>(response.unwrap()))
+    };
+    let future = layer.layer(service_fn(answer)).call(Request::new(()));
+    assert!(pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready());
+}
+
+fn send_times(times: usize, layer: &HttpMetricsLayer, status: StatusCode) {
+    (0..times).for_each(|_| send(layer, status));
+}
+
+fn counted(metrics: &Metrics) -> u64 {
+    metrics.sums("http_requests_total").into_values().sum::<i64>().try_into().unwrap()
+}
+
+fn timed(metrics: &Metrics) -> u64 {
+    metrics.latencies(DURATION).into_values().map(|latency| latency.count).sum()
+}
+
+const DURATION: &str = "http_request_duration_seconds";
+
+// O-02, X-01
+#[test]
+fn what_was_answered_is_in_the_next_collection_whoever_collects_meanwhile() {
+    const REQUESTS: u64 = 20_000;
+    let metrics = Metrics::new();
+    let (layer, answered) = (layer(&metrics), AtomicU64::new(0));
+    let send_and_look = || {
+        for request in 1..=REQUESTS {
+            send(&layer, StatusCode::OK);
+            let at_least = answered.fetch_add(1, Ordering::SeqCst) + 1;
+            if request % 20 == 0 {
+                let counted = counted(&metrics);
+                assert!(counted >= at_least, "{counted} counted, {at_least} answered");
+                let at_least = answered.load(Ordering::SeqCst);
+                let timed = timed(&metrics);
+                assert!(timed >= at_least, "{timed} timed, {at_least} answered");
+            }
+        }
+    };
+    // A few more than there are processors, so that some have to share.
+    const THREADS: u64 = 6;
+    thread::scope(|scope| (0..THREADS).for_each(|_| _ = scope.spawn(send_and_look)));
+    assert_eq!(counted(&metrics), THREADS * REQUESTS);
+    assert_eq!(timed(&metrics), THREADS * REQUESTS);
+    assert!(metrics.sums("http_requests_in_flight").is_empty());
+}
+
+#[test]
+fn requests_of_each_outcome_are_counted_with_their_own_after_a_collection_too() {
+    let metrics = Metrics::new();
+    let layer = layer(&metrics);
+    for round in 1..=3 {
+        // More than are kept at once, and not a multiple of it.
+        send_times(50, &layer, StatusCode::OK);
+        send_times(7, &layer, StatusCode::NOT_FOUND);
+        let count = |status| (format!("endpoint=/x,method=GET,status={status}"), status);
+        let [(ok, _), (not_found, _)] = [count(200), count(404)];
+        let requests = metrics.sums("http_requests_total");
+        assert_eq!(
+            requests.into_iter().collect::<Vec<_>>(),
+            [(ok, 50 * round), (not_found, 7 * round)]
+        );
+        let failed = metrics.sums("http_requests_failed_total").into_values();
+        assert_eq!(failed.collect::<Vec<_>>(), [7 * round]);
+    }
+}
+
+// O-03
+#[test]
+fn a_latency_that_was_kept_is_told_unchanged() {
+    let metrics = Metrics::new();
+    let layer = builder().with_boundaries(vec![1e-9, 60.0]).build(&metrics.meter()).unwrap();
+    send(&layer, StatusCode::OK);
+    let sum = || metrics.latencies(DURATION).into_values().map(|latency| latency.sum).sum::<f64>();
+    let before = sum();
+    let start = std::time::Instant::now();
+    send_times(100, &layer, StatusCode::OK);
+    let all = start.elapsed().as_secs_f64();
+    let kept = sum() - before;
+    assert!(kept > 0.0 && kept <= all, "{kept} s in {all} s");
+}
+
+#[test]
+fn a_status_past_the_cap_is_counted_as_overflow_and_timed_with_its_endpoint() {
+    let metrics = Metrics::new();
+    let layer = builder().with_max_series(1).build(&metrics.meter()).unwrap();
+    for _ in 0..3 {
+        send_times(20, &layer, StatusCode::OK);
+        send_times(20, &layer, StatusCode::CREATED);
+        let _collected = counted(&metrics);
+    }
+    let requests = metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>();
+    let expected = [("_OVERFLOW", 201), ("/x", 200)];
+    let expected = expected
+        .map(|(endpoint, status)| (format!("endpoint={endpoint},method=GET,status={status}"), 60));
+    assert!(expected.iter().all(|series| requests.contains(series)), "{requests:?}");
+    let latencies = metrics.latencies(DURATION).into_iter();
+    let counts: Vec<_> = latencies.map(|(labels, latency)| (labels, latency.count)).collect();
+    assert_eq!(counts, [("endpoint=/x,method=GET".to_owned(), 120)]);
+}
+
+#[test]
+fn with_delta_temporality_the_differences_add_up() {
+    let reader = ManualReader::builder().with_temporality(Temporality::Delta).build();
+    let metrics = Metrics::with(reader, |provider| provider);
+    let layer = layer(&metrics);
+    for requests in [1, 40, 16, 0, 17] {
+        send_times(requests, &layer, StatusCode::OK);
+        assert_eq!(counted(&metrics), requests as u64);
+    }
+}
+
+#[test]
+fn two_readers_get_the_same() {
+    let second = Reader(Arc::new(ManualReader::default()));
+    let metrics =
+        Metrics::with(ManualReader::default(), |provider| provider.with_reader(second.clone()));
+    let layer = layer(&metrics);
+    let other = metrics.read_by(second);
+    for round in 1..=3 {
+        send_times(20, &layer, StatusCode::OK);
+        assert_eq!(counted(&other), 20 * round);
+        assert_eq!(counted(&metrics), 20 * round);
+    }
+}
+
+#[test]
+fn a_view_that_drops_what_it_does_not_know_costs_no_request() {
+    let view = |instrument: &Instrument| {
+        let is_known = ["http_requests_total", DURATION].contains(&instrument.name());
+        let drop = Stream::builder().with_aggregation(Aggregation::Drop);
+        (!is_known).then(|| drop.build().unwrap())
+    };
+    let metrics = Metrics::with(ManualReader::default(), |provider| provider.with_view(view));
+    let layer = layer(&metrics);
+    for round in 1..=3 {
+        send_times(5, &layer, StatusCode::OK);
+        assert_eq!(counted(&metrics), 5 * round);
+        assert_eq!(timed(&metrics), 5 * round);
+    }
+}
+
+#[test]
+fn a_service_that_outlives_its_layer_and_provider_still_serves() {
+    let metrics = Metrics::new();
+    let service =
+        service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
+    let service = layer(&metrics).layer(service);
+    drop(metrics);
+    let mut clones = vec![service.clone(), service];
+    for service in &mut clones {
+        let future = service.clone().call(Request::new(()));
+        assert!(pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    }
+}
+
+#[test]
+fn nothing_is_kept_of_a_layer_once_its_services_and_provider_are_dropped() {
+    let (metrics, token) = (Metrics::new(), Arc::new(()));
+    let held = Arc::clone(&token);
+    let endpoint = endpoint_fn(move |_| (Arc::strong_count(&held) > 0).then_some("/x"));
+    let layer =
+        HttpMetricsLayer::builder().with_endpoint(endpoint).build(&metrics.meter()).unwrap();
+    // From more than one thread: each has something of the layer.
+    send(&layer, StatusCode::OK);
+    thread::scope(|scope| _ = scope.spawn(|| send_times(20, &layer, StatusCode::OK)));
+    assert_eq!(counted(&metrics), 21);
+    assert_eq!(Arc::strong_count(&token), 2);
+    drop((layer, metrics));
+    assert_eq!(Arc::strong_count(&token), 1);
+}
