@@ -2,14 +2,18 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 /// For how many threads it is worth having something: those with a [`number`] below.
 pub(crate) fn count() -> usize {
-    // The threads that handle requests are about as many as there are processors.
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    (2 * processors).next_power_of_two().min(64)
+    // Asked once: on Linux it reads files, and each new series needs it.
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        // The threads that handle requests are about as many as there are processors.
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        (2 * processors).next_power_of_two().min(64)
+    })
 }
 
 /// The number of this thread, small if few threads ever lived at once: that of a thread that ended is given again.
