@@ -2,6 +2,7 @@
 
 use crate::in_flight::Lanes;
 use crate::threads;
+use std::fmt;
 use std::iter;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock, Weak};
@@ -10,7 +11,6 @@ use std::sync::{Arc, OnceLock, Weak};
 ///
 /// Routers clone a service for each request. Were there one count for all threads, each would wait for the others twice a
 /// request.
-#[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Handle {
     lanes: Arc<Lanes>,
@@ -36,8 +36,14 @@ impl Deref for Handle {
     }
 }
 
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("lanes", &self.lanes).finish_non_exhaustive()
+    }
+}
+
 /// One for each thread.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Handles(Arc<[Arc<Handle>]>);
 
 impl Handles {
@@ -52,6 +58,13 @@ impl Handles {
 
     pub(crate) fn here(&self) -> &Arc<Handle> {
         &self.0[threads::number() % self.0.len()]
+    }
+}
+
+/// Once what each handle has.
+impl fmt::Debug for Handles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handles").field(self.here()).finish()
     }
 }
 
@@ -82,5 +95,14 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
         assert!(are_elsewhere.contains(&true));
+    }
+
+    #[test]
+    fn what_debug_says_is_short_whatever_the_threads_and_series() {
+        let layer = HttpMetricsLayer::new(&NoopMeterProvider::new().meter("test"));
+        for text in [format!("{layer:?}"), format!("{:?}", layer.layer(()))] {
+            assert_eq!(text.matches("Settings").count(), 1, "{text}");
+            assert!(text.len() < 1_000, "{text}");
+        }
     }
 }

@@ -12,12 +12,12 @@ use crate::settings::Settings;
 use crate::threads;
 use crate::user_label::{Label, LabelIds};
 use opentelemetry::KeyValue;
+use std::fmt;
 use std::iter;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-#[derive(Debug)]
 pub(crate) struct Recorder {
     instruments: Instruments,
     settings: Settings,
@@ -270,6 +270,13 @@ impl Recorder {
             .chain(Label::pairs(labels, route.labels))
             .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))
             .collect()
+    }
+}
+
+/// Without the tables, which have thousands of slots.
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
