@@ -97,6 +97,7 @@ impl ExactSizeIterator for Values<'_> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::panic::{self, AssertUnwindSafe};
     use std::sync::atomic::AtomicBool;
     use std::thread;
 
@@ -118,7 +119,7 @@ mod tests {
         }
         told.extend(all(&batch));
         assert_eq!(told, (0..100).map(f64::from).collect::<Vec<_>>());
-        assert!(all(&batch).is_empty());
+        batch.tell(|_| unreachable!("all is told"));
     }
 
     #[test]
@@ -133,6 +134,21 @@ mod tests {
         });
         assert!(batch.add(3.0, |_| unreachable!("there is room again")));
         assert_eq!(all(&batch), [3.0]);
+    }
+
+    #[test]
+    fn a_panic_while_telling_loses_nothing() {
+        let batch = Batch::default();
+        assert!(batch.add(1.0, |_| unreachable!("there is room")));
+        let panics = || batch.tell(|_| panic!("told to"));
+        assert!(panic::catch_unwind(AssertUnwindSafe(panics)).is_err());
+        for _ in 1..SIZE {
+            assert!(batch.add(2.0, |_| unreachable!("there is room")));
+        }
+        let mut told = Vec::new();
+        assert!(batch.add(3.0, |values| told.extend(values)));
+        told.extend(all(&batch));
+        assert_eq!((told.len(), told[0], told[SIZE]), (SIZE + 1, 1.0, 3.0));
     }
 
     //

@@ -303,3 +303,53 @@ impl Counters {
 
 /// Room for `endpoint="_OVERFLOW"` with the statuses that occur; past it the status is `_OTHER` too.
 const OVERFLOW_OUTCOMES: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HttpMetricsLayer;
+    use crate::outcome::Ending;
+    use http::{Request, StatusCode};
+    use opentelemetry::metrics::{MeterProvider, noop::NoopMeterProvider};
+    use std::collections::BTreeMap;
+    use tower_layer::Layer;
+
+    #[test]
+    fn once_there_was_a_collection_requests_are_kept_by_outcome_until_the_next() {
+        let layer = HttpMetricsLayer::new(&NoopMeterProvider::new().meter("test"));
+        let service = layer.layer(());
+        let recorder = service.handle().recorder();
+        let request = Request::new(());
+        let head = RequestHead::of(&request);
+        let route = recorder.route(recorder.methods().id(head.method), head).unwrap();
+        let end = |status, millis| {
+            let outcome = Outcome::new(Ending::Complete, Some(status), None);
+            recorder.ended(route, outcome, Duration::from_millis(millis), 0);
+        };
+        let kept = || {
+            let counters = recorder.routes.iter().flat_map(|route| route.counters.iter());
+            let mut kept = BTreeMap::new();
+            for counters in counters {
+                for batch in counters.batches.iter().filter_map(OnceLock::get) {
+                    let status = counters.outcome.status.as_str();
+                    batch.tell(|values| _ = kept.insert(status, values.collect::<Vec<_>>()));
+                }
+            }
+            kept
+        };
+        end(StatusCode::OK, 1);
+        assert!(kept().is_empty());
+        recorder.tell();
+        // This thread may have a number too high for a batch: other tests have theirs meanwhile.
+        if threads::number() < threads::count() {
+            end(StatusCode::OK, 2);
+            end(StatusCode::OK, 4);
+            end(StatusCode::NOT_FOUND, 8);
+            let expected = [("200", vec![0.002, 0.004]), ("404", vec![0.008])];
+            assert_eq!(kept(), BTreeMap::from(expected));
+            end(StatusCode::OK, 16);
+            recorder.tell();
+            assert!(kept().is_empty());
+        }
+    }
+}

@@ -109,6 +109,17 @@ mod tests {
         assert_eq!(series.room.len(), CAP);
     }
 
+    #[test]
+    fn all_entries_are_gone_through_wherever_they_stand() {
+        // Hashes are random: of the two slots each is the home now and then.
+        for _ in 0..64 {
+            let series = Series::with_capacity(1);
+            assert_eq!(series.iter().count(), 0);
+            slot(&series, 1).unwrap();
+            assert_eq!(series.iter().collect::<Vec<_>>(), [&1_u64]);
+        }
+    }
+
     //
     #[test]
     fn past_the_cap_nothing_new_is_made_and_the_old_is_still_found() {

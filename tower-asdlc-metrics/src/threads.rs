@@ -80,6 +80,7 @@ fn numbers() -> MutexGuard<'static, Numbers> {
 mod tests {
     use super::*;
     use std::sync::Barrier;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn threads_that_live_at_once_have_different_numbers() {
@@ -104,5 +105,39 @@ mod tests {
         let numbers = (0..5_000).map(|_| thread::spawn(number).join().unwrap());
         // Other tests have theirs meanwhile.
         assert!(numbers.max().unwrap() < 500);
+    }
+
+    #[test]
+    fn a_thread_that_is_ending_has_no_number_that_another_may_get() {
+        struct AtEnd(usize);
+        impl Drop for AtEnd {
+            fn drop(&mut self) {
+                let number = number();
+                let is_free = numbers().free.contains(&number);
+                WRONG.fetch_or(is_free || ![self.0, NONE].contains(&number), Ordering::Relaxed);
+            }
+        }
+        static WRONG: AtomicBool = AtomicBool::new(false);
+        thread_local! {
+            static FIRST: Cell<Option<AtEnd>> = const { Cell::new(None) };
+            static LAST: Cell<Option<AtEnd>> = const { Cell::new(None) };
+        }
+        let barrier = Barrier::new(2);
+        let end = || {
+            // One is dropped before the claim and one after, in whichever order that is.
+            FIRST.set(None);
+            let number = number();
+            FIRST.set(Some(AtEnd(number)));
+            LAST.set(Some(AtEnd(number)));
+            // Not both have the number 0.
+            barrier.wait();
+        };
+        // Joined one by one: a scope does not wait for what is dropped when its threads end.
+        thread::scope(|scope| {
+            for thread in [scope.spawn(end), scope.spawn(end)] {
+                thread.join().unwrap();
+            }
+        });
+        assert!(!WRONG.load(Ordering::Relaxed));
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::thread;
+use std::time::{Duration, Instant};
 use tower::{Layer, Service, service_fn};
 use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, HttpMetricsLayerBuilder, endpoint_fn};
 
@@ -31,7 +32,15 @@ fn send(layer: &HttpMetricsLayer, status: StatusCode) {
         let response = Response::builder().status(status).body(String::new());
         ready(Ok::<_, Infallible>(response.unwrap()))
     };
-    let future = layer.layer(service_fn(answer)).call(Request::new(()));
+    serve(&mut layer.layer(service_fn(answer)));
+}
+
+fn serve<S: Service<Request<()>>>(service: &mut S) {
+    serve_this(service, Request::new(()));
+}
+
+fn serve_this<S: Service<Request<()>>>(service: &mut S, request: Request<()>) {
+    let future = service.call(request);
     assert!(pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready());
 }
 
@@ -83,32 +92,67 @@ fn requests_of_each_outcome_are_counted_with_their_own_after_a_collection_too() 
     for round in 1..=3 {
         // More than are kept at once, and not a multiple of it.
         send_times(50, &layer, StatusCode::OK);
-        send_times(7, &layer, StatusCode::NOT_FOUND);
+        send_times(37, &layer, StatusCode::NOT_FOUND);
         let count = |status| (format!("endpoint=/x,method=GET,status={status}"), status);
         let [(ok, _), (not_found, _)] = [count(200), count(404)];
         let requests = metrics.sums("http_requests_total");
         assert_eq!(
             requests.into_iter().collect::<Vec<_>>(),
-            [(ok, 50 * round), (not_found, 7 * round)]
+            [(ok, 50 * round), (not_found, 37 * round)]
         );
         let failed = metrics.sums("http_requests_failed_total").into_values();
-        assert_eq!(failed.collect::<Vec<_>>(), [7 * round]);
+        assert_eq!(failed.collect::<Vec<_>>(), [37 * round]);
     }
 }
 
 // O-03
 #[test]
 fn a_latency_that_was_kept_is_told_unchanged() {
+    const LONG: Duration = Duration::from_millis(5);
     let metrics = Metrics::new();
-    let layer = builder().with_boundaries(vec![1e-9, 60.0]).build(&metrics.meter()).unwrap();
-    send(&layer, StatusCode::OK);
+    let layer = layer(&metrics);
     let sum = || metrics.latencies(DURATION).into_values().map(|latency| latency.sum).sum::<f64>();
-    let before = sum();
-    let start = std::time::Instant::now();
+    assert_eq!(sum(), 0.0);
+    let start = Instant::now();
+    // One that takes long, and more after it than are kept at once.
+    let answer = |_: Request<()>| {
+        let start = Instant::now();
+        while start.elapsed() < LONG {
+            std::hint::spin_loop();
+        }
+        ready(Ok::<_, Infallible>(Response::new(String::new())))
+    };
+    serve(&mut layer.layer(service_fn(answer)));
     send_times(100, &layer, StatusCode::OK);
     let all = start.elapsed().as_secs_f64();
-    let kept = sum() - before;
-    assert!(kept > 0.0 && kept <= all, "{kept} s in {all} s");
+    let kept = sum();
+    assert!((LONG.as_secs_f64()..=all).contains(&kept), "{kept} s in {all} s");
+}
+
+#[test]
+fn requests_of_each_endpoint_are_counted_with_their_own() {
+    let metrics = Metrics::new();
+    let endpoint = endpoint_fn(|head| Some(head.uri.path()));
+    let layer =
+        HttpMetricsLayer::builder().with_endpoint(endpoint).build(&metrics.meter()).unwrap();
+    let _collected = counted(&metrics);
+    for times in 1..=20 {
+        let answer = |_| ready(Ok::<_, Infallible>(Response::new(String::new())));
+        let mut service = layer.layer(service_fn(answer));
+        for _ in 0..times {
+            let request = Request::builder().uri(format!("/{times}")).body(()).unwrap();
+            serve_this(&mut service, request);
+        }
+    }
+    let by_endpoint = |times| format!("endpoint=/{times},method=GET");
+    let requests = metrics.sums("http_requests_total");
+    let latencies = metrics.latencies(DURATION);
+    assert_eq!((requests.len(), latencies.len()), (20, 20));
+    for times in 1..=20 {
+        let endpoint = by_endpoint(times);
+        assert_eq!(requests[&format!("{endpoint},status=200")], times);
+        assert_eq!(latencies[&endpoint].count, times as u64);
+    }
 }
 
 #[test]
@@ -180,8 +224,7 @@ fn a_service_that_outlives_its_layer_and_provider_still_serves() {
     drop(metrics);
     let mut clones = vec![service.clone(), service];
     for service in &mut clones {
-        let future = service.clone().call(Request::new(()));
-        assert!(pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        serve(&mut service.clone());
     }
 }
 
