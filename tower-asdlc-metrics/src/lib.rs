@@ -43,8 +43,8 @@
 //! | the service returns an error | `500` | `service_error` |
 //! | the service, its future or its body panics | `500`, or as sent | `panic` |
 //!
-//! Each collection from then on has it. What the SDK is told meanwhile is told for several requests of a thread at once, so
-//! that threads do not wait for each other; nothing of it waits longer than for the next collection.
+//! Each collection from then on has it. In between, the SDK is told of several requests of a thread at once, so that threads
+//! rarely wait for each other.
 //!
 //! "Handed to the server" is as far as a service can see: what the client's kernel then does with it, nobody here knows.
 //!
@@ -79,7 +79,8 @@
 //!
 //! A warm request allocates nothing, waits for no lock of this crate and hashes no attribute. Its route is found by one look-up
 //! in a table that is only ever appended to, the rest hangs on the route; what is in flight is counted by the reference that a
-//! request holds anyway; recording goes through the SDK's bound instruments, for sixteen requests of a thread at once.
+//! request holds anyway; recording goes through the SDK's bound instruments, for sixteen requests of a thread at once
+//! (what is on request only, for each).
 //! `benches/ladder` measures it beside the least that one can write by hand.
 //!
 //! # Features
