@@ -155,7 +155,7 @@ impl HttpMetricsLayerBuilder {
         let lanes = Arc::new(Lanes::new(Recorder::new(instruments, settings)));
         let handles = Handles::new(&lanes);
         let told = handles.clone();
-        instruments::before_collection(meter, move || told.here().tell());
+        instruments::before_collection(meter, move || told.any().tell());
         HttpMetricsLayer::from_handles(handles)
     }
 }

@@ -318,7 +318,8 @@ mod tests {
     fn once_there_was_a_collection_requests_are_kept_by_outcome_until_the_next() {
         let layer = HttpMetricsLayer::new(&NoopMeterProvider::new().meter("test"));
         let service = layer.layer(());
-        let recorder = service.handle().recorder();
+        let lanes = service.handle();
+        let recorder = lanes.recorder();
         let request = Request::new(());
         let head = RequestHead::of(&request);
         let route = recorder.route(recorder.methods().id(head.method), head).unwrap();
@@ -339,7 +340,7 @@ mod tests {
         };
         end(StatusCode::OK, 1);
         assert!(kept().is_empty());
-        recorder.tell();
+        lanes.tell();
         // This thread may have a number too high for a batch: other tests have theirs meanwhile.
         if threads::number() < threads::count() {
             end(StatusCode::OK, 2);
@@ -348,7 +349,7 @@ mod tests {
             let expected = [("200", vec![0.002, 0.004]), ("404", vec![0.008])];
             assert_eq!(kept(), BTreeMap::from(expected));
             end(StatusCode::OK, 16);
-            recorder.tell();
+            lanes.tell();
             assert!(kept().is_empty());
         }
     }
