@@ -3,12 +3,12 @@
 //! Telling it of one measurement moves some ten cache lines to this thread, one of them a lock's. Where several threads record
 //! one series they wait for each other that long, each time. Told of many at once, they do so rarely.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 
 /// A ring of measurements that one thread adds to; it, and whoever collects, tells of them.
 ///
-/// Adding takes no lock, and no atomic operation but loads and stores.
+/// Adding waits for nobody, and most often is no atomic operation but loads and stores.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Batch {
@@ -16,8 +16,8 @@ pub(crate) struct Batch {
     added: AtomicUsize,
     /// How many of these were told of.
     told: AtomicUsize,
-    /// Held while telling: when it was had and left, all that was added before has been told of.
-    telling: Mutex<()>,
+    /// Whether a thread is just telling: once it no longer is, all that was added before has been told of.
+    is_telling: AtomicBool,
     /// Bits of `f64`, for which there is no atomic type.
     values: [AtomicU64; SIZE],
 }
@@ -43,28 +43,47 @@ impl Batch {
         true
     }
 
-    /// Tells of all that was added before, or waits until another thread has.
+    /// Tells of all that was added before, or waits until another thread has: no longer than that takes for [`SIZE`] values.
     pub(crate) fn tell(&self, tell: impl FnOnce(Values<'_>)) {
-        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
-        self.tell_locked(tell);
+        loop {
+            if let Some(teller) = Teller::of(self) {
+                return teller.tell(tell);
+            }
+            thread::yield_now();
+        }
     }
 
     #[inline(never)]
     fn try_tell(&self, tell: impl FnOnce(Values<'_>)) {
-        let _telling = match self.telling.try_lock() {
-            Ok(telling) => telling,
-            Err(TryLockError::Poisoned(telling)) => telling.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
-        };
-        self.tell_locked(tell);
+        if let Some(teller) = Teller::of(self) {
+            teller.tell(tell);
+        }
+    }
+}
+
+/// The thread that tells of a batch, until it is dropped.
+struct Teller<'a>(&'a Batch);
+
+impl<'a> Teller<'a> {
+    /// `None` while there is one.
+    fn of(batch: &'a Batch) -> Option<Self> {
+        (!batch.is_telling.swap(true, Ordering::Acquire)).then(|| Self(batch))
     }
 
-    fn tell_locked(&self, tell: impl FnOnce(Values<'_>)) {
-        let (told, added) = (self.told.load(Ordering::Relaxed), self.added.load(Ordering::Acquire));
+    fn tell(&self, tell: impl FnOnce(Values<'_>)) {
+        let Self(batch) = self;
+        let told = batch.told.load(Ordering::Relaxed);
+        let added = batch.added.load(Ordering::Acquire);
         if told != added {
-            tell(Values { batch: self, next: told, end: added });
-            self.told.store(added, Ordering::Release);
+            tell(Values { batch, next: told, end: added });
+            batch.told.store(added, Ordering::Release);
         }
+    }
+}
+
+impl Drop for Teller<'_> {
+    fn drop(&mut self) {
+        self.0.is_telling.store(false, Ordering::Release);
     }
 }
 
@@ -98,8 +117,6 @@ impl ExactSizeIterator for Values<'_> {}
 mod tests {
     use super::*;
     use std::panic::{self, AssertUnwindSafe};
-    use std::sync::atomic::AtomicBool;
-    use std::thread;
 
     fn all(batch: &Batch) -> Vec<f64> {
         let mut told = Vec::new();

@@ -63,7 +63,8 @@ use tower_layer::Layer;
 /// # Ok(()) }
 /// ```
 ///
-/// Clones share their series, and so do layers made from one meter.
+/// Clones share their series, and so do layers made from one meter. Make it once, not for each connection: the meter's provider
+/// keeps what it needs to collect from it.
 #[derive(Clone, Debug)]
 pub struct HttpMetricsLayer {
     handles: Handles,

@@ -44,7 +44,7 @@
 //! | the service, its future or its body panics | `500`, or as sent | `panic` |
 //!
 //! Each collection from then on has it. In between, the SDK is told of several requests of a thread at once, so that threads
-//! rarely wait for each other.
+//! rarely wait for each other; and so not in the `Context` of each.
 //!
 //! "Handed to the server" is as far as a service can see: what the client's kernel then does with it, nobody here knows.
 //!
