@@ -29,7 +29,7 @@ impl Batch {
     ///
     /// `false` if another thread is just telling of them, so that there is no room: this one does not wait.
     #[inline]
-    pub(crate) fn add(&self, value: f64, tell: impl FnOnce(Values<'_>)) -> bool {
+    pub(crate) fn add(&self, value: f64, tell: impl FnOnce(&[f64])) -> bool {
         let added = self.added.load(Ordering::Relaxed);
         let is_full = || added.wrapping_sub(self.told.load(Ordering::Acquire)) >= SIZE;
         if is_full() {
@@ -44,7 +44,7 @@ impl Batch {
     }
 
     /// Tells of all that was added before, or waits until another thread has: no longer than that takes for [`SIZE`] values.
-    pub(crate) fn tell(&self, tell: impl FnOnce(Values<'_>)) {
+    pub(crate) fn tell(&self, tell: impl FnOnce(&[f64])) {
         loop {
             if let Some(teller) = Teller::of(self) {
                 return teller.tell(tell);
@@ -54,7 +54,7 @@ impl Batch {
     }
 
     #[inline(never)]
-    fn try_tell(&self, tell: impl FnOnce(Values<'_>)) {
+    fn try_tell(&self, tell: impl FnOnce(&[f64])) {
         if let Some(teller) = Teller::of(self) {
             teller.tell(tell);
         }
@@ -70,12 +70,18 @@ impl<'a> Teller<'a> {
         (!batch.is_telling.swap(true, Ordering::Acquire)).then(|| Self(batch))
     }
 
-    fn tell(&self, tell: impl FnOnce(Values<'_>)) {
+    fn tell(&self, tell: impl FnOnce(&[f64])) {
         let Self(batch) = self;
         let told = batch.told.load(Ordering::Relaxed);
         let added = batch.added.load(Ordering::Acquire);
         if told != added {
-            tell(Values { batch, next: told, end: added });
+            let mut values = [0.0; SIZE];
+            let values = &mut values[..added.wrapping_sub(told)];
+            for (at, value) in values.iter_mut().enumerate() {
+                let bits = batch.values[told.wrapping_add(at) % SIZE].load(Ordering::Relaxed);
+                *value = f64::from_bits(bits);
+            }
+            tell(values);
             batch.told.store(added, Ordering::Release);
         }
     }
@@ -86,32 +92,6 @@ impl Drop for Teller<'_> {
         self.0.is_telling.store(false, Ordering::Release);
     }
 }
-
-/// What a batch tells of: one value at least.
-pub(crate) struct Values<'a> {
-    batch: &'a Batch,
-    next: usize,
-    end: usize,
-}
-
-impl Iterator for Values<'_> {
-    type Item = f64;
-
-    fn next(&mut self) -> Option<f64> {
-        (self.next != self.end).then(|| {
-            let value = self.batch.values[self.next % SIZE].load(Ordering::Relaxed);
-            self.next = self.next.wrapping_add(1);
-            f64::from_bits(value)
-        })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.end.wrapping_sub(self.next);
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for Values<'_> {}
 
 #[cfg(test)]
 mod tests {
@@ -139,6 +119,7 @@ mod tests {
         batch.tell(|_| unreachable!("all is told"));
     }
 
+    //
     #[test]
     fn while_another_tells_a_full_batch_takes_nothing_and_does_not_wait() {
         let batch = Batch::default();
@@ -147,7 +128,7 @@ mod tests {
         }
         batch.tell(|values| {
             assert!(!batch.add(2.0, |_| unreachable!("it is being told")));
-            assert_eq!(values.sum::<f64>(), SIZE as f64);
+            assert_eq!(values, [1.0; SIZE]);
         });
         assert!(batch.add(3.0, |_| unreachable!("there is room again")));
         assert_eq!(all(&batch), [3.0]);
@@ -168,7 +149,7 @@ mod tests {
         assert_eq!((told.len(), told[0], told[SIZE]), (SIZE + 1, 1.0, 3.0));
     }
 
-    //
+    //
     #[test]
     fn between_a_thread_that_adds_and_others_that_tell_no_value_is_lost_or_doubled() {
         const VALUES: u32 = 200_000;
@@ -211,7 +192,7 @@ mod tests {
                     thread::yield_now();
                 }
                 // All values but the last are in the other thread's hands.
-                batch.tell(|values| assert_eq!(values.collect::<Vec<_>>(), [LAST]));
+                batch.tell(|values| assert_eq!(values, [LAST]));
                 assert!(is_told.load(Ordering::Acquire));
             });
             assert!(batch.add(LAST, |_| {

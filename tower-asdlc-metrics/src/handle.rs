@@ -38,7 +38,7 @@ impl Deref for Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("lanes", &self.lanes).finish_non_exhaustive()
+        self.lanes.fmt(f)
     }
 }
 
@@ -69,7 +69,7 @@ impl Handles {
 /// Once what each handle has.
 impl fmt::Debug for Handles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Handles").field(self.any()).finish()
+        self.any().fmt(f)
     }
 }
 

@@ -55,9 +55,9 @@ impl Lanes {
         self.recorder.methods().id(head.method)
     }
 
-    /// Tells the gauge, before each collection, what has changed.
+    /// Before each collection: tells the series what has ended, and the gauge what has changed.
     ///
-    /// Not by observing: where layers share a meter, the value of one observer would replace that of another. What is
+    /// The gauge not by observing: where layers share a meter, the value of one observer would replace that of another. What is
     /// *added* to a counter adds up.
     pub(crate) fn tell(&self) {
         self.recorder.tell();
@@ -78,6 +78,6 @@ impl Lanes {
 /// Once what each lane has.
 impl fmt::Debug for Lanes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lanes").field("recorder", &self.recorder).finish_non_exhaustive()
+        self.recorder.fmt(f)
     }
 }

@@ -93,13 +93,11 @@ fn requests_of_each_outcome_are_counted_with_their_own_after_a_collection_too() 
         // More than are kept at once, and not a multiple of it.
         send_times(50, &layer, StatusCode::OK);
         send_times(37, &layer, StatusCode::NOT_FOUND);
-        let count = |status| (format!("endpoint=/x,method=GET,status={status}"), status);
-        let [(ok, _), (not_found, _)] = [count(200), count(404)];
         let requests = metrics.sums("http_requests_total");
-        assert_eq!(
-            requests.into_iter().collect::<Vec<_>>(),
-            [(ok, 50 * round), (not_found, 37 * round)]
-        );
+        let expected = [(200, 50), (404, 37)].map(|(status, requests)| {
+            (format!("endpoint=/x,method=GET,status={status}"), requests * round)
+        });
+        assert_eq!(requests.into_iter().collect::<Vec<_>>(), expected);
         let failed = metrics.sums("http_requests_failed_total").into_values();
         assert_eq!(failed.collect::<Vec<_>>(), [37 * round]);
     }
@@ -144,12 +142,11 @@ fn requests_of_each_endpoint_are_counted_with_their_own() {
             serve_this(&mut service, request);
         }
     }
-    let by_endpoint = |times| format!("endpoint=/{times},method=GET");
     let requests = metrics.sums("http_requests_total");
     let latencies = metrics.latencies(DURATION);
     assert_eq!((requests.len(), latencies.len()), (20, 20));
     for times in 1..=20 {
-        let endpoint = by_endpoint(times);
+        let endpoint = format!("endpoint=/{times},method=GET");
         assert_eq!(requests[&format!("{endpoint},status=200")], times);
         assert_eq!(latencies[&endpoint].count, times as u64);
     }
