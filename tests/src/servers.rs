@@ -2,6 +2,7 @@
 //! a machine without them fails these tests.
 
 mod browser;
+mod free_address;
 mod parsers;
 mod postgres;
 mod prometheus;
@@ -13,13 +14,14 @@ mod vmalert;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use http::StatusCode;
 use serde_json::Value;
 
 pub use browser::Browser;
+pub use free_address::free_address;
 pub use parsers::{Parsed, PythonParsers};
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
@@ -31,9 +33,6 @@ pub use vmalert::Vmalert;
 
 use crate::client::Connection;
 use crate::wait::{DEADLINE, eventually_some};
-
-/// How often a program that needs a [`free_address`] is started: somebody else may be faster.
-const ATTEMPTS: usize = 5;
 
 /// The query API both servers share.
 pub trait QueryApi {
@@ -148,13 +147,6 @@ fn write_config(directory: &Path, targets: &[SocketAddr], paths: &[String]) -> P
     }
     fs::write(&file, config).expect("the temporary directory is writable");
     file
-}
-
-/// A loopback port nobody listens on, for programs that do not say which one they took for port 0.
-#[must_use]
-pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address")
 }
 
 fn get_json(address: SocketAddr, path: &str) -> Value {

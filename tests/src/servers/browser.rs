@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::free_address;
 use crate::client::Connection;
 use crate::process::Process;
 use crate::wait::DEADLINE;
@@ -32,19 +33,14 @@ impl Browser {
     #[must_use]
     pub fn start() -> Self {
         let profile = TempDir::new().expect("a temporary directory can be made");
+        // Not port 0: it asks for any port of IPv6, and ends when IPv4 has that one in use.
+        let address = free_address();
         let mut command = Command::new("chromedriver");
-        command.arg("--port=0");
+        command.arg(format!("--port={}", address.port()));
         let driver = Process::start(command);
-        let port = driver
-            .await_stdout(|line| {
-                line.split_once("started successfully on port ")?
-                    .1
-                    .trim_end_matches('.')
-                    .parse()
-                    .ok()
-            })
+        driver
+            .await_stdout(|line| line.contains("started successfully on port ").then_some(()))
             .unwrap_or_else(|error| panic!("chromedriver does not listen: {error}"));
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let arguments = [
             "--headless=new".to_owned(),
             "--window-size=1400,1000".to_owned(),

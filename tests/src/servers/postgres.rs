@@ -10,7 +10,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
-use super::{ATTEMPTS, free_address};
+use super::free_address;
 use crate::process::Process;
 use crate::wait::{DEADLINE, eventually};
 
@@ -37,12 +37,8 @@ impl Postgres {
         initdb.args(["--encoding", "UTF8", "--pgdata", "data"]);
         let finished = Process::start(initdb).finish();
         assert!(finished.status.success(), "{finished:?}");
-        let (process, address) = (0..ATTEMPTS)
-            .find_map(|_| {
-                let address = free_address();
-                Some((spawn(directory.path(), address)?, address))
-            })
-            .expect("PostgreSQL starts on a free port");
+        let address = free_address();
+        let process = spawn(directory.path(), address);
         Self { process, directory, address }
     }
 
@@ -97,8 +93,7 @@ impl Postgres {
     /// Starts it again, on the same port and with the same data.
     pub fn restart(&mut self) {
         self.kill();
-        self.process = spawn(self.directory.path(), self.address)
-            .expect("PostgreSQL starts again on its port");
+        self.process = spawn(self.directory.path(), self.address);
     }
 
     /// Freezes the server itself, so that it starts no more.
@@ -136,19 +131,18 @@ impl Drop for Postgres {
     }
 }
 
-/// Returns when it takes connections; `None` when it ended instead.
-fn spawn(directory: &Path, address: SocketAddr) -> Option<Process> {
+/// Returns when it takes connections.
+fn spawn(directory: &Path, address: SocketAddr) -> Process {
     let mut command = command("postgres", directory);
     command.args(["-D", "data", "-h", "127.0.0.1", "-p", &address.port().to_string()]);
     // What the kernel has is not lost when a process is killed; nobody cuts the power here.
     command.args(["-c", "unix_socket_directories=", "-c", "fsync=off"]);
     let process = Process::start(command);
+    let ready =
+        |line: &str| line.contains("database system is ready to accept connections").then_some(());
+    let started = process.await_stderr(ready);
+    started.unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}"));
     process
-        .await_stderr(|line| {
-            line.contains("database system is ready to accept connections").then_some(())
-        })
-        .ok()?;
-    Some(process)
 }
 
 /// One of its programs, as the user it may be run by.

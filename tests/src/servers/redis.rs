@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{ATTEMPTS, free_address};
+use super::free_address;
 use crate::process::Process;
 use crate::wait::{DEADLINE, eventually};
 
@@ -47,12 +47,8 @@ impl Redis {
             make_certificate(directory.path());
         }
         let options: Vec<_> = options.iter().copied().map(str::to_owned).collect();
-        let (process, address) = (0..ATTEMPTS)
-            .find_map(|_| {
-                let address = free_address();
-                Some((spawn(&directory, address, tls, &options)?, address))
-            })
-            .expect("Redis starts on a free port");
+        let address = free_address();
+        let process = spawn(&directory, address, tls, &options);
         Self { process, directory, address, options, tls }
     }
 
@@ -91,8 +87,7 @@ impl Redis {
     /// Starts it again, on the same port and with the same data.
     pub fn restart(&mut self) {
         self.kill();
-        self.process = spawn(&self.directory, self.address, self.tls, &self.options)
-            .expect("Redis starts again on its port");
+        self.process = spawn(&self.directory, self.address, self.tls, &self.options);
     }
 
     /// Starts it again with other options, and with or without TLS.
@@ -103,13 +98,8 @@ impl Redis {
     }
 }
 
-/// Returns when it answers; `None` when it ended instead.
-fn spawn(
-    directory: &TempDir,
-    address: SocketAddr,
-    tls: bool,
-    options: &[String],
-) -> Option<Process> {
+/// Returns when it answers.
+fn spawn(directory: &TempDir, address: SocketAddr, tls: bool, options: &[String]) -> Process {
     let (directory, port) = (directory.path(), address.port().to_string());
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--dir"]).arg(directory);
@@ -124,7 +114,9 @@ fn spawn(
     let process = Process::start(command);
     // It listens before it has read its data, and answers `LOADING` until then.
     let ready = |line: &str| line.contains("Ready to accept connections").then_some(());
-    process.await_stdout(ready).is_ok().then_some(process)
+    let started = process.await_stdout(ready);
+    started.unwrap_or_else(|error| panic!("Redis does not start: {error}"));
+    process
 }
 
 fn make_certificate(directory: &Path) {

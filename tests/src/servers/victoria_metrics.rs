@@ -6,7 +6,7 @@ use std::process::Command;
 use http::StatusCode;
 use tempfile::TempDir;
 
-use super::{ATTEMPTS, QueryApi, free_address, write_config};
+use super::{QueryApi, free_address, write_config};
 use crate::client::Connection;
 use crate::process::Process;
 use crate::wait::{DEADLINE, eventually};
@@ -77,8 +77,7 @@ impl VictoriaMetrics {
 
     /// Starts a killed one again, on the same port and with the same data.
     pub fn start_again(&mut self) {
-        self.process = spawn(&self.directory, self.address, &self.options)
-            .expect("VictoriaMetrics starts again on its port");
+        self.process = spawn(&self.directory, self.address, &self.options);
     }
 
     fn start(target: Option<(SocketAddr, &[String])>, options: &[&str]) -> Self {
@@ -88,13 +87,8 @@ impl VictoriaMetrics {
             let config = write_config(directory.path(), &[target], paths);
             options.push(format!("-promscrape.config={}", config.display()));
         }
-        // It does not say which port it took for port 0, so one is picked here; when somebody else was faster, another.
-        let (process, address) = (0..ATTEMPTS)
-            .find_map(|_| {
-                let address = free_address();
-                Some((spawn(&directory, address, &options)?, address))
-            })
-            .expect("VictoriaMetrics starts on a free port");
+        let address = free_address();
+        let process = spawn(&directory, address, &options);
         Self { process, directory, address, options }
     }
 }
@@ -105,8 +99,8 @@ impl QueryApi for VictoriaMetrics {
     }
 }
 
-/// Returns when it accepts connections; `None` when it ended instead.
-fn spawn(directory: &TempDir, address: SocketAddr, options: &[String]) -> Option<Process> {
+/// Returns when it accepts connections.
+fn spawn(directory: &TempDir, address: SocketAddr, options: &[String]) -> Process {
     let flag = |name: &str, value: &dyn std::fmt::Display| format!("-{name}={value}");
     let mut command = Command::new("victoria-metrics");
     command.args([
@@ -118,8 +112,11 @@ fn spawn(directory: &TempDir, address: SocketAddr, options: &[String]) -> Option
     ]);
     command.args(options);
     let mut process = Process::start(command);
-    let connected =
+    let known =
         eventually(DEADLINE, || !process.is_running() || TcpStream::connect(address).is_ok());
-    assert!(connected, "VictoriaMetrics does not listen");
-    process.is_running().then_some(process)
+    assert!(known, "VictoriaMetrics does not listen");
+    if !process.is_running() {
+        panic!("VictoriaMetrics does not start: {:?}", process.finish());
+    }
+    process
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use asdlc_tests::servers::free_address;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -12,7 +13,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 use opentelemetry_proto::tonic::common::v1::{KeyValue as Attribute, any_value};
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -22,14 +23,8 @@ use tonic::{Request, Response, Status};
 pub(crate) struct Receiver {
     address: SocketAddr,
     pushes: Pushes,
-    state: State,
-}
-
-enum State {
-    /// Dropping the runtime drops the server with its connections.
-    Up(Runtime),
-    /// Bound and not listening: connections are refused, and nobody else gets the port.
-    Down(TcpSocket),
+    /// While it is up: dropping it drops the server with its connections.
+    runtime: Option<Runtime>,
 }
 
 /// What arrived, in order.
@@ -42,11 +37,7 @@ pub(crate) struct Push(ExportMetricsServiceRequest);
 
 impl Receiver {
     pub(crate) fn start() -> Self {
-        let mut this = Self {
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            pushes: Pushes::default(),
-            state: State::Down(bound(SocketAddr::from(([127, 0, 0, 1], 0)))),
-        };
+        let mut this = Self { address: free_address(), pushes: Pushes::default(), runtime: None };
         this.restart();
         this
     }
@@ -57,28 +48,19 @@ impl Receiver {
 
     /// Ends it, without a word to its clients.
     pub(crate) fn stop(&mut self) {
-        // The port is free only when the server is gone; nobody else asks for it in between but by chance.
-        let State::Up(runtime) = std::mem::replace(&mut self.state, State::Down(unbound())) else {
-            return;
-        };
-        drop(runtime);
-        self.state = State::Down(bound(self.address));
+        self.runtime = None;
     }
 
     /// Starts it on its port; what arrived before is still there.
     pub(crate) fn restart(&mut self) {
         let runtime = Runtime::new().expect("a runtime can be built");
-        let State::Down(socket) = std::mem::replace(&mut self.state, State::Down(unbound())) else {
-            panic!("it runs");
-        };
-        let listener: TcpListener =
-            runtime.block_on(async { socket.listen(16) }).expect("its port is its own");
-        self.address = listener.local_addr().expect("a listener has an address");
+        let listener = runtime.block_on(TcpListener::bind(self.address));
+        let listener = listener.expect("its port is its own, and it is down");
         let service = MetricsServiceServer::new(self.pushes.clone());
         runtime.spawn(
             Server::builder().add_service(service).serve_with_incoming(TcpIncoming::from(listener)),
         );
-        self.state = State::Up(runtime);
+        self.runtime = Some(runtime);
     }
 
     /// How many pushes arrived.
@@ -93,18 +75,6 @@ impl Receiver {
     pub(crate) fn last(&self) -> Option<Push> {
         self.pushes.lock().last().cloned()
     }
-}
-
-fn unbound() -> TcpSocket {
-    let socket = TcpSocket::new_v4().expect("a socket can be made");
-    socket.set_reuseaddr(true).expect("an option can be set");
-    socket
-}
-
-fn bound(address: SocketAddr) -> TcpSocket {
-    let socket = unbound();
-    socket.bind(address).expect("the port is free");
-    socket
 }
 
 impl Pushes {
