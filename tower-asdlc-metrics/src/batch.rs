@@ -1,7 +1,7 @@
 //! Measurements of one thread that the SDK is told of together.
 //!
-//! Telling it of one measurement moves some ten cache lines to this thread, one of them a lock's. Where several threads record
-//! one series they wait for each other that long, each time. Told of many at once, they do so rarely.
+//! What it keeps of a series, a lock among it, must be fetched from the processor of the thread that told it last. Where several
+//! threads record one series they wait for that, and for each other, each time. Told of many at once, they do so rarely.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;

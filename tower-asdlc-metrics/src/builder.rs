@@ -130,7 +130,7 @@ impl HttpMetricsLayerBuilder {
     /// The SDK has a limit of its own, 2 000 for each instrument unless a view changes it, past which it gives up *all*
     /// labels of what comes, for ever: stay below.
     ///
-    /// Besides what the SDK needs, each takes half a kilobyte for each thread that serves it.
+    /// Besides what the SDK needs, each takes up to half a kilobyte for each thread that serves it.
     pub fn with_max_series(mut self, max_series: usize) -> Self {
         self.max_series = max_series;
         self

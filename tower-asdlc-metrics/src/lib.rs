@@ -79,9 +79,8 @@
 //!
 //! A warm request allocates nothing, waits for no lock of this crate and hashes no attribute. Its route is found by one look-up
 //! in a table that is only ever appended to, the rest hangs on the route; what is in flight is counted by the reference that a
-//! request holds anyway; recording goes through the SDK's bound instruments, for sixteen requests of a thread at once
-//! (what is on request only, for each).
-//! `benches/ladder` measures it beside the least that one can write by hand.
+//! request holds anyway; recording goes through the SDK's bound instruments, for sixteen requests of a thread at once. What is
+//! recorded only on request is so for each. `benches/ladder` measures it beside the least that one can write by hand.
 //!
 //! # Features
 //!

@@ -54,9 +54,9 @@
 //!
 //! A recorded command or pipeline takes 0.1 to 0.35 µs more: two readings of the clock, one
 //! histogram, and the box of the future that `ConnectionLike` demands. With a Redis on the same
-//! machine that is 1.8 to 2.5 % of a single `GET` (7 to 15 µs), 0.8 to 1.8 % of a pipeline of 16, and
-//! 7 to 10 % for a thread that is busy with nothing but `GET`s, 16 at the same time and 1.4 to 1.9 µs
-//! each: of these, about 5 % are the clock and the box, which anything needs that measures latency.
+//! machine that is 1.6 to 2.5 % of a single `GET` (7 to 19 µs), 0.8 to 1.8 % of a pipeline of 16, and
+//! 6 to 10 % for a thread that is busy with nothing but `GET`s, 16 at the same time and 1.4 to 2.9 µs
+//! each: of these, 3 to 5 % are the clock and the box, which anything needs that measures latency.
 //! Over a network, where a command takes longer, it is less. `benches/redis.rs` measures it.
 
 #[cfg(feature = "health")]

@@ -1,10 +1,22 @@
-//! A client that sends over a real connection what it is told.
+//! Ports, and a client that sends over a real connection what it is told.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
+
+/// A loopback port that nobody listens on, and nobody is given while this is kept; who asks for it by its number gets it.
+pub(crate) fn reserved() -> io::Result<(TcpSocket, SocketAddr)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
+}
 
 /// An answer as it came over the wire.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use crate::{
     check::check,
-    http1::{Answer, ask, get},
+    http1::{Answer, ask, get, reserved},
     logged,
 };
 use asdlc_exporter::{
@@ -12,7 +12,7 @@ use asdlc_exporter::{
 use std::{convert::Infallible, error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     sync::Notify,
     time::{Instant, timeout},
 };
@@ -62,11 +62,7 @@ async fn it_serves_its_routes_and_nothing_else() -> Result {
 // N-04
 #[tokio::test]
 async fn without_start_nothing_listens() -> Result {
-    // Bound and not listening: nobody else is given the port.
-    let reserved = TcpSocket::new_v4()?;
-    reserved.set_reuseaddr(true)?;
-    reserved.bind("127.0.0.1:0".parse()?)?;
-    let address = reserved.local_addr()?;
+    let (_reserved, address) = reserved()?;
     let server = server()?.with_address(address);
     assert!(TcpStream::connect(address).await.is_err(), "not started");
     let listening = server.start().await?;

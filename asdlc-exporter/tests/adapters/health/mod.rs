@@ -6,7 +6,7 @@ mod settings;
 mod sharing;
 
 use self::server::serve;
-use crate::http1::{ask, get};
+use crate::http1::{ask, get, reserved};
 use asdlc_exporter::health::{
     Dependency, HttpCheck, LivenessService, Readiness, ReadinessService, TcpCheck,
 };
@@ -27,11 +27,6 @@ async fn ready(service: &ReadinessService) -> (StatusCode, Value) {
     (head.status, serde_json::from_slice(&body).expect("JSON"))
 }
 
-/// A port that nobody listens on.
-async fn closed() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
-}
-
 /// A dependency that speaks HTTP, with this status.
 async fn http(status: u16) -> Result<SocketAddr> {
     let answer = tower::service_fn(move |_| async move {
@@ -44,12 +39,10 @@ async fn http(status: u16) -> Result<SocketAddr> {
 //
 #[tokio::test]
 async fn liveness_stays_while_every_dependency_is_down() -> Result {
+    let (_reserved, nobody) = reserved()?;
     let readiness = Readiness::builder()
-        .with(Dependency::critical("database", TcpCheck::new(closed().await?.to_string())?))
-        .with(Dependency::critical(
-            "event_store",
-            HttpCheck::new(&format!("http://{}/", closed().await?))?,
-        ))
+        .with(Dependency::critical("database", TcpCheck::new(nobody.to_string())?))
+        .with(Dependency::critical("event_store", HttpCheck::new(&format!("http://{nobody}/"))?))
         .build()?;
     let (live, ready) = (serve(LivenessService::new()).await?, serve(readiness.service()).await?);
 
