@@ -67,7 +67,10 @@ struct Teller<'a>(&'a Batch);
 impl<'a> Teller<'a> {
     /// `None` while there is one.
     fn of(batch: &'a Batch) -> Option<Self> {
-        (!batch.is_telling.swap(true, Ordering::Acquire)).then(|| Self(batch))
+        // Not `swap`: a model checker, loom, can follow what does not write when it fails.
+        let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
+        let claimed = batch.is_telling.compare_exchange(false, true, acquire, relaxed);
+        claimed.is_ok().then(|| Self(batch))
     }
 
     fn tell(&self, tell: impl FnOnce(&[f64])) {
