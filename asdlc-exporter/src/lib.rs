@@ -124,6 +124,13 @@ mod policy;
 #[cfg(feature = "process")]
 pub mod process;
 mod reader;
+#[cfg(any(
+    feature = "config",
+    feature = "health",
+    feature = "serve",
+    feature = "victoria-metrics"
+))]
+mod redact;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod registered;

@@ -1,6 +1,7 @@
 //! The same settings from environment variables.
 
 use super::{Config, error::ConfigError, rules};
+use crate::redact;
 use std::collections::BTreeMap;
 
 impl Config {
@@ -26,9 +27,7 @@ impl Config {
             let value = value.into();
             if !value.is_empty() {
                 let name = name.as_ref();
-                self.set(name, value).map_err(|problem| {
-                    ConfigError::new(format!("environment variable {name}"), problem)
-                })?;
+                self.set(name, value).map_err(|problem| ConfigError::new(place(name), problem))?;
             }
         }
         Ok(self)
@@ -64,13 +63,19 @@ impl Config {
     }
 }
 
+fn place(name: &str) -> String {
+    format!("environment variable {name}")
+}
+
 fn switch(value: &str) -> Result<bool, String> {
-    value.parse().map_err(|_| format!("`{value}` is not a switch: allowed are `true` and `false`"))
+    value.parse().map_err(|_| {
+        format!("`{}` is not a switch: allowed are `true` and `false`", redact::text(value))
+    })
 }
 
 fn port(value: &str) -> Result<u16, String> {
-    let port = value.parse();
-    rules::check_port(port.map_err(|_| format!("`{value}` is not a port: allowed are 1 to 65535"))?)
+    let refused = |_| format!("`{}` is not a port: allowed are 1 to 65535", redact::text(value));
+    rules::check_port(value.parse().map_err(refused)?)
 }
 
 pub(super) fn list(value: &str) -> Vec<String> {
@@ -81,11 +86,11 @@ pub(super) fn list(value: &str) -> Vec<String> {
 fn pairs(value: &str, separator: char) -> Result<BTreeMap<String, String>, String> {
     let mut pairs = BTreeMap::new();
     for part in value.split(separator).map(str::trim).filter(|part| !part.is_empty()) {
-        let (key, value) = part
-            .split_once('=')
-            .ok_or_else(|| format!("`{part}` has no `=`: allowed is NAME=VALUE{separator}…"))?;
+        let (key, value) = part.split_once('=').ok_or_else(|| {
+            format!("`{}` has no `=`: allowed is NAME=VALUE{separator}…", redact::text(part))
+        })?;
         if pairs.insert(key.trim().to_owned(), value.trim().to_owned()).is_some() {
-            return Err(format!("`{}` is given twice", key.trim()));
+            return Err(format!("`{}` is given twice", redact::text(key)));
         }
     }
     Ok(pairs)
@@ -93,7 +98,9 @@ fn pairs(value: &str, separator: char) -> Result<BTreeMap<String, String>, Strin
 
 fn numbers(text: &str) -> Result<Vec<f64>, String> {
     let number = |part: &str| {
-        part.trim().parse().map_err(|_| format!("`{part}` is not a number: allowed is 0.1,0.5,…"))
+        part.trim()
+            .parse()
+            .map_err(|_| format!("`{}` is not a number: allowed is 0.1,0.5,…", redact::text(part)))
     };
     text.split(',').map(number).collect()
 }

@@ -3,7 +3,7 @@ use std::{error::Error, fmt, io};
 /// A setting that cannot be, or a file that cannot be read.
 ///
 /// The message names the file and the line or the environment variable, the key, and what is
-/// allowed:
+/// allowed, without values that may be secrets:
 ///
 /// ```
 /// use asdlc_exporter::config::Config;

@@ -1,6 +1,7 @@
 //! The same settings from files, and a service's own.
 
-use super::{Config, error::ConfigError};
+use super::{Config, error::ConfigError, problem::without_value};
+use crate::redact;
 use serde::de::DeserializeOwned;
 use std::{fs, path::Path};
 
@@ -36,6 +37,10 @@ use std::{fs, path::Path};
 /// One line that names the file, the line and the key: when the file cannot be read, its format is
 /// another one or one whose feature is off, the text is malformed, and when the structure refuses a
 /// key or a value.
+///
+/// The value itself is not repeated where it may be a secret: a message of serde names its type
+/// instead, and a message of the structure is cut when it holds a value of a key such as `password`,
+/// `token` or `url`.
 pub fn load<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T, ConfigError> {
     let path = path.as_ref();
     let origin = path.display().to_string();
@@ -108,8 +113,10 @@ fn from_yaml<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, ConfigE
     serde_path_to_error::deserialize(parsed).map_err(|error| {
         let (keys, error) = (error.path().to_string(), error.inner());
         let line = error.location().map(|location| location.line());
+        let document = yaml_serde::from_str(text).ok();
         let problem = error.to_string();
-        ConfigError::new(place(origin, line, Some(&keys)), own_words(&problem, &keys))
+        let problem = without_value(own_words(&problem, &keys), &keys, document.as_ref());
+        ConfigError::new(place(origin, line, Some(&keys)), problem)
     })
 }
 
@@ -119,7 +126,10 @@ fn from_toml<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, ConfigE
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map(|before| before.matches('\n').count() + 1);
         let keys = keys.map(ToString::to_string);
-        ConfigError::new(place(origin, line, keys.as_deref()), error.message())
+        let document = toml::from_str(text).ok();
+        let all_keys = keys.as_deref().unwrap_or_default();
+        let problem = without_value(error.message(), all_keys, document.as_ref());
+        ConfigError::new(place(origin, line, keys.as_deref()), problem)
     };
     let parsed = toml::Deserializer::parse(text).map_err(|error| refuse(None, &error))?;
     serde_path_to_error::deserialize(parsed)
@@ -134,7 +144,7 @@ fn place(origin: &str, line: Option<usize>, keys: Option<&str>) -> String {
     }
     // Of the file as a whole.
     if let Some(keys) = keys.filter(|keys| *keys != ".") {
-        place.push_str(&format!(": {keys}"));
+        place.push_str(&format!(": {}", redact::text(keys)));
     }
     place
 }

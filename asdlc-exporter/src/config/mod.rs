@@ -64,6 +64,8 @@ mod environment;
 mod error;
 #[cfg(any(feature = "config-yaml", feature = "config-toml"))]
 mod formats;
+#[cfg(any(feature = "config-yaml", feature = "config-toml"))]
+mod problem;
 mod rules;
 #[cfg(feature = "victoria-metrics")]
 mod victoria_metrics;

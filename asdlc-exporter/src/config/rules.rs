@@ -1,6 +1,6 @@
 //! What values are allowed, for files and for the environment.
 
-use crate::name::is_label_key;
+use crate::{name::is_label_key, redact};
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -16,7 +16,7 @@ pub(super) fn check_path(path: String) -> Result<String, String> {
     }
     Err(format!(
         "`{}` is not a path: allowed is `/` and then visible ASCII characters without `?`, `#`, `{{`, `}}` and `*`",
-        path.escape_debug()
+        redact::text(&path)
     ))
 }
 
@@ -33,7 +33,7 @@ pub(super) fn check_namespace(namespace: String) -> Result<String, String> {
     if is_label_key(&namespace) {
         return Ok(namespace);
     }
-    Err(format!("`{}` is not a metric name prefix: {NAME}", namespace.escape_debug()))
+    Err(format!("`{}` is not a metric name prefix: {NAME}", redact::text(&namespace)))
 }
 
 pub(super) fn check_labels(
@@ -41,7 +41,7 @@ pub(super) fn check_labels(
 ) -> Result<BTreeMap<String, String>, String> {
     for key in labels.keys() {
         if !is_label_key(key) {
-            return Err(format!("`{}` is not a label name: {NAME}", key.escape_debug()));
+            return Err(format!("`{}` is not a label name: {NAME}", redact::text(key)));
         }
         if RESERVED.contains(&key.as_str()) {
             return Err(format!(
@@ -60,7 +60,7 @@ pub(super) fn check_boundaries(
         if bounds.is_empty() || !finite || !bounds.is_sorted_by(|a, b| a < b) {
             return Err(format!(
                 "boundaries {bounds:?} of `{}`: allowed are finite numbers in ascending order, one at least",
-                histogram.escape_debug()
+                redact::text(histogram)
             ));
         }
     }
@@ -111,7 +111,10 @@ impl<'de, V: Deserialize<'de>> de::Visitor<'de> for Once<V> {
         let mut map = BTreeMap::new();
         while let Some((key, value)) = entries.next_entry::<String, V>()? {
             if map.contains_key(&key) {
-                return Err(de::Error::custom(format_args!("`{key}` is given twice")));
+                return Err(de::Error::custom(format_args!(
+                    "`{}` is given twice",
+                    redact::text(&key)
+                )));
             }
             map.insert(key, value);
         }

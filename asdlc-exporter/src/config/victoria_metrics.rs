@@ -1,7 +1,10 @@
 //! The section `victoria_metrics` (features `config` and `victoria-metrics`).
 
 use super::environment::list;
-use crate::victoria_metrics::{QueryProxy, QueryProxyBuilder, check};
+use crate::{
+    redact,
+    victoria_metrics::{QueryProxy, QueryProxyBuilder, check},
+};
 use serde::{Deserialize, Deserializer, de};
 use std::{fmt, time::Duration};
 
@@ -26,10 +29,13 @@ pub struct VictoriaMetricsConfig {
     #[serde(deserialize_with = "url")]
     pub url: Option<String>,
     /// With `password` or alone.
+    #[serde(deserialize_with = "secret")]
     pub user: Option<String>,
     /// With `user`.
+    #[serde(deserialize_with = "secret")]
     pub password: Option<String>,
     /// Instead of a user.
+    #[serde(deserialize_with = "secret")]
     pub bearer_token: Option<String>,
     /// 100ms to 1h.
     #[serde(deserialize_with = "timeout")]
@@ -137,7 +143,7 @@ impl Default for VictoriaMetricsConfig {
 impl fmt::Debug for VictoriaMetricsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VictoriaMetricsConfig")
-            .field("url", &self.url.as_deref().map(check::redact))
+            .field("url", &self.url.as_deref().map(redact::url))
             .field("timeout", &self.timeout)
             .field("max_points", &self.max_points)
             .field("max_in_flight", &self.max_in_flight)
@@ -149,11 +155,65 @@ impl fmt::Debug for VictoriaMetricsConfig {
 }
 
 fn number(value: &str) -> Result<u64, String> {
-    value.parse().map_err(|_| format!("`{value}` is not a number: allowed are digits"))
+    value
+        .parse()
+        .map_err(|_| format!("`{}` is not a number: allowed are digits", redact::text(value)))
+}
+
+/// Text, or nothing. Formats repeat a value of another type in their messages, so every type is
+/// taken, and refused here.
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    from.deserialize_any(Secret)
+}
+
+struct Secret;
+
+impl<'de> de::Visitor<'de> for Secret {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(text.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_any(self)
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
+        Err(not_text())
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
+        Err(not_text())
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> {
+        Err(not_text())
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
+        Err(not_text())
+    }
+}
+
+fn not_text<E: de::Error>() -> E {
+    E::custom("a number or a switch: allowed is text, in quotes")
 }
 
 fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    let url = Option::<String>::deserialize(from)?.filter(|url| !url.is_empty());
+    let url = secret(from)?.filter(|url| !url.is_empty());
     url.map(check::url).transpose().map_err(de::Error::custom)
 }
 

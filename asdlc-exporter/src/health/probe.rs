@@ -2,8 +2,9 @@
 
 use super::{
     check::{Check, CheckError},
-    error::{HealthError, HealthErrorKind, redact},
+    error::{HealthError, HealthErrorKind},
 };
+use crate::redact;
 use std::{
     fmt,
     sync::{
@@ -158,7 +159,7 @@ fn tell(dependency: &Dependency, ending: &Ending) {
     match ending {
         Ending::Healthy => tracing::info!("dependency `{name}` is healthy again"),
         Ending::Failed(error) => {
-            let error = redact(&error.to_string());
+            let error = redact::error(&**error);
             tracing::warn!("dependency `{name}` is not healthy: {error}");
         }
         Ending::Timeout => {

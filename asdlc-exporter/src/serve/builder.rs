@@ -4,6 +4,7 @@ use super::{
     gate::{Credentials, Gate},
     routes::{Route, Routes},
 };
+use crate::redact;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -148,7 +149,7 @@ impl ServerBuilder {
         let ways = ways.into_iter().collect::<Result<Vec<_>, _>>()?;
         let networks = networks
             .into_iter()
-            .map(|text| text.parse().map_err(|()| ServeErrorKind::Network(text)))
+            .map(|text| text.parse().map_err(|()| ServeErrorKind::Network(redact::text(&text))))
             .collect::<Result<Vec<_>, _>>()?;
         if connection_limit == 0 {
             return Err(ServeErrorKind::ConnectionLimit.into());
@@ -179,7 +180,7 @@ fn check_paths(routes: &[Route]) -> Result<(), ServeError> {
     for (at, Route { path, .. }) in routes.iter().enumerate() {
         let visible = path.bytes().all(|byte| byte.is_ascii_graphic());
         if !path.starts_with('/') || !visible || path.contains(['?', '#']) {
-            return Err(ServeErrorKind::Path(path.clone()).into());
+            return Err(ServeErrorKind::Path(redact::text(path)).into());
         }
         if routes[..at].iter().any(|other| other.path == *path) {
             return Err(ServeErrorKind::DuplicatePath(path.clone()).into());

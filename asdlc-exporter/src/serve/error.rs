@@ -25,10 +25,12 @@ pub struct ServeError {
 #[derive(Debug)]
 pub(super) enum ServeErrorKind {
     NoRoute,
+    /// Redacted.
     Path(String),
     DuplicatePath(String),
     Token,
     UserOrPassword,
+    /// Redacted.
     Network(String),
     ConnectionLimit,
     ReadTimeout,
@@ -49,9 +51,8 @@ impl fmt::Display for ServeError {
             ServeErrorKind::NoRoute => f.write_str("there is no route: nothing would be served"),
             ServeErrorKind::Path(path) => write!(
                 f,
-                "path `{}`: allowed is `/` and then visible ASCII characters without `?` and `#`",
-                path.escape_debug()
-            ),
+                "path `{path}`: allowed is `/` and then visible ASCII characters without `?` and `#`",
+),
             ServeErrorKind::DuplicatePath(path) => write!(f, "path `{path}` is given twice"),
             ServeErrorKind::Token => f.write_str(
                 "the bearer token: allowed are ASCII letters, digits and `-._~+/=`, one at least",
@@ -61,9 +62,8 @@ impl fmt::Display for ServeError {
             ),
             ServeErrorKind::Network(network) => write!(
                 f,
-                "network `{}`: allowed is an IP address, alone or with `/` and the length of its prefix",
-                network.escape_debug()
-            ),
+                "network `{network}`: allowed is an IP address, alone or with `/` and the length of its prefix",
+),
             ServeErrorKind::ConnectionLimit => {
                 f.write_str("connection limit 0: allowed is 1 and more")
             }

@@ -2,9 +2,10 @@
 //! line of a value.
 
 use super::{base::Base, cors::Cors, error::QueryProxyError, params::duration, settings::Settings};
+use crate::redact;
 use std::time::Duration;
 
-pub(crate) use super::{base::redact, settings::Settings as Defaults};
+pub(crate) use super::settings::Settings as Defaults;
 
 pub(crate) fn defaults() -> Defaults {
     Defaults::default()
@@ -54,7 +55,7 @@ fn parse(text: &str) -> Result<Duration, String> {
     millis.ok_or_else(|| {
         format!(
             "`{}` is not a duration: allowed are `30s`, `1m30s`, `500ms`, …",
-            text.escape_debug()
+            redact::text(text)
         )
     })
 }

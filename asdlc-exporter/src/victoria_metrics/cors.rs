@@ -21,7 +21,7 @@ impl Cors {
         let origins = origins.into_iter().filter(|origin| origin != "*");
         let origins = origins.map(|origin| match HeaderValue::from_str(&origin) {
             Ok(value) if is_origin(&origin) => Ok(value),
-            _ => Err(QueryProxyErrorKind::Origin(origin).into()),
+            _ => Err(QueryProxyErrorKind::Origin(crate::redact::text(&origin)).into()),
         });
         Ok(Self { origins: origins.collect::<Result<_, QueryProxyError>>()?, all })
     }

@@ -2,7 +2,8 @@ use std::{error::Error, fmt, time::Duration};
 
 /// A setting of a [`QueryProxy`](super::QueryProxy) that cannot be.
 ///
-/// The message names the setting, the value and what is allowed; secrets are never in it.
+/// The message names the setting, the value and what is allowed. The URL and credentials are never
+/// in it.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, victoria_metrics::QueryProxy};
@@ -12,7 +13,7 @@ use std::{error::Error, fmt, time::Duration};
 /// let built = QueryProxy::builder("127.0.0.1:8428").build(&exporter.meter());
 /// assert_eq!(
 ///     built.unwrap_err().to_string(),
-///     "URL `127.0.0.1:8428` of VictoriaMetrics: allowed is http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
+///     "the URL of VictoriaMetrics cannot be read: allowed is http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
 /// );
 /// # Ok(()) }
 /// ```
@@ -23,8 +24,7 @@ pub struct QueryProxyError {
 
 #[derive(Debug)]
 pub(super) enum QueryProxyErrorKind {
-    /// Redacted.
-    Url(String),
+    Url,
     #[cfg(not(feature = "victoria-metrics-tls"))]
     NoTls,
     #[cfg(feature = "victoria-metrics-tls")]
@@ -37,16 +37,15 @@ pub(super) enum QueryProxyErrorKind {
     MaxInFlight(usize),
     MaxAnswerBytes(u64),
     ServicesWindow(Duration),
+    /// Redacted.
     Origin(String),
 }
 
 impl fmt::Display for QueryProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            QueryProxyErrorKind::Url(url) => write!(
-                f,
-                "URL `{}` of VictoriaMetrics: allowed is http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
-                url.escape_debug()
+            QueryProxyErrorKind::Url => f.write_str(
+                "the URL of VictoriaMetrics cannot be read: allowed is http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
             ),
             #[cfg(not(feature = "victoria-metrics-tls"))]
             QueryProxyErrorKind::NoTls => f.write_str(
@@ -83,9 +82,8 @@ impl fmt::Display for QueryProxyError {
             }
             QueryProxyErrorKind::Origin(origin) => write!(
                 f,
-                "CORS origin `{}`: allowed is http[s]://HOST[:PORT] in lower case, or `*`",
-                origin.escape_debug()
-            ),
+                "CORS origin `{origin}`: allowed is http[s]://HOST[:PORT] in lower case, or `*`",
+),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     failure::{Failure, Kind},
     refusal,
 };
+use crate::redact;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
@@ -205,16 +206,9 @@ fn retry_after(headers: &HeaderMap) -> u32 {
     seconds.map_or(1, |seconds: u32| seconds.clamp(1, 3600))
 }
 
-/// An error with all that caused it.
+/// An error with all that caused it, for the log.
 pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        next = error.source();
-    }
-    text
+    redact::error(error)
 }
 
 const MAX_URL_FORM: usize = 2048;

@@ -10,6 +10,15 @@ mod health;
 mod http1;
 #[cfg(feature = "process")]
 mod process;
+#[cfg(all(
+    feature = "config-yaml",
+    feature = "config-toml",
+    feature = "health",
+    feature = "redis",
+    feature = "serve",
+    feature = "victoria-metrics"
+))]
+mod secrets;
 #[cfg(feature = "serve")]
 mod serve;
 mod service_info;

@@ -61,13 +61,9 @@ fn an_address_needs_host_and_port() -> Result {
     ] {
         assert_eq!(
             TcpCheck::new(bad).expect_err(bad).to_string(),
-            format!(
-                "address `{bad}` of a TCP check: allowed is HOST:PORT, the port from 1 to 65535"
-            )
+            "the address of a TCP check: allowed is HOST:PORT, the port from 1 to 65535"
         );
     }
-    let error = TcpCheck::new("redis://:hunter2@host:6379").expect_err("a URL").to_string();
-    assert!(error.contains("`redis://***@host:6379`"), "{error}");
     Ok(())
 }
 
@@ -76,24 +72,22 @@ fn a_url_is_http_and_holds_no_secrets() -> Result {
     for good in ["http://localhost", "http://10.0.0.1:65535/", "http://[::1]:9200/a?b=c"] {
         HttpCheck::new(good)?;
     }
-    for (bad, shown) in [
-        ("", ""),
-        ("localhost:80", "localhost:80"),
-        ("/health", "/health"),
-        ("https://localhost/", "https://localhost/"),
-        ("http://localhost:0/", "http://localhost:0/"),
-        ("http://localhost:65536/", "http://localhost:65536/"),
-        ("http://localhost:/", "http://localhost:/"),
-        ("http://me:hunter2@localhost/", "http://***@localhost/"),
-        ("http://me:hunter2@localhost:80/", "http://***@localhost:80/"),
-        ("http://local host/", "http://local host/"),
-        ("http://localhost/a\r\nX: y", "http://localhost/a\\r\\nX: y"),
+    for bad in [
+        "",
+        "localhost:80",
+        "/health",
+        "https://localhost/",
+        "http://localhost:0/",
+        "http://localhost:65536/",
+        "http://localhost:/",
+        "http://me:hunter2@localhost/",
+        "http://me:hunter2@localhost:80/",
+        "http://local host/",
+        "http://localhost/a\r\nX: y",
     ] {
         assert_eq!(
             HttpCheck::new(bad).expect_err(bad).to_string(),
-            format!(
-                "URL `{shown}` of an HTTP check: allowed is http://HOST[:PORT][/PATH], no user, no password"
-            )
+            "the URL of an HTTP check: allowed is http://HOST[:PORT][/PATH], no user, no password"
         );
     }
     Ok(())

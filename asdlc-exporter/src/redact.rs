@@ -1,0 +1,408 @@
+//! What may be a secret is removed from texts that others wrote, before they reach a log or an error.
+//!
+//! Denied by default: rather too much is removed. A text of ours that never holds a foreign value
+//! needs none of this.
+
+#[cfg(any(feature = "health", feature = "victoria-metrics"))]
+use std::error::Error;
+
+/// One line of bounded length, without users, passwords, tokens and queries of URLs.
+pub(crate) fn text(text: &str) -> String {
+    let mut safe = without_secrets(text);
+    // What is percent-encoded, once or twice, is found in the text that it stands for.
+    let mut decoded = safe.clone();
+    for _ in 0..3 {
+        let Some(next) = percent_decoded(&decoded) else { break };
+        let redacted = without_secrets(&next);
+        if redacted != next {
+            safe = redacted;
+        }
+        decoded = next;
+    }
+    bounded(&safe)
+}
+
+/// An error with all that caused it, as one line; see [`text`].
+#[cfg(any(feature = "health", feature = "victoria-metrics"))]
+pub(crate) fn error(error: &(dyn Error + 'static)) -> String {
+    let mut all = String::new();
+    let mut next = Some(error);
+    // A chain that never ends is cut as a long one is.
+    for _ in 0..MAX_SOURCES {
+        let Some(error) = next else { break };
+        next = error.source();
+        let own = error.to_string();
+        // Many errors repeat their source.
+        if !all.contains(&own) {
+            let separator = if all.is_empty() { "" } else { ": " };
+            all.push_str(separator);
+            all.push_str(&own);
+        }
+    }
+    text(&all)
+}
+
+/// Scheme, host, port and path of a URL; `***` for what is none.
+#[cfg(all(feature = "config", feature = "victoria-metrics"))]
+pub(crate) fn url(url: &str) -> String {
+    let Ok(uri) = url.parse::<http::Uri>() else { return MASK.to_owned() };
+    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+        return MASK.to_owned();
+    };
+    let (user, address) = match authority.as_str().rsplit_once('@') {
+        Some((_, address)) => ("***@", address),
+        None => ("", authority.as_str()),
+    };
+    if !is_address(address) {
+        return MASK.to_owned();
+    }
+    let query = if uri.query().is_some() { "?***" } else { "" };
+    format!("{scheme}://{user}{address}{}{query}", uri.path().trim_end_matches('/'))
+}
+
+/// Whether a key, a field or a parameter of this name may hold a secret.
+pub(crate) fn names_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+fn without_secrets(text: &str) -> String {
+    commands(&values(&urls(text)))
+}
+
+/// Without what stands before an `@`, behind the `?` of a URL and in place of its host.
+fn urls(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for part in text.split_inclusive(char::is_whitespace) {
+        let token = part.trim_end();
+        let (scheme, rest) = match token.find("://") {
+            Some(at) => token.split_at(at + 3),
+            None => ("", token),
+        };
+        // A password may hold `@`, `/` and `?` that nobody escaped: the last `@` ends it.
+        let (user, place) = match rest.rsplit_once('@') {
+            Some((user, place)) => (Some(user), place),
+            None => (None, rest),
+        };
+        out.push_str(scheme);
+        match user {
+            Some(user) if is_placeholder(user) => {
+                out.push_str(user);
+                out.push('@');
+            }
+            Some(_) => out.push_str("***@"),
+            None => {}
+        }
+        let (place, query, quote) = match place.find(['?', '#']) {
+            Some(at) if is_query(scheme, place, at) => {
+                let query = place[at..].trim_end_matches(is_quote);
+                (&place[..at], "?***", &place[at + query.len()..])
+            }
+            _ => (place, "", ""),
+        };
+        let host = place.split('/').next().unwrap_or_default();
+        // Of a password with a blank in it, this is the first half.
+        let has_host = !scheme.is_empty() && user.is_none() && !host.is_empty();
+        let is_cut = has_host && !is_address(host);
+        out.push_str(if is_cut { MASK } else { place });
+        out.push_str(query);
+        out.push_str(quote);
+        out.push_str(&part[token.len()..]);
+    }
+    out
+}
+
+/// What a sentence puts behind a URL.
+fn is_quote(c: char) -> bool {
+    "`'\"):,;".contains(c)
+}
+
+/// Whether a query begins here, and not only a punctuation mark stands here.
+fn is_query(scheme: &str, text: &str, at: usize) -> bool {
+    let (before, after) = (&text[..at], &text[at + 1..]);
+    !after.is_empty() && (!scheme.is_empty() || before.contains('/') || after.contains('='))
+}
+
+/// `USER:PASSWORD` of a message that says what is allowed.
+fn is_placeholder(user: &str) -> bool {
+    let mut words = user.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.all(|word| word == "USER" || word == "PASSWORD")
+}
+
+/// `HOST` or `HOST:PORT`, whatever follows the port.
+fn is_address(text: &str) -> bool {
+    let text = text.trim_end_matches(|c: char| c.is_ascii_punctuation() && c != ']');
+    // Of a message that says what is allowed.
+    let text = text.strip_suffix("[:PORT]").unwrap_or(text);
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (text, "0"),
+    };
+    let is_ip = host.starts_with('[') && host.ends_with(']');
+    let name = |c: char| c.is_alphanumeric() || "-._".contains(c);
+    let is_host = !host.is_empty() && (is_ip || host.chars().all(name));
+    is_host && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Without what stands behind `password=`, `"token":` and the like.
+fn values(text: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(is_word) {
+        let (before, from) = rest.split_at(at);
+        let (word, after) = from.split_at(from.find(|c| !is_word(c)).unwrap_or(from.len()));
+        out.push_str(before);
+        out.push_str(word);
+        rest = after;
+        if names_a_secret(word)
+            && let Some((gap, value)) = value_behind(word, rest)
+        {
+            out.push_str(&rest[..gap]);
+            out.push_str(MASK);
+            rest = &rest[gap + value..];
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The lengths of what separates a name from its value and of the value.
+fn value_behind(name: &str, text: &str) -> Option<(usize, usize)> {
+    let behind_quote = text.strip_prefix(['"', '\'', '`']).unwrap_or(text).trim_start();
+    let value = match behind_quote.strip_prefix(['=', ':']) {
+        Some(value) if value.starts_with("//") => return None,
+        Some(value) => value.trim_start_matches(['=', ':', '>']).trim_start(),
+        // `password "…"`
+        None => text.trim_start().strip_prefix(['"', '\'', '`']).and_then(|_| {
+            let quoted = text.trim_start();
+            (quoted.len() < text.len()).then_some(quoted)
+        })?,
+    };
+    let name = name.to_ascii_lowercase();
+    let is_list =
+        value.starts_with(['[', '{', '(']) || LISTS.iter().any(|word| name.contains(word));
+    let length = match value.chars().next()? {
+        _ if is_list => value.len(),
+        quote @ ('"' | '\'' | '`') => quoted(value, quote),
+        _ => value.find(char::is_whitespace).unwrap_or(value.len()),
+    };
+    Some((text.len() - value.len(), length))
+}
+
+/// The length of a quoted text, with its quotes.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, c)| {
+        let ends = *c == quote && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |(at, _)| at + 1)
+}
+
+/// Without the words that follow a command or a scheme of authentication.
+fn commands(text: &str) -> String {
+    let text = match text.find(ARGUMENTS) {
+        Some(at) => &format!("{} {MASK}", &text[..at + ARGUMENTS.len()]),
+        None => text,
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut masked = 0;
+    for part in text.split_inclusive(char::is_whitespace) {
+        let token = part.trim_end();
+        if masked > 0 && !token.is_empty() {
+            masked -= 1;
+            // One mask for all of them.
+            if !out.ends_with("*** ") {
+                out.push_str("*** ");
+            }
+            continue;
+        }
+        out.push_str(part);
+        let word = token.trim_matches(|c: char| !c.is_alphanumeric());
+        masked = match word {
+            // `AUTH password` and `AUTH user password`, of Redis and others.
+            "AUTH" => 2,
+            _ if word.eq_ignore_ascii_case("bearer") || word.eq_ignore_ascii_case("basic") => 1,
+            _ => masked,
+        };
+    }
+    out
+}
+
+/// `None` when nothing is encoded.
+fn percent_decoded(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let pair = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        match pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    (out.len() < bytes.len()).then(|| String::from_utf8_lossy(&out).into_owned())
+}
+
+/// On one line, and not longer than a log should have it.
+fn bounded(text: &str) -> String {
+    let line = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut out: String = line.clone().take(MAX_CHARS).collect();
+    if line.count() > MAX_CHARS {
+        out.push('…');
+    }
+    out
+}
+
+const MASK: &str = "***";
+const MAX_CHARS: usize = 512;
+#[cfg(any(feature = "health", feature = "victoria-metrics"))]
+const MAX_SOURCES: usize = 16;
+
+/// Parts of the names of secrets, in lower case.
+const SECRET_WORDS: [&str; 13] = [
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "auth",
+    "cred",
+    "key",
+    "cookie",
+    "session",
+    "signature",
+    "private",
+    "bearer",
+    "dsn",
+];
+
+/// Their values have several words.
+const LISTS: [&str; 4] = ["cookie", "authorization", "credentials", "dsn"];
+
+/// What Redis says before it repeats the arguments of an unknown command.
+const ARGUMENTS: &str = "with args beginning with:";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // F-26
+    #[test]
+    fn no_secret_is_left_in_a_text() {
+        for (secret, expected) in [
+            ("AUTH app:hunter2@db", "AUTH ***"),
+            ("cannot log in as app:hunter2@db", "cannot log in as ***@db"),
+            ("redis://:hunter2@h:6379/0", "redis://***@h:6379/0"),
+            ("redis://app:hunter2@[::1]:6379", "redis://***@[::1]:6379"),
+            ("redis://:hun@ter2/@hunter2@h: refused", "redis://***@h: refused"),
+            ("redis://:my hunter2@h: refused", "redis://*** ***@h: refused"),
+            ("no URL: http://app:hunter2", "no URL: http://***"),
+            ("postgres://u:p@h/db?password=hunter2", "postgres://***@h/db?***"),
+            ("GET /q?token=hunter2 failed", "GET /q?*** failed"),
+            ("GET http://h/a#hunter2", "GET http://h/a?***"),
+            (
+                "host=db user=app password='hun ter2 hunter2' port=1",
+                "host=db user=app password=*** port=1",
+            ),
+            ("password = 83619275", "password = ***"),
+            ("db.passwd: hunter2", "db.passwd: ***"),
+            (r#"{"user":"app","password":"hunt\"hunter2"}"#, r#"{"user":"app","password":***}"#),
+            (r#"{"api_keys": ["a", "hunter2"]}"#, r#"{"api_keys": ***"#),
+            ("wrong password 'hunter2'", "wrong password ***"),
+            ("X-Api-Key: hunter2", "X-Api-Key: ***"),
+            ("Authorization: Basic hunter2", "Authorization: ***"),
+            ("sent Bearer hunter2 to h", "sent Bearer *** to h"),
+            ("Cookie: a=b; sid=hunter2", "Cookie: ***"),
+            ("HELLO 3 AUTH app hunter2 SETNAME x", "HELLO 3 AUTH *** SETNAME x"),
+            (
+                "ERR unknown command 'SSET', with args beginning with: 'k' 'hunter2'",
+                "ERR unknown command 'SSET', with args beginning with: ***",
+            ),
+            ("redis%3A%2F%2F%3Ahunter2%40h", "redis://***@h"),
+            ("password%3Dhunter2", "password=***"),
+            ("password%253Dhunter2", "password=***"),
+            ("first\nredis://:hunter2@h\r\nlast", "first redis://***@h  last"),
+        ] {
+            let safe = text(secret);
+            assert_eq!(safe, expected);
+            assert!(!safe.contains("hunter2") && !safe.contains("83619275"), "{safe}");
+        }
+    }
+
+    // F-26
+    #[test]
+    fn what_is_no_secret_stays() {
+        for same in [
+            "",
+            "connection refused (os error 111)",
+            "http://host/path: status 503",
+            "cannot reach 10.0.0.1:6379, nor [::1]:6379",
+            r#"password authentication failed for user "app""#,
+            "allowed is http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
+            "allowed is redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]",
+            "`0` is not a port: allowed are 1 to 65535",
+            "allowed is http[s]://HOST[:PORT] in lower case, or `*`",
+            "allowed is `/` and then visible ASCII characters without `?`, `#` and `*`",
+            "100 % of 10%zz",
+            "unix:///run/redis.sock",
+            "://",
+        ] {
+            assert_eq!(text(same), same);
+        }
+    }
+
+    // F-26
+    #[test]
+    fn a_long_text_is_cut_behind_its_secrets_and_control_characters_are_blanks() {
+        let long = format!("{} redis://:hunter2@h", "é".repeat(MAX_CHARS - 12));
+        let safe = text(&long);
+        assert!(safe.ends_with(" redis://***…"), "{safe}");
+        assert_eq!(safe.chars().count(), MAX_CHARS + 1);
+        assert_eq!(text("a\u{1b}[31m\u{7f}b"), "a [31m b");
+    }
+
+    #[cfg(feature = "health")]
+    #[test]
+    fn an_error_is_told_with_its_sources_each_once() {
+        #[derive(Debug)]
+        struct Layer(&'static str, Option<Box<Layer>>);
+        impl std::fmt::Display for Layer {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl Error for Layer {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                self.1.as_ref().map(|source| &**source as _)
+            }
+        }
+        let layer = |text, source| Some(Box::new(Layer(text, source)));
+        let inner = layer("password: hunter2", layer("refused", None));
+        let outer = Layer("cannot log in: refused", layer("redis://:hunter2@h", inner));
+        assert_eq!(error(&outer), "cannot log in: refused: redis://***@h: password: ***");
+    }
+
+    #[cfg(all(feature = "config", feature = "victoria-metrics"))]
+    #[test]
+    fn of_a_url_is_left_what_tells_where_it_goes() {
+        for (whole, expected) in [
+            ("http://vm:8428/select/0/", "http://vm:8428/select/0"),
+            ("https://ann:hunter2@vm", "https://***@vm"),
+            ("http://vm?password=hunter2", "http://vm?***"),
+            ("http://ann:hunter2", "***"),
+            ("ann:hunter2@vm", "***"),
+            ("http://ann:hun ter2@vm", "***"),
+            ("hunter2", "***"),
+        ] {
+            assert_eq!(url(whole), expected, "{whole}");
+        }
+    }
+}
