@@ -125,20 +125,25 @@ pub fn release_command(package: &'static str) -> Command {
     without_variables(Command::new(release_program(package)))
 }
 
-fn without_variables(mut command: Command) -> Command {
+/// A command that runs the examples, with none of the variables that they read.
+#[must_use]
+pub fn without_variables(mut command: Command) -> Command {
     for variable in VARIABLES {
         command.env_remove(variable);
     }
     command
 }
 
-const VARIABLES: [&str; 10] = [
+const VARIABLES: [&str; 13] = [
     "LISTEN_ADDR",
     "SERVICE_NAME",
     "ENVIRONMENT",
     "RUST_LOG",
     "REDIS_URL",
     "VICTORIAMETRICS_URL",
+    "QUERY_TIMEOUT",
+    "WORKERS",
+    "ABANDONED_AFTER",
     "DATABASE_URL",
     "EVENT_STORE_URL",
     "EVENTS_PER_MINUTE",
