@@ -13,7 +13,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use opentelemetry::KeyValue;
-use tower_asdlc_metrics::HttpMetricsLayer;
+use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 use tracing::info;
 use tracing_asdlc_metrics::{Label, Rule, SpanMetricsLayer};
 use tracing_subscriber::prelude::*;
@@ -64,7 +64,7 @@ fn metrics_have_the_labels_that_the_tables_say() {
 fn migrated() -> (Exporter, Server) {
     let exporter = Exporter::builder("shop").build().expect("the name is valid");
     let meter = exporter.meter();
-    let layer = HttpMetricsLayer::builder()
+    let layer = HttpMetricsLayer::builder(MatchedRoute)
         .with_body_sizes()
         .with_time_to_headers()
         .build(&meter)

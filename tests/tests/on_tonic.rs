@@ -89,7 +89,7 @@ struct Running {
 impl Running {
     fn start() -> Self {
         let exporter = Exporter::builder("under-test").build().expect("the name is valid");
-        let layer = HttpMetricsLayer::builder().with_endpoint(GrpcMethods::new([CHECK, WATCH]));
+        let layer = HttpMetricsLayer::builder(GrpcMethods::new([CHECK, WATCH]));
         let layer = layer.build(&exporter.meter()).expect("the defaults are valid");
         let runtime = Runtime::new().expect("a runtime can be built");
         let (reporter, health) = tonic_health::server::health_reporter();

@@ -1,4 +1,4 @@
-use crate::endpoint::{AnyEndpoint, Endpoint, MatchedRoute, RequestHead};
+use crate::endpoint::{AnyEndpoint, Endpoint, RequestHead};
 use crate::error::BuildError;
 use crate::handle::Handles;
 use crate::in_flight::Lanes;
@@ -19,9 +19,8 @@ use std::sync::Arc;
 /// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
 /// # fn build(meter: &opentelemetry::metrics::Meter) -> Result<HttpMetricsLayer, tower_asdlc_metrics::BuildError> {
 ///
-/// let layer = HttpMetricsLayer::builder()
+/// let layer = HttpMetricsLayer::builder(Fixed("/upload"))
 ///     .with_boundaries([0.01, 0.1, 1.0, 10.0])
-///     .with_endpoint(Fixed("/upload"))
 ///     .without_paths(["/health"])
 ///     .build(meter)?;
 /// # Ok(layer) }
@@ -32,23 +31,34 @@ pub struct HttpMetricsLayerBuilder {
     endpoint: AnyEndpoint,
     methods: Vec<Method>,
     labels: Vec<Label>,
+    excluded_paths: Vec<String>,
     excluded: Vec<Predicate>,
     untimed: Vec<String>,
     max_series: usize,
+    has_backpressure: bool,
     optional: Optional,
 }
 
 impl HttpMetricsLayerBuilder {
+    pub(crate) fn new(endpoint: impl Endpoint + Send + Sync + 'static) -> Self {
+        Self {
+            boundaries: DEFAULT_BOUNDARIES.to_vec(),
+            endpoint: AnyEndpoint::new(endpoint),
+            methods: Vec::new(),
+            labels: Vec::new(),
+            excluded_paths: Vec::new(),
+            excluded: Vec::new(),
+            untimed: Vec::new(),
+            max_series: 1_000,
+            has_backpressure: false,
+            optional: Optional { in_flight: true, time_to_headers: false, body_sizes: false },
+        }
+    }
+
     /// The upper bounds of the latency buckets, in seconds, ascending; `+Inf` is added. By default Prometheus' own: 0.005,
     /// 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10.
     pub fn with_boundaries(mut self, boundaries: impl IntoIterator<Item = f64>) -> Self {
         self.boundaries = boundaries.into_iter().collect();
-        self
-    }
-
-    /// Where the `endpoint` label comes from. By default the route that the router [matched](MatchedRoute).
-    pub fn with_endpoint(mut self, endpoint: impl Endpoint + Send + Sync + 'static) -> Self {
-        self.endpoint = AnyEndpoint::new(endpoint);
         self
     }
 
@@ -62,11 +72,10 @@ impl HttpMetricsLayerBuilder {
     /// other value, and none, is `_OTHER`. At most four labels, of at most 100 values each.
     ///
     /// ```
-    /// use tower_asdlc_metrics::HttpMetricsLayer;
+    /// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
     ///
-    /// let builder = HttpMetricsLayer::builder().with_label("plan", ["free", "paid"], |head| {
-    ///     head.headers.get("x-plan")?.to_str().ok()
-    /// });
+    /// let builder = HttpMetricsLayer::builder(Fixed("/upload"))
+    ///     .with_label("plan", ["free", "paid"], |head| head.headers.get("x-plan")?.to_str().ok());
     /// ```
     pub fn with_label<V: Into<String>>(
         mut self,
@@ -80,9 +89,12 @@ impl HttpMetricsLayerBuilder {
     }
 
     /// Requests to these paths are not recorded, and cost nothing but the comparison.
-    pub fn without_paths<P: Into<String>>(self, paths: impl IntoIterator<Item = P>) -> Self {
-        let paths: Vec<String> = paths.into_iter().map(Into::into).collect();
-        self.without_requests(move |head| paths.iter().any(|path| path == head.uri.path()))
+    ///
+    /// A path is what the client asked for, without the query: inside of an axum `nest`, [with the
+    /// prefix](RequestHead::uri).
+    pub fn without_paths<P: Into<String>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
+        self.excluded_paths.extend(paths.into_iter().map(Into::into));
+        self
     }
 
     /// Requests of which this is true are not recorded.
@@ -124,6 +136,17 @@ impl HttpMetricsLayerBuilder {
         self
     }
 
+    /// Hands the readiness of the service inside on to the outside.
+    ///
+    /// By default the layer is always ready: a request that has to wait for the service inside (for a permit of a concurrency
+    /// limit, for example) waits within the layer, where it is timed and in flight. With backpressure the layer is ready when
+    /// the service inside is. What is outside needs that to shed load or to balance it; what a request waits there is in none
+    /// of the metrics.
+    pub fn with_backpressure(mut self) -> Self {
+        self.has_backpressure = true;
+        self
+    }
+
     /// How many series each family may have, by default 1 000; at most 100 000. What comes then is counted under
     /// `endpoint="_OVERFLOW"`, in a few hundred more. Each layer has a cap of its own.
     ///
@@ -144,13 +167,29 @@ impl HttpMetricsLayerBuilder {
         BuildError::check_boundaries(&self.boundaries)?;
         BuildError::check_methods(&self.methods)?;
         BuildError::check_labels(&self.labels)?;
+        BuildError::check_paths(&self.excluded_paths)?;
         BuildError::check_max_series(self.max_series)?;
         Ok(self.unchecked(meter))
     }
 
     pub(crate) fn unchecked(self, meter: &Meter) -> HttpMetricsLayer {
-        let Self { boundaries, endpoint, methods, labels, excluded, untimed, max_series, optional } =
-            self;
+        let Self {
+            boundaries,
+            endpoint,
+            methods,
+            labels,
+            excluded_paths,
+            mut excluded,
+            untimed,
+            max_series,
+            has_backpressure,
+            optional,
+        } = self;
+        if !excluded_paths.is_empty() {
+            excluded.push(Box::new(move |head| {
+                excluded_paths.iter().any(|path| path == head.uri().path())
+            }));
+        }
         let instruments = Instruments::new(meter, &boundaries, optional);
         let methods = Methods::new(methods);
         let settings = Settings { endpoint, methods, labels, excluded, untimed, max_series };
@@ -158,22 +197,7 @@ impl HttpMetricsLayerBuilder {
         let handles = Handles::new(&lanes);
         let told = handles.clone();
         instruments::before_collection(meter, move || told.any().tell());
-        HttpMetricsLayer::from_handles(handles)
-    }
-}
-
-impl Default for HttpMetricsLayerBuilder {
-    fn default() -> Self {
-        Self {
-            boundaries: DEFAULT_BOUNDARIES.to_vec(),
-            endpoint: AnyEndpoint::new(MatchedRoute),
-            methods: Vec::new(),
-            labels: Vec::new(),
-            excluded: Vec::new(),
-            untimed: Vec::new(),
-            max_series: 1_000,
-            optional: Optional { in_flight: true, time_to_headers: false, body_sizes: false },
-        }
+        HttpMetricsLayer::new_with(handles, has_backpressure)
     }
 }
 

@@ -1,34 +1,55 @@
 //! Where the `endpoint` label comes from: a route template, never the raw path.
 
-use crate::labels::OTHER;
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 
 /// Names the endpoint of a request, for the `endpoint` label.
 ///
-/// Ready ones are [`MatchedRoute`], the default, [`Fixed`] and [`endpoint_fn`]:
+/// Ready ones are [`MatchedRoute`], [`GrpcMethods`], [`Fixed`] and [`endpoint_fn`]:
 ///
 /// ```
 /// use tower_asdlc_metrics::{HttpMetricsLayer, endpoint_fn};
 /// # fn build(meter: &opentelemetry::metrics::Meter) -> Result<HttpMetricsLayer, tower_asdlc_metrics::BuildError> {
 ///
-/// let layer = HttpMetricsLayer::builder()
-///     .with_endpoint(endpoint_fn(|head| match head.uri.path() {
-///         "/upload" => Some("/upload"),
-///         path if path.starts_with("/files/") => Some("/files/{name}"),
-///         _ => None, // counted as endpoint="_UNMATCHED"
-///     }))
-///     .build(meter)?;
+/// let endpoint = endpoint_fn(|head| match head.uri().path() {
+///     "/upload" => Some("/upload"),
+///     path if path.starts_with("/files/") => Some("/files/{name}"),
+///     _ => None, // counted as endpoint="_UNMATCHED"
+/// });
+/// let layer = HttpMetricsLayer::builder(endpoint).build(meter)?;
 /// # Ok(layer) }
 /// ```
 ///
 /// It is asked once per request, before the inner service is called. Each value it returns is a series of its own: return
-/// templates, of which there are few, and not what a client can choose.
+/// templates, of which there are few, and not what a client can choose. A response can [replace](ResponseEndpoint) it.
+///
+/// [`MatchedRoute`]: crate::MatchedRoute
+/// [`GrpcMethods`]: crate::GrpcMethods
 pub trait Endpoint {
     /// The endpoint of this request; `None` when no route matches, which counts it under [`UNMATCHED`](crate::UNMATCHED).
-    fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<&'a str>;
+    fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>>;
+
+    /// This endpoint or, where it is `None`, the other.
+    ///
+    /// For a server with gRPC methods and HTTP routes:
+    ///
+    /// ```
+    /// use tower_asdlc_metrics::{Endpoint, GrpcMethods, HttpMetricsLayer};
+    /// # #[cfg(feature = "axum")]
+    /// # fn build(meter: &opentelemetry::metrics::Meter) -> Result<HttpMetricsLayer, tower_asdlc_metrics::BuildError> {
+    /// use tower_asdlc_metrics::MatchedRoute;
+    ///
+    /// let methods = GrpcMethods::new(["/helloworld.Greeter/SayHello"]);
+    /// let layer = HttpMetricsLayer::builder(methods.or(MatchedRoute)).build(meter)?;
+    /// # Ok(layer) }
+    /// ```
+    fn or<E: Endpoint>(self, other: E) -> Or<Self, E>
+    where
+        Self: Sized,
+    {
+        Or { first: self, second: other }
+    }
 }
 
 /// The head of a request, borrowed: what an [`Endpoint`] may look at.
@@ -37,7 +58,7 @@ pub trait Endpoint {
 #[expect(missing_docs, reason = "each field is the request's part of that name")]
 pub struct RequestHead<'a> {
     pub method: &'a Method,
-    pub uri: &'a Uri,
+    uri: &'a Uri,
     pub version: Version,
     pub headers: &'a HeaderMap,
     pub extensions: &'a Extensions,
@@ -53,28 +74,19 @@ impl<'a> RequestHead<'a> {
             extensions: request.extensions(),
         }
     }
-}
 
-/// The default: the route template that the router matched, such as `/items/{id}`.
-///
-/// With feature `axum` that is axum's [`MatchedPath`](https://docs.rs/axum/0.8/axum/extract/struct.MatchedPath.html), which
-/// is there when the layer is added with `Router::layer` or `Router::route_layer`. Without the feature, and around
-/// services without a router, every request is [`UNMATCHED`](crate::UNMATCHED).
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct MatchedRoute;
-
-#[cfg(feature = "axum")]
-impl Endpoint for MatchedRoute {
-    fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<&'a str> {
-        head.extensions.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str)
-    }
-}
-
-#[cfg(not(feature = "axum"))]
-impl Endpoint for MatchedRoute {
-    fn endpoint<'a>(&'a self, _: RequestHead<'a>) -> Option<&'a str> {
-        None
+    /// The URI that the client asked for.
+    ///
+    /// Inside of an axum `nest`, too: axum removes the prefix from the URI of the request and keeps the original one, which
+    /// this returns. It is read with the feature `axum`; without it, this is the URI of the request, whatever is outside of
+    /// the layer has done to it.
+    #[must_use]
+    pub fn uri(&self) -> &'a Uri {
+        #[cfg(feature = "axum")]
+        if let Some(uri) = crate::matched_route::original_uri(self.extensions) {
+            return uri;
+        }
+        self.uri
     }
 }
 
@@ -83,42 +95,27 @@ impl Endpoint for MatchedRoute {
 /// ```
 /// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
 ///
-/// let builder = HttpMetricsLayer::builder().with_endpoint(Fixed("/upload"));
+/// let builder = HttpMetricsLayer::builder(Fixed("/upload"));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed(pub &'static str);
 
 impl Endpoint for Fixed {
-    fn endpoint<'a>(&'a self, _: RequestHead<'a>) -> Option<&'a str> {
-        Some(self.0)
+    fn endpoint<'a>(&'a self, _: RequestHead<'a>) -> Option<Cow<'a, str>> {
+        Some(self.0.into())
     }
 }
 
-/// The methods of a gRPC server, as `/package.Service/Method`: any other path is [`OTHER`](crate::OTHER).
-///
-/// A tonic server runs its layers outside its router, where nothing has been matched yet; so it is told what there is.
-///
-/// ```
-/// use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer};
-///
-/// let builder = HttpMetricsLayer::builder().with_endpoint(GrpcMethods::new([
-///     "/helloworld.Greeter/SayHello",
-///     "/grpc.health.v1.Health/Check",
-/// ]));
-/// ```
-#[derive(Clone, Debug)]
-pub struct GrpcMethods(HashSet<Cow<'static, str>>);
-
-impl GrpcMethods {
-    /// The methods that are told apart.
-    pub fn new<M: Into<Cow<'static, str>>>(methods: impl IntoIterator<Item = M>) -> Self {
-        Self(methods.into_iter().map(Into::into).collect())
-    }
+/// What [`Endpoint::or`] returns.
+#[derive(Clone, Copy, Debug)]
+pub struct Or<A, B> {
+    first: A,
+    second: B,
 }
 
-impl Endpoint for GrpcMethods {
-    fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<&'a str> {
-        Some(self.0.get(head.uri.path()).map_or(OTHER, |method| method))
+impl<A: Endpoint, B: Endpoint> Endpoint for Or<A, B> {
+    fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>> {
+        self.first.endpoint(head).or_else(|| self.second.endpoint(head))
     }
 }
 
@@ -151,8 +148,8 @@ impl<F> Endpoint for EndpointFn<F>
 where
     F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str>,
 {
-    fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<&'a str> {
-        (self.0)(head)
+    fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>> {
+        (self.0)(head).map(Cow::Borrowed)
     }
 }
 
@@ -170,7 +167,8 @@ impl AnyEndpoint {
         Self(Box::new(endpoint))
     }
 
-    pub(crate) fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<&'a str> {
+    #[inline]
+    pub(crate) fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>> {
         self.0.endpoint(head)
     }
 }

@@ -1,5 +1,5 @@
 use crate::instruments::DURATION;
-use crate::labels::{MAX_EXTRA_METHODS, RESERVED};
+use crate::labels::{MAX_EXTRA_METHODS, OTHER, RESERVED};
 use crate::user_label::{Label, MAX_LABEL_VALUES, MAX_LABELS};
 use http::Method;
 use std::fmt;
@@ -15,6 +15,8 @@ enum Kind {
     Labels { count: usize },
     LabelKey { key: String, why: &'static str },
     LabelValues { key: String, count: usize },
+    LabelValue { key: String, index: usize, why: &'static str },
+    Path { path: String },
     MaxSeries { max_series: usize },
 }
 
@@ -22,7 +24,7 @@ impl BuildError {
     pub(crate) fn check_boundaries(boundaries: &[f64]) -> Result<(), Self> {
         let mut before = None;
         for (index, &value) in boundaries.iter().enumerate() {
-            if !value.is_finite() || before.is_some_and(|before| value <= before) {
+            if !value.is_finite() || value < 0.0 || before.is_some_and(|before| value <= before) {
                 return Err(Self(Kind::Boundary { index, value, before }));
             }
             before = Some(value);
@@ -49,14 +51,42 @@ impl BuildError {
             } else if labels[..index].iter().any(|other| other.key == *key) {
                 "is there twice"
             } else {
-                if values.len() > MAX_LABEL_VALUES {
-                    return Err(Self(Kind::LabelValues { key: key.clone(), count: values.len() }));
-                }
+                Self::check_label_values(key, values)?;
                 continue;
             };
             return Err(Self(Kind::LabelKey { key: key.clone(), why }));
         }
         Ok(())
+    }
+
+    fn check_label_values(key: &str, values: &[String]) -> Result<(), Self> {
+        let (key, count) = (|| key.to_owned(), values.len());
+        if !(1..=MAX_LABEL_VALUES).contains(&count) {
+            return Err(Self(Kind::LabelValues { key: key(), count }));
+        }
+        for (index, value) in values.iter().enumerate() {
+            let why = if value.is_empty() {
+                "must not be empty: an empty label is no label"
+            } else if value == OTHER {
+                "stands for all other values"
+            } else if values[..index].contains(value) {
+                "is there twice"
+            } else {
+                continue;
+            };
+            return Err(Self(Kind::LabelValue { key: key(), index, why }));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_paths(paths: &[String]) -> Result<(), Self> {
+        // That of `OPTIONS *` is the only one without a slash.
+        let is_path =
+            |path: &str| path == "*" || path.starts_with('/') && !path.contains(['?', '#']);
+        match paths.iter().find(|path| !is_path(path)) {
+            Some(path) => Err(Self(Kind::Path { path: path.clone() })),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn check_max_series(max_series: usize) -> Result<(), Self> {
@@ -71,10 +101,10 @@ impl fmt::Display for BuildError {
             Kind::Boundary { index, value, before } => {
                 write!(f, "boundary {value} at index {index} of {DURATION}: ")?;
                 match before {
-                    Some(before) if value.is_finite() => {
+                    Some(before) if value.is_finite() && *value >= 0.0 => {
                         write!(f, "must be above the one before it, {before}")
                     }
-                    _ => write!(f, "must be a finite number of seconds (+Inf is added by itself)"),
+                    _ => write!(f, "must be a finite number of seconds, 0 or more (+Inf is added)"),
                 }
             }
             Kind::Methods { count } => {
@@ -85,7 +115,13 @@ impl fmt::Display for BuildError {
                 write!(f, "label {key:?}: {why}; reserved are {}", RESERVED.join(", "))
             }
             Kind::LabelValues { key, count } => {
-                write!(f, "label {key:?}: {count} values, at most {MAX_LABEL_VALUES} are allowed")
+                write!(f, "label {key:?}: {count} values, 1 to {MAX_LABEL_VALUES} are allowed")
+            }
+            Kind::LabelValue { key, index, why } => {
+                write!(f, "label {key:?}: the value at index {index} {why}")
+            }
+            Kind::Path { path } => {
+                write!(f, "excluded path {path:?}: must begin with / and have no query")
             }
             Kind::MaxSeries { max_series } => {
                 write!(f, "a maximum of {max_series} series: 1 to {MOST_SERIES} are allowed")
@@ -101,7 +137,7 @@ const MOST_SERIES: usize = 100_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::HttpMetricsLayer;
+    use crate::{Fixed, HttpMetricsLayer};
     use opentelemetry::metrics::MeterProvider;
 
     #[test]
@@ -116,13 +152,15 @@ mod tests {
         assert!(message(&[f64::NAN]).contains("finite"));
         assert!(message(&[1.0, f64::INFINITY]).contains("finite"));
         assert!(BuildError::check_boundaries(&[]).is_ok());
-        assert!(BuildError::check_boundaries(&[-1.0, 0.0, 1.0]).is_ok());
+        assert!(message(&[-1.0, 0.0, 1.0]).contains("boundary -1 at index 0"));
+        assert!(message(&[-1.0, 0.0, 1.0]).contains("0 or more"));
+        assert!(BuildError::check_boundaries(&[0.0, 1.0]).is_ok());
     }
 
     #[test]
     fn each_mistake_is_told_with_what_is_allowed() {
         let meter = opentelemetry::metrics::noop::NoopMeterProvider::new().meter("test");
-        let builder = HttpMetricsLayer::builder;
+        let builder = || HttpMetricsLayer::builder(Fixed("/x"));
         let label = |key: &str| builder().with_label(key, ["a"], |_| None);
         for (wrong, message) in [
             (label("Tenant"), r#"label "Tenant": must be lower snake case"#),
@@ -133,8 +171,26 @@ mod tests {
             (label("a").with_label("a", ["b"], |_| None), r#"label "a": is there twice"#),
             (
                 label("a").with_label("b", ["v"; 101], |_| None),
-                r#"label "b": 101 values, at most 100"#,
+                r#"label "b": 101 values, 1 to 100"#,
             ),
+            (label("a").with_label("b", [""; 0], |_| None), r#"label "b": 0 values, 1 to 100"#),
+            (
+                label("a").with_label("b", ["v", ""], |_| None),
+                r#"label "b": the value at index 1 must not be empty"#,
+            ),
+            (
+                label("a").with_label("b", ["v", "w", "v"], |_| None),
+                r#"label "b": the value at index 2 is there twice"#,
+            ),
+            (
+                label("a").with_label("b", ["_OTHER"], |_| None),
+                r#"label "b": the value at index 0 stands for all other values"#,
+            ),
+            (
+                builder().without_paths(["/x", "health"]),
+                r#"excluded path "health": must begin with /"#,
+            ),
+            (builder().without_paths(["/x?y=1"]), r#"excluded path "/x?y=1": must begin with /"#),
             (
                 ["b", "c", "d", "e"]
                     .iter()

@@ -166,7 +166,7 @@ fn declared_length<B: Body>(response: &Response<B>) -> Option<u64> {
 
 /// `application/grpc`, `application/grpc+proto`, `application/grpc-web`…: always a POST, which spares others the look-up.
 #[inline]
-fn is_grpc(head: RequestHead<'_>) -> bool {
+pub(crate) fn is_grpc(head: RequestHead<'_>) -> bool {
     head.method == Method::POST
         && head
             .headers

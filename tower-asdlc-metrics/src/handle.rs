@@ -76,7 +76,7 @@ impl fmt::Debug for Handles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::HttpMetricsLayer;
+    use crate::{Fixed, HttpMetricsLayer};
     use opentelemetry::metrics::{MeterProvider, noop::NoopMeterProvider};
     use std::sync::Barrier;
     use std::thread;
@@ -85,7 +85,9 @@ mod tests {
     #[test]
     fn a_clone_counts_its_reference_with_its_own_thread() {
         const THREADS: usize = 8;
-        let layer = HttpMetricsLayer::new(&NoopMeterProvider::new().meter("test"));
+        let layer = HttpMetricsLayer::builder(Fixed("/x"))
+            .build(&NoopMeterProvider::new().meter("test"))
+            .unwrap();
         let service = layer.layer(());
         let barrier = Barrier::new(THREADS);
         let is_elsewhere = || {
@@ -104,7 +106,9 @@ mod tests {
 
     #[test]
     fn what_debug_says_is_short_whatever_the_threads_and_series() {
-        let layer = HttpMetricsLayer::new(&NoopMeterProvider::new().meter("test"));
+        let layer = HttpMetricsLayer::builder(Fixed("/x"))
+            .build(&NoopMeterProvider::new().meter("test"))
+            .unwrap();
         for text in [format!("{layer:?}"), format!("{:?}", layer.layer(()))] {
             assert_eq!(text.matches("Settings").count(), 1, "{text}");
             assert!(text.len() < 1_000, "{text}");

@@ -1,7 +1,11 @@
 use crate::builder::HttpMetricsLayerBuilder;
+use crate::endpoint::Endpoint;
 use crate::handle::Handles;
+#[cfg(feature = "axum")]
+use crate::matched_route::MatchedRoute;
 use crate::request_body::RequestBodyLayer;
 use crate::service::HttpMetrics;
+#[cfg(feature = "axum")]
 use opentelemetry::metrics::Meter;
 use std::sync::Arc;
 use tower_layer::Layer;
@@ -12,9 +16,10 @@ use tower_layer::Layer;
 /// # With axum
 ///
 /// ```
+/// # #[cfg(feature = "axum")]
+/// # fn app(meter: &opentelemetry::metrics::Meter) -> axum::Router {
 /// use axum::{Router, routing::get};
 /// use tower_asdlc_metrics::HttpMetricsLayer;
-/// # fn app(meter: &opentelemetry::metrics::Meter) -> Router {
 ///
 /// let app = Router::new()
 ///     .route("/items/{id}", get(|| async { "an item" }))
@@ -24,7 +29,7 @@ use tower_layer::Layer;
 ///
 /// # With hyper
 ///
-/// Without a router the endpoint is told by a function, or is one name.
+/// Without a router the endpoint is one name, or comes from a [function](crate::endpoint_fn).
 ///
 /// ```
 /// use http::{Request, Response};
@@ -39,7 +44,7 @@ use tower_layer::Layer;
 /// }
 /// # fn build(meter: &opentelemetry::metrics::Meter) -> Result<(), tower_asdlc_metrics::BuildError> {
 ///
-/// let metrics = HttpMetricsLayer::builder().with_endpoint(Fixed("/upload")).build(meter)?;
+/// let metrics = HttpMetricsLayer::builder(Fixed("/upload")).build(meter)?;
 /// let service = ServiceBuilder::new().layer(metrics).service(service_fn(upload));
 /// let service = TowerToHyperService::new(service);
 /// // hyper::server::conn::http1::Builder::new().serve_connection(io, service.clone())
@@ -48,7 +53,7 @@ use tower_layer::Layer;
 ///
 /// # With tonic
 ///
-/// A tonic server runs its layers before it routes, so it is told its methods; all others are one endpoint.
+/// A tonic server runs its layers before it routes, so the layer needs the list of methods; all others are one endpoint.
 ///
 /// ```
 /// use tonic::transport::Server;
@@ -56,9 +61,8 @@ use tower_layer::Layer;
 /// # fn build(meter: &opentelemetry::metrics::Meter) -> Result<(), tower_asdlc_metrics::BuildError> {
 ///
 /// let (_reporter, health) = tonic_health::server::health_reporter();
-/// let metrics = HttpMetricsLayer::builder()
-///     .with_endpoint(GrpcMethods::new(["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"]))
-///     .build(meter)?;
+/// let methods = ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"];
+/// let metrics = HttpMetricsLayer::builder(GrpcMethods::new(methods)).build(meter)?;
 /// let server = Server::builder().layer(metrics).add_service(health);
 /// # Ok(()) }
 /// ```
@@ -67,22 +71,48 @@ use tower_layer::Layer;
 /// keeps what it needs to collect from it.
 #[derive(Clone, Debug)]
 pub struct HttpMetricsLayer {
-    handles: Handles,
+    /// None when it is off.
+    handles: Option<Handles>,
+    has_backpressure: bool,
 }
 
 impl HttpMetricsLayer {
-    /// The layer with its defaults, which are those of [`builder`](Self::builder).
+    /// The layer with its defaults, for an axum router: as `builder(MatchedRoute)`, see [`builder`](Self::builder).
     ///
     /// With a meter of a provider that collects nothing (`opentelemetry::global::meter` before a provider is set) it
     /// records nothing, for ever.
+    #[cfg(feature = "axum")]
     #[must_use]
     pub fn new(meter: &Meter) -> Self {
-        HttpMetricsLayerBuilder::default().unchecked(meter)
+        Self::builder(MatchedRoute).unchecked(meter)
     }
 
-    /// A layer to configure.
-    pub fn builder() -> HttpMetricsLayerBuilder {
-        HttpMetricsLayerBuilder::default()
+    /// A layer to configure, with the [`Endpoint`] that names the endpoints of the requests.
+    pub fn builder(endpoint: impl Endpoint + Send + Sync + 'static) -> HttpMetricsLayerBuilder {
+        HttpMetricsLayerBuilder::new(endpoint)
+    }
+
+    /// A layer that is off: it makes no instrument and records nothing.
+    ///
+    /// For a service that switches its metrics by configuration. An `Option` of a layer does not do: the service would have
+    /// another type without it.
+    ///
+    /// ```
+    /// # use opentelemetry::metrics::Meter;
+    /// # use tower_asdlc_metrics::BuildError;
+    /// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+    ///
+    /// fn metrics(enabled: bool, meter: &Meter) -> Result<HttpMetricsLayer, BuildError> {
+    ///     if enabled {
+    ///         HttpMetricsLayer::builder(Fixed("/upload")).build(meter)
+    ///     } else {
+    ///         Ok(HttpMetricsLayer::disabled())
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self { handles: None, has_backpressure: true }
     }
 
     /// The layer that records the size of request bodies into the same families; to be put inside of this one.
@@ -90,11 +120,13 @@ impl HttpMetricsLayer {
     /// It records nothing unless [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes) was asked for.
     #[must_use]
     pub fn request_body_layer(&self) -> RequestBodyLayer {
-        RequestBodyLayer::new(Arc::clone(self.handles.here().recorder()))
+        RequestBodyLayer::new(
+            self.handles.as_ref().map(|handles| Arc::clone(handles.here().recorder())),
+        )
     }
 
-    pub(crate) fn from_handles(handles: Handles) -> Self {
-        Self { handles }
+    pub(crate) fn new_with(handles: Handles, has_backpressure: bool) -> Self {
+        Self { handles: Some(handles), has_backpressure }
     }
 }
 
@@ -102,6 +134,7 @@ impl<S> Layer<S> for HttpMetricsLayer {
     type Service = HttpMetrics<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        HttpMetrics::new(inner, Arc::clone(self.handles.here()))
+        let handle = self.handles.as_ref().map(|handles| Arc::clone(handles.here()));
+        HttpMetrics::new(inner, handle, self.has_backpressure)
     }
 }

@@ -1,9 +1,10 @@
 //! Count, latency and failures of every request of a hyper, axum or tonic server, into an OpenTelemetry [`Meter`].
 //!
 //! ```
+//! # #[cfg(feature = "axum")]
+//! # fn app(meter: &opentelemetry::metrics::Meter) -> axum::Router {
 //! use axum::{Router, routing::get};
 //! use tower_asdlc_metrics::HttpMetricsLayer;
-//! # fn app(meter: &opentelemetry::metrics::Meter) -> Router {
 //!
 //! let app = Router::new()
 //!     .route("/items/{id}", get(|| async { "an item" }))
@@ -29,7 +30,8 @@
 //!
 //! # When
 //!
-//! The clock starts when the layer is called with the request, which is in flight from then on. It ends once, with the first
+//! The clock starts when the layer is called with the request, which is in flight from then on, also while it waits for the
+//! service inside to be ready. It ends once, with the first
 //! of these, and that is the moment at which everything is recorded but the time to the head, which is recorded with the head:
 //!
 //! | the request ends when | `status` | `error_type` |
@@ -40,7 +42,7 @@
 //! | the body is dropped before its end: the client left, or the server gave up | as sent | `aborted` |
 //! | the body yields an error | as sent | `body_error` |
 //! | the service's future is dropped before it has answered: the client left, or an outer timeout fired | `499` | `cancelled` |
-//! | the service returns an error | `500` | `service_error` |
+//! | the service returns an error, or is not ready and says that it never will be | `500` | `service_error` |
 //! | the service, its future or its body panics | `500`, or as sent | `panic` |
 //!
 //! Each collection from then on has it. In between, the SDK is told of several requests of a thread at once, so that threads
@@ -68,12 +70,20 @@
 //!
 //! - *Outside* of layers that answer by themselves (timeouts, authentication, limits) it counts their 408, 401 and 429.
 //!   *Inside* it never sees those they turn away, and a request that an outer timeout gives up is `cancelled` with 499.
+//! - *Outside* of a limit (`ConcurrencyLimitLayer`, `RateLimitLayer`, `Buffer`) it sees its queue: a request that waits for a
+//!   permit is in flight, its wait is in the latency, and a client that gives up meanwhile is a 499. *Inside* the queue is not
+//!   in any metric. tonic's own `concurrency_limit_per_connection` is always outside.
+//! - Load shedding (`LoadShedLayer`) *inside* of it works as without it, and what is shed is counted. *Outside* it needs
+//!   [`with_backpressure`](HttpMetricsLayerBuilder::with_backpressure): else the layer is always ready, and nothing is shed. The
+//!   same holds for what balances load over several services by their readiness.
 //! - *Outside* of a layer that catches panics it counts the 500 that is sent; inside, the panic.
 //! - On an axum `Router`, [`Router::layer`](https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer) reaches the routes
 //!   added *before* it: add `/metrics` after it, and scrapes are not counted.
 //! - Around an axum `Router` (`HttpMetricsLayer::layer(router)`) nothing has been matched yet, and every request is
-//!   [`UNMATCHED`]; so it is inside of `nest_service`, where the template ends at the prefix.
+//!   [`UNMATCHED`].
 //! - Applied twice to one service it counts each request twice.
+//!
+//! To switch it by configuration, see [`HttpMetricsLayer::disabled`].
 //!
 //! # Cost
 //!
@@ -87,7 +97,23 @@
 //! - `bound` (default): record through bound instruments (`opentelemetry_sdk`'s `experimental_metrics_bound_instruments`).
 //!   Without it the same is recorded attribute by attribute, slower. Turn it off for a `MeterProvider` that is not the SDK's:
 //!   the API lets those drop what is recorded through a bound instrument, without a word.
-//! - `axum`: [`MatchedRoute`] reads axum's `MatchedPath`.
+//! - `axum`: [`HttpMetricsLayer::new`] and [`MatchedRoute`], for axum 0.8; and [`RequestHead::uri`] is what the client asked
+//!   for inside of a `nest` too.
+//!
+//! # Another version of axum
+//!
+//! `MatchedPath` is a type of its own in each version of axum: with axum 0.7, or 0.8 from another source, there is none that
+//! [`MatchedRoute`] could read. This reads that of the axum of your application:
+//!
+//! ```
+//! # #[cfg(feature = "axum")] {
+//! use axum::extract::MatchedPath;
+//! use tower_asdlc_metrics::{HttpMetricsLayer, endpoint_fn};
+//!
+//! let route = endpoint_fn(|head| head.extensions.get::<MatchedPath>().map(MatchedPath::as_str));
+//! let builder = HttpMetricsLayer::builder(route);
+//! # }
+//! ```
 //!
 //! [`Meter`]: opentelemetry::metrics::Meter
 
@@ -102,11 +128,14 @@ mod endpoint;
 mod error;
 mod exchange;
 mod future;
+mod grpc_methods;
 mod handle;
 mod in_flight;
 mod instruments;
 mod labels;
 mod layer;
+#[cfg(feature = "axum")]
+mod matched_route;
 mod outcome;
 mod recorder;
 mod request_body;
@@ -124,13 +153,13 @@ mod unbound;
 
 pub use body::ResponseBody;
 pub use builder::HttpMetricsLayerBuilder;
-pub use endpoint::{
-    Endpoint, EndpointFn, Fixed, GrpcMethods, MatchedRoute, RequestHead, ResponseEndpoint,
-    endpoint_fn,
-};
+pub use endpoint::{Endpoint, EndpointFn, Fixed, Or, RequestHead, ResponseEndpoint, endpoint_fn};
 pub use error::BuildError;
 pub use future::ResponseFuture;
+pub use grpc_methods::GrpcMethods;
 pub use labels::{OTHER, OVERFLOW, UNMATCHED};
 pub use layer::HttpMetricsLayer;
+#[cfg(feature = "axum")]
+pub use matched_route::MatchedRoute;
 pub use request_body::{RequestBody, RequestBodyLayer, RequestBodyService};
 pub use service::HttpMetrics;

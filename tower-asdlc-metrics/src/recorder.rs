@@ -106,7 +106,8 @@ impl Recorder {
     pub(crate) fn route(&self, method: MethodId, head: RequestHead<'_>) -> Option<Slot> {
         let Settings { endpoint, labels, .. } = &self.settings;
         let labels = if labels.is_empty() { LabelIds::default() } else { Label::ids(labels, head) };
-        self.route_to(method, labels, endpoint.endpoint(head).unwrap_or(UNMATCHED))
+        let endpoint = endpoint.endpoint(head);
+        self.route_to(method, labels, endpoint.as_deref().unwrap_or(UNMATCHED))
     }
 
     /// The route of the same request to another endpoint.
@@ -306,8 +307,8 @@ const OVERFLOW_OUTCOMES: usize = 200;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::HttpMetricsLayer;
     use crate::outcome::Ending;
+    use crate::{Fixed, HttpMetricsLayer};
     use http::{Request, StatusCode};
     use opentelemetry::metrics::{MeterProvider, noop::NoopMeterProvider};
     use std::collections::BTreeMap;
@@ -325,7 +326,9 @@ mod tests {
     }
 
     fn requests_are_kept_by_outcome() {
-        let layer = HttpMetricsLayer::new(&NoopMeterProvider::new().meter("test"));
+        let layer = HttpMetricsLayer::builder(Fixed("/x"))
+            .build(&NoopMeterProvider::new().meter("test"))
+            .unwrap();
         let service = layer.layer(());
         let lanes = service.handle();
         let recorder = lanes.recorder();

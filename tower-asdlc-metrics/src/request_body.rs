@@ -17,11 +17,12 @@ use tower_service::Service;
 /// when the body ends or is dropped.
 ///
 /// ```
+/// # #[cfg(feature = "axum")]
+/// # fn app(meter: &opentelemetry::metrics::Meter) -> Result<axum::Router, tower_asdlc_metrics::BuildError> {
 /// use axum::{Router, routing::post};
-/// use tower_asdlc_metrics::HttpMetricsLayer;
-/// # fn app(meter: &opentelemetry::metrics::Meter) -> Result<Router, tower_asdlc_metrics::BuildError> {
+/// use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 ///
-/// let metrics = HttpMetricsLayer::builder().with_body_sizes().build(meter)?;
+/// let metrics = HttpMetricsLayer::builder(MatchedRoute).with_body_sizes().build(meter)?;
 /// let app = Router::new()
 ///     .route("/upload", post(|body: String| async move { body.len().to_string() }))
 ///     .layer(metrics.request_body_layer())
@@ -33,11 +34,12 @@ use tower_service::Service;
 /// `Request<RequestBody<B>>`: axum takes any body; a hyper `service_fn` has to name it or be generic.
 #[derive(Clone, Debug)]
 pub struct RequestBodyLayer {
-    recorder: Arc<Recorder>,
+    /// None when the layer is off.
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl RequestBodyLayer {
-    pub(crate) fn new(recorder: Arc<Recorder>) -> Self {
+    pub(crate) fn new(recorder: Option<Arc<Recorder>>) -> Self {
         Self { recorder }
     }
 }
@@ -46,7 +48,7 @@ impl<S> Layer<S> for RequestBodyLayer {
     type Service = RequestBodyService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RequestBodyService { inner, recorder: Arc::clone(&self.recorder) }
+        RequestBodyService { inner, recorder: self.recorder.clone() }
     }
 }
 
@@ -54,7 +56,7 @@ impl<S> Layer<S> for RequestBodyLayer {
 #[derive(Clone, Debug)]
 pub struct RequestBodyService<S> {
     inner: S,
-    recorder: Arc<Recorder>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl<S, B> Service<Request<B>> for RequestBodyService<S>
@@ -70,7 +72,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let read = Read::start(&self.recorder, RequestHead::of(&request));
+        let recorder = self.recorder.as_ref();
+        let read = recorder.and_then(|recorder| Read::start(recorder, RequestHead::of(&request)));
         self.inner.call(request.map(|inner| RequestBody { inner, read }))
     }
 }

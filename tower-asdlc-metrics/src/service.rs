@@ -1,28 +1,34 @@
 use crate::body::ResponseBody;
 use crate::exchange::{Exchange, Watch};
-use crate::future::ResponseFuture;
+use crate::future::{ResponseFuture, State};
 use crate::handle::Handle;
 use http::{Request, Response};
 use http_body::Body;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tower_service::Service;
 
 /// The service that [`HttpMetricsLayer`](crate::HttpMetricsLayer) puts around another.
+///
+/// It is always ready, so that no request waits where it is not seen: one for which the service inside is not ready yet waits
+/// within its response future. Hence `S: Clone`: the future takes the service that it waits for, and leaves a clone.
+/// [`with_backpressure`](crate::HttpMetricsLayerBuilder::with_backpressure) makes it as ready as the service inside.
 #[derive(Debug)]
 pub struct HttpMetrics<S> {
     inner: S,
-    handle: Arc<Handle>,
+    /// None when the layer is off.
+    handle: Option<Arc<Handle>>,
+    has_backpressure: bool,
 }
 
 impl<S> HttpMetrics<S> {
-    pub(crate) fn new(inner: S, handle: Arc<Handle>) -> Self {
-        Self { inner, handle }
+    pub(crate) fn new(inner: S, handle: Option<Arc<Handle>>, has_backpressure: bool) -> Self {
+        Self { inner, handle, has_backpressure }
     }
 
     #[cfg(test)]
     pub(crate) fn handle(&self) -> &Arc<Handle> {
-        &self.handle
+        self.handle.as_ref().expect("a layer that is on")
     }
 
     /// The service inside.
@@ -43,29 +49,48 @@ impl<S> HttpMetrics<S> {
 
 impl<S: Clone> Clone for HttpMetrics<S> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), handle: self.handle.here() }
+        Self {
+            inner: self.inner.clone(),
+            handle: self.handle.as_ref().map(Handle::here),
+            has_backpressure: self.has_backpressure,
+        }
     }
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for HttpMetrics<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ResBody: Body,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S, ReqBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
+        if self.has_backpressure { self.inner.poll_ready(cx) } else { Poll::Ready(Ok(())) }
     }
 
     #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = Exchange::start(&self.handle, &request);
+        let mut exchange =
+            self.handle.as_ref().and_then(|handle| Exchange::start(handle, &request));
         let watch = Watch::start(&mut exchange);
-        let future = self.inner.call(request);
+        let ready = if self.has_backpressure {
+            Poll::Ready(Ok(()))
+        } else {
+            // No task to wake: if it is not ready, the future asks again before it waits.
+            self.inner.poll_ready(&mut Context::from_waker(Waker::noop()))
+        };
+        let state = match ready {
+            Poll::Ready(Ok(())) => State::called(self.inner.call(request)),
+            Poll::Ready(Err(error)) => State::failed(error),
+            Poll::Pending => {
+                // Not the clone waits, which may be last in a queue where this one already has its place.
+                let next = self.inner.clone();
+                State::waiting(std::mem::replace(&mut self.inner, next), request)
+            }
+        };
         watch.end();
-        ResponseFuture::new(future, exchange)
+        ResponseFuture::new(state, exchange)
     }
 }

@@ -19,7 +19,7 @@ use tower::{Layer, Service, service_fn};
 use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, HttpMetricsLayerBuilder, endpoint_fn};
 
 fn builder() -> HttpMetricsLayerBuilder {
-    HttpMetricsLayer::builder().with_endpoint(Fixed("/x"))
+    HttpMetricsLayer::builder(Fixed("/x"))
 }
 
 fn layer(metrics: &Metrics) -> HttpMetricsLayer {
@@ -130,9 +130,8 @@ fn a_latency_that_was_kept_is_told_unchanged() {
 #[test]
 fn requests_of_each_endpoint_are_counted_with_their_own() {
     let metrics = Metrics::new();
-    let endpoint = endpoint_fn(|head| Some(head.uri.path()));
-    let layer =
-        HttpMetricsLayer::builder().with_endpoint(endpoint).build(&metrics.meter()).unwrap();
+    let endpoint = endpoint_fn(|head| Some(head.uri().path()));
+    let layer = HttpMetricsLayer::builder(endpoint).build(&metrics.meter()).unwrap();
     let _collected = counted(&metrics);
     for times in 1..=20 {
         let answer = |_| ready(Ok::<_, Infallible>(Response::new(String::new())));
@@ -230,8 +229,7 @@ fn nothing_is_kept_of_a_layer_once_its_services_and_provider_are_dropped() {
     let (metrics, token) = (Metrics::new(), Arc::new(()));
     let held = Arc::clone(&token);
     let endpoint = endpoint_fn(move |_| (Arc::strong_count(&held) > 0).then_some("/x"));
-    let layer =
-        HttpMetricsLayer::builder().with_endpoint(endpoint).build(&metrics.meter()).unwrap();
+    let layer = HttpMetricsLayer::builder(endpoint).build(&metrics.meter()).unwrap();
     // From more than one thread: each has something of the layer.
     send(&layer, StatusCode::OK);
     thread::scope(|scope| _ = scope.spawn(|| send_times(20, &layer, StatusCode::OK)));

@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -23,7 +24,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::validate_request::ValidateRequestHeaderLayer;
 
 fn layer(metrics: &Metrics) -> HttpMetricsLayer {
-    HttpMetricsLayer::builder().with_endpoint(Fixed("/x")).build(&metrics.meter()).unwrap()
+    HttpMetricsLayer::builder(Fixed("/x")).build(&metrics.meter()).unwrap()
 }
 
 fn request(method: Method) -> Request<()> {
@@ -40,9 +41,10 @@ fn answer(
     method: Method,
     response: Response<Script>,
 ) -> Response<ResponseBody<Script>> {
-    let mut response = Some(response);
-    let inner =
-        service_fn(move |_: Request<()>| ready(Ok::<_, Infallible>(response.take().unwrap())));
+    let response = Arc::new(Mutex::new(Some(response)));
+    let inner = service_fn(move |_: Request<()>| {
+        ready(Ok::<_, Infallible>(response.lock().unwrap().take().unwrap()))
+    });
     let future = layer(metrics).layer(inner).call(request(method));
     match poll(pin!(future)) {
         Poll::Ready(Ok(response)) => response,

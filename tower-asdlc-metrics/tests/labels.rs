@@ -1,25 +1,22 @@
 //! The labels, and what cannot become one.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg_attr(feature = "axum", expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod common;
 
-use axum::Router;
-use axum::body::Body;
-use axum::routing::get;
 use common::{Metrics, Script, Step};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer, ResponseEndpoint, endpoint_fn};
+use tower_asdlc_metrics::{
+    GrpcMethods, HttpMetricsLayer, HttpMetricsLayerBuilder, ResponseEndpoint, endpoint_fn,
+};
 
-async fn send_to(host: &str, app: &Router, method: &str, uri: &str) {
-    let request = Request::builder().method(method).uri(uri).header("host", host);
-    let request = request.body(Body::empty()).unwrap();
-    let response = app.clone().oneshot(request).await.unwrap();
-    response.into_body().collect().await.unwrap();
+/// A layer of a service without routes.
+fn unmatched() -> HttpMetricsLayerBuilder {
+    HttpMetricsLayer::builder(endpoint_fn(|_| None))
 }
 
 fn expect<const N: usize>(pairs: [(&str, i64); N]) -> Vec<(String, i64)> {
@@ -29,7 +26,16 @@ fn expect<const N: usize>(pairs: [(&str, i64); N]) -> Vec<(String, i64)> {
 #[cfg(feature = "axum")]
 mod with_axum {
     use super::*;
-    use axum::routing::any;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::{any, get};
+
+    async fn send_to(host: &str, app: &Router, method: &str, uri: &str) {
+        let request = Request::builder().method(method).uri(uri).header("host", host);
+        let request = request.body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
 
     async fn send(app: &Router, method: &str, uri: &str) {
         send_to("host", app, method, uri).await;
@@ -93,35 +99,34 @@ mod with_axum {
         assert_eq!(requests.len(), 1, "{requests:?}");
         assert!(!requests.keys().any(|labels| labels.contains("/files/4")), "{requests:?}");
     }
-}
 
-//
-#[tokio::test]
-async fn trap_10_random_paths_methods_and_hosts_add_two_series() {
-    let metrics = Metrics::new();
-    let app = Router::new()
-        .route("/items/{id}", get(|| async { "an item" }))
-        .layer(HttpMetricsLayer::new(&metrics.meter()));
-    for i in 0..5_000 {
-        let (host, path) = (format!("host-{i}"), format!("/no/{i}"));
-        send_to(&host, &app, "GET", &path).await;
-        send_to(&host, &app, &format!("M{i}"), &path).await;
+    //
+    #[tokio::test]
+    async fn trap_10_random_paths_methods_and_hosts_add_two_series() {
+        let metrics = Metrics::new();
+        let app = Router::new()
+            .route("/items/{id}", get(|| async { "an item" }))
+            .layer(HttpMetricsLayer::new(&metrics.meter()));
+        for i in 0..5_000 {
+            let (host, path) = (format!("host-{i}"), format!("/no/{i}"));
+            send_to(&host, &app, "GET", &path).await;
+            send_to(&host, &app, &format!("M{i}"), &path).await;
+        }
+        assert_eq!(
+            metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
+            expect([
+                ("endpoint=_UNMATCHED,method=GET,status=404", 5_000),
+                ("endpoint=_UNMATCHED,method=_OTHER,status=404", 5_000),
+            ])
+        );
     }
-    assert_eq!(
-        metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
-        expect([
-            ("endpoint=_UNMATCHED,method=GET,status=404", 5_000),
-            ("endpoint=_UNMATCHED,method=_OTHER,status=404", 5_000),
-        ])
-    );
 }
 
 // X-03, trap 19: even a function that returns the raw path cannot grow a family without end, and nothing is lost.
 #[tokio::test]
 async fn trap_19_past_the_cap_requests_are_counted_under_the_overflow_endpoint() {
     let metrics = Metrics::new();
-    let layer = HttpMetricsLayer::builder()
-        .with_endpoint(endpoint_fn(|head| Some(head.uri.path())))
+    let layer = HttpMetricsLayer::builder(endpoint_fn(|head| Some(head.uri().path())))
         .build(&metrics.meter())
         .unwrap();
     let inner = service_fn(|request: Request<()>| async move {
@@ -165,7 +170,7 @@ async fn every_status_there_is_on_every_method_stays_below_the_sdks_limit() {
             Response::builder().status(status).body(Empty::<bytes::Bytes>::new()).unwrap(),
         )
     });
-    let service = HttpMetricsLayer::new(&metrics.meter()).layer(inner);
+    let service = unmatched().build(&metrics.meter()).unwrap().layer(inner);
     for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "X"] {
         for status in 100..=999 {
             let request = Request::builder().method(method).body(status).unwrap();
@@ -188,7 +193,7 @@ async fn latency_is_in_seconds_with_the_default_boundaries_or_the_ones_asked_for
     let asked = [0.5, 1.0];
     for boundaries in [None, Some(asked)] {
         let metrics = Metrics::new();
-        let builder = HttpMetricsLayer::builder();
+        let builder = unmatched();
         let layer = match boundaries {
             None => builder.build(&metrics.meter()),
             Some(boundaries) => builder.with_boundaries(boundaries).build(&metrics.meter()),
@@ -227,7 +232,7 @@ async fn call(metrics: &HttpMetricsLayer, request: Request<()>) {
 async fn a_method_that_was_announced_is_told_apart() {
     let metrics = Metrics::new();
     let purge = Method::from_bytes(b"PURGE").unwrap();
-    let layer = HttpMetricsLayer::builder().with_methods([purge]).build(&metrics.meter()).unwrap();
+    let layer = unmatched().with_methods([purge]).build(&metrics.meter()).unwrap();
     for method in ["PURGE", "PROPFIND"] {
         call(&layer, Request::builder().method(method).body(()).unwrap()).await;
     }
@@ -244,7 +249,7 @@ async fn a_method_that_was_announced_is_told_apart() {
 #[tokio::test]
 async fn trap_12_an_excluded_request_touches_no_instrument() {
     let metrics = Metrics::new();
-    let layer = HttpMetricsLayer::builder()
+    let layer = unmatched()
         .without_paths(["/health", "/ready"])
         .without_requests(|head| head.headers.contains_key("x-probe"))
         .build(&metrics.meter())
@@ -265,7 +270,7 @@ async fn trap_12_an_excluded_request_touches_no_instrument() {
 #[tokio::test]
 async fn a_label_of_the_users_takes_the_announced_values_only() {
     let metrics = Metrics::new();
-    let layer = HttpMetricsLayer::builder()
+    let layer = unmatched()
         .with_label("plan", ["free", "paid"], |head| head.headers.get("x-plan")?.to_str().ok())
         .build(&metrics.meter())
         .unwrap();
@@ -295,7 +300,13 @@ async fn a_response_can_name_its_endpoint_late() {
         response.extensions_mut().insert(ResponseEndpoint("/pages/{slug}".into()));
         Ok::<_, Infallible>(response)
     });
-    HttpMetricsLayer::new(&metrics.meter()).layer(inner).oneshot(Request::new(())).await.unwrap();
+    unmatched()
+        .build(&metrics.meter())
+        .unwrap()
+        .layer(inner)
+        .oneshot(Request::new(()))
+        .await
+        .unwrap();
     let expected = expect([("endpoint=/pages/{slug},method=GET,status=200", 1)]);
     assert_eq!(metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(), expected);
     let latencies = metrics.latencies("http_request_duration_seconds");
@@ -305,8 +316,7 @@ async fn a_response_can_name_its_endpoint_late() {
 #[tokio::test]
 async fn a_streaming_endpoint_is_counted_and_not_timed() {
     let metrics = Metrics::new();
-    let layer = HttpMetricsLayer::builder()
-        .with_endpoint(endpoint_fn(|head| Some(head.uri.path())))
+    let layer = HttpMetricsLayer::builder(endpoint_fn(|head| Some(head.uri().path())))
         .without_duration_of(["/events"])
         .build(&metrics.meter())
         .unwrap();
@@ -326,12 +336,12 @@ async fn optional_families_are_there_when_asked_for() {
         "http_request_body_size_bytes",
     ];
     let metrics = Metrics::new();
-    call(&HttpMetricsLayer::new(&metrics.meter()), Request::new(())).await;
+    call(&unmatched().build(&metrics.meter()).unwrap(), Request::new(())).await;
     assert!(optional.iter().all(|name| metrics.latencies(name).is_empty()));
     assert_eq!(metrics.sums_with_zeros("http_requests_in_flight").len(), 1);
 
     let metrics = Metrics::new();
-    let layer = HttpMetricsLayer::builder()
+    let layer = unmatched()
         .with_time_to_headers()
         .with_body_sizes()
         .without_in_flight()
@@ -360,8 +370,7 @@ async fn optional_families_are_there_when_asked_for() {
 #[tokio::test]
 async fn grpc_calls_carry_their_status_and_known_methods_only() {
     let metrics = Metrics::new();
-    let layer = HttpMetricsLayer::builder()
-        .with_endpoint(GrpcMethods::new(["/pkg.Service/Method"]))
+    let layer = HttpMetricsLayer::builder(GrpcMethods::new(["/pkg.Service/Method"]))
         .build(&metrics.meter())
         .unwrap();
     let grpc = |path: &str| {

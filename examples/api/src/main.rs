@@ -40,7 +40,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use tower_asdlc_metrics::HttpMetricsLayer;
+use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 use tracing_subscriber::prelude::*;
 
 /// An axum service that keeps events in a database, and tells at /v1/health, /v1/ready and /v1/metrics how it is.
@@ -95,7 +95,8 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
 
     let exporter = exporter(&args, &database)?;
     let meter = exporter.meter();
-    let http_metrics = HttpMetricsLayer::builder().with_boundaries(LATENCIES).build(&meter)?;
+    let http_metrics =
+        HttpMetricsLayer::builder(MatchedRoute).with_boundaries(LATENCIES).build(&meter)?;
     let redis = redis.register(&exporter);
     let quota = |url| Quota::new(url, args.events_per_minute, &RedisMetrics::new(&meter));
     let quota = redis_url.map(quota).transpose()?;

@@ -41,8 +41,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let exporter = exporter(&args.service)?;
     let methods = methods(&DESCRIPTORS)?;
     let served = methods.join(" ");
-    let metrics = HttpMetricsLayer::builder()
-        .with_endpoint(GrpcMethods::new(methods))
+    let metrics = HttpMetricsLayer::builder(GrpcMethods::new(methods))
         // Scrapes: the layer is around everything that listens on the port.
         .without_paths(["/metrics"])
         .build(&exporter.meter())?;

@@ -112,14 +112,13 @@ pub(crate) async fn serve(
 pub(crate) fn metrics_layer(
     meter: &opentelemetry::metrics::Meter,
 ) -> Result<HttpMetricsLayer, tower_asdlc_metrics::BuildError> {
-    HttpMetricsLayer::builder()
-        .with_endpoint(endpoint_fn(|head| match head.uri.path() {
-            "/health" => Some("/health"),
-            "/stats" => Some("/stats"),
-            "/events" => Some("/events"),
-            _ => None,
-        }))
-        .build(meter)
+    HttpMetricsLayer::builder(endpoint_fn(|head| match head.uri().path() {
+        "/health" => Some("/health"),
+        "/stats" => Some("/stats"),
+        "/events" => Some("/events"),
+        _ => None,
+    }))
+    .build(meter)
 }
 
 fn boxed<B>(response: Response<B>) -> Response<Body>

@@ -5,6 +5,7 @@ mod frames;
 mod on_axum;
 mod on_http2;
 mod on_hyper;
+mod queues;
 mod transparency;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use asdlc_tests::in_process::Server;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use tower_asdlc_metrics::HttpMetricsLayer;
+use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 
 use super::frames::Frames;
 use super::{assert_counted, exporter, exposition};
@@ -76,7 +76,9 @@ fn a_streamed_response_is_counted_once_at_its_end() {
 #[test]
 fn the_boundaries_of_the_latency_histogram_are_configurable() {
     let exporter = exporter();
-    let layer = HttpMetricsLayer::builder().with_boundaries([0.25, 2.5]).build(&exporter.meter());
+    let layer = HttpMetricsLayer::builder(MatchedRoute)
+        .with_boundaries([0.25, 2.5])
+        .build(&exporter.meter());
     let router = Router::new().route("/", get(|| async {})).layer(layer.expect("they ascend"));
     Connection::open(Server::axum(router).address()).get("/");
     assert_counted(&exporter, &[(["GET", "/", "200"], 1)]);

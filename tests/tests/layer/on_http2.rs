@@ -20,13 +20,12 @@ use super::{assert_counted, exporter, exposition};
 #[test]
 fn a_stream_that_is_reset_is_one_request_and_leaves_the_others_alone() {
     let exporter = exporter();
-    let layer = HttpMetricsLayer::builder()
-        .with_endpoint(endpoint_fn(|head| match head.uri.path() {
-            path @ ("/held" | "/good") => Some(path),
-            _ => None,
-        }))
-        .build(&exporter.meter())
-        .expect("the defaults are valid");
+    let layer = HttpMetricsLayer::builder(endpoint_fn(|head| match head.uri().path() {
+        path @ ("/held" | "/good") => Some(path),
+        _ => None,
+    }))
+    .build(&exporter.meter())
+    .expect("the defaults are valid");
     let service = TowerToHyperService::new(layer.layer(service_fn(answer)));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
     runtime.block_on(async {

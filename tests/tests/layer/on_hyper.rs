@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::thread;
 
+use asdlc_exporter::Exporter;
 use asdlc_tests::client::Connection;
 use asdlc_tests::in_process::Server;
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::service::TowerToHyperService;
 use tower::{Layer, service_fn};
-use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, endpoint_fn};
 
 use super::{assert_counted, exporter};
 
@@ -25,6 +26,11 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(response)
 }
 
+fn unrouted(exporter: &Exporter) -> HttpMetricsLayer {
+    let layer = HttpMetricsLayer::builder(endpoint_fn(|_| None)).build(&exporter.meter());
+    layer.expect("the settings are valid")
+}
+
 fn serve(layer: &HttpMetricsLayer) -> Server {
     Server::hyper(TowerToHyperService::new(layer.layer(service_fn(answer))))
 }
@@ -33,7 +39,7 @@ fn serve(layer: &HttpMetricsLayer) -> Server {
 #[test]
 fn without_a_router_every_request_is_counted_and_no_path_becomes_a_label() {
     let exporter = exporter();
-    let server = serve(&HttpMetricsLayer::new(&exporter.meter()));
+    let server = serve(&unrouted(&exporter));
     let mut connection = Connection::open(server.address());
     for path in ["/", "/a?secret=1", "/b/2"] {
         assert_eq!(connection.get(path).body(), "a body");
@@ -56,8 +62,7 @@ fn without_a_router_every_request_is_counted_and_no_path_becomes_a_label() {
 #[test]
 fn a_service_that_is_one_endpoint_can_name_it() {
     let exporter = exporter();
-    let layer =
-        HttpMetricsLayer::builder().with_endpoint(Fixed("/upload")).build(&exporter.meter());
+    let layer = HttpMetricsLayer::builder(Fixed("/upload")).build(&exporter.meter());
     let server = serve(&layer.expect("the boundaries are the default"));
     Connection::open(server.address()).get("/upload?name=x");
     assert_counted(&exporter, &[(["GET", "/upload", "200"], 1)]);
@@ -69,7 +74,7 @@ fn concurrent_connections_lose_no_request() {
     const CONNECTIONS: u32 = 8;
     const REQUESTS: u32 = 250;
     let exporter = exporter();
-    let server = serve(&HttpMetricsLayer::new(&exporter.meter()));
+    let server = serve(&unrouted(&exporter));
     let drive = |address: SocketAddr| {
         let mut connection = Connection::open(address);
         for _ in 0..REQUESTS {

@@ -27,7 +27,7 @@ pub fn own() -> Vec<Subject> {
     let hand_written = hand_written();
     let provider = provider();
     let layer = |meter: &Meter| {
-        let builder = HttpMetricsLayer::builder().with_endpoint(Fixed("/items/{id}"));
+        let builder = HttpMetricsLayer::builder(Fixed("/items/{id}"));
         builder.build(meter).expect("defaults are allowed")
     };
     let ours = layer(&provider.meter("bench"));

@@ -11,7 +11,7 @@ use asdlc_tests::in_process::Server;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
-use tower_asdlc_metrics::HttpMetricsLayer;
+use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 
 /// Starts it and makes each family appear.
 pub(super) fn start() -> Server {
@@ -32,7 +32,7 @@ pub(super) fn start() -> Server {
     workers::register(&meter, PoolStatistics::default);
     exporter.add_source("queue", || ready(()));
 
-    let layer = HttpMetricsLayer::builder()
+    let layer = HttpMetricsLayer::builder(MatchedRoute)
         .with_time_to_headers()
         .with_body_sizes()
         .build(&meter)

@@ -1,0 +1,152 @@
+//! The endpoints of axum routers, and of what is nested in them.
+
+#![cfg(feature = "axum")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{get, post};
+use common::Metrics;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use std::collections::BTreeMap;
+use tower::ServiceExt;
+use tower_asdlc_metrics::{
+    Endpoint, Fixed, GrpcMethods, HttpMetricsLayer, MatchedRoute, endpoint_fn,
+};
+
+async fn send(app: &Router, path: &str) -> StatusCode {
+    send_this(app, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+async fn send_this(app: &Router, request: Request<Body>) -> StatusCode {
+    let response = app.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    response.into_body().collect().await.unwrap();
+    status
+}
+
+/// Requests by endpoint and status.
+fn requests(metrics: &Metrics) -> BTreeMap<String, i64> {
+    let label = |labels: &str, key: &str| {
+        let labels = labels.split(',').find_map(|label| label.strip_prefix(key)).unwrap();
+        labels.to_owned()
+    };
+    let mut requests = BTreeMap::new();
+    for (labels, count) in metrics.sums("http_requests_total") {
+        let key = format!("{} {}", label(&labels, "endpoint="), label(&labels, "status="));
+        *requests.entry(key).or_insert(0) += count;
+    }
+    requests
+}
+
+fn expect<const N: usize>(pairs: [(&str, i64); N]) -> BTreeMap<String, i64> {
+    pairs.map(|(key, count)| (key.to_owned(), count)).into()
+}
+
+// F-09
+#[tokio::test]
+async fn grpc_calls_have_the_endpoints_of_their_methods_and_the_rest_those_of_their_routes() {
+    let metrics = Metrics::new();
+    let methods = GrpcMethods::new(["/pkg.Service/Method"]);
+    let layer =
+        HttpMetricsLayer::builder(methods.or(MatchedRoute)).build(&metrics.meter()).unwrap();
+    let app = Router::new()
+        .route("/pkg.Service/{*rest}", post(|| async {}))
+        .route("/items/{id}", get(|| async {}).post(|| async {}))
+        .layer(layer);
+    for path in ["/pkg.Service/Method", "/pkg.Service/Other", "/nowhere"] {
+        let request = Request::post(path).header("content-type", "application/grpc");
+        send_this(&app, request.body(Body::empty()).unwrap()).await;
+    }
+    send(&app, "/items/1").await;
+    send_this(&app, Request::post("/items/1").body(Body::empty()).unwrap()).await;
+    send(&app, "/nowhere").await;
+    assert_eq!(
+        requests(&metrics),
+        expect([
+            ("/pkg.Service/Method 200", 1),
+            ("_OTHER 200", 1),
+            ("_OTHER 404", 1),
+            ("/items/{id} 200", 2),
+            ("_UNMATCHED 404", 1),
+        ])
+    );
+}
+
+// F-09, a neighbour: what is no gRPC call is not told apart from what is by a list alone.
+#[tokio::test]
+async fn a_request_that_is_no_grpc_call_is_unmatched_by_grpc_methods() {
+    let metrics = Metrics::new();
+    let methods = GrpcMethods::new(["/pkg.Service/Method"]);
+    let layer = HttpMetricsLayer::builder(methods).build(&metrics.meter()).unwrap();
+    let app = Router::new().fallback(|| async {}).layer(layer);
+    send(&app, "/favicon.ico").await;
+    send(&app, "/pkg.Service/Method").await;
+    assert_eq!(requests(&metrics), expect([("/pkg.Service/Method 200", 1), ("_UNMATCHED 200", 1)]));
+}
+
+// F-10
+#[tokio::test]
+async fn excluded_paths_are_those_that_the_client_asked_for_inside_of_a_nest_too() {
+    let metrics = Metrics::new();
+    let layer = HttpMetricsLayer::builder(MatchedRoute)
+        .without_paths(["/v1/items/9", "/items/8"])
+        .build(&metrics.meter())
+        .unwrap();
+    let items = Router::new().route("/items/{id}", get(|| async {})).layer(layer);
+    let app = Router::new().nest("/v1", items);
+    for path in ["/v1/items/9", "/v1/items/9?q=1", "/v1/items/8", "/v1/items/1"] {
+        send(&app, path).await;
+    }
+    assert_eq!(requests(&metrics), expect([("/v1/items/{id} 200", 2)]));
+}
+
+// F-10, a neighbour: what closures see of the request, and gRPC methods.
+#[tokio::test]
+async fn the_uri_of_a_request_head_is_the_one_that_the_client_asked_for() {
+    let metrics = Metrics::new();
+    let methods = GrpcMethods::new(["/api/pkg.Service/Method"]);
+    let path = endpoint_fn(|head| Some(head.uri().path()));
+    let layer = HttpMetricsLayer::builder(methods.or(path))
+        .without_requests(|head| head.uri().path() == "/api/v1/hidden")
+        .build(&metrics.meter())
+        .unwrap();
+    let nested = Router::new()
+        .route("/items", get(|| async {}))
+        .route("/hidden", get(|| async {}))
+        .layer(layer.clone());
+    let calls = Router::new().route("/pkg.Service/Method", post(|| async {})).layer(layer);
+    let app = Router::new().nest("/api", calls.nest("/v1", nested));
+    send(&app, "/api/v1/items?q=1").await;
+    send(&app, "/api/v1/hidden").await;
+    let call = Request::post("/api/pkg.Service/Method").header("content-type", "application/grpc");
+    send_this(&app, call.body(Body::empty()).unwrap()).await;
+    assert_eq!(
+        requests(&metrics),
+        expect([("/api/pkg.Service/Method 200", 1), ("/api/v1/items 200", 1)])
+    );
+}
+
+// F-12b
+#[tokio::test]
+async fn a_layer_that_is_off_has_the_same_type_and_makes_no_instrument() {
+    let metrics = Metrics::new();
+    let on =
+        HttpMetricsLayer::builder(Fixed("/x")).with_body_sizes().build(&metrics.meter()).unwrap();
+    for (layer, counted) in [(HttpMetricsLayer::disabled(), 0), (on, 1)] {
+        let app = Router::new()
+            .route("/", post(|body: String| async { body }))
+            .layer(layer.request_body_layer())
+            .layer(layer);
+        let request = Request::post("/").body(Body::from("echo")).unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "echo");
+        let requests = metrics.sums("http_requests_total").into_values();
+        assert_eq!(requests.sum::<i64>(), counted);
+        let sizes = metrics.latencies("http_request_body_size_bytes").into_values();
+        assert_eq!(sizes.map(|size| size.count).sum::<u64>(), counted as u64);
+    }
+}
