@@ -35,15 +35,16 @@ fn a_request_that_waits_inside_of_the_layer_is_in_flight_and_its_wait_is_timed()
     one_of_five_gives_up(&exporter, &server, &gate);
 }
 
-// F-02, a neighbour: an axum router, whose routes are cloned for each request.
+// F-02, a neighbour: in an axum router, which clones a route with all its layers for each request.
 #[test]
 fn so_is_one_that_waits_for_a_route_of_an_axum_router() {
     let (exporter, gate) = (exporter(), Gate::default());
     let waiting = gate.clone();
-    let router = Router::new()
-        .route("/x", get(async move || waiting.pass().await))
-        .layer(GlobalConcurrencyLimitLayer::new(1))
-        .layer(HttpMetricsLayer::new(&exporter.meter()));
+    let router = Router::new().route("/x", get(async move || waiting.pass().await)).layer(
+        ServiceBuilder::new()
+            .layer(HttpMetricsLayer::new(&exporter.meter()))
+            .layer(GlobalConcurrencyLimitLayer::new(1)),
+    );
     one_of_five_gives_up(&exporter, &Server::axum(router), &gate);
 }
 
