@@ -1,6 +1,5 @@
 use crate::exchange::{Exchange, Watch};
 use crate::outcome::Ending;
-use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::pin::Pin;
@@ -42,19 +41,18 @@ impl<B: Body> Body for ResponseBody<B> {
         let frame = ready!(polled);
         let ending = match (&frame, this.exchange.as_mut()) {
             (_, None) => None,
-            (None, _) => Some(Ending::Complete),
+            (None, Some(exchange)) => exchange.ends_here(true),
             (Some(Err(_)), _) => Some(Ending::BodyError),
             (Some(Ok(frame)), Some(exchange)) => {
                 if let Some(data) = frame.data_ref() {
-                    exchange.data(data.remaining() as u64);
+                    exchange.data(data);
                 }
                 if let Some(trailers) = frame.trailers_ref() {
                     exchange.trailers(trailers);
                 }
                 // Nothing follows trailers. And it is now that a body has ended, not at the next poll: servers drop one
-                // that says so, or whose declared length is written, without polling it again.
-                let ended = frame.is_trailers() || exchange.has_ended(&*this.inner);
-                ended.then_some(Ending::Complete)
+                // that says so, and HTTP/1 servers one whose declared length is written, without polling it again.
+                exchange.ends_here(frame.is_trailers() || this.inner.is_end_stream())
             }
         };
         if let Some(ending) = ending {

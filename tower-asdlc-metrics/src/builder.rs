@@ -33,7 +33,7 @@ pub struct HttpMetricsLayerBuilder {
     labels: Vec<Label>,
     excluded_paths: Vec<String>,
     excluded: Vec<Predicate>,
-    untimed: Vec<String>,
+    streams: Vec<String>,
     max_series: usize,
     has_backpressure: bool,
     optional: Optional,
@@ -48,7 +48,7 @@ impl HttpMetricsLayerBuilder {
             labels: Vec::new(),
             excluded_paths: Vec::new(),
             excluded: Vec::new(),
-            untimed: Vec::new(),
+            streams: Vec::new(),
             max_series: 1_000,
             has_backpressure: false,
             optional: Optional { in_flight: true, time_to_headers: false, body_sizes: false },
@@ -106,13 +106,28 @@ impl HttpMetricsLayerBuilder {
         self
     }
 
-    /// Requests to these endpoints are counted but not timed: streams that last as long as the client likes would only
-    /// blur the latency of the others.
-    pub fn without_duration_of<E: Into<String>>(
+    /// These endpoints are streams, which last until the client leaves: server-sent events, gRPC watches, long polls.
+    ///
+    /// Their requests are counted as all others, with two differences: they are not in `http_request_duration_seconds`, where
+    /// they would blur the latency of the others; and a client that leaves, before the head or after it, is their normal end,
+    /// with `status` as sent (or `499`) and for gRPC `grpc_status="CANCELLED"`, and not in `http_requests_failed_total`. All
+    /// other failures are: an error status, an error of the service or the body, a panic.
+    ///
+    /// ```
+    /// use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer};
+    ///
+    /// let methods = ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"];
+    /// let builder = HttpMetricsLayer::builder(GrpcMethods::new(methods))
+    ///     .with_streaming_endpoints(["/grpc.health.v1.Health/Watch"]);
+    /// ```
+    ///
+    /// They are given as the `endpoint` label has them, which is the route template and not a path. No error tells of one
+    /// that there is not: the layer does not know the routes.
+    pub fn with_streaming_endpoints<E: Into<String>>(
         mut self,
         endpoints: impl IntoIterator<Item = E>,
     ) -> Self {
-        self.untimed.extend(endpoints.into_iter().map(Into::into));
+        self.streams.extend(endpoints.into_iter().map(Into::into));
         self
     }
 
@@ -180,7 +195,7 @@ impl HttpMetricsLayerBuilder {
             labels,
             excluded_paths,
             mut excluded,
-            untimed,
+            streams,
             max_series,
             has_backpressure,
             optional,
@@ -192,7 +207,7 @@ impl HttpMetricsLayerBuilder {
         }
         let instruments = Instruments::new(meter, &boundaries, optional);
         let methods = Methods::new(methods);
-        let settings = Settings { endpoint, methods, labels, excluded, untimed, max_series };
+        let settings = Settings { endpoint, methods, labels, excluded, streams, max_series };
         let lanes = Arc::new(Lanes::new(Recorder::new(instruments, settings)));
         let handles = Handles::new(&lanes);
         let told = handles.clone();

@@ -1,11 +1,15 @@
 //! A request in progress, and that it is accounted for exactly once.
 
 use crate::endpoint::{RequestHead, ResponseEndpoint};
+use crate::grpc::{Call, GrpcStatus};
+use crate::grpc_web::TrailerReader;
 use crate::in_flight::{Lane, Lanes};
 use crate::labels::MethodId;
-use crate::outcome::{Ending, GrpcStatus, Outcome};
+use crate::length::{After, Length};
+use crate::outcome::{End, Ending};
 use crate::series::Slot;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use bytes::Buf;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use std::sync::Arc;
@@ -20,14 +24,15 @@ pub(crate) struct Exchange {
     start: Instant,
     method: MethodId,
     route: Slot,
-    /// Of a gRPC call, the status until another comes.
-    grpc: Option<GrpcStatus>,
+    call: Call,
     /// The status of the response, once there is one.
     status: Option<StatusCode>,
     /// Bytes of the response's body.
     sent: u64,
-    /// How many there are to be; `u64::MAX` when nobody said.
-    declared: u64,
+    /// How many there are to be.
+    length: Length,
+    /// Only of gRPC-Web calls: boxed, so that others carry no more than this.
+    web: Option<Box<TrailerReader>>,
 }
 
 impl Exchange {
@@ -44,16 +49,17 @@ impl Exchange {
         let method = lanes.method(head);
         let lane = lanes.enter(method)?;
         let route = lane.recorder.route(method, head)?;
-        let grpc = is_grpc(head).then_some(GrpcStatus::UNKNOWN);
+        let call = if is_grpc(head) { Call::Missing } else { Call::None };
         Some(Self {
             lane: Some(lane),
             start,
             method,
             route,
-            grpc,
+            call,
             status: None,
             sent: 0,
-            declared: u64::MAX,
+            length: Length::unknown(head.version),
+            web: None,
         })
     }
 
@@ -68,19 +74,42 @@ impl Exchange {
             }
             recorder.headers(self.route, self.start);
         }
-        self.trailers(response.headers());
-        // The status of a gRPC call comes after the last byte: only the trailers are its end.
-        if self.grpc.is_none() {
-            self.declared = declared_length(response).unwrap_or(self.declared);
+        let headers = response.headers();
+        if !self.call.is_none() {
+            self.grpc_answered(headers);
         }
-        self.ends_with_head(response.status())
-            .or_else(|| self.has_ended(response.body()).then_some(Ending::Complete))
+        self.ends_with_head(response.status()).or_else(|| {
+            self.length.declare(headers, &response.body().size_hint());
+            self.ends_here(response.body().is_end_stream())
+        })
     }
 
-    /// Whether nothing more is to come of the body.
+    #[inline(never)]
+    fn grpc_answered(&mut self, headers: &HeaderMap) {
+        self.trailers(headers);
+        // The response says how it is to be read: a client may ask for text and accept another.
+        let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        if let Some(reader) = TrailerReader::of_content_type(content_type) {
+            let encoding = headers.get(CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes());
+            let is_plain = encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity");
+            self.web = Some(Box::new(if is_plain { reader } else { reader.unreadable() }));
+            if matches!(self.call, Call::Missing) {
+                self.call = Call::Unreadable;
+            }
+        } else {
+            // The status comes after the last byte: only the trailers are the end.
+            self.length.poll_to_its_end();
+        }
+    }
+
+    /// How the exchange ends if nothing more is to come of the body, which says so itself or has its declared length.
     #[inline]
-    pub(crate) fn has_ended(&self, body: &impl Body) -> bool {
-        self.sent >= self.declared || body.is_end_stream()
+    pub(crate) fn ends_here(&self, is_end: bool) -> Option<Ending> {
+        match self.length.after(self.sent, is_end) {
+            After::More => None,
+            After::End => Some(Ending::Complete),
+            After::Mismatch => Some(Ending::LengthMismatch),
+        }
     }
 
     /// How the exchange ends when no body follows the head, whatever body object the service returned: servers never poll
@@ -95,15 +124,19 @@ impl Exchange {
     }
 
     #[inline]
-    pub(crate) fn data(&mut self, bytes: u64) {
-        self.sent += bytes;
+    pub(crate) fn data(&mut self, data: &impl Buf) {
+        self.sent += data.remaining() as u64;
+        if let Some(web) = &mut self.web {
+            web.read(data);
+            self.call = web.status().map_or(self.call, Call::Status);
+        }
     }
 
     /// A gRPC status comes in the trailers or, of a response without a body, in the headers.
     #[inline]
     pub(crate) fn trailers(&mut self, headers: &HeaderMap) {
-        if let Some(grpc) = &mut self.grpc {
-            *grpc = GrpcStatus::read(headers).unwrap_or(*grpc);
+        if !self.call.is_none() {
+            self.call = GrpcStatus::read(headers).map_or(self.call, Call::Status);
         }
     }
 
@@ -117,9 +150,25 @@ impl Exchange {
 
     fn record(&mut self, ending: Ending) {
         if let Some(lane) = self.lane.take() {
-            let Self { lane: _, start, method: _, route, grpc, status, sent, declared: _ } = *self;
+            let Self { lane: _, start, method: _, route, call, status, sent, length: _, web: _ } =
+                *self;
             let elapsed = start.elapsed();
-            lane.recorder.ended(route, Outcome::new(ending, status, grpc), elapsed, sent);
+            let end = End { ending, status, call };
+            lane.recorder.ended(route, end, elapsed, sent);
+        }
+    }
+
+    /// How an exchange ends that nobody looks at any more.
+    fn ends_with_drop(&self) -> Ending {
+        // The last byte of a gRPC call is not its end, but of gRPC-Web the trailer frame is.
+        let is_whole = self.call != Call::Missing && self.length.is_met(self.sent)
+            || self.web.as_ref().is_some_and(|web| web.has_ended());
+        match self.status {
+            None => Ending::Cancelled,
+            // No server can send it, and some panic.
+            Some(_) if self.length.is_contradicted() => Ending::LengthMismatch,
+            Some(_) if is_whole => self.ends_here(true).unwrap_or(Ending::Complete),
+            Some(_) => Ending::Aborted,
         }
     }
 }
@@ -128,7 +177,7 @@ impl Drop for Exchange {
     #[inline]
     fn drop(&mut self) {
         if self.lane.is_some() {
-            self.record(if self.status.is_none() { Ending::Cancelled } else { Ending::Aborted });
+            self.record(self.ends_with_drop());
         }
     }
 }
@@ -157,19 +206,15 @@ impl Drop for Watch<'_> {
     }
 }
 
-/// How many bytes the body is to have: servers write no more than that.
-#[inline]
-fn declared_length<B: Body>(response: &Response<B>) -> Option<u64> {
-    let header = || response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-    response.body().size_hint().exact().or_else(header)
-}
-
 /// `application/grpc`, `application/grpc+proto`, `application/grpc-web`…: always a POST, which spares others the look-up.
 #[inline]
 pub(crate) fn is_grpc(head: RequestHead<'_>) -> bool {
+    let is = |content_type: &[u8]| {
+        let start = content_type.get(..GRPC.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+    };
     head.method == Method::POST
-        && head
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|content_type| content_type.as_bytes().starts_with(b"application/grpc"))
+        && head.headers.get(CONTENT_TYPE).is_some_and(|content_type| is(content_type.as_bytes()))
 }
+
+const GRPC: &[u8] = b"application/grpc";

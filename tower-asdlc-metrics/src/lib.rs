@@ -36,11 +36,12 @@
 //!
 //! | the request ends when | `status` | `error_type` |
 //! |---|---|---|
-//! | the last frame of the response's body is handed to the server: the body says that it has ended, yields trailers or `None`, or has its declared length | as sent | by the status: `timeout` (408, 504), `client_error` (other 4xx), `server_error` (other 5xx), or none |
+//! | the last frame of the response's body is handed to the server: the body says that it has ended, yields trailers or `None`, or over HTTP/1 has its declared length | as sent | by the status: `timeout` (408, 504), `client_error` (other 4xx), `server_error` (other 5xx), or none |
 //! | the response's head is there, if no body follows: an empty one, `HEAD`, 204, 304 | as sent | as above |
 //! | the connection is upgraded (101, or 2xx to `CONNECT`): the handshake is timed, the tunnel is not | as sent | |
 //! | the body is dropped before its end: the client left, or the server gave up | as sent | `aborted` |
 //! | the body yields an error | as sent | `body_error` |
+//! | the body ends with fewer bytes than its `Content-Length` or its exact size says, or has more | as sent | `content_length_mismatch` |
 //! | the service's future is dropped before it has answered: the client left, or an outer timeout fired | `499` | `cancelled` |
 //! | the service returns an error, or is not ready and says that it never will be | `500` | `service_error` |
 //! | the service, its future or its body panics | `500`, or as sent | `panic` |
@@ -50,10 +51,35 @@
 //!
 //! "Handed to the server" is as far as a service can see: what the client's kernel then does with it, nobody here knows.
 //!
+//! An HTTP/1 server writes no more than the declared length. With it written, the response is complete, and nobody knows whether
+//! the body has more. `HEAD`, 204 and 304 may declare the length of a body that is not sent.
+//!
+//! Of an endpoint that is [a stream](HttpMetricsLayerBuilder::with_streaming_endpoints), the end by the client is no failure.
+//!
+//! # gRPC
+//!
 //! A gRPC call whose `grpc_status` is not `OK` has failed too, whatever its HTTP status: `timeout` for `DEADLINE_EXCEEDED`,
 //! `cancelled` for `CANCELLED`, `server_error` for `UNKNOWN`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`,
-//! `client_error` for the rest. The status is that of the trailers, or of the headers of a response without a body; of a call
-//! that ends without one it is `UNKNOWN`.
+//! `client_error` for the rest.
+//!
+//! The status is that of the trailers, or of the headers of a response without a body. gRPC-Web (`application/grpc-web`, `+proto`,
+//! `-text`) has it in the last frame of the body, which is read as it passes: the layer may be outside of `tonic_web` or inside.
+//!
+//! A call that ends without a status has the one that its client concludes:
+//!
+//! | | `grpc_status` |
+//! |---|---|
+//! | HTTP 400, 401, 403, 404 | `INTERNAL`, `UNAUTHENTICATED`, `PERMISSION_DENIED`, `UNIMPLEMENTED` |
+//! | HTTP 429, 502, 503, 504 | `UNAVAILABLE` |
+//! | any other HTTP status but 200 | `UNKNOWN` |
+//! | the client left before the head or after it (`cancelled`, `aborted`) | `CANCELLED` |
+//! | the service or the body returned an error, for which a server resets the stream | `INTERNAL` |
+//! | the service panicked | `UNKNOWN` |
+//! | the body ended without trailers | `UNKNOWN` |
+//! | the body of a gRPC-Web response ended without a trailer frame that can be read (compressed, cut off) | no label, and by itself no failure |
+//!
+//! Outside of a service that answers with an error of its own, tonic makes a status of that error where it can. The layer is
+//! inside of that: such a call is a `service_error`, `INTERNAL`.
 //!
 //! # Labels
 //!
@@ -120,6 +146,7 @@
 // docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod base64;
 mod batch;
 mod body;
 mod builder;
@@ -128,12 +155,15 @@ mod endpoint;
 mod error;
 mod exchange;
 mod future;
+mod grpc;
 mod grpc_methods;
+mod grpc_web;
 mod handle;
 mod in_flight;
 mod instruments;
 mod labels;
 mod layer;
+mod length;
 #[cfg(feature = "axum")]
 mod matched_route;
 mod outcome;

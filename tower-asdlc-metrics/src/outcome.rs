@@ -1,8 +1,8 @@
 //! How a request ended, and what its labels say about it. Pure: no clock, no instrument.
 
+use crate::grpc::{Call, GrpcStatus};
 use crate::labels::OTHER;
-use http::{HeaderMap, StatusCode};
-use std::num::NonZeroU8;
+use http::StatusCode;
 
 /// How a request ended. Each one ends in exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +17,21 @@ pub(crate) enum Ending {
     Aborted,
     /// The body yielded an error.
     BodyError,
+    /// The body ended with fewer or more bytes than its `Content-Length` or its exact size said.
+    LengthMismatch,
     /// The service returned an error instead of a response.
     ServiceError,
     /// The service or its body panicked.
     Panic,
+}
+
+/// How a request ended, and what is known of it by then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    pub(crate) ending: Ending,
+    /// What was sent, if anything was.
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) call: Call,
 }
 
 /// What a counter's labels say of a request.
@@ -34,25 +45,29 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// `is_stream`: the client of this endpoint ends the request, whenever it likes.
     #[inline]
-    pub(crate) fn new(
-        ending: Ending,
-        status: Option<StatusCode>,
-        grpc: Option<GrpcStatus>,
-    ) -> Self {
-        let status = status.unwrap_or_else(|| match ending {
-            // nginx's «client closed request», the field's usual value. In range, so the fallback is never taken.
+    pub(crate) fn new(end: End, is_stream: bool) -> Self {
+        let End { ending, status: sent, call } = end;
+        let status = sent.unwrap_or_else(|| match ending {
+            // nginx's "client closed request", the field's usual value. In range, so the fallback is never taken.
             Ending::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         });
+        let grpc = call.status(ending, sent);
         let error = match ending {
             Ending::Complete | Ending::Upgrade => {
                 ErrorType::of_status(status).or_else(|| ErrorType::of_grpc(grpc?))
+            }
+            // What was sent may be an error for all that.
+            Ending::Cancelled | Ending::Aborted if is_stream => {
+                sent.and_then(ErrorType::of_status).or_else(|| ErrorType::of_grpc(call.read()?))
             }
             // Whatever the status says: that is a label anyway.
             Ending::Cancelled => Some(ErrorType::Cancelled),
             Ending::Aborted => Some(ErrorType::Aborted),
             Ending::BodyError => Some(ErrorType::BodyError),
+            Ending::LengthMismatch => Some(ErrorType::ContentLengthMismatch),
             Ending::ServiceError => Some(ErrorType::ServiceError),
             Ending::Panic => Some(ErrorType::Panic),
         };
@@ -61,7 +76,7 @@ impl Outcome {
 
     /// The same, when there is no room left for a series of this very status.
     pub(crate) fn without_status(self) -> Self {
-        let grpc = self.grpc.map(|_| GrpcStatus::UNKNOWN);
+        let grpc = self.grpc.map(|_| GrpcStatus::Unknown);
         Self { status: StatusLabel(None), grpc, ..self }
     }
 }
@@ -85,15 +100,18 @@ pub(crate) enum ErrorType {
     Cancelled,
     Aborted,
     BodyError,
+    ContentLengthMismatch,
     ServiceError,
     Panic,
 }
 
 impl ErrorType {
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 9;
 
     fn of_status(status: StatusCode) -> Option<Self> {
         match status.as_u16() {
+            // First, as it is what most are.
+            ..400 => None,
             408 | 504 => Some(Self::Timeout),
             400..=499 => Some(Self::ClientError),
             500..=599 => Some(Self::ServerError),
@@ -103,13 +121,15 @@ impl ErrorType {
 
     /// The server's errors are those that OpenTelemetry's conventions for gRPC servers call so.
     fn of_grpc(status: GrpcStatus) -> Option<Self> {
-        match status.as_str() {
-            "OK" => None,
-            "CANCELLED" => Some(Self::Cancelled),
-            "DEADLINE_EXCEEDED" => Some(Self::Timeout),
-            "UNKNOWN" | "UNIMPLEMENTED" | "INTERNAL" | "UNAVAILABLE" | "DATA_LOSS" => {
-                Some(Self::ServerError)
-            }
+        match status {
+            GrpcStatus::Ok => None,
+            GrpcStatus::Cancelled => Some(Self::Cancelled),
+            GrpcStatus::DeadlineExceeded => Some(Self::Timeout),
+            GrpcStatus::Unknown
+            | GrpcStatus::Unimplemented
+            | GrpcStatus::Internal
+            | GrpcStatus::Unavailable
+            | GrpcStatus::DataLoss => Some(Self::ServerError),
             _ => Some(Self::ClientError),
         }
     }
@@ -122,56 +142,12 @@ impl ErrorType {
             Self::Cancelled => "cancelled",
             Self::Aborted => "aborted",
             Self::BodyError => "body_error",
+            Self::ContentLengthMismatch => "content_length_mismatch",
             Self::ServiceError => "service_error",
             Self::Panic => "panic",
         }
     }
 }
-
-/// A gRPC status by its number and one: so that `None` of it takes no room in what travels with a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GrpcStatus(NonZeroU8);
-
-impl GrpcStatus {
-    pub(crate) const UNKNOWN: Self = Self(NonZeroU8::MIN.saturating_add(2));
-
-    fn new(code: u8) -> Option<Self> {
-        let is_known = usize::from(code) < GRPC_CODES.len();
-        is_known.then(|| Self(NonZeroU8::MIN.saturating_add(code)))
-    }
-
-    /// From the headers of a response without a body, or from trailers. `None` when they have no `grpc-status`; one that
-    /// is not a known code is `UNKNOWN`, as the gRPC specification has it.
-    pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
-        let code = headers.get("grpc-status")?.to_str().ok().and_then(|code| code.parse().ok());
-        Some(code.and_then(Self::new).unwrap_or(Self::UNKNOWN))
-    }
-
-    pub(crate) fn as_str(self) -> &'static str {
-        GRPC_CODES.get(usize::from(self.0.get()) - 1).copied().unwrap_or("UNKNOWN")
-    }
-}
-
-/// <https://grpc.io/docs/guides/status-codes/>, in the order of their numbers.
-const GRPC_CODES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 #[cfg(test)]
 mod tests {
@@ -183,7 +159,8 @@ mod tests {
         grpc: Option<u8>,
     ) -> (String, Option<&'static str>) {
         let status = status.map(|status| StatusCode::from_u16(status).unwrap());
-        let outcome = Outcome::new(ending, status, grpc.and_then(GrpcStatus::new));
+        let call = grpc.map_or(Call::None, |grpc| Call::Status(GrpcStatus::parse(&[b'0' + grpc])));
+        let outcome = Outcome::new(End { ending, status, call }, false);
         (outcome.status.as_str().to_owned(), outcome.error.map(ErrorType::as_str))
     }
 
@@ -203,6 +180,7 @@ mod tests {
             (Ending::Aborted, Some(200), None, "200", Some("aborted")),
             (Ending::Aborted, Some(500), None, "500", Some("aborted")),
             (Ending::BodyError, Some(200), None, "200", Some("body_error")),
+            (Ending::LengthMismatch, Some(200), None, "200", Some("content_length_mismatch")),
             (Ending::ServiceError, None, None, "500", Some("service_error")),
             (Ending::Panic, None, None, "500", Some("panic")),
             (Ending::Panic, Some(200), None, "200", Some("panic")),
@@ -211,7 +189,7 @@ mod tests {
             (Ending::Complete, Some(200), Some(2), "200", Some("server_error")),
             (Ending::Complete, Some(200), Some(4), "200", Some("timeout")),
             (Ending::Complete, Some(200), Some(5), "200", Some("client_error")),
-            (Ending::Complete, Some(200), Some(13), "200", Some("server_error")),
+            (Ending::Complete, Some(200), Some(3), "200", Some("client_error")),
         ] {
             assert_eq!(
                 outcome(ending, status, grpc),
@@ -221,20 +199,23 @@ mod tests {
         }
     }
 
-    // G-01
+    // F-08
     #[test]
-    fn a_grpc_status_is_read_by_its_number_and_told_by_its_name() {
-        let read = |value: &[u8]| {
-            let value = http::HeaderValue::from_bytes(value).unwrap();
-            GrpcStatus::read(&HeaderMap::from_iter([("grpc-status".parse().unwrap(), value)]))
-                .map(GrpcStatus::as_str)
-        };
-        assert_eq!(read(b"0"), Some("OK"));
-        assert_eq!(read(b"5"), Some("NOT_FOUND"));
-        assert_eq!(read(b"16"), Some("UNAUTHENTICATED"));
-        for odd in [&b"17"[..], b"", b"-1", b"NOT_FOUND", b"99999999999", b"\xff"] {
-            assert_eq!(read(odd), Some("UNKNOWN"), "{odd:?}");
+    fn of_a_stream_an_end_by_the_client_is_no_failure_and_all_others_are() {
+        for (ending, status, error) in [
+            (Ending::Complete, Some(200), None),
+            (Ending::Complete, Some(404), Some("client_error")),
+            (Ending::Cancelled, None, None),
+            (Ending::Aborted, Some(200), None),
+            (Ending::Aborted, Some(503), Some("server_error")),
+            (Ending::BodyError, Some(200), Some("body_error")),
+            (Ending::LengthMismatch, Some(200), Some("content_length_mismatch")),
+            (Ending::ServiceError, None, Some("service_error")),
+            (Ending::Panic, Some(200), Some("panic")),
+        ] {
+            let status = status.map(|status| StatusCode::from_u16(status).unwrap());
+            let outcome = Outcome::new(End { ending, status, call: Call::None }, true);
+            assert_eq!(outcome.error.map(ErrorType::as_str), error, "{ending:?} {status:?}");
         }
-        assert_eq!(GrpcStatus::read(&HeaderMap::new()), None);
     }
 }

@@ -5,7 +5,7 @@ use crate::chain::Chain;
 use crate::endpoint::RequestHead;
 use crate::instruments::{CounterSeries, HistogramSeries, Instruments, UpDownCounterSeries};
 use crate::labels::{MethodId, Methods, OVERFLOW, UNMATCHED};
-use crate::outcome::{ErrorType, Outcome};
+use crate::outcome::{End, ErrorType, Outcome};
 use crate::room::Room;
 use crate::series::{Series, Slot};
 use crate::settings::Settings;
@@ -36,7 +36,10 @@ struct Route {
     method: MethodId,
     labels: LabelIds,
     endpoint: Box<str>,
+    /// Its requests last as long as their clients like.
+    is_stream: bool,
     counters: Chain<Counters>,
+    /// Not of streams.
     duration: Option<HistogramSeries>,
     time_to_headers: Option<HistogramSeries>,
     response_body_size: Option<HistogramSeries>,
@@ -142,8 +145,9 @@ impl Recorder {
     }
 
     #[inline]
-    pub(crate) fn ended(&self, slot: Slot, outcome: Outcome, elapsed: Duration, sent: u64) {
+    pub(crate) fn ended(&self, slot: Slot, end: End, elapsed: Duration, sent: u64) {
         let Some(route) = self.routes.get(slot) else { return };
+        let outcome = Outcome::new(end, route.is_stream);
         let duration = elapsed.as_secs_f64();
         if let Some(counters) = self.find_counters(self.caps.first, route, outcome) {
             let is_added = self.is_collected.load(Ordering::Relaxed)
@@ -202,6 +206,7 @@ impl Recorder {
             method,
             labels,
             endpoint: endpoint.into(),
+            is_stream: self.settings.streams.iter().any(|stream| stream == endpoint),
             counters: Chain::new(),
             duration: None,
             time_to_headers: None,
@@ -212,8 +217,7 @@ impl Recorder {
         let attributes = self.attributes(&route);
         let series = |instrument| HistogramSeries::new(instrument, &attributes);
         let Instruments { duration, time_to_headers, response_body_size, .. } = &self.instruments;
-        let timed = !self.settings.untimed.iter().any(|untimed| untimed == endpoint);
-        route.duration = timed.then(|| series(duration));
+        route.duration = (!route.is_stream).then(|| series(duration));
         route.time_to_headers = time_to_headers.as_ref().map(series);
         route.response_body_size = response_body_size.as_ref().map(series);
         route
@@ -307,6 +311,7 @@ const OVERFLOW_OUTCOMES: usize = 200;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grpc::Call;
     use crate::outcome::Ending;
     use crate::{Fixed, HttpMetricsLayer};
     use http::{Request, StatusCode};
@@ -336,8 +341,8 @@ mod tests {
         let head = RequestHead::of(&request);
         let route = recorder.route(recorder.methods().id(head.method), head).unwrap();
         let end = |status, millis| {
-            let outcome = Outcome::new(Ending::Complete, Some(status), None);
-            recorder.ended(route, outcome, Duration::from_millis(millis), 0);
+            let end = End { ending: Ending::Complete, status: Some(status), call: Call::None };
+            recorder.ended(route, end, Duration::from_millis(millis), 0);
         };
         let kept = || {
             let counters = recorder.routes.iter().flat_map(|route| route.counters.iter());

@@ -9,8 +9,8 @@ pub(crate) struct Settings {
     pub(crate) methods: Methods,
     pub(crate) labels: Vec<Label>,
     pub(crate) excluded: Vec<Predicate>,
-    /// Endpoints whose duration says nothing.
-    pub(crate) untimed: Vec<String>,
+    /// Endpoints whose requests last as long as their clients like.
+    pub(crate) streams: Vec<String>,
     pub(crate) max_series: usize,
 }
 
@@ -18,13 +18,13 @@ pub(crate) type Predicate = Box<dyn for<'a> Fn(RequestHead<'a>) -> bool + Send +
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, methods, labels, excluded, untimed, max_series } = self;
+        let Self { endpoint, methods, labels, excluded, streams, max_series } = self;
         f.debug_struct("Settings")
             .field("endpoint", endpoint)
             .field("methods", methods)
             .field("labels", labels)
             .field("excluded", &excluded.len())
-            .field("untimed", untimed)
+            .field("streams", streams)
             .field("max_series", max_series)
             .finish()
     }

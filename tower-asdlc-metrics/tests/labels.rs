@@ -317,7 +317,7 @@ async fn a_response_can_name_its_endpoint_late() {
 async fn a_streaming_endpoint_is_counted_and_not_timed() {
     let metrics = Metrics::new();
     let layer = HttpMetricsLayer::builder(endpoint_fn(|head| Some(head.uri().path())))
-        .without_duration_of(["/events"])
+        .with_streaming_endpoints(["/events"])
         .build(&metrics.meter())
         .unwrap();
     for path in ["/events", "/other"] {

@@ -81,7 +81,7 @@ fn a_server_stream_is_timed_and_in_flight_to_its_end() {
     });
     // The client has left; no trailers were sent, and so no status.
     let scrape =
-        server.assert_counted(&[([RECORD, "OK", "200"], 2.0), ([WATCH, "UNKNOWN", "200"], 1.0)]);
+        server.assert_counted(&[([RECORD, "OK", "200"], 2.0), ([WATCH, "CANCELLED", "200"], 1.0)]);
     assert_held(&scrape, held);
     let failed = scrape.sum_by("http_requests_failed_total", ["endpoint", "error_type"]);
     assert_eq!(

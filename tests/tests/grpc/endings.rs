@@ -57,7 +57,7 @@ fn streams_that_their_clients_cancel_are_counted_once_and_leave_nothing_in_fligh
         drop(watches);
         client.last("t1").await.expect_err("nothing was recorded");
     });
-    let calls = [([LAST, "NOT_FOUND", "200"], 1.0), ([WATCH, "UNKNOWN", "200"], 5.0)];
+    let calls = [([LAST, "NOT_FOUND", "200"], 1.0), ([WATCH, "CANCELLED", "200"], 5.0)];
     let scrape = server.assert_counted(&calls);
     let aborted = [("endpoint", WATCH), ("error_type", "aborted")];
     assert_eq!(scrape.value("http_requests_failed_total", &aborted), Some(5.0));
@@ -78,7 +78,7 @@ fn a_call_whose_client_is_gone_amid_both_streams_is_counted_once() {
     assert_eq!(server.in_flight(), 1.0);
     // With it go its sockets.
     drop(std::mem::replace(&mut server.runtime, Runtime::new().expect("a runtime can be built")));
-    let scrape = server.assert_counted(&[([SMOOTH, "UNKNOWN", "200"], 1.0)]);
+    let scrape = server.assert_counted(&[([SMOOTH, "CANCELLED", "200"], 1.0)]);
     let aborted = [("endpoint", SMOOTH), ("error_type", "aborted")];
     assert_eq!(scrape.value("http_requests_failed_total", &aborted), Some(1.0));
     drop(open);

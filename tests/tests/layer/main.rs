@@ -2,10 +2,15 @@
 
 mod endings;
 mod frames;
+mod grpc_endings;
+mod grpc_web;
+mod http2;
+mod lengths;
 mod on_axum;
 mod on_http2;
 mod on_hyper;
 mod queues;
+mod streams;
 mod transparency;
 
 use std::collections::BTreeMap;

@@ -7,14 +7,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, service_fn};
 use tower_asdlc_metrics::{HttpMetricsLayer, endpoint_fn};
 
 use super::frames::Held;
-use super::{assert_counted, exporter, exposition};
+use super::{assert_counted, exporter, exposition, http2};
 
 //
 #[test]
@@ -26,21 +23,10 @@ fn a_stream_that_is_reset_is_one_request_and_leaves_the_others_alone() {
     }))
     .build(&exporter.meter())
     .expect("the defaults are valid");
-    let service = TowerToHyperService::new(layer.layer(service_fn(answer)));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
     runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-        let address = listener.local_addr().expect("a listener has an address");
-        tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.expect("a client comes");
-            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            server.serve_connection(TokioIo::new(stream), service).await
-        });
-        let stream = TcpStream::connect(address).await.expect("it listens");
-        let handshake =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-        let (mut client, connection) = handshake.await.expect("it speaks HTTP/2");
-        tokio::spawn(connection);
+        let address = http2::serve(layer.layer(service_fn(answer))).await;
+        let mut client = http2::connect(address).await;
         let mut get = async |path: &str| {
             let request = Request::get(format!("http://{address}{path}"));
             let request = request.body(Empty::<Bytes>::new()).expect("a request");

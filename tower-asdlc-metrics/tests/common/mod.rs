@@ -161,6 +161,7 @@ pub struct Script {
 #[derive(Debug)]
 pub enum Step {
     Data(&'static str),
+    Bytes(Vec<u8>),
     Trailers(HeaderMap),
     Pending,
     Fail,
@@ -194,6 +195,7 @@ impl Body for Script {
         Poll::Ready(match self.steps.pop_front() {
             None => None,
             Some(Step::Data(data)) => Some(Ok(Frame::data(Bytes::from_static(data.as_bytes())))),
+            Some(Step::Bytes(data)) => Some(Ok(Frame::data(data.into()))),
             Some(Step::Trailers(trailers)) => Some(Ok(Frame::trailers(trailers))),
             Some(Step::Fail) => Some(Err("broken")),
             Some(Step::Panic) => panic!("told to"),
