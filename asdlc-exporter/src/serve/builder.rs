@@ -2,6 +2,7 @@ use super::{
     connections::{Settings, serve},
     error::{ServeError, ServeErrorKind},
     gate::{Credentials, Gate},
+    limits::Limits,
     routes::{Route, Routes},
 };
 use crate::redact;
@@ -31,9 +32,7 @@ impl Server {
             routes: Vec::new(),
             ways: Vec::new(),
             networks: Vec::new(),
-            connection_limit: 64,
-            read_timeout: Duration::from_secs(10),
-            grace_period: Duration::from_secs(5),
+            limits: Limits::default(),
         }
     }
 }
@@ -61,9 +60,7 @@ pub struct ServerBuilder {
     routes: Vec<Route>,
     ways: Vec<Result<Credentials, ServeError>>,
     networks: Vec<String>,
-    connection_limit: usize,
-    read_timeout: Duration,
-    grace_period: Duration,
+    limits: Limits,
 }
 
 impl ServerBuilder {
@@ -112,23 +109,42 @@ impl ServerBuilder {
         self
     }
 
-    /// How many connections are served at a time; more wait in the queue of the system. Default:
-    /// 64.
+    /// How many connections there are at a time, 1 to 65536. Default: 64.
+    ///
+    /// When there is one more, the client that has been waited for the longest loses its connection:
+    /// one that is idle, sends no complete head, or does not read its answer. So clients that do
+    /// nothing keep nobody out. While services work on an answer for all of them, the new one waits.
     pub fn with_connection_limit(mut self, connections: usize) -> Self {
-        self.connection_limit = connections;
+        self.limits.connections = connections;
         self
     }
 
-    /// How long the head of a request may take, from the connection or the last answer on: a
-    /// connection that is idle for this long is closed, too. Default: 10 s.
+    /// How long the head of a request may take, from its first byte on, and how long a new
+    /// connection may be silent, 1 ms to 1 h. Default: 10 s.
     pub fn with_read_timeout(mut self, timeout: Duration) -> Self {
-        self.read_timeout = timeout;
+        self.limits.read_timeout = timeout;
         self
     }
 
-    /// How long answers in progress may take when the server stops. Default: 5 s.
+    /// How long a client may take nothing of its answer, 1 ms to 1 h. Default: 5 s, which is less
+    /// than most scrape timeouts.
+    pub fn with_write_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.write_timeout = timeout;
+        self
+    }
+
+    /// How long a connection is kept between two requests, 1 ms to 24 h. Default: 5 min.
+    ///
+    /// It should be longer than the scrape interval. A scraper that sends a request on a connection
+    /// while it is closed loses that scrape, or has to repeat it.
+    pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle_timeout = timeout;
+        self
+    }
+
+    /// How long answers in progress may take when the server stops, up to 1 h. Default: 5 s.
     pub fn with_grace_period(mut self, period: Duration) -> Self {
-        self.grace_period = period;
+        self.limits.grace_period = period;
         self
     }
 
@@ -137,26 +153,20 @@ impl ServerBuilder {
     /// # Errors
     ///
     /// When there is no route, a path does not begin with `/` or is given twice, a secret or a
-    /// network is malformed, a limit is 0, or the address cannot be bound: nothing listens then.
+    /// network is malformed, a limit is out of its range, or the address cannot be bound: nothing listens then.
     ///
     /// # Panics
     ///
     /// When polled outside of a Tokio runtime with its IO and time drivers.
     pub async fn start(self) -> Result<Listening, ServeError> {
-        let Self { address, routes, ways, networks, connection_limit, read_timeout, grace_period } =
-            self;
+        let Self { address, routes, ways, networks, limits } = self;
         check_paths(&routes)?;
         let ways = ways.into_iter().collect::<Result<Vec<_>, _>>()?;
         let networks = networks
             .into_iter()
             .map(|text| text.parse().map_err(|()| ServeErrorKind::Network(redact::text(&text))))
             .collect::<Result<Vec<_>, _>>()?;
-        if connection_limit == 0 {
-            return Err(ServeErrorKind::ConnectionLimit.into());
-        }
-        if read_timeout.is_zero() {
-            return Err(ServeErrorKind::ReadTimeout.into());
-        }
+        limits.check()?;
         let bind = |error| ServeErrorKind::Bind(address, error);
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
@@ -166,7 +176,7 @@ impl ServerBuilder {
             );
         }
         let routes = Routes { routes, gate: Gate { ways } };
-        let settings = Settings { routes, networks, connection_limit, read_timeout, grace_period };
+        let settings = Settings { routes, networks, limits };
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(serve(listener, Arc::new(settings), stopped));
         Ok(Listening { address, stop, serving })

@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, io, net::SocketAddr};
+use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
 
 /// A server that cannot be started.
 ///
@@ -32,8 +32,8 @@ pub(super) enum ServeErrorKind {
     UserOrPassword,
     /// Redacted.
     Network(String),
-    ConnectionLimit,
-    ReadTimeout,
+    ConnectionLimit(usize),
+    Time(&'static str, Duration, &'static str),
     Bind(SocketAddr, io::Error),
 }
 
@@ -64,10 +64,12 @@ impl fmt::Display for ServeError {
                 f,
                 "network `{network}`: allowed is an IP address, alone or with `/` and the length of its prefix",
 ),
-            ServeErrorKind::ConnectionLimit => {
-                f.write_str("connection limit 0: allowed is 1 and more")
+            ServeErrorKind::ConnectionLimit(connections) => {
+                write!(f, "connection limit {connections}: allowed is 1 to 65536")
             }
-            ServeErrorKind::ReadTimeout => f.write_str("read timeout 0s: allowed is 1ms and more"),
+            ServeErrorKind::Time(name, time, allowed) => {
+                write!(f, "{name} {time:?}: allowed is {allowed}")
+            }
             ServeErrorKind::Bind(address, error) => {
                 write!(f, "cannot listen on {address}: {error}")
             }

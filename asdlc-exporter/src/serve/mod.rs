@@ -27,14 +27,20 @@
 //! | paths | those of the routes; 404 elsewhere |
 //! | authentication | none, or a bearer token or user and password: 401 without |
 //! | who may connect | everybody, or only some networks: others are cut off before they say a word |
-//! | head of a request | within 10 s of the connection or the last answer, 16 KiB and 100 headers (431), URI 2 KiB (414) |
-//! | connections | 64 at a time, more wait; each ends with the answer after 2 minutes |
+//! | head of a request | within 10 s of the connection or its first byte, 16 KiB and 100 headers (431), URI 2 KiB (414) |
+//! | answer | given up when the client takes nothing of it for 5 s, or not all of it in 2 minutes |
+//! | idle connections | kept for 5 minutes, so that scrapers find them at the next scrape |
+//! | connections | 64 at a time; one more replaces the one whose client has been waited for the longest |
+//! | memory | the answers that clients do not read are given up beyond 64 MiB, the longest unread first |
 //! | stop | no new connections; answers in progress have 5 s |
 
 mod builder;
+mod client;
 mod connections;
 mod error;
 mod gate;
+mod io;
+mod limits;
 mod network;
 mod routes;
 

@@ -2,6 +2,8 @@
 
 #[path = "../suite/check.rs"]
 mod check;
+#[cfg(feature = "serve")]
+mod clients;
 #[cfg(all(feature = "config-yaml", feature = "config-toml"))]
 mod config;
 #[cfg(feature = "health")]

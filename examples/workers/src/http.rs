@@ -101,6 +101,8 @@ pub(crate) async fn serve(
         };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // hyper counts the time between two requests too: a scraper keeps its connection that long.
+            .header_read_timeout(std::time::Duration::from_secs(90))
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
         tokio::spawn(connections.watch(connection));
     }

@@ -4,5 +4,6 @@
 //! Each run is the same. For others, and more: `PROPTEST_CASES=5000 PROPTEST_RNG_SEED=7 cargo test --test exposition`.
 
 mod generated;
+mod kept_connections;
 mod parsers;
 mod scrapers;
