@@ -211,7 +211,9 @@ impl HttpMetricsLayerBuilder {
         let lanes = Arc::new(Lanes::new(Recorder::new(instruments, settings)));
         let handles = Handles::new(&lanes);
         let told = handles.clone();
-        instruments::before_collection(meter, move || told.any().tell());
+        if !instruments::before_collection(meter, move || told.any().tell()) {
+            lanes.recorder().is_never_flushed();
+        }
         HttpMetricsLayer::new_with(handles, has_backpressure)
     }
 }

@@ -28,11 +28,11 @@ impl<T> Chain<T> {
         make: impl FnOnce() -> T,
     ) -> Option<&T> {
         self.find(&is).ok().or_else(|| {
-            let add = || {
+            let add = |made| {
                 let end = self.find(&is).err().unwrap_or(self);
-                end.entry.get_or_init(make)
+                end.entry.get_or_init(|| made)
             };
-            room.add(cap, || self.find(&is).ok(), add)
+            room.add(cap, || self.find(&is).ok(), make, add)
         })
     }
 

@@ -7,7 +7,9 @@ use crate::in_flight::{Lane, Lanes};
 use crate::labels::MethodId;
 use crate::length::{After, Length};
 use crate::outcome::{End, Ending};
+use crate::request_body::Upload;
 use crate::series::Slot;
+use crate::user_label::LabelIds;
 use bytes::Buf;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -23,7 +25,11 @@ pub(crate) struct Exchange {
     lane: Option<Arc<Lane>>,
     start: Instant,
     method: MethodId,
+    /// Not one before it is made, which `later` says.
     route: Slot,
+    labels: LabelIds,
+    /// What is there to do with the route once it is known; of most requests nothing.
+    later: Option<Box<Later>>,
     call: Call,
     /// The status of the response, once there is one.
     status: Option<StatusCode>,
@@ -35,10 +41,18 @@ pub(crate) struct Exchange {
     web: Option<Box<TrailerReader>>,
 }
 
+#[derive(Debug, Default)]
+struct Later {
+    /// The endpoint of a route that is still to be made.
+    endpoint: Option<Box<str>>,
+    /// The size of the request's body waits for the route.
+    upload: Option<Arc<Upload>>,
+}
+
 impl Exchange {
     /// Starts the clock, unless the request is excluded.
     #[inline]
-    pub(crate) fn start<B>(lanes: &Lanes, request: &Request<B>) -> Option<Self> {
+    pub(crate) fn start<B>(lanes: &Lanes, request: &mut Request<B>) -> Option<Self> {
         let recorder = lanes.recorder();
         if recorder.excludes_some() && recorder.is_excluded(RequestHead::of(request)) {
             return None;
@@ -48,19 +62,45 @@ impl Exchange {
         let head = RequestHead::of(request);
         let method = lanes.method(head);
         let lane = lanes.enter(method)?;
-        let route = lane.recorder.route(method, head)?;
+        let (labels, route) = lane.recorder.route(method, head);
         let call = if is_grpc(head) { Call::Missing } else { Call::None };
+        let length = Length::unknown(head.version);
+        let (route, mut later) = match route {
+            Ok(route) => (route, None),
+            Err(endpoint) => (Slot::NONE, Some(Later::with_endpoint(endpoint))),
+        };
+        if lane.recorder.sizes_request_bodies() {
+            let upload = Upload::of(request, &lane.recorder);
+            later.get_or_insert_default().upload = Some(upload);
+        }
         Some(Self {
             lane: Some(lane),
             start,
             method,
             route,
+            labels,
+            later,
             call,
             status: None,
             sent: 0,
-            length: Length::unknown(head.version),
+            length,
             web: None,
         })
+    }
+
+    /// Makes the route, if there is none yet or the response names another endpoint.
+    #[cold]
+    fn settle_route(&mut self, named: Option<&ResponseEndpoint>) {
+        let Some(Lane { recorder }) = self.lane.as_deref() else { return };
+        let Later { endpoint, upload } = *self.later.take().unwrap_or_default();
+        let named = named.map(|ResponseEndpoint(endpoint)| &**endpoint);
+        if let Some(endpoint) = named.or(endpoint.as_deref()) {
+            let route = recorder.make_route(self.method, self.labels, endpoint);
+            self.route = route.unwrap_or(self.route);
+        }
+        if let Some(upload) = upload {
+            upload.has_route(self.route);
+        }
     }
 
     /// The response's head is there: its status is what the client gets, whatever becomes of the body. Says how the exchange
@@ -68,10 +108,11 @@ impl Exchange {
     #[inline]
     pub(crate) fn answered<B: Body>(&mut self, response: &Response<B>) -> Option<Ending> {
         self.status = Some(response.status());
+        let named = response.extensions().get();
+        if named.is_some() || self.later.is_some() {
+            self.settle_route(named);
+        }
         if let Some(Lane { recorder }) = self.lane.as_deref() {
-            if let Some(ResponseEndpoint(endpoint)) = response.extensions().get() {
-                self.route = recorder.reroute(self.route, endpoint);
-            }
             recorder.headers(self.route, self.start);
         }
         let headers = response.headers();
@@ -149,9 +190,11 @@ impl Exchange {
     }
 
     fn record(&mut self, ending: Ending) {
+        if self.later.is_some() {
+            self.settle_route(None);
+        }
         if let Some(lane) = self.lane.take() {
-            let Self { lane: _, start, method: _, route, call, status, sent, length: _, web: _ } =
-                *self;
+            let Self { start, route, call, status, sent, .. } = *self;
             let elapsed = start.elapsed();
             let end = End { ending, status, call };
             lane.recorder.ended(route, end, elapsed, sent);
@@ -170,6 +213,13 @@ impl Exchange {
             Some(_) if is_whole => self.ends_here(true).unwrap_or(Ending::Complete),
             Some(_) => Ending::Aborted,
         }
+    }
+}
+
+impl Later {
+    #[cold]
+    fn with_endpoint(endpoint: Box<str>) -> Box<Self> {
+        Box::new(Self { endpoint: Some(endpoint), upload: None })
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) use crate::bound::{CounterSeries, HistogramSeries, UpDownCounterSerie
 #[cfg(not(feature = "bound"))]
 pub(crate) use crate::unbound::{CounterSeries, HistogramSeries, UpDownCounterSeries};
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use std::sync::Arc;
 
 /// The instruments, made once for a layer. What is off is `None`, and costs nothing.
 #[derive(Debug)]
@@ -52,9 +53,9 @@ impl Instruments {
             optional.body_sizes.then(|| histogram(name, "By", description, &SIZE_BOUNDARIES))
         };
         Self {
-            requests: counter("http_requests_total", "HTTP requests, counted when they end."),
+            requests: counter(REQUESTS, "HTTP requests, counted when they end."),
             failed: counter(
-                "http_requests_failed_total",
+                FAILED,
                 "HTTP requests that failed: 4xx, 5xx, a gRPC error, or an end before their response's.",
             ),
             duration: histogram(
@@ -65,7 +66,7 @@ impl Instruments {
             ),
             in_flight: optional.in_flight.then(|| {
                 meter
-                    .i64_up_down_counter("http_requests_in_flight")
+                    .i64_up_down_counter(IN_FLIGHT)
                     .with_description("HTTP requests that have begun and not ended.")
                     .build()
             }),
@@ -89,16 +90,37 @@ impl Instruments {
     }
 }
 
-/// Runs `prepare` before each collection.
+/// Runs `flush` before each collection. `false` if it never will: views have dropped whatever could run it.
 ///
-/// The SDK runs the callbacks of observable instruments before it reads anything; one that observes nothing is not exported.
-pub(crate) fn before_collection(meter: &Meter, prepare: impl Fn() + Send + Sync + 'static) {
-    meter
-        .i64_observable_up_down_counter("http_requests.before_collection")
-        .with_callback(move |_| prepare())
-        .build();
+/// The SDK runs the callbacks of observable instruments before it reads anything; one that observes nothing is not exported. But
+/// it drops the callback with the instrument if that is dropped by a view, which is often one that keeps a list of names. So
+/// the callback hangs on an instrument of its own name and, where that is dropped, on one with the name and the kind of what
+/// it is for: if that is dropped too, there is nothing to flush.
+pub(crate) fn before_collection(meter: &Meter, flush: impl Fn() + Send + Sync + 'static) -> bool {
+    let flush = Arc::new(flush);
+    let is_kept = || Arc::strong_count(&flush) > 1;
+    for name in ["http_requests.flush", IN_FLIGHT] {
+        let flush = Arc::clone(&flush);
+        meter.i64_observable_up_down_counter(name).with_callback(move |_| flush()).build();
+        if is_kept() {
+            return true;
+        }
+    }
+    for name in [REQUESTS, FAILED] {
+        let flush = Arc::clone(&flush);
+        meter.u64_observable_counter(name).with_callback(move |_| flush()).build();
+        if is_kept() {
+            return true;
+        }
+    }
+    let called = Arc::clone(&flush);
+    meter.f64_observable_gauge(DURATION).with_unit("s").with_callback(move |_| called()).build();
+    is_kept()
 }
 
+const REQUESTS: &str = "http_requests_total";
+const FAILED: &str = "http_requests_failed_total";
+const IN_FLIGHT: &str = "http_requests_in_flight";
 pub(crate) const DURATION: &str = "http_request_duration_seconds";
 
 /// Prometheus' default buckets, in seconds.

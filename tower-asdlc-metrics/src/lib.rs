@@ -174,6 +174,7 @@ mod series;
 mod service;
 mod settings;
 mod threads;
+mod unrouted;
 mod user_label;
 
 #[cfg(feature = "bound")]

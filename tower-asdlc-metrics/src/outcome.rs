@@ -89,6 +89,10 @@ impl StatusLabel {
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_ref().map_or(OTHER, StatusCode::as_str)
     }
+
+    pub(crate) fn is_success(&self) -> bool {
+        self.0.is_some_and(|status| status.is_success())
+    }
 }
 
 /// The values of `error_type`.

@@ -10,11 +10,13 @@ use crate::room::Room;
 use crate::series::{Series, Slot};
 use crate::settings::Settings;
 use crate::threads;
+use crate::unrouted::{Unrouted, is_unrouted};
 use crate::user_label::{Label, LabelIds};
 use opentelemetry::KeyValue;
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Recorder {
@@ -25,9 +27,9 @@ pub(crate) struct Recorder {
     /// For the counters of all routes.
     room: Room,
     caps: Caps,
-    /// Whether collections come by here, as they have once: nothing may wait for one that does not. A view can drop the
-    /// instrument that calls us.
-    is_collected: AtomicBool,
+    /// Nothing may wait for a flush that never comes.
+    flushes: AtomicU8,
+    unrouted: Arc<Unrouted>,
 }
 
 /// A method of an endpoint, with the user's labels.
@@ -55,6 +57,8 @@ struct Counters {
     failed: Option<CounterSeries>,
     /// How long they took, by thread, until the series are told.
     batches: Box<[OnceLock<Box<Batch>>]>,
+    /// Of successes that no route names.
+    unrouted: Option<Arc<Unrouted>>,
 }
 
 /// How many routes and counters there may be: of what comes first, then of what is counted as overflow, and of counters then
@@ -85,7 +89,8 @@ impl Recorder {
             routes: Series::with_capacity(caps.routes),
             room: Room::default(),
             caps,
-            is_collected: AtomicBool::new(false),
+            flushes: AtomicU8::new(NOT_YET),
+            unrouted: Arc::default(),
             settings,
         }
     }
@@ -100,23 +105,70 @@ impl Recorder {
         self.settings.excluded.iter().any(|excluded| excluded(head))
     }
 
+    #[inline]
+    pub(crate) fn sizes_request_bodies(&self) -> bool {
+        self.instruments.request_body_size.is_some()
+    }
+
     pub(crate) fn methods(&self) -> &Methods {
         &self.settings.methods
     }
 
-    /// The route of a request.
-    #[inline(always)]
-    pub(crate) fn route(&self, method: MethodId, head: RequestHead<'_>) -> Option<Slot> {
-        let Settings { endpoint, labels, .. } = &self.settings;
-        let labels = if labels.is_empty() { LabelIds::default() } else { Label::ids(labels, head) };
-        let endpoint = endpoint.endpoint(head);
-        self.route_to(method, labels, endpoint.as_deref().unwrap_or(UNMATCHED))
+    /// There is no callback that could flush: everything is recorded at once.
+    pub(crate) fn is_never_flushed(&self) {
+        self.flushes.store(NEVER, Ordering::Relaxed);
     }
 
-    /// The route of the same request to another endpoint.
-    pub(crate) fn reroute(&self, slot: Slot, endpoint: &str) -> Slot {
-        let route = self.routes.get(slot);
-        route.and_then(|route| self.route_to(route.method, route.labels, endpoint)).unwrap_or(slot)
+    /// What the user's labels say of a request, and its route. If there is none yet, the endpoint to [make](Self::make_route)
+    /// it of, when the response is there: that may name another one.
+    #[inline(always)]
+    pub(crate) fn route(
+        &self,
+        method: MethodId,
+        head: RequestHead<'_>,
+    ) -> (LabelIds, Result<Slot, Box<str>>) {
+        let Settings { endpoint, labels, .. } = &self.settings;
+        let labels = if labels.is_empty() { LabelIds::default() } else { Label::ids(labels, head) };
+        let endpoint = endpoint.endpoint(head).unwrap_or(Cow::Borrowed(UNMATCHED));
+        if self.flushes.load(Ordering::Relaxed) == NEVER {
+            self.add_in_flight(method, 1);
+        }
+        let route = match self.look_up(method, labels, &endpoint) {
+            Some(slot) => Ok(slot),
+            None => self.no_route(method, endpoint),
+        };
+        (labels, route)
+    }
+
+    #[cold]
+    fn no_route(&self, method: MethodId, endpoint: Cow<'_, str>) -> Result<Slot, Box<str>> {
+        self.make_in_flight(method);
+        // Once there is no room, everything unknown comes here: no allocation for that.
+        let is_full = self.routes.is_full(self.caps.first);
+        let overflow = || self.look_up(method, LabelIds::default(), OVERFLOW);
+        is_full.then(overflow).flatten().ok_or_else(|| endpoint.into())
+    }
+
+    /// The route of a request to an endpoint; `Some` always: there is room for the overflow of each method.
+    #[cold]
+    pub(crate) fn make_route(
+        &self,
+        method: MethodId,
+        labels: LabelIds,
+        endpoint: &str,
+    ) -> Option<Slot> {
+        self.find_route(self.caps.first, method, labels, endpoint).or_else(|| {
+            let labels = LabelIds::default();
+            self.find_route(self.caps.routes, method, labels, OVERFLOW)
+        })
+    }
+
+    #[cold]
+    fn add_in_flight(&self, method: MethodId, value: i64) {
+        self.make_in_flight(method);
+        if let Some(gauge) = self.in_flight(method) {
+            gauge.add(value);
+        }
     }
 
     /// The gauge of a method that there were requests of.
@@ -137,10 +189,8 @@ impl Recorder {
         if let (Some(route), Some(instrument)) =
             (self.routes.get(slot), &self.instruments.request_body_size)
         {
-            route
-                .request_body_size
-                .get_or_init(|| HistogramSeries::new(instrument, &self.attributes(route)))
-                .record(read as f64);
+            let make = || HistogramSeries::new(instrument, &self.attributes(route));
+            get_or_make(&route.request_body_size, make).record(read as f64);
         }
     }
 
@@ -149,13 +199,20 @@ impl Recorder {
         let Some(route) = self.routes.get(slot) else { return };
         let outcome = Outcome::new(end, route.is_stream);
         let duration = elapsed.as_secs_f64();
+        let flushes = self.flushes.load(Ordering::Relaxed);
+        if flushes == NEVER {
+            self.add_in_flight(route.method, -1);
+        }
         if let Some(counters) = self.find_counters(self.caps.first, route, outcome) {
-            let is_added = self.is_collected.load(Ordering::Relaxed)
+            let is_added = flushes == COME
                 && counters.batch().is_some_and(|batch| {
                     batch.add(duration, |durations| counters.tell(route, durations))
                 });
             if !is_added {
                 counters.tell(route, &[duration]);
+            }
+            if let Some(unrouted) = &counters.unrouted {
+                unrouted.succeeded(|| self.has_routed());
             }
         } else if let Some(counters) = self.overflow_counters(route, outcome) {
             counters.tell(route, &[duration]);
@@ -167,7 +224,9 @@ impl Recorder {
 
     /// Tells the series what they are not told yet; called before each collection.
     pub(crate) fn tell(&self) {
-        self.is_collected.store(true, Ordering::Relaxed);
+        let (relaxed, not_yet) = (Ordering::Relaxed, NOT_YET);
+        // Else it was told before, or is never flushed.
+        _ = self.flushes.compare_exchange(not_yet, COME, relaxed, relaxed);
         for route in self.routes.iter() {
             for counters in route.counters.iter() {
                 for batch in counters.batches.iter().filter_map(OnceLock::get) {
@@ -177,16 +236,17 @@ impl Recorder {
         }
     }
 
-    /// `Some` always: there is room for the overflow of each method.
-    #[inline(always)]
-    fn route_to(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> Option<Slot> {
-        self.find_route(self.caps.first, method, labels, endpoint).or_else(|| {
-            let labels = LabelIds::default();
-            self.find_route(self.caps.routes, method, labels, OVERFLOW)
-        })
+    /// Whether any request had an endpoint that it could be told apart by.
+    fn has_routed(&self) -> bool {
+        self.routes.iter().any(|route| !is_unrouted(&route.endpoint))
     }
 
     #[inline(always)]
+    fn look_up(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> Option<Slot> {
+        let is = |route: &Route| route.is(method, labels, endpoint);
+        self.routes.look_up((labels.with(method), endpoint), is)
+    }
+
     fn find_route(
         &self,
         cap: usize,
@@ -194,14 +254,12 @@ impl Recorder {
         labels: LabelIds,
         endpoint: &str,
     ) -> Option<Slot> {
-        let is = |route: &Route| {
-            route.method == method && route.labels == labels && *route.endpoint == *endpoint
-        };
-        let make = || self.make_route(method, labels, endpoint);
+        let is = |route: &Route| route.is(method, labels, endpoint);
+        let make = || self.new_route(method, labels, endpoint);
         self.routes.get_or_add(cap, (labels.with(method), endpoint), is, make)
     }
 
-    fn make_route(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> Route {
+    fn new_route(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> Route {
         let mut route = Route {
             method,
             labels,
@@ -227,8 +285,10 @@ impl Recorder {
         if let (Some(instrument), Some(series)) =
             (&self.instruments.in_flight, self.in_flight.get(method.index()))
         {
-            let name = KeyValue::new("method", self.methods().name(method).to_owned());
-            series.get_or_init(|| UpDownCounterSeries::new(instrument, &[name]));
+            get_or_make(series, || {
+                let name = KeyValue::new("method", self.methods().name(method).to_owned());
+                UpDownCounterSeries::new(instrument, &[name])
+            });
         }
     }
 
@@ -264,7 +324,9 @@ impl Recorder {
             CounterSeries::new(&self.instruments.failed, &attributes)
         });
         let batches = (0..threads::count()).map(|_| OnceLock::new()).collect();
-        Counters { outcome, requests, failed, batches }
+        let is_unrouted = error.is_none() && status.is_success() && is_unrouted(&route.endpoint);
+        let unrouted = is_unrouted.then(|| Arc::clone(&self.unrouted));
+        Counters { outcome, requests, failed, batches, unrouted }
     }
 
     fn attributes(&self, route: &Route) -> Vec<KeyValue> {
@@ -281,6 +343,13 @@ impl Recorder {
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Route {
+    #[inline(always)]
+    fn is(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> bool {
+        self.method == method && self.labels == labels && *self.endpoint == *endpoint
     }
 }
 
@@ -305,6 +374,19 @@ impl Counters {
     }
 }
 
+/// What is in the cell, made outside of its lock: making it calls the SDK.
+fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+    cell.get().unwrap_or_else(|| {
+        let made = make();
+        cell.get_or_init(|| made)
+    })
+}
+
+/// Whether collections flush what is recorded: not yet, ever since one did, or never.
+const NOT_YET: u8 = 0;
+const COME: u8 = 1;
+const NEVER: u8 = 2;
+
 /// Room for `endpoint="_OVERFLOW"` with the statuses that occur; past it the status is `_OTHER` too.
 const OVERFLOW_OUTCOMES: usize = 200;
 
@@ -315,7 +397,8 @@ mod tests {
     use crate::outcome::Ending;
     use crate::{Fixed, HttpMetricsLayer};
     use http::{Request, StatusCode};
-    use opentelemetry::metrics::{MeterProvider, noop::NoopMeterProvider};
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
     use std::collections::BTreeMap;
     use std::thread;
     use tower_layer::Layer;
@@ -331,15 +414,16 @@ mod tests {
     }
 
     fn requests_are_kept_by_outcome() {
-        let layer = HttpMetricsLayer::builder(Fixed("/x"))
-            .build(&NoopMeterProvider::new().meter("test"))
-            .unwrap();
+        let provider = SdkMeterProvider::builder().with_reader(ManualReader::default()).build();
+        let layer = HttpMetricsLayer::builder(Fixed("/x")).build(&provider.meter("test")).unwrap();
         let service = layer.layer(());
         let lanes = service.handle();
         let recorder = lanes.recorder();
         let request = Request::new(());
         let head = RequestHead::of(&request);
-        let route = recorder.route(recorder.methods().id(head.method), head).unwrap();
+        let method = recorder.methods().id(head.method);
+        let (labels, endpoint) = recorder.route(method, head);
+        let route = recorder.make_route(method, labels, &endpoint.unwrap_err()).unwrap();
         let end = |status, millis| {
             let end = End { ending: Ending::Complete, status: Some(status), call: Call::None };
             recorder.ended(route, end, Duration::from_millis(millis), 0);

@@ -1,20 +1,21 @@
 //! The size of request bodies: a layer of its own, because it changes the type of the body that the service gets.
 
-use crate::endpoint::RequestHead;
 use crate::recorder::Recorder;
 use crate::series::Slot;
 use bytes::Buf;
-use http::Request;
+use http::{Extensions, Request};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use std::iter;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{self, AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
 /// Records `http_request_body_size_bytes{method,endpoint}`: the bytes that the service read of each request's body, once,
-/// when the body ends or is dropped.
+/// when the body has ended or is dropped and the response's head is there. The endpoint is that of the response.
 ///
 /// ```
 /// # #[cfg(feature = "axum")]
@@ -30,7 +31,8 @@ use tower_service::Service;
 /// # Ok(app) }
 /// ```
 ///
-/// Made by [`HttpMetricsLayer::request_body_layer`](crate::HttpMetricsLayer::request_body_layer). The service inside gets a
+/// Made by [`HttpMetricsLayer::request_body_layer`](crate::HttpMetricsLayer::request_body_layer); it records nothing outside of
+/// that layer. The service inside gets a
 /// `Request<RequestBody<B>>`: axum takes any body; a hyper `service_fn` has to name it or be generic.
 #[derive(Clone, Debug)]
 pub struct RequestBodyLayer {
@@ -73,7 +75,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let recorder = self.recorder.as_ref();
-        let read = recorder.and_then(|recorder| Read::start(recorder, RequestHead::of(&request)));
+        let upload = recorder.and_then(|recorder| Upload::find(request.extensions(), recorder));
+        let read = upload.map(|upload| Read { upload, bytes: 0 });
         self.inner.call(request.map(|inner| RequestBody { inner, read }))
     }
 }
@@ -119,26 +122,75 @@ impl<B: Body> Body for RequestBody<B> {
     }
 }
 
-/// Bytes read so far; recorded when it is dropped.
+/// Bytes read so far; told when it is dropped.
 #[derive(Debug)]
 struct Read {
-    recorder: Arc<Recorder>,
-    route: Slot,
+    upload: Arc<Upload>,
     bytes: u64,
-}
-
-impl Read {
-    fn start(recorder: &Arc<Recorder>, head: RequestHead<'_>) -> Option<Self> {
-        if recorder.is_excluded(head) {
-            return None;
-        }
-        let route = recorder.route(recorder.methods().id(head.method), head)?;
-        Some(Self { recorder: Arc::clone(recorder), route, bytes: 0 })
-    }
 }
 
 impl Drop for Read {
     fn drop(&mut self) {
-        self.recorder.request_body(self.route, self.bytes);
+        self.upload.has_bytes(self.bytes);
+    }
+}
+
+/// The size of a request's body, which is recorded once it and the route are known: the body can end before the response
+/// says which route it is, or long after.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    recorder: Arc<Recorder>,
+    route: OnceLock<Slot>,
+    bytes: OnceLock<u64>,
+    is_recorded: AtomicBool,
+    /// That of another layer, further out.
+    outer: Option<Arc<Self>>,
+}
+
+/// In the extensions of a request.
+#[derive(Clone, Debug)]
+struct Uploading(Arc<Upload>);
+
+impl Upload {
+    /// That of this request, for the layer inside.
+    #[cold]
+    pub(crate) fn of<B>(request: &mut Request<B>, recorder: &Arc<Recorder>) -> Arc<Self> {
+        let outer = request.extensions_mut().remove().map(|Uploading(outer)| outer);
+        let upload = Arc::new(Self {
+            recorder: Arc::clone(recorder),
+            route: OnceLock::new(),
+            bytes: OnceLock::new(),
+            is_recorded: AtomicBool::new(false),
+            outer,
+        });
+        request.extensions_mut().insert(Uploading(Arc::clone(&upload)));
+        upload
+    }
+
+    fn find(extensions: &Extensions, recorder: &Arc<Recorder>) -> Option<Arc<Self>> {
+        let Uploading(inner) = extensions.get()?;
+        let mut uploads = iter::successors(Some(inner), |upload| upload.outer.as_ref());
+        uploads.find(|upload| Arc::ptr_eq(&upload.recorder, recorder)).cloned()
+    }
+
+    pub(crate) fn has_route(&self, route: Slot) {
+        _ = self.route.set(route);
+        self.record();
+    }
+
+    fn has_bytes(&self, bytes: u64) {
+        _ = self.bytes.set(bytes);
+        self.record();
+    }
+
+    /// Whoever is the second has both.
+    fn record(&self) {
+        // The order of both threads' steps must be one for all: else each could miss what the other has set.
+        atomic::fence(Ordering::SeqCst);
+        if let (Some(route), Some(bytes)) = (self.route.get(), self.bytes.get()) {
+            if !self.is_recorded.swap(true, Ordering::Relaxed) {
+                self.recorder.request_body(*route, *bytes);
+            }
+        }
     }
 }

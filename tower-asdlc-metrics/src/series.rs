@@ -20,6 +20,11 @@ pub(crate) struct Series<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot(u32);
 
+impl Slot {
+    /// Where nothing stands.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+}
+
 impl<T> Series<T> {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         // At most half full: a probe for a key that is not there ends after a few steps.
@@ -45,13 +50,23 @@ impl<T> Series<T> {
     ) -> Option<Slot> {
         let home = self.home(key);
         self.find(home, &is).ok().or_else(|| {
-            let add = || {
+            let add = |made| {
                 let index = self.find(home, &is).err().unwrap_or(home);
-                self.slots[index].get_or_init(|| Box::new(make()));
+                self.slots[index].get_or_init(|| made);
                 Slot(index as u32)
             };
-            self.room.add(cap, || self.find(home, &is).ok(), add)
+            self.room.add(cap, || self.find(home, &is).ok(), || Box::new(make()), add)
         })
+    }
+
+    /// The entry that `is` recognises among those with the hash of `key`.
+    #[inline(always)]
+    pub(crate) fn look_up(&self, key: (u64, &str), is: impl Fn(&T) -> bool) -> Option<Slot> {
+        self.find(self.home(key), &is).ok()
+    }
+
+    pub(crate) fn is_full(&self, cap: usize) -> bool {
+        self.room.is_full(cap)
     }
 
     #[inline(always)]

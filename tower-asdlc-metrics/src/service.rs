@@ -71,9 +71,9 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let mut exchange =
-            self.handle.as_ref().and_then(|handle| Exchange::start(handle, &request));
+            self.handle.as_ref().and_then(|handle| Exchange::start(handle, &mut request));
         let watch = Watch::start(&mut exchange);
         let ready = if self.has_backpressure {
             Poll::Ready(Ok(()))

@@ -9,6 +9,7 @@ mod lengths;
 mod on_axum;
 mod on_http2;
 mod on_hyper;
+mod policy;
 mod queues;
 mod streams;
 mod transparency;

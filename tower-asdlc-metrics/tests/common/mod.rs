@@ -90,6 +90,12 @@ impl Metrics {
 
     /// Histograms by labels; series without a measurement are left out.
     pub fn latencies(&self, name: &str) -> BTreeMap<Labels, Latency> {
+        let mut histograms = self.latencies_with_zeros(name);
+        histograms.retain(|_, latency| latency.count != 0);
+        histograms
+    }
+
+    pub fn latencies_with_zeros(&self, name: &str) -> BTreeMap<Labels, Latency> {
         let mut histograms = BTreeMap::new();
         self.each(name, |data| match data {
             AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
@@ -101,7 +107,6 @@ impl Metrics {
             }
             other => panic!("{name} is {other:?}"),
         });
-        histograms.retain(|_, latency| latency.count != 0);
         histograms
     }
 

@@ -1,0 +1,189 @@
+//! One route for each request, also when it is the response that names its endpoint.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use bytes::Bytes;
+use common::Metrics;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_asdlc_metrics::{
+    Fixed, HttpMetricsLayer, HttpMetricsLayerBuilder, RequestBody, ResponseEndpoint, endpoint_fn,
+};
+
+const HISTOGRAMS: [&str; 4] = [
+    "http_request_duration_seconds",
+    "http_response_headers_duration_seconds",
+    "http_response_body_size_bytes",
+    "http_request_body_size_bytes",
+];
+
+/// A layer with all families, for a service whose routes only the response tells.
+fn builder() -> HttpMetricsLayerBuilder {
+    HttpMetricsLayer::builder(endpoint_fn(|_| None)).with_body_sizes().with_time_to_headers()
+}
+
+/// Reads the request and answers with the endpoint in its `x-endpoint`, if there is one.
+async fn answer(
+    request: Request<RequestBody<Full<Bytes>>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let named = request.headers().get("x-endpoint").map(|name| name.to_str().unwrap().to_owned());
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let mut response = Response::new(Full::new(body));
+    if let Some(name) = named {
+        response.extensions_mut().insert(ResponseEndpoint(name.into()));
+    }
+    Ok(response)
+}
+
+async fn send(layer: &HttpMetricsLayer, headers: &[(&str, &str)]) {
+    let mut request = Request::builder();
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::from("a body")).unwrap();
+    let service = layer.layer(layer.request_body_layer().layer(service_fn(answer)));
+    service.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+}
+
+/// Series by labels, those without a measurement too.
+fn counts(metrics: &Metrics, name: &str) -> BTreeMap<String, u64> {
+    let latencies = metrics.latencies_with_zeros(name).into_iter();
+    latencies.map(|(labels, latency)| (labels, latency.count)).collect()
+}
+
+// F-05
+#[tokio::test]
+async fn a_response_that_names_its_endpoint_has_all_its_series_there_and_no_other() {
+    let metrics = Metrics::new();
+    let layer = builder().build(&metrics.meter()).unwrap();
+    for _ in 0..3 {
+        send(&layer, &[("x-endpoint", "/pages/{slug}")]).await;
+    }
+    let requests = metrics.sums_with_zeros("http_requests_total").into_iter().collect::<Vec<_>>();
+    assert_eq!(requests, [("endpoint=/pages/{slug},method=GET,status=200".to_owned(), 3)]);
+    for name in HISTOGRAMS {
+        let expected = ("endpoint=/pages/{slug},method=GET".to_owned(), 3);
+        assert_eq!(counts(&metrics, name), BTreeMap::from([expected]), "{name}");
+    }
+}
+
+// F-05
+#[tokio::test]
+async fn a_request_takes_one_place_of_the_cap_whoever_names_its_endpoint() {
+    let metrics = Metrics::new();
+    let layer = builder().with_max_series(3).build(&metrics.meter()).unwrap();
+    for page in ["/a", "/b", "/c", "/a", "/d"] {
+        send(&layer, &[("x-endpoint", page)]).await;
+    }
+    let expected = [("/a", 2), ("/b", 1), ("/c", 1), ("_OVERFLOW", 1)];
+    let expected = expected.map(|(page, count)| (format!("endpoint={page},method=GET"), count));
+    for name in HISTOGRAMS {
+        assert_eq!(counts(&metrics, name), BTreeMap::from(expected.clone()), "{name}");
+    }
+}
+
+// F-05
+#[tokio::test]
+async fn labels_survive_a_request_that_came_when_there_was_no_room() {
+    let metrics = Metrics::new();
+    let plan = |head: tower_asdlc_metrics::RequestHead<'_>| head.headers.contains_key("x-paid");
+    let layer = HttpMetricsLayer::builder(endpoint_fn(|head| Some(head.uri().path())))
+        .with_label("plan", ["paid"], move |head| plan(head).then_some("paid"))
+        .with_max_series(1)
+        .with_body_sizes()
+        .build(&metrics.meter())
+        .unwrap();
+    // The only place is taken by a page; requests to `/` overflow until the response says that they are of that page.
+    let page = ("x-endpoint", "/page");
+    for _ in 0..3 {
+        send(&layer, &[page, ("x-paid", "1")]).await;
+        send(&layer, &[("x-paid", "1")]).await;
+    }
+    let requests = metrics.sums("http_requests_total");
+    let expected = [
+        ("endpoint=/page,method=GET,plan=paid,status=200".to_owned(), 3),
+        ("endpoint=_OVERFLOW,method=GET,plan=_OTHER,status=200".to_owned(), 3),
+    ];
+    assert_eq!(requests, BTreeMap::from(expected));
+    let sizes = counts(&metrics, "http_request_body_size_bytes");
+    assert_eq!(sizes["endpoint=/page,method=GET,plan=paid"], 3);
+}
+
+// F-05: the request's body ends before the response's head, with it, and long after it.
+#[tokio::test]
+async fn a_requests_body_is_sized_once_whenever_it_ends() {
+    let metrics = Metrics::new();
+    let layer = builder().build(&metrics.meter()).unwrap();
+    let kept = Arc::new(Mutex::new(None));
+    let keep = {
+        let kept = Arc::clone(&kept);
+        service_fn(move |request: Request<RequestBody<Full<Bytes>>>| {
+            *kept.lock().unwrap() = Some(request.into_body());
+            let mut response = Response::new(Full::<Bytes>::default());
+            response.extensions_mut().insert(ResponseEndpoint("/kept".into()));
+            std::future::ready(Ok::<_, Infallible>(response))
+        })
+    };
+    let service = layer.layer(layer.request_body_layer().layer(keep));
+    service.oneshot(Request::new(Full::from("a body"))).await.unwrap();
+    assert!(counts(&metrics, "http_request_body_size_bytes").is_empty());
+    let body = kept.lock().unwrap().take().unwrap();
+    body.collect().await.unwrap();
+    let sizes = metrics.latencies("http_request_body_size_bytes").into_iter();
+    let sizes: Vec<_> = sizes.map(|(labels, size)| (labels, size.count, size.sum)).collect();
+    assert_eq!(sizes, [("endpoint=/kept,method=GET".to_owned(), 1, 6.0)]);
+}
+
+// F-05, X-01: there is no response to name an endpoint.
+#[test]
+fn a_request_without_a_response_has_the_endpoint_of_the_request() {
+    let metrics = Metrics::new();
+    let layer = HttpMetricsLayer::builder(Fixed("/x")).with_body_sizes();
+    let layer = layer.build(&metrics.meter()).unwrap();
+    let never = service_fn(|request: Request<RequestBody<Full<Bytes>>>| async {
+        let _held = request;
+        pending::<Result<Response<Full<Bytes>>, Infallible>>().await
+    });
+    let mut service = layer.layer(layer.request_body_layer().layer(never));
+    {
+        let mut future = pin!(service.call(Request::new(Full::from("a body"))));
+        assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(metrics.sums_with_zeros("http_requests_total").is_empty());
+        assert_eq!(metrics.sums("http_requests_in_flight").into_values().sum::<i64>(), 1);
+    }
+    let requests = metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>();
+    assert_eq!(requests, [("endpoint=/x,method=GET,status=499".to_owned(), 1)]);
+    let sizes = counts(&metrics, "http_request_body_size_bytes");
+    assert_eq!(sizes, BTreeMap::from([("endpoint=/x,method=GET".to_owned(), 1)]));
+}
+
+// F-05, a neighbour: two layers, each with the sizes of request bodies, one around the other.
+#[tokio::test]
+async fn the_layers_of_two_meters_size_a_request_body_each_once() {
+    let (outer, inner) = (Metrics::new(), Metrics::new());
+    let [outside, inside] = [("/outer", &outer), ("/inner", &inner)].map(|(name, metrics)| {
+        let builder = HttpMetricsLayer::builder(Fixed(name)).with_body_sizes();
+        builder.build(&metrics.meter()).unwrap()
+    });
+    let read = service_fn(|request: Request<RequestBody<RequestBody<Full<Bytes>>>>| async move {
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        Ok::<_, Infallible>(Response::new(Full::new(body)))
+    });
+    let bodies = outside.request_body_layer().layer(inside.request_body_layer().layer(read));
+    let service = outside.layer(inside.layer(bodies));
+    let response = service.oneshot(Request::new(Full::from("a body"))).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    for (name, metrics) in [("/outer", outer), ("/inner", inner)] {
+        let sizes = counts(&metrics, "http_request_body_size_bytes");
+        assert_eq!(sizes, BTreeMap::from([(format!("endpoint={name},method=GET"), 1)]));
+    }
+}
