@@ -1,5 +1,6 @@
 //! An example program as a process of its own.
 
+use std::env;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -130,6 +131,12 @@ pub fn release_command(package: &'static str) -> Command {
 pub fn without_variables(mut command: Command) -> Command {
     for variable in VARIABLES {
         command.env_remove(variable);
+    }
+    // The OpenTelemetry SDK and the client of PostgreSQL read these.
+    for (name, _) in env::vars_os() {
+        if [&b"OTEL_"[..], b"PG"].iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix)) {
+            command.env_remove(name);
+        }
     }
     command
 }

@@ -1,5 +1,6 @@
 //! A real PostgreSQL.
 
+use std::env;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::chown;
@@ -148,7 +149,13 @@ fn spawn(directory: &Path, address: SocketAddr) -> Process {
 /// One of its programs, as the user it may be run by.
 fn command(program: &str, directory: &Path) -> Command {
     let mut command = Command::new(find(program));
-    command.current_dir(directory);
+    command.current_dir(directory).env("LC_ALL", "C");
+    // F-35, a neighbour: who runs the tests may have set what is for a server of their own.
+    for (name, _) in env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PG") {
+            command.env_remove(name);
+        }
+    }
     if let Some((uid, gid)) = server_user() {
         command.uid(uid).gid(gid);
     }
@@ -157,9 +164,9 @@ fn command(program: &str, directory: &Path) -> Command {
 
 /// In the `PATH`, or where Debian has it.
 fn find(program: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let found = std::env::split_paths(&path)
+    let found = env::split_paths(&path)
         .chain(versions.map(|version| version.path().join("bin")))
         .map(|directory| directory.join(program))
         .find(|path| path.is_file());

@@ -19,7 +19,7 @@ fn a_file_that_cannot_be_is_one_clear_line() {
         ("[otl]\n", ":1: otl: unknown field `otl`, expected one of `program`, `backoff`, `otel`"),
         (
             "[otel]\nmetrics_enabled = 'no'",
-            ":2: otel.metrics_enabled: invalid type: string \"no\", expected a boolean",
+            ":2: otel.metrics_enabled: invalid type: string, expected a boolean",
         ),
         (
             "[backoff]\n\nfirst = 0",

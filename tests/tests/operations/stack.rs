@@ -15,7 +15,7 @@ use asdlc_tests::process::{Finished, Process};
 use asdlc_tests::program::program;
 use asdlc_tests::servers::{QueryApi, Redis, check, free_address};
 use asdlc_tests::wait::{DEADLINE, eventually};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -65,7 +65,9 @@ impl Stack {
         let directory = || TempDir::new().expect("a temporary directory can be made");
         let (scratch, tools) = (directory(), directory());
         let (victoria_metrics, orchestrator) = (free_address(), free_address());
-        let mut command = without_variables(Command::new(repository("examples/stack")));
+        let mut command = without_variables(Command::new("env"));
+        // F-35, a neighbour: a shell ignores SIGINT for what it starts in the background, and so do its children then.
+        command.arg("--default-signal=INT").arg(repository("examples/stack"));
         for variable in ["PROGRAMS", "PROFILE", "CARGO_TARGET_DIR", "TRAFFIC"] {
             command.env_remove(variable);
         }
@@ -144,7 +146,7 @@ fn brings_up_moving_metrics_and_ends_without_a_trace(stack: Stack, signal: Signa
     // What it starts is in its group, also when it has lost sight of it.
     command.process_group(0);
     let stack = Process::start(command);
-    let group = Pid::from_raw(stack.id().cast_signed()).expect("an id");
+    let group = Group(Pid::from_raw(stack.id().cast_signed()).expect("an id"));
     stack
         .await_stdout(|line| line.contains("All of it is running").then_some(()))
         .unwrap_or_else(|error| panic!("the stack does not start: {error}"));
@@ -166,13 +168,23 @@ fn brings_up_moving_metrics_and_ends_without_a_trace(stack: Stack, signal: Signa
     assert!(works, "no event is processed");
     assert_eq!(through_the_proxy(orchestrator), BTreeSet::from(STARTED.map(str::to_owned)));
 
-    kill_process(group, signal).expect("it can be signalled");
+    kill_process(group.0, signal).expect("it can be signalled");
     let finished = stack.finish();
     assert_eq!(finished.status.code(), Some(128 + signal.as_raw()), "{:?}", finished.stderr);
-    let nobody = eventually(DEADLINE, || test_kill_process_group(group).is_err());
+    let nobody = eventually(DEADLINE, || test_kill_process_group(group.0).is_err());
     assert!(nobody, "something it started still runs");
     let left = fs::read_dir(scratch.path()).expect("it is there").count();
     assert_eq!(left, 0, "it leaves files");
+}
+
+/// A process group. Dropping it kills what is left of it, when a test has failed.
+struct Group(Pid);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Fails when nothing is left.
+        let _ = kill_process_group(self.0, Signal::KILL);
+    }
 }
 
 /// The jobs that are up, as the orchestrator answers who asks it and not `VictoriaMetrics`.
@@ -197,7 +209,7 @@ fn a_taken_port_is_named_with_the_variable_that_moves_it() {
 fn a_missing_tool_is_named_with_the_way_to_get_it() {
     let mut stack = Stack::new();
     // A machine that has a shell and its tools, and none of what is needed.
-    for tool in ["bash", "dirname"] {
+    for tool in ["env", "bash", "dirname"] {
         let found = check("sh", &["-c", &format!("command -v {tool}")], Path::new("/")).printed;
         symlink(found.trim(), stack.tools.path().join(tool)).expect("it is writable");
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use asdlc_exporter::{Exporter, StateGauge};
-use asdlc_tests::example::Example;
+use asdlc_tests::example::{Example, without_variables};
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::program::library_example;
 use asdlc_tests::wait::{DEADLINE, eventually, eventually_some};
@@ -111,7 +111,8 @@ fn the_last_push_of_a_service_that_shuts_down_has_everything() {
 #[test]
 fn the_example_is_scraped_and_pushes_when_it_is_told_to_stop() {
     let receiver = Receiver::start();
-    let mut command = Command::new(library_example("asdlc-exporter", "otlp_push", "serve"));
+    let program = library_example("asdlc-exporter", "otlp_push", "serve");
+    let mut command = without_variables(Command::new(program));
     command.env("LISTEN_ADDR", "127.0.0.1:0");
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint());
     command.env("OTEL_METRIC_EXPORT_INTERVAL", "3600000");
