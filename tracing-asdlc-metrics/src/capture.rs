@@ -90,23 +90,68 @@ impl Visit for Captures<'_> {
     }
 }
 
-/// The labels and the numbers of an event's fields.
+/// The labels of an event, and the numbers of some of its fields: of as many as a batch of metrics reads. An event with more
+/// is read once for each batch, so that an event may have any number of fields without an allocation.
 #[derive(Debug)]
 pub(crate) struct Measurements<'a> {
     pub(crate) captures: Captures<'a>,
-    /// By field index; NaN where there is no number.
-    pub(crate) numbers: [f64; FIELDS],
+    /// The indices of the fields that are read.
+    fields: &'a [usize],
+    /// By place among them; NaN where there is no number.
+    numbers: [f64; BATCH],
 }
 
 impl<'a> Measurements<'a> {
-    pub(crate) fn new(captures: &'a [Capture]) -> Self {
-        Self { captures: Captures::new(captures), numbers: [f64::NAN; FIELDS] }
+    /// `fields` are up to [`BATCH`].
+    pub(crate) fn new(captures: &'a [Capture], fields: &'a [usize]) -> Self {
+        Self { captures: Captures::new(captures), fields, numbers: [f64::NAN; BATCH] }
+    }
+
+    /// To read the next batch of numbers. The labels are kept.
+    pub(crate) fn next(&mut self, fields: &'a [usize]) {
+        self.captures.captures = &[];
+        self.fields = fields;
+        self.numbers = [f64::NAN; BATCH];
+    }
+
+    /// The finite numbers at these places.
+    pub(crate) fn numbers(&self, places: &Numbers<u8>) -> Numbers<f64> {
+        let finite = |place: u8| self.numbers.get(usize::from(place)).filter(|n| n.is_finite());
+        places.and_then(|place| finite(place).copied())
     }
 
     fn number(&mut self, field: &Field, number: f64) {
-        if let Some(place) = self.numbers.get_mut(field.index()) {
-            *place = number;
+        if let Some(place) = self.fields.iter().position(|known| *known == field.index()) {
+            if let Some(known) = self.numbers.get_mut(place) {
+                *known = number;
+            }
         }
+    }
+}
+
+/// Something for each metric of an event that has a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Numbers<T> {
+    pub(crate) sum: Option<T>,
+    pub(crate) up_down: Option<T>,
+    pub(crate) histogram: Option<T>,
+    pub(crate) gauge: Option<T>,
+}
+
+impl<T: Copy> Numbers<T> {
+    pub(crate) fn and_then<U>(&self, mut of: impl FnMut(T) -> Option<U>) -> Numbers<U> {
+        let Self { sum, up_down, histogram, gauge } = *self;
+        Numbers {
+            sum: sum.and_then(&mut of),
+            up_down: up_down.and_then(&mut of),
+            histogram: histogram.and_then(&mut of),
+            gauge: gauge.and_then(&mut of),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = T> {
+        let Self { sum, up_down, histogram, gauge } = *self;
+        [sum, up_down, histogram, gauge].into_iter().flatten()
     }
 }
 
@@ -151,13 +196,31 @@ impl Visit for Measurements<'_> {
     }
 }
 
+/// Whether the value that `#[instrument(ret)]` tells is an `Err`.
+#[derive(Debug, Default)]
+pub(crate) struct Returned {
+    pub(crate) is_err: bool,
+}
+
+impl Visit for Returned {
+    fn record_str(&mut self, _: &Field, _: &str) {}
+
+    /// Only as much is formatted as is looked at. What is no `Result` may be formatted with `Display`, and a `Result` cannot.
+    fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+        let mut text = Text::<{ ERR.len() }> { bytes: [0; ERR.len()], len: 0 };
+        // An error means that there is more of it.
+        let _ = write!(text, "{value:?}");
+        self.is_err = text.bytes == *ERR;
+    }
+}
+
 /// As much of a text as can be a value, and one byte more: that makes it too long.
-struct Text {
-    bytes: [u8; TEXT],
+struct Text<const N: usize> {
+    bytes: [u8; N],
     len: usize,
 }
 
-impl Text {
+impl Text<TEXT> {
     /// All of it is what `write_str` was given, but for the last character where it was cut.
     fn as_str(&self) -> &str {
         match str::from_utf8(&self.bytes[..self.len]) {
@@ -167,7 +230,7 @@ impl Text {
     }
 }
 
-impl Write for Text {
+impl<const N: usize> Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = &mut self.bytes[self.len..];
         let fits = text.len().min(room.len());
@@ -178,10 +241,12 @@ impl Write for Text {
     }
 }
 
+/// How the `Debug` output of an `Err` begins.
+const ERR: &[u8; 4] = b"Err(";
 const TEXT: usize = MAX_BYTES + 1;
 const TOO_LONG: &str = match str::from_utf8(&[b'.'; TEXT]) {
     Ok(text) => text,
     Err(_) => unreachable!(),
 };
-/// The most fields that a callsite can have.
-pub(crate) const FIELDS: usize = 32;
+/// How many numbers are read at once. A metric of an event reads up to four of its fields.
+pub(crate) const BATCH: usize = 8;

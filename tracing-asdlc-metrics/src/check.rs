@@ -13,6 +13,9 @@ impl Rule {
         if target.as_ref().is_some_and(|target| target.is_empty()) {
             return Err(Problem::NoTarget);
         }
+        if let Some(method) = self.twice {
+            return Err(Problem::MethodTwice { method });
+        }
         self.check_source()?;
         for (kind, name) in self.metrics() {
             check_name(kind, name)?;
@@ -20,11 +23,17 @@ impl Rule {
         self.check_labels()?;
         self.check_unit()?;
         match self.max_series {
-            Some(series) if !(MIN_SERIES..=MAX_SERIES).contains(&series) => {
-                Err(Problem::MaxSeries { series })
+            Some(series) if !(self.min_series()..=MAX_SERIES).contains(&series) => {
+                Err(Problem::MaxSeries { series, least: self.min_series() })
             }
             _ => self.check_boundaries(),
         }
+    }
+
+    /// One set of labels and the overflow, each with every outcome.
+    pub(crate) fn min_series(&self) -> usize {
+        let outcomes = self.outcome.as_ref().map_or(1, crate::Outcome::values);
+        MIN_SERIES.max(2 * outcomes)
     }
 
     /// The names of the rule's metrics, with their kinds.
@@ -136,7 +145,7 @@ impl Rule {
 
     fn check_boundaries(&self) -> Result<(), Problem> {
         let Some(boundaries) = self.boundaries.as_deref() else {
-            return Ok(());
+            return self.check_default_boundaries();
         };
         match self.source {
             Source::Span if self.duration.is_none() => {
@@ -155,6 +164,18 @@ impl Rule {
             [before, after] if after <= before => Err(Problem::Order { before, after }),
             _ => Ok(()),
         })
+    }
+
+    /// The default boundaries are seconds.
+    fn check_default_boundaries(&self) -> Result<(), Problem> {
+        let unit = self.unit.as_deref();
+        let has_defaults = match self.source {
+            Source::Span => self.duration.is_none() || matches!(unit, None | Some("s")),
+            Source::Event => self.histogram.is_none() || unit == Some("s"),
+            // It may name no histogram at all.
+            Source::PrefixedFields => matches!(unit, None | Some("s")),
+        };
+        if has_defaults { Ok(()) } else { Err(Problem::DefaultBoundaries { source: self.source }) }
     }
 }
 
@@ -180,7 +201,7 @@ pub(crate) fn per_second(unit: &str) -> Option<f64> {
 
 /// So that their numbers fit into the key of a series.
 pub(crate) const MAX_LABELS: usize = 8;
-/// One set of labels and the overflow, each with every outcome.
+/// The least of any rule.
 const MIN_SERIES: usize = 8;
 /// Below the 2000 at which the SDK itself gives up: what it then loses are the labels of all series to come.
 pub(crate) const MAX_SERIES: usize = 1_800;

@@ -40,7 +40,7 @@ use tracing_core::Level;
 /// All other keys are methods of [`Rule`] without their `with_`: `target`, `max_level` (`info`), `counter`,
 /// `opened_counter`, `in_flight`, `duration`, `clock` (`close`, `last_exit`, `busy`), `sum`, `histogram` and `gauge` (each
 /// `{name, field}`), `unit`, `boundaries`, `labels` (each a field's name, or `{field, name, values, max_values, max_bytes,
-/// other, default, inherited}`), `outcome` (a label's name, or `{label, field, success, failed, cancelled, panicked}`) and
+/// other, default, inherited}`), `outcome` (a label's name, or `{label, field, success, failed, cancelled, panicked, unknown, max_level}`) and
 /// `max_series`. What they mean, and what is allowed, is told there, and checked by
 /// [`SpanMetricsLayer::new`](crate::SpanMetricsLayer::new).
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -132,6 +132,8 @@ struct OutcomeKeys {
     failed: Option<String>,
     cancelled: Option<String>,
     panicked: Option<String>,
+    unknown: Option<String>,
+    max_level: Option<String>,
 }
 
 /// By hand: `#[serde(untagged)]` would forget which key was unknown.
@@ -180,11 +182,10 @@ impl TryFrom<Keys> for RuleConfig {
             }
         };
         let max_level = match max_level {
-            Some(level) => Level::from_str(&level).map_err(|_| {
-                format!("max_level {level:?}; allowed are error, warn, info, debug and trace")
-            })?,
-            None => rule.max_level,
+            Some(level) => Some(self::level(&level)?),
+            None => None,
         };
+        let outcome = outcome.map(Outcome::try_from).transpose()?;
         Ok(Self(Rule {
             target: cow(target),
             max_level,
@@ -199,7 +200,7 @@ impl TryFrom<Keys> for RuleConfig {
             unit: cow(keys.unit),
             boundaries: keys.boundaries,
             labels: labels.into_iter().map(Label::from).collect(),
-            outcome: outcome.map(Outcome::from),
+            outcome,
             max_series: keys.max_series,
             ..rule
         }))
@@ -240,18 +241,30 @@ impl From<LabelKey> for Label {
     }
 }
 
-impl From<OutcomeKey> for Outcome {
-    fn from(outcome: OutcomeKey) -> Self {
-        let OutcomeKeys { label, field, success, failed, cancelled, panicked } = match outcome {
-            NameOr::Name(label) => return Self::label(label),
+impl TryFrom<OutcomeKey> for Outcome {
+    type Error = String;
+
+    fn try_from(outcome: OutcomeKey) -> Result<Self, String> {
+        let keys = match outcome {
+            NameOr::Name(label) => return Ok(Self::label(label)),
             NameOr::Keys(keys) => keys,
         };
+        let OutcomeKeys { label, field, success, failed, cancelled, panicked, unknown, max_level } =
+            keys;
+        let max_level = max_level.as_deref().map(level).transpose()?;
         let outcome = apply(Self::label(label), field, Self::with_field);
         let outcome = apply(outcome, success, Self::with_success);
         let outcome = apply(outcome, failed, Self::with_failed);
         let outcome = apply(outcome, cancelled, Self::with_cancelled);
-        apply(outcome, panicked, Self::with_panicked)
+        let outcome = apply(outcome, panicked, Self::with_panicked);
+        let outcome = apply(outcome, unknown, Self::with_unknown);
+        Ok(apply(outcome, max_level, Self::with_max_level))
     }
+}
+
+fn level(level: &str) -> Result<Level, String> {
+    Level::from_str(level)
+        .map_err(|_| format!("max_level {level:?}; allowed are error, warn, info, debug and trace"))
 }
 
 fn apply<T, V>(to: T, value: Option<V>, with: impl FnOnce(T, V) -> T) -> T {

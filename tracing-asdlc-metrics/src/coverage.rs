@@ -1,9 +1,11 @@
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tracing_core::Metadata;
 
-/// Which rules of a [`SpanMetricsLayer`](crate::SpanMetricsLayer) have found a span or event to measure: a misspelt name is
-/// otherwise only seen as a metric that stays at 0.
+/// Which rules of a [`SpanMetricsLayer`](crate::SpanMetricsLayer) have had a span or event to measure: a misspelt name, or a filter,
+/// is otherwise only seen as a metric that stays at 0.
 ///
 /// ```
 /// use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
@@ -28,17 +30,47 @@ pub struct Coverage(Arc<Inner>);
 struct Inner {
     /// What each rule is, and whether it has matched.
     rules: Vec<(String, AtomicBool)>,
+    callsites: Mutex<Vec<Callsite>>,
     refused: Mutex<BTreeSet<String>>,
+    pending: Mutex<BTreeSet<String>>,
+}
+
+/// A callsite that rules match.
+#[derive(Debug)]
+struct Callsite {
+    metadata: &'static Metadata<'static>,
+    rules: Vec<usize>,
+    seen: Seen,
+}
+
+/// Whether a span or event of a callsite has come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen(Arc<AtomicBool>);
+
+impl Seen {
+    #[inline]
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Coverage {
     pub(crate) fn new(rules: impl IntoIterator<Item = String>) -> Self {
         let rules = rules.into_iter().map(|rule| (rule, AtomicBool::new(false))).collect();
-        Self(Arc::new(Inner { rules, refused: Mutex::default() }))
+        Self(Arc::new(Inner {
+            rules,
+            callsites: Mutex::default(),
+            refused: Mutex::default(),
+            pending: Mutex::default(),
+        }))
     }
 
-    /// The rules that have matched no callsite so far. A callsite is known from the first time it is reached: ask when the
-    /// program has done its work once.
+    /// The rules for which no span or event has come so far: ask when the program has done its work once. Either none has such a
+    /// name, target, level or field, or a filter refuses them; see [`hidden`](Self::hidden).
     #[must_use]
     pub fn unmatched(&self) -> Vec<&str> {
         let rules = self.0.rules.iter();
@@ -48,19 +80,110 @@ impl Coverage {
             .collect()
     }
 
+    /// The spans and events that the program has reached and a rule matches, but none of which has come to the layer so far. A
+    /// *global* filter refuses them: a `LevelFilter` or an `EnvFilter` that is a layer of its own. Give such a filter to the layer
+    /// that it is for, with `with_filter`.
+    ///
+    /// ```
+    /// use tracing::level_filters::LevelFilter;
+    /// use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
+    /// use tracing_subscriber::prelude::*;
+    /// # let meter = opentelemetry::global::meter("docs");
+    ///
+    /// let metrics = SpanMetricsLayer::new(&meter, [Rule::span("checkout").with_counter("checkouts_total")])?;
+    /// let coverage = metrics.coverage();
+    /// let subscriber = tracing_subscriber::registry().with(LevelFilter::ERROR).with(metrics);
+    /// tracing::subscriber::with_default(subscriber, || {
+    ///     drop(tracing::info_span!("checkout"));
+    /// });
+    /// assert_eq!(coverage.unmatched(), ["rule 1, span \"checkout\""]);
+    /// assert!(coverage.hidden()[0].starts_with("rule 1, span \"checkout\": INFO span \"checkout\" at "));
+    /// # Ok::<(), tracing_asdlc_metrics::BuildError>(())
+    /// ```
+    ///
+    /// A filter that refuses a callsite before this layer is asked (one that is added after it) leaves nothing here; the rule is
+    /// then only [`unmatched`](Self::unmatched). So does one that lowers `LevelFilter::current()`. A callsite that only another subscriber has reached is listed too.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<String> {
+        let callsites = lock(&self.0.callsites);
+        let hidden = callsites.iter().filter(|callsite| !callsite.seen.is_set());
+        let lines = hidden.flat_map(|Callsite { metadata, rules, .. }| {
+            let rules = rules.iter().filter_map(|rule| self.0.rules.get(*rule));
+            rules.map(|(rule, _)| format!("{rule}: {}", described(metadata)))
+        });
+        lines.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// The metrics of [`Rule::prefixed_fields`](crate::Rule::prefixed_fields) that were left out so far, each with the reason.
     #[must_use]
     pub fn refused(&self) -> Vec<String> {
-        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        lock(&self.0.refused).iter().cloned().collect()
+    }
+
+    /// The metrics of [`Rule::prefixed_fields`](crate::Rule::prefixed_fields) that have values but do not exist yet, mostly because
+    /// a collection is in progress. Their values are kept. A program that ends then may wait until there are none, before it
+    /// shuts the meter provider down.
+    #[must_use]
+    pub fn pending(&self) -> Vec<String> {
+        lock(&self.0.pending).iter().cloned().collect()
     }
 
     pub(crate) fn matched(&self, rule: usize) {
         if let Some((_, matched)) = self.0.rules.get(rule) {
-            matched.store(true, Ordering::Relaxed);
+            // Other threads read it all the time.
+            if !matched.load(Ordering::Relaxed) {
+                matched.store(true, Ordering::Relaxed);
+            }
         }
     }
 
-    pub(crate) fn refuse(&self, problem: String) {
-        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(problem);
+    /// A callsite that these rules match was registered.
+    pub(crate) fn registered(
+        &self,
+        metadata: &'static Metadata<'static>,
+        rules: Vec<usize>,
+    ) -> Seen {
+        let seen = Seen::default();
+        // That of `enabled!` only asks: there is never a span or event of it.
+        if !rules.is_empty() && !metadata.name().starts_with("enabled ") {
+            lock(&self.0.callsites).push(Callsite { metadata, rules, seen: seen.clone() });
+        }
+        seen
     }
+
+    pub(crate) fn refuse(&self, problem: String) {
+        lock(&self.0.refused).insert(problem);
+    }
+
+    pub(crate) fn set_pending(&self, name: &str, is_pending: bool) {
+        let mut pending = lock(&self.0.pending);
+        if is_pending {
+            pending.insert(name.to_owned());
+        } else {
+            pending.remove(name);
+        }
+    }
+}
+
+/// As in `INFO span "checkout" at src/shop.rs:12`.
+fn described(metadata: &Metadata<'_>) -> String {
+    let what = if metadata.is_span() { "span" } else { "event" };
+    let mut text = format!("{} {what}", metadata.level());
+    // An event's name tells its place, if it has no other.
+    if metadata.is_span() || !metadata.name().starts_with("event ") {
+        let _ = write!(text, " {:?}", metadata.name());
+    }
+    match (metadata.file(), metadata.line()) {
+        (Some(file), Some(line)) => {
+            let _ = write!(text, " at {file}:{line}");
+        }
+        _ => {
+            let _ = write!(text, " of target {:?}", metadata.target());
+        }
+    }
+    text
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,3 +1,4 @@
+use crate::check::{MAX_LABELS, MAX_SERIES};
 use crate::rule::Source;
 use std::fmt;
 
@@ -51,6 +52,7 @@ pub(crate) enum Problem {
     NoTarget,
     NoMetric { source: Source },
     Method { method: &'static str, source: Source },
+    MethodTwice { method: &'static str },
     Name { kind: Kind, name: String },
     NoField { name: String },
     NoDuration { what: &'static str },
@@ -59,14 +61,18 @@ pub(crate) enum Problem {
     NoValues,
     Unit { unit: String, source: Source },
     NoBoundaries,
+    DefaultBoundaries { source: Source },
     Boundary { value: f64, source: Source },
     Order { before: f64, after: f64 },
     LabelName { name: String },
     Label { label: String, what: &'static str },
+    LabelTwice { label: String, method: &'static str },
     Labels { count: usize },
     Captures { count: usize },
     InFlights,
-    MaxSeries { series: usize },
+    MaxSeries { series: usize, least: usize },
+    Shared { name: String, rules: usize, series: usize },
+    Sharing { name: String, rules: usize, least: usize },
     Kinds { name: String, kinds: [Kind; 2], other: usize },
     Boundaries { name: String, other: usize },
     Units { name: String, other: usize },
@@ -100,6 +106,10 @@ impl fmt::Display for Problem {
                 };
                 write!(f, "`{method}` is nothing for {what}; their metrics are {allowed}")
             }
+            Self::MethodTwice { method } => write!(
+                f,
+                "`{method}` is called twice; a rule takes one of each: make a second rule for the other"
+            ),
             Self::Name { kind, name } => write!(
                 f,
                 "{name:?} cannot name a {kind}; allowed are 1 to 255 characters: first an ASCII letter, then ASCII \
@@ -125,10 +135,16 @@ impl fmt::Display for Problem {
                 write!(f, "{unit:?} is no unit; allowed are 1 to 63 visible ASCII characters")
             }
             Self::NoBoundaries => {
-                f.write_str("the list of boundaries is empty; give at least one, in seconds")
+                f.write_str("the list of boundaries is empty; give at least one, in the unit of the values")
             }
+            Self::DefaultBoundaries { source: Source::Event } => f.write_str(
+                "the default boundaries are for seconds; add `with_boundaries`, or `with_unit(\"s\")` if the values are seconds",
+            ),
+            Self::DefaultBoundaries { .. } => f.write_str(
+                "the default boundaries are for seconds; add `with_boundaries`, in the rule's unit",
+            ),
             Self::Boundary { value, source: Source::Span } => {
-                write!(f, "{value} is no boundary; allowed are finite seconds above 0")
+                write!(f, "{value} is no boundary; allowed are finite numbers above 0")
             }
             Self::Boundary { value, .. } => {
                 write!(f, "{value} is no boundary; allowed are finite numbers")
@@ -143,7 +159,10 @@ impl fmt::Display for Problem {
                  `quantile` nor what begins with `__`; give another one with `with_name`"
             ),
             Self::Label { label, what } => write!(f, "label {label:?}: {what}"),
-            Self::Labels { count } => write!(f, "has {count} labels; allowed are 8"),
+            Self::LabelTwice { label, method } => {
+                write!(f, "label {label:?}: `{method}` is called twice; give one value")
+            }
+            Self::Labels { count } => write!(f, "has {count} labels; allowed are {MAX_LABELS}"),
             Self::Captures { count } => write!(
                 f,
                 "this rule, others for the same and the inherited labels read {count} fields of one span or event; allowed \
@@ -152,9 +171,19 @@ impl fmt::Display for Problem {
             Self::InFlights => {
                 f.write_str("more than two rules give an in-flight gauge for this span; allowed are 2")
             }
-            Self::MaxSeries { series } => {
-                write!(f, "{series} is no number of series; allowed are 8 to 1800")
+            Self::MaxSeries { series, least } => {
+                write!(f, "{series} is no number of series; allowed are {least} to {MAX_SERIES}")
             }
+            Self::Shared { name, rules, series } => write!(
+                f,
+                "{series} is no number of series; {rules} rules record into {name}, which has {MAX_SERIES}: allowed are up to {}",
+                MAX_SERIES / rules
+            ),
+            Self::Sharing { name, rules, least } => write!(
+                f,
+                "{rules} rules record into {name}, which has {MAX_SERIES} series; this one needs {least}: allowed are {} rules",
+                MAX_SERIES / least
+            ),
             Self::Kinds { name, kinds: [first, second], other } => write!(
                 f,
                 "{name:?} is both a {first} and a {second} (see rule {}); a name has one kind",

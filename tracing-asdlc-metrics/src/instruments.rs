@@ -3,7 +3,7 @@
 
 use crate::check::MAX_SERIES;
 use crate::error::{BuildError, Kind, Problem};
-use crate::rule::{Clock, Rule};
+use crate::rule::{Clock, Rule, Source};
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(crate) struct SpanInstruments {
 }
 
 /// What a rule for events records into.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct EventInstruments {
     pub(crate) counter: Option<Counter<u64>>,
     pub(crate) sum: Option<Counter<f64>>,
@@ -29,7 +29,11 @@ pub(crate) struct EventInstruments {
 
 /// The instruments that the rules name, each once, by the name that a backend knows it by.
 #[derive(Debug)]
-pub(crate) struct Definitions<'a>(BTreeMap<String, Definition<'a>>);
+pub(crate) struct Definitions<'a> {
+    known: BTreeMap<String, Definition<'a>>,
+    /// How many rules are for prefixed fields: all may record into one metric.
+    prefixed: usize,
+}
 
 #[derive(Debug)]
 struct Definition<'a> {
@@ -42,7 +46,8 @@ struct Definition<'a> {
 impl<'a> Definitions<'a> {
     /// Checks that no two rules contradict each other. Nothing is created.
     pub(crate) fn of(rules: &'a [Rule]) -> Result<Self, BuildError> {
-        let mut definitions = Self(BTreeMap::new());
+        let prefixed = rules.iter().filter(|rule| rule.source == Source::PrefixedFields).count();
+        let mut definitions = Self { known: BTreeMap::new(), prefixed };
         for (index, rule) in rules.iter().enumerate() {
             for (kind, name) in rule.metrics() {
                 definitions
@@ -54,8 +59,11 @@ impl<'a> Definitions<'a> {
     }
 
     fn add(&mut self, name: &'a str, kind: Kind, rule: (usize, &'a Rule)) -> Result<(), Problem> {
-        let known =
-            self.0.entry(canonical(name)).or_insert(Definition { name, kind, rules: Vec::new() });
+        let known = self.known.entry(canonical(name)).or_insert(Definition {
+            name,
+            kind,
+            rules: Vec::new(),
+        });
         let (other, first) = known.rules.first().copied().unwrap_or(rule);
         let name = name.to_owned();
         if known.name != name {
@@ -83,14 +91,42 @@ impl<'a> Definitions<'a> {
 
     /// The names as a backend knows them, with their kinds and spellings.
     pub(crate) fn names(&self) -> impl Iterator<Item = (String, Kind, &'a str)> {
-        self.0.iter().map(|(canonical, known)| (canonical.clone(), known.kind, known.name))
+        self.known.iter().map(|(canonical, known)| (canonical.clone(), known.kind, known.name))
     }
 
     /// How many series the rule may have so that no metric gets more than the SDK takes.
     pub(crate) fn max_series(&self, rule: &Rule) -> usize {
-        let sharing = rule.metrics().filter_map(|(_, name)| self.0.get(&canonical(name)));
-        let sharing = sharing.map(|known| known.rules.len()).max().unwrap_or(1);
-        (MAX_SERIES / sharing).min(rule.max_series.unwrap_or(MAX_SERIES))
+        let (_, sharing) = self.sharing(rule);
+        rule.max_series.unwrap_or(MAX_SERIES / sharing)
+    }
+
+    /// Checks that every rule that records into one metric has its share of the metric's series.
+    pub(crate) fn check_shares(&self, rule: &Rule) -> Result<(), Problem> {
+        let (name, rules) = self.sharing(rule);
+        let name = || match name {
+            Some(name) => format!("{name:?}"),
+            None => "a metric of prefixed fields".to_owned(),
+        };
+        match rule.max_series {
+            _ if MAX_SERIES / rules < rule.min_series() => {
+                Err(Problem::Sharing { name: name(), rules, least: rule.min_series() })
+            }
+            Some(series) if series > MAX_SERIES / rules => {
+                Err(Problem::Shared { name: name(), rules, series })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The most rules that record into one of this rule's metrics, and that metric.
+    fn sharing<'r>(&self, rule: &'r Rule) -> (Option<&'r str>, usize) {
+        if rule.source == Source::PrefixedFields {
+            return (None, self.prefixed);
+        }
+        let shared = rule.metrics().filter_map(|(_, name)| {
+            Some((Some(name), self.known.get(&canonical(name))?.rules.len()))
+        });
+        shared.max_by_key(|(_, rules)| *rules).unwrap_or((None, 1))
     }
 
     pub(crate) fn span(&self, meter: &Meter, rule: &Rule) -> SpanInstruments {
@@ -157,7 +193,8 @@ impl<'a> Definitions<'a> {
 
     /// The names of the spans or events that give the metric.
     fn subjects(&self, name: &str) -> String {
-        let rules = self.0.get(&canonical(name)).map(|known| &known.rules[..]).unwrap_or_default();
+        let rules =
+            self.known.get(&canonical(name)).map(|known| &known.rules[..]).unwrap_or_default();
         let subjects = rules.iter().map(|(_, rule)| match &rule.name {
             Some(name) => name.to_string(),
             None => rule.subject().to_string(),
@@ -210,7 +247,7 @@ fn f64_histogram(meter: &Meter, name: &str, description: String, rule: &Rule) ->
         .build()
 }
 
-fn boundaries(rule: &Rule) -> &[f64] {
+pub(crate) fn boundaries(rule: &Rule) -> &[f64] {
     rule.boundaries.as_deref().unwrap_or(&DEFAULT_BOUNDARIES)
 }
 

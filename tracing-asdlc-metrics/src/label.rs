@@ -1,4 +1,5 @@
 use crate::error::Problem;
+use crate::once::set_once;
 use std::borrow::Cow;
 
 /// A label of a rule's metrics: a declared field of its spans or events, with a bounded set of values.
@@ -26,11 +27,13 @@ pub struct Label {
     field: Cow<'static, str>,
     name: Option<Cow<'static, str>>,
     values: Option<Vec<Cow<'static, str>>>,
-    max_values: usize,
-    max_bytes: usize,
-    other: Cow<'static, str>,
+    max_values: Option<usize>,
+    max_bytes: Option<usize>,
+    other: Option<Cow<'static, str>>,
     default: Option<Cow<'static, str>>,
     inherited: bool,
+    /// The first method that was called twice.
+    twice: Option<&'static str>,
 }
 
 impl Label {
@@ -40,11 +43,12 @@ impl Label {
             field: field.into(),
             name: None,
             values: None,
-            max_values: DEFAULT_VALUES,
-            max_bytes: DEFAULT_BYTES,
-            other: Cow::Borrowed("other"),
+            max_values: None,
+            max_bytes: None,
+            other: None,
             default: None,
             inherited: false,
+            twice: None,
         }
     }
 
@@ -52,7 +56,7 @@ impl Label {
     ///
     /// Needed for fields such as `http.method`: allowed are ASCII letters, digits and `_`, first no digit.
     pub fn with_name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.name = Some(name.into());
+        set_once(&mut self.name, name.into(), "with_name", &mut self.twice);
         self
     }
 
@@ -64,32 +68,37 @@ impl Label {
         mut self,
         values: impl IntoIterator<Item = V>,
     ) -> Self {
-        self.values = Some(values.into_iter().map(Into::into).collect());
+        set_once(
+            &mut self.values,
+            values.into_iter().map(Into::into).collect(),
+            "with_values",
+            &mut self.twice,
+        );
         self
     }
 
     /// How many different values are kept, 1 to 1000; any later one becomes `other`. Not together with
     /// [`with_values`](Self::with_values).
     pub fn with_max_values(mut self, values: usize) -> Self {
-        self.max_values = values;
+        set_once(&mut self.max_values, values, "with_max_values", &mut self.twice);
         self
     }
 
     /// How long a value may be, 1 to 128 bytes; a longer one becomes `other`.
     pub fn with_max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
+        set_once(&mut self.max_bytes, bytes, "with_max_bytes", &mut self.twice);
         self
     }
 
     /// Another word for `other`.
     pub fn with_other(mut self, value: impl Into<Cow<'static, str>>) -> Self {
-        self.other = value.into();
+        set_once(&mut self.other, value.into(), "with_other", &mut self.twice);
         self
     }
 
     /// The value when the field has none. Without it the series then lacks the label.
     pub fn with_default(mut self, value: impl Into<Cow<'static, str>>) -> Self {
-        self.default = Some(value.into());
+        set_once(&mut self.default, value.into(), "with_default", &mut self.twice);
         self
     }
 
@@ -114,15 +123,15 @@ impl Label {
     }
 
     pub(crate) fn cap(&self) -> usize {
-        self.values.as_ref().map_or(self.max_values, Vec::len)
+        self.values.as_ref().map_or(self.max_values.unwrap_or(DEFAULT_VALUES), Vec::len)
     }
 
     pub(crate) fn max_bytes(&self) -> usize {
-        self.max_bytes
+        self.max_bytes.unwrap_or(DEFAULT_BYTES)
     }
 
     pub(crate) fn other(&self) -> &str {
-        &self.other
+        self.other.as_deref().unwrap_or("other")
     }
 
     pub(crate) fn default_value(&self) -> Option<&str> {
@@ -134,8 +143,7 @@ impl Label {
     }
 
     pub(crate) fn check(&self) -> Result<(), Problem> {
-        let Self { field, name: _, values, max_values, max_bytes, other, default, inherited: _ } =
-            self;
+        let Self { field, values, max_values, other, default, twice, .. } = self;
         let problem = |what| Problem::Label { label: self.name().to_owned(), what };
         if field.is_empty() {
             return Err(problem("its field's name is empty"));
@@ -146,28 +154,31 @@ impl Label {
             ));
         }
         check_label_name(self.name())?;
-        if !(1..=MAX_BYTES).contains(max_bytes) {
+        if let Some(method) = *twice {
+            return Err(Problem::LabelTwice { label: self.name().to_owned(), method });
+        }
+        if !(1..=MAX_BYTES).contains(&self.max_bytes()) {
             return Err(problem("`with_max_bytes` allows 1 to 128"));
         }
-        if [Some(other), default.as_ref()].iter().flatten().any(|own| own.len() > MAX_BYTES) {
+        if [other, default].into_iter().flatten().any(|own| own.len() > MAX_BYTES) {
             return Err(problem("`with_other` and `with_default` take up to 128 bytes"));
         }
         let Some(values) = values else {
-            return match max_values {
-                1..=MAX_VALUES => Ok(()),
-                _ => Err(problem("`with_max_values` allows 1 to 1000")),
+            return match *max_values {
+                None | Some(1..=MAX_VALUES) => Ok(()),
+                Some(_) => Err(problem("`with_max_values` allows 1 to 1000")),
             };
         };
         if values.is_empty() || values.len() > MAX_VALUES {
             return Err(problem("`with_values` takes 1 to 1000 values"));
         }
-        if *max_values != DEFAULT_VALUES {
+        if max_values.is_some() {
             return Err(problem("has both `with_values` and `with_max_values`; use one of them"));
         }
         if (1..values.len()).any(|after| values[..after].contains(&values[after])) {
             return Err(problem("`with_values` has a value twice"));
         }
-        if values.iter().any(|value| value.len() > *max_bytes) {
+        if values.iter().any(|value| value.len() > self.max_bytes()) {
             return Err(problem(
                 "a value of `with_values` is longer than `with_max_bytes` allows (64 if not set)",
             ));

@@ -1,9 +1,10 @@
 use crate::callsite::CallsiteId;
-use crate::capture::{Captures, Measurements};
+use crate::capture::{Captures, Measurements, Returned};
 use crate::coverage::Coverage;
 use crate::error::BuildError;
+use crate::log;
 use crate::metered::{announced, any_announced};
-use crate::plan::{Plan, Plans};
+use crate::plan::{End, Plan, Plans, is_opentelemetry};
 use crate::recording;
 use crate::rule::Rule;
 use crate::rules::Rules;
@@ -11,7 +12,7 @@ use crate::slot::{Signs, Slot, SpanState};
 use crate::span::{Open, OpenSpans};
 use crate::values::MISSING;
 use opentelemetry::metrics::Meter;
-use std::any::TypeId;
+use std::any::{self, TypeId};
 use std::fmt;
 use std::ptr;
 use std::thread;
@@ -42,13 +43,15 @@ use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 ///
 /// # Panics
 ///
-/// Adding it to a subscriber panics where `with_filter` does: when the stack has no [`Registry`] at its root, or already 64
-/// filters. Measuring never panics.
+/// Adding it to a subscriber panics where `with_filter` does: when the stack has no [`Registry`] at its root (or that of
+/// `tracing_subscriber::fmt().finish()`), or already 64 filters. Measuring never panics.
 pub struct SpanMetricsLayer {
     /// Stands in for this layer where layers negotiate which callsites are enabled; no span goes through it.
     filtered: Filtered<Identity, Plans, Registry>,
     open: OpenSpans,
     built: Instant,
+    /// Whether the subscriber knows of that filter.
+    has_filter: bool,
 }
 
 impl SpanMetricsLayer {
@@ -62,7 +65,10 @@ impl SpanMetricsLayer {
     /// - a metric's name is not a letter followed by up to 254 of `A-Z a-z 0-9 _ . - /`, the last a letter or a digit;
     /// - a name has two kinds, units or lists of boundaries, or two spellings that are one name to a backend (`jobs.done`,
     ///   `Jobs_done`), or is given twice for the same spans;
-    /// - boundaries are empty, not finite, not above 0 (of a duration) or not ascending, or there is no histogram for them;
+    /// - boundaries are empty, not finite, not above 0 (of a duration) or not ascending, there is no histogram for them, or a
+    ///   histogram whose unit is not `s` has none;
+    /// - a method is called twice;
+    /// - the number of series is out of range, or more than the rule's share where several rules record into one metric;
     /// - a label's name is not letters, digits and `_`, is there twice, or its bounds are out of theirs; there are more than
     ///   eight, or too many for one span;
     /// - a unit, an outcome or a clock stands without a metric for it.
@@ -74,6 +80,7 @@ impl SpanMetricsLayer {
             filtered: Filtered::new(Identity::new(), Plans::new(rules)),
             open: OpenSpans::new(),
             built: Instant::now(),
+            has_filter: true,
         })
     }
 
@@ -109,6 +116,7 @@ impl SpanMetricsLayer {
         if recording::in_progress() {
             return;
         }
+        self.seen(plan);
         let start = if plan.timed { self.now() } else { 0 };
         let mut captures = Captures::new(&plan.captures);
         if !plan.captures.is_empty() {
@@ -161,6 +169,54 @@ impl SpanMetricsLayer {
         }
     }
 
+    /// `target` is the event's own.
+    #[inline(never)]
+    fn measured<S>(
+        &self,
+        plan: &Plan,
+        event: &Event<'_>,
+        context: &Context<'_, S>,
+        target: Option<&str>,
+    ) where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let batches = &plan.events;
+        let mut matching =
+            batches.iter().filter(|batch| batch.plans.iter().any(|event| event.is_for(target)));
+        let Some(first) = matching.next() else {
+            return;
+        };
+        let mut measurements = Measurements::new(&plan.captures, &first.fields);
+        event.record(&mut measurements);
+        if plan.inherits {
+            self.inherit(&mut measurements.captures, context.event_span(event));
+        }
+        recording::event(first, &measurements, target);
+        for batch in matching {
+            measurements.next(&batch.fields);
+            event.record(&mut measurements);
+            recording::event(batch, &measurements, target);
+        }
+        if plan.log {
+            let plans = batches.iter().flat_map(|batch| &batch.plans);
+            let rules = plans.filter(|event| event.is_for(target)).map(|event| event.rule);
+            rules.for_each(|rule| self.plans().rules().coverage().matched(rule));
+        }
+    }
+
+    #[inline]
+    fn seen(&self, plan: &Plan) {
+        if !plan.seen.is_set() {
+            self.first_seen(plan);
+        }
+    }
+
+    #[cold]
+    fn first_seen(&self, plan: &Plan) {
+        plan.seen.set();
+        plan.rules().for_each(|rule| self.plans().rules().coverage().matched(rule));
+    }
+
     /// Fills in the values that are missing from the nearest of these spans that has one.
     #[cold]
     fn inherit<S>(&self, captures: &mut Captures<'_>, mut ancestor: Option<SpanRef<'_, S>>)
@@ -197,6 +253,10 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn on_layer(&mut self, subscriber: &mut S) {
+        self.has_filter = takes_filters::<S>();
+        if !self.has_filter {
+            return;
+        }
         // The registry listens to filters once there is one. The id itself is of no use: it stands for a bit that `enabled`
         // sets and the next span or event of the thread consumes. When another layer refuses that span, or nothing follows
         // (`enabled!`), the bit is stale, and the next matched span would be lost. So `enabled` stays `true` here, no bit is
@@ -205,7 +265,12 @@ where
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        Layer::<Registry>::register_callsite(&self.filtered, metadata)
+        if self.has_filter {
+            Layer::<Registry>::register_callsite(&self.filtered, metadata)
+        } else {
+            self.plans().find(metadata);
+            Interest::always()
+        }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -237,21 +302,26 @@ where
         if recording::in_progress() {
             return;
         }
-        if plan.failure {
+        if let Some(end) = plan.end {
             let current = context.current_span();
             let contextual = current.id().filter(|_| event.is_contextual());
             let span = event.parent().or(contextual).and_then(|id| self.slot(id));
-            if let Some((slot, _)) = span.filter(|(_, span)| plan.is_failure_of(span)) {
-                slot.has_error();
+            if let Some((slot, _)) = span.filter(|(_, span)| plan.is_end_of(span)) {
+                ended(slot, end, event);
             }
         }
-        if !plan.events.is_empty() {
-            let mut measurements = Measurements::new(&plan.captures);
-            event.record(&mut measurements);
-            if plan.inherits {
-                self.inherit(&mut measurements.captures, context.event_span(event));
-            }
-            recording::event(plan, &measurements);
+        if plan.events.is_empty() {
+            return;
+        }
+        self.seen(plan);
+        if plan.log {
+            log::with_target(event, |target| {
+                if !is_opentelemetry(target) {
+                    self.measured(plan, event, &context, Some(target));
+                }
+            });
+        } else {
+            self.measured(plan, event, &context, None);
         }
     }
 
@@ -285,10 +355,34 @@ where
         if id == TypeId::of::<Self>() {
             return Some(ptr::from_ref(self).cast());
         }
+        if !self.has_filter {
+            return None;
+        }
         // SAFETY: the contract is that the pointer is to a value of the type asked for, which lives as long as `self`.
         // `Filtered` keeps it for itself and its fields, and it is a field of `self`.
         unsafe { Layer::<Registry>::downcast_raw(&self.filtered, id) }
     }
+}
+
+/// `#[instrument]` told how its span's function ended.
+#[inline(never)]
+fn ended(slot: &Slot, end: End, event: &Event<'_>) {
+    let mut returned = Returned::default();
+    if end == End::Ret {
+        event.record(&mut returned);
+    }
+    if end == End::Err || returned.is_err {
+        slot.has_error();
+    } else {
+        slot.has_returned();
+    }
+}
+
+/// Whether filters can be added to such a subscriber. `fmt().finish()` has a registry, and does not pass filters on to it: the
+/// default of `LookupSpan::register_filter` panics. That cannot be asked for, so the type is recognised by its name. It wants every
+/// span and event that its own global filter lets through, so that this layer does not need to say which ones it wants.
+fn takes_filters<S>() -> bool {
+    !any::type_name::<S>().contains("tracing_subscriber::fmt::Subscriber<")
 }
 
 /// What is still open has lost its close: a span whose child closed where another subscriber was the default. (Any other span

@@ -12,7 +12,12 @@
 //! let rule = Rule::span("event")
 //!     .with_in_flight("active_tasks")
 //!     .with_counter("events_processed_total")
-//!     .with_outcome(Outcome::label("status").with_cancelled("failed").with_panicked("failed"));
+//!     .with_outcome(
+//!         Outcome::label("status")
+//!             .with_cancelled("failed")
+//!             .with_panicked("failed")
+//!             .with_unknown("failed"),
+//!     );
 //! tracing_subscriber::registry().with(SpanMetricsLayer::new(&meter, [rule])?).init();
 //!
 //! for event in 1..=7 {
@@ -45,8 +50,10 @@
 //! | [a gauge](Rule::with_in_flight) of those that are open | the [prefixed fields](Rule::prefixed_fields) of `tracing-opentelemetry` |
 //!
 //! A [`Label`] is a declared field with a list of values, or with its first values; never anything else, so that no input
-//! makes more series than the rules allow. An [`Outcome`] tells how a span ended: by a field, `#[instrument(err)]`, a panic,
-//! or what became of a [`metered`](Metered::metered) future.
+//! makes more series than the rules allow.
+//!
+//! An [`Outcome`] tells how a span ended: how a [`metered`](Metered::metered) future ended, what `#[instrument(err, ret)]` tells, a
+//! field, or a panic. A span that just closes proves nothing, and is counted as `unknown`.
 //!
 //! # When something is recorded
 //!
@@ -64,10 +71,14 @@
 //! - Nothing is hidden from another layer, and no `RUST_LOG` is needed: what this layer measures depends on the rules, not
 //!   on the filters that other layers have for themselves (`with_filter`), nor on the sampling of traces.
 //! - A *global* filter (an `EnvFilter` or `LevelFilter` added as a layer of its own) wins: the spans that it refuses do not
-//!   exist, so they are not measured.
+//!   exist, so they are not measured, and an event of `#[instrument(err)]` that it refuses fails no span. Give the filter to the
+//!   layer that it is for: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage`] lists what a global filter hides.
+//! - It can be added to `tracing_subscriber::fmt().finish()`, whose level is a global filter.
+//! - Records of the `log` crate, passed on by `tracing-log`, are events, with the record's own target and level.
 //! - Alone, or beside layers that do not want them, spans and events that no rule matches stay disabled: they cost what a
 //!   disabled span costs, about a nanosecond. `LevelFilter::current()` rises to the level of the rules, no further; see
-//!   [`Rule::with_max_level`].
+//!   [`Rule::with_max_level`]. A rule with an outcome reads the events of `#[instrument(err)]` and `#[instrument(ret)]` at every
+//!   level, so that it rises to `TRACE`; see [`Outcome::with_max_level`] for what that costs.
 //! - Spans and events of the OpenTelemetry SDK itself (targets `opentelemetry…`) are never measured, nor is a span that is
 //!   opened or closed, or an event, while this layer is recording on the same thread.
 //! - It works inside `Option`, `Box`, `Vec` and `with_filter`. Two limits of every layer with a filter are also its own:
@@ -80,6 +91,10 @@
 //! histogram), a look-up for each label and each rule, and the recordings: no allocation, no lock of this crate, no string
 //! compared but the labels' values with those that they have had. Memory grows with the most measured spans ever open at
 //! once: tables of 72 bytes a span, the first of 72 KiB; and with the series, up to their cap.
+//!
+//! Nothing waits for a collection of the SDK, except that the first measurement of a series waits while the SDK copies the series
+//! of that one instrument, and the first event of a [prefixed field](Rule::prefixed_fields) waits up to 5 ms for its metric. No
+//! measurement waits for the callback of an observable instrument. [`SpanMetricsLayer::new`] does: it creates instruments.
 //!
 //! # Features
 //!
@@ -100,11 +115,15 @@ mod capture;
 mod check;
 mod coverage;
 mod error;
+mod held;
 mod instruments;
 mod label;
 mod layer;
+mod log;
+mod maker;
 mod metered;
 mod metrics;
+mod once;
 mod outcome;
 mod plan;
 mod prefixed;

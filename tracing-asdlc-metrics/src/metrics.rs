@@ -5,6 +5,7 @@ use crate::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
 use crate::check::per_second;
 use crate::instruments::{Definitions, EventInstruments, SpanInstruments};
 use crate::label::Label;
+use crate::maker::Waiting;
 use crate::outcome::{ENDINGS, Ending, Outcome, status_code};
 use crate::rule::{Clock, Rule};
 use crate::series::{Key, Labelled};
@@ -47,7 +48,7 @@ impl SpanMetrics {
         rule: &Rule,
         labels: Vec<Arc<Values>>,
     ) -> Self {
-        let outcomes = if rule.outcome.is_some() { ENDINGS } else { 1 };
+        let outcomes = rule.outcome.as_ref().map_or(1, Outcome::values);
         let metrics = Self {
             instruments: definitions.span(meter, rule),
             series: labelled(labels, definitions.max_series(rule) / outcomes),
@@ -105,8 +106,11 @@ impl SpanMetrics {
 
 #[derive(Debug)]
 pub(crate) struct EventMetrics {
-    pub(crate) instruments: EventInstruments,
+    /// There from the start, but for those of prefixed fields.
+    instruments: OnceLock<EventInstruments>,
     pub(crate) series: Labelled<EventSeries>,
+    /// What a metric of prefixed fields has before its instruments are there.
+    pub(crate) waiting: Option<Waiting>,
 }
 
 /// The series of one set of labels, each there from its first measurement on.
@@ -120,17 +124,36 @@ pub(crate) struct EventSeries {
 }
 
 impl EventMetrics {
-    pub(crate) fn new(
+    pub(crate) fn of_rule(
         instruments: EventInstruments,
         labels: Vec<Arc<Values>>,
         max_series: usize,
     ) -> Self {
-        Self { instruments, series: labelled(labels, max_series) }
+        let instruments = OnceLock::from(instruments);
+        Self { instruments, series: labelled(labels, max_series), waiting: None }
+    }
+
+    pub(crate) fn of_field(waiting: Waiting, labels: Vec<Arc<Values>>, max_series: usize) -> Self {
+        let instruments = OnceLock::new();
+        Self { instruments, series: labelled(labels, max_series), waiting: Some(waiting) }
+    }
+
+    #[inline]
+    pub(crate) fn instruments(&self) -> Option<&EventInstruments> {
+        self.instruments.get()
+    }
+
+    /// From now on values are recorded, and no longer kept.
+    pub(crate) fn set_instruments(&self, instruments: EventInstruments) {
+        // Only their maker sets them, once.
+        let _ = self.instruments.set(instruments);
     }
 
     /// As [`SpanMetrics::show`].
     pub(crate) fn show(&self, labels: &[Label]) {
-        let EventInstruments { counter, sum, .. } = &self.instruments;
+        let Some(EventInstruments { counter, sum, .. }) = self.instruments() else {
+            return;
+        };
         for attributes in combinations(labels, self.series.cap()) {
             counter.iter().for_each(|counter| counter.add(0, &attributes));
             sum.iter().for_each(|counter| counter.add(0.0, &attributes));

@@ -1,10 +1,12 @@
 //! What to do with the spans and events of a callsite, resolved once: no string is compared for a span.
 
 use crate::callsite::{CallsiteId, Callsites};
-use crate::capture::Capture;
+use crate::capture::{BATCH, Capture, Numbers};
+use crate::coverage::Seen;
+use crate::log::is_log;
 use crate::metrics::{OutcomeField, SpanMetrics};
 use crate::prefixed::EventSource;
-use crate::rule::Clock;
+use crate::rule::{Clock, is_within};
 use crate::rules::{Measured, Rules};
 use crate::series::Places;
 use crate::values::{CAPTURES, Values};
@@ -28,7 +30,7 @@ pub(crate) struct Plan {
     pub(crate) metadata: &'static Metadata<'static>,
     pub(crate) captures: Box<[Capture]>,
     pub(crate) spans: Box<[SpanPlan]>,
-    pub(crate) events: Box<[EventPlan]>,
+    pub(crate) events: Box<[EventBatch]>,
     /// Whether a duration is measured.
     pub(crate) timed: bool,
     /// Whether entries and exits are.
@@ -37,13 +39,25 @@ pub(crate) struct Plan {
     pub(crate) opens: bool,
     /// Whether a label's value may come from an ancestor.
     pub(crate) inherits: bool,
-    /// Whether it is the event of `#[instrument(err)]`, and some rule has an outcome.
-    pub(crate) failure: bool,
+    /// The event of `#[instrument(err)]` or `#[instrument(ret)]`, if a rule with an outcome may match its span.
+    pub(crate) end: Option<End>,
+    /// Whether each event has a target of its own, in a field.
+    pub(crate) log: bool,
+    /// Whether one of its spans or events has come.
+    pub(crate) seen: Seen,
+}
+
+/// What `#[instrument]` tells of the end of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Err,
+    Ret,
 }
 
 /// What a rule for spans does here.
 #[derive(Debug)]
 pub(crate) struct SpanPlan {
+    pub(crate) rule: usize,
     pub(crate) metrics: Arc<SpanMetrics>,
     /// Where the values of its labels are captured.
     pub(crate) places: Places,
@@ -51,16 +65,24 @@ pub(crate) struct SpanPlan {
     pub(crate) outcomes: Box<[(OutcomeField, u8)]>,
 }
 
+/// Metrics of an event, and the fields whose numbers they record, which are read together.
+#[derive(Debug)]
+pub(crate) struct EventBatch {
+    /// Their indices, up to [`BATCH`].
+    pub(crate) fields: Box<[usize]>,
+    pub(crate) plans: Box<[EventPlan]>,
+}
+
 /// What a rule for events does here.
 #[derive(Debug)]
 pub(crate) struct EventPlan {
+    pub(crate) rule: usize,
     pub(crate) source: EventSource,
     pub(crate) places: Places,
-    /// The indices of the fields whose numbers are recorded.
-    pub(crate) sum: Option<usize>,
-    pub(crate) up_down: Option<usize>,
-    pub(crate) histogram: Option<usize>,
-    pub(crate) gauge: Option<usize>,
+    /// The places of the numbers that are recorded, in the batch.
+    pub(crate) numbers: Numbers<u8>,
+    /// The rule's target, where each event has one of its own.
+    pub(crate) target: Option<Box<str>>,
 }
 
 impl Plans {
@@ -91,15 +113,18 @@ impl Plans {
         if is_opentelemetry(metadata.target()) {
             return None;
         }
+        let log = is_log(metadata);
         let mut captures = Vec::new();
         let mut spans = Vec::new();
-        let mut events = Vec::new();
+        let mut events = Events::default();
+        let mut matched = Vec::new();
         for (index, (rule, measured)) in self.rules.iter().enumerate() {
             if !rule.matches(metadata) {
                 continue;
             }
             let places = measured.labels().iter();
             let places = places.map(|values| capture(&mut captures, metadata, values)).collect();
+            let target = rule.target.as_deref().filter(|_| log);
             let before = spans.len() + events.len();
             match measured {
                 Measured::Span { metrics, outcomes, .. } => {
@@ -108,17 +133,25 @@ impl Plans {
                         Some((outcome.clone(), place))
                     });
                     let outcomes = outcomes.collect();
-                    spans.push(SpanPlan { metrics: Arc::clone(metrics), places, outcomes });
+                    spans.push(SpanPlan {
+                        rule: index,
+                        metrics: Arc::clone(metrics),
+                        places,
+                        outcomes,
+                    });
                 }
                 Measured::Event { metrics, .. } => {
-                    events.push(EventPlan::new(rule, metrics, places, metadata));
+                    let source = EventSource::Rule(Arc::clone(metrics));
+                    events.push(index, source, places, rule.numbers(metadata), target);
                 }
                 Measured::Prefixed(prefixed) => {
-                    events.extend(EventPlan::prefixed(prefixed, &places, metadata));
+                    for (source, numbers) in EventSource::prefixed(prefixed, metadata) {
+                        events.push(index, source, places.clone(), numbers, target);
+                    }
                 }
             }
             if spans.len() + events.len() > before {
-                self.rules.coverage().matched(index);
+                matched.push(index);
             }
         }
         if metadata.is_span() {
@@ -138,13 +171,15 @@ impl Plans {
             clocked: clocks().any(|metrics| metrics.clock != Clock::Close),
             opens: spans.iter().any(|span| span.metrics.records_open()),
             inherits: captures.iter().any(|capture| capture.values.label().is_inherited()),
-            failure: self.rules.any_outcome() && is_failure(metadata),
+            end: end(metadata).filter(|_| self.rules.any_outcome_of(metadata)),
+            log,
             captures: captures.into(),
             spans: spans.into(),
             events: events.into(),
+            seen: self.rules.coverage().registered(metadata, matched),
         };
-        let Plan { captures, spans, events, failure, .. } = &plan;
-        let nothing = captures.is_empty() && spans.is_empty() && events.is_empty() && !failure;
+        let Plan { captures, spans, events, end, .. } = &plan;
+        let nothing = captures.is_empty() && spans.is_empty() && events.is_empty() && end.is_none();
         (!nothing).then(|| Box::new(plan))
     }
 }
@@ -157,6 +192,15 @@ impl<S> Filter<S> for Plans {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         // Never asked: see `SpanMetricsLayer::on_layer`.
         true
+    }
+}
+
+impl EventPlan {
+    /// Whether the rule matches an event with this target of its own.
+    pub(crate) fn is_for(&self, target: Option<&str>) -> bool {
+        self.target
+            .as_ref()
+            .is_none_or(|module| target.is_some_and(|target| is_within(target, module)))
     }
 }
 
@@ -181,18 +225,76 @@ fn capture(
     })
 }
 
-/// The event that `#[instrument(err)]` emits has that one field. Which span it belongs to, [`Plan::is_failure_of`] tells.
-fn is_failure(metadata: &Metadata<'_>) -> bool {
-    metadata.is_event() && metadata.fields().iter().map(|field| field.name()).eq(["error"])
+/// The metrics of an event, as they come together.
+#[derive(Default)]
+struct Events(Vec<(Vec<usize>, Vec<EventPlan>)>);
+
+impl Events {
+    /// Into the last batch, while it has room for the fields that this reads.
+    fn push(
+        &mut self,
+        rule: usize,
+        source: EventSource,
+        places: Places,
+        numbers: Numbers<usize>,
+        target: Option<&str>,
+    ) {
+        let is_full = |fields: &Vec<usize>| fields.len() + numbers.iter().count() > BATCH;
+        if self.0.last().is_none_or(|(fields, _)| is_full(fields)) {
+            self.0.push(Default::default());
+        }
+        let Some((fields, plans)) = self.0.last_mut() else {
+            return;
+        };
+        let numbers = numbers.and_then(|field| {
+            let place = fields.iter().position(|known| *known == field).unwrap_or_else(|| {
+                fields.push(field);
+                fields.len() - 1
+            });
+            u8::try_from(place).ok()
+        });
+        plans.push(EventPlan { rule, source, places, numbers, target: target.map(Box::from) });
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(|(_, plans)| plans.len()).sum()
+    }
+}
+
+impl From<Events> for Box<[EventBatch]> {
+    fn from(Events(batches): Events) -> Self {
+        let batches = batches.into_iter();
+        batches
+            .map(|(fields, plans)| EventBatch { fields: fields.into(), plans: plans.into() })
+            .collect()
+    }
+}
+
+/// The events that `#[instrument(err)]` and `#[instrument(ret)]` emit have that one field. Which span they belong to,
+/// [`Plan::is_end_of`] tells.
+fn end(metadata: &Metadata<'_>) -> Option<End> {
+    let mut names = metadata.fields().iter().map(|field| field.name());
+    match (names.next(), names.next()) {
+        _ if !metadata.is_event() => None,
+        (Some("error"), None) => Some(End::Err),
+        (Some("return"), None) => Some(End::Ret),
+        _ => None,
+    }
 }
 
 impl Plan {
-    /// Whether this is the event that `#[instrument(err)]` emits for the spans of that plan: both stand where the attribute
-    /// does. Where the function's own span is disabled, the event comes in the span around, which has not failed.
-    pub(crate) fn is_failure_of(&self, span: &Self) -> bool {
+    /// Whether this is the event that `#[instrument]` emits for the spans of that plan: both stand where the attribute does. Where
+    /// the function's own span is disabled, the event comes in the span around, which has not ended.
+    pub(crate) fn is_end_of(&self, span: &Self) -> bool {
         let place =
             |plan: &Self| (plan.metadata.module_path(), plan.metadata.file(), plan.metadata.line());
-        self.failure && place(self) == place(span)
+        self.end.is_some() && place(self) == place(span)
+    }
+
+    /// The rules that match all its spans or events.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = usize> {
+        let events = self.events.iter().flat_map(|batch| &batch.plans).map(|event| event.rule);
+        self.spans.iter().map(|span| span.rule).chain(events.filter(|_| !self.log))
     }
 
     /// The place where these values are captured.
@@ -202,7 +304,7 @@ impl Plan {
 }
 
 /// The SDK's own spans and events, as its crates name their targets.
-fn is_opentelemetry(target: &str) -> bool {
+pub(crate) fn is_opentelemetry(target: &str) -> bool {
     target
         .strip_prefix("opentelemetry")
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', ':']))

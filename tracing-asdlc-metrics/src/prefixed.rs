@@ -1,15 +1,12 @@
 //! Metrics that fields of events name: `monotonic_counter.`, `counter.`, `histogram.`, `gauge.`.
 
+use crate::capture::Numbers;
 use crate::check::check_name;
-use crate::coverage::Coverage;
 use crate::error::Kind;
-use crate::instruments::{Definitions, canonical, prefixed};
+use crate::instruments::{Definitions, canonical};
+use crate::maker::{Maker, Waiting};
 use crate::metrics::EventMetrics;
-use crate::plan::EventPlan;
-use crate::rule::{OfField, Rule};
-use crate::series::Places;
 use crate::values::Values;
-use opentelemetry::metrics::Meter;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tracing_core::Metadata;
@@ -17,12 +14,11 @@ use tracing_core::Metadata;
 /// A rule for prefixed fields.
 #[derive(Debug)]
 pub(crate) struct Prefixed {
-    rule: Rule,
-    meter: Meter,
+    maker: Arc<Maker>,
     pub(crate) labels: Vec<Arc<Values>>,
+    max_series: usize,
     names: Arc<Names>,
-    metrics: Mutex<BTreeMap<String, Arc<OnceLock<Arc<EventMetrics>>>>>,
-    coverage: Coverage,
+    metrics: Mutex<BTreeMap<String, Arc<EventMetrics>>>,
 }
 
 /// The names of all metrics of a layer, with their kinds.
@@ -51,36 +47,24 @@ impl Names {
 
 impl Prefixed {
     pub(crate) fn new(
-        meter: &Meter,
-        rule: &Rule,
+        maker: Arc<Maker>,
         labels: Vec<Arc<Values>>,
+        max_series: usize,
         names: &Arc<Names>,
-        coverage: &Coverage,
     ) -> Self {
-        Self {
-            rule: rule.clone(),
-            meter: meter.clone(),
-            labels,
-            names: Arc::clone(names),
-            metrics: Mutex::default(),
-            coverage: coverage.clone(),
-        }
+        Self { maker, labels, max_series, names: Arc::clone(names), metrics: Mutex::default() }
     }
 
-    /// The metrics of this name; `None` when it is refused.
+    /// The metrics of this name; `None` when it is refused. Their instruments are created later.
     fn metrics(&self, kind: Kind, name: &str) -> Option<Arc<EventMetrics>> {
         if let Err(problem) = self.names.take(kind, name) {
-            self.coverage.refuse(problem);
+            self.maker.coverage().refuse(problem);
             return None;
         }
-        let cell = {
-            let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(metrics.entry(name.to_owned()).or_default())
-        };
-        let metrics = cell.get_or_init(|| {
-            let instruments = prefixed(&self.meter, kind, name, &self.rule);
-            let max_series = self.rule.max_series.unwrap_or(crate::check::MAX_SERIES);
-            Arc::new(EventMetrics::new(instruments, self.labels.clone(), max_series))
+        let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        let metrics = metrics.entry(name.to_owned()).or_insert_with(|| {
+            let waiting = Waiting::new(&self.maker, kind, name);
+            Arc::new(EventMetrics::of_field(waiting, self.labels.clone(), self.max_series))
         });
         Some(Arc::clone(metrics))
     }
@@ -90,8 +74,7 @@ impl Prefixed {
 #[derive(Debug)]
 pub(crate) enum EventSource {
     Rule(Arc<EventMetrics>),
-    /// Created with the first event, not when the callsite is registered: `tracing` then holds its own lock, and the SDK logs
-    /// what it creates.
+    /// Looked up with the first event.
     Field {
         prefixed: Arc<Prefixed>,
         kind: Kind,
@@ -101,60 +84,35 @@ pub(crate) enum EventSource {
 }
 
 impl EventSource {
-    pub(crate) fn metrics(&self) -> Option<&EventMetrics> {
+    #[inline]
+    pub(crate) fn metrics(&self) -> Option<&Arc<EventMetrics>> {
         match self {
             Self::Rule(metrics) => Some(metrics),
             Self::Field { prefixed, kind, name, metrics } => {
-                metrics.get_or_init(|| prefixed.metrics(*kind, name)).as_deref()
+                metrics.get_or_init(|| prefixed.metrics(*kind, name)).as_ref()
             }
         }
     }
-}
 
-impl EventPlan {
-    pub(crate) fn new(
-        rule: &Rule,
-        metrics: &Arc<EventMetrics>,
-        places: Places,
-        metadata: &Metadata<'_>,
-    ) -> Self {
-        let index =
-            |of: &Option<OfField>| Some(metadata.fields().field(&*of.as_ref()?.field)?.index());
-        Self {
-            source: EventSource::Rule(Arc::clone(metrics)),
-            places,
-            sum: index(&rule.sum),
-            up_down: None,
-            histogram: index(&rule.histogram),
-            gauge: index(&rule.gauge),
-        }
-    }
-
-    /// One for each prefixed field.
+    /// One for each prefixed field, with the field's index.
     pub(crate) fn prefixed(
         prefixed: &Arc<Prefixed>,
-        places: &Places,
         metadata: &'static Metadata<'static>,
-    ) -> impl Iterator<Item = Self> {
+    ) -> impl Iterator<Item = (Self, Numbers<usize>)> {
         metadata.fields().iter().filter_map(move |field| {
             let name: &'static str = field.name();
             let (kind, name) = PREFIXES
                 .iter()
                 .find_map(|(prefix, kind)| Some((*kind, name.strip_prefix(prefix)?)))?;
             let of_kind = |kinds: Kind| (kinds == kind).then_some(field.index());
-            Some(Self {
-                source: EventSource::Field {
-                    prefixed: Arc::clone(prefixed),
-                    kind,
-                    name,
-                    metrics: OnceLock::new(),
-                },
-                places: places.clone(),
+            let numbers = Numbers {
                 sum: of_kind(Kind::Sum),
                 up_down: of_kind(Kind::UpDown),
                 histogram: of_kind(Kind::Histogram),
                 gauge: of_kind(Kind::Gauge),
-            })
+            };
+            let prefixed = Arc::clone(prefixed);
+            Some((Self::Field { prefixed, kind, name, metrics: OnceLock::new() }, numbers))
         })
     }
 }

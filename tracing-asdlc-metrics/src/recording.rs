@@ -2,17 +2,20 @@
 
 #[cfg(feature = "bound")]
 use crate::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
-use crate::capture::Measurements;
+use crate::capture::{Measurements, Numbers};
 use crate::instruments::{EventInstruments, SpanInstruments};
-use crate::metrics::{ClosedSeries, EventMetrics, OutcomeField, SpanMetrics, SpanSeries};
+use crate::metrics::{
+    ClosedSeries, EventMetrics, EventSeries, OutcomeField, SpanMetrics, SpanSeries,
+};
 use crate::outcome::Ending;
-use crate::plan::{EventPlan, Plan, SpanPlan};
+use crate::plan::{EventBatch, EventPlan, Plan, SpanPlan};
 use crate::rule::Clock;
 use crate::series::Key;
 use crate::slot::{IN_FLIGHTS, SpanState};
 #[cfg(not(feature = "bound"))]
 use crate::unbound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
 use std::cell::Cell;
+use std::sync::{Arc, OnceLock};
 
 /// Records that a span was created; tells in which series it is now in flight: one more than their places, 0 for none.
 pub(crate) fn opened(plan: &Plan, span: &SpanState) -> [u32; IN_FLIGHTS] {
@@ -32,10 +35,10 @@ pub(crate) fn opened(plan: &Plan, span: &SpanState) -> [u32; IN_FLIGHTS] {
         let attributes = || metrics.series.attributes(key);
         let SpanSeries { opened: opened_series, in_flight: in_flight_series, closed: _ } = series;
         if let Some(counter) = opened {
-            opened_series.get_or_init(|| CounterSeries::new(counter, &attributes())).add(1);
+            bound(opened_series, || CounterSeries::new(counter, &attributes())).add(1);
         }
         if let Some(gauge) = in_flight {
-            in_flight_series.get_or_init(|| UpDownSeries::new(gauge, &attributes())).add(1);
+            bound(in_flight_series, || UpDownSeries::new(gauge, &attributes())).add(1);
             // There is room: that was checked when the layer was built.
             gauges.by_ref().take(1).for_each(|gauge| *gauge = place as u32 + 1);
         }
@@ -51,7 +54,7 @@ pub(crate) fn closed(plan: &Plan, span: &SpanState, end: u64, unwinding: bool) {
     if recording.is_none() {
         return;
     }
-    for SpanPlan { metrics, places, outcomes } in &plan.spans {
+    for SpanPlan { metrics, places, outcomes, rule: _ } in &plan.spans {
         if !metrics.records_close() {
             continue;
         }
@@ -60,10 +63,11 @@ pub(crate) fn closed(plan: &Plan, span: &SpanState, end: u64, unwinding: bool) {
         };
         let ending = match metrics.outcome {
             Some(_) => ending(outcomes, span, unwinding),
-            None => Ending::Success,
+            // Without an outcome there is one series.
+            None => Ending::ALL[0],
         };
         let ClosedSeries { counter, duration } =
-            series.closed[ending as usize].get_or_init(|| metrics.closed_series(key, ending));
+            bound(&series.closed[ending as usize], || metrics.closed_series(key, ending));
         if let Some(counter) = counter {
             counter.add(1);
         }
@@ -80,12 +84,12 @@ pub(crate) fn abandoned(plan: &Plan, in_flight: [u32; IN_FLIGHTS]) {
     }
 }
 
-/// Records an event. Does nothing when this thread is already recording.
-pub(crate) fn event(plan: &Plan, measurements: &Measurements<'_>) {
+/// Records the metrics of an event whose numbers were read; `target` is the event's own. Does nothing when this thread is already recording.
+pub(crate) fn event(batch: &EventBatch, measurements: &Measurements<'_>, target: Option<&str>) {
     let Some(_recording) = Recording::start() else {
         return;
     };
-    for event in &plan.events {
+    for event in batch.plans.iter().filter(|event| event.is_for(target)) {
         if let Some(metrics) = event.source.metrics() {
             measured(metrics, event, measurements);
         }
@@ -132,20 +136,45 @@ fn nanoseconds(metrics: &SpanMetrics, span: &SpanState, end: u64) -> u64 {
     }
 }
 
-fn measured(metrics: &EventMetrics, event: &EventPlan, measurements: &Measurements<'_>) {
-    let EventPlan { source: _, places, sum, up_down, histogram, gauge } = event;
-    let numbers = &measurements.numbers;
-    let number = |field: &Option<usize>| numbers.get((*field)?).copied().filter(|n| n.is_finite());
-    let sum = number(sum).filter(|number| *number >= 0.0);
-    let [up_down, histogram, gauge] = [up_down, histogram, gauge].map(number);
-    let instruments = &metrics.instruments;
-    if instruments.counter.is_none() && [sum, up_down, histogram, gauge] == [None; 4] {
+fn measured(metrics: &Arc<EventMetrics>, event: &EventPlan, measurements: &Measurements<'_>) {
+    let mut numbers = measurements.numbers(&event.numbers);
+    numbers.sum = numbers.sum.filter(|number| *number >= 0.0);
+    let counts = metrics.instruments().is_some_and(|instruments| instruments.counter.is_some());
+    if !counts && numbers == Numbers::default() {
         return;
     }
-    let key = Key::new(&measurements.captures.ids, places);
-    let Some((_, key, series)) = metrics.series.series(key) else {
+    let key = Key::new(&measurements.captures.ids, &event.places);
+    let Some((place, key, series)) = metrics.series.series(key) else {
         return;
     };
+    if metrics.instruments().is_none() && metrics.hold(place, key, numbers) {
+        return;
+    }
+    if let Some(instruments) = metrics.instruments() {
+        recorded(metrics, instruments, key, series, numbers);
+    }
+}
+
+/// Records a number that was kept until its instrument was there.
+pub(crate) fn replayed(
+    metrics: &EventMetrics,
+    instruments: &EventInstruments,
+    place: usize,
+    key: Key,
+    numbers: Numbers<f64>,
+) {
+    if let Some(series) = metrics.series.get(place) {
+        recorded(metrics, instruments, key, series, numbers);
+    }
+}
+
+fn recorded(
+    metrics: &EventMetrics,
+    instruments: &EventInstruments,
+    key: Key,
+    series: &EventSeries,
+    numbers: Numbers<f64>,
+) {
     let attributes = || metrics.series.attributes(key);
     let EventInstruments {
         counter: count,
@@ -154,27 +183,49 @@ fn measured(metrics: &EventMetrics, event: &EventPlan, measurements: &Measuremen
         histogram: values,
         gauge: last,
     } = instruments;
+    let Numbers { sum, up_down, histogram, gauge } = numbers;
     if let Some(counter) = count {
-        series.counter.get_or_init(|| CounterSeries::new(counter, &attributes())).add(1);
+        bound(&series.counter, || CounterSeries::new(counter, &attributes())).add(1);
     }
     if let (Some(counter), Some(number)) = (sums, sum) {
-        series.sum.get_or_init(|| CounterSeries::new(counter, &attributes())).add(number);
+        bound(&series.sum, || CounterSeries::new(counter, &attributes())).add(number);
     }
     if let (Some(counter), Some(number)) = (ups, up_down) {
-        series.up_down.get_or_init(|| UpDownSeries::new(counter, &attributes())).add(number);
+        bound(&series.up_down, || UpDownSeries::new(counter, &attributes())).add(number);
     }
     if let (Some(values), Some(number)) = (values, histogram) {
-        series.histogram.get_or_init(|| HistogramSeries::new(values, &attributes())).record(number);
+        bound(&series.histogram, || HistogramSeries::new(values, &attributes())).record(number);
     }
     if let (Some(last), Some(number)) = (last, gauge) {
-        series.gauge.get_or_init(|| GaugeSeries::new(last, &attributes())).record(number);
+        bound(&series.gauge, || GaugeSeries::new(last, &attributes())).record(number);
     }
 }
 
-struct Recording;
+/// The series, which is made if it is not there. The SDK makes it with none of our locks held: threads that meet a new series at
+/// once each ask the SDK for it, and keep the same one.
+#[inline]
+fn bound<S>(series: &OnceLock<S>, make: impl FnOnce() -> S) -> &S {
+    match series.get() {
+        Some(series) => series,
+        None => publish(series, make()),
+    }
+}
+
+#[cold]
+fn publish<S>(series: &OnceLock<S>, made: S) -> &S {
+    let mut made = Some(made);
+    // Never `None`: the closure runs once. What is not needed is dropped when the lock is free.
+    let published = series.get_or_init(|| made.take().unwrap_or_else(|| unreachable!()));
+    drop(made);
+    published
+}
+
+/// While it is there, this thread is recording.
+#[derive(Debug)]
+pub(crate) struct Recording;
 
 impl Recording {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         if RECORDING.replace(true) { None } else { Some(Self) }
     }
 }

@@ -1,4 +1,7 @@
+use crate::capture::Numbers;
 use crate::label::Label;
+use crate::log::is_log;
+use crate::once::set_once;
 use crate::outcome::Outcome;
 use std::borrow::Cow;
 use std::fmt;
@@ -21,20 +24,23 @@ use tracing_core::{Level, LevelFilter, Metadata};
 ///     Rule::span("event")
 ///         .with_in_flight("active_tasks")
 ///         .with_counter("events_processed_total")
-///         .with_outcome(Outcome::label("status").with_cancelled("failed").with_panicked("failed")),
+///         .with_outcome(Outcome::label("status")),
 ///     Rule::event("cache.lookup").with_counter("cache_lookups_total").with_label("hit"),
 /// ];
 /// ```
 ///
 /// Several rules may match one span or event: each records it. The same metric name may stand in several rules: they then
 /// record into one metric. Labels are denied by default: only fields named with [`with_label`](Self::with_label) are one.
+///
+/// Each method may be called once, but for [`with_label`](Self::with_label): a second call is an error when the layer is built. For two
+/// metrics of one kind from the same spans or events, make two rules.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a rule does nothing until it is given to `SpanMetricsLayer::new`"]
 pub struct Rule {
     pub(crate) source: Source,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) target: Option<Cow<'static, str>>,
-    pub(crate) max_level: Level,
+    pub(crate) max_level: Option<Level>,
     pub(crate) counter: Option<Cow<'static, str>>,
     pub(crate) opened: Option<Cow<'static, str>>,
     pub(crate) in_flight: Option<Cow<'static, str>>,
@@ -48,6 +54,8 @@ pub struct Rule {
     pub(crate) labels: Vec<Label>,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) max_series: Option<usize>,
+    /// The first method that was called twice.
+    pub(crate) twice: Option<&'static str>,
 }
 
 /// # Which spans or events
@@ -80,13 +88,22 @@ impl Rule {
     /// |---|---|
     /// | `monotonic_counter.NAME` | a counter; what is negative or no number is left out |
     /// | `counter.NAME` | an up-down counter |
-    /// | `histogram.NAME` | a histogram, with [`with_boundaries`](Self::with_boundaries) |
+    /// | `histogram.NAME` | a histogram, with [`with_boundaries`](Self::with_boundaries): the default is for seconds |
     /// | `gauge.NAME` | a gauge |
     ///
     /// Any kind of number is taken (also `i64` in a histogram). Other fields are no labels, but for those of the rule's
-    /// [`with_label`](Self::with_label). A metric comes to be with its first event; one whose name is not allowed, or is already
-    /// that of a metric of another kind, is left out and listed by [`Coverage::refused`](crate::Coverage::refused). So the first
-    /// one may not be emitted by the callback of an observable instrument: the SDK can create no instrument meanwhile.
+    /// [`with_label`](Self::with_label). A metric whose name is not allowed, or is already that of a metric of another kind, is left
+    /// out and listed by [`Coverage::refused`](crate::Coverage::refused).
+    ///
+    /// # When a metric is created
+    ///
+    /// With its first event, by a short-lived thread of the layer: the SDK can create no instrument while it collects, and a
+    /// collection lasts as long as the slowest callback in it. The event waits until the metric is created, which takes about 0.1
+    /// ms, so that a collection that starts after the event has its value. If the SDK does not answer within 5 ms (or the thread
+    /// does not start within 50 ms), the event goes on. Until the metric exists its values are added up in the layer, in a bounded
+    /// amount of memory. Nothing is lost: the metric then has every count and sum, each value in its bucket, and the last value of
+    /// a gauge. [`Coverage::pending`](crate::Coverage::pending) lists such metrics. If no thread can be started, the next event of
+    /// such a metric tries again.
     ///
     /// ```
     /// use tracing_asdlc_metrics::Rule;
@@ -99,7 +116,7 @@ impl Rule {
 
     /// Only spans or events of this target: the module, or a module within it (`shop` has `shop::basket`, not `shopping`).
     pub fn with_target(mut self, target: impl Into<Cow<'static, str>>) -> Self {
-        self.target = Some(target.into());
+        set_once(&mut self.target, target.into(), "with_target", &mut self.twice);
         self
     }
 
@@ -115,7 +132,7 @@ impl Rule {
     /// The level is part of the rule because the layer keeps this level, and no more, enabled in the process: it measures
     /// the same spans whatever the other layers of the subscriber log.
     pub fn with_max_level(mut self, level: Level) -> Self {
-        self.max_level = level;
+        set_once(&mut self.max_level, level, "with_max_level", &mut self.twice);
         self
     }
 }
@@ -130,13 +147,13 @@ impl Rule {
     /// Where all labels have a list of values (or there is none), it is there, with the value 0, from the moment the layer
     /// is built.
     pub fn with_counter(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.counter = Some(name.into());
+        set_once(&mut self.counter, name.into(), "with_counter", &mut self.twice);
         self
     }
 
     /// Adds 1 to this counter at the moment the span is created, with the labels that it then has, and without the outcome.
     pub fn with_opened_counter(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.opened = Some(name.into());
+        set_once(&mut self.opened, name.into(), "with_opened_counter", &mut self.twice);
         self
     }
 
@@ -144,30 +161,31 @@ impl Rule {
     ///
     /// Both have the labels that the span had when it was created, whatever is recorded later, and no outcome.
     pub fn with_in_flight(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.in_flight = Some(name.into());
+        set_once(&mut self.in_flight, name.into(), "with_in_flight", &mut self.twice);
         self
     }
 
-    /// Records into this histogram, when the span closes, the seconds (unit `s`, or that of [`with_unit`](Self::with_unit))
-    /// that the rule's [`Clock`] tells: by default those from the span's creation to that moment.
+    /// Records the span's duration into this histogram when the span closes. The rule's [`Clock`] says what the duration is, by
+    /// default the time from the span's creation to its close. It is recorded in seconds (unit `s`), or in the unit of
+    /// [`with_unit`](Self::with_unit).
     ///
-    /// The boundaries are those of [`with_boundaries`](Self::with_boundaries), by default 5 ms … 10 s:
-    /// 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5 and 10, in whatever unit.
+    /// The boundaries are those of [`with_boundaries`](Self::with_boundaries). In seconds the default is 0.005, 0.01, 0.025, 0.05,
+    /// 0.1, 0.25, 0.5, 1, 2.5, 5 and 10; any other unit needs boundaries.
     pub fn with_duration(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.duration = Some(name.into());
+        set_once(&mut self.duration, name.into(), "with_duration", &mut self.twice);
         self
     }
 
     /// What the duration is; see [`Clock`].
     pub fn with_clock(mut self, clock: Clock) -> Self {
-        self.clock = Some(clock);
+        set_once(&mut self.clock, clock, "with_clock", &mut self.twice);
         self
     }
 
     /// Adds a label that tells how the span ended to the metrics that are recorded when it closes: the counter of
     /// [`with_counter`](Self::with_counter) and the duration. For one of them only, make two rules.
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
-        self.outcome = Some(outcome);
+        set_once(&mut self.outcome, outcome, "with_outcome", &mut self.twice);
         self
     }
 }
@@ -182,17 +200,30 @@ impl Rule {
         name: impl Into<Cow<'static, str>>,
         field: impl Into<Cow<'static, str>>,
     ) -> Self {
-        self.sum = Some(OfField { name: name.into(), field: field.into() });
+        set_once(
+            &mut self.sum,
+            OfField { name: name.into(), field: field.into() },
+            "with_sum",
+            &mut self.twice,
+        );
         self
     }
 
     /// Records the number in the field into this histogram. What is not finite is left out.
+    ///
+    /// It needs [`with_boundaries`](Self::with_boundaries), unless the rule has the unit `s`: then the default is that of
+    /// [`with_duration`](Self::with_duration).
     pub fn with_histogram(
         mut self,
         name: impl Into<Cow<'static, str>>,
         field: impl Into<Cow<'static, str>>,
     ) -> Self {
-        self.histogram = Some(OfField { name: name.into(), field: field.into() });
+        set_once(
+            &mut self.histogram,
+            OfField { name: name.into(), field: field.into() },
+            "with_histogram",
+            &mut self.twice,
+        );
         self
     }
 
@@ -202,7 +233,12 @@ impl Rule {
         name: impl Into<Cow<'static, str>>,
         field: impl Into<Cow<'static, str>>,
     ) -> Self {
-        self.gauge = Some(OfField { name: name.into(), field: field.into() });
+        set_once(
+            &mut self.gauge,
+            OfField { name: name.into(), field: field.into() },
+            "with_gauge",
+            &mut self.twice,
+        );
         self
     }
 }
@@ -225,21 +261,29 @@ impl Rule {
     ///
     /// Each is finite and greater than the one before; those of a duration are above 0.
     pub fn with_boundaries(mut self, boundaries: impl IntoIterator<Item = f64>) -> Self {
-        self.boundaries = Some(boundaries.into_iter().collect());
+        set_once(
+            &mut self.boundaries,
+            boundaries.into_iter().collect(),
+            "with_boundaries",
+            &mut self.twice,
+        );
         self
     }
 
     /// The unit of the rule's values: of a duration one of `s`, `ms`, `us` and `ns`, in which it is then recorded; of an event's
     /// numbers any, by the [UCUM](https://ucum.org) (`By`, `1`): it describes them.
     pub fn with_unit(mut self, unit: impl Into<Cow<'static, str>>) -> Self {
-        self.unit = Some(unit.into());
+        set_once(&mut self.unit, unit.into(), "with_unit", &mut self.twice);
         self
     }
 
-    /// How many series each of the rule's metrics may have, 4 to 1800 (the default, less where several rules record into one
-    /// metric: the SDK itself stops at 2000). What comes beyond has the value `other` for every label.
+    /// How many series each of the rule's metrics may have, 8 to 1800 (at least 10 with an [`Outcome`] of five values). What comes
+    /// beyond has the value `other` for every label.
+    ///
+    /// The default is 1800: the SDK itself stops at 2000. Where several rules record into one metric they share the 1800 equally,
+    /// and none may ask for more than its share.
     pub fn with_max_series(mut self, series: usize) -> Self {
-        self.max_series = Some(series);
+        set_once(&mut self.max_series, series, "with_max_series", &mut self.twice);
         self
     }
 }
@@ -250,7 +294,7 @@ impl Rule {
             source,
             name,
             target: None,
-            max_level: Level::INFO,
+            max_level: None,
             counter: None,
             opened: None,
             in_flight: None,
@@ -264,23 +308,37 @@ impl Rule {
             labels: Vec::new(),
             outcome: None,
             max_series: None,
+            twice: None,
         }
     }
 
     pub(crate) fn level(&self) -> LevelFilter {
-        LevelFilter::from_level(self.max_level)
+        LevelFilter::from_level(self.max_level.unwrap_or(Level::INFO))
     }
 
     pub(crate) fn matches(&self, metadata: &Metadata<'_>) -> bool {
-        let Self { source, name, target, max_level, sum, histogram, gauge, .. } = self;
+        let Self { source, name, sum, histogram, gauge, .. } = self;
         let mut numbers = [sum, histogram, gauge].into_iter().flatten();
         (*source == Source::Span) == metadata.is_span()
-            && metadata.level() <= max_level
+            && *metadata.level() <= self.level()
             && name.as_ref().is_none_or(|name| metadata.name() == name)
-            && target.as_ref().is_none_or(|target| is_within(metadata.target(), target))
+            // What `tracing-log` passes on has its target in a field: each event is asked.
+            && (is_log(metadata) || self.matches_target(metadata.target()))
             && (self.counter.is_some()
                 || *source != Source::Event
                 || numbers.any(|OfField { field, .. }| metadata.fields().field(&**field).is_some()))
+    }
+
+    /// The indices of the fields whose numbers are recorded.
+    pub(crate) fn numbers(&self, metadata: &Metadata<'_>) -> Numbers<usize> {
+        let index =
+            |of: &Option<OfField>| Some(metadata.fields().field(&*of.as_ref()?.field)?.index());
+        let Self { sum, histogram, gauge, .. } = self;
+        Numbers { sum: index(sum), up_down: None, histogram: index(histogram), gauge: index(gauge) }
+    }
+
+    pub(crate) fn matches_target(&self, target: &str) -> bool {
+        self.target.as_ref().is_none_or(|module| is_within(target, module))
     }
 
     /// Whether there may be a span or event that both match.

@@ -5,6 +5,7 @@ use crate::coverage::Coverage;
 use crate::error::{BuildError, Problem};
 use crate::instruments::Definitions;
 use crate::label::Label;
+use crate::maker::Maker;
 use crate::metrics::{EventMetrics, OutcomeField, SpanMetrics};
 use crate::prefixed::{Names, Prefixed};
 use crate::rule::{Rule, Source};
@@ -12,7 +13,7 @@ use crate::slot::IN_FLIGHTS;
 use crate::values::{CAPTURES, Values};
 use opentelemetry::metrics::Meter;
 use std::sync::Arc;
-use tracing_core::LevelFilter;
+use tracing_core::{LevelFilter, Metadata};
 
 /// The rules, and what each records.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct Rules {
     inherited: Vec<(LevelFilter, Arc<Values>)>,
     clocked: bool,
     any_outcome: bool,
+    max_level: LevelFilter,
     coverage: Coverage,
 }
 
@@ -54,6 +56,7 @@ impl Rules {
         let definitions = Definitions::of(&rules)?;
         for index in 0..rules.len() {
             check_together(&rules, index).map_err(refused(index))?;
+            definitions.check_shares(&rules[index]).map_err(refused(index))?;
         }
 
         let coverage = rules.iter().enumerate();
@@ -76,13 +79,15 @@ impl Rules {
                 Source::Event => {
                     let instruments = definitions.event(meter, rule);
                     let max_series = definitions.max_series(rule);
-                    let metrics = EventMetrics::new(instruments, labels.clone(), max_series);
+                    let metrics = EventMetrics::of_rule(instruments, labels.clone(), max_series);
                     metrics.show(&rule.labels);
                     Measured::Event { metrics: Arc::new(metrics), labels }
                 }
-                Source::PrefixedFields => Measured::Prefixed(Arc::new(Prefixed::new(
-                    meter, rule, labels, &names, &coverage,
-                ))),
+                Source::PrefixedFields => {
+                    let maker = Maker::new(meter, rule, &coverage);
+                    let max_series = definitions.max_series(rule);
+                    Measured::Prefixed(Arc::new(Prefixed::new(maker, labels, max_series, &names)))
+                }
             });
         }
         let inherited = rules.iter().zip(&measured).flat_map(|(rule, measured)| {
@@ -93,6 +98,7 @@ impl Rules {
             inherited: inherited.collect(),
             clocked: rules.iter().any(|rule| rule.clock.is_some()),
             any_outcome: rules.iter().any(|rule| rule.outcome.is_some()),
+            max_level: max_level(&rules),
             coverage,
             rules: rules.into_iter().zip(measured).collect(),
         })
@@ -119,10 +125,28 @@ impl Rules {
         &self.coverage
     }
 
+    /// Whether a rule reads the events of `#[instrument(err)]` and `#[instrument(ret)]` where this one is: they have the target of
+    /// their span.
+    pub(crate) fn any_outcome_of(&self, event: &Metadata<'_>) -> bool {
+        self.rules.iter().any(|(rule, _)| {
+            rule.matches_target(event.target())
+                && rule
+                    .outcome
+                    .as_ref()
+                    .is_some_and(|outcome| *event.level() <= outcome.max_level())
+        })
+    }
+
     /// The most verbose level that a rule looks at.
     pub(crate) fn max_level(&self) -> LevelFilter {
-        self.rules.iter().map(|(rule, _)| rule.level()).max().unwrap_or(LevelFilter::OFF)
+        self.max_level
     }
+}
+
+fn max_level(rules: &[Rule]) -> LevelFilter {
+    let ends = rules.iter().filter_map(|rule| rule.outcome.as_ref());
+    let ends = ends.map(|outcome| LevelFilter::from_level(outcome.max_level()));
+    rules.iter().map(Rule::level).chain(ends).max().unwrap_or(LevelFilter::OFF)
 }
 
 /// The values of each label, once for all rules that have it.

@@ -37,6 +37,8 @@ impl Signs {
     const SUCCESS: Self = Self(16);
     const FAILED: Self = Self(32);
     const CANCELLED: Self = Self(64);
+    /// `#[instrument(ret)]` told what the function returned.
+    const RETURNED: Self = Self(128);
 
     fn has(self, sign: Self) -> bool {
         self.0 & sign.0 != 0
@@ -51,7 +53,8 @@ impl Signs {
             _ if self.has(Self::SUCCESS) => Ending::Success,
             _ if self.has(Self::CANCELLED) => Ending::Cancelled,
             _ if self.has(Self::ERROR) => Ending::Failed,
-            _ => Ending::Success,
+            _ if self.has(Self::RETURNED) => Ending::Success,
+            _ => Ending::Unknown,
         }
     }
 }
@@ -134,13 +137,17 @@ impl Slot {
         self.signs.fetch_or(Signs::ERROR.0, Ordering::Relaxed);
     }
 
-    /// A panic is known by itself.
+    pub(crate) fn has_returned(&self) {
+        self.signs.fetch_or(Signs::RETURNED.0, Ordering::Relaxed);
+    }
+
+    /// A panic is known by itself. A future always ends in some way.
     pub(crate) fn future_ended(&self, ending: Ending) {
         let sign = match ending {
             Ending::Success => Signs::SUCCESS,
             Ending::Failed => Signs::FAILED,
             Ending::Cancelled => Signs::CANCELLED,
-            Ending::Panicked => return,
+            Ending::Panicked | Ending::Unknown => return,
         };
         self.signs.fetch_or(sign.0, Ordering::Relaxed);
     }

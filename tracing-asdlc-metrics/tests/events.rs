@@ -52,6 +52,7 @@ fn every_kind_of_number_is_taken_and_no_negative_one_reaches_a_counter() {
         .with_target("numbers")
         .with_sum("sum", "v")
         .with_histogram("histogram", "v")
+        .with_boundaries([1.0])
         .with_gauge("gauge", "v")
         .with_label("id");
     metrics.with([rule], || {

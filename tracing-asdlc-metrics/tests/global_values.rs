@@ -43,7 +43,7 @@ fn a_value_that_logs_opens_spans_or_panics_as_it_is_formatted_does_no_harm() {
         finished.recv_timeout(Duration::from_secs(60)).expect("neither a deadlock nor a panic");
     }
     // The job, and one span within each of the values: two of those outside of it.
-    let closed = series([("outcome=success", 2), ("outcome=success,value=recorded", 2)]);
+    let closed = series([("outcome=unknown", 2), ("outcome=unknown,value=recorded", 2)]);
     assert_eq!(metrics.values("total"), closed);
     assert!(metrics.values("open").values().all(|open| *open == 0.0));
     let events = series([("", 2), ("value=event", 1), ("value=recorded", 1)]);

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::future::Future;
 use support::{Metrics, panic_now, panics, series};
 use tracing::field::Empty;
 use tracing::{info_span, instrument};
@@ -14,7 +15,12 @@ fn the_event_rule_of_the_workers() {
     let rule = Rule::span("event")
         .with_in_flight("active_tasks")
         .with_counter("events_processed_total")
-        .with_outcome(Outcome::label("status").with_cancelled("failed").with_panicked("failed"));
+        .with_outcome(
+            Outcome::label("status")
+                .with_cancelled("failed")
+                .with_panicked("failed")
+                .with_unknown("success"),
+        );
     let metrics = Metrics::new();
     metrics.with([rule], || {
         let counted = || metrics.values("events_processed_total");
@@ -55,7 +61,8 @@ fn the_field_decides_by_its_last_value() {
         panics(|| span.in_scope(|| panic_now()));
         drop(span);
     });
-    check(&metrics, [3 + 1, 2, 2, 1]);
+    // "what?" is none of the names.
+    check(&metrics, [3, 2, 2, 1, 1]);
 }
 
 #[test]
@@ -73,8 +80,9 @@ fn names_and_field_can_be_others() {
         series([
             ("result=bad", 1),
             ("result=cancelled", 0),
-            ("result=good", 2),
-            ("result=panicked", 0)
+            ("result=good", 0),
+            ("result=panicked", 0),
+            ("result=unknown", 2)
         ])
     );
 }
@@ -91,7 +99,7 @@ fn the_status_code_of_opentelemetry_decides_after_the_field() {
         span.record("otel.status_code", "ERROR");
         drop(span);
     });
-    check(&metrics, [4, 4, 0, 0]);
+    check(&metrics, [3, 4, 0, 0, 1]);
 }
 
 // Trap 5
@@ -113,8 +121,8 @@ fn a_panic_marks_the_spans_it_goes_through_and_no_other() {
         panics(|| info_span!("job").in_scope(|| panic_now()));
         drop(outside);
     });
-    check(&metrics, [0, 0, 0, 3]);
-    assert_eq!(metrics.values("others_total")["outcome=success"], 1.0);
+    check(&metrics, [0, 0, 0, 3, 0]);
+    assert_eq!(metrics.values("others_total")["outcome=unknown"], 1.0);
 }
 
 // Trap 5
@@ -141,7 +149,7 @@ fn a_span_of_a_drop_during_unwinding_has_not_panicked() {
         panics(|| before.in_scope(|| panic_now()));
         drop(before);
     });
-    check(&metrics, [2, 0, 0, 1]);
+    check(&metrics, [0, 0, 0, 1, 2]);
 }
 
 #[test]
@@ -159,7 +167,7 @@ fn a_span_opened_while_unwinding_can_still_fail() {
             panic_now();
         });
     });
-    check(&metrics, [0, 1, 0, 0]);
+    check(&metrics, [0, 1, 0, 0, 0]);
 }
 
 #[instrument(err)]
@@ -208,14 +216,109 @@ fn an_instrumented_error_fails_its_own_span_and_not_its_parent() {
     // Alone the span of `inner` is disabled: its event then comes in the span of `survives`.
     let metrics = Metrics::new();
     metrics.with([rule(), other()], run);
-    check(&metrics, [2, 4, 0, 0]);
-    assert_eq!(metrics.values("others_total")["outcome=success"], 1.0);
+    check(&metrics, [0, 4, 0, 0, 2]);
+    assert_eq!(metrics.values("others_total")["outcome=unknown"], 1.0);
     // Beside another layer it is enabled.
     let metrics = Metrics::new();
     let subscriber = metrics.subscriber([rule(), other()]).with(Identity::new());
     tracing::subscriber::with_default(subscriber, run);
-    check(&metrics, [2, 4, 0, 0]);
-    assert_eq!(metrics.values("others_total")["outcome=success"], 1.0);
+    check(&metrics, [0, 4, 0, 0, 2]);
+    assert_eq!(metrics.values("others_total")["outcome=unknown"], 1.0);
+}
+
+#[instrument(name = "job", err)]
+async fn waits() -> Result<(), std::fmt::Error> {
+    std::future::pending().await
+}
+
+#[instrument(name = "job")]
+fn tells_nothing() -> Result<(), std::fmt::Error> {
+    Err(std::fmt::Error)
+}
+
+#[instrument(name = "job", err, ret)]
+async fn tells_all(result: Option<bool>) -> Result<bool, bool> {
+    match result {
+        Some(true) => Ok(true),
+        Some(false) => Err(false),
+        None => std::future::pending().await,
+    }
+}
+
+#[instrument(name = "job", ret)]
+fn returns(number: u32) -> u32 {
+    number
+}
+
+// F-23a
+#[test]
+fn a_span_that_just_closed_is_no_success() {
+    let metrics = Metrics::new();
+    metrics.with([rule()], || {
+        // The client left.
+        drop_half_way(waits());
+        let _ = tells_nothing();
+        drop(info_span!("job"));
+    });
+    assert_eq!(metrics.values("jobs_total")["outcome=success"], 0.0);
+    check(&metrics, [0, 0, 0, 0, 3]);
+}
+
+// F-23a, a neighbour: what proves an outcome.
+#[test]
+fn err_and_ret_together_prove_success_and_failure() {
+    let metrics = Metrics::new();
+    metrics.with([rule()], || {
+        for result in [Some(true), Some(false), None] {
+            drop_half_way(tells_all(result));
+        }
+        assert_eq!(returns(7), 7);
+    });
+    check(&metrics, [2, 1, 0, 0, 1]);
+}
+
+// F-23a, a neighbour: the span around, and a value that only looks like one that was returned.
+#[test]
+fn what_is_returned_is_told_of_its_own_span() {
+    let metrics = Metrics::new();
+    metrics.with([rule(), other()], || {
+        let outer = info_span!("other").entered();
+        returns(7);
+        tracing::info!("return" = 7);
+        drop(outer);
+        let span = info_span!("job");
+        span.in_scope(|| tracing::info!("return" = 7));
+    });
+    assert_eq!(metrics.values("others_total")["outcome=unknown"], 1.0);
+    check(&metrics, [1, 0, 0, 0, 1]);
+}
+
+// F-23a
+#[test]
+fn a_rule_can_say_that_closing_means_success() {
+    let metrics = Metrics::new();
+    let outcome = Outcome::label("outcome").with_unknown("success");
+    let rule = Rule::span("job").with_counter("jobs_total").with_outcome(outcome);
+    metrics.with([rule], || {
+        drop(info_span!("job"));
+        let _ = job(true);
+        drop(info_span!("job", outcome = "unknown"));
+    });
+    assert_eq!(
+        metrics.values("jobs_total"),
+        series([
+            ("outcome=cancelled", 0),
+            ("outcome=failed", 1),
+            ("outcome=panicked", 0),
+            ("outcome=success", 2),
+        ])
+    );
+}
+
+/// Polls it once.
+fn drop_half_way(future: impl Future) {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let _ = std::pin::pin!(future).poll(&mut context);
 }
 
 #[test]
@@ -228,7 +331,7 @@ fn the_duration_has_the_outcome_too_and_a_rule_of_its_own_has_not() {
         drop(info_span!("job"));
     });
     let timed = metrics.values("job_seconds");
-    assert_eq!(timed, series([("outcome=failed", 1), ("outcome=success", 1)]));
+    assert_eq!(timed, series([("outcome=failed", 1), ("outcome=unknown", 1)]));
     assert_eq!(metrics.values("all_seconds"), series([("", 2)]));
 }
 
@@ -240,9 +343,9 @@ fn other() -> Rule {
     Rule::span("other").with_counter("others_total").with_outcome(Outcome::label("outcome"))
 }
 
-/// Successes, failures, cancellations, panics.
-fn check(metrics: &Metrics, counts: [i32; 4]) {
-    let [success, failed, cancelled, panicked] = counts;
+/// Successes, failures, cancellations, panics, and those of which nothing is known.
+fn check(metrics: &Metrics, counts: [i32; 5]) {
+    let [success, failed, cancelled, panicked, unknown] = counts;
     assert_eq!(
         metrics.values("jobs_total"),
         series([
@@ -250,6 +353,7 @@ fn check(metrics: &Metrics, counts: [i32; 4]) {
             ("outcome=failed", failed),
             ("outcome=panicked", panicked),
             ("outcome=success", success),
+            ("outcome=unknown", unknown),
         ])
     );
 }

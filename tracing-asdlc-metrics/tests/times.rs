@@ -160,7 +160,9 @@ fn threads_in_one_span_at_once_are_busy_once() {
 fn a_duration_is_recorded_in_the_rules_unit() {
     let metrics = Metrics::new();
     let rules = [("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)];
-    let all = rules.map(|(unit, _)| Rule::span("job").with_duration(unit).with_unit(unit));
+    let all = rules.map(|(unit, per_second)| {
+        Rule::span("job").with_duration(unit).with_unit(unit).with_boundaries([per_second])
+    });
     metrics.with(all, || {
         let span = info_span!("job");
         spin(3);

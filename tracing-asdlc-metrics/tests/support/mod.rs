@@ -138,6 +138,16 @@ impl Metrics {
     }
 }
 
+/// The counts of the buckets of a histogram with one series.
+pub(crate) fn bucket_counts(metric: &Metric) -> Vec<u64> {
+    match metric.data() {
+        AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
+            histogram.data_points().flat_map(HistogramDataPoint::bucket_counts).collect()
+        }
+        data => panic!("unexpected {data:?}"),
+    }
+}
+
 /// A count or a sum.
 struct Value(f64);
 

@@ -1,0 +1,294 @@
+//! Instruments that are created while the program runs, on a thread of their own: the SDK can create none while it collects, and
+//! nothing that records waits for that.
+
+use crate::capture::Numbers;
+use crate::coverage::Coverage;
+use crate::error::Kind;
+use crate::held::Held;
+use crate::instruments::{EventInstruments, boundaries, prefixed};
+use crate::metrics::EventMetrics;
+use crate::recording;
+use crate::rule::Rule;
+use crate::series::Key;
+use opentelemetry::metrics::Meter;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Creates the instruments of one rule for prefixed fields, in the order in which they are asked for.
+pub(crate) struct Maker {
+    meter: Meter,
+    rule: Rule,
+    coverage: Coverage,
+    queue: Mutex<Queue>,
+    /// Notified when the thread begins with a metric, and when it is done with it.
+    progress: Condvar,
+    spawn: fn(Box<dyn FnOnce() + Send>) -> io::Result<()>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    asked: VecDeque<Arc<EventMetrics>>,
+    /// Whether there is a thread. It ends when the queue is empty.
+    running: bool,
+    /// Since when it waits for the meter.
+    since: Option<Instant>,
+    /// The meter does not answer: nobody waits for it until it has.
+    late: bool,
+}
+
+/// What a metric has before its instruments are there.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    maker: Arc<Maker>,
+    kind: Kind,
+    name: Box<str>,
+    values: Mutex<Values>,
+}
+
+#[derive(Debug)]
+struct Values {
+    held: Held,
+    /// Whether the maker has been asked.
+    asked: bool,
+}
+
+impl Maker {
+    pub(crate) fn new(meter: &Meter, rule: &Rule, coverage: &Coverage) -> Arc<Self> {
+        Self::with_spawn(meter, rule, coverage, |run| {
+            thread::Builder::new().name("span-metrics".to_owned()).spawn(run).map(drop)
+        })
+    }
+
+    fn with_spawn(
+        meter: &Meter,
+        rule: &Rule,
+        coverage: &Coverage,
+        spawn: fn(Box<dyn FnOnce() + Send>) -> io::Result<()>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            meter: meter.clone(),
+            rule: rule.clone(),
+            coverage: coverage.clone(),
+            queue: Mutex::default(),
+            progress: Condvar::new(),
+            spawn,
+        })
+    }
+
+    pub(crate) fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// Has the metric's instruments created, and waits a moment for them.
+    fn make(self: &Arc<Self>, metrics: &Arc<EventMetrics>, is_new: bool) {
+        if metrics.instruments().is_some() {
+            return;
+        }
+        let start = {
+            let mut queue = lock(&self.queue);
+            if is_new {
+                queue.asked.push_back(Arc::clone(metrics));
+            }
+            !std::mem::replace(&mut queue.running, true)
+        };
+        if start {
+            let maker = Arc::clone(self);
+            match (self.spawn)(Box::new(move || maker.run())) {
+                Ok(()) => {}
+                // There are no threads here at all.
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => self.run(),
+                // The next event tries again.
+                Err(_) => {
+                    lock(&self.queue).running = false;
+                    return;
+                }
+            }
+        }
+        self.wait(metrics);
+    }
+
+    /// So that a collection which starts after the event has its value. While the SDK collects it does not answer.
+    fn wait(&self, metrics: &EventMetrics) {
+        let asked = Instant::now();
+        let mut queue = lock(&self.queue);
+        while metrics.instruments().is_none() && !queue.late {
+            let end = asked + TO_START;
+            let end = queue.since.map_or(end, |since| end.min(since.max(asked) + TO_ANSWER));
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                queue.late = true;
+                return;
+            }
+            let waited = self.progress.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Creates what was asked for, until there is no more.
+    fn run(&self) {
+        // What the SDK logs meanwhile, and what other layers then do, is not measured.
+        let _recording = recording::Recording::start();
+        loop {
+            let metrics = {
+                let mut queue = lock(&self.queue);
+                let next = queue.asked.pop_front();
+                queue.running = next.is_some();
+                queue.since = next.is_some().then(Instant::now);
+                next
+            };
+            self.progress.notify_all();
+            let Some(metrics) = metrics else {
+                return;
+            };
+            metrics.create();
+            lock(&self.queue).late = false;
+        }
+    }
+}
+
+impl Waiting {
+    pub(crate) fn new(maker: &Arc<Maker>, kind: Kind, name: &str) -> Self {
+        let held = Held::new(boundaries(&maker.rule));
+        Self {
+            maker: Arc::clone(maker),
+            kind,
+            name: name.into(),
+            values: Mutex::new(Values { held, asked: false }),
+        }
+    }
+}
+
+impl EventMetrics {
+    /// Keeps the numbers until the instruments are there. Whether they had to be kept: `false` if they have come meanwhile.
+    pub(crate) fn hold(self: &Arc<Self>, place: usize, key: Key, numbers: Numbers<f64>) -> bool {
+        let Some(waiting) = &self.waiting else {
+            return false;
+        };
+        let is_new = {
+            let mut values = lock(&waiting.values);
+            // Set under this lock, when there are no values left.
+            if self.instruments().is_some() {
+                return false;
+            }
+            values.held.add(place, key, numbers);
+            !std::mem::replace(&mut values.asked, true)
+        };
+        if is_new {
+            waiting.maker.coverage.set_pending(&waiting.name, true);
+        }
+        waiting.maker.make(self, is_new);
+        true
+    }
+
+    /// Creates the instruments, and records the values that were kept.
+    fn create(&self) {
+        let Some(Waiting { maker, kind, name, values }) = &self.waiting else {
+            return;
+        };
+        let created =
+            catch_unwind(AssertUnwindSafe(|| prefixed(&maker.meter, *kind, name, &maker.rule)));
+        let instruments = created.unwrap_or_else(|_| {
+            maker.coverage.refuse(format!("{name:?} is left out: the meter panicked"));
+            EventInstruments::default()
+        });
+        loop {
+            let held = {
+                let mut values = lock(values);
+                // Values that add up may be recorded in any order. Those of a gauge may not: it is kept until nothing has come
+                // while its last values were recorded.
+                if *kind != Kind::Gauge || values.held.is_empty() {
+                    self.set_instruments(instruments.clone());
+                }
+                values.held.take()
+            };
+            for (place, series) in held {
+                // A provider that panics costs what it was given.
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    for numbers in series.values() {
+                        recording::replayed(self, &instruments, place, series.key, numbers);
+                    }
+                }));
+            }
+            if self.instruments().is_some() {
+                break;
+            }
+        }
+        maker.coverage.set_pending(name, false);
+    }
+}
+
+impl fmt::Debug for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Maker").field("rule", &self.rule).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long the thread may take to start: longer only on a machine without time for it.
+const TO_START: Duration = Duration::from_millis(50);
+/// How long the meter may take to answer. It needs some 0.02 ms, unless there is a collection.
+const TO_ANSWER: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::Ids;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    // F-21, a neighbour
+    #[test]
+    fn without_a_thread_values_are_kept_and_the_next_event_tries_again() {
+        static TRIES: AtomicUsize = AtomicUsize::new(0);
+        let metrics = gauge(|run| match TRIES.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => thread::Builder::new().spawn(run).map(drop),
+        });
+        let start = Instant::now();
+        assert!(hold(&metrics, 1.0));
+        assert!(hold(&metrics, 2.0));
+        assert!(metrics.instruments().is_none());
+        assert!(start.elapsed() < TO_START, "nobody waits for a thread that is not there");
+        assert!(hold(&metrics, 3.0));
+        let mut queue = lock(&maker(&metrics).queue);
+        while queue.running {
+            queue = maker(&metrics).progress.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        assert!(metrics.instruments().is_some());
+        assert_eq!(TRIES.load(Ordering::Relaxed), 3);
+        assert!(!hold(&metrics, 4.0), "from now on they are recorded");
+    }
+
+    #[test]
+    fn where_there_are_no_threads_the_event_creates_its_metric() {
+        let metrics = gauge(|_| Err(io::ErrorKind::Unsupported.into()));
+        assert!(hold(&metrics, 1.0));
+        assert!(metrics.instruments().is_some());
+    }
+
+    fn gauge(spawn: fn(Box<dyn FnOnce() + Send>) -> io::Result<()>) -> Arc<EventMetrics> {
+        let meter = opentelemetry::global::meter("test");
+        let coverage = Coverage::new([]);
+        let maker = Maker::with_spawn(&meter, &Rule::prefixed_fields(), &coverage, spawn);
+        let waiting = Waiting::new(&maker, Kind::Gauge, "load");
+        Arc::new(EventMetrics::of_field(waiting, Vec::new(), 10))
+    }
+
+    fn hold(metrics: &Arc<EventMetrics>, value: f64) -> bool {
+        let numbers = Numbers { gauge: Some(value), ..Numbers::default() };
+        let key = Key::new(&Ids::default(), &[].into_iter().collect());
+        let (place, key, _) = metrics.series.series(key).expect("the first series");
+        metrics.hold(place, key, numbers)
+    }
+
+    fn maker(metrics: &EventMetrics) -> &Maker {
+        &metrics.waiting.as_ref().expect("a field's metric").maker
+    }
+}
