@@ -40,12 +40,14 @@ impl Subject {
 pub fn main(subjects: &[Subject]) {
     let arguments: Vec<String> = std::env::args().collect();
     match &arguments[..] {
-        [_, what, name, number] if ["time", "run", "allocations"].contains(&&**what) => {
+        [_, what, name, number] if ["time", "same", "run", "allocations"].contains(&&**what) => {
             let subject = subjects.iter().find(|subject| subject.name == *name).expect("a subject");
             let run = (subject.install)();
             let number: u64 = number.parse().expect("a number");
             match &**what {
-                "time" => println!("{}", nanoseconds(&run, number as usize)),
+                "time" => println!("{}", nanoseconds(&run, number as usize, |thread| thread)),
+                // As one thread: all record into the same series.
+                "same" => println!("{}", nanoseconds(&run, number as usize, |_| 0)),
                 "run" => run(0, number),
                 _ => println!("{}", allocations(&run, number)),
             }
@@ -55,13 +57,14 @@ pub fn main(subjects: &[Subject]) {
 }
 
 fn table(subjects: &[Subject]) {
-    let one = rounds(subjects, 1);
-    let two = rounds(subjects, 2);
+    let one = rounds(subjects, "time", 1);
+    let two = rounds(subjects, "time", 2);
+    let same = rounds(subjects, "same", 2);
     let base = subjects.get(1).map(instructions);
     println!(
-        "| | ns, 1 thread: median (over) | minimum (over) | 2 threads: median | minimum | 2 / 1 | allocations | instructions |"
+        "| | ns, 1 thread: median (over) | minimum (over) | 2 threads: median | minimum | 2 / 1 | 2 threads, same series: median | minimum | allocations | instructions |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for (index, subject) in subjects.iter().enumerate() {
         let over = |times: &[(f64, f64)], pick: fn(&(f64, f64)) -> f64| {
             let (time, base) = (pick(&times[index]), times.get(1).map_or(0.0, pick));
@@ -78,23 +81,25 @@ fn table(subjects: &[Subject]) {
             (None, _) => "no valgrind".to_owned(),
         };
         println!(
-            "| {} | {} | {} | {} | {} | {:.2} | {allocations} | {count} |",
+            "| {} | {} | {} | {} | {} | {:.2} | {} | {} | {allocations} | {count} |",
             subject.name,
             over(&one, |time| time.0),
             over(&one, |time| time.1),
             over(&two, |time| time.0),
             over(&two, |time| time.1),
             two[index].1 / one[index].1,
+            over(&same, |time| time.0),
+            over(&same, |time| time.1),
         );
     }
 }
 
 /// Median and minimum of the rounds, in which every subject has its turn.
-fn rounds(subjects: &[Subject], threads: u64) -> Vec<(f64, f64)> {
+fn rounds(subjects: &[Subject], what: &str, threads: u64) -> Vec<(f64, f64)> {
     let mut rounds = vec![Vec::new(); subjects.len()];
     for _ in 0..ROUNDS {
         for (subject, times) in subjects.iter().zip(&mut rounds) {
-            times.push(child(subject, "time", threads).expect("a time"));
+            times.push(child(subject, what, threads).expect("a time"));
         }
     }
     let mut results = Vec::new();
@@ -112,10 +117,11 @@ fn child(subject: &Subject, what: &str, number: u64) -> Option<f64> {
     String::from_utf8_lossy(&output.stdout).trim().parse().ok()
 }
 
-/// Nanoseconds a span on each of so many threads.
-fn nanoseconds(run: &Run, threads: usize) -> f64 {
+/// Nanoseconds a span on each of so many threads, which take the numbers that `number` gives.
+fn nanoseconds(run: &Run, threads: usize, number: fn(usize) -> usize) -> f64 {
     let barrier = Barrier::new(threads);
     let timed = |thread| {
+        let thread = number(thread);
         run(thread, WARM_UP);
         barrier.wait();
         let start = Instant::now();
