@@ -1,9 +1,10 @@
 //! The probe as a check of readiness.
 
-use super::probe::RedisProbe;
+use super::{flight::Finding, probe::RedisProbe};
 use crate::health::{Check, CheckFuture};
 
-/// Healthy when Redis answers a `PING`; a look that goes on for a scrape serves both.
+/// Healthy when Redis answers a `PING` and can be used, as the table at [`RedisProbe`] has it; a look
+/// that goes on for a scrape serves both.
 ///
 /// Of an error the log is told its `error_type` only: the words of a server can repeat what it was
 /// sent, a password included.
@@ -12,8 +13,10 @@ impl Check for RedisProbe {
         Box::pin(async {
             match self.look().await {
                 None => Err("no Redis is configured".into()),
-                Some(Err(error)) => Err(format!("PING: {}", error.label()).into()),
-                Some(Ok(())) => Ok(()),
+                Some(Finding::Pong | Finding::Error { is_ready: true, .. }) => Ok(()),
+                Some(Finding::Error { error, .. } | Finding::Down(error)) => {
+                    Err(format!("PING: {}", error.label()).into())
+                }
             }
         })
     }

@@ -1,4 +1,4 @@
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 /// A setting of the Redis adapter that cannot be.
 ///
@@ -24,6 +24,7 @@ pub(super) enum RedisSetupErrorKind {
     Url,
     NoTls,
     Boundaries(Vec<f64>),
+    Timeout(Duration),
 }
 
 impl fmt::Display for RedisSetupError {
@@ -41,6 +42,9 @@ impl fmt::Display for RedisSetupError {
                 f,
                 "boundaries {boundaries:?} of Redis latencies: allowed is one or more, finite and ascending"
             ),
+            RedisSetupErrorKind::Timeout(timeout) => {
+                write!(f, "timeout {timeout:?} of the Redis probe: allowed is 1ms to 4.5s")
+            }
         }
     }
 }

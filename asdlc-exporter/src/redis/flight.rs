@@ -1,7 +1,9 @@
 //! The connection of a probe: at any time one look at most, for all who ask.
 
 use super::error_type::ErrorType;
-use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, aio::MultiplexedConnection,
+};
 use std::{
     mem,
     sync::{
@@ -13,7 +15,49 @@ use std::{
 use tokio::{runtime::Handle, sync::watch, time::timeout};
 
 /// What a look found.
-pub(super) type Finding = Result<(), ErrorType>;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    Pong,
+    /// The server answered, and so it is up.
+    Error {
+        error: ErrorType,
+        /// Whether it answers other commands.
+        is_ready: bool,
+    },
+    Down(ErrorType),
+}
+
+impl Finding {
+    fn is_up(self) -> bool {
+        match self {
+            Self::Pong | Self::Error { .. } => true,
+            Self::Down(_) => false,
+        }
+    }
+
+    fn error(self) -> Option<ErrorType> {
+        match self {
+            Self::Pong => None,
+            Self::Error { error, is_ready: _ } | Self::Down(error) => Some(error),
+        }
+    }
+
+    /// An error that the server answered; `None` for one that says that the connection is of no use.
+    fn answer(error: &RedisError) -> Option<Self> {
+        if !matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) {
+            return None;
+        }
+        let busy = error.code() == Some("BUSY");
+        match ErrorType::of(error) {
+            // To this service the server is closed.
+            ErrorType::Authentication => None,
+            error @ (ErrorType::Loading | ErrorType::Cluster) => {
+                Some(Self::Error { error, is_ready: false })
+            }
+            error => Some(Self::Error { error, is_ready: !busy }),
+        }
+    }
+}
 
 pub(super) struct Line {
     client: Client,
@@ -27,8 +71,10 @@ pub(super) struct Line {
 struct State {
     is_up: bool,
     last_success: Option<Instant>,
-    /// Of the last look that ended well.
+    /// Of the last look that was answered.
     connection: Option<MultiplexedConnection>,
+    /// The error that the log has.
+    told: Option<ErrorType>,
     /// The look that goes on.
     next: Option<watch::Receiver<Option<Finding>>>,
 }
@@ -69,7 +115,7 @@ impl Line {
     pub(super) async fn look(self: &Arc<Self>, runtime: &Handle) -> Finding {
         let mut next = self.next(runtime);
         let found = next.wait_for(Option::is_some).await.ok().and_then(|found| *found);
-        found.unwrap_or(Err(ErrorType::Cancelled))
+        found.unwrap_or(Finding::Down(ErrorType::Cancelled))
     }
 
     fn next(self: &Arc<Self>, runtime: &Handle) -> watch::Receiver<Option<Finding>> {
@@ -82,28 +128,37 @@ impl Line {
         let kept = state.connection.take();
         // A runtime that is gone drops the task at once, and the look ends under this lock.
         drop(state);
-        let look = Look { line: Arc::clone(self), send, seen: Err(ErrorType::Cancelled) };
+        let look = Look { line: Arc::clone(self), send, seen: CANCELLED };
         // In a task of its own: who stops waiting costs the others nothing.
         runtime.spawn(look.run(kept));
         next
     }
 
-    /// A connection that has just answered.
-    async fn ping(
-        &self,
-        kept: Option<MultiplexedConnection>,
-    ) -> RedisResult<MultiplexedConnection> {
+    /// Asks on the connection that is kept, and then on a new one.
+    async fn ask(&self, kept: Option<MultiplexedConnection>) -> Seen {
         if let Some(mut kept) = kept
-            && ping(&mut kept).await.is_ok()
+            // It may have gone silent on the way while a new one works.
+            && let Ok(Ok(finding)) = timeout(self.timeout / 3, ping(&mut kept)).await
         {
-            return Ok(kept);
+            return (finding, Some(kept));
         }
         // One time limit for all of it is the caller's.
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let mut new = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        ping(&mut new).await?;
-        Ok(new)
+        let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        let error = match connected {
+            Ok(mut new) => match ping(&mut new).await {
+                Ok(finding) => return (finding, Some(new)),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let finding = match ErrorType::of(&error) {
+            // What a new connection has to say first is refused too.
+            error @ ErrorType::Loading => Finding::Error { error, is_ready: false },
+            error => Finding::Down(error),
+        };
+        (finding, None)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -111,43 +166,69 @@ impl Line {
     }
 }
 
+/// What a look found, and the connection that it found it with.
+type Seen = (Finding, Option<MultiplexedConnection>);
+
+/// Until there is more to tell: the runtime of the look went, or the crate `redis` panicked.
+const CANCELLED: Seen = (Finding::Down(ErrorType::Cancelled), None);
+
 /// A look on its way; dropping it is its end.
 struct Look {
     line: Arc<Line>,
     send: watch::Sender<Option<Finding>>,
-    /// Until there is more to tell: its runtime went, or the crate `redis` panicked.
-    seen: Result<MultiplexedConnection, ErrorType>,
+    seen: Seen,
 }
 
 impl Look {
     async fn run(mut self, kept: Option<MultiplexedConnection>) {
-        self.seen = match timeout(self.line.timeout, self.line.ping(kept)).await {
-            Ok(answer) => answer.map_err(|error| ErrorType::of(&error)),
-            Err(_) => Err(ErrorType::Timeout),
-        };
+        let asked = timeout(self.line.timeout, self.line.ask(kept)).await;
+        self.seen = asked.unwrap_or((Finding::Down(ErrorType::Timeout), None));
     }
 }
 
 impl Drop for Look {
     fn drop(&mut self) {
         let Self { line, send, seen } = self;
-        let seen = mem::replace(seen, Err(ErrorType::Cancelled));
-        let finding = seen.as_ref().map(|_| ()).map_err(|error| *error);
-        let mut state = line.state();
-        state.is_up = finding.is_ok();
-        match finding {
-            Ok(()) => state.last_success = Some(Instant::now()),
-            Err(error) => {
-                line.errors[error as usize].fetch_add(1, Ordering::Relaxed);
-            }
+        let (finding, connection) = mem::replace(seen, CANCELLED);
+        if let Some(error) = finding.error() {
+            line.errors[error as usize].fetch_add(1, Ordering::Relaxed);
         }
-        state.connection = seen.ok();
+        let mut state = line.state();
+        state.is_up = finding.is_up();
+        if finding.is_up() {
+            state.last_success = Some(Instant::now());
+        }
+        let old = mem::replace(&mut state.connection, connection);
         state.next = None;
+        // A server that is down says nothing new about its answers.
+        let told = state.told;
+        if finding.is_up() {
+            state.told = finding.error();
+        }
         drop(state);
+        drop(old);
+        if finding.is_up() {
+            tell(told, finding.error());
+        }
         send.send_replace(Some(finding));
     }
 }
 
-async fn ping(connection: &mut MultiplexedConnection) -> RedisResult<()> {
-    redis::cmd("PING").exec_async(connection).await
+/// One line when the answers become an error, or another error, and one when they are none again.
+fn tell(told: Option<ErrorType>, now: Option<ErrorType>) {
+    match now {
+        _ if told == now => {}
+        Some(error) => {
+            tracing::warn!("Redis answers PING with an error: {}; it counts as up", error.label());
+        }
+        None => tracing::info!("Redis answers PING without an error again"),
+    }
+}
+
+/// The server's answer, whatever it is.
+async fn ping(connection: &mut MultiplexedConnection) -> RedisResult<Finding> {
+    match redis::cmd("PING").exec_async(connection).await {
+        Ok(()) => Ok(Finding::Pong),
+        Err(error) => Finding::answer(&error).ok_or(error),
+    }
 }

@@ -32,15 +32,26 @@ use tokio::runtime::{Builder, Handle};
 /// |---|---|---|
 /// | `redis_connection_up` | gauge | 1 when a `PING` that this scrape waited for was answered, else 0 |
 /// | `redis_connection_last_success_age_seconds` | gauge | since the last answer; absent before the first |
-/// | `redis_connection_errors_total{error_type}` | counter | looks without an answer; all types are there from the start |
+/// | `redis_connection_errors_total{error_type}` | counter | looks that ended with anything but a `PONG`; all types are there from the start |
 ///
 /// A look has to end within its [timeout](Self::with_timeout), whatever the server does. All scrapes
 /// and readiness checks that come meanwhile wait for the same look. The connection is kept for the
-/// next one; when it broke in between, the same look makes a new one, so that a server that came
-/// back is 1 at the next scrape. Nothing is sent between scrapes.
+/// next one. When it broke in between, or does not answer within a third of the timeout, the same look
+/// makes a new one. Nothing is sent between scrapes.
 ///
 /// With the feature `health` it is a [`Check`](crate::health::Check): give a clone to a
 /// [`Dependency`](crate::health::Dependency).
+///
+/// An error is an answer, too. The log has its `error_type` once:
+///
+/// | answer | `redis_connection_up` | healthy as a check |
+/// |---|---|---|
+/// | `PONG` | 1 | yes |
+/// | `NOPERM`: this user may not send `PING` | 1 | yes |
+/// | `LOADING`, `MASTERDOWN`, `CLUSTERDOWN`, `BUSY`: no command works for now | 1 | no |
+/// | any other error to the `PING`, such as `MISCONF` | 1 | yes |
+/// | `NOAUTH`, `WRONGPASS`, and any error while it connects but `LOADING` | 0 | no |
+/// | none in time, no connection, or not Redis | 0 | no |
 ///
 /// Clones are cheap and share everything.
 #[derive(Clone)]
@@ -87,17 +98,21 @@ impl RedisProbe {
         Self { line: None }
     }
 
-    /// How long one look may take, connecting included, 1 ms to 4.5 s; what is beyond becomes the
-    /// nearest of them. Default: 1 s.
+    /// How long one look may take, connecting included, 1 ms to 4.5 s. Default: 1 s.
     ///
     /// A scrape waits no longer than the
     /// [exporter allows](crate::ExporterBuilder::with_source_timeout) either, 1 s by default: later
     /// it is a 0. Clones that were made before keep their own timeout and connection.
-    #[must_use = "it is asked once it is registered"]
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        let timeout = timeout.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
+    ///
+    /// # Errors
+    ///
+    /// When the timeout is not from 1 ms to 4.5 s.
+    pub fn with_timeout(self, timeout: Duration) -> Result<Self, RedisSetupError> {
+        if !(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&timeout) {
+            return Err(RedisSetupErrorKind::Timeout(timeout).into());
+        }
         let line = self.line.map(|line| Arc::new(Line::new(line.client().clone(), timeout)));
-        Self { line }
+        Ok(Self { line })
     }
 
     /// Creates the metrics and asks at each scrape of this exporter from now on; the same probe comes
@@ -167,7 +182,7 @@ fn errors(meter: &Meter, line: Arc<Line>) {
     let labels = ErrorType::ALL.map(|error| [KeyValue::new("error_type", error.label())]);
     meter
         .u64_observable_counter("redis_connection_errors_total")
-        .with_description("Looks at Redis without an answer to the PING.")
+        .with_description("Looks at Redis that ended with anything but a PONG.")
         .with_callback(move |observer| {
             for (label, error) in labels.iter().zip(ErrorType::ALL) {
                 observer.observe(line.errors(error), label);
@@ -267,13 +282,17 @@ mod tests {
     // O-06
     #[test]
     fn no_look_lasts_5_seconds() {
-        let timeout = |asked| {
-            let probe = RedisProbe::open("redis://host").expect("valid").with_timeout(asked);
-            probe.line.expect("it is there").timeout()
-        };
-        assert_eq!(timeout(Duration::MAX), Duration::from_millis(4_500));
-        assert_eq!(timeout(Duration::ZERO), Duration::from_millis(1));
-        assert_eq!(timeout(Duration::from_secs(2)), Duration::from_secs(2));
+        let asked =
+            |timeout| RedisProbe::open("redis://host").expect("valid").with_timeout(timeout);
+        for timeout in [Duration::MAX, Duration::from_millis(4_501), Duration::ZERO] {
+            let error = asked(timeout).expect_err("out of range").to_string();
+            let expected = "of the Redis probe: allowed is 1ms to 4.5s";
+            assert_eq!(error, format!("timeout {timeout:?} {expected}"));
+        }
+        for timeout in [1, 2_000, 4_500].map(Duration::from_millis) {
+            let probe = asked(timeout).expect("in range");
+            assert_eq!(probe.line.expect("it is there").timeout(), timeout);
+        }
         let default = RedisProbe::open("redis://host").expect("valid").line.expect("there");
         assert_eq!(default.timeout(), Duration::from_secs(1));
     }

@@ -164,9 +164,10 @@ fn readiness(
 }
 
 fn redis_probe(url: &str) -> Result<RedisProbe, String> {
-    let probe = RedisProbe::open(url).map_err(|error| format!("REDIS_URL: {error}"))?;
     // Readiness waits no longer either.
-    Ok(probe.with_timeout(Duration::from_millis(500)))
+    let probe =
+        RedisProbe::open(url).and_then(|probe| probe.with_timeout(Duration::from_millis(500)));
+    probe.map_err(|error| format!("REDIS_URL: {error}"))
 }
 
 /// Set to nothing is not set.

@@ -1,10 +1,12 @@
 //! The Redis adapter against a real server, under real faults.
 
 mod allocations;
+mod answers;
 mod commands;
 mod errors;
 mod probe;
 mod readiness;
+mod silent;
 mod tls;
 
 use std::future::Future;

@@ -25,6 +25,10 @@ fn open(redis: &Redis) -> RedisProbe {
     RedisProbe::open(&redis.url()).expect("the URL is valid")
 }
 
+fn with_timeout(probe: RedisProbe, millis: u64) -> RedisProbe {
+    probe.with_timeout(Duration::from_millis(millis)).expect("it is allowed")
+}
+
 #[track_caller]
 fn assert_up(exporter: &Exporter) {
     assert_eq!(scrape(exporter).value("redis_connection_up", &[]), Some(1.0));
@@ -79,7 +83,7 @@ async fn a_frozen_server_is_0_by_the_timeout_of_the_probe_and_1_when_it_thaws() 
     let (exporter, redis) = (patient(), Redis::start());
     // Connects to a frozen server, and finds it frozen after it was connected.
     redis.process().freeze();
-    open(&redis).with_timeout(Duration::from_millis(200)).register(&exporter);
+    with_timeout(open(&redis), 200).register(&exporter);
     assert_down(&exporter, "timeout", 1);
     redis.process().thaw();
     await_up(&exporter);
@@ -100,7 +104,7 @@ async fn a_scrape_that_cannot_wait_for_the_answer_says_0_and_not_what_was_true_b
         .build()
         .expect("the name is valid");
     let redis = Redis::start();
-    open(&redis).with_timeout(Duration::from_secs(60)).register(&exporter);
+    with_timeout(open(&redis), 4_500).register(&exporter);
     await_up(&exporter);
     redis.process().freeze();
     assert_eq!(scrape(&exporter).value("redis_connection_up", &[]), Some(0.0));
@@ -162,7 +166,7 @@ async fn all_who_ask_at_once_share_one_ping_and_scrapes_share_one_connection() {
     let redis = Redis::start();
     let mut admin = connect(&redis).await;
     let connections = info(&mut admin, "stats", "total_connections_received").await;
-    let probe = open(&redis).with_timeout(Duration::from_secs(60)).register(&exporter);
+    let probe = with_timeout(open(&redis), 4_500).register(&exporter);
     probe.check().await.expect("Redis answers");
     let pings = info(&mut admin, "commandstats", "cmdstat_ping:calls=").await;
 
@@ -225,7 +229,7 @@ fn when_its_runtime_is_gone_the_probe_is_0() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_without_redis_serves_0() {
     let exporter = exporter();
-    let probe = RedisProbe::absent().with_timeout(Duration::from_secs(2)).register(&exporter);
+    let probe = with_timeout(RedisProbe::absent(), 2_000).register(&exporter);
     let seen = scrape(&exporter);
     assert_eq!(seen.value("redis_connection_up", &[]), Some(0.0));
     assert_eq!(seen.sum(ERRORS), 0.0);

@@ -136,7 +136,7 @@ pub(super) const SECTIONS: &[Section] = &[
             ),
             is(
                 "redis_connection_errors_total",
-                "when a `PING` has no answer; all types from the start",
+                "when a `PING` is answered with an error or not at all; all types from the start",
                 "sum by (service, error_type) (rate(NAME[5m]))",
             ),
             is(
