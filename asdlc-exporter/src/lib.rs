@@ -93,7 +93,9 @@
 //! * `process`: memory, CPU time, files and threads of this process, in the module `process`.
 //! * `redis`: whether Redis answers, and how long its commands take, in the module `redis`; needs
 //!   Tokio.
-//! * `compression`: answers in gzip and zstd for clients that accept them.
+//! * `gzip`: answers in gzip for clients that accept it, which Prometheus and `VictoriaMetrics` do. On
+//!   by default and pure Rust; `default-features = false` in the `Cargo.toml` switches it off.
+//! * `zstd`: the same in zstd, which is built from C.
 //! * `serve`: a small HTTP server for services that have none, in the module `serve`; needs Tokio.
 //! * `victoria-metrics`: queries of a `VictoriaMetrics` for dashboards, in the module
 //!   `victoria_metrics`; needs Tokio. `victoria-metrics-tls` reaches one behind `https`.

@@ -39,18 +39,20 @@ fn table(series: usize, rounds: usize) {
     // What one thread allocated, another would have to free: the service has an exporter of its own.
     let (mut sdk, exposed, served) =
         (collected(series), Exposed::new(series), Exposed::new(series));
-    let mut subjects: [Subject<'_>; 5] = [
+    let mut subjects: [Subject<'_>; 7] = [
         ("the SDK's collect", Box::new(move || sdk.collect())),
         ("text 0.0.4", Box::new(exposed.same_text(Format::Text))),
         ("OpenMetrics 1.0.0", Box::new(exposed.same_text(Format::OpenMetrics))),
         ("text 0.0.4 in a new string", Box::new(|| exposed.text())),
-        ("text 0.0.4 from the service", Box::new(served.service())),
+        ("text 0.0.4 from the service", Box::new(served.service("identity"))),
+        ("text 0.0.4 from the service, gzip", Box::new(served.service("gzip"))),
+        ("text 0.0.4 from the service, zstd if built in", Box::new(served.service("zstd"))),
     ];
     for (_, run) in &mut subjects {
         run();
         run();
     }
-    let mut times = [const { Vec::new() }; 5];
+    let mut times = [const { Vec::new() }; 7];
     for _ in 0..rounds {
         for ((_, run), times) in subjects.iter_mut().zip(&mut times) {
             let start = Instant::now();
@@ -70,7 +72,7 @@ fn table(series: usize, rounds: usize) {
         print!(
             "| 2 × {series} | {name} | {least:.2} | {least_ratio:.2} | {median:.2} | {median_ratio:.2} "
         );
-        if name.ends_with("service") {
+        if name.contains("service") {
             // On another thread, where it is not counted.
             println!("| | |");
             continue;

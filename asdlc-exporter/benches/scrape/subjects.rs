@@ -76,11 +76,12 @@ impl Exposed {
     }
 
     /// What a client gets, without the network.
-    pub(crate) fn service(&self) -> impl FnMut() -> usize {
+    pub(crate) fn service(&self, encoding: &'static str) -> impl FnMut() -> usize {
         let service = self.exporter.scrape_service();
         let runtime = Builder::new_current_thread().build().expect("a runtime");
         move || {
-            let request = Request::new(());
+            let request = Request::builder().header("accept-encoding", encoding).body(());
+            let request = request.expect("a header");
             let response = runtime.block_on(service.clone().oneshot(request)).expect("a response");
             assert_eq!(response.status(), StatusCode::OK);
             0

@@ -5,13 +5,14 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 /// The text in this encoding; as it is, should that fail.
+///
+/// Level 1: exposition repeats itself so much that more effort saves little.
 pub(crate) fn encode(text: &Bytes, encoding: Encoding) -> (Bytes, Encoding) {
     let encoded = match encoding {
         Encoding::Identity => None,
-        #[cfg(feature = "compression")]
+        #[cfg(feature = "gzip")]
         Encoding::Gzip => gzip(text).ok(),
-        // Level 1: exposition repeats itself so much that more effort saves little.
-        #[cfg(feature = "compression")]
+        #[cfg(feature = "zstd")]
         Encoding::Zstd => zstd::bulk::compress(text, 1).ok(),
     };
     let encoded: Option<Vec<u8>> = encoded;
@@ -22,14 +23,14 @@ pub(crate) fn encode(text: &Bytes, encoding: Encoding) -> (Bytes, Encoding) {
 pub(crate) fn content_encoding(encoding: Encoding) -> Option<HeaderValue> {
     match encoding {
         Encoding::Identity => None,
-        #[cfg(feature = "compression")]
+        #[cfg(feature = "gzip")]
         Encoding::Gzip => Some(HeaderValue::from_static("gzip")),
-        #[cfg(feature = "compression")]
+        #[cfg(feature = "zstd")]
         Encoding::Zstd => Some(HeaderValue::from_static("zstd")),
     }
 }
 
-#[cfg(feature = "compression")]
+#[cfg(feature = "gzip")]
 fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
     use std::io::Write as _;
     let out = Vec::with_capacity(text.len() / 8);

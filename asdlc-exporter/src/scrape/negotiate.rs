@@ -11,9 +11,9 @@ use http::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Encoding {
     Identity,
-    #[cfg(feature = "compression")]
+    #[cfg(feature = "gzip")]
     Gzip,
-    #[cfg(feature = "compression")]
+    #[cfg(feature = "zstd")]
     Zstd,
 }
 
@@ -124,9 +124,9 @@ const NAMED: u8 = 2;
 
 /// What there is, the smallest first, and what it is called.
 const ENCODINGS: &[(Encoding, &[&str])] = &[
-    #[cfg(feature = "compression")]
+    #[cfg(feature = "zstd")]
     (Encoding::Zstd, &["zstd"]),
-    #[cfg(feature = "compression")]
+    #[cfg(feature = "gzip")]
     (Encoding::Gzip, &["gzip", "x-gzip"]),
 ];
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     //
-    #[cfg(feature = "compression")]
+    #[cfg(all(feature = "gzip", feature = "zstd"))]
     #[test]
     fn compressed_only_when_the_client_takes_it() {
         use Encoding::{Gzip, Identity, Zstd};

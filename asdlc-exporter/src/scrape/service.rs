@@ -42,7 +42,7 @@ use tower_service::Service;
 /// |---|---|
 /// | `GET` | 200, `Content-Type: text/plain; version=0.0.4; charset=utf-8` |
 /// | … that likes `OpenMetrics` better, by `Accept` | 200, `Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8` |
-/// | … that takes `gzip` or `zstd`, by `Accept-Encoding` | the same, compressed (feature `compression`) |
+/// | … that takes `gzip` or `zstd`, by `Accept-Encoding` | the same, compressed (features `gzip`, on by default, and `zstd`) |
 /// | … with `name[]=orders_total` in the query | the same, but only of the families of these names; a comment if there are none |
 /// | `HEAD` | the headers of `GET`, `Content-Length` included, and no body |
 /// | other methods | 405 with `Allow: GET, HEAD` |

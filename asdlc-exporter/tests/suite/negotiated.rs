@@ -63,7 +63,7 @@ async fn nothing_of_the_request_comes_back() -> Result {
 }
 
 //
-#[cfg(feature = "compression")]
+#[cfg(all(feature = "gzip", feature = "zstd"))]
 #[tokio::test]
 async fn gzip_and_zstd_unpack_to_the_text() -> Result {
     use std::io::Read as _;

@@ -4,6 +4,7 @@
 //! A new example program is one line in `programs.rs`.
 
 mod alerts;
+mod compression;
 mod configuration;
 mod dashboards;
 mod files;
