@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{Empty, Full};
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_asdlc_metrics::HttpMetricsLayer;
 
 type Answer = Response<Full<Bytes>>;
@@ -35,6 +35,59 @@ fn a_warm_request_allocates_nothing_of_ours() {
     }
 }
 
+// X-02, F-07: scans of a router with a nested service, which are looked at for it.
+#[test]
+fn nor_does_a_request_that_no_route_of_an_axum_router_matches() {
+    let exporter = Exporter::builder("under-test").build().expect("the name is valid");
+    let router = || {
+        let nested = service_fn(|_: Request<axum::body::Body>| ready(Ok::<_, Infallible>(())));
+        let router = axum::Router::new().route("/", axum::routing::get(async || "a small body"));
+        router.nest_service(
+            "/static",
+            nested.map_response(|()| Response::new(axum::body::Body::empty())),
+        )
+    };
+    let other = router()
+        .layer(tower::util::MapResponseLayer::new(|response: Response<_>| response.map(Other)));
+    let ours = router().layer(HttpMetricsLayer::new(&exporter.meter()));
+    // axum's own cost of a layer is in both.
+    let more = |router: &axum::Router, path| {
+        let count = |path: &'static str| {
+            allocations_of(router.clone(), move || {
+                Request::get(path).body(Empty::new()).expect("a request")
+            })
+            .count_total
+        };
+        count(path) as i64 - count("/") as i64
+    };
+    assert_eq!(more(&ours, "/wp-login.php"), more(&other, "/wp-login.php"));
+    // Of a nested service the prefix has to be asked for.
+    assert!(more(&ours, "/static/x") > more(&other, "/static/x"));
+}
+
+/// Another body than axum's own.
+struct Other(axum::body::Body);
+
+impl Body for Other {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.0).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.0.size_hint()
+    }
+}
+
 #[test]
 fn one_allocation_for_each_request_would_be_seen() {
     let bare = allocations(service_fn(answer));
@@ -47,33 +100,44 @@ fn answer(_: Request<Empty<Bytes>>) -> impl Future<Output = Result<Answer, Infal
 }
 
 /// All allocations of [`MEASURED`] requests through `service`, each from its call to the end of its body.
-fn allocations<S, B>(mut service: S) -> AllocationInfo
+fn allocations<S, B>(service: S) -> AllocationInfo
 where
     S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible>,
-    B: Body<Error = Infallible>,
+    B: Body,
+{
+    allocations_of(service, || Request::new(Empty::new()))
+}
+
+fn allocations_of<S, B>(
+    mut service: S,
+    request: impl Fn() -> Request<Empty<Bytes>>,
+) -> AllocationInfo
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible>,
+    B: Body,
 {
     for _ in 0..WARM_UP {
-        drive(&mut service);
+        drive(&mut service, request());
     }
     measure(|| {
         for _ in 0..MEASURED {
-            drive(&mut service);
+            drive(&mut service, request());
         }
     })
 }
 
-fn drive<S, B>(service: &mut S)
+fn drive<S, B>(service: &mut S, request: Request<Empty<Bytes>>)
 where
     S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible>,
-    B: Body<Error = Infallible>,
+    B: Body,
 {
     let context = &mut Context::from_waker(Waker::noop());
     assert!(matches!(service.poll_ready(context), Poll::Ready(Ok(()))));
-    let response = at_once(pin!(service.call(Request::new(Empty::new()))), context);
+    let response = at_once(pin!(service.call(request)), context);
     let Ok(response) = response;
     let mut body = pin!(response.into_body());
     while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(context) {
-        let Ok(_frame) = frame;
+        assert!(frame.is_ok());
     }
 }
 

@@ -9,10 +9,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::{get, post};
 use common::Metrics;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use std::collections::BTreeMap;
-use tower::ServiceExt;
+use std::convert::Infallible;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_asdlc_metrics::{
     Endpoint, Fixed, GrpcMethods, HttpMetricsLayer, MatchedRoute, endpoint_fn,
 };
@@ -44,6 +45,89 @@ fn requests(metrics: &Metrics) -> BTreeMap<String, i64> {
 
 fn expect<const N: usize>(pairs: [(&str, i64); N]) -> BTreeMap<String, i64> {
     pairs.map(|(key, count)| (key.to_owned(), count)).into()
+}
+
+/// Answers 200 to `/known`, else 404.
+async fn files(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    let is_known = request.uri().path() == "/known";
+    let status = if is_known { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    Ok(Response::builder().status(status).body(Body::empty()).unwrap())
+}
+
+// F-07
+#[tokio::test]
+async fn a_nested_service_has_its_prefix_as_endpoint_and_scans_have_none() {
+    let metrics = Metrics::new();
+    let app = Router::new()
+        .route("/items/{id}", get(|| async {}))
+        .nest_service("/static", service_fn(files))
+        .nest_service("/{tenant}/files", service_fn(files))
+        .nest("/api", Router::new().nest_service("/docs", service_fn(files)))
+        .layer(HttpMetricsLayer::new(&metrics.meter()));
+    for path in [
+        "/static/known",
+        "/static/known?q=1",
+        "/static/../etc/passwd",
+        "/static",
+        "/acme/files/known",
+        "/other/files/known",
+        "/api/docs/known",
+        "/api/nothing",
+        "/wp-login.php",
+        "/items/1",
+    ] {
+        send(&app, path).await;
+    }
+    assert_eq!(
+        requests(&metrics),
+        expect([
+            ("/static 200", 2),
+            ("/static 404", 2),
+            ("/{tenant}/files 200", 2),
+            ("/api/docs 200", 1),
+            ("/items/{id} 200", 1),
+            ("_UNMATCHED 404", 2),
+        ])
+    );
+}
+
+// F-07, a neighbour: the layer within what is nested, and a router that is nested as a service.
+#[tokio::test]
+async fn within_a_nested_service_the_endpoint_has_the_prefix_too() {
+    let (inside, around) = (Metrics::new(), Metrics::new());
+    let layer = HttpMetricsLayer::new(&inside.meter());
+    let api = Router::new().route("/items/{id}", get(|| async {})).layer(layer.clone());
+    let app = Router::new()
+        .nest_service("/static", layer.layer(service_fn(files)))
+        .nest_service("/api", api)
+        .layer(HttpMetricsLayer::new(&around.meter()));
+    for path in ["/static/known", "/static/unknown", "/api/items/1", "/nowhere"] {
+        send(&app, path).await;
+    }
+    assert_eq!(
+        requests(&inside),
+        expect([("/static 200", 1), ("/static 404", 1), ("/api/items/{id} 200", 1)])
+    );
+    assert_eq!(
+        requests(&around),
+        expect([("/static 200", 1), ("/static 404", 1), ("/api 200", 1), ("_UNMATCHED 404", 1),])
+    );
+}
+
+// F-12a: a later axum gives a fallback this path; here a route has it.
+#[tokio::test]
+async fn the_path_that_axum_gives_a_fallback_is_no_endpoint() {
+    let metrics = Metrics::new();
+    let missing = || get(|| async { StatusCode::NOT_FOUND });
+    let fallback = || Router::new().route("/{*__private__axum_fallback}", missing());
+    let app = fallback()
+        .nest("/api", fallback())
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(HttpMetricsLayer::new(&metrics.meter()));
+    for path in ["/nowhere", "/api/nowhere", "/api/no/where", "/"] {
+        send(&app, path).await;
+    }
+    assert_eq!(requests(&metrics), expect([("_UNMATCHED 404", 4)]));
 }
 
 // F-09

@@ -13,6 +13,7 @@ mod policy;
 mod queues;
 mod streams;
 mod transparency;
+mod unrouted;
 
 use std::collections::BTreeMap;
 
