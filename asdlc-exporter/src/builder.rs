@@ -10,6 +10,7 @@ use crate::{
     render::Renderer,
     self_metrics::SelfMetrics,
     service_info,
+    truncate::{DEFAULT_VALUE_LEN, LEAST_VALUE_LEN, MAX_CONSTANT_LEN, MAX_KEY_LEN, MOST_VALUE_LEN},
 };
 use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use opentelemetry_sdk::{
@@ -49,6 +50,7 @@ pub struct ExporterBuilder {
     readers: Vec<ExtraReader>,
     limits: Limits,
     cardinality_limit: Option<usize>,
+    max_label_value_len: usize,
     has_self_metrics: bool,
 }
 
@@ -64,6 +66,7 @@ impl ExporterBuilder {
             readers: Vec::new(),
             limits: Limits::default(),
             cardinality_limit: None,
+            max_label_value_len: DEFAULT_VALUE_LEN,
             has_self_metrics: false,
         }
     }
@@ -74,7 +77,8 @@ impl ExporterBuilder {
         self
     }
 
-    /// Adds a label to every series, behind `service` and in the order of the calls.
+    /// Adds a label to every series, behind `service` and in the order of the calls. One with an empty
+    /// value is no label, as in Prometheus.
     ///
     /// An attribute that is recorded with the same key is served as `exported_<key>`.
     pub fn with_constant_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -114,9 +118,43 @@ impl ExporterBuilder {
     /// How many series an instrument can have; what is recorded beyond them becomes one series with
     /// the label `otel_metric_overflow`. Default: the SDK's, which is 2000.
     ///
-    /// Each instrument sets memory aside for so many series when it is created. 0 counts as 1.
+    /// Each instrument sets memory aside for so many series when it is created. Allowed: 1 to
+    /// 10 000 000.
     pub fn with_cardinality_limit(mut self, series: usize) -> Self {
-        self.cardinality_limit = Some(series.clamp(1, usize::MAX - 1));
+        self.cardinality_limit = Some(series);
+        self
+    }
+
+    /// How many bytes a label value can have; longer ones are truncated. Default: 1024, which every
+    /// scraper and backend takes. Allowed: 64 to 4096.
+    ///
+    /// What is left of a value ends in `...` and a hash of the whole value, so that values that begin
+    /// in the same way stay different series. The log says once for each family that labels of it are
+    /// truncated, and `exporter_truncated_labels` of the [self-metrics](Self::with_self_metrics) how
+    /// many. One long value would else cost the whole target: vmagent gives up a large answer with a
+    /// line of more than 256 KiB. For the same reason
+    ///
+    /// * label keys of more than 256 bytes are truncated in the same way;
+    /// * labels of a series beyond 64 are left out, the last ones by key, and series that become equal
+    ///   are merged;
+    /// * values are truncated to 1024 bytes when those of a series have more than 128 KiB together;
+    /// * help texts are truncated to 1024 bytes;
+    /// * a metric whose name has more than 1024 bytes is not served.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    /// use opentelemetry::KeyValue;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let exporter = Exporter::builder("shop").with_max_label_value_len(64).build()?;
+    /// let jobs = exporter.meter().u64_counter("jobs").build();
+    /// jobs.add(1, &[KeyValue::new("query", "x".repeat(1_000_000))]);
+    /// let value = "x".repeat(45) + "...";
+    /// assert!(exporter.render()?.contains(&format!(r#"jobs_total{{service="shop",query="{value}"#)));
+    /// # Ok(()) }
+    /// ```
+    pub fn with_max_label_value_len(mut self, bytes: usize) -> Self {
+        self.max_label_value_len = bytes;
         self
     }
 
@@ -197,22 +235,28 @@ impl ExporterBuilder {
     /// The longest that a scrape over HTTP may take; later it is answered with status 503. Default:
     /// 10 seconds, which is how long a Prometheus server waits unless it is told otherwise.
     ///
+    /// Allowed: 1 millisecond and more.
+    ///
     /// A client may allow less with the header `X-Prometheus-Scrape-Timeout-Seconds`, as Prometheus
-    /// servers do. Of what it allows, a fifth but at most half a second is left for the way back.
+    /// servers do; that concerns this client alone, see [`ScrapeService`](crate::ScrapeService). Of
+    /// what it allows, a fifth but at most half a second is left for the way back.
     pub fn with_scrape_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self
     }
 
     /// How many scrapes over HTTP may wait for their answers at the same time; more are answered
-    /// with status 503 at once. Default: 128.
+    /// with status 503 at once. Default: 128. Allowed: 1 and more.
     pub fn with_max_scrapes_in_flight(mut self, scrapes: usize) -> Self {
         self.limits.in_flight = scrapes;
         self
     }
 
-    /// How long a scrape waits for its [sources](crate::Source), all together; never longer than
-    /// half the time the scrape has. Default: 1 second.
+    /// How long a [source](crate::Source) may take. Default: 1 second. Allowed: 1 millisecond and
+    /// more.
+    ///
+    /// No client changes it. A scrape over HTTP waits for sources for half of its own time at most, and
+    /// then goes on with the values that are there.
     pub fn with_source_timeout(mut self, timeout: Duration) -> Self {
         self.limits.source_timeout = timeout;
         self
@@ -228,8 +272,9 @@ impl ExporterBuilder {
     /// | `exporter_response_bytes_total` | counter | bytes of the bodies of answers, as they were sent |
     /// | `exporter_series` | gauge | series in the last scrape of everything |
     /// | `exporter_dropped_metrics` | gauge | metrics that are not served because their names are taken |
+    /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape of everything |
     /// | `exporter_callback_panics_total` | counter | callbacks of observable instruments that panicked |
-    /// | `exporter_source_up{source}` | gauge | 1 if the [source](crate::Source) brought its values in this scrape, 0 if it panicked or was late |
+    /// | `exporter_source_up{source}` | gauge | 1 if the [source](crate::Source) brought its values when it was last asked, 0 if it panicked or was late; absent before the first |
     ///
     /// The first two are named as Go's `promhttp` names them, so that its dashboards and alerts
     /// hold. What a scrape is found to be shows in the next one. They have the namespace and the
@@ -254,9 +299,12 @@ impl ExporterBuilder {
     /// # Errors
     ///
     /// When the service name is empty, when the namespace or the key of a constant label is not
-    /// made of ASCII letters, digits and `_` or begins with a digit or `__`, and when a key is
-    /// reserved (`service`, `le`, `quantile`) or given twice. And when a clone of this builder has
-    /// been built with the same [reader](Self::with_reader).
+    /// made of ASCII letters, digits and `_`, begins with a digit or `__`, or has more than 256 bytes,
+    /// and when a key is reserved (`service`, `le`, `quantile`) or given twice. When the service name
+    /// or the value of a constant label is longer than
+    /// [allowed](Self::with_max_label_value_len), or all constant labels have more than 32 KiB. When
+    /// a limit is not what its method allows. And when a clone of this builder has been built with the
+    /// same [reader](Self::with_reader).
     pub fn build(self) -> Result<Exporter, BuildError> {
         let Self {
             service,
@@ -268,15 +316,14 @@ impl ExporterBuilder {
             readers,
             limits,
             cardinality_limit,
+            max_label_value_len,
             has_self_metrics,
         } = self;
-        if service.is_empty() {
-            return Err(BuildErrorKind::EmptyService.into());
-        }
+        check_limits(limits, cardinality_limit, max_label_value_len)?;
         let rules =
             Rules::new(metric_prefix(namespace)?, policy).with_cardinality_limit(cardinality_limit);
         let resource = resource(&service, version.as_deref(), &constant_labels);
-        let constant = constant_label_set(&service, constant_labels)?;
+        let constant = constant_label_set(&service, constant_labels, max_label_value_len)?;
         let reader = Reader::new(Registry::new()).map_err(BuildErrorKind::Reader)?;
         let mut provider = SdkMeterProvider::builder()
             .with_resource(resource)
@@ -301,7 +348,7 @@ impl ExporterBuilder {
             meter,
             reader,
             registry,
-            renderer: Renderer::new(rules, constant),
+            renderer: Renderer::new(rules, constant, max_label_value_len),
             limits,
             self_metrics,
             start: SystemTime::now(),
@@ -315,6 +362,9 @@ fn metric_prefix(namespace: Option<String>) -> Result<String, BuildError> {
     if !is_label_key(&namespace) {
         return Err(BuildErrorKind::Namespace(namespace).into());
     }
+    if namespace.len() > MAX_KEY_LEN {
+        return Err(BuildErrorKind::LongNamespace(namespace).into());
+    }
     if !namespace.ends_with('_') {
         namespace.push('_');
     }
@@ -324,11 +374,25 @@ fn metric_prefix(namespace: Option<String>) -> Result<String, BuildError> {
 fn constant_label_set(
     service: &str,
     configured: Vec<(String, String)>,
+    max_value_len: usize,
 ) -> Result<ConstantLabels, BuildError> {
+    if service.is_empty() {
+        return Err(BuildErrorKind::EmptyService.into());
+    }
+    if service.len() > max_value_len {
+        return Err(BuildErrorKind::LongService { len: service.len(), max: max_value_len }.into());
+    }
     let mut labels = vec![("service".to_owned(), service.to_owned())];
     for (key, value) in configured {
         if !is_label_key(&key) {
             return Err(BuildErrorKind::LabelKey(key).into());
+        }
+        if key.len() > MAX_KEY_LEN {
+            return Err(BuildErrorKind::LongLabelKey(key).into());
+        }
+        if value.len() > max_value_len {
+            let len = value.len();
+            return Err(BuildErrorKind::LongLabelValue { key, len, max: max_value_len }.into());
         }
         if ["service", "le", "quantile"].contains(&key.as_str()) {
             return Err(BuildErrorKind::ReservedLabelKey(key).into());
@@ -338,7 +402,32 @@ fn constant_label_set(
         }
         labels.push((key, value));
     }
-    Ok(ConstantLabels::new(labels))
+    let labels = ConstantLabels::new(labels);
+    match labels.text().len() {
+        len if len > MAX_CONSTANT_LEN => Err(BuildErrorKind::LongLabels(len).into()),
+        _ => Ok(labels),
+    }
+}
+
+fn check_limits(
+    Limits { timeout, in_flight, source_timeout }: Limits,
+    cardinality: Option<usize>,
+    max_value_len: usize,
+) -> Result<(), BuildError> {
+    Err(if timeout < LEAST_TIMEOUT {
+        BuildErrorKind::ScrapeTimeout(timeout)
+    } else if source_timeout < LEAST_TIMEOUT {
+        BuildErrorKind::SourceTimeout(source_timeout)
+    } else if in_flight == 0 {
+        BuildErrorKind::InFlight
+    } else if let Some(limit) = cardinality.filter(|limit| !(1..=MOST_SERIES).contains(limit)) {
+        BuildErrorKind::Cardinality(limit)
+    } else if !(LEAST_VALUE_LEN..=MOST_VALUE_LEN).contains(&max_value_len) {
+        BuildErrorKind::MaxLabelValueLen(max_value_len)
+    } else {
+        return Ok(());
+    }
+    .into())
 }
 
 /// For readers other than ours, which the writer of constant labels does not serve.
@@ -351,3 +440,8 @@ fn resource(service: &str, version: Option<&str>, labels: &[(String, String)]) -
         .with_service_name(service.to_owned())
         .build()
 }
+
+const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// Of an instrument: room for more would not fit into memory.
+pub(crate) const MOST_SERIES: usize = 10_000_000;

@@ -1,7 +1,11 @@
 //! What can go wrong: once when the exporter is built, and at each scrape.
 
+use crate::{
+    builder::MOST_SERIES,
+    truncate::{LEAST_VALUE_LEN, MAX_CONSTANT_LEN, MAX_KEY_LEN, MOST_VALUE_LEN, excerpt},
+};
 use opentelemetry_sdk::error::OTelSdkError;
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 /// The exporter cannot be built from what it was given.
 ///
@@ -16,7 +20,6 @@ use std::{error::Error, fmt};
 ///     "constant label `le` is reserved: `service`, `le` and `quantile` have a meaning of their own",
 /// );
 /// ```
-#[derive(Debug)]
 pub struct BuildError {
     kind: BuildErrorKind,
 }
@@ -24,10 +27,20 @@ pub struct BuildError {
 #[derive(Debug)]
 pub(crate) enum BuildErrorKind {
     EmptyService,
+    LongService { len: usize, max: usize },
     Namespace(String),
+    LongNamespace(String),
     LabelKey(String),
     ReservedLabelKey(String),
     DuplicateLabelKey(String),
+    LongLabelKey(String),
+    LongLabelValue { key: String, len: usize, max: usize },
+    LongLabels(usize),
+    ScrapeTimeout(Duration),
+    SourceTimeout(Duration),
+    InFlight,
+    Cardinality(usize),
+    MaxLabelValueLen(usize),
     Reader(OTelSdkError),
     ReaderInUse,
 }
@@ -54,6 +67,42 @@ impl fmt::Display for BuildError {
             BuildErrorKind::DuplicateLabelKey(key) => {
                 write!(f, "constant label `{key}` is given twice")
             }
+            BuildErrorKind::LongService { len, max } => {
+                write!(f, "the service name has {len} bytes: allowed are {max}")
+            }
+            BuildErrorKind::LongNamespace(value) => write!(
+                f,
+                "namespace `{}` has {} bytes: allowed are {MAX_KEY_LEN}",
+                excerpt(value),
+                value.len()
+            ),
+            BuildErrorKind::LongLabelKey(key) => write!(
+                f,
+                "constant label `{}` has {} bytes: allowed are {MAX_KEY_LEN}",
+                excerpt(key),
+                key.len()
+            ),
+            BuildErrorKind::LongLabelValue { key, len, max } => {
+                write!(f, "the value of constant label `{key}` has {len} bytes: allowed are {max}")
+            }
+            BuildErrorKind::LongLabels(len) => write!(
+                f,
+                "the constant labels have {len} bytes together: allowed are {MAX_CONSTANT_LEN}"
+            ),
+            BuildErrorKind::ScrapeTimeout(timeout) => {
+                write!(f, "scrape timeout {timeout:?}: allowed is 1ms and more")
+            }
+            BuildErrorKind::SourceTimeout(timeout) => {
+                write!(f, "source timeout {timeout:?}: allowed is 1ms and more")
+            }
+            BuildErrorKind::InFlight => f.write_str("0 scrapes in flight: allowed is 1 and more"),
+            BuildErrorKind::Cardinality(limit) => {
+                write!(f, "cardinality limit {limit}: allowed are 1 to {MOST_SERIES}")
+            }
+            BuildErrorKind::MaxLabelValueLen(len) => write!(
+                f,
+                "label values of up to {len} bytes: allowed are {LEAST_VALUE_LEN} to {MOST_VALUE_LEN}"
+            ),
             BuildErrorKind::Reader(_) => f.write_str("the OpenTelemetry reader cannot be set up"),
             BuildErrorKind::ReaderInUse => f.write_str(
                 "a reader given to `with_reader` is in use: a clone of this builder was built with it, \
@@ -63,16 +112,17 @@ impl fmt::Display for BuildError {
     }
 }
 
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(f, "BuildError", self)
+    }
+}
+
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
             BuildErrorKind::Reader(source) => Some(source),
-            BuildErrorKind::EmptyService
-            | BuildErrorKind::Namespace(_)
-            | BuildErrorKind::LabelKey(_)
-            | BuildErrorKind::ReservedLabelKey(_)
-            | BuildErrorKind::DuplicateLabelKey(_)
-            | BuildErrorKind::ReaderInUse => None,
+            _ => None,
         }
     }
 }
@@ -86,7 +136,6 @@ impl From<BuildErrorKind> for BuildError {
 /// There is nothing true to answer a scrape with.
 ///
 /// [`ScrapeService`](crate::ScrapeService) answers it with status 503 and this message.
-#[derive(Debug)]
 pub struct ScrapeError {
     kind: ScrapeErrorKind,
 }
@@ -145,6 +194,12 @@ impl fmt::Display for ScrapeError {
     }
 }
 
+impl fmt::Debug for ScrapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(f, "ScrapeError", self)
+    }
+}
+
 impl Error for ScrapeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
@@ -164,6 +219,23 @@ impl From<ScrapeErrorKind> for ScrapeError {
     fn from(kind: ScrapeErrorKind) -> Self {
         Self { kind }
     }
+}
+
+/// Writes the name of the type and the sentence of the error, with its causes, so that `unwrap` and a
+/// `main` that returns the error say what is wrong.
+pub(crate) fn debug(f: &mut fmt::Formatter<'_>, name: &str, error: &dyn Error) -> fmt::Result {
+    let mut sentence = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some sentences have their cause.
+        if !sentence.contains(&text) {
+            sentence.push_str(": ");
+            sentence.push_str(&text);
+        }
+        cause = error.source();
+    }
+    write!(f, "{name}({sentence})")
 }
 
 /// The rule of [`is_label_key`](crate::name::is_label_key), in words.

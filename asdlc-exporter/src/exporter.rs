@@ -9,15 +9,15 @@ use crate::{
     scrape::{Desk, ScrapeService},
     self_metrics::SelfMetrics,
     source::{Source, Sources},
+    survive::survive,
 };
 use opentelemetry::metrics::Meter;
 use opentelemetry_sdk::metrics::{SdkMeterProvider, data::ResourceMetrics};
 use prometheus::{Registry, proto::MetricFamily};
 use std::{
     fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// A meter provider and the Prometheus text of what its meters record.
@@ -61,7 +61,8 @@ pub(crate) struct Inner {
 
 /// What one scrape leaves for the next.
 struct Scrape {
-    metrics: ResourceMetrics,
+    /// Memory to collect into. Taken while a scrape collects.
+    metrics: Option<ResourceMetrics>,
     renderer: Renderer,
 }
 
@@ -70,7 +71,7 @@ struct Scrape {
 pub(crate) struct Limits {
     pub(crate) timeout: Duration,
     pub(crate) in_flight: usize,
-    /// For all sources together.
+    /// Of each source, whoever waits for it.
     pub(crate) source_timeout: Duration,
 }
 
@@ -115,7 +116,7 @@ impl Exporter {
             meter,
             reader,
             registry,
-            scrape: Mutex::new(Scrape { metrics: ResourceMetrics::default(), renderer }),
+            scrape: Mutex::new(Scrape { metrics: None, renderer }),
             limits,
             sources: Sources::default(),
             self_metrics,
@@ -204,8 +205,13 @@ impl Exporter {
     /// As [`render`](Self::render); then `text` is empty.
     pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
         let query = Query { format, names: Vec::new() };
-        let rendered =
-            self.inner.render([&query], &Arc::default(), Duration::MAX, mem::take(text))?;
+        let since = Instant::now();
+        while let Some(round) = self.inner.ask_sources(since) {
+            if self.inner.wait_for(&round, None, round.nudges()) && round.began >= since {
+                break;
+            }
+        }
+        let rendered = self.inner.render([&query], mem::take(text))?;
         let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;
         *text = rendered.text;
         Ok(())
@@ -239,55 +245,72 @@ impl Exporter {
 }
 
 impl Inner {
-    /// Collects once and writes each query, to have the texts in `time`; the `round` may cut the
-    /// wait for the sources short; the first query for everything gets the memory of `spare`.
+    /// The round of the sources that scrapes wait for which came before `since`.
+    pub(crate) fn ask_sources(&self, since: Instant) -> Option<Arc<Round>> {
+        self.sources.round(since, self.limits.source_timeout)
+    }
+
+    /// Waits for the round, as [`Round::wait`] does.
+    pub(crate) fn wait_for(&self, round: &Round, until: Option<Instant>, nudges: u64) -> bool {
+        round.wait(until, nudges, |name, is_fresh| {
+            if let Some(self_metrics) = &self.self_metrics {
+                self_metrics.asked(name, is_fresh);
+            }
+        })
+    }
+
+    /// Collects once and writes each query; the first query for everything gets the memory of
+    /// `spare`. Does not ask the sources.
     pub(crate) fn render<'q>(
         &self,
         queries: impl IntoIterator<Item = &'q Query>,
-        round: &Arc<Round>,
-        time: Duration,
         mut spare: String,
     ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
-        let Self { reader, registry, scrape, self_metrics, sources, limits, .. } = self;
-        // A source that hangs must leave time for the others' values.
-        let patience = limits.source_timeout.min(time / 2);
-        sources.refresh(round, patience, |name, is_fresh| {
-            if let Some(self_metrics) = self_metrics {
-                self_metrics.asked(name, is_fresh);
-            }
-        });
+        let Self { reader, registry, self_metrics, .. } = self;
         let registered = registry.as_ref().map(gather_registry).unwrap_or_default();
+        // Collectors and callbacks are foreign code: they run without our lock.
+        let mut metrics = self.scrape().metrics.take().unwrap_or_default();
+        reader.gather(&mut metrics)?;
         let (rendered, problems, dropped) = {
-            // What a panic left behind is replaced or overwritten by the next scrape.
-            let mut scrape = scrape.lock().unwrap_or_else(PoisonError::into_inner);
-            let Scrape { metrics, renderer } = &mut *scrape;
-            reader.gather(metrics)?;
-            let collected = Collected { recorded: metrics, registered: &registered };
+            let mut scrape = self.scrape();
+            let renderer = &mut scrape.renderer;
+            let collected = Collected { recorded: &metrics, registered: &registered };
             let render = |query: &'q Query| {
                 let text =
                     if query.names.is_empty() { mem::take(&mut spare) } else { String::new() };
                 Some((query, renderer.render(collected, query, text)?))
             };
             let rendered: Option<Vec<_>> = queries.into_iter().map(render).collect();
-            (rendered, renderer.take_problems(), renderer.dropped())
+            let (problems, dropped) = (renderer.take_problems(), renderer.dropped());
+            scrape.metrics = Some(metrics);
+            (rendered, problems, dropped)
         };
         // A subscriber is foreign code: it runs without our lock.
         for problem in problems {
-            tracing::warn!("{problem}");
+            let _ = survive(|| tracing::warn!("{problem}"));
         }
         let rendered = rendered.ok_or(ScrapeErrorKind::Empty)?;
         if let Some(self_metrics) = self_metrics {
             let whole = rendered.iter().find(|(query, _)| query.names.is_empty());
-            self_metrics.collected(whole.map(|(_, rendered)| rendered.series), dropped);
+            self_metrics.collected(whole.map(|(_, rendered)| rendered), dropped);
         }
         Ok(rendered)
+    }
+
+    /// What a panic left behind is overwritten by the next scrape.
+    fn scrape(&self) -> MutexGuard<'_, Scrape> {
+        self.scrape.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What the registry has; nothing when one of its collectors panics.
 fn gather_registry(registry: &Registry) -> Vec<MetricFamily> {
-    catch_unwind(AssertUnwindSafe(|| registry.gather())).unwrap_or_else(|_panic| {
-        tracing::warn!("a collector of the registry panicked: its metrics are not in this scrape");
+    survive(|| registry.gather()).unwrap_or_else(|| {
+        let _ = survive(|| {
+            tracing::warn!(
+                "a collector of the registry panicked: its metrics are not in this scrape"
+            );
+        });
         Vec::new()
     })
 }

@@ -7,6 +7,7 @@ use crate::{
     points::{self, Visit},
     policy::Rules,
     registered,
+    truncate::{MAX_NAME_LEN, excerpt, truncated_help},
 };
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ResourceMetrics, ScopeMetrics};
 use prometheus::proto::MetricFamily;
@@ -45,6 +46,12 @@ pub(crate) enum Problem {
     Conflict { dropped: (String, Kind), earlier: (String, Kind) },
     /// A registered one without a type.
     Untyped(String),
+    /// Its name is too long for scrapers: only the begin is here.
+    LongName(String),
+    /// It is served, but its help text is truncated.
+    LongHelp(String),
+    /// It is served, but some of its labels are truncated or left out.
+    Truncated(String),
 }
 
 /// The families of one scrape, by name.
@@ -159,6 +166,12 @@ impl Catalogue {
         if !self.rules.serves(recorded, &self.name, kind) {
             return None;
         }
+        if self.name.len() > MAX_NAME_LEN {
+            if self.dropped.insert((self.name.clone(), Some(kind))) {
+                self.problems.push(Problem::LongName(excerpt(&self.name)));
+            }
+            return None;
+        }
         if let Some(earlier) = self.taken_by(kind) {
             let earlier = (earlier.name.clone(), earlier.kind);
             let dropped = (self.name.clone(), kind);
@@ -168,9 +181,14 @@ impl Catalogue {
             return None;
         }
         let id = self.families.len();
+        let whole = help.len();
+        let help = truncated_help(help);
+        if help.len() < whole {
+            self.problems.push(Problem::LongHelp(self.name.clone()));
+        }
         self.families.push(Declared {
             name: self.name.clone(),
-            help: help.to_owned(),
+            help,
             kind,
             unit: unit_words(unit, kind),
             has_base: false,
@@ -237,6 +255,17 @@ impl fmt::Display for Problem {
                 )
             }
             Self::Untyped(name) => write!(f, "`{name}` is not served: it has no type"),
+            Self::LongName(begin) => write!(
+                f,
+                "`{begin}` is not served: its name has more than {MAX_NAME_LEN} bytes, which scrapers refuse"
+            ),
+            Self::LongHelp(name) => {
+                write!(f, "the help text of `{name}` is truncated: it is too long for scrapers")
+            }
+            Self::Truncated(name) => write!(
+                f,
+                "labels of `{name}` are truncated or left out: they are too long or too many for scrapers"
+            ),
         }
     }
 }

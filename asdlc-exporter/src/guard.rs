@@ -3,6 +3,7 @@
 //! The SDK runs the callbacks of observable instruments under its locks: a panic there would poison
 //! them, and with them every later collection. Here it ends in the callback.
 
+use crate::survive::survive;
 use opentelemetry::{
     InstrumentationScope,
     metrics::{
@@ -12,12 +13,9 @@ use opentelemetry::{
     },
 };
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// The meters of an exporter, for scopes of their own.
@@ -81,10 +79,13 @@ impl Guarded {
         let (name, panics) = (name.to_owned(), self.panics.clone());
         let is_known = AtomicBool::new(false);
         Box::new(move |observer: &dyn AsyncInstrument<T>| {
-            if catch_unwind(AssertUnwindSafe(|| callback(observer))).is_err() {
+            if survive(|| callback(observer)).is_none() {
                 panics.0.fetch_add(1, Ordering::Relaxed);
                 if !is_known.swap(true, Ordering::Relaxed) {
-                    tracing::warn!("the callback of `{name}` panicked: its values are missing");
+                    // The SDK's locks are held: a subscriber must not poison them either.
+                    let _ = survive(|| {
+                        tracing::warn!("the callback of `{name}` panicked: its values are missing");
+                    });
                 }
             }
         })

@@ -3,14 +3,20 @@
 //! What the keys of a point become depends on the keys alone, of which a family has few lists:
 //! each list is worked out once, and a point costs no more than copying its values.
 
-use crate::{name::label_key, packed};
+use crate::{
+    escape::{Escaping, push_escaped},
+    name::label_key,
+    packed,
+    truncate::{MAX_KEY_LEN, MAX_LABELS, MAX_LABELS_LEN, truncate_key, truncate_value},
+};
 use foldhash::quality::{FoldHasher, RandomState};
 use opentelemetry::{KeyValue, Value};
 use std::{
     cmp::Ordering,
     collections::HashMap,
-    fmt::{self, Write as _},
+    fmt::Write as _,
     hash::{BuildHasher as _, Hash as _, Hasher as _},
+    mem,
 };
 
 /// The labels of every series.
@@ -23,7 +29,8 @@ pub(crate) struct ConstantLabels {
 impl ConstantLabels {
     pub(crate) fn new(pairs: Vec<(String, String)>) -> Self {
         let mut this = Self::default();
-        for (key, value) in pairs {
+        // An empty label is no label.
+        for (key, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
             if !this.text.is_empty() {
                 this.text.push(',');
             }
@@ -73,6 +80,9 @@ impl<'a> From<&'a KeyValue> for Label<'a> {
 #[derive(Debug)]
 pub(crate) struct Shapes {
     constant: ConstantLabels,
+    max_value_len: usize,
+    /// How many labels were truncated or left out.
+    truncated: usize,
     shapes: Vec<Shape>,
     layouts: Vec<Layout>,
     by_hash: HashMap<u64, Vec<usize>>,
@@ -89,6 +99,10 @@ struct Shape {
     layout: usize,
     /// For each label: which of the recorded values it has.
     sources: Vec<Vec<usize>>,
+    /// How many labels are left out or have a shorter key.
+    truncated: usize,
+    /// The layouts of points of which some labels are empty, by the bits of these labels.
+    without: HashMap<u64, usize>,
 }
 
 /// A list of label keys; several shapes may share one.
@@ -121,9 +135,11 @@ pub(crate) struct Labels<'t> {
 }
 
 impl Shapes {
-    pub(crate) fn new(constant: ConstantLabels) -> Self {
+    pub(crate) fn new(constant: ConstantLabels, max_value_len: usize) -> Self {
         Self {
             constant,
+            max_value_len,
+            truncated: 0,
             shapes: Vec::new(),
             layouts: Vec::new(),
             by_hash: HashMap::new(),
@@ -140,38 +156,57 @@ impl Shapes {
         self.hasher.build_hasher()
     }
 
+    /// How many labels were truncated or left out since the last call.
+    pub(crate) fn take_truncated(&mut self) -> usize {
+        mem::take(&mut self.truncated)
+    }
+
     /// Forgets everything when code that invents keys has made it too much.
     pub(crate) fn trim(&mut self) {
-        if self.shapes.len() > MAX_SHAPES {
+        if self.shapes.len() > MAX_SHAPES || self.layouts.len() > MAX_SHAPES {
             self.shapes = Vec::new();
             self.layouts = Vec::new();
             self.by_hash = HashMap::new();
+            // The same number will be another layout: no digest of before may match.
+            self.hasher = RandomState::default();
         }
     }
 
     /// Appends the values of a point of this shape, each with a line feed, and replaces `lengths` by
-    /// theirs. Says which labels they are of.
+    /// theirs. Says which labels they are of: those whose values are not empty.
     pub(crate) fn push_values(
-        &self,
+        &mut self,
         out: &mut String,
         lengths: &mut Vec<usize>,
         shape: ShapeId,
         labels: &[Label<'_>],
     ) -> LayoutId {
-        let shape = &self.shapes[shape.0];
-        lengths.clear();
-        for sources in &shape.sources {
-            let start = out.len();
-            for (at, &source) in sources.iter().enumerate() {
-                if at > 0 {
-                    out.push(';');
-                }
-                push_value(out, labels[source].value);
-            }
-            lengths.push(out.len() - start);
-            out.push('\n');
+        let Self { max_value_len, truncated, shapes, .. } = self;
+        let of = &shapes[shape.0];
+        *truncated += of.truncated;
+        let start = out.len();
+        let mut max_len = *max_value_len;
+        let mut pushed = of.push_values(out, lengths, labels, max_len);
+        if out.len() - start > MAX_LABELS_LEN {
+            out.truncate(start);
+            max_len = max_len.min(MAX_LABELS_LEN / MAX_LABELS / 2);
+            pushed = of.push_values(out, lengths, labels, max_len);
         }
-        LayoutId(shape.layout as u32)
+        *truncated += pushed.truncated;
+        let layout = if pushed.empty == 0 { of.layout } else { self.without(shape, pushed.empty) };
+        LayoutId(layout as u32)
+    }
+
+    /// The layout of a point of this shape whose labels with these bits are empty.
+    fn without(&mut self, shape: ShapeId, empty: u64) -> usize {
+        let Self { shapes, layouts, .. } = self;
+        let shape = &mut shapes[shape.0];
+        *shape.without.entry(empty).or_insert_with(|| {
+            let openings = layouts[shape.layout].openings.iter().enumerate();
+            let keys = openings.filter(|(at, _)| empty >> at & 1 == 0);
+            let layout = Layout::new(keys.map(|(_, opening)| opening.trim_start_matches("\",")));
+            add_layout(layouts, layout)
+        })
     }
 
     /// The labels with these values, of these packed lengths.
@@ -195,6 +230,7 @@ impl Shapes {
     /// An attribute with the key of a constant label is prefixed `exported_`, as Prometheus itself
     /// does when a scraped label meets a label of the target; so is the `reserved` key. Keys that
     /// become the same label are joined: their values in the order of the keys, separated by `;`.
+    /// Labels beyond [`MAX_LABELS`] are left out.
     pub(crate) fn find(&mut self, reserved: Option<&'static str>, labels: &[Label<'_>]) -> ShapeId {
         let is_of =
             |id: &usize| self.shapes.get(*id).is_some_and(|shape| shape.is_of(reserved, labels));
@@ -207,14 +243,8 @@ impl Shapes {
         let id = known.iter().find(|&&id| self.shapes[id].is_of(reserved, labels)).copied();
         let id = id.unwrap_or_else(|| {
             known.push(self.shapes.len());
-            let (layout, sources) = lay_out(&self.constant, reserved, labels);
-            let layout =
-                self.layouts.iter().position(|known| *known == layout).unwrap_or_else(|| {
-                    self.layouts.push(layout);
-                    self.layouts.len() - 1
-                });
-            let keys = labels.iter().map(|label| label.key.to_owned()).collect();
-            self.shapes.push(Shape { keys, reserved, layout, sources });
+            let shape = lay_out(&self.constant, reserved, labels, &mut self.layouts);
+            self.shapes.push(shape);
             self.shapes.len() - 1
         });
         self.recent = [id, self.recent[0]];
@@ -228,7 +258,45 @@ impl LayoutId {
     }
 }
 
+/// What became of the values of a point.
+struct Pushed {
+    truncated: usize,
+    /// A bit for each label whose value is empty: it has no value and no length.
+    empty: u64,
+}
+
 impl Shape {
+    fn push_values(
+        &self,
+        out: &mut String,
+        lengths: &mut Vec<usize>,
+        labels: &[Label<'_>],
+        max_len: usize,
+    ) -> Pushed {
+        let (mut truncated, mut empty) = (0, 0);
+        lengths.clear();
+        for (at, sources) in self.sources.iter().enumerate() {
+            let start = out.len();
+            match **sources {
+                [source] => push_value(out, labels[source].value),
+                ref sources => push_joined(out, sources, labels),
+            }
+            let mut length = out.len() - start;
+            // Empty or, perhaps, too long: few are.
+            if length.wrapping_sub(1) >= max_len {
+                if length == 0 {
+                    empty |= 1 << at;
+                    continue;
+                }
+                truncated += usize::from(truncate_value(out, start, max_len));
+                length = out.len() - start;
+            }
+            lengths.push(length);
+            out.push('\n');
+        }
+        Pushed { truncated, empty }
+    }
+
     fn is_of(&self, reserved: Option<&'static str>, labels: &[Label<'_>]) -> bool {
         self.reserved == reserved
             && self.keys.len() == labels.len()
@@ -260,11 +328,28 @@ impl Labels<'_> {
     }
 }
 
+impl Layout {
+    /// Of keys in order, each with `="`.
+    fn new<'a>(keys: impl Iterator<Item = &'a str>) -> Self {
+        let before = |at| if at == 0 { "" } else { "\"," };
+        Self { openings: keys.enumerate().map(|(at, key)| before(at).to_owned() + key).collect() }
+    }
+}
+
+fn add_layout(layouts: &mut Vec<Layout>, layout: Layout) -> usize {
+    layouts.iter().position(|known| *known == layout).unwrap_or_else(|| {
+        layouts.push(layout);
+        layouts.len() - 1
+    })
+}
+
 fn lay_out(
     constant: &ConstantLabels,
     reserved: Option<&'static str>,
     labels: &[Label<'_>],
-) -> (Layout, Vec<Vec<usize>>) {
+    layouts: &mut Vec<Layout>,
+) -> Shape {
+    let mut truncated = 0;
     let mut order: Vec<(String, usize)> = labels
         .iter()
         .enumerate()
@@ -273,18 +358,45 @@ fn lay_out(
             while constant.contains(&key) || reserved == Some(key.as_str()) {
                 key.insert_str(0, "exported_");
             }
+            if key.len() > MAX_KEY_LEN {
+                truncated += 1;
+                truncate_key(&mut key);
+            }
             (key, at)
         })
         .collect();
     order.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| labels[*x].key.cmp(labels[*y].key)));
     let same_key = || order.chunk_by(|(a, _), (b, _)| a == b);
-    let before = |at| if at == 0 { "" } else { "\"," };
-    let openings = same_key()
-        .enumerate()
-        .map(|(at, same)| format!("{}{}=\"", before(at), same[0].0))
-        .collect();
-    let sources = same_key().map(|same| same.iter().map(|(_, at)| *at).collect()).collect();
-    (Layout { openings }, sources)
+    truncated += same_key().count().saturating_sub(MAX_LABELS);
+    let openings: Vec<_> =
+        same_key().take(MAX_LABELS).map(|same| same[0].0.clone() + "=\"").collect();
+    Shape {
+        keys: labels.iter().map(|label| label.key.to_owned()).collect(),
+        reserved,
+        layout: add_layout(layouts, Layout::new(openings.iter().map(String::as_str))),
+        sources: same_key()
+            .take(MAX_LABELS)
+            .map(|same| same.iter().map(|(_, at)| *at).collect())
+            .collect(),
+        truncated,
+        without: HashMap::new(),
+    }
+}
+
+/// The values that are not empty, separated by `;`.
+fn push_joined(out: &mut String, sources: &[usize], labels: &[Label<'_>]) {
+    let start = out.len();
+    for &source in sources {
+        let before = out.len();
+        if before > start {
+            out.push(';');
+        }
+        let after = out.len();
+        push_value(out, labels[source].value);
+        if out.len() == after {
+            out.truncate(before);
+        }
+    }
 }
 
 fn push_value(out: &mut String, value: LabelValue<'_>) {
@@ -301,91 +413,5 @@ fn push_value(out: &mut String, value: LabelValue<'_>) {
     }
 }
 
-/// Appends a label value with `\`, `"` and LF escaped.
-fn push_escaped(out: &mut String, value: &str) {
-    if !has_special(value.as_bytes()) {
-        out.push_str(value);
-        return;
-    }
-    let mut rest = value;
-    while let Some(at) = rest.bytes().position(is_special) {
-        out.push_str(&rest[..at]);
-        out.push_str(match rest.as_bytes()[at] {
-            b'\\' => "\\\\",
-            b'"' => "\\\"",
-            _ => "\\n",
-        });
-        rest = &rest[at + 1..];
-    }
-    out.push_str(rest);
-}
-
-fn is_special(b: u8) -> bool {
-    matches!(b, b'\\' | b'"' | b'\n')
-}
-
-/// Looks at eight bytes at a time.
-fn has_special(value: &[u8]) -> bool {
-    let (words, rest) = value.as_chunks::<8>();
-    if words.iter().any(|word| has_special_byte(u64::from_le_bytes(*word))) {
-        return true;
-    }
-    // The last bytes of what is long enough are looked at a second time.
-    if let Some(last) = value.last_chunk::<8>() {
-        return has_special_byte(u64::from_le_bytes(*last));
-    }
-    match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
-        (Some(first), Some(last)) => {
-            let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
-            has_special_byte(first << 32 | last)
-        }
-        _ => rest.iter().any(|b| is_special(*b)),
-    }
-}
-
-fn has_special_byte(word: u64) -> bool {
-    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    // Taking one from each byte borrows from its high bit only where it is zero.
-    let has = |b: u8| {
-        let zero_where_equal = word ^ (ONES * u64::from(b));
-        zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & HIGH
-    };
-    has(b'\\') | has(b'"') | has(b'\n') != 0
-}
-
-struct Escaping<'a>(&'a mut String);
-
-impl fmt::Write for Escaping<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        push_escaped(self.0, text);
-        Ok(())
-    }
-}
-
 /// More lists of keys than any sane set of instruments has.
 const MAX_SHAPES: usize = 10_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // O-01
-    #[test]
-    fn each_special_character_is_escaped_wherever_it_stands() {
-        for len in 0..40 {
-            let plain = "é".repeat(len / 2) + &"x".repeat(len % 2);
-            let mut out = String::new();
-            push_escaped(&mut out, &plain);
-            assert_eq!(out, plain);
-            for (special, escaped) in [('\\', "\\\\"), ('"', "\\\""), ('\n', "\\n")] {
-                for at in (0..=plain.len()).filter(|at| plain.is_char_boundary(*at)) {
-                    let (before, after) = plain.split_at(at);
-                    let mut out = String::new();
-                    push_escaped(&mut out, &format!("{before}{special}{after}"));
-                    assert_eq!(out, format!("{before}{escaped}{after}"));
-                }
-            }
-        }
-    }
-}

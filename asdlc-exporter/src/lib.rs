@@ -58,7 +58,9 @@
 //! | keys `1st`, `__name__`, and the empty key | `key_1st`, `key__name__`, `key` |
 //! | a key that is a constant label, or `le` on a histogram | `exported_<key>`, as Prometheus does |
 //! | several keys that become one label | their values in the order of the keys, joined by `;` |
-//! | attribute sets that become one series | one series: counters, up-down counters and histograms added, of gauges the last |
+//! | an attribute or a constant label with an empty value | no label, as in Prometheus; without a value it has no part in joined values |
+//! | attribute sets that become one series | one series: counters, up-down counters and histograms added, of gauges the greatest |
+//! | label values of more than 1024 bytes, and what else is too long for scrapers | [truncated](ExporterBuilder::with_max_label_value_len) |
 //! | one name in several scopes or number types | one family, merged as above; scopes are not told apart |
 //! | histograms of one series with different boundaries | the boundaries they share, where the counts are exact |
 //! | one name with several help texts | the first help text |
@@ -76,6 +78,7 @@
 //! | … when `orders` is another family, or when a value is negative or NaN | family `orders_total` of type `unknown` |
 //! | gauge `build_info` whose values are 1 | family `build` of type `info`, sample `build_info`; a gauge when `build` is another family |
 //! | a unit at the end of the name | a line `# UNIT` |
+//! | floating-point numbers | as its "Canonical Numbers": `1.0`, `100000.0`, `1e+06`, `1e-05`; integers have all their digits |
 //! | histogram with a negative boundary, or a sum that is negative or NaN | buckets without sum and count |
 //!
 //! "First" is by scrape; within a scrape by the name of the scope and then in the order in which
@@ -110,6 +113,7 @@ mod builder;
 #[cfg(feature = "config")]
 pub mod config;
 mod error;
+mod escape;
 mod exporter;
 mod extra_reader;
 mod families;
@@ -147,7 +151,9 @@ pub mod service_info;
 mod shared_read;
 mod source;
 mod state;
+mod survive;
 mod text;
+mod truncate;
 #[cfg(feature = "victoria-metrics")]
 pub mod victoria_metrics;
 pub mod workers;

@@ -85,6 +85,15 @@ impl Number {
             .unwrap_or(Self::F64(sum as f64))
     }
 
+    /// The greater one. NaN is less than any number.
+    pub(crate) fn max(self, other: Self) -> Self {
+        let is_less = match (self.integer(), other.integer()) {
+            (Some(a), Some(b)) => a < b,
+            _ => self.float() < other.float() || self.float().is_nan(),
+        };
+        if is_less { other } else { self }
+    }
+
     fn integer(self) -> Option<i128> {
         match self {
             Self::U64(v) => Some(v.into()),
@@ -148,5 +157,17 @@ mod tests {
             Number::U64(u64::MAX).plus(Number::U64(1)),
             Number::F64(18_446_744_073_709_551_616.0)
         );
+    }
+
+    // F-13
+    #[test]
+    fn the_greater_number_is_exact_and_no_nan() {
+        let big = 9_007_199_254_740_993;
+        assert_eq!(Number::U64(big).max(Number::U64(big - 1)), Number::U64(big));
+        assert_eq!(Number::I64(-1).max(Number::U64(big)), Number::U64(big));
+        for nan in [f64::NAN, -f64::NAN] {
+            assert_eq!(Number::F64(nan).max(Number::I64(-3)), Number::I64(-3));
+            assert_eq!(Number::I64(-3).max(Number::F64(nan)), Number::I64(-3));
+        }
     }
 }

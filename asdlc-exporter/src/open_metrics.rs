@@ -3,9 +3,9 @@
 use crate::{
     families::{Declared, Family},
     model::{Bucket, Kind, Number},
-    text::push_float,
+    text,
 };
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt::Write as _};
 
 /// The last line.
 pub(crate) const EOF: &str = "# EOF\n";
@@ -79,11 +79,24 @@ pub(crate) fn is_countable(value: Number) -> bool {
     value.float() >= 0.0
 }
 
-/// Appends a boundary or quantile; integers have `.0`, and the exponent is as everywhere.
-pub(crate) fn push_bound(out: &mut String, value: f64) {
+/// Appends a floating-point number as the specification's "Canonical Numbers" and Go's `%g` have it:
+/// the shortest digits that read back as the same number, with `.0` for whole ones; below 0.0001 and
+/// from 1000000 on with an exponent of a sign and two digits at least.
+pub(crate) fn push_float(out: &mut String, value: f64) {
     let start = out.len();
-    push_float(out, value);
-    if out[start..].bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+    text::push_float(out, value);
+    let size = value.abs();
+    if !(1e-4..1e6).contains(&size) && size != 0.0 && value.is_finite() {
+        out.truncate(start);
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{value:e}");
+        let Some(e) = out[start..].rfind('e') else { return };
+        let exponent: String = out.drain(start + e + 1..).collect();
+        let (sign, digits) =
+            exponent.strip_prefix('-').map_or(("+", exponent.as_str()), |digits| ("-", digits));
+        let zero = if digits.len() < 2 { "0" } else { "" };
+        out.extend([sign, zero, digits]);
+    } else if out[start..].bytes().all(|b| b.is_ascii_digit() || b == b'-') {
         out.push_str(".0");
     }
 }
@@ -113,9 +126,9 @@ fn push_help(out: &mut String, help: &str) {
 mod tests {
     use super::*;
 
-    //
+    // F-17, X-04
     #[test]
-    fn boundaries_are_written_as_floats() {
+    fn floats_are_canonical() {
         for (value, expected) in [
             (1.0, "1.0"),
             (0.0, "0.0"),
@@ -123,14 +136,27 @@ mod tests {
             (-3.0, "-3.0"),
             (0.005, "0.005"),
             (2.5, "2.5"),
+            (0.0001, "0.0001"),
+            (0.000_099_999_999, "9.9999999e-05"),
             (1e5, "100000.0"),
-            (1e16, "1e16"),
-            (1e-7, "1e-7"),
+            (999_999.999_999_999_9, "999999.9999999999"),
+            (1e6, "1e+06"),
+            (-1e6, "-1e+06"),
+            (1_048_576.0, "1.048576e+06"),
+            (1e10, "1e+10"),
+            (1e16, "1e+16"),
+            (1e-5, "1e-05"),
+            (1e-7, "1e-07"),
+            (1e-9, "1e-09"),
+            (5e-324, "5e-324"),
+            (-1e300, "-1e+300"),
             (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
         ] {
-            let mut out = String::from("7");
-            push_bound(&mut out, value);
-            assert_eq!(out[1..], *expected);
+            let mut out = String::from("7e");
+            push_float(&mut out, value);
+            assert_eq!(out[2..], *expected);
         }
     }
 }

@@ -13,7 +13,8 @@ use opentelemetry_sdk::metrics::data::{
 pub(crate) enum Point<'a> {
     /// Adds up: a counter, an up-down counter.
     Sum(Number),
-    /// The last one stands: a gauge.
+    /// The greatest stands: a gauge. The SDK says neither which was recorded last nor does it return
+    /// them in an order that stays.
     Last(Number),
     /// Adds up bucket by bucket.
     Histogram(&'a dyn Distribution),

@@ -1,6 +1,9 @@
 //! The connection to the SDK: collects on demand and says why when it cannot.
 
-use crate::error::{ScrapeError, ScrapeErrorKind};
+use crate::{
+    error::{ScrapeError, ScrapeErrorKind},
+    survive::survive,
+};
 use opentelemetry_prometheus::PrometheusExporter;
 use opentelemetry_sdk::{
     error::{OTelSdkError, OTelSdkResult},
@@ -8,7 +11,6 @@ use opentelemetry_sdk::{
 };
 use prometheus::Registry;
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -53,13 +55,13 @@ impl Reader {
         if has_panicked.load(Ordering::Acquire) {
             return Err(ScrapeErrorKind::CallbackPanicked.into());
         }
-        match catch_unwind(AssertUnwindSafe(|| bridge.collect(metrics))) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) if is_shut_down.load(Ordering::Acquire) => {
+        match survive(|| bridge.collect(metrics)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) if is_shut_down.load(Ordering::Acquire) => {
                 Err(ScrapeErrorKind::ShutDown.into())
             }
-            Ok(Err(error)) => Err(ScrapeErrorKind::Collect(error).into()),
-            Err(_panic) => {
+            Some(Err(error)) => Err(ScrapeErrorKind::Collect(error).into()),
+            None => {
                 has_panicked.store(true, Ordering::Release);
                 *metrics = ResourceMetrics::default();
                 Err(ScrapeErrorKind::CallbackPanicked.into())

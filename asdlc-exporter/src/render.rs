@@ -22,6 +22,8 @@ pub(crate) struct Renderer {
     /// How much text the last scrape of everything had, by format: the next one will have about as
     /// much.
     sizes: [usize; 2],
+    /// Families of which labels are truncated.
+    problems: Vec<Problem>,
 }
 
 /// What was collected for one scrape.
@@ -44,15 +46,18 @@ pub(crate) struct Query {
 pub(crate) struct Rendered {
     pub(crate) text: String,
     pub(crate) series: usize,
+    /// Labels that are truncated or left out.
+    pub(crate) truncated: usize,
 }
 
 impl Renderer {
-    pub(crate) fn new(rules: Rules, constant: ConstantLabels) -> Self {
+    pub(crate) fn new(rules: Rules, constant: ConstantLabels, max_value_len: usize) -> Self {
         Self {
             catalogue: Catalogue::new(rules),
-            shapes: Shapes::new(constant),
+            shapes: Shapes::new(constant, max_value_len),
             orders: Vec::new(),
             sizes: [0; 2],
+            problems: Vec::new(),
         }
     }
 
@@ -64,7 +69,7 @@ impl Renderer {
         query: &Query,
         mut text: String,
     ) -> Option<Rendered> {
-        let Self { catalogue, shapes, orders, sizes } = self;
+        let Self { catalogue, shapes, orders, sizes, problems } = self;
         shapes.trim();
         let may_be_empty = catalogue.may_be_empty();
         let families = catalogue.sort(collected.recorded, collected.registered);
@@ -74,19 +79,22 @@ impl Renderer {
         let size = if query.names.is_empty() { &mut sizes[query.format as usize] } else { &mut 0 };
         text.clear();
         text.reserve_exact(*size + *size / 512 + SPARE);
-        let mut series = 0;
-        write(&families, query, shapes, orders, &mut text, &mut series);
+        let mut counts = Counts::default();
+        write(&families, query, shapes, orders, &mut text, &mut counts, problems);
         if query.format == Format::OpenMetrics {
             text.push_str(open_metrics::EOF);
         } else if text.is_empty() {
             text.push_str("# There are no such metrics.\n");
         }
         *size = text.len();
-        Some(Rendered { text, series })
+        let Counts { series, truncated } = counts;
+        Some(Rendered { text, series, truncated })
     }
 
     pub(crate) fn take_problems(&mut self) -> Vec<Problem> {
-        self.catalogue.take_problems()
+        let mut problems = self.catalogue.take_problems();
+        problems.append(&mut self.problems);
+        problems
     }
 
     /// How many metrics are not served because of their names or kinds.
@@ -95,13 +103,20 @@ impl Renderer {
     }
 }
 
+#[derive(Default)]
+struct Counts {
+    series: usize,
+    truncated: usize,
+}
+
 fn write(
     families: &Families<'_>,
     Query { format, names }: &Query,
     shapes: &mut Shapes,
     orders: &mut Vec<Order>,
     out: &mut String,
-    count: &mut usize,
+    counts: &mut Counts,
+    problems: &mut Vec<Problem>,
 ) {
     let constant = shapes.constant().text().to_owned();
     let mut writer = TextWriter::new(out, &constant, *format);
@@ -116,13 +131,19 @@ fn write(
         }
         let order = &mut orders[family.id];
         table.load(&family, shapes, order);
+        let truncated = shapes.take_truncated();
+        counts.truncated += truncated;
+        if truncated > 0 && !order.is_reported {
+            order.is_reported = true;
+            problems.push(Problem::Truncated(family.name.to_owned()));
+        }
         let kind = family.kind;
         let is_typical = *format == Format::OpenMetrics
             && family.has_base
             && table.iter(shapes, order).all(|s| open_metrics::is_typical(kind, s.value()));
         writer.family(&family, is_typical);
         for series in table.iter(shapes, order) {
-            *count += 1;
+            counts.series += 1;
             match kind {
                 Kind::Counter | Kind::Gauge => writer.sample(series.labels, series.value()),
                 Kind::Histogram => {
@@ -141,7 +162,7 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reader::Reader;
+    use crate::{reader::Reader, truncate::DEFAULT_VALUE_LEN};
     use opentelemetry::{
         KeyValue,
         metrics::{Meter, MeterProvider as _},
@@ -152,7 +173,7 @@ mod tests {
     use prometheus::{Registry, TextEncoder};
 
     fn renderer() -> Renderer {
-        Renderer::new(Rules::default(), ConstantLabels::default())
+        Renderer::new(Rules::default(), ConstantLabels::default(), DEFAULT_VALUE_LEN)
     }
 
     fn text(renderer: &mut Renderer, recorded: &ResourceMetrics) -> Option<String> {

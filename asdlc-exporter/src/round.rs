@@ -1,69 +1,167 @@
-//! How long a collection waits for its sources.
+//! One run of all sources, and everybody who waits for it.
 
-use crate::source::Outcome;
+use crate::{
+    source::{Outcome, Slot},
+    survive::survive,
+};
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::Thread,
+    time::{Duration, Instant},
 };
 
-/// One wait for all sources, which can be cut short while it goes on.
-#[derive(Debug, Default)]
+/// A run of all sources at the same time.
+///
+/// Its time limit is a property of the exporter: no client shortens it. Whoever waits for it may
+/// stop waiting at any time, which changes nothing for the sources and for others that wait.
 pub(crate) struct Round {
+    pub(crate) began: Instant,
+    /// When sources that have not ended are late. Never, if there is none.
+    limit: Option<Instant>,
+    slots: Vec<Arc<Slot>>,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
 struct State {
-    /// For ever, if there is none.
-    until: Option<Instant>,
+    stage: Stage,
     outcomes: Vec<Option<Outcome>>,
-    is_over: bool,
+    threads: Vec<Thread>,
+    /// How often those that wait were asked to look again.
+    nudges: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// All outcomes are final. One thread reports them.
+    Closing,
+    Closed,
 }
 
 impl Round {
-    /// Waits no longer than this, now and later.
-    pub(crate) fn wait_until(&self, until: Instant) {
+    pub(crate) fn new(slots: Vec<Arc<Slot>>, timeout: Duration) -> Self {
+        let began = Instant::now();
+        let state = State {
+            stage: Stage::Open,
+            outcomes: vec![None; slots.len()],
+            threads: Vec::new(),
+            nudges: 0,
+        };
+        Self {
+            began,
+            limit: began.checked_add(timeout),
+            slots,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn slots(&self) -> &[Arc<Slot>] {
+        &self.slots
+    }
+
+    /// A source runs on this thread, which parks.
+    pub(crate) fn runs_on(&self, thread: Thread) {
+        self.state().threads.push(thread);
+    }
+
+    /// The source of this number has ended. After the limit it is late whatever it says.
+    pub(crate) fn end(&self, source: usize, outcome: Outcome) {
         let mut state = self.state();
-        state.until = Some(state.until.map_or(until, |earlier| earlier.min(until)));
+        if let (Stage::Open, Some(place)) = (state.stage, state.outcomes.get_mut(source)) {
+            *place = Some(outcome);
+        }
         drop(state);
         self.changed.notify_all();
     }
 
-    pub(crate) fn begin(&self, sources: usize) {
-        self.state().outcomes = vec![None; sources];
+    /// How long a source may still run. `None` when it has to end.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        if self.state().stage != Stage::Open {
+            return None;
+        }
+        let left =
+            self.limit.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+        (!left.is_zero()).then_some(left)
     }
 
-    /// The source of this number has ended. Nobody listens after the wait.
-    pub(crate) fn end(&self, source: usize, outcome: Outcome) {
-        if let Some(place) = self.state().outcomes.get_mut(source) {
-            *place = Some(outcome);
-        }
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().stage == Stage::Closed
+    }
+
+    /// Makes those that wait look again at how long they want to wait.
+    pub(crate) fn nudge(&self) {
+        self.state().nudges += 1;
         self.changed.notify_all();
     }
 
-    /// Until all have ended, or the time is up: those who have not are late.
-    pub(crate) fn wait(&self) -> Vec<Outcome> {
+    /// How often there was a [`nudge`](Self::nudge).
+    pub(crate) fn nudges(&self) -> u64 {
+        self.state().nudges
+    }
+
+    /// Waits until all sources have ended or are late, and what that means was reported. Returns
+    /// earlier, with `false`, at `until` and when there were more than these `nudges`.
+    ///
+    /// `report` gets the name of each source and whether its values are fresh, from one of those that
+    /// wait. It runs without a lock, after [`Source::missed`](crate::Source::missed).
+    pub(crate) fn wait(
+        &self,
+        until: Option<Instant>,
+        nudges: u64,
+        report: impl FnMut(&str, bool),
+    ) -> bool {
         let mut state = self.state();
-        while state.outcomes.contains(&None) {
-            state = match state.until {
+        loop {
+            let now = Instant::now();
+            let is_late = self.limit.is_some_and(|limit| limit <= now);
+            match state.stage {
+                Stage::Closed => return true,
+                Stage::Open if is_late || !state.outcomes.contains(&None) => {
+                    self.close(state, report);
+                    return true;
+                }
+                Stage::Open | Stage::Closing => {}
+            }
+            if state.nudges != nudges || until.is_some_and(|until| until <= now) {
+                return false;
+            }
+            let limit = self.limit.filter(|_| state.stage == Stage::Open);
+            state = match until.into_iter().chain(limit).min() {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break;
-                    }
-                    let wait = self.changed.wait_timeout(state, left);
+                Some(at) => {
+                    let wait = self.changed.wait_timeout(state, at.saturating_duration_since(now));
                     wait.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
-        state.is_over = true;
-        state.outcomes.iter().map(|outcome| outcome.unwrap_or(Outcome::Late)).collect()
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.state().is_over
+    fn close(&self, mut state: MutexGuard<'_, State>, mut report: impl FnMut(&str, bool)) {
+        state.stage = Stage::Closing;
+        let outcomes = std::mem::take(&mut state.outcomes);
+        let threads = std::mem::take(&mut state.threads);
+        drop(state);
+        threads.iter().for_each(Thread::unpark);
+        for (slot, outcome) in self.slots.iter().zip(outcomes) {
+            let outcome = outcome.unwrap_or(Outcome::Late);
+            slot.ended(outcome);
+            // Self-metrics: the SDK's code.
+            let _ = survive(|| report(slot.name(), outcome == Outcome::Fresh));
+        }
+        self.state().stage = Stage::Closed;
+        self.changed.notify_all();
+    }
+
+    /// Ends the run without a report: nobody will wait any more.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state();
+        state.stage = Stage::Closed;
+        let threads = std::mem::take(&mut state.threads);
+        drop(state);
+        threads.iter().for_each(Thread::unpark);
+        self.changed.notify_all();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

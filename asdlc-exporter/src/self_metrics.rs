@@ -1,6 +1,6 @@
 //! What the exporter measures about itself.
 
-use crate::guard::Panics;
+use crate::{guard::Panics, render::Rendered};
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter},
@@ -17,6 +17,7 @@ pub(crate) struct SelfMetrics {
     bytes: Counter<u64>,
     series: Gauge<u64>,
     dropped: Gauge<u64>,
+    truncated: Gauge<u64>,
     source_up: Gauge<u64>,
 }
 
@@ -55,9 +56,13 @@ impl SelfMetrics {
                 .u64_gauge("exporter_dropped_metrics")
                 .with_description("Metrics that are not served because their names are taken.")
                 .build(),
+            truncated: meter
+                .u64_gauge("exporter_truncated_labels")
+                .with_description("Labels truncated or left out in the last scrape of everything.")
+                .build(),
             source_up: meter
                 .u64_gauge("exporter_source_up")
-                .with_description("Whether the source brought its values in this scrape.")
+                .with_description("Whether the source brought its values when it was last asked.")
                 .build(),
         };
         // There from the start: a rate needs a first value.
@@ -66,6 +71,7 @@ impl SelfMetrics {
         }
         this.bytes.add(0, &[]);
         this.collected(None, 0);
+        this.truncated.record(0, &[]);
         this
     }
 
@@ -85,15 +91,16 @@ impl SelfMetrics {
         self.in_flight.add(-1, &[]);
     }
 
-    /// A source was asked for its values.
+    /// A source has ended or is late.
     pub(crate) fn asked(&self, source: &str, is_fresh: bool) {
         self.source_up.record(is_fresh.into(), &[KeyValue::new("source", source.to_owned())]);
     }
 
-    /// `series` is there when everything was written.
-    pub(crate) fn collected(&self, series: Option<usize>, dropped: usize) {
-        if let Some(series) = series {
-            self.series.record(series as u64, &[]);
+    /// `whole` is there when everything was written.
+    pub(crate) fn collected(&self, whole: Option<&Rendered>, dropped: usize) {
+        if let Some(whole) = whole {
+            self.series.record(whole.series as u64, &[]);
+            self.truncated.record(whole.truncated as u64, &[]);
         }
         self.dropped.record(dropped as u64, &[]);
     }

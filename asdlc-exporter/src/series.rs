@@ -33,6 +33,8 @@ pub(crate) struct Order {
     /// Of what is in order.
     digest: u64,
     text_len: usize,
+    /// Whether the log has that labels of this family are truncated.
+    pub(crate) is_reported: bool,
 }
 
 struct Row<'a> {
@@ -198,7 +200,8 @@ impl<'a> Series<'_, 'a> {
         for point in self.points() {
             value = match (point, value) {
                 (Point::Sum(number), Some(sum)) => Some(number.plus(sum)),
-                (Point::Sum(number) | Point::Last(number), _) => Some(number),
+                (Point::Last(number), Some(other)) => Some(number.max(other)),
+                (Point::Sum(number) | Point::Last(number), None) => Some(number),
                 (Point::Histogram(_) | Point::Summary(_), value) => value,
             };
         }

@@ -1,6 +1,6 @@
 //! One reading for all instruments that come from the same source.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A source that is read once for each collection, however many callbacks ask.
 ///
@@ -8,38 +8,48 @@ use std::sync::{Mutex, PoisonError};
 /// runs in. But each runs at most once in each, so that whoever asks a second time shows that a new
 /// one has begun. That needs no clock: a value is never older than the collection it is used in.
 pub(crate) struct SharedRead<T> {
+    read: Box<dyn Fn() -> T + Send + Sync>,
     state: Mutex<State<T>>,
 }
 
 struct State<T> {
-    read: Box<dyn FnMut() -> T + Send>,
     last: Option<T>,
     /// One bit for each callback that had `last` already.
     asked: u32,
 }
 
-impl<T: Copy> SharedRead<T> {
+impl<T: Copy + 'static> SharedRead<T> {
+    /// Reads with code of ours, of which two calls never overlap.
     pub(crate) fn new(read: impl FnMut() -> T + Send + 'static) -> Self {
-        Self { state: Mutex::new(State { read: Box::new(read), last: None, asked: 0 }) }
+        let read = Mutex::new(read);
+        Self::of_foreign(move || (read.lock().unwrap_or_else(PoisonError::into_inner))())
+    }
+
+    /// Reads with code of somebody else. It runs without a lock, and for two collections at once.
+    pub(crate) fn of_foreign(read: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        Self { read: Box::new(read), state: Mutex::new(State { last: None, asked: 0 }) }
     }
 
     /// The reading for the callback of this number, below 32: its own, and no other's.
     pub(crate) fn get(&self, callback: u32) -> T {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { read, last, asked } = &mut *state;
         let bit = 1 << callback;
-        match *last {
-            Some(value) if *asked & bit == 0 => {
-                *asked |= bit;
-                value
-            }
-            _ => {
-                let value = read();
-                *last = Some(value);
-                *asked = bit;
-                value
-            }
+        let mut state = self.state();
+        if let Some(value) = state.last
+            && state.asked & bit == 0
+        {
+            state.asked |= bit;
+            return value;
         }
+        drop(state);
+        let value = (self.read)();
+        let mut state = self.state();
+        state.last = Some(value);
+        state.asked = bit;
+        value
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,12 +1,11 @@
 //! What has to be asked for its values before metrics are collected.
 
-use crate::round::Round;
+use crate::{round::Round, survive::survive};
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -66,14 +65,20 @@ use std::{
 /// blocks is left alone and not asked again before it is back. The log says so once, and
 /// `exporter_source_up` of the
 /// [self-metrics](crate::ExporterBuilder::with_self_metrics) at each scrape.
+///
+/// The time that a source has does not depend on clients. A client that waits for less than a source
+/// needs gets the values that are there, or no answer; the source goes on, for other clients and for
+/// the next scrape, and counts neither as late nor as down. So an instrument whose value is unknown
+/// before the first run should have none until then: `up 0` would be a false alarm.
 pub trait Source: Send + Sync + 'static {
     /// Brings the values up to date.
     fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
-    /// A scrape goes on without fresh values of this source, which panicked or is late.
+    /// The source panicked, or its time is up: there are no fresh values.
     ///
-    /// Called on the thread that collects, before the callbacks: what they read is from earlier,
-    /// and a source for which that is wrong can say so here. It must not wait.
+    /// Called before the callbacks of scrapes that waited for it run: what they read is from earlier,
+    /// and a source for which that is wrong can say so here. It must not wait. A client in a hurry is
+    /// no reason to call it.
     fn missed(&self) {}
 }
 
@@ -119,11 +124,11 @@ impl<F: Fn() + Send + Sync + 'static> Source for Blocking<F> {
 #[derive(Default)]
 pub(crate) struct Sources {
     slots: Mutex<Vec<Arc<Slot>>>,
-    /// Held while they are asked: by one scrape at a time.
-    turn: Mutex<()>,
+    /// The round that began last.
+    last: Mutex<Option<Arc<Round>>>,
 }
 
-struct Slot {
+pub(crate) struct Slot {
     name: String,
     source: Box<dyn Source>,
     is_running: AtomicBool,
@@ -150,70 +155,85 @@ impl Sources {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(slot));
     }
 
-    /// Asks all, waits for them this long, unless the `round` is cut short, and tells `each` whether
-    /// a source of this name has fresh values.
-    pub(crate) fn refresh(
-        &self,
-        round: &Arc<Round>,
-        patience: Duration,
-        mut each: impl FnMut(&str, bool),
-    ) {
+    /// The round to wait for by those that came before `since`. `None` without a source.
+    ///
+    /// It may have begun before `since`: then they wait for it, and ask again. There is one round at
+    /// a time, and each gets all its time, so that sources are neither asked twice at once nor cut
+    /// short.
+    pub(crate) fn round(&self, since: Instant, timeout: Duration) -> Option<Arc<Round>> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if slots.is_empty() {
-            return;
+            return None;
         }
-        let outcomes = {
-            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            // From now on: another round's time is not this one's.
-            if let Some(until) = Instant::now().checked_add(patience) {
-                round.wait_until(until);
-            }
-            refresh_all(&slots, round)
-        };
-        for (slot, outcome) in slots.iter().zip(outcomes) {
-            let is_fresh = outcome == Outcome::Fresh;
-            if !is_fresh {
-                // A panic here tells no more than the line below.
-                let _ = catch_unwind(AssertUnwindSafe(|| slot.source.missed()));
-            }
-            each(&slot.name, is_fresh);
-            let was_fresh = slot.was_fresh.swap(is_fresh, Ordering::Relaxed);
-            if was_fresh && !is_fresh {
-                tracing::warn!("source `{}` has no fresh values: it {outcome}", slot.name);
-            }
+        let mut last = self.last();
+        if let Some(round) = &*last
+            && (!round.is_closed() || round.began >= since)
+        {
+            return Some(Arc::clone(round));
+        }
+        let round = Arc::new(Round::new(slots, timeout));
+        *last = Some(Arc::clone(&round));
+        drop(last);
+        start(&round);
+        Some(round)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Arc<Round>>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        if let Some(round) = self.last().take() {
+            round.abandon();
         }
     }
 }
 
-fn refresh_all(slots: &[Arc<Slot>], round: &Arc<Round>) -> Vec<Outcome> {
-    round.begin(slots.len());
-    let mut threads = Vec::new();
-    for (at, slot) in slots.iter().enumerate() {
+impl Slot {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Says so when there are no fresh values, to the source each time and in the log once.
+    pub(crate) fn ended(&self, outcome: Outcome) {
+        let is_fresh = outcome == Outcome::Fresh;
+        if !is_fresh {
+            // A panic here tells no more than the line below.
+            let _ = survive(|| self.source.missed());
+        }
+        let was_fresh = self.was_fresh.swap(is_fresh, Ordering::Relaxed);
+        if was_fresh && !is_fresh {
+            // A subscriber is foreign code.
+            let _ = survive(|| {
+                tracing::warn!("source `{}` has no fresh values: it {outcome}", self.name);
+            });
+        }
+    }
+}
+
+fn start(round: &Arc<Round>) {
+    for (at, slot) in round.slots().iter().enumerate() {
         if slot.is_running.swap(true, Ordering::AcqRel) {
             round.end(at, Outcome::Late);
             continue;
         }
         let (ours, of) = (Arc::clone(slot), Arc::clone(round));
         let run = move || {
-            let drive = AssertUnwindSafe(|| drive(ours.source.refresh(), &of));
-            let outcome = catch_unwind(drive).unwrap_or(Outcome::Panicked);
+            of.runs_on(thread::current());
+            let outcome = survive(|| drive(ours.source.refresh(), &of));
             ours.is_running.store(false, Ordering::Release);
-            of.end(at, outcome);
+            of.end(at, outcome.unwrap_or(Outcome::Panicked));
         };
-        match thread::Builder::new().name("metrics-source".into()).spawn(run) {
-            Ok(thread) => threads.push(thread),
-            Err(_) => {
-                slot.is_running.store(false, Ordering::Release);
-                round.end(at, Outcome::NoThread);
-            }
+        if thread::Builder::new().name("metrics-source".into()).spawn(run).is_err() {
+            slot.is_running.store(false, Ordering::Release);
+            round.end(at, Outcome::NoThread);
         }
     }
-    let outcomes = round.wait();
-    threads.iter().for_each(|thread| thread.thread().unpark());
-    outcomes
 }
 
-/// Polls the future on this thread until it is ready or all is over.
+/// Polls the future on this thread until it is ready or its time is up.
 fn drive(future: impl Future<Output = ()>, round: &Round) -> Outcome {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -223,13 +243,13 @@ fn drive(future: impl Future<Output = ()>, round: &Round) -> Outcome {
     }
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(future);
-    while !round.is_over() {
+    loop {
         if let Poll::Ready(()) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return Outcome::Fresh;
         }
-        thread::park();
+        let Some(left) = round.time_left() else { return Outcome::Late };
+        thread::park_timeout(left);
     }
-    Outcome::Late
 }
 
 impl fmt::Display for Outcome {

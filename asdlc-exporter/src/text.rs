@@ -91,11 +91,7 @@ impl<'a> TextWriter<'a> {
         for Quantile { quantile, value } in quantiles {
             let range = self.labelled("", labels);
             self.out.push_str(if range.is_empty() { "{quantile=\"" } else { ",quantile=\"" });
-            if is_open {
-                open_metrics::push_bound(self.out, *quantile);
-            } else {
-                push_float(self.out, *quantile);
-            }
+            push_number(self.out, Number::F64(*quantile), self.format);
             self.out.push('"');
             self.value_after(true, Number::F64(*value));
         }
@@ -129,7 +125,7 @@ impl<'a> TextWriter<'a> {
 
     fn value_after(&mut self, has_labels: bool, value: Number) {
         self.out.push_str(if has_labels { "} " } else { " " });
-        push_number(self.out, value);
+        push_number(self.out, value, self.format);
         self.out.push('\n');
     }
 }
@@ -155,7 +151,7 @@ impl BoundTexts {
             text.clear();
             match format {
                 Format::Text => push_float(text, *bound),
-                Format::OpenMetrics => open_metrics::push_bound(text, *bound),
+                Format::OpenMetrics => open_metrics::push_float(text, *bound),
             }
             text.push_str("\"} ");
         }
@@ -181,10 +177,11 @@ fn push_integer(out: &mut String, value: u64) {
     }
 }
 
-fn push_number(out: &mut String, value: Number) {
+fn push_number(out: &mut String, value: Number, format: Format) {
     match value {
         Number::U64(v) => push_integer(out, v),
         Number::I64(v) => out.push_str(itoa::Buffer::new().format(v)),
+        Number::F64(v) if format == Format::OpenMetrics => open_metrics::push_float(out, v),
         Number::F64(v) => push_float(out, v),
     }
 }

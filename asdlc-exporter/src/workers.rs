@@ -20,12 +20,9 @@
 //! # Ok(()) }
 //! ```
 
-use crate::shared_read::SharedRead;
+use crate::{shared_read::SharedRead, survive::survive};
 use opentelemetry::{KeyValue, metrics::Meter};
-use std::{
-    panic::{self, AssertUnwindSafe},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 /// A pool that can tell its statistics; every `Fn() -> PoolStatistics` is one.
 ///
@@ -43,8 +40,8 @@ use std::{
 pub trait Pool: Send + Sync + 'static {
     /// The statistics of this moment.
     ///
-    /// Called once in each scrape, on its thread, while no other scrape runs: it should read
-    /// numbers, not wait for work. It must not create instruments or collect metrics, which would
+    /// Called once in each collection, on its thread: it should read numbers, not wait for work. It
+    /// must not create instruments or collect metrics, which would
     /// wait for themselves. A panic costs this pool's metrics in this scrape, and a warning.
     fn statistics(&self) -> PoolStatistics;
 }
@@ -122,10 +119,12 @@ impl PoolStatistics {
 /// One pool for a meter provider: a second one has the same families, without a label to tell them
 /// apart.
 pub fn register(meter: &Meter, pool: impl Pool) {
-    let pool = Arc::new(SharedRead::new(move || {
-        let statistics = panic::catch_unwind(AssertUnwindSafe(|| pool.statistics())).ok();
+    let pool = Arc::new(SharedRead::of_foreign(move || {
+        let statistics = survive(|| pool.statistics());
         if statistics.is_none() {
-            tracing::warn!("the statistics of the worker pool panicked: no metrics of it");
+            let _ = survive(|| {
+                tracing::warn!("the statistics of the worker pool panicked: no metrics of it");
+            });
         }
         statistics
     }));

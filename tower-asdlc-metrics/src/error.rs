@@ -5,7 +5,6 @@ use http::Method;
 use std::fmt;
 
 /// A [builder](crate::HttpMetricsLayerBuilder) was given something that cannot be recorded.
-#[derive(Debug)]
 pub struct BuildError(Kind);
 
 #[derive(Debug)]
@@ -130,6 +129,13 @@ impl fmt::Display for BuildError {
     }
 }
 
+/// The sentence, which `unwrap` prints.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BuildError({self})")
+    }
+}
+
 impl std::error::Error for BuildError {}
 
 const MOST_SERIES: usize = 100_000;
@@ -206,7 +212,10 @@ mod tests {
                 "17 additional methods: at most 16",
             ),
         ] {
-            let error = wrong.build(&meter).unwrap_err().to_string();
+            let error = wrong.build(&meter).unwrap_err();
+            // F-17b
+            assert_eq!(format!("{error:?}"), format!("BuildError({error})"));
+            let error = error.to_string();
             assert!(error.starts_with(message), "{error}");
         }
     }

@@ -14,10 +14,12 @@ use std::fmt;
 ///     "rule 1, span \"checkout\": gives no metric; add `with_counter` or `with_duration`"
 /// );
 /// assert_eq!(error.rule(), 0);
+/// # // F-17b
+/// # assert_eq!(format!("{error:?}"), format!("BuildError({error})"));
 /// ```
 ///
 /// [`SpanMetricsLayer::new`]: crate::SpanMetricsLayer::new
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct BuildError {
     rule: usize,
     subject: String,
@@ -40,6 +42,13 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rule, subject, problem } = self;
         write!(f, "rule {}, {subject}: {problem}", rule + 1)
+    }
+}
+
+/// The sentence, which `unwrap` prints.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BuildError({self})")
     }
 }
 

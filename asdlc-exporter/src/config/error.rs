@@ -14,7 +14,6 @@ use std::{error::Error, fmt, io};
 ///     "environment variable METRICS_PORT: `http` is not a port: allowed are 1 to 65535",
 /// );
 /// ```
-#[derive(Debug)]
 pub struct ConfigError {
     /// File, line and key, or variable.
     pub(super) place: String,
@@ -31,6 +30,12 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.problem)
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::error::debug(f, "ConfigError", self)
     }
 }
 

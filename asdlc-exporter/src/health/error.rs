@@ -14,7 +14,6 @@ use std::{error::Error, fmt, time::Duration};
 ///     "the address of a TCP check: allowed is HOST:PORT, the port from 1 to 65535",
 /// );
 /// ```
-#[derive(Debug)]
 pub struct HealthError {
     kind: HealthErrorKind,
 }
@@ -51,6 +50,12 @@ impl fmt::Display for HealthError {
                 "the URL of an HTTP check: allowed is http://HOST[:PORT][/PATH], no user, no password",
             ),
         }
+    }
+}
+
+impl fmt::Debug for HealthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::error::debug(f, "HealthError", self)
     }
 }
 

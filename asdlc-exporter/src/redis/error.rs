@@ -14,7 +14,6 @@ use std::{error::Error, fmt, time::Duration};
 ///      rediss://… for TLS and unix:///PATH, without spaces, other characters percent-encoded",
 /// );
 /// ```
-#[derive(Debug)]
 pub struct RedisSetupError {
     kind: RedisSetupErrorKind,
 }
@@ -46,6 +45,12 @@ impl fmt::Display for RedisSetupError {
                 write!(f, "timeout {timeout:?} of the Redis probe: allowed is 1ms to 4.5s")
             }
         }
+    }
+}
+
+impl fmt::Debug for RedisSetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::error::debug(f, "RedisSetupError", self)
     }
 }
 

@@ -69,7 +69,8 @@ pub(super) struct Line {
 
 #[derive(Default)]
 struct State {
-    is_up: bool,
+    /// Unknown before the first look ended.
+    is_up: Option<bool>,
     last_success: Option<Instant>,
     /// Of the last look that was answered.
     connection: Option<MultiplexedConnection>,
@@ -93,7 +94,8 @@ impl Line {
         self.timeout
     }
 
-    pub(super) fn is_up(&self) -> bool {
+    /// `None` before the first look ended.
+    pub(super) fn is_up(&self) -> Option<bool> {
         self.state().is_up
     }
 
@@ -108,7 +110,7 @@ impl Line {
     /// A scrape goes on without the look it asked for: what was seen before is not true of it. The
     /// look itself counts its error when it ends.
     pub(super) fn missed(&self) {
-        self.state().is_up = false;
+        self.state().is_up = Some(false);
     }
 
     /// Waits for the look that goes on, or for a new one, which this runtime drives.
@@ -194,7 +196,7 @@ impl Drop for Look {
             line.errors[error as usize].fetch_add(1, Ordering::Relaxed);
         }
         let mut state = line.state();
-        state.is_up = finding.is_up();
+        state.is_up = Some(finding.is_up());
         if finding.is_up() {
             state.last_success = Some(Instant::now());
         }

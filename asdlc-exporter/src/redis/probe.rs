@@ -30,7 +30,7 @@ use tokio::runtime::{Builder, Handle};
 ///
 /// | family | type | |
 /// |---|---|---|
-/// | `redis_connection_up` | gauge | 1 when a `PING` that this scrape waited for was answered, else 0 |
+/// | `redis_connection_up` | gauge | 1 when the `PING` of this scrape was answered, else 0; a client that does not wait for the answer gets that of the last one, or none before the first |
 /// | `redis_connection_last_success_age_seconds` | gauge | since the last answer; absent before the first |
 /// | `redis_connection_errors_total{error_type}` | counter | looks that ended with anything but a `PONG`; all types are there from the start |
 ///
@@ -130,7 +130,7 @@ impl RedisProbe {
     pub fn register(self, exporter: &Exporter) -> Self {
         let meter = exporter.meter();
         match &self.line {
-            None => up(&meter, || false),
+            None => up(&meter, || Some(false)),
             Some(line) => {
                 let seen = Arc::clone(line);
                 up(&meter, move || seen.is_up());
@@ -157,11 +157,15 @@ impl fmt::Debug for RedisProbe {
     }
 }
 
-fn up(meter: &Meter, is_up: impl Fn() -> bool + Send + Sync + 'static) {
+fn up(meter: &Meter, is_up: impl Fn() -> Option<bool> + Send + Sync + 'static) {
     meter
         .u64_observable_gauge("redis_connection_up")
         .with_description("Whether Redis answered a PING at this scrape.")
-        .with_callback(move |observer| observer.observe(is_up().into(), &[]))
+        .with_callback(move |observer| {
+            if let Some(is_up) = is_up() {
+                observer.observe(is_up.into(), &[]);
+            }
+        })
         .build();
 }
 

@@ -14,16 +14,16 @@ use crate::{
         negotiate::Encoding,
         ticket::{Answer, Body, Ticket},
     },
+    survive::survive,
 };
 use bytes::Bytes;
 use std::{
     collections::HashSet,
     fmt, io, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// The place of one exporter. Its threads end with it.
@@ -45,8 +45,8 @@ struct Shared {
 struct State {
     waiting: Vec<Arc<Ticket>>,
     being_answered: Vec<Arc<Ticket>>,
-    /// How long those wait for the sources.
-    round: Arc<Round>,
+    /// What the collecting thread waits for.
+    round: Option<Arc<Round>>,
     in_flight: usize,
     /// When the watching thread wakes up next.
     next_alarm: Option<Instant>,
@@ -83,13 +83,12 @@ impl Desk {
         let ticket = Arc::new(Ticket::new(query, encoding, deadline));
         state.in_flight += 1;
         state.waiting.push(ticket.clone());
-        // It has to wait for the collection that goes on, which so must not wait for its sources
-        // until this one's time is up: a third for those, a third for its own, the rest for the text.
-        let now = Instant::now();
-        state.round.wait_until(now + deadline.saturating_duration_since(now) / 3);
+        let round = state.round.clone();
         let is_earlier = state.next_alarm.is_none_or(|alarm| deadline < alarm);
         drop(state);
         self.shared.arrived.notify_one();
+        // It may have less patience than those that wait with the collecting thread.
+        nudge(round);
         if is_earlier {
             self.shared.alarm.notify_one();
         }
@@ -135,15 +134,49 @@ impl Shared {
             }
             let tickets = mem::take(&mut state.waiting);
             state.being_answered.clone_from(&tickets);
-            let round = Arc::<Round>::default();
-            state.round = Arc::clone(&round);
             drop(state);
             // Who waits for an answer keeps the exporter alive.
             let Some(exporter) = exporter.upgrade() else { continue };
-            answer(&exporter, &tickets, &round, &mut last);
-            // Without the lock: this may be the last one, and dropping it closes the desk.
-            drop(exporter);
-            self.state().being_answered.clear();
+            let _ = survive(|| {
+                self.wait_for_sources(&exporter, &tickets, &mut last);
+                answer(&exporter, &tickets, &mut last);
+            });
+            // Without the lock: this may be the last one, and dropping it closes the desk and drops
+            // what users gave.
+            let _ = survive(|| drop(exporter));
+            let answered = mem::take(&mut self.state().being_answered);
+            drop(answered);
+        }
+    }
+
+    /// Waits until the sources were asked on behalf of these scrapes, or all of these are over.
+    ///
+    /// Meanwhile answers those of them, and of those that come, whose patience ends before: from the
+    /// values that are there, without any harm to the round.
+    fn wait_for_sources(&self, exporter: &Inner, tickets: &[Arc<Ticket>], last: &mut Bytes) {
+        let since = Instant::now();
+        while let Some(round) = exporter.ask_sources(since) {
+            let nudges = round.nudges();
+            let (is_needed, until) = {
+                let mut state = self.state();
+                state.round = Some(Arc::clone(&round));
+                let waiting = |ticket: &&Arc<Ticket>| ticket.is_waiting();
+                let until = tickets.iter().chain(&state.waiting).filter(waiting);
+                (tickets.iter().any(|t| t.is_waiting()), until.map(|ticket| ticket.patience).min())
+            };
+            let is_closed = is_needed && exporter.wait_for(&round, until, nudges);
+            let mut state = self.state();
+            state.round = None;
+            if !is_needed || (is_closed && round.began >= since) {
+                return;
+            }
+            let now = Instant::now();
+            let is_due = |ticket: &Arc<Ticket>| ticket.patience <= now && ticket.is_waiting();
+            let mut due: Vec<_> = state.waiting.extract_if(.., |ticket| is_due(ticket)).collect();
+            state.being_answered.extend_from_slice(&due);
+            drop(state);
+            due.extend(tickets.iter().filter(|ticket| is_due(ticket)).cloned());
+            answer(exporter, &due, last);
         }
     }
 
@@ -188,10 +221,14 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.ticket.give_up();
         let mut state = self.shared.state();
         state.in_flight -= 1;
         state.waiting.retain(|ticket| !Arc::ptr_eq(ticket, &self.ticket));
+        let round = state.round.clone();
+        drop(state);
+        self.ticket.give_up();
+        // Perhaps nobody waits any more.
+        nudge(round);
     }
 }
 
@@ -201,20 +238,23 @@ impl fmt::Debug for InFlight {
     }
 }
 
+fn nudge(round: Option<Arc<Round>>) {
+    if let Some(round) = round {
+        round.nudge();
+    }
+}
+
 /// Collects once, writes each query once and encodes each text once.
 ///
 /// The memory of the `last` text serves this one, unless a client is still receiving it.
-fn answer(exporter: &Inner, tickets: &[Arc<Ticket>], round: &Arc<Round>, last: &mut Bytes) {
+fn answer(exporter: &Inner, tickets: &[Arc<Ticket>], last: &mut Bytes) {
     let tickets: Vec<_> = tickets.iter().filter(|ticket| ticket.is_waiting()).collect();
     if tickets.is_empty() {
         return;
     }
-    let answered = catch_unwind(AssertUnwindSafe(|| -> Result<(), ScrapeError> {
-        let deadline = tickets.iter().map(|ticket| ticket.deadline).min();
-        let time =
-            deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+    let answered = survive(|| -> Result<(), ScrapeError> {
         let queries: HashSet<&Query> = tickets.iter().map(|ticket| &ticket.query).collect();
-        for (query, rendered) in exporter.render(queries, round, time, reuse(mem::take(last)))? {
+        for (query, rendered) in exporter.render(queries, reuse(mem::take(last)))? {
             let of_query = || tickets.iter().filter(|ticket| ticket.query == *query);
             let text = Bytes::from(rendered.text);
             // What filters leave is small.
@@ -231,11 +271,11 @@ fn answer(exporter: &Inner, tickets: &[Arc<Ticket>], round: &Arc<Round>, last: &
             }
         }
         Ok(())
-    }));
+    });
     let error = match answered {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error,
-        Err(_panic) => ScrapeErrorKind::Panicked.into(),
+        Some(Ok(())) => return,
+        Some(Err(error)) => error,
+        None => ScrapeErrorKind::Panicked.into(),
     };
     let error = Arc::new(error);
     tickets.iter().for_each(|ticket| ticket.answer(Err(Arc::clone(&error))));

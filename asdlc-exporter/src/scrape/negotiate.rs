@@ -102,7 +102,7 @@ impl<'a> Range<'a> {
 }
 
 /// The items of a header that lists some, in whatever number of lines.
-fn items(headers: &HeaderMap, name: impl AsHeaderName) -> impl Iterator<Item = &str> {
+pub(crate) fn items(headers: &HeaderMap, name: impl AsHeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).iter().filter_map(|value| HeaderValue::to_str(value).ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }

@@ -47,14 +47,19 @@ fn names(uri: &Uri) -> Vec<String> {
 }
 
 /// How long the client waits, less what the answer needs to reach it.
+///
+/// Of several values the least. What is no number of seconds, less than a millisecond or beyond all
+/// clocks is ignored: no client means it.
 fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(SCRAPE_TIMEOUT)?.to_str().ok()?.trim().parse::<f64>().ok()?;
-    let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero())?;
+    let seconds = negotiate::items(headers, SCRAPE_TIMEOUT).filter_map(|item| item.parse().ok());
+    let timeouts = seconds.filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let timeout = timeouts.filter(|timeout| *timeout >= SHORTEST).min()?;
     Some(timeout - MARGIN.min(timeout / 5))
 }
 
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 const MARGIN: Duration = Duration::from_millis(500);
+const SHORTEST: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -78,6 +83,12 @@ mod tests {
             ("1e300", None),
             ("", None),
             ("1s", None),
+            // F-12
+            ("0.0009", None),
+            ("1e-300", None),
+            ("0.02", Some(16)),
+            ("5, 1", Some(800)),
+            ("0, 1, 1e300", Some(800)),
         ] {
             let headers = HeaderMap::from_iter([(
                 SCRAPE_TIMEOUT.parse().unwrap(),
@@ -85,6 +96,11 @@ mod tests {
             )]);
             assert_eq!(timeout(&headers).map(|t| t.as_millis()), expected, "{value}");
         }
+        // F-12, a neighbour
+        let several = ["x", "10", "1", "-1"].map(HeaderValue::from_static);
+        let name = || SCRAPE_TIMEOUT.parse::<http::HeaderName>().unwrap();
+        let headers: HeaderMap = several.into_iter().map(|value| (name(), value)).collect();
+        assert_eq!(timeout(&headers), Some(Duration::from_millis(800)));
         assert_eq!(timeout(&HeaderMap::new()), None);
     }
 

@@ -55,9 +55,13 @@ use tower_service::Service;
 ///
 /// Metrics are collected on a thread of the exporter's own, so that the threads that serve requests
 /// stay free and no runtime is needed. Scrapes that wait at the same time share one collection,
-/// which begins after they came: what was recorded before a scrape is in its answer. One that comes
-/// during a collection waits for that first; if it then still waits for its [sources](crate::Source),
-/// it does so no longer than a third of what the newcomer's timeout leaves.
+/// which begins after they came: what was recorded before a scrape is in its answer.
+///
+/// A client may allow less time than the exporter, with the header
+/// `X-Prometheus-Scrape-Timeout-Seconds`. That is its own affair: it waits for
+/// [sources](crate::Source) for half of this time, then it gets the values that are there, or a 503
+/// when the time is over; the answers of others and the sources do not change. Of several values the
+/// least counts. A value that is no number, less than 0.001 or beyond all clocks is ignored.
 ///
 /// [`with_scrape_timeout`]: crate::ExporterBuilder::with_scrape_timeout
 /// [`with_max_scrapes_in_flight`]: crate::ExporterBuilder::with_max_scrapes_in_flight
@@ -117,6 +121,14 @@ impl Future for ScrapeFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { exporter, state } = &mut *self;
         let mut response = loop {
+            // The waker may panic: until there is an answer the state stays what it is.
+            if let State::Waiting(in_flight, ..) = state {
+                let Poll::Ready(result) = in_flight.poll(cx) else { return Poll::Pending };
+                let State::Waiting(_, shape, measured) = mem::replace(state, State::Done) else {
+                    return Poll::Pending;
+                };
+                break measured.end(answer(result, shape));
+            }
             match mem::replace(state, State::Done) {
                 State::NotAllowed => break not_allowed(),
                 State::New(wanted) => {
@@ -127,14 +139,7 @@ impl Future for ScrapeFuture {
                         Err(error) => break measured.end(answer(Err(Arc::new(error)), shape)),
                     }
                 }
-                State::Waiting(in_flight, shape, measured) => match in_flight.poll(cx) {
-                    Poll::Ready(result) => break measured.end(answer(result, shape)),
-                    Poll::Pending => {
-                        *state = State::Waiting(in_flight, shape, measured);
-                        return Poll::Pending;
-                    }
-                },
-                State::Done => return Poll::Pending,
+                State::Waiting(..) | State::Done => return Poll::Pending,
             }
         };
         if let Ok(since) = exporter.start().duration_since(SystemTime::UNIX_EPOCH) {

@@ -1,6 +1,6 @@
 //! One scrape that waits for its answer.
 
-use crate::{error::ScrapeError, render::Query, scrape::negotiate::Encoding};
+use crate::{error::ScrapeError, render::Query, scrape::negotiate::Encoding, survive::survive};
 use bytes::Bytes;
 use std::{
     mem,
@@ -22,10 +22,14 @@ pub(crate) struct Body {
 pub(crate) struct Ticket {
     pub(crate) query: Query,
     pub(crate) encoding: Encoding,
+    /// When it stops waiting for sources and takes the values that are there.
+    pub(crate) patience: Instant,
+    /// When it must be answered.
     pub(crate) deadline: Instant,
     state: Mutex<State>,
 }
 
+/// A waker is foreign code: it is cloned, called and dropped without the lock, and may panic.
 #[derive(Debug)]
 enum State {
     Waiting(Option<Waker>),
@@ -36,7 +40,10 @@ enum State {
 
 impl Ticket {
     pub(crate) fn new(query: Query, encoding: Encoding, deadline: Instant) -> Self {
-        Self { query, encoding, deadline, state: Mutex::new(State::Waiting(None)) }
+        let now = Instant::now();
+        // Half of its time is for what comes after the sources.
+        let patience = now + deadline.saturating_duration_since(now) / 2;
+        Self { query, encoding, patience, deadline, state: Mutex::new(State::Waiting(None)) }
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
@@ -46,32 +53,37 @@ impl Ticket {
     /// Only the first answer counts.
     pub(crate) fn answer(&self, answer: Answer) {
         let mut state = self.state();
-        if let State::Waiting(waker) = &mut *state {
-            let waker = waker.take();
-            *state = State::Answered(answer);
-            drop(state);
-            // A waker is foreign code: it runs without our lock.
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+        let State::Waiting(waker) = &mut *state else { return };
+        let waker = waker.take();
+        *state = State::Answered(answer);
+        drop(state);
+        let _ = survive(|| waker.map(Waker::wake));
     }
 
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Answer> {
-        let mut state = self.state();
-        match mem::replace(&mut *state, State::Done) {
-            State::Answered(answer) => Poll::Ready(answer),
-            State::Waiting(waker) => {
-                let waker = waker.filter(|waker| waker.will_wake(cx.waker()));
-                *state = State::Waiting(Some(waker.unwrap_or_else(|| cx.waker().clone())));
-                Poll::Pending
-            }
-            State::Done => Poll::Pending,
+        match &*self.state() {
+            State::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => return Poll::Pending,
+            State::Waiting(_) | State::Answered(_) => {}
+            State::Done => return Poll::Pending,
         }
+        let new = cx.waker().clone();
+        let mut state = self.state();
+        let (poll, unused) = match mem::replace(&mut *state, State::Done) {
+            State::Answered(answer) => (Poll::Ready(answer), Some(new)),
+            State::Waiting(old) => {
+                *state = State::Waiting(Some(new));
+                (Poll::Pending, old)
+            }
+            State::Done => (Poll::Pending, Some(new)),
+        };
+        drop(state);
+        let _ = survive(|| drop(unused));
+        poll
     }
 
     pub(crate) fn give_up(&self) {
-        *self.state() = State::Done;
+        let state = mem::replace(&mut *self.state(), State::Done);
+        let _ = survive(|| drop(state));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

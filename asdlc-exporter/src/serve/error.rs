@@ -17,7 +17,6 @@ use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
 /// );
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 pub struct ServeError {
     kind: ServeErrorKind,
 }
@@ -74,6 +73,12 @@ impl fmt::Display for ServeError {
                 write!(f, "cannot listen on {address}: {error}")
             }
         }
+    }
+}
+
+impl fmt::Debug for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::error::debug(f, "ServeError", self)
     }
 }
 

@@ -107,7 +107,6 @@ fn parse(content: &[u8]) -> Result<u64, Kind> {
 /// A state file that does not serve its purpose.
 ///
 /// The message names the file, what is wrong, and what that means for the count.
-#[derive(Debug)]
 pub struct StateFileError {
     path: PathBuf,
     kind: Kind,
@@ -155,6 +154,12 @@ impl fmt::Display for StateFileError {
                 write!(f, "it cannot be written ({error}); this start is not kept")
             }
         }
+    }
+}
+
+impl fmt::Debug for StateFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::error::debug(f, "StateFileError", self)
     }
 }
 

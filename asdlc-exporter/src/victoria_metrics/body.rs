@@ -139,7 +139,6 @@ impl Body for QueryProxyBody {
 
 /// An answer that was cut off: `VictoriaMetrics` failed half-way, the time was up, or the answer was
 /// too large.
-#[derive(Debug)]
 pub struct QueryProxyBodyError {
     kind: Kind,
 }
@@ -155,6 +154,12 @@ impl QueryProxyBodyError {
 impl fmt::Display for QueryProxyBodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the answer of VictoriaMetrics was cut off: {}", self.kind.name())
+    }
+}
+
+impl fmt::Debug for QueryProxyBodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::error::debug(f, "QueryProxyBodyError", self)
     }
 }
 

@@ -17,7 +17,6 @@ use std::{error::Error, fmt, time::Duration};
 /// );
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 pub struct QueryProxyError {
     kind: QueryProxyErrorKind,
 }
@@ -85,6 +84,12 @@ impl fmt::Display for QueryProxyError {
                 "CORS origin `{origin}`: allowed is http[s]://HOST[:PORT] in lower case, or `*`",
 ),
         }
+    }
+}
+
+impl fmt::Debug for QueryProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::error::debug(f, "QueryProxyError", self)
     }
 }
 

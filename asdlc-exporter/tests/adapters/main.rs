@@ -6,6 +6,15 @@ mod check;
 mod clients;
 #[cfg(all(feature = "config-yaml", feature = "config-toml"))]
 mod config;
+#[cfg(all(
+    feature = "config-yaml",
+    feature = "config-toml",
+    feature = "health",
+    feature = "redis",
+    feature = "serve",
+    feature = "victoria-metrics"
+))]
+mod errors;
 #[cfg(feature = "health")]
 mod health;
 #[cfg(any(feature = "health", feature = "serve"))]

@@ -81,7 +81,7 @@ fn namespace_and_constant_labels_are_on_every_series() -> Result<(), Box<dyn std
     let exporter = Exporter::builder("a \"shop\"\\\n")
         .with_namespace("asdlc_")
         .with_constant_label("zone", "b")
-        .with_constant_label("environment", "")
+        .with_constant_label("environment", "test")
         .with_version("1")
         .build()?;
     exporter.meter().u64_counter("orders").build().add(1, &[KeyValue::new("paid", true)]);
@@ -95,7 +95,7 @@ fn namespace_and_constant_labels_are_on_every_series() -> Result<(), Box<dyn std
             sample.labels.iter().take(3).map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(
             constant,
-            [("service", "a \"shop\"\\\n"), ("zone", "b"), ("environment", "")],
+            [("service", "a \"shop\"\\\n"), ("zone", "b"), ("environment", "test")],
             "{sample:?}"
         );
     }
@@ -127,4 +127,85 @@ fn an_attribute_with_the_key_of_a_constant_label_is_exported_beside_it()
         "{text}"
     );
     Ok(())
+}
+
+#[test]
+fn a_setting_out_of_range_is_refused_with_what_is_allowed() {
+    use std::time::Duration;
+    let builder = || Exporter::builder("shop");
+    let long = "x".repeat(1_025);
+    for (builder, expected) in [
+        (
+            builder().with_scrape_timeout(Duration::ZERO),
+            "scrape timeout 0ns: allowed is 1ms and more".to_owned(),
+        ),
+        (
+            builder().with_scrape_timeout(Duration::from_micros(999)),
+            "scrape timeout 999µs: allowed is 1ms and more".to_owned(),
+        ),
+        (
+            builder().with_source_timeout(Duration::ZERO),
+            "source timeout 0ns: allowed is 1ms and more".to_owned(),
+        ),
+        (
+            builder().with_max_scrapes_in_flight(0),
+            "0 scrapes in flight: allowed is 1 and more".to_owned(),
+        ),
+        (
+            builder().with_cardinality_limit(0),
+            "cardinality limit 0: allowed are 1 to 10000000".to_owned(),
+        ),
+        (
+            builder().with_cardinality_limit(usize::MAX),
+            format!("cardinality limit {}: allowed are 1 to 10000000", usize::MAX),
+        ),
+        (
+            builder().with_max_label_value_len(63),
+            "label values of up to 63 bytes: allowed are 64 to 4096".to_owned(),
+        ),
+        (
+            builder().with_max_label_value_len(4_097),
+            "label values of up to 4097 bytes: allowed are 64 to 4096".to_owned(),
+        ),
+        (
+            (0..40).fold(builder(), |builder, at| {
+                builder.with_constant_label(format!("label_{at}"), &long[..1_024])
+            }),
+            "the constant labels have 41444 bytes together: allowed are 32768".to_owned(),
+        ),
+        (
+            Exporter::builder(long.as_str()),
+            "the service name has 1025 bytes: allowed are 1024".to_owned(),
+        ),
+        (
+            builder().with_constant_label("zone", long.as_str()),
+            "the value of constant label `zone` has 1025 bytes: allowed are 1024".to_owned(),
+        ),
+        (
+            builder().with_constant_label("k".repeat(257), "x"),
+            format!("constant label `{}…` has 257 bytes: allowed are 256", "k".repeat(32)),
+        ),
+        (
+            builder().with_namespace("n".repeat(257)),
+            format!("namespace `{}…` has 257 bytes: allowed are 256", "n".repeat(32)),
+        ),
+    ] {
+        let error = builder.build().expect_err(&expected);
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+// F-17b
+#[test]
+fn the_debug_of_an_error_has_its_sentence() {
+    let error = Exporter::builder("shop").with_namespace("builder-example").build().unwrap_err();
+    let sentence = "namespace `builder-example` is not a metric name prefix: ";
+    assert!(error.to_string().starts_with(sentence));
+    for debug in [format!("{error:?}"), format!("{error:#?}")] {
+        assert!(debug.contains(&error.to_string()), "{debug}");
+    }
+    let exporter = Exporter::builder("shop").build().expect("an exporter");
+    exporter.meter_provider().shutdown().expect("the first shutdown");
+    let error = exporter.render().unwrap_err();
+    assert!(format!("{error:?}").contains("the meter provider is shut down"), "{error:?}");
 }

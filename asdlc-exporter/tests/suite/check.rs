@@ -107,6 +107,8 @@ pub(crate) fn sample(line: &str) -> Sample {
         let end = quote(after).unwrap_or_else(|| panic!("no closing quote in {line:?}"));
         let value = unescape(&after[..end], "\\n\"");
         assert!(seen.insert(key, ()).is_none(), "label {key} twice in {line:?}");
+        // For Prometheus a label without a value is none: it could make two series one.
+        assert!(!value.is_empty(), "label {key} without a value in {line:?}");
         pairs.push((key.to_owned(), value));
         rest = &after[end + 1..];
         if let Some(more) = rest.strip_prefix(',') {
@@ -168,6 +170,12 @@ pub(crate) fn is_name(name: &str, extra: &str) -> bool {
 #[should_panic = "is there twice"]
 fn the_checker_sees_a_repeated_series() {
     check("# HELP a \n# TYPE a gauge\na{b=\"1\",c=\"2\"} 1\na{c=\"2\",b=\"1\"} 1\n");
+}
+
+#[test]
+#[should_panic = "without a value"]
+fn the_checker_sees_an_empty_label() {
+    check("# HELP a \n# TYPE a gauge\na{b=\"\"} 1\n");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use tower::Service as _;
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Drives a future on this thread: no runtime, no timer.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -52,7 +52,7 @@ fn waiting(exporter: &Exporter) -> ScrapeFuture {
     future
 }
 
-fn finish(future: ScrapeFuture) -> (StatusCode, String) {
+pub(crate) fn finish(future: ScrapeFuture) -> (StatusCode, String) {
     let Ok(response) = block_on(future);
     let (head, body) = Response::<Full<Bytes>>::into_parts(response);
     let bytes = block_on(body.collect()).expect("a body").to_bytes();

@@ -13,6 +13,7 @@ pub(crate) struct Gate(Arc<(Mutex<State>, Condvar)>);
 struct State {
     is_open: bool,
     entered: usize,
+    admitted: usize,
 }
 
 impl Gate {
@@ -35,7 +36,8 @@ impl Gate {
         let mut state = inner.0.lock().expect("no panic");
         state.entered += 1;
         inner.1.notify_all();
-        let _open = wait(&inner.1, state, |state| state.is_open);
+        let me = state.entered;
+        let _open = wait(&inner.1, state, |state| state.is_open || me <= state.admitted);
     }
 
     /// Waits until the callback runs for the `n`th time.
@@ -47,6 +49,13 @@ impl Gate {
 
     pub(crate) fn entered(&self) -> usize {
         self.0.0.lock().expect("no panic").entered
+    }
+
+    /// Lets the first `n` callers pass, and no more.
+    pub(crate) fn admit(&self, n: usize) {
+        let Self(inner) = self;
+        inner.0.lock().expect("no panic").admitted = n;
+        inner.1.notify_all();
     }
 
     pub(crate) fn open(&self) {

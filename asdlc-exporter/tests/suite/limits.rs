@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 //
 #[test]
 fn what_is_beyond_the_limit_is_one_series() -> Result<(), Box<dyn std::error::Error>> {
-    for (limit, expected) in [(None, 2_000), (Some(0), 1), (Some(3), 3), (Some(3_000), 2_500)] {
+    for (limit, expected) in [(None, 2_000), (Some(1), 1), (Some(3), 3), (Some(3_000), 2_500)] {
         let mut builder = Exporter::builder("shop");
         if let Some(limit) = limit {
             builder = builder.with_cardinality_limit(limit);

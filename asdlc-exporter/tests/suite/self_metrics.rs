@@ -1,7 +1,10 @@
 //! What the exporter measures about itself.
 
-use crate::check::{Sample, check};
-use asdlc_exporter::Exporter;
+use crate::{
+    check::{Sample, check},
+    gate::Gate,
+};
+use asdlc_exporter::{Exporter, blocking};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use std::{
@@ -63,11 +66,18 @@ async fn scrapes_are_counted_by_code_and_measured() -> Result {
 #[tokio::test]
 async fn scrapes_that_fail_or_are_given_up_are_counted_right() -> Result {
     let exporter =
-        Exporter::builder("shop").with_self_metrics().with_max_scrapes_in_flight(0).build()?;
+        Exporter::builder("shop").with_self_metrics().with_max_scrapes_in_flight(1).build()?;
+    let gate = Gate::in_callback(&exporter.meter());
+    let first = tokio::spawn(exporter.scrape_service().oneshot(Request::new(())));
+    while gate.entered() == 0 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(
         scrape(&exporter, Method::GET, "/").await?,
         "too many scrapes are waiting already\n"
     );
+    gate.open();
+    first.await??;
     let samples = check(&exporter.render()?);
     let requests = "promhttp_metric_handler_requests_total";
     assert_eq!(value(&samples, requests, Some("503")), 1.0);
@@ -79,6 +89,10 @@ async fn scrapes_that_fail_or_are_given_up_are_counted_right() -> Result {
 #[test]
 fn a_scrape_that_is_given_up_is_no_longer_in_flight() -> Result {
     let exporter = Exporter::builder("shop").with_self_metrics().build()?;
+    // So that the scrape waits; `render` goes on when the source is late.
+    let gate = Gate::default();
+    let inside = gate.clone();
+    exporter.add_source("gated", blocking(move || inside.pass()));
     let in_flight = || -> Result<f64> {
         let samples = check(&exporter.render()?);
         Ok(value(&samples, "promhttp_metric_handler_requests_in_flight", None))
@@ -89,6 +103,7 @@ fn a_scrape_that_is_given_up_is_no_longer_in_flight() -> Result {
     assert_eq!(in_flight()?, 1.0);
     drop(future);
     assert_eq!(in_flight()?, 0.0);
+    gate.open();
     Ok(())
 }
 

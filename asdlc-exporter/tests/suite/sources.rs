@@ -1,13 +1,13 @@
 //! What is asked for its values before a scrape.
 
-use crate::check::check;
+use crate::{check::check, gate::Gate};
 use asdlc_exporter::{Exporter, ExporterBuilder, blocking};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use std::{
     future::pending,
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -103,13 +103,13 @@ fn one_that_panics_costs_its_own_values_only() -> Result {
 fn one_that_hangs_is_left_behind_and_started_once() -> Result {
     let (exporter, value) =
         exporter(Exporter::builder("shop").with_source_timeout(Duration::from_millis(50)))?;
-    let (open, gate) = mpsc::channel::<()>();
-    let gate = std::sync::Mutex::new(gate);
+    let gate = Gate::default();
+    let inside = gate.clone();
     exporter.add_source(
         "hangs",
         blocking(move || {
             value.fetch_add(1, Ordering::SeqCst);
-            let _ = gate.lock().expect("no panic").recv();
+            inside.pass();
         }),
     );
     for _ in 0..3 {
@@ -119,42 +119,39 @@ fn one_that_hangs_is_left_behind_and_started_once() -> Result {
         assert!(text.contains("value{service=\"shop\"} 1\n"), "{text}");
         assert_eq!(up(&text, "hangs"), 0.0);
     }
-    drop(open);
-    // The channel is closed now: it is back, and asked again.
+    gate.open();
+    // It is asked again once it is back; a render that comes before that does not wait for it.
     let deadline = Instant::now() + Duration::from_secs(20);
-    while up(&exporter.render()?, "hangs") == 0.0 {
+    while gate.entered() < 2 {
         assert!(Instant::now() < deadline, "it is never asked again");
-        thread::yield_now();
+        exporter.render()?;
     }
+    assert_eq!(up(&exporter.render()?, "hangs"), 1.0);
     Ok(())
 }
 
 // O-06, X-05
 #[test]
 fn a_future_that_hangs_is_dropped() -> Result {
-    struct Dropped(Arc<AtomicU64>);
+    struct Dropped(mpsc::Sender<()>);
     impl Drop for Dropped {
         fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::SeqCst);
+            // Once is enough for the test.
+            let _ = self.0.send(());
         }
     }
     let (exporter, _) =
         exporter(Exporter::builder("shop").with_source_timeout(Duration::from_millis(20)))?;
-    let drops = Arc::new(AtomicU64::new(0));
-    let inside = drops.clone();
+    let (drops, is_dropped) = mpsc::channel();
     exporter.add_source("hangs", move || {
-        let dropped = Dropped(inside.clone());
+        let dropped = Dropped(drops.clone());
         async move {
             pending::<()>().await;
             drop(dropped);
         }
     });
     assert_eq!(up(&exporter.render()?, "hangs"), 0.0);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while drops.load(Ordering::SeqCst) == 0 {
-        assert!(Instant::now() < deadline, "it is kept");
-        thread::yield_now();
-    }
+    is_dropped.recv_timeout(Duration::from_secs(20))?;
     Ok(())
 }
 
@@ -187,26 +184,30 @@ fn two_that_render_at_once_each_give_the_sources_their_time() -> Result {
     })
 }
 
-//
+// F-12, X-04, X-05
 #[tokio::test]
 async fn a_scraper_in_a_hurry_does_not_wait_for_the_hanging_source_of_a_patient_one() -> Result {
     let hour = Duration::from_secs(3600);
     let (exporter, _) =
         exporter(Exporter::builder("shop").with_scrape_timeout(hour).with_source_timeout(hour))?;
-    let (asked, was_asked) = mpsc::channel();
+    let (asked, was_asked) = tokio::sync::oneshot::channel();
+    let asked = Mutex::new(Some(asked));
     exporter.add_source("hangs", move || {
-        // Both scrapes are over when nobody listens.
-        let _ = asked.send(());
+        if let Some(asked) = asked.lock().expect("no panic").take() {
+            // The test is over when nobody listens.
+            let _ = asked.send(());
+        }
         pending::<()>()
     });
     let patient = tokio::spawn(exporter.scrape_service().oneshot(Request::new(())));
-    while was_asked.try_recv().is_err() {
-        tokio::task::yield_now().await;
-    }
+    was_asked.await?;
     let request = Request::builder().header("x-prometheus-scrape-timeout-seconds", "1").body(())?;
     let hurried = exporter.scrape_service().oneshot(request).await?;
     assert_eq!(hurried.status(), StatusCode::OK);
-    assert_eq!(patient.await??.status(), StatusCode::OK);
+    let text = String::from_utf8(hurried.into_body().collect().await?.to_bytes().into())?;
+    assert!(!text.contains("exporter_source_up"), "nobody knows yet: {text}");
+    assert!(!patient.is_finished(), "the patient one goes on waiting");
+    patient.abort();
     Ok(())
 }
 

@@ -210,8 +210,9 @@ pub(super) const SECTIONS: &[Section] = &[
             is("exporter_response_bytes_total", "at the answer", "rate(NAME[5m])"),
             is("exporter_series", "at a scrape of everything", "delta(NAME[1h])"),
             is("exporter_dropped_metrics", "at the scrape", "NAME > 0"),
+            is("exporter_truncated_labels", "at a scrape of everything", "NAME > 0"),
             is("exporter_callback_panics_total", "at the panic", "increase(NAME[1h])"),
-            is("exporter_source_up", "at the scrape", "min_over_time(NAME[5m])"),
+            is("exporter_source_up", "when it has ended or is late", "min_over_time(NAME[5m])"),
         ],
     },
     Section {

@@ -1,0 +1,90 @@
+//! Label values as both text formats write them.
+
+use std::fmt;
+
+/// Appends a label value with `\`, `"` and LF escaped.
+pub(crate) fn push_escaped(out: &mut String, value: &str) {
+    if !has_special(value.as_bytes()) {
+        out.push_str(value);
+        return;
+    }
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(is_special) {
+        out.push_str(&rest[..at]);
+        out.push_str(match rest.as_bytes()[at] {
+            b'\\' => "\\\\",
+            b'"' => "\\\"",
+            _ => "\\n",
+        });
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+}
+
+fn is_special(b: u8) -> bool {
+    matches!(b, b'\\' | b'"' | b'\n')
+}
+
+/// Looks at eight bytes at a time.
+fn has_special(value: &[u8]) -> bool {
+    let (words, rest) = value.as_chunks::<8>();
+    if words.iter().any(|word| has_special_byte(u64::from_le_bytes(*word))) {
+        return true;
+    }
+    // The last bytes of what is long enough are looked at a second time.
+    if let Some(last) = value.last_chunk::<8>() {
+        return has_special_byte(u64::from_le_bytes(*last));
+    }
+    match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
+            has_special_byte(first << 32 | last)
+        }
+        _ => rest.iter().any(|b| is_special(*b)),
+    }
+}
+
+fn has_special_byte(word: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // Taking one from each byte borrows from its high bit only where it is zero.
+    let has = |b: u8| {
+        let zero_where_equal = word ^ (ONES * u64::from(b));
+        zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & HIGH
+    };
+    has(b'\\') | has(b'"') | has(b'\n') != 0
+}
+
+/// Writes label values into a text.
+pub(crate) struct Escaping<'a>(pub(crate) &'a mut String);
+
+impl fmt::Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_escaped(self.0, text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // O-01
+    #[test]
+    fn each_special_character_is_escaped_wherever_it_stands() {
+        for len in 0..40 {
+            let plain = "é".repeat(len / 2) + &"x".repeat(len % 2);
+            let mut out = String::new();
+            push_escaped(&mut out, &plain);
+            assert_eq!(out, plain);
+            for (special, escaped) in [('\\', "\\\\"), ('"', "\\\""), ('\n', "\\n")] {
+                for at in (0..=plain.len()).filter(|at| plain.is_char_boundary(*at)) {
+                    let (before, after) = plain.split_at(at);
+                    let mut out = String::new();
+                    push_escaped(&mut out, &format!("{before}{special}{after}"));
+                    assert_eq!(out, format!("{before}{escaped}{after}"));
+                }
+            }
+        }
+    }
+}

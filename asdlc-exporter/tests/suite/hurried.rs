@@ -1,0 +1,205 @@
+//! Clients in a hurry: what they do changes nobody else's answer.
+
+use crate::{
+    check::{Sample, check},
+    desk::finish,
+    gate::Gate,
+};
+use asdlc_exporter::{Exporter, ScrapeFuture, Source};
+use http::{Method, Request, StatusCode};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Waker},
+};
+use tower::Service as _;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A healthy source that takes as long as its gate is closed, and counts what happened to it.
+#[derive(Clone, Default)]
+struct Slow {
+    gate: Gate,
+    refreshed: Arc<AtomicU64>,
+    missed: Arc<AtomicU64>,
+}
+
+impl Source for Slow {
+    fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.gate.pass();
+        self.refreshed.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async {})
+    }
+
+    fn missed(&self) {
+        self.missed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// An exporter whose source is slow: in the time of a test, never too slow for its own limit.
+fn slow() -> Result<(Exporter, Slow)> {
+    let exporter = Exporter::builder("shop")
+        .with_scrape_timeout(std::time::Duration::from_secs(600))
+        .with_source_timeout(std::time::Duration::from_secs(60))
+        .with_self_metrics()
+        .build()?;
+    let source = Slow::default();
+    let refreshed = Arc::clone(&source.refreshed);
+    exporter
+        .meter()
+        .u64_observable_gauge("refreshed")
+        .with_callback(move |observer| observer.observe(refreshed.load(Ordering::SeqCst), &[]))
+        .build();
+    exporter.add_source("slow", source.clone());
+    Ok((exporter, source))
+}
+
+fn request(
+    exporter: &Exporter,
+    method: Method,
+    uri: &str,
+    timeouts: &[&str],
+) -> Result<ScrapeFuture> {
+    let mut request = Request::builder().method(method).uri(uri);
+    for timeout in timeouts {
+        request = request.header("x-prometheus-scrape-timeout-seconds", *timeout);
+    }
+    Ok(exporter.scrape_service().call(request.body(())?))
+}
+
+/// A scrape that waits already.
+fn waiting(exporter: &Exporter, timeouts: &[&str]) -> Result<ScrapeFuture> {
+    let mut future = request(exporter, Method::GET, "/metrics", timeouts)?;
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut future).poll(&mut cx).is_pending());
+    Ok(future)
+}
+
+fn fresh(future: ScrapeFuture) -> Result<Vec<Sample>> {
+    let (status, text) = finish(future);
+    assert_eq!(status, StatusCode::OK, "{text}");
+    Ok(check(&text))
+}
+
+fn value(samples: &[Sample], name: &str) -> Option<f64> {
+    samples.iter().find(|s| s.name == name).map(|s| s.value)
+}
+
+// F-12
+#[test]
+fn a_hurried_client_beside_a_patient_one_does_not_declare_a_healthy_source_down() -> Result {
+    // F-12, neighbours: HEAD, a filter.
+    for (method, uri) in
+        [(Method::GET, "/"), (Method::HEAD, "/"), (Method::GET, "/?name[]=refreshed")]
+    {
+        let (exporter, source) = slow()?;
+        let patient = waiting(&exporter, &["500"])?;
+        source.gate.wait_until_entered(1);
+        let (status, _) = finish(request(&exporter, method.clone(), uri, &["0.02"])?);
+        assert!([200, 503].contains(&status.as_u16()), "{status}");
+        source.gate.open();
+        let samples = fresh(patient)?;
+        assert_eq!(
+            (value(&samples, "exporter_source_up"), value(&samples, "refreshed")),
+            (Some(1.0), Some(1.0)),
+            "{method} {uri}"
+        );
+        assert_eq!(source.missed.load(Ordering::SeqCst), 0, "{method} {uri}");
+    }
+    Ok(())
+}
+
+// F-12, a neighbour: both wait for the same collection, which follows another one.
+#[test]
+fn a_hurried_client_in_the_same_collection_as_a_patient_one_does_not_shorten_it() -> Result {
+    let (exporter, source) = slow()?;
+    let first = waiting(&exporter, &["500"])?;
+    source.gate.wait_until_entered(1);
+    let patient = waiting(&exporter, &["500"])?;
+    // Patient enough to be still there when the second collection begins.
+    let hurried = waiting(&exporter, &["2"])?;
+    source.gate.admit(1);
+    let first = fresh(first)?;
+    assert_eq!(value(&first, "exporter_source_up"), Some(1.0));
+    finish(hurried);
+    source.gate.open();
+    let samples = fresh(patient)?;
+    assert_eq!(value(&samples, "exporter_source_up"), Some(1.0));
+    assert_eq!(source.missed.load(Ordering::SeqCst), 0);
+    Ok(())
+}
+
+// F-12, a neighbour: nobody else is there; the next one must not be told that the source was down.
+#[test]
+fn a_hurried_client_alone_does_not_end_the_run_of_a_source() -> Result {
+    let (exporter, source) = slow()?;
+    let (_, text) = finish(request(&exporter, Method::GET, "/", &["0.2"])?);
+    assert!(!text.contains("exporter_source_up{service=\"shop\",source=\"slow\"} 0"), "{text}");
+    source.gate.wait_until_entered(1);
+    source.gate.open();
+    let samples = fresh(request(&exporter, Method::GET, "/", &[])?)?;
+    assert_eq!(value(&samples, "exporter_source_up"), Some(1.0));
+    assert_eq!(source.missed.load(Ordering::SeqCst), 0);
+    Ok(())
+}
+
+// F-12, a neighbour: the hurried client does not even stay.
+#[test]
+fn a_hurried_client_that_leaves_changes_nothing() -> Result {
+    let (exporter, source) = slow()?;
+    let patient = waiting(&exporter, &["500"])?;
+    source.gate.wait_until_entered(1);
+    drop(waiting(&exporter, &["0.02"])?);
+    // A scrape that came later and ended, so that what the hurried one could have done is done.
+    let (status, _) = finish(request(&exporter, Method::GET, "/", &["0.5"])?);
+    assert!([200, 503].contains(&status.as_u16()), "{status}");
+    source.gate.open();
+    assert_eq!(value(&fresh(patient)?, "exporter_source_up"), Some(1.0));
+    assert_eq!(source.missed.load(Ordering::SeqCst), 0);
+    Ok(())
+}
+
+// F-12, a neighbour: `render` by hand waits as long as the source may take.
+#[test]
+fn a_hurried_client_beside_a_render_does_not_shorten_it() -> Result {
+    let (exporter, source) = slow()?;
+    std::thread::scope(|scope| {
+        let hurried = waiting(&exporter, &["0.4"])?;
+        source.gate.wait_until_entered(1);
+        let render = scope.spawn(|| exporter.render());
+        finish(hurried);
+        source.gate.open();
+        let samples = check(&render.join().expect("no panic")?);
+        assert_eq!(value(&samples, "exporter_source_up"), Some(1.0));
+        assert_eq!(source.missed.load(Ordering::SeqCst), 0);
+        Ok(())
+    })
+}
+
+// F-12
+#[test]
+fn absurd_timeouts_are_not_followed() -> Result {
+    let (exporter, source) = slow()?;
+    source.gate.open();
+    for timeouts in [
+        &["0"][..],
+        &["-1"],
+        &["NaN"],
+        &["1e300"],
+        &["inf"],
+        &["1e-300"],
+        &["0.0000001"],
+        &[""],
+        &["ten"],
+        &["0", "-1"],
+        &["nonsense", "10"],
+        &["0, 10"],
+    ] {
+        let samples = fresh(request(&exporter, Method::GET, "/", timeouts)?)?;
+        assert_eq!(value(&samples, "exporter_source_up"), Some(1.0), "{timeouts:?}");
+    }
+    Ok(())
+}
