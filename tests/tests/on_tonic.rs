@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Server};
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer};
+use tower_asdlc_metrics::{Endpoint, GrpcMethods, HttpMetricsLayer, MatchedRoute};
 
 // G-01
 #[test]
@@ -74,6 +74,48 @@ fn methods_that_the_server_does_not_have_are_one_endpoint() {
         }
     });
     server.assert_counted(&[(["_OTHER", "UNIMPLEMENTED", "200"], 400.0)]);
+}
+
+// F-09: one axum router for both, over real HTTP/2 and HTTP/1.
+#[test]
+fn a_server_of_grpc_and_http_has_the_endpoints_of_both() {
+    let exporter = Exporter::builder("under-test").build().expect("the name is valid");
+    let methods = GrpcMethods::new([CHECK, WATCH]);
+    let layer = HttpMetricsLayer::builder(methods.or(MatchedRoute)).build(&exporter.meter());
+    let (_reporter, health) = tonic_health::server::health_reporter();
+    let router = tonic::service::Routes::new(health)
+        .into_axum_router()
+        .route("/items/{id}", axum::routing::get(async || "an item"))
+        .layer(layer.expect("the settings are valid"));
+    let server = asdlc_tests::in_process::Server::axum(router);
+    let mut http = asdlc_tests::client::Connection::open(server.address());
+    assert_eq!(http.get("/items/1").body(), "an item");
+    http.get("/nowhere");
+    Runtime::new().expect("a runtime can be built").block_on(async {
+        let endpoint = Channel::from_shared(format!("http://{}", server.address()));
+        let channel = endpoint.expect("a URI").connect().await.expect("it listens");
+        let mut client = HealthClient::new(channel.clone());
+        client.check(request("")).await.expect("the server itself is healthy");
+        let mut other = tonic::client::Grpc::new(channel);
+        other.ready().await.expect("it is connected");
+        let path = PathAndQuery::from_static("/grpc.health.v1.Health/Other");
+        let codec = tonic_prost::ProstCodec::<HealthCheckRequest, ()>::default();
+        other.unary(request(""), path, codec).await.expect_err("there is none");
+    });
+    let counted = || {
+        let body = exporter.render().expect("it renders");
+        let exposition = Exposition::parse(body.as_ref()).expect("it renders valid text");
+        exposition.sum_by("http_requests_total", ["endpoint", "status"])
+    };
+    let expected = [
+        ([CHECK, "200"], 1.0),
+        (["_OTHER", "200"], 1.0),
+        (["/items/{id}", "200"], 1.0),
+        // tonic's answer to what it does not know.
+        (["_UNMATCHED", "200"], 1.0),
+    ];
+    let expected = expected.map(|(labels, count)| (labels.map(str::to_owned), count)).into();
+    assert!(eventually(DEADLINE, || counted() == expected), "{:?}", counted());
 }
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";

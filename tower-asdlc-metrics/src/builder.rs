@@ -163,7 +163,8 @@ impl HttpMetricsLayerBuilder {
     }
 
     /// How many series each family may have, by default 1 000; at most 100 000. What comes then is counted under
-    /// `endpoint="_OVERFLOW"`, in a few hundred more. Each layer has a cap of its own.
+    /// `endpoint="_OVERFLOW"`, in a few hundred more. Each layer has a cap of its own. Threads that need the last place at the same
+    /// moment can each add an empty series to the SDK's.
     ///
     /// The SDK has a limit of its own, 2 000 for each instrument unless a view changes it, past which it gives up *all*
     /// labels of what comes, for ever: stay below.

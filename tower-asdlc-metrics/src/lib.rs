@@ -86,7 +86,8 @@
 //! Each comes from a closed set, so that no client can add a series:
 //!
 //! - `method` is one of the nine standard ones or of [those you add](HttpMetricsLayerBuilder::with_methods), else `_OTHER`.
-//! - `endpoint` is the route template, from an [`Endpoint`]; [`UNMATCHED`] where there is none. Never the raw path.
+//! - `endpoint` is the route template, from an [`Endpoint`]; [`UNMATCHED`] where there is none. Never the raw path. A response can
+//!   [name another](ResponseEndpoint). When a hundred requests have succeeded and none had a template, the log says so once.
 //! - No family grows beyond [a number of series](HttpMetricsLayerBuilder::with_max_series); what comes then is counted all the
 //!   same, under `endpoint="_OVERFLOW"`.
 //!

@@ -52,3 +52,52 @@ impl Room {
         self.len.load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn an_entry_is_made_and_dropped_without_the_lock() {
+        struct Entry<'a>(&'a Room, &'a Cell<u32>);
+        impl Drop for Entry<'_> {
+            fn drop(&mut self) {
+                assert!(self.0.adding.try_lock().is_ok());
+                self.1.set(self.1.get() + 1);
+            }
+        }
+        let (room, dropped) = (Room::default(), Cell::new(0));
+        let make = || {
+            assert!(room.adding.try_lock().is_ok());
+            Entry(&room, &dropped)
+        };
+        let added = room.add(2, || None, make, std::mem::forget);
+        assert_eq!((added, dropped.get()), (Some(()), 0));
+        // Another thread has added it meanwhile.
+        let finds = Cell::new(0);
+        let find = || {
+            finds.set(finds.get() + 1);
+            Some(())
+        };
+        assert_eq!(room.add(2, find, make, |_| unreachable!("it is there")), Some(()));
+        assert_eq!((finds.get(), dropped.get()), (1, 1));
+        // And another one, in the last place.
+        let makes_another = || {
+            room.add(2, || None, || (), |()| ());
+            make()
+        };
+        let added = room.add(2, || None, makes_another, |_| unreachable!("it is full"));
+        assert_eq!((added, dropped.get(), room.len()), (None, 2, 2));
+    }
+
+    #[test]
+    fn a_panic_while_an_entry_is_made_costs_this_entry_only() {
+        let room = Room::default();
+        let panics = || room.add(1, || None::<()>, || panic!("told to"), |()| ());
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert_eq!(room.add(1, || None, || (), |()| ()), Some(()));
+        assert_eq!(room.len(), 1);
+    }
+}

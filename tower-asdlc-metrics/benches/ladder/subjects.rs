@@ -34,7 +34,7 @@ pub fn own() -> Vec<Subject> {
     let ours_to_nowhere = layer(&NoopMeterProvider::new().meter("bench"));
     // As with a server that is scraped now and then.
     provider.force_flush().expect("an exporter that does not fail");
-    let mut subjects = vec![
+    vec![
         Subject::new("bare", || requests(service())),
         Subject::new("no-op layer", || requests(NoOp(service()))),
         Subject::new(HAND_WRITTEN, move || requests(hand_written())),
@@ -42,33 +42,11 @@ pub fn own() -> Vec<Subject> {
         Subject::new("the same with a no-op meter", move || {
             requests(ours_to_nowhere.layer(service()))
         }),
-    ];
-    subjects.extend(on_axum());
-    subjects
-}
-
-/// A route of an axum router, bare and with ours.
-#[cfg(feature = "axum")]
-fn on_axum() -> [Subject; 2] {
-    use axum::{Router, routing::get};
-    let router = || Router::new().route("/items/{id}", get(|| future::ready("an item")));
-    let provider = provider();
-    let layered = router().layer(HttpMetricsLayer::new(&provider.meter("bench")));
-    provider.force_flush().expect("an exporter that does not fail");
-    let bare = router();
-    [
-        Subject::new("axum", move || requests(bare.clone())),
-        Subject::new("axum with ours", move || requests(layered.clone())),
     ]
 }
 
-#[cfg(not(feature = "axum"))]
-fn on_axum() -> [Subject; 0] {
-    []
-}
-
 /// A provider that is really read: without a reader it would drop everything.
-fn provider() -> SdkMeterProvider {
+pub fn provider() -> SdkMeterProvider {
     let reader = PeriodicReader::builder(Nowhere).build();
     let provider = SdkMeterProvider::builder().with_reader(reader).build();
     // It must outlive the benchmark: dropped, it shuts down.
