@@ -39,24 +39,25 @@ impl<B: Body> Body for ResponseBody<B> {
         let polled = this.inner.as_mut().poll_frame(cx);
         watch.end();
         let frame = ready!(polled);
-        let ending = match (&frame, this.exchange.as_mut()) {
-            (_, None) => None,
-            (None, Some(exchange)) => exchange.ends_here(true),
-            (Some(Err(_)), _) => Some(Ending::BodyError),
-            (Some(Ok(frame)), Some(exchange)) => {
-                if let Some(data) = frame.data_ref() {
-                    exchange.data(data);
+        if let Some(exchange) = this.exchange {
+            let ending = match &frame {
+                None => exchange.ends_here(true),
+                Some(Err(_)) => Some(Ending::BodyError),
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        exchange.data(data);
+                    }
+                    if let Some(trailers) = frame.trailers_ref() {
+                        exchange.trailers(trailers);
+                    }
+                    // Nothing follows trailers. And it is now that a body has ended, not at the next poll: servers drop one
+                    // that says so, and HTTP/1 servers one whose declared length is written, without polling it again.
+                    exchange.ends_here(frame.is_trailers() || this.inner.is_end_stream())
                 }
-                if let Some(trailers) = frame.trailers_ref() {
-                    exchange.trailers(trailers);
-                }
-                // Nothing follows trailers. And it is now that a body has ended, not at the next poll: servers drop one
-                // that says so, and HTTP/1 servers one whose declared length is written, without polling it again.
-                exchange.ends_here(frame.is_trailers() || this.inner.is_end_stream())
+            };
+            if let Some(ending) = ending {
+                exchange.record(ending);
             }
-        };
-        if let Some(ending) = ending {
-            Exchange::finish(this.exchange, ending);
         }
         Poll::Ready(frame)
     }

@@ -51,7 +51,12 @@ impl HttpMetricsLayerBuilder {
             streams: Vec::new(),
             max_series: 1_000,
             has_backpressure: false,
-            optional: Optional { in_flight: true, time_to_headers: false, body_sizes: false },
+            optional: Optional {
+                in_flight: true,
+                time_to_headers: false,
+                body_sizes: false,
+                upgrades: false,
+            },
         }
     }
 
@@ -148,6 +153,15 @@ impl HttpMetricsLayerBuilder {
     /// ends; and, where the [`request_body_layer`](HttpMetricsLayer::request_body_layer) is, `http_request_body_size_bytes`.
     pub fn with_body_sizes(mut self) -> Self {
         self.optional.body_sizes = true;
+        self
+    }
+
+    /// Also `http_upgraded_connections_in_flight{method,endpoint}` and
+    /// `http_upgraded_connection_duration_seconds{method,endpoint}`, of `WebSocket`s and other connections that live on
+    /// after their request, for handlers that hold the [`UpgradeGuard`](crate::UpgradeGuard) of the request. The buckets of the
+    /// latter end at 1 s, 5 s, 15 s, 1 min, 5 min, 15 min, 1 h, 4 h and 1 d.
+    pub fn with_upgrades(mut self) -> Self {
+        self.optional.upgrades = true;
         self
     }
 

@@ -1,13 +1,13 @@
 //! A request in progress, and that it is accounted for exactly once.
 
 use crate::endpoint::{RequestHead, ResponseEndpoint};
+use crate::extra::Extra;
 use crate::grpc::{Call, GrpcStatus};
 use crate::grpc_web::TrailerReader;
 use crate::in_flight::{Lane, Lanes};
 use crate::labels::MethodId;
-use crate::length::{After, Length};
+use crate::length::Length;
 use crate::outcome::{End, Ending};
-use crate::request_body::Upload;
 use crate::series::Slot;
 use crate::user_label::LabelIds;
 use bytes::Buf;
@@ -25,11 +25,9 @@ pub(crate) struct Exchange {
     lane: Option<Arc<Lane>>,
     start: Instant,
     method: MethodId,
-    /// Not one before it is made, which `later` says.
+    /// Not one before it is made, which `extra` says.
     route: Slot,
     labels: LabelIds,
-    /// What is there to do with the route once it is known; of most requests nothing.
-    later: Option<Box<Later>>,
     call: Call,
     /// The status of the response, once there is one.
     status: Option<StatusCode>,
@@ -37,16 +35,8 @@ pub(crate) struct Exchange {
     sent: u64,
     /// How many there are to be.
     length: Length,
-    /// Only of gRPC-Web calls: boxed, so that others carry no more than this.
-    web: Option<Box<TrailerReader>>,
-}
-
-#[derive(Debug, Default)]
-struct Later {
-    /// The endpoint of a route that is still to be made.
-    endpoint: Option<Box<str>>,
-    /// The size of the request's body waits for the route.
-    upload: Option<Arc<Upload>>,
+    /// Of most requests nothing.
+    extra: Option<Box<Extra>>,
 }
 
 impl Exchange {
@@ -65,13 +55,12 @@ impl Exchange {
         let (labels, route) = lane.recorder.route(method, head);
         let call = if is_grpc(head) { Call::Missing } else { Call::None };
         let length = Length::unknown(head.version);
-        let (route, mut later) = match route {
+        let (route, mut extra) = match route {
             Ok(route) => (route, None),
-            Err(endpoint) => (Slot::NONE, Some(Later::with_endpoint(endpoint))),
+            Err(endpoint) => (Slot::NONE, Some(Extra::with_endpoint(endpoint))),
         };
-        if lane.recorder.sizes_request_bodies() {
-            let upload = Upload::of(request, &lane.recorder);
-            later.get_or_insert_default().upload = Some(upload);
+        if lane.recorder.has_optional_parts() {
+            Extra::add_optional(&mut extra, request, &lane.recorder);
         }
         Some(Self {
             lane: Some(lane),
@@ -79,12 +68,11 @@ impl Exchange {
             method,
             route,
             labels,
-            later,
             call,
             status: None,
             sent: 0,
             length,
-            web: None,
+            extra,
         })
     }
 
@@ -92,7 +80,9 @@ impl Exchange {
     #[cold]
     fn settle_route(&mut self, named: Option<&ResponseEndpoint>) {
         let Some(Lane { recorder }) = self.lane.as_deref() else { return };
-        let Later { endpoint, upload } = *self.later.take().unwrap_or_default();
+        let extra = self.extra.as_mut();
+        let (endpoint, upload) =
+            extra.map(|extra| (extra.endpoint.take(), extra.upload.take())).unwrap_or_default();
         let named = named.map(|ResponseEndpoint(endpoint)| &**endpoint);
         if let Some(endpoint) = named.or(endpoint.as_deref()) {
             let route = recorder.make_route(self.method, self.labels, endpoint);
@@ -109,7 +99,7 @@ impl Exchange {
     pub(crate) fn answered<B: Body>(&mut self, response: &Response<B>) -> Option<Ending> {
         self.status = Some(response.status());
         let named = response.extensions().get();
-        if named.is_some() || self.later.is_some() {
+        if named.is_some() || self.extra.is_some() {
             self.settle_route(named);
         }
         if let Some(Lane { recorder }) = self.lane.as_deref() {
@@ -119,10 +109,20 @@ impl Exchange {
         if !self.call.is_none() {
             self.grpc_answered(headers);
         }
-        self.ends_with_head(response.status()).or_else(|| {
+        let may_end = response.status() != StatusCode::OK
+            || matches!(self.method, MethodId::HEAD | MethodId::CONNECT);
+        let ending = if may_end { self.ends_with_head(response.status()) } else { None };
+        ending.or_else(|| {
             self.length.declare(headers, &response.body().size_hint());
-            self.ends_here(response.body().is_end_stream())
+            self.length.at_head(response.body().is_end_stream()).ending()
         })
+    }
+
+    fn upgraded(&mut self) {
+        let guard = self.extra.as_mut().and_then(|extra| extra.upgrade.take());
+        if let (Some(guard), Some(lane)) = (guard, &self.lane) {
+            guard.open(&lane.recorder, self.route);
+        }
     }
 
     #[inline(never)]
@@ -133,7 +133,8 @@ impl Exchange {
         if let Some(reader) = TrailerReader::of_content_type(content_type) {
             let encoding = headers.get(CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes());
             let is_plain = encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity");
-            self.web = Some(Box::new(if is_plain { reader } else { reader.unreadable() }));
+            let reader = if is_plain { reader } else { reader.unreadable() };
+            self.extra.get_or_insert_default().web = Some(reader);
             if matches!(self.call, Call::Missing) {
                 self.call = Call::Unreadable;
             }
@@ -146,19 +147,18 @@ impl Exchange {
     /// How the exchange ends if nothing more is to come of the body, which says so itself or has its declared length.
     #[inline]
     pub(crate) fn ends_here(&self, is_end: bool) -> Option<Ending> {
-        match self.length.after(self.sent, is_end) {
-            After::More => None,
-            After::End => Some(Ending::Complete),
-            After::Mismatch => Some(Ending::LengthMismatch),
-        }
+        self.length.after(self.sent, is_end).ending()
     }
 
     /// How the exchange ends when no body follows the head, whatever body object the service returned: servers never poll
     /// that one (RFC 9110, section 6.4.1).
-    #[inline]
-    fn ends_with_head(&self, status: StatusCode) -> Option<Ending> {
+    #[inline(never)]
+    fn ends_with_head(&mut self, status: StatusCode) -> Option<Ending> {
         match (self.method, status.as_u16()) {
-            (_, 101) | (MethodId::CONNECT, 200..=299) => Some(Ending::Upgrade),
+            (_, 101) | (MethodId::CONNECT, 200..=299) => {
+                self.upgraded();
+                Some(Ending::Upgrade)
+            }
             (MethodId::HEAD, _) | (_, 204 | 304) => Some(Ending::Complete),
             _ => None,
         }
@@ -167,9 +167,15 @@ impl Exchange {
     #[inline]
     pub(crate) fn data(&mut self, data: &impl Buf) {
         self.sent += data.remaining() as u64;
-        if let Some(web) = &mut self.web {
-            web.read(data);
-            self.call = web.status().map_or(self.call, Call::Status);
+        if self.extra.is_some() {
+            self.web_data(data);
+        }
+    }
+
+    fn web_data(&mut self, data: &impl Buf) {
+        if let Some(reader) = self.extra.as_mut().and_then(|extra| extra.web.as_mut()) {
+            reader.read(data);
+            self.call = reader.status().map_or(self.call, Call::Status);
         }
     }
 
@@ -189,8 +195,9 @@ impl Exchange {
         }
     }
 
-    fn record(&mut self, ending: Ending) {
-        if self.later.is_some() {
+    /// Records it, if it is not recorded yet.
+    pub(crate) fn record(&mut self, ending: Ending) {
+        if self.extra.is_some() {
             self.settle_route(None);
         }
         if let Some(lane) = self.lane.take() {
@@ -202,10 +209,12 @@ impl Exchange {
     }
 
     /// How an exchange ends that nobody looks at any more.
+    #[cold]
     fn ends_with_drop(&self) -> Ending {
         // The last byte of a gRPC call is not its end, but of gRPC-Web the trailer frame is.
+        let web = self.extra.as_ref().and_then(|extra| extra.web.as_ref());
         let is_whole = self.call != Call::Missing && self.length.is_met(self.sent)
-            || self.web.as_ref().is_some_and(|web| web.has_ended());
+            || web.is_some_and(TrailerReader::has_ended);
         match self.status {
             None => Ending::Cancelled,
             // No server can send it, and some panic.
@@ -213,13 +222,6 @@ impl Exchange {
             Some(_) if is_whole => self.ends_here(true).unwrap_or(Ending::Complete),
             Some(_) => Ending::Aborted,
         }
-    }
-}
-
-impl Later {
-    #[cold]
-    fn with_endpoint(endpoint: Box<str>) -> Box<Self> {
-        Box::new(Self { endpoint: Some(endpoint), upload: None })
     }
 }
 

@@ -27,6 +27,16 @@ pub(crate) struct Instruments {
     pub(crate) request_body_size: Option<Histogram<f64>>,
     /// `{endpoint,method}`
     pub(crate) response_body_size: Option<Histogram<f64>>,
+    pub(crate) upgrades: Option<UpgradeInstruments>,
+}
+
+/// Of connections that outlive their request.
+#[derive(Debug)]
+pub(crate) struct UpgradeInstruments {
+    /// `{endpoint,method}`
+    pub(crate) in_flight: UpDownCounter<i64>,
+    /// `{endpoint,method}`
+    pub(crate) duration: Histogram<f64>,
 }
 
 /// Which optional families there are.
@@ -35,6 +45,7 @@ pub(crate) struct Optional {
     pub(crate) in_flight: bool,
     pub(crate) time_to_headers: bool,
     pub(crate) body_sizes: bool,
+    pub(crate) upgrades: bool,
 }
 
 impl Instruments {
@@ -86,6 +97,18 @@ impl Instruments {
                 "http_response_body_size_bytes",
                 "Bytes of the response's body that were handed to the server.",
             ),
+            upgrades: optional.upgrades.then(|| UpgradeInstruments {
+                in_flight: meter
+                    .i64_up_down_counter("http_upgraded_connections_in_flight")
+                    .with_description("Upgraded connections, such as WebSockets, that are open.")
+                    .build(),
+                duration: histogram(
+                    "http_upgraded_connection_duration_seconds",
+                    "s",
+                    "Time from the response that upgraded a connection to the end of the connection.",
+                    &CONNECTION_BOUNDARIES,
+                ),
+            }),
         }
     }
 }
@@ -126,6 +149,10 @@ pub(crate) const DURATION: &str = "http_request_duration_seconds";
 /// Prometheus' default buckets, in seconds.
 pub(crate) const DEFAULT_BOUNDARIES: [f64; 11] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// In seconds: one to a day.
+const CONNECTION_BOUNDARIES: [f64; 9] =
+    [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0];
 
 /// In bytes: 256 B to 16 MiB.
 const SIZE_BOUNDARIES: [f64; 9] = [

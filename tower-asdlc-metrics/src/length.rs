@@ -1,5 +1,6 @@
 //! How many bytes the body of a response is to have, and whether it had them. Pure.
 
+use crate::outcome::Ending;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Version};
 use http_body::SizeHint;
@@ -53,6 +54,12 @@ impl Length {
         self.0 |= POLLED_TO_ITS_END;
     }
 
+    /// [`after`](Self::after) no byte yet.
+    #[inline]
+    pub(crate) fn at_head(self, is_end: bool) -> After {
+        if self.0 == 0 || is_end { self.after_other(0, is_end) } else { After::More }
+    }
+
     /// After so many bytes: whether the body has ended, and if so whether it had as many as declared.
     #[inline]
     pub(crate) fn after(self, sent: u64, is_end: bool) -> After {
@@ -102,6 +109,18 @@ pub(crate) enum After {
     More,
     End,
     Mismatch,
+}
+
+impl After {
+    /// How that ends the response, if it does.
+    #[inline]
+    pub(crate) fn ending(self) -> Option<Ending> {
+        match self {
+            Self::More => None,
+            Self::End => Some(Ending::Complete),
+            Self::Mismatch => Some(Ending::LengthMismatch),
+        }
+    }
 }
 
 /// Only digits: `u64::from_str` takes a sign, which HTTP does not.

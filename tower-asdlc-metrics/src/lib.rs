@@ -25,6 +25,8 @@
 //! | `http_response_headers_duration_seconds` ([on request](HttpMetricsLayerBuilder::with_time_to_headers)) | histogram, seconds | `method`, `endpoint` |
 //! | `http_response_body_size_bytes` ([on request](HttpMetricsLayerBuilder::with_body_sizes)) | histogram, bytes | `method`, `endpoint` |
 //! | `http_request_body_size_bytes` (with a [layer of its own](RequestBodyLayer)) | histogram, bytes | `method`, `endpoint` |
+//! | `http_upgraded_connections_in_flight` ([on request](HttpMetricsLayerBuilder::with_upgrades)) | gauge | `method`, `endpoint` |
+//! | `http_upgraded_connection_duration_seconds` (on the same) | histogram, seconds | `method`, `endpoint` |
 //!
 //! The counters carry `grpc_status` too, for gRPC calls (`POST` with `application/grpc…`) and for nothing else.
 //!
@@ -38,7 +40,7 @@
 //! |---|---|---|
 //! | the last frame of the response's body is handed to the server: the body says that it has ended, yields trailers or `None`, or over HTTP/1 has its declared length | as sent | by the status: `timeout` (408, 504), `client_error` (other 4xx), `server_error` (other 5xx), or none |
 //! | the response's head is there, if no body follows: an empty one, `HEAD`, 204, 304 | as sent | as above |
-//! | the connection is upgraded (101, or 2xx to `CONNECT`): the handshake is timed, the tunnel is not | as sent | |
+//! | the connection is upgraded (101, or 2xx to `CONNECT`): the handshake is timed, the connection [by itself](UpgradeGuard) on request | as sent | |
 //! | the body is dropped before its end: the client left, or the server gave up | as sent | `aborted` |
 //! | the body yields an error | as sent | `body_error` |
 //! | the body ends with fewer bytes than its `Content-Length` or its exact size says, or has more | as sent | `content_length_mismatch` |
@@ -124,8 +126,8 @@
 //! - `bound` (default): record through bound instruments (`opentelemetry_sdk`'s `experimental_metrics_bound_instruments`).
 //!   Without it the same is recorded attribute by attribute, slower. Turn it off for a `MeterProvider` that is not the SDK's:
 //!   the API lets those drop what is recorded through a bound instrument, without a word.
-//! - `axum`: [`HttpMetricsLayer::new`] and [`MatchedRoute`], for axum 0.8; and [`RequestHead::uri`] is what the client asked
-//!   for inside of a `nest` too.
+//! - `axum`: [`HttpMetricsLayer::new`] and [`MatchedRoute`], for axum 0.8; [`UpgradeGuard`] can be an argument of a handler; and
+//!   [`RequestHead::uri`] is what the client asked for inside of a `nest` too.
 //!
 //! # Another version of axum
 //!
@@ -155,6 +157,7 @@ mod chain;
 mod endpoint;
 mod error;
 mod exchange;
+mod extra;
 mod future;
 mod grpc;
 mod grpc_methods;
@@ -176,6 +179,7 @@ mod service;
 mod settings;
 mod threads;
 mod unrouted;
+mod upgrade;
 mod user_label;
 
 #[cfg(feature = "bound")]
@@ -195,3 +199,4 @@ pub use layer::HttpMetricsLayer;
 pub use matched_route::MatchedRoute;
 pub use request_body::{RequestBody, RequestBodyLayer, RequestBodyService};
 pub use service::HttpMetrics;
+pub use upgrade::UpgradeGuard;

@@ -3,7 +3,9 @@
 use crate::batch::Batch;
 use crate::chain::Chain;
 use crate::endpoint::RequestHead;
-use crate::instruments::{CounterSeries, HistogramSeries, Instruments, UpDownCounterSeries};
+use crate::instruments::{
+    CounterSeries, HistogramSeries, Instruments, UpDownCounterSeries, UpgradeInstruments,
+};
 use crate::labels::{MethodId, Methods, OVERFLOW, UNMATCHED};
 use crate::outcome::{End, ErrorType, Outcome};
 use crate::room::Room;
@@ -47,6 +49,15 @@ struct Route {
     response_body_size: Option<HistogramSeries>,
     /// Made when first needed: most services have no layer for it.
     request_body_size: OnceLock<HistogramSeries>,
+    /// Made with the first: most routes have none.
+    upgrades: OnceLock<Upgrades>,
+}
+
+/// The upgraded connections of a route.
+#[derive(Debug)]
+struct Upgrades {
+    in_flight: UpDownCounterSeries,
+    duration: HistogramSeries,
 }
 
 /// The counters of a route's requests that ended alike.
@@ -194,6 +205,42 @@ impl Recorder {
         }
     }
 
+    /// Whether something of requests is recorded that is not by default.
+    #[inline]
+    pub(crate) fn has_optional_parts(&self) -> bool {
+        self.sizes_request_bodies() || self.counts_upgrades()
+    }
+
+    #[inline]
+    pub(crate) fn counts_upgrades(&self) -> bool {
+        self.instruments.upgrades.is_some()
+    }
+
+    pub(crate) fn upgrade_opened(&self, slot: Slot) {
+        if let Some(upgrades) = self.upgrades(slot) {
+            upgrades.in_flight.add(1);
+        }
+    }
+
+    pub(crate) fn upgrade_closed(&self, slot: Slot, duration: Duration) {
+        if let Some(upgrades) = self.upgrades(slot) {
+            upgrades.in_flight.add(-1);
+            upgrades.duration.record(duration.as_secs_f64());
+        }
+    }
+
+    fn upgrades(&self, slot: Slot) -> Option<&Upgrades> {
+        let UpgradeInstruments { in_flight, duration } = self.instruments.upgrades.as_ref()?;
+        let route = self.routes.get(slot)?;
+        Some(route.upgrades.get_or_init(|| {
+            let attributes = self.attributes(route);
+            Upgrades {
+                in_flight: UpDownCounterSeries::new(in_flight, &attributes),
+                duration: HistogramSeries::new(duration, &attributes),
+            }
+        }))
+    }
+
     #[inline]
     pub(crate) fn ended(&self, slot: Slot, end: End, elapsed: Duration, sent: u64) {
         let Some(route) = self.routes.get(slot) else { return };
@@ -270,6 +317,7 @@ impl Recorder {
             time_to_headers: None,
             response_body_size: None,
             request_body_size: OnceLock::new(),
+            upgrades: OnceLock::new(),
         };
         self.make_in_flight(method);
         let attributes = self.attributes(&route);

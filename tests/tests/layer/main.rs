@@ -14,6 +14,7 @@ mod queues;
 mod streams;
 mod transparency;
 mod unrouted;
+mod upgrades;
 
 use std::collections::BTreeMap;
 
