@@ -115,6 +115,7 @@ impl<'a> Measurements<'a> {
     }
 
     /// The finite numbers at these places.
+    #[inline]
     pub(crate) fn numbers(&self, places: &Numbers<u8>) -> Numbers<f64> {
         let finite = |place: u8| self.numbers.get(usize::from(place)).filter(|n| n.is_finite());
         places.and_then(|place| finite(place).copied())
@@ -139,6 +140,7 @@ pub(crate) struct Numbers<T> {
 }
 
 impl<T: Copy> Numbers<T> {
+    #[inline]
     pub(crate) fn and_then<U>(&self, mut of: impl FnMut(T) -> Option<U>) -> Numbers<U> {
         let Self { sum, up_down, histogram, gauge } = *self;
         Numbers {
@@ -147,6 +149,12 @@ impl<T: Copy> Numbers<T> {
             histogram: histogram.and_then(&mut of),
             gauge: gauge.and_then(&mut of),
         }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { sum, up_down, histogram, gauge } = self;
+        sum.is_none() && up_down.is_none() && histogram.is_none() && gauge.is_none()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = T> {

@@ -71,7 +71,7 @@ impl HeldSeries {
     /// What to record instead of the values: as many of them, with their sum, each in its bucket.
     pub(crate) fn values(&self) -> impl Iterator<Item = Numbers<f64>> {
         let histogram = |value| Numbers { histogram: Some(value), ..Numbers::default() };
-        let totals = (self.totals != Numbers::default()).then_some(self.totals);
+        let totals = (!self.totals.is_empty()).then_some(self.totals);
         totals.into_iter().chain(self.buckets.iter().flat_map(Bucket::values).map(histogram))
     }
 }

@@ -170,7 +170,7 @@ impl SpanMetricsLayer {
     }
 
     /// `target` is the event's own.
-    #[inline(never)]
+    #[inline(always)]
     fn measured<S>(
         &self,
         plan: &Plan,
@@ -180,10 +180,7 @@ impl SpanMetricsLayer {
     ) where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let batches = &plan.events;
-        let mut matching =
-            batches.iter().filter(|batch| batch.plans.iter().any(|event| event.is_for(target)));
-        let Some(first) = matching.next() else {
+        let [first, others @ ..] = &*plan.events else {
             return;
         };
         let mut measurements = Measurements::new(&plan.captures, &first.fields);
@@ -192,16 +189,27 @@ impl SpanMetricsLayer {
             self.inherit(&mut measurements.captures, context.event_span(event));
         }
         recording::event(first, &measurements, target);
-        for batch in matching {
+        for batch in others {
             measurements.next(&batch.fields);
             event.record(&mut measurements);
             recording::event(batch, &measurements, target);
         }
-        if plan.log {
-            let plans = batches.iter().flat_map(|batch| &batch.plans);
-            let rules = plans.filter(|event| event.is_for(target)).map(|event| event.rule);
-            rules.for_each(|rule| self.plans().rules().coverage().matched(rule));
-        }
+    }
+
+    /// An event of the `log` crate.
+    #[inline(never)]
+    fn logged<S>(&self, plan: &Plan, event: &Event<'_>, context: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        log::with_target(event, |target| {
+            if is_opentelemetry(target) || plan.events_for(target).next().is_none() {
+                return;
+            }
+            self.measured(plan, event, context, Some(target));
+            let coverage = self.plans().rules().coverage();
+            plan.events_for(target).for_each(|event| coverage.matched(event.rule));
+        });
     }
 
     #[inline]
@@ -315,11 +323,7 @@ where
         }
         self.seen(plan);
         if plan.log {
-            log::with_target(event, |target| {
-                if !is_opentelemetry(target) {
-                    self.measured(plan, event, &context, Some(target));
-                }
-            });
+            self.logged(plan, event, &context);
         } else {
             self.measured(plan, event, &context, None);
         }

@@ -47,8 +47,8 @@ use tracing_core::Level;
 /// # The events of `err` and `ret`
 ///
 /// They are read at every level (`err(level = "debug")`), whatever the rule's level, and whatever other layers log. A
-/// *global* filter that refuses such an event hides it: the span is then `unknown`. See
-/// [`with_max_level`](Self::with_max_level) for what it costs.
+/// *global* filter that refuses such an event hides it: the span is then `unknown`. So does a level that is compiled out
+/// (`tracing`'s features `release_max_level_…`). See [`with_max_level`](Self::with_max_level) for what it costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an outcome does nothing until it is given to `Rule::with_outcome`"]
 pub struct Outcome {

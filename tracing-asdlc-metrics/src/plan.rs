@@ -197,6 +197,7 @@ impl<S> Filter<S> for Plans {
 
 impl EventPlan {
     /// Whether the rule matches an event with this target of its own.
+    #[inline]
     pub(crate) fn is_for(&self, target: Option<&str>) -> bool {
         self.target
             .as_ref()
@@ -289,6 +290,12 @@ impl Plan {
         let place =
             |plan: &Self| (plan.metadata.module_path(), plan.metadata.file(), plan.metadata.line());
         self.end.is_some() && place(self) == place(span)
+    }
+
+    /// Those of its metrics that an event with this target of its own gives.
+    pub(crate) fn events_for(&self, target: &str) -> impl Iterator<Item = &EventPlan> {
+        let events = self.events.iter().flat_map(|batch| &batch.plans);
+        events.filter(move |event| event.is_for(Some(target)))
     }
 
     /// The rules that match all its spans or events.

@@ -89,7 +89,10 @@ pub(crate) fn event(batch: &EventBatch, measurements: &Measurements<'_>, target:
     let Some(_recording) = Recording::start() else {
         return;
     };
-    for event in batch.plans.iter().filter(|event| event.is_for(target)) {
+    for event in &batch.plans {
+        if !event.is_for(target) {
+            continue;
+        }
         if let Some(metrics) = event.source.metrics() {
             measured(metrics, event, measurements);
         }
@@ -136,22 +139,43 @@ fn nanoseconds(metrics: &SpanMetrics, span: &SpanState, end: u64) -> u64 {
     }
 }
 
+#[inline(always)]
 fn measured(metrics: &Arc<EventMetrics>, event: &EventPlan, measurements: &Measurements<'_>) {
-    let mut numbers = measurements.numbers(&event.numbers);
-    numbers.sum = numbers.sum.filter(|number| *number >= 0.0);
-    let counts = metrics.instruments().is_some_and(|instruments| instruments.counter.is_some());
-    if !counts && numbers == Numbers::default() {
+    let Some(instruments) = metrics.instruments() else {
+        return kept(metrics, event, measurements);
+    };
+    let numbers = numbers(event, measurements);
+    if instruments.counter.is_none() && numbers.is_empty() {
         return;
     }
     let key = Key::new(&measurements.captures.ids, &event.places);
-    let Some((place, key, series)) = metrics.series.series(key) else {
+    if let Some((_, key, series)) = metrics.series.series(key) {
+        recorded(metrics, instruments, key, series, numbers);
+    }
+}
+
+/// No negative number reaches a counter.
+#[inline(always)]
+fn numbers(event: &EventPlan, measurements: &Measurements<'_>) -> Numbers<f64> {
+    let numbers = measurements.numbers(&event.numbers);
+    Numbers { sum: numbers.sum.filter(|number| *number >= 0.0), ..numbers }
+}
+
+/// Keeps the numbers until their instrument is there; records them if it has come meanwhile.
+#[cold]
+#[inline(never)]
+fn kept(metrics: &Arc<EventMetrics>, event: &EventPlan, measurements: &Measurements<'_>) {
+    let numbers = numbers(event, measurements);
+    let key = Key::new(&measurements.captures.ids, &event.places);
+    let series = if numbers.is_empty() { None } else { metrics.series.series(key) };
+    let Some((place, key, _)) = series else {
         return;
     };
-    if metrics.instruments().is_none() && metrics.hold(place, key, numbers) {
+    if metrics.hold(place, key, numbers) {
         return;
     }
     if let Some(instruments) = metrics.instruments() {
-        recorded(metrics, instruments, key, series, numbers);
+        replayed(metrics, instruments, place, key, numbers);
     }
 }
 
@@ -168,6 +192,7 @@ pub(crate) fn replayed(
     }
 }
 
+#[inline(always)]
 fn recorded(
     metrics: &EventMetrics,
     instruments: &EventInstruments,
@@ -203,7 +228,7 @@ fn recorded(
 
 /// The series, which is made if it is not there. The SDK makes it with none of our locks held: threads that meet a new series at
 /// once each ask the SDK for it, and keep the same one.
-#[inline]
+#[inline(always)]
 fn bound<S>(series: &OnceLock<S>, make: impl FnOnce() -> S) -> &S {
     match series.get() {
         Some(series) => series,
@@ -213,11 +238,8 @@ fn bound<S>(series: &OnceLock<S>, make: impl FnOnce() -> S) -> &S {
 
 #[cold]
 fn publish<S>(series: &OnceLock<S>, made: S) -> &S {
-    let mut made = Some(made);
-    // Never `None`: the closure runs once. What is not needed is dropped when the lock is free.
-    let published = series.get_or_init(|| made.take().unwrap_or_else(|| unreachable!()));
-    drop(made);
-    published
+    // If another thread was first, this one's is dropped when the lock is free again.
+    series.get_or_init(move || made)
 }
 
 /// While it is there, this thread is recording.

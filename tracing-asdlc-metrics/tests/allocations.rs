@@ -83,6 +83,47 @@ fn a_warm_metered_future_allocates_nothing() {
     assert_eq!(metrics.count("closed_total"), 2_000);
 }
 
+// X-02, F-19, a neighbour: more numbers than are read at once.
+#[test]
+fn a_warm_event_with_many_numbers_allocates_nothing() {
+    let metrics = Metrics::new();
+    let rule = Rule::prefixed_fields().with_label("kind");
+    let events = || {
+        for n in 0..1_000_u32 {
+            tracing::info!(
+                gauge.a0 = n,
+                gauge.a1 = n,
+                gauge.a2 = n,
+                gauge.a3 = n,
+                gauge.a4 = n,
+                gauge.a5 = n,
+                gauge.a6 = n,
+                gauge.a7 = n,
+                gauge.a8 = n,
+                gauge.a9 = n,
+                gauge.b0 = n,
+                gauge.b1 = n,
+                monotonic_counter.b2_total = 1,
+                histogram.b3 = n,
+                kind = n % 3
+            );
+        }
+    };
+    let layer = metrics.layer([rule]);
+    let coverage = layer.coverage();
+    with_default(tracing_subscriber::registry().with(layer), || {
+        events();
+        while !coverage.pending().is_empty() {
+            std::thread::yield_now();
+        }
+        events();
+        let warm = measure(events);
+        assert_eq!(warm.count_total, 0, "{warm:?}");
+    });
+    assert_eq!(metrics.count("b2_total"), 3_000);
+    assert_eq!(metrics.count("b3"), 3_000);
+}
+
 //
 #[test]
 fn an_unmatched_span_beside_another_layer_allocates_nothing() {

@@ -14,7 +14,7 @@ fn every_key_is_the_method_of_its_name() {
              "labels": ["a", { "field": "f", "name": "n", "values": ["x"], "max_bytes": 9, "other": "?",
                                "default": "-", "inherited": true }, { "field": "g", "max_values": 5 }],
              "outcome": { "label": "l", "field": "of", "success": "s", "failed": "f", "cancelled": "c",
-                          "panicked": "p" },
+                          "panicked": "p", "unknown": "u", "max_level": "warn" },
              "max_series": 50 }"#,
         &Rule::span("s")
             .with_target("t")
@@ -43,7 +43,9 @@ fn every_key_is_the_method_of_its_name() {
                     .with_success("s")
                     .with_failed("f")
                     .with_cancelled("c")
-                    .with_panicked("p"),
+                    .with_panicked("p")
+                    .with_unknown("u")
+                    .with_max_level(Level::WARN),
             )
             .with_max_series(50),
     );
@@ -76,6 +78,12 @@ fn an_unknown_key_or_value_is_refused_by_its_name() {
         (r#"{ "span": "s", "labels": [1] }"#, "expected a name, or a map"),
         (r#"{ "span": "s", "clock": "wall" }"#, "unknown variant `wall`"),
         (r#"{ "source": "logs" }"#, "unknown variant `logs`"),
+        // F-24, a neighbour
+        (r#"{ "span": "s", "counter": "a", "counter": "b" }"#, "duplicate field `counter`"),
+        (
+            r#"{ "span": "s", "outcome": { "label": "l", "max_level": "loud" } }"#,
+            "max_level \"loud\"; allowed are error",
+        ),
         (r#"{ "span": "s", "max_level": "loud" }"#, "max_level \"loud\"; allowed are error"),
         (r#"{ "counter": "c" }"#, "exactly one of the keys `span`, `event` and `source`"),
         (r#"{ "span": "s", "event": "e" }"#, "exactly one of the keys"),
