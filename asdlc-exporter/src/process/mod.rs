@@ -12,7 +12,8 @@
 //!
 //! More than memory is chosen with [`ProcessMetrics`]. Everything is read when metrics are
 //! collected, never in between, once for all families, and of this process only. A series is absent
-//! where the platform cannot tell.
+//! where the platform cannot tell. On Linux everything is of the process that `/proc/self` names, so
+//! that it is right in a PID namespace that has the `/proc` of another one.
 
 mod cpu_usage;
 mod platform;

@@ -1,8 +1,16 @@
-//! What sysinfo tells only at a cost that grows with the process: it lists a directory for each.
+//! What sysinfo does not tell of this process, or only at a cost that grows with it: it lists a
+//! directory for files and one for threads.
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
+    use sysinfo::Pid;
+
+    /// The number of this process in `/proc`, which is another one than `getpid` says when `/proc`
+    /// belongs to another PID namespace. There is none when that namespace cannot see this process.
+    pub(crate) fn pid() -> Option<Pid> {
+        fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()
+    }
 
     /// Since Linux 6.2 the size of this directory is the number of its entries; before, it is 0.
     pub(crate) fn open_fds() -> Option<u64> {
@@ -23,6 +31,10 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
+    pub(crate) fn pid() -> Option<sysinfo::Pid> {
+        sysinfo::get_current_pid().ok()
+    }
+
     pub(crate) fn open_fds() -> Option<u64> {
         None
     }
@@ -33,9 +45,9 @@ mod elsewhere {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{open_fds, threads};
+pub(super) use elsewhere::{open_fds, pid, threads};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{open_fds, threads};
+pub(super) use linux::{open_fds, pid, threads};
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

@@ -2,7 +2,7 @@
 
 use super::{cpu_usage::CpuUsage, platform};
 use std::time::{Duration, Instant};
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// One reading; `None` is what the platform cannot tell.
 #[derive(Clone, Copy, Default)]
@@ -27,7 +27,6 @@ pub(super) struct Wanted {
 
 /// This process, and no other: a scrape costs the same on a host with thousands of them.
 pub(super) struct Source {
-    pid: Pid,
     system: System,
     wanted: Wanted,
     clock: Instant,
@@ -37,25 +36,23 @@ pub(super) struct Source {
 impl Source {
     /// `None` where the platform does not let us in.
     pub(super) fn new(wanted: Wanted) -> Option<Self> {
-        let mut source = Self {
-            pid: sysinfo::get_current_pid().ok()?,
-            system: System::new().ok()?,
-            wanted,
-            clock: Instant::now(),
-            usage: None,
-        };
+        platform::pid()?;
+        let mut source =
+            Self { system: System::new().ok()?, wanted, clock: Instant::now(), usage: None };
         source.usage = source.read().cpu.map(|cpu| CpuUsage::new(source.clock.elapsed(), cpu));
         Some(source)
     }
 
     pub(super) fn read(&mut self) -> Reading {
-        let Self { pid, system, wanted, clock, usage } = self;
+        let Self { system, wanted, clock, usage } = self;
+        // Asked each time: whoever forks is another process afterwards.
+        let Some(pid) = platform::pid() else { return Reading::default() };
         let mut kind = ProcessRefreshKind::nothing().with_memory().without_tasks();
         if wanted.cpu {
             kind = kind.with_cpu();
         }
-        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[*pid]), false, kind);
-        let Some(process) = system.process(*pid) else { return Reading::default() };
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
+        let Some(process) = system.process(pid) else { return Reading::default() };
         // No process has 0 bytes of memory or began in 1970: that is how a platform says it cannot
         // tell. No CPU time is possible, in the first ticks of a process.
         let told = |value: u64| Some(value).filter(|value| *value > 0);

@@ -19,6 +19,8 @@ mod errors;
 mod health;
 #[cfg(any(feature = "health", feature = "serve"))]
 mod http1;
+#[cfg(all(feature = "process", target_os = "linux"))]
+mod namespace;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(all(
