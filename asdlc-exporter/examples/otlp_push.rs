@@ -14,7 +14,10 @@ use asdlc_exporter::{Exporter, serve::Server};
 use opentelemetry::KeyValue;
 use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::metrics::PeriodicReader;
-use std::{env, error::Error};
+use std::{
+    env::{self, VarError},
+    error::Error,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -29,7 +32,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let orders = exporter.meter().u64_counter("orders").with_description("Orders taken.").build();
     orders.add(2, &[KeyValue::new("paid", true)]);
 
-    let address = env::var("LISTEN_ADDR").unwrap_or_else(|_| "127.0.0.1:9464".to_owned());
+    let address = match env::var("LISTEN_ADDR") {
+        Ok(address) => address,
+        Err(VarError::NotPresent) => "127.0.0.1:9464".to_owned(),
+        Err(error) => return Err(format!("LISTEN_ADDR: {error}").into()),
+    };
     let listening = Server::builder()
         .with_address(address.parse()?)
         .with_route("/metrics", exporter.scrape_service())

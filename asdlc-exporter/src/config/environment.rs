@@ -2,7 +2,11 @@
 
 use super::{Config, error::ConfigError, rules};
 use crate::redact;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    net::SocketAddr,
+};
 
 impl Config {
     /// Replaces what the environment says differently; variables that are not in the [table](super)
@@ -12,23 +16,40 @@ impl Config {
     /// use asdlc_exporter::config::Config;
     ///
     /// # fn main() -> Result<(), asdlc_exporter::config::ConfigError> {
-    /// let config = Config::default().with_environment(std::env::vars())?;
+    /// let config = Config::default().with_environment(std::env::vars_os())?;
     /// # Ok(()) }
     /// ```
     ///
+    /// `std::env::vars` panics when any variable of the process is not UTF-8; `std::env::vars_os` does
+    /// not.
+    ///
+    /// A `METRICS_PORT` such as `tcp://10.0.0.1:8080` is ignored: in every pod, Kubernetes sets it for a
+    /// Service that is named `metrics`.
+    ///
     /// # Errors
     ///
-    /// When a value is not allowed.
-    pub fn with_environment<K: AsRef<str>, V: Into<String>>(
+    /// When a value is not allowed, or not UTF-8.
+    pub fn with_environment<K: AsRef<OsStr>, V: Into<OsString>>(
         mut self,
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, ConfigError> {
         for (name, value) in variables {
-            let value = value.into();
-            if !value.is_empty() {
-                let name = name.as_ref();
-                self.set(name, value).map_err(|problem| ConfigError::new(place(name), problem))?;
+            // A name that is not UTF-8 is none of ours.
+            let Some(name) = name.as_ref().to_str().filter(|name| is_ours(name)) else { continue };
+            let value: OsString = value.into();
+            let refuse =
+                |problem: String| ConfigError::new(format!("environment variable {name}"), problem);
+            let value = value.into_string().map_err(|_| {
+                refuse("the value is not UTF-8, and only that is allowed".to_owned())
+            })?;
+            if value.is_empty() {
+                continue;
             }
+            if name == PORT && is_service_link(&value) {
+                tracing::info!("{name} is the link to a Kubernetes service and no port: ignored");
+                continue;
+            }
+            self.set(name, value).map_err(refuse)?;
         }
         Ok(self)
     }
@@ -47,7 +68,7 @@ impl Config {
             "METRICS_NAMESPACE" => *namespace = Some(rules::check_namespace(value)?),
             "METRICS_LABELS" => *labels = rules::check_labels(pairs(&value, ',')?)?,
             "METRICS_ENABLED" => metrics.enabled = switch(&value)?,
-            "METRICS_PORT" => metrics.port = port(&value)?,
+            PORT => metrics.port = port(&value)?,
             "METRICS_PATH" => metrics.path = rules::check_path(value)?,
             "OTEL_METRICS_ENABLED" => otel.metrics_enabled = switch(&value)?,
             "METRICS_ALLOW" => policy.allow = list(&value),
@@ -63,8 +84,18 @@ impl Config {
     }
 }
 
-fn place(name: &str) -> String {
-    format!("environment variable {name}")
+fn is_ours(name: &str) -> bool {
+    #[cfg(feature = "victoria-metrics")]
+    if super::victoria_metrics::VARIABLES.contains(&name) {
+        return true;
+    }
+    VARIABLES.contains(&name)
+}
+
+/// `tcp://10.0.0.1:8080`, as the kubelet writes it.
+fn is_service_link(value: &str) -> bool {
+    let address = ["tcp://", "udp://", "sctp://"].iter().find_map(|p| value.strip_prefix(p));
+    address.is_some_and(|address| address.parse::<SocketAddr>().is_ok())
 }
 
 fn switch(value: &str) -> Result<bool, String> {
@@ -104,3 +135,20 @@ fn numbers(text: &str) -> Result<Vec<f64>, String> {
     };
     text.split(',').map(number).collect()
 }
+
+const PORT: &str = "METRICS_PORT";
+
+/// Those that `Config::set` knows.
+const VARIABLES: [&str; 11] = [
+    "SERVICE_NAME",
+    "ENVIRONMENT",
+    "METRICS_NAMESPACE",
+    "METRICS_LABELS",
+    "METRICS_ENABLED",
+    PORT,
+    "METRICS_PATH",
+    "OTEL_METRICS_ENABLED",
+    "METRICS_ALLOW",
+    "METRICS_DENY",
+    "METRICS_BOUNDARIES",
+];

@@ -71,7 +71,7 @@ impl Config {
     /// use asdlc_exporter::config::Config;
     ///
     /// # fn main() -> Result<(), asdlc_exporter::config::ConfigError> {
-    /// let config = Config::load("/etc/agent.yaml")?.with_environment(std::env::vars())?;
+    /// let config = Config::load("/etc/agent.yaml")?.with_environment(std::env::vars_os())?;
     /// # Ok(()) }
     /// ```
     ///

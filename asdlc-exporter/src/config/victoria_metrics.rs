@@ -57,6 +57,20 @@ pub struct VictoriaMetricsConfig {
     pub cors_origins: Vec<String>,
 }
 
+/// The environment variables of this section.
+pub(super) const VARIABLES: [&str; 10] = [
+    "VICTORIAMETRICS_URL",
+    "VICTORIAMETRICS_USER",
+    "VICTORIAMETRICS_PASSWORD",
+    "VICTORIAMETRICS_BEARER_TOKEN",
+    "VICTORIAMETRICS_TIMEOUT",
+    "VICTORIAMETRICS_MAX_POINTS",
+    "VICTORIAMETRICS_MAX_IN_FLIGHT",
+    "VICTORIAMETRICS_MAX_ANSWER_BYTES",
+    "VICTORIAMETRICS_SERVICES_WINDOW",
+    "VICTORIAMETRICS_CORS_ORIGINS",
+];
+
 impl VictoriaMetricsConfig {
     /// A proxy with these settings.
     pub fn query_proxy(&self) -> QueryProxyBuilder {
@@ -88,7 +102,7 @@ impl VictoriaMetricsConfig {
         cors_origins.iter().fold(builder, QueryProxyBuilder::with_cors_origin)
     }
 
-    /// Whether the variable is one of this section.
+    /// Takes the variable, if it is one of [`VARIABLES`].
     pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), String> {
         match name {
             "VICTORIAMETRICS_URL" => self.url = Some(check::url(value)?),

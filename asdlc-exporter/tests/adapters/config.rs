@@ -268,7 +268,7 @@ fn a_key_that_is_given_twice_is_refused() {
 fn a_bad_variable_is_one_clear_error() {
     for (name, value, expected) in [
         ("METRICS_PORT", "0", format!("`0` {PORT}")),
-        ("METRICS_PORT", "tcp://10.0.0.1:80", format!("`tcp://10.0.0.1:80` {PORT}")),
+        ("METRICS_PORT", "tcp://metrics:80", format!("`tcp://metrics:80` {PORT}")),
         ("METRICS_PATH", "metrics", format!("`metrics` {PATH}")),
         ("METRICS_ENABLED", "yes", "`yes` is not a switch: allowed are `true` and `false`".into()),
         ("OTEL_METRICS_ENABLED", "1", "`1` is not a switch: allowed are `true` and `false`".into()),

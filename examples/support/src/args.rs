@@ -51,8 +51,11 @@ pub fn parse<A: CommandFactory + FromArgMatches>(
     matches.and_then(|matches| A::from_arg_matches(&matches)).unwrap_or_else(|error| {
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
-            _ => {
-                crate::complain(&first_line(&error));
+            kind => {
+                // clap does not say which one it is.
+                let variable = (kind == ErrorKind::InvalidUtf8).then(not_utf_8::<A>).flatten();
+                let named = variable.map(|name| format!("environment variable {name}: not UTF-8"));
+                crate::complain(&named.unwrap_or_else(|| first_line(&error)));
                 std::process::exit(2);
             }
         }
@@ -70,6 +73,15 @@ pub fn host_port(text: &str) -> Result<String, String> {
         Some((host, port)) if !host.is_empty() && is_port(port) => Ok(text.to_owned()),
         _ => Err("expected HOST:PORT, for example 127.0.0.1:8080".to_owned()),
     }
+}
+
+/// The first variable of these arguments that is not UTF-8.
+fn not_utf_8<A: CommandFactory>() -> Option<String> {
+    let command = A::command();
+    let mut variables = command.get_arguments().filter_map(clap::Arg::get_env);
+    let name = variables
+        .find(|name| std::env::var_os(name).is_some_and(|value| value.to_str().is_none()))?;
+    Some(name.to_string_lossy().into_owned())
 }
 
 /// clap follows what is wrong with hints on lines of their own.

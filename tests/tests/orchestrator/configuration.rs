@@ -79,6 +79,17 @@ fn a_listen_address_that_cannot_be_read_is_one_clear_line() {
     refusal(&run(&[], &[("LISTEN_ADDR", OsStr::from_bytes(b"127.0.0.1:\xff"))]));
 }
 
+// F-34
+#[test]
+fn a_variable_that_is_not_utf_8_is_one_line_that_names_it() {
+    for name in ["SERVICE_NAME", "REDIS_URL", "VICTORIAMETRICS_URL", "QUERY_TIMEOUT"] {
+        let value = OsStr::from_bytes(b"hunter2\xff");
+        let address = ("LISTEN_ADDR", OsStr::new("127.0.0.1:0"));
+        let line = refusal(&run(&[], &[address, (name, value)]));
+        assert!(line.contains(name) && !line.contains("hunter2"), "{line}");
+    }
+}
+
 #[test]
 fn an_unknown_argument_is_one_clear_line() {
     for argument in ["--no-such-flag", "-x", "no-such-command"] {
