@@ -1,6 +1,7 @@
 """Reads expositions with prometheus_client, one request in JSON a line: {"format": "text" or "open", "body": "..."}.
 
 Answers each with a line: {"samples": [[name, labels, value], ...]}, values as Python writes floats, or {"error": "..."}.
+For {"format": "floats", "body": ["1.0", ...]} it is {"floats": ["1.0", ...]}, as its own exposition writes them.
 """
 
 import json
@@ -8,9 +9,13 @@ import sys
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as text
+from prometheus_client.utils import floatToGoString
 
 for line in sys.stdin:
     request = json.loads(line)
+    if request["format"] == "floats":
+        print(json.dumps({"floats": [floatToGoString(float(value)) for value in request["body"]]}), flush=True)
+        continue
     parse = {"text": text, "open": open_metrics}[request["format"]]
     try:
         samples = [

@@ -59,14 +59,26 @@ impl PythonParsers {
         self.parse("open", body)
     }
 
-    fn parse(&mut self, format: &str, body: &str) -> Result<Vec<Parsed>, String> {
-        let mut line = json!({ "format": format, "body": body }).to_string();
+    /// Writes numbers as its own `OpenMetrics` has them.
+    pub fn floats(&mut self, values: &[f64]) -> Vec<String> {
+        let body: Vec<_> = values.iter().map(|value| format!("{value:e}")).collect();
+        let answer = self.ask(&json!({ "format": "floats", "body": body }));
+        let floats = answer["floats"].as_array().expect("floats").iter();
+        floats.map(|float| float.as_str().expect("a string").to_owned()).collect()
+    }
+
+    fn ask(&mut self, request: &Value) -> Value {
+        let mut line = request.to_string();
         line.push('\n');
         let stdin = self.stdin.as_mut().expect("it runs");
         stdin.write_all(line.as_bytes()).expect("Python reads: has it prometheus_client?");
         line.clear();
         self.stdout.read_line(&mut line).expect("Python answers");
-        let answer: Value = serde_json::from_str(&line).expect("an answer in JSON");
+        serde_json::from_str(&line).expect("an answer in JSON")
+    }
+
+    fn parse(&mut self, format: &str, body: &str) -> Result<Vec<Parsed>, String> {
+        let answer = self.ask(&json!({ "format": format, "body": body }));
         if let Some(error) = answer["error"].as_str() {
             return Err(error.to_owned());
         }

@@ -147,7 +147,9 @@ pub(crate) fn recorded() -> impl Strategy<Value = Recorded> {
     let namespace = proptest::option::of(proptest::sample::select(["asdlc", "_", "x"].as_slice()));
     let probe = (text(), number(), count());
     let probe = probe.prop_map(|(value, number, count)| Probe { value, number, count });
-    (namespace, text(), vec(measurement(), 1..10), vec(probe, 1..8)).prop_map(
+    // A longer one is refused.
+    let constant = text().prop_map(|text| text[..text.floor_char_boundary(VALUE_LEN)].to_owned());
+    (namespace, constant, vec(measurement(), 1..10), vec(probe, 1..8)).prop_map(
         |(namespace, constant, measurements, probes)| Recorded {
             namespace,
             constant,
@@ -228,6 +230,9 @@ fn number() -> impl Strategy<Value = f64> {
 fn count() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), Just(1), Just(1 << 53 | 1), Just(u64::MAX), any::<u64>()]
 }
+
+/// The exporter truncates longer label values.
+pub(crate) const VALUE_LEN: usize = 1024;
 
 pub(crate) const GAUGE: &str = "probe";
 pub(crate) const COUNTER: &str = "probes_total";

@@ -5,5 +5,7 @@
 
 mod generated;
 mod kept_connections;
+mod long;
+mod numbers;
 mod parsers;
 mod scrapers;

@@ -8,7 +8,7 @@ use asdlc_tests::servers::{Parsed, PythonParsers, promtool_check_metrics};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 
-use super::generated::{COUNTER, GAUGE, Probe, Served, config, recorded, served};
+use super::generated::{COUNTER, GAUGE, Probe, Served, VALUE_LEN, config, recorded, served};
 
 //
 #[test]
@@ -112,8 +112,22 @@ fn same_probes(
                 ("at", &at.to_string()),
                 ("value", value),
             ];
-            let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
-            let found = samples.get(&(name.to_owned(), labels.collect()));
+            // F-13: an empty label is none.
+            let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
+            let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let mut labels: BTreeMap<_, _> = labels.collect();
+            if value.len() > VALUE_LEN {
+                // F-16: how it is truncated, its beginning tells.
+                let of = |(of, labels): &&(String, BTreeMap<String, String>)| {
+                    of == name && labels.get("at") == Some(&at.to_string())
+                };
+                let truncated = samples.keys().find(of).and_then(|(_, labels)| labels.get("value"));
+                let truncated = truncated.cloned().unwrap_or_default();
+                prop_assert!(truncated.len() <= VALUE_LEN, "{}", truncated);
+                prop_assert!(truncated.starts_with(&value[..VALUE_LEN / 2]), "{}", truncated);
+                labels.insert("value".to_owned(), truncated);
+            }
+            let found = samples.get(&(name.to_owned(), labels));
             prop_assert_eq!(found, Some(&bits(number)), "{} of {:?}", name, value);
         }
     }

@@ -4,6 +4,7 @@ mod allocations;
 mod answers;
 mod commands;
 mod errors;
+mod hurried;
 mod probe;
 mod readiness;
 mod silent;

@@ -1,0 +1,71 @@
+//! What is too long for a scraper must not cost the whole target.
+
+use asdlc_exporter::{Exporter, prometheus::IntGauge, prometheus::Registry};
+use asdlc_tests::in_process::Server;
+use asdlc_tests::servers::{Prometheus, QueryApi, VictoriaMetrics, Vmagent};
+use asdlc_tests::wait::{DEADLINE, eventually};
+use axum::Router;
+use opentelemetry::KeyValue;
+
+const SERIES: usize = 1_500;
+
+/// An exposition of more than a megabyte, which vmagent reads line by line, with what is too long.
+fn serve() -> (Server, Exporter) {
+    let registry = Registry::new();
+    let long_name = IntGauge::new("n".repeat(300_000), "Long.").expect("a valid name");
+    registry.register(Box::new(long_name)).expect("it is the first");
+    let exporter = Exporter::builder("shop").with_registry(registry).build().expect("it is valid");
+    let help = "h".repeat(300_000);
+    let jobs = exporter.meter().u64_counter("jobs").with_description(help).build();
+    for at in 0..SERIES {
+        jobs.add(1, &[KeyValue::new("query", format!("{at}{}", "x".repeat(1_010)))]);
+    }
+    let odd = exporter.meter().u64_counter("odd").build();
+    odd.add(1, &[KeyValue::new("query", "\"é".repeat(512 * 1024))]);
+    let many = (0..1_000).map(|at| KeyValue::new(format!("label_{at:04}"), "\\".repeat(1_024)));
+    odd.add(1, &many.collect::<Vec<_>>());
+    odd.add(1, &[KeyValue::new("k".repeat(300_000), "x")]);
+    let router = Router::new().route_service("/metrics", exporter.scrape_service());
+    (Server::axum(router), exporter)
+}
+
+#[track_caller]
+fn assert_scraped(server: &impl QueryApi) {
+    for (query, expected) in
+        [("sum(up)", 1.0), ("sum(jobs_total)", SERIES as f64), ("count(odd_total)", 3.0)]
+    {
+        let mut last = None;
+        let is_there = eventually(DEADLINE, || {
+            last = server.query(query);
+            last == Some(expected)
+        });
+        assert!(is_there, "{query} is {last:?}");
+    }
+}
+
+// F-16
+#[test]
+fn vmagent_takes_the_target() {
+    let (server, _exporter) = serve();
+    let victoria_metrics = VictoriaMetrics::empty();
+    let config = format!(
+        "scrape_configs:\n- job_name: shop\n  scrape_interval: 1s\n  static_configs:\n  - targets: ['{}']\n",
+        server.address()
+    );
+    let _vmagent = Vmagent::start(&config, victoria_metrics.address());
+    assert_scraped(&victoria_metrics);
+}
+
+// F-16, a neighbour
+#[test]
+fn victoria_metrics_takes_the_target() {
+    let (server, _exporter) = serve();
+    assert_scraped(&VictoriaMetrics::scraping(server.address()));
+}
+
+// F-16, a neighbour
+#[test]
+fn prometheus_takes_the_target() {
+    let (server, _exporter) = serve();
+    assert_scraped(&Prometheus::scraping(server.address()));
+}
