@@ -7,6 +7,7 @@ use crate::grpc_web::TrailerReader;
 use crate::in_flight::{Lane, Lanes};
 use crate::labels::MethodId;
 use crate::length::Length;
+use crate::modes::Mode;
 use crate::outcome::{End, Ending};
 use crate::series::Slot;
 use crate::user_label::LabelIds;
@@ -25,7 +26,7 @@ pub(crate) struct Exchange {
     lane: Option<Arc<Lane>>,
     start: Instant,
     method: MethodId,
-    /// Not one before it is made, which `extra` says.
+    /// [`Slot::NONE`] before it is made.
     route: Slot,
     labels: LabelIds,
     call: Call,
@@ -44,7 +45,8 @@ impl Exchange {
     #[inline]
     pub(crate) fn start<B>(lanes: &Lanes, request: &mut Request<B>) -> Option<Self> {
         let recorder = lanes.recorder();
-        if recorder.excludes_some() && recorder.is_excluded(RequestHead::of(request)) {
+        let modes = recorder.modes();
+        if Mode::EXCLUDES.is_in(modes) && recorder.is_excluded(RequestHead::of(request)) {
             return None;
         }
         // Before anything of the request is read: reading the clock waits for that.
@@ -52,14 +54,15 @@ impl Exchange {
         let head = RequestHead::of(request);
         let method = lanes.method(head);
         let lane = lanes.enter(method)?;
-        let (labels, route) = lane.recorder.route(method, head);
+        let mut extra = None;
+        let new = |endpoint| extra = Some(Extra::with_endpoint(endpoint));
+        let (labels, route) = lane.recorder.route(method, head, new);
         let call = if is_grpc(head) { Call::Missing } else { Call::None };
         let length = Length::unknown(head.version);
-        let (route, mut extra) = match route {
-            Ok(route) => (route, None),
-            Err(endpoint) => (Slot::NONE, Some(Extra::with_endpoint(endpoint))),
-        };
-        if lane.recorder.has_optional_parts() {
+        if Mode::IS_NEVER_FLUSHED.is_in(modes) {
+            lane.recorder.add_in_flight(method, 1);
+        }
+        if Mode::HAS_OPTIONAL_PARTS.is_in(modes) {
             Extra::add_optional(&mut extra, request, &lane.recorder);
         }
         Some(Self {

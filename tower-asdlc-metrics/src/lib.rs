@@ -170,10 +170,12 @@ mod layer;
 mod length;
 #[cfg(feature = "axum")]
 mod matched_route;
+mod modes;
 mod outcome;
 mod recorder;
 mod request_body;
 mod room;
+mod route;
 mod series;
 mod service;
 mod settings;

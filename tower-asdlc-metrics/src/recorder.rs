@@ -1,14 +1,15 @@
 //! The one place that records: which series a request belongs to, and what is added to them.
 
-use crate::batch::Batch;
 use crate::chain::Chain;
 use crate::endpoint::RequestHead;
 use crate::instruments::{
     CounterSeries, HistogramSeries, Instruments, UpDownCounterSeries, UpgradeInstruments,
 };
 use crate::labels::{MethodId, Methods, OVERFLOW, UNMATCHED};
+use crate::modes::{Mode, Modes};
 use crate::outcome::{End, ErrorType, Outcome};
 use crate::room::Room;
+use crate::route::{Counters, Route, Upgrades, get_or_make};
 use crate::series::{Series, Slot};
 use crate::settings::Settings;
 use crate::threads;
@@ -17,7 +18,6 @@ use crate::user_label::{Label, LabelIds};
 use opentelemetry::KeyValue;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -29,47 +29,8 @@ pub(crate) struct Recorder {
     /// For the counters of all routes.
     room: Room,
     caps: Caps,
-    /// Nothing may wait for a flush that never comes.
-    flushes: AtomicU8,
+    modes: Modes,
     unrouted: Arc<Unrouted>,
-}
-
-/// A method of an endpoint, with the user's labels.
-#[derive(Debug)]
-struct Route {
-    method: MethodId,
-    labels: LabelIds,
-    endpoint: Box<str>,
-    /// Its requests last as long as their clients like.
-    is_stream: bool,
-    counters: Chain<Counters>,
-    /// Not of streams.
-    duration: Option<HistogramSeries>,
-    time_to_headers: Option<HistogramSeries>,
-    response_body_size: Option<HistogramSeries>,
-    /// Made when first needed: most services have no layer for it.
-    request_body_size: OnceLock<HistogramSeries>,
-    /// Made with the first: most routes have none.
-    upgrades: OnceLock<Upgrades>,
-}
-
-/// The upgraded connections of a route.
-#[derive(Debug)]
-struct Upgrades {
-    in_flight: UpDownCounterSeries,
-    duration: HistogramSeries,
-}
-
-/// The counters of a route's requests that ended alike.
-#[derive(Debug)]
-struct Counters {
-    outcome: Outcome,
-    requests: CounterSeries,
-    failed: Option<CounterSeries>,
-    /// How long they took, by thread, until the series are told.
-    batches: Box<[OnceLock<Box<Batch>>]>,
-    /// Of successes that no route names.
-    unrouted: Option<Arc<Unrouted>>,
 }
 
 /// How many routes and counters there may be: of what comes first, then of what is counted as overflow, and of counters then
@@ -94,29 +55,33 @@ impl Recorder {
             overflow,
             counters: overflow + methods * (ErrorType::COUNT + 1) * 2,
         };
+        let has_optional_parts =
+            instruments.request_body_size.is_some() || instruments.upgrades.is_some();
+        let modes = Modes::new([
+            (Mode::EXCLUDES, !settings.excluded.is_empty()),
+            (Mode::HAS_OPTIONAL_PARTS, has_optional_parts),
+        ]);
         Self {
             instruments,
             in_flight: (0..methods).map(|_| OnceLock::new()).collect(),
             routes: Series::with_capacity(caps.routes),
             room: Room::default(),
             caps,
-            flushes: AtomicU8::new(NOT_YET),
+            modes,
             unrouted: Arc::default(),
             settings,
         }
     }
 
     #[inline]
-    pub(crate) fn excludes_some(&self) -> bool {
-        !self.settings.excluded.is_empty()
+    pub(crate) fn modes(&self) -> u8 {
+        self.modes.get()
     }
 
-    #[inline]
     pub(crate) fn is_excluded(&self, head: RequestHead<'_>) -> bool {
         self.settings.excluded.iter().any(|excluded| excluded(head))
     }
 
-    #[inline]
     pub(crate) fn sizes_request_bodies(&self) -> bool {
         self.instruments.request_body_size.is_some()
     }
@@ -127,37 +92,40 @@ impl Recorder {
 
     /// There is no callback that could flush: everything is recorded at once.
     pub(crate) fn is_never_flushed(&self) {
-        self.flushes.store(NEVER, Ordering::Relaxed);
+        self.modes.turn_on(Mode::IS_NEVER_FLUSHED);
     }
 
-    /// What the user's labels say of a request, and its route. If there is none yet, the endpoint to [make](Self::make_route)
-    /// it of, when the response is there: that may name another one.
+    /// What the user's labels say of a request, and its route. If there is none yet, `new` gets the endpoint to
+    /// [make](Self::make_route) it of when the response is there: that may name another one.
     #[inline(always)]
     pub(crate) fn route(
         &self,
         method: MethodId,
         head: RequestHead<'_>,
-    ) -> (LabelIds, Result<Slot, Box<str>>) {
+        new: impl FnOnce(Box<str>),
+    ) -> (LabelIds, Slot) {
         let Settings { endpoint, labels, .. } = &self.settings;
         let labels = if labels.is_empty() { LabelIds::default() } else { Label::ids(labels, head) };
         let endpoint = endpoint.endpoint(head).unwrap_or(Cow::Borrowed(UNMATCHED));
-        if self.flushes.load(Ordering::Relaxed) == NEVER {
-            self.add_in_flight(method, 1);
-        }
-        let route = match self.look_up(method, labels, &endpoint) {
-            Some(slot) => Ok(slot),
-            None => self.no_route(method, endpoint),
-        };
-        (labels, route)
+        let found = self.look_up(method, labels, &endpoint);
+        (labels, found.unwrap_or_else(|| self.no_route(method, endpoint, new)))
     }
 
     #[cold]
-    fn no_route(&self, method: MethodId, endpoint: Cow<'_, str>) -> Result<Slot, Box<str>> {
+    fn no_route(
+        &self,
+        method: MethodId,
+        endpoint: Cow<'_, str>,
+        new: impl FnOnce(Box<str>),
+    ) -> Slot {
         self.make_in_flight(method);
         // Once there is no room, everything unknown comes here: no allocation for that.
         let is_full = self.routes.is_full(self.caps.first);
         let overflow = || self.look_up(method, LabelIds::default(), OVERFLOW);
-        is_full.then(overflow).flatten().ok_or_else(|| endpoint.into())
+        is_full.then(overflow).flatten().unwrap_or_else(|| {
+            new(endpoint.into());
+            Slot::NONE
+        })
     }
 
     /// The route of a request to an endpoint; `Some` always: there is room for the overflow of each method.
@@ -174,8 +142,9 @@ impl Recorder {
         })
     }
 
+    /// Tells the gauge of a request that begins or ends, where no collection looks by itself.
     #[cold]
-    fn add_in_flight(&self, method: MethodId, value: i64) {
+    pub(crate) fn add_in_flight(&self, method: MethodId, value: i64) {
         self.make_in_flight(method);
         if let Some(gauge) = self.in_flight(method) {
             gauge.add(value);
@@ -205,13 +174,6 @@ impl Recorder {
         }
     }
 
-    /// Whether something of requests is recorded that is not by default.
-    #[inline]
-    pub(crate) fn has_optional_parts(&self) -> bool {
-        self.sizes_request_bodies() || self.counts_upgrades()
-    }
-
-    #[inline]
     pub(crate) fn counts_upgrades(&self) -> bool {
         self.instruments.upgrades.is_some()
     }
@@ -232,7 +194,7 @@ impl Recorder {
     fn upgrades(&self, slot: Slot) -> Option<&Upgrades> {
         let UpgradeInstruments { in_flight, duration } = self.instruments.upgrades.as_ref()?;
         let route = self.routes.get(slot)?;
-        Some(route.upgrades.get_or_init(|| {
+        Some(get_or_make(&route.upgrades, || {
             let attributes = self.attributes(route);
             Upgrades {
                 in_flight: UpDownCounterSeries::new(in_flight, &attributes),
@@ -246,12 +208,12 @@ impl Recorder {
         let Some(route) = self.routes.get(slot) else { return };
         let outcome = Outcome::new(end, route.is_stream);
         let duration = elapsed.as_secs_f64();
-        let flushes = self.flushes.load(Ordering::Relaxed);
-        if flushes == NEVER {
+        let modes = self.modes();
+        if Mode::IS_NEVER_FLUSHED.is_in(modes) {
             self.add_in_flight(route.method, -1);
         }
         if let Some(counters) = self.find_counters(self.caps.first, route, outcome) {
-            let is_added = flushes == COME
+            let is_added = Mode::IS_FLUSHED.is_in(modes)
                 && counters.batch().is_some_and(|batch| {
                     batch.add(duration, |durations| counters.tell(route, durations))
                 });
@@ -271,9 +233,7 @@ impl Recorder {
 
     /// Tells the series what they are not told yet; called before each collection.
     pub(crate) fn tell(&self) {
-        let (relaxed, not_yet) = (Ordering::Relaxed, NOT_YET);
-        // Else it was told before, or is never flushed.
-        _ = self.flushes.compare_exchange(not_yet, COME, relaxed, relaxed);
+        self.modes.turn_on(Mode::IS_FLUSHED);
         for route in self.routes.iter() {
             for counters in route.counters.iter() {
                 for batch in counters.batches.iter().filter_map(OnceLock::get) {
@@ -394,47 +354,6 @@ impl fmt::Debug for Recorder {
     }
 }
 
-impl Route {
-    #[inline(always)]
-    fn is(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> bool {
-        self.method == method && self.labels == labels && *self.endpoint == *endpoint
-    }
-}
-
-impl Counters {
-    /// Of this thread.
-    #[inline]
-    fn batch(&self) -> Option<&Batch> {
-        Some(self.batches.get(threads::number())?.get_or_init(Box::default))
-    }
-
-    /// Requests have ended so, after so long.
-    #[inline]
-    fn tell(&self, route: &Route, durations: &[f64]) {
-        let requests = durations.len() as u64;
-        self.requests.add(requests);
-        if let Some(failed) = &self.failed {
-            failed.add(requests);
-        }
-        if let Some(series) = &route.duration {
-            durations.iter().for_each(|duration| series.record(*duration));
-        }
-    }
-}
-
-/// What is in the cell, made outside of its lock: making it calls the SDK.
-fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
-    cell.get().unwrap_or_else(|| {
-        let made = make();
-        cell.get_or_init(|| made)
-    })
-}
-
-/// Whether collections flush what is recorded: not yet, ever since one did, or never.
-const NOT_YET: u8 = 0;
-const COME: u8 = 1;
-const NEVER: u8 = 2;
-
 /// Room for `endpoint="_OVERFLOW"` with the statuses that occur; past it the status is `_OTHER` too.
 const OVERFLOW_OUTCOMES: usize = 200;
 
@@ -470,8 +389,10 @@ mod tests {
         let request = Request::new(());
         let head = RequestHead::of(&request);
         let method = recorder.methods().id(head.method);
-        let (labels, endpoint) = recorder.route(method, head);
-        let route = recorder.make_route(method, labels, &endpoint.unwrap_err()).unwrap();
+        let mut endpoint = None;
+        let (labels, none) = recorder.route(method, head, |new| endpoint = Some(new));
+        assert_eq!(none, Slot::NONE);
+        let route = recorder.make_route(method, labels, &endpoint.unwrap()).unwrap();
         let end = |status, millis| {
             let end = End { ending: Ending::Complete, status: Some(status), call: Call::None };
             recorder.ended(route, end, Duration::from_millis(millis), 0);
