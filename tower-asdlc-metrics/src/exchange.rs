@@ -15,6 +15,7 @@ use bytes::Buf;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,8 +23,8 @@ use std::time::Instant;
 /// what it records with is taken.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// `None` once recorded.
-    lane: Option<Arc<Lane>>,
+    /// `None` once recorded, so that nothing is left to drop then. An exchange always is, before its fields would be dropped.
+    lane: ManuallyDrop<Option<Arc<Lane>>>,
     start: Instant,
     method: MethodId,
     /// [`Slot::NONE`] before it is made.
@@ -37,7 +38,8 @@ pub(crate) struct Exchange {
     /// How many there are to be.
     length: Length,
     /// Of most requests nothing.
-    extra: Option<Box<Extra>>,
+    /// `None` once recorded, as `lane`.
+    extra: ManuallyDrop<Option<Box<Extra>>>,
 }
 
 impl Exchange {
@@ -66,7 +68,7 @@ impl Exchange {
             Extra::add_optional(&mut extra, request, &lane.recorder);
         }
         Some(Self {
-            lane: Some(lane),
+            lane: ManuallyDrop::new(Some(lane)),
             start,
             method,
             route,
@@ -75,7 +77,7 @@ impl Exchange {
             status: None,
             sent: 0,
             length,
-            extra,
+            extra: ManuallyDrop::new(extra),
         })
     }
 
@@ -123,7 +125,7 @@ impl Exchange {
 
     fn upgraded(&mut self) {
         let guard = self.extra.as_mut().and_then(|extra| extra.upgrade.take());
-        if let (Some(guard), Some(lane)) = (guard, &self.lane) {
+        if let (Some(guard), Some(lane)) = (guard, self.lane.as_ref()) {
             guard.open(&lane.recorder, self.route);
         }
     }
@@ -202,6 +204,7 @@ impl Exchange {
     pub(crate) fn record(&mut self, ending: Ending) {
         if self.extra.is_some() {
             self.settle_route(None);
+            drop(self.extra.take());
         }
         if let Some(lane) = self.lane.take() {
             let Self { start, route, call, status, sent, .. } = *self;

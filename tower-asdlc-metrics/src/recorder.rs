@@ -142,6 +142,13 @@ impl Recorder {
         })
     }
 
+    #[cold]
+    fn ended_unflushed(&self, method: MethodId) {
+        if Mode::IS_NEVER_FLUSHED.is_in(self.modes()) {
+            self.add_in_flight(method, -1);
+        }
+    }
+
     /// Tells the gauge of a request that begins or ends, where no collection looks by itself.
     #[cold]
     pub(crate) fn add_in_flight(&self, method: MethodId, value: i64) {
@@ -208,12 +215,12 @@ impl Recorder {
         let Some(route) = self.routes.get(slot) else { return };
         let outcome = Outcome::new(end, route.is_stream);
         let duration = elapsed.as_secs_f64();
-        let modes = self.modes();
-        if Mode::IS_NEVER_FLUSHED.is_in(modes) {
-            self.add_in_flight(route.method, -1);
+        let is_flushed = Mode::IS_FLUSHED.is_in(self.modes());
+        if !is_flushed {
+            self.ended_unflushed(route.method);
         }
         if let Some(counters) = self.find_counters(self.caps.first, route, outcome) {
-            let is_added = Mode::IS_FLUSHED.is_in(modes)
+            let is_added = is_flushed
                 && counters.batch().is_some_and(|batch| {
                     batch.add(duration, |durations| counters.tell(route, durations))
                 });
