@@ -1,7 +1,9 @@
 //! Programs as child processes: started, awaited by what they print, never left behind.
 
 use std::fmt;
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -74,8 +76,21 @@ impl Process {
     }
 
     /// Sends SIGSTOP: it keeps its connections and answers nothing, until [`thaw`](Self::thaw).
+    ///
+    /// # Panics
+    /// When it does not stop: the signal is sent at once, but each thread stops when it next gets to the kernel.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.child.id());
+        let stopped = |thread: &Path| {
+            let status = fs::read_to_string(thread.join("status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("State:\tT"))
+        };
+        let all = eventually(DEADLINE, || {
+            let threads = fs::read_dir(&threads).expect("a child has threads");
+            threads.flatten().all(|thread| stopped(&thread.path()))
+        });
+        assert!(all, "the process does not stop");
     }
 
     /// Sends SIGCONT.

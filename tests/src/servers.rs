@@ -11,6 +11,7 @@ mod redis;
 mod victoria_metrics;
 mod vmagent;
 mod vmalert;
+mod vmauth;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,6 +31,7 @@ pub use redis::Redis;
 pub use victoria_metrics::VictoriaMetrics;
 pub use vmagent::Vmagent;
 pub use vmalert::Vmalert;
+pub use vmauth::Vmauth;
 
 use crate::client::Connection;
 use crate::wait::{DEADLINE, eventually_some};

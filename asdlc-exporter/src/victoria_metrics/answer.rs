@@ -1,16 +1,26 @@
 //! Bodies of our own, in the envelope of the Prometheus API.
 
-use super::failure::Failure;
+use super::{failure::Failure, refusal::sanitise};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
 /// The result of a query.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "VictoriaMetrics writes it, and it is passed on as it is")]
+#[schema(rename_all = "camelCase")]
 pub(super) struct QueryResult {
     status: Success,
+    /// `true`: data is missing, because a part of the cluster did not answer.
+    #[schema(required = false)]
+    is_partial: bool,
     data: QueryData,
+    /// Why data may be missing or wrong.
+    #[schema(required = false)]
+    warnings: Vec<String>,
+    /// What is odd about the query.
+    #[schema(required = false)]
+    infos: Vec<String>,
 }
 
 #[derive(ToSchema)]
@@ -33,19 +43,86 @@ pub(super) enum ResultType {
 }
 
 /// The services that have metrics.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Services {
-    pub(super) status: Success,
+    status: Success,
+    #[serde(flatten)]
+    part: Part,
     /// Sorted, each once.
     #[schema(example = json!(["orchestrator", "workers"]))]
-    pub(super) data: Vec<String>,
+    data: Vec<String>,
 }
 
 /// `VictoriaMetrics` answers.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Healthy {
-    pub(super) status: Success,
-    pub(super) data: Health,
+    status: Success,
+    #[serde(flatten)]
+    part: Part,
+    data: Health,
+}
+
+/// That an answer may not be the whole, as `VictoriaMetrics` said. Absent in one that is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Part {
+    /// `true`: a part of the cluster did not answer.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schema(required = false)]
+    is_partial: bool,
+    /// Why something may be missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
+    /// What is odd.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    infos: Vec<String>,
+}
+
+/// An answer of `VictoriaMetrics` that is not passed on as it is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Said<T> {
+    status: Success,
+    data: T,
+    is_partial: Option<bool>,
+    warnings: Option<Vec<String>>,
+    infos: Option<Vec<String>>,
+}
+
+impl<T: DeserializeOwned> Said<T> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Failure> {
+        let refused = |_| Failure::bad_answer("VictoriaMetrics did not answer what it was asked");
+        serde_json::from_slice(bytes).map_err(refused)
+    }
+
+    /// The data, and whether it is all there is.
+    fn split(self) -> (T, Part) {
+        let Self { status: Success::Success, data, is_partial, warnings, infos } = self;
+        let clean = |texts: Option<Vec<String>>| {
+            texts.unwrap_or_default().iter().map(|text| sanitise(text)).collect()
+        };
+        let is_partial = is_partial.unwrap_or_default();
+        (data, Part { is_partial, warnings: clean(warnings), infos: clean(infos) })
+    }
+}
+
+impl Services {
+    /// The list in order, as no version of the upstream promises.
+    pub(super) fn new(said: Said<Vec<String>>) -> Self {
+        let (mut data, part) = said.split();
+        data.sort_unstable();
+        data.dedup();
+        Self { status: Success::Success, part, data }
+    }
+}
+
+impl Healthy {
+    pub(super) fn new(said: Said<serde::de::IgnoredAny>, latency_ms: f64) -> Self {
+        let (_, part) = said.split();
+        Self { status: Success::Success, part, data: Health { healthy: true, latency_ms } }
+    }
 }
 
 /// `VictoriaMetrics` does not.
@@ -61,10 +138,10 @@ pub(super) struct Unhealthy {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
-    pub(super) healthy: bool,
+    healthy: bool,
     /// How long it took to find out.
     #[schema(minimum = 0)]
-    pub(super) latency_ms: f64,
+    latency_ms: f64,
 }
 
 /// What went wrong.
@@ -99,10 +176,16 @@ impl ErrorAnswer {
 }
 
 impl Unhealthy {
-    pub(super) fn new(failure: &Failure, data: Health) -> Self {
+    pub(super) fn new(failure: &Failure, latency_ms: f64) -> Self {
+        let data = Health { healthy: false, latency_ms };
         let ErrorAnswer { status, error_type, error } = ErrorAnswer::new(failure);
         Self { status, error_type, error, data }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 pub(super) fn to_json(answer: &impl Serialize) -> Bytes {

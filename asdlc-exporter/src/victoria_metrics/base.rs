@@ -1,6 +1,7 @@
 //! Where `VictoriaMetrics` is, and what it wants to see first.
 
 use super::error::{QueryProxyError, QueryProxyErrorKind};
+use crate::redact;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderValue, Uri, uri::Scheme};
 use percent_encoding::percent_decode_str;
@@ -11,7 +12,15 @@ use std::fmt;
 pub(super) struct Base {
     /// With scheme and prefix, without a user and without `/` at the end.
     url: String,
-    authorization: Option<HeaderValue>,
+    authorization: Option<Credentials>,
+}
+
+/// What `Authorization` has.
+#[derive(Clone)]
+pub(super) struct Credentials {
+    value: HeaderValue,
+    /// What must be in no log: the parts of the value, also as they were before they were encoded.
+    secrets: Vec<String>,
 }
 
 impl Base {
@@ -61,8 +70,8 @@ impl Base {
     }
 
     /// With credentials that stand elsewhere than in the URL.
-    pub(super) fn authorize(mut self, value: HeaderValue) -> Result<Self, QueryProxyError> {
-        if self.authorization.replace(value).is_some() {
+    pub(super) fn authorize(mut self, credentials: Credentials) -> Result<Self, QueryProxyError> {
+        if self.authorization.replace(credentials).is_some() {
             return Err(QueryProxyErrorKind::TwoCredentials.into());
         }
         Ok(self)
@@ -73,7 +82,15 @@ impl Base {
     }
 
     pub(super) fn authorization(&self) -> Option<&HeaderValue> {
-        self.authorization.as_ref()
+        self.authorization.as_ref().map(|credentials| &credentials.value)
+    }
+
+    /// A text of the upstream for the log. vmauth, for one, repeats the credentials that it does not
+    /// know.
+    pub(super) fn without_secrets(&self, text: &str) -> String {
+        let secrets = self.authorization.iter().flat_map(|credentials| &credentials.secrets);
+        let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
+        redact::text(&text)
     }
 }
 
@@ -84,7 +101,7 @@ impl fmt::Debug for Base {
 }
 
 /// `Basic …`
-pub(super) fn basic(user: &str, password: &str) -> Result<HeaderValue, QueryProxyError> {
+pub(super) fn basic(user: &str, password: &str) -> Result<Credentials, QueryProxyError> {
     let refused = user.is_empty()
         || user.contains(':')
         || user.contains(char::is_control)
@@ -92,22 +109,29 @@ pub(super) fn basic(user: &str, password: &str) -> Result<HeaderValue, QueryProx
     if refused {
         return Err(QueryProxyErrorKind::UserOrPassword.into());
     }
-    Ok(secret(&format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))))
+    let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
+    Ok(Credentials::new("Basic", &encoded, password))
 }
 
 /// `Bearer …`
-pub(super) fn bearer(token: &str) -> Result<HeaderValue, QueryProxyError> {
+pub(super) fn bearer(token: &str) -> Result<Credentials, QueryProxyError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     if token.is_empty() || !token.bytes().all(allowed) {
         return Err(QueryProxyErrorKind::Token.into());
     }
-    Ok(secret(&format!("Bearer {token}")))
+    Ok(Credentials::new("Bearer", token, token))
 }
 
-fn secret(value: &str) -> HeaderValue {
-    let mut value = HeaderValue::from_str(value).expect("visible ASCII is a header value");
-    value.set_sensitive(true);
-    value
+impl Credentials {
+    fn new(scheme: &str, encoded: &str, secret: &str) -> Self {
+        let mut value = HeaderValue::from_str(&format!("{scheme} {encoded}"))
+            .expect("visible ASCII is a header value");
+        value.set_sensitive(true);
+        // Without its padding it is found in whatever alphabet it was padded.
+        let encoded = encoded.trim_end_matches('=');
+        let secrets = [encoded, secret].map(str::to_owned);
+        Self { value, secrets: secrets.into_iter().filter(|secret| !secret.is_empty()).collect() }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{
     failure::Kind,
     flight::Long,
+    held::Held,
     instruments::{Exchange, OK},
 };
 use bytes::Bytes;
@@ -34,7 +35,7 @@ pub struct QueryProxyBody {
 #[derive(Debug)]
 enum Content {
     Whole(Bytes),
-    Long { long: Long, deadline: Pin<Box<Sleep>> },
+    Long { held: Held, deadline: Pin<Box<Sleep>> },
 }
 
 impl QueryProxyBody {
@@ -48,8 +49,9 @@ impl QueryProxyBody {
     }
 
     pub(super) fn long(long: Long, deadline: Instant, exchange: Exchange) -> Self {
+        let held = Held::new(long, deadline);
         let deadline = Box::pin(sleep_until(deadline));
-        Self { content: Content::Long { long, deadline }, exchange: Some(exchange), outcome: OK }
+        Self { content: Content::Long { held, deadline }, exchange: Some(exchange), outcome: OK }
     }
 
     fn end(&mut self, outcome: &'static str) {
@@ -62,15 +64,7 @@ impl QueryProxyBody {
 
 impl Long {
     /// The next bytes; none at the end.
-    fn poll_bytes(
-        &mut self,
-        deadline: &mut Pin<Box<Sleep>>,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Bytes, Kind>> {
-        // The client may be what is slow: the time is up all the same.
-        if deadline.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(Kind::Timeout));
-        }
+    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Kind>> {
         if !self.begin.is_empty() {
             return Poll::Ready(Ok(mem::take(&mut self.begin)));
         }
@@ -99,13 +93,20 @@ impl Body for QueryProxyBody {
         let this = &mut *self;
         let bytes = match &mut this.content {
             Content::Whole(bytes) => mem::take(bytes),
-            Content::Long { long, deadline } => match ready!(long.poll_bytes(deadline, context)) {
-                Ok(bytes) => bytes,
-                Err(kind) => {
-                    this.end(kind.name());
-                    return Poll::Ready(Some(Err(QueryProxyBodyError { kind })));
+            Content::Long { held, deadline } => {
+                // The client may be what is slow: the time is up all the same.
+                let polled = match deadline.as_mut().poll(context) {
+                    Poll::Ready(()) => None,
+                    Poll::Pending => held.with(|long| long.poll_bytes(context)),
+                };
+                match ready!(polled.unwrap_or(Poll::Ready(Err(Kind::Timeout)))) {
+                    Ok(bytes) => bytes,
+                    Err(kind) => {
+                        this.end(kind.name());
+                        return Poll::Ready(Some(Err(QueryProxyBodyError { kind })));
+                    }
                 }
-            },
+            }
         };
         if let Some(exchange) = &mut this.exchange {
             exchange.sent(bytes.len());
@@ -120,18 +121,21 @@ impl Body for QueryProxyBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_empty(),
-            Content::Long { long, .. } => long.begin.is_empty() && long.rest.is_end_stream(),
+            Content::Long { held, .. } => held
+                .with(|long| long.begin.is_empty() && long.rest.is_end_stream())
+                .unwrap_or_default(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Long { long: Long { begin, rest, .. }, .. } => {
-                match rest.size_hint().exact() {
-                    Some(rest) => SizeHint::with_exact(begin.len() as u64 + rest),
-                    None => SizeHint::new(),
-                }
+            Content::Long { held, .. } => {
+                let length = |long: &mut Long| {
+                    let rest = long.rest.size_hint().exact()?;
+                    Some(long.begin.len() as u64 + rest)
+                };
+                held.with(length).flatten().map_or_else(SizeHint::new, SizeHint::with_exact)
             }
         }
     }

@@ -1,12 +1,11 @@
 use super::{
-    base::{Base, basic, bearer},
+    base::{Base, Credentials, basic, bearer},
     cors::Cors,
-    error::QueryProxyError,
+    error::{QueryProxyError, QueryProxyErrorKind},
     service::QueryProxy,
     settings::Settings,
     upstream::Upstream,
 };
-use http::HeaderValue;
 use opentelemetry::metrics::Meter;
 use std::{fmt, time::Duration};
 
@@ -58,7 +57,7 @@ impl QueryProxy {
 #[must_use = "there is no proxy before `build`"]
 pub struct QueryProxyBuilder {
     base: Option<Result<Base, QueryProxyError>>,
-    credentials: Vec<Result<HeaderValue, QueryProxyError>>,
+    credentials: Vec<Result<Credentials, QueryProxyError>>,
     settings: Settings,
     origins: Vec<String>,
     #[cfg(feature = "victoria-metrics-tls")]
@@ -87,33 +86,35 @@ impl QueryProxyBuilder {
     }
 
     /// How long an answer may take, from the arrival of the request to its last byte. Default:
-    /// 30 s, as in `VictoriaMetrics`, which is asked to give up a little earlier.
+    /// 30 s, as in `VictoriaMetrics`, which is asked to give up a little earlier; 100 ms to 1 h.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// How many points a series of a range query may have. Default: 11 000, as in Prometheus.
+    /// How many points a series of a range query may have. Default: 11 000, as in Prometheus; 2 to
+    /// 30 000.
     pub fn with_max_points(mut self, points: u32) -> Self {
         self.settings.max_points = points;
         self
     }
 
     /// How many queries `VictoriaMetrics` may work on for this proxy at a time, 429 for more;
-    /// queries that share an answer are one. Default: 16.
+    /// queries that share an answer are one, health checks are none. Default: 16; 1 to 1024.
     pub fn with_max_in_flight(mut self, queries: usize) -> Self {
         self.settings.max_in_flight = queries;
         self
     }
 
-    /// How many bytes an answer may have, as it is sent, so compressed or not. Default: 64 MiB.
+    /// How many bytes an answer may have, as it is sent, so compressed or not. Default: 64 MiB; 1 KiB
+    /// and more.
     pub fn with_max_answer_bytes(mut self, bytes: u64) -> Self {
         self.settings.max_answer_bytes = bytes;
         self
     }
 
-    /// A service is listed when it had metrics since this long ago. Default: 1 h. The index of
-    /// `VictoriaMetrics` is by day (UTC): it may list those of the whole day.
+    /// A service is listed when it had metrics since this long ago. Default: 1 h; 1 min to 1 year.
+    /// The index of `VictoriaMetrics` is by day (UTC): it may list those of the whole day.
     pub fn with_services_window(mut self, window: Duration) -> Self {
         self.settings.services_window = window;
         self
@@ -135,6 +136,10 @@ impl QueryProxyBuilder {
         self.settings.check()?;
         let cors = Cors::new(self.origins)?;
         let credentials = self.credentials.into_iter().collect::<Result<Vec<_>, _>>()?;
+        // Also without a URL, which may come with the next start.
+        if credentials.len() > 1 {
+            return Err(QueryProxyErrorKind::TwoCredentials.into());
+        }
         let upstream = match self.base {
             Some(base) => {
                 let base = credentials.into_iter().try_fold(base?, Base::authorize)?;

@@ -1,7 +1,13 @@
 //! The rules of the builder for settings one by one, as a configuration needs them to name the
 //! line of a value.
 
-use super::{base::Base, cors::Cors, error::QueryProxyError, params::duration, settings::Settings};
+use super::{
+    base::Base,
+    cors::Cors,
+    error::{QueryProxyError, QueryProxyErrorKind},
+    params::duration,
+    settings::Settings,
+};
 use crate::redact;
 use std::time::Duration;
 
@@ -23,13 +29,15 @@ pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn max_points(points: u64) -> Result<u32, String> {
-    let max_points = u32::try_from(points).unwrap_or(u32::MAX);
+    let refused = |_| words(QueryProxyErrorKind::MaxPoints(points).into());
+    let max_points = u32::try_from(points).map_err(refused)?;
     Settings { max_points, ..Settings::default() }.check().map_err(words)?;
     Ok(max_points)
 }
 
 pub(crate) fn max_in_flight(queries: u64) -> Result<usize, String> {
-    let max_in_flight = usize::try_from(queries).unwrap_or(usize::MAX);
+    let refused = |_| words(QueryProxyErrorKind::MaxInFlight(queries).into());
+    let max_in_flight = usize::try_from(queries).map_err(refused)?;
     Settings { max_in_flight, ..Settings::default() }.check().map_err(words)?;
     Ok(max_in_flight)
 }

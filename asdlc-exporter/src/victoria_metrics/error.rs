@@ -21,7 +21,6 @@ pub struct QueryProxyError {
     kind: QueryProxyErrorKind,
 }
 
-#[derive(Debug)]
 pub(super) enum QueryProxyErrorKind {
     Url,
     #[cfg(not(feature = "victoria-metrics-tls"))]
@@ -32,8 +31,8 @@ pub(super) enum QueryProxyErrorKind {
     Token,
     UserOrPassword,
     Timeout(Duration),
-    MaxPoints(u32),
-    MaxInFlight(usize),
+    MaxPoints(u64),
+    MaxInFlight(u64),
     MaxAnswerBytes(u64),
     ServicesWindow(Duration),
     /// Redacted.

@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Timeout,
     Unavailable,
     BadAnswer,
+    /// A client error whose words are not those of `VictoriaMetrics`.
+    NotItsWords,
     TooLarge,
     Credentials,
 }
@@ -41,7 +43,9 @@ impl Kind {
             | Self::ConnectionLost
             | Self::Timeout
             | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::BadAnswer | Self::TooLarge | Self::Credentials => StatusCode::BAD_GATEWAY,
+            Self::BadAnswer | Self::NotItsWords | Self::TooLarge | Self::Credentials => {
+                StatusCode::BAD_GATEWAY
+            }
         }
     }
 
@@ -61,7 +65,7 @@ impl Kind {
             Self::ConnectionLost => "connection_lost",
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
-            Self::BadAnswer => "bad_answer",
+            Self::BadAnswer | Self::NotItsWords => "bad_answer",
             Self::TooLarge => "too_large",
             Self::Credentials => "credentials",
         }

@@ -5,7 +5,13 @@ use opentelemetry::{
     KeyValue,
     metrics::{Counter, Histogram, Meter, UpDownCounter},
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 /// The instruments; documented in the [module](super).
 #[derive(Debug)]
@@ -77,33 +83,38 @@ impl Instruments {
         self.shared.add(1, &[route_label(Some(route))]);
     }
 
-    /// The upstream is asked.
-    pub(super) fn called(self: &Arc<Self>, route: Route) -> Called {
-        Called { instruments: Arc::clone(self), route, start: Instant::now(), ended: false }
+    /// The upstream is asked; `expired` when it did not answer somebody in time.
+    pub(super) fn called(self: &Arc<Self>, route: Route, expired: Arc<AtomicBool>) -> Called {
+        let (instruments, start) = (Arc::clone(self), Instant::now());
+        Called { instruments, route, start, expired, ended: false }
     }
 }
 
-/// A call of the upstream; dropped before its end it was cancelled.
+/// A call of the upstream; dropped before its end it was cancelled, or has failed because nobody's
+/// time was enough.
 #[derive(Debug)]
 pub(super) struct Called {
     instruments: Arc<Instruments>,
     route: Route,
     start: Instant,
+    expired: Arc<AtomicBool>,
     ended: bool,
 }
 
 impl Called {
     pub(super) fn end(mut self) {
         self.ended = true;
-        let seconds = self.start.elapsed().as_secs_f64();
-        self.instruments.upstream_duration.record(seconds, &[route_label(Some(self.route))]);
     }
 }
 
 impl Drop for Called {
     fn drop(&mut self) {
-        if !self.ended {
-            self.instruments.upstream_cancelled.add(1, &[route_label(Some(self.route))]);
+        let Self { instruments, route, start, expired, ended } = self;
+        if *ended || expired.load(Ordering::Relaxed) {
+            let seconds = start.elapsed().as_secs_f64();
+            instruments.upstream_duration.record(seconds, &[route_label(Some(*route))]);
+        } else {
+            instruments.upstream_cancelled.add(1, &[route_label(Some(*route))]);
         }
     }
 }

@@ -28,8 +28,19 @@
 //! | `OPTIONS` | 204 with `Allow`, and CORS headers for the origins that are [allowed](QueryProxyBuilder::with_cors_origin) |
 //! | other methods | 405 with `Allow` |
 //!
-//! `health` has `VictoriaMetrics` evaluate the query `1`, over the same prefix and with the same
-//! credentials as all others: its own `/health` is well while queries hang. It waits for 5 s at most.
+//! `health` queries a series that does not exist, over the same prefix and with the same credentials
+//! as all others: the `/health` of `VictoriaMetrics` is well while queries hang, and an expression
+//! without series is evaluated without the nodes that store them. It waits for 5 s at most, takes no
+//! place of [those in flight](QueryProxyBuilder::with_max_in_flight) and is never refused for them.
+//!
+//! # Partial answers
+//!
+//! When a node of a cluster is missing, `VictoriaMetrics` answers with what the others have and
+//! `"isPartial":true`; other servers with the same API add `warnings` and `infos`. `query` and
+//! `query_range` pass all of it on as it is. `services` and `health` have the same keys beside
+//! `status` and `data`, `warnings` and `infos` without addresses; in an answer that is whole they are
+//! absent. A single node that cuts a list of services at its flag `-search.maxTagValues` (100 000)
+//! says nothing of it.
 //!
 //! # Parameters
 //!
@@ -40,24 +51,25 @@
 //!
 //! | parameter | allowed |
 //! |---|---|
-//! | `query` | 16 KiB at most |
+//! | `query` | 16 KiB at most, and not only white space and comments |
 //! | `start`, `end`, `time` | RFC 3339, seconds of the epoch, `now`, `now-15m`; `end` and `time` are `now` if missing; `now` is in whole seconds |
 //! | `step` | `15s`, `1h30m`, or seconds; so that there are no more than 11 000 points a series: else a 400 names the smallest `step` |
 //!
 //! # Errors
 //!
 //! All are JSON: `{"status":"error","errorType":"…","error":"…"}`. Addresses and headers of the
-//! upstream are in none of them; the log (`tracing`) has the cause, as a warning when an exchange
-//! fails after one that did not.
+//! upstream are in none of them. The log (`tracing`) has the cause: of an answer its status and how
+//! its body begins, without secrets. It is a warning when the last exchange did not fail in the same
+//! way, else a debug event.
 //!
 //! | status | `errorType` | |
 //! |---|---|---|
 //! | 400 | `bad_data` | a parameter, by its name |
 //! | 404, 405 | `not_found`, `method_not_allowed` | |
 //! | 408, 413, 415 | `slow_request`, `too_long`, `unsupported_media_type` | the form of a `POST` |
-//! | 422 and other 4xx of `VictoriaMetrics` | `execution` | what it says about the query, without addresses |
+//! | 422 and other 4xx of `VictoriaMetrics` | `execution` | what it says about the query in its JSON, without addresses |
 //! | 429 | `too_many_requests` | too many queries at a time, here or there; with `Retry-After` |
-//! | 502 | `bad_answer` | no HTTP, no JSON, no length, a redirect, an encoding that nobody asked for or that is not what it says, 404 |
+//! | 502 | `bad_answer` | no HTTP, no JSON, no length, a redirect, an encoding that nobody asked for or that is not what it says, 404, a 4xx in other words than those of `VictoriaMetrics`, such as vmauth's |
 //! | 502 | `too_large` | larger than [allowed](QueryProxyBuilder::with_max_answer_bytes) |
 //! | 502 | `credentials` | 401 or 403: those of this service are wrong |
 //! | 503 | `unreachable` | no connection: refused, no such name, TLS |
@@ -75,8 +87,14 @@
 //! is passed on to clients that name it; its first bytes are checked, the rest is up to the client.
 //!
 //! Queries that are the same at the same time share one call of the upstream; answers of more than
-//! 1 MiB are not shared, and each client has its own call. When the last client leaves, the call is
-//! cancelled by closing its connection. Nothing is cached.
+//! 1 MiB are not shared, and each client has its own call. Each client has its own deadline: a call
+//! lasts as long as somebody waits for it, and who still has time when the upstream gave up, as it
+//! was told by the first client, asks again. When the last client leaves, the call is cancelled by
+//! closing its connection. Nothing is cached.
+//!
+//! Connections are kept for 30 s. A request on a kept one that closes without a byte of an answer is
+//! sent once more, on a new connection and within the same deadline: the server had closed it
+//! because it was idle.
 //!
 //! # Metrics
 //!
@@ -87,7 +105,7 @@
 //! | `query_proxy_rejected_total` | `reason`: an `errorType` | when a request is refused without asking `VictoriaMetrics` |
 //! | `query_proxy_response_bytes_total` | | when the answer ends: bytes of bodies, compressed or not, as sent |
 //! | `query_proxy_shared_total` | `route` | when a request is answered with what another one had asked for |
-//! | `query_proxy_upstream_duration_seconds` | `route` | when a call has been answered, with 1 MiB at most, or has failed; not when it was cancelled |
+//! | `query_proxy_upstream_duration_seconds` | `route` | when a call has been answered, with 1 MiB at most, or has failed, also because the time of a client was up; not when it was cancelled |
 //! | `query_proxy_upstream_cancelled_total` | `route` | when a call is cancelled in this time |
 //!
 //! `route` is `query_range`, `query`, `services`, `health`, `openapi`, `docs`, or `_OTHER`.
@@ -103,11 +121,13 @@ mod body;
 mod builder;
 #[cfg(feature = "config")]
 pub(crate) mod check;
+mod connections;
 mod cors;
 mod docs;
 mod error;
 mod failure;
 mod flight;
+mod held;
 mod instruments;
 mod openapi;
 mod params;

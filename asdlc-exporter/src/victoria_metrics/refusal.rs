@@ -1,51 +1,76 @@
-//! What `VictoriaMetrics` says against a query, without what it says of itself.
+//! What an upstream says against a query: the words of `VictoriaMetrics` on it are for the client,
+//! all else is for the log.
 
 use super::{
+    connections::AnswerBody,
     failure::{Failure, Kind},
     upstream::is_json,
 };
 use flate2::read::GzDecoder;
 use http::{HeaderMap, StatusCode, header::CONTENT_ENCODING};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
 use serde::Deserialize;
-use std::{io::Read as _, net::IpAddr};
+use std::{io::Read as _, net::IpAddr, time::Duration};
+use tokio::time::{Instant, timeout_at};
 
-/// The answer with this status, which is a client error.
-pub(super) async fn read(status: StatusCode, headers: &HeaderMap, body: Incoming) -> Failure {
+/// The body of an answer that is an error, as far as it comes soon and is not longer than a reason.
+pub(super) async fn read(headers: &HeaderMap, mut body: AnswerBody) -> Vec<u8> {
+    let deadline = Instant::now() + MAX_TIME;
+    let mut read = Vec::new();
+    // Without this limit an error whose body hangs would be told as a timeout.
+    while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
+        read.extend_from_slice(frame.data_ref().map_or(&[][..], |bytes| bytes));
+        if read.len() > MAX_BODY {
+            break;
+        }
+    }
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip") {
+        read = unzipped(&read);
+    }
+    read.truncate(MAX_BODY);
+    read
+}
+
+/// As much as can be decompressed.
+pub(super) fn unzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    // What was read before an error stays.
+    let _ = GzDecoder::new(bytes).take(MAX_BODY as u64).read_to_end(&mut text);
+    text
+}
+
+/// What `VictoriaMetrics` says of the query. `None` when these are not its words: a proxy between,
+/// such as vmauth or nginx, answers with 400 as well.
+pub(super) fn of_query(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Failure> {
+    if !is_json(headers) {
+        return None;
+    }
+    let Envelope { status: Failed::Error, error_type: _, error } =
+        serde_json::from_slice(body).ok()?;
     let kind = match status {
         StatusCode::BAD_REQUEST => Kind::BadData,
         other => Kind::Refused(other),
     };
-    let gzip = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
-    let said = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) if is_json(headers) => said(&body.to_bytes(), gzip),
-        _ => None,
-    };
-    match said {
-        Some(said) => Failure::new(kind, said),
-        None => Failure::new(kind, "VictoriaMetrics refused the query"),
-    }
+    Some(Failure::new(kind, sanitise(&error)))
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Envelope {
+    status: Failed,
+    #[expect(dead_code, reason = "that it is there is all")]
+    error_type: String,
     error: String,
 }
 
-fn said(body: &[u8], gzip: bool) -> Option<String> {
-    let mut text = Vec::new();
-    if gzip {
-        GzDecoder::new(body).take(MAX_BODY as u64).read_to_end(&mut text).ok()?;
-    } else {
-        text.extend_from_slice(body);
-    }
-    let Envelope { error } = serde_json::from_slice(&text).ok()?;
-    Some(sanitise(&error))
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Failed {
+    Error,
 }
 
 /// Without addresses and control characters, and not longer than a person reads.
-fn sanitise(text: &str) -> String {
+pub(super) fn sanitise(text: &str) -> String {
     let mut out = String::new();
     for word in text.split_inclusive(|c: char| c.is_whitespace() || "\"'`(){},;=".contains(c)) {
         let end = word.char_indices().next_back().map_or(0, |(at, _)| at);
@@ -84,7 +109,11 @@ fn is_address(word: &str) -> bool {
         || (named && port.is_some_and(is_port))
 }
 
-const MAX_BODY: usize = 64 << 10;
+/// The longest query, twice, each of its bytes escaped.
+const MAX_BODY: usize = 256 << 10;
+
+/// A reason comes with its status.
+const MAX_TIME: Duration = Duration::from_secs(2);
 const MAX_MESSAGE: usize = 512;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Method};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Route {
     QueryRange,
     Query,
@@ -55,6 +55,16 @@ impl Route {
             Self::Health => "health",
             Self::OpenApi => "openapi",
             Self::Docs => "docs",
+        }
+    }
+
+    /// The path of `VictoriaMetrics` that answers it.
+    pub(super) fn asks(self) -> &'static str {
+        match self {
+            Self::QueryRange => "/api/v1/query_range",
+            Self::Services => "/api/v1/label/service/values",
+            // The others ask nothing.
+            Self::Query | Self::Health | Self::OpenApi | Self::Docs => "/api/v1/query",
         }
     }
 

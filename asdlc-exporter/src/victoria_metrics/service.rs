@@ -1,5 +1,5 @@
 use super::{
-    answer::{ErrorAnswer, Health, Healthy, Services, Success, Unhealthy, to_json},
+    answer::{ErrorAnswer, Healthy, Said, Services, Unhealthy, to_json},
     body::QueryProxyBody,
     cors::Cors,
     docs,
@@ -7,7 +7,7 @@ use super::{
     flight::{Answer, Flights, Long},
     instruments::{Exchange, Instruments, OK},
     openapi,
-    params::{InstantQuery, RangeQuery, Time, services},
+    params::{InstantQuery, RangeQuery, Time, probe, services},
     request,
     route::Route,
     settings::Settings,
@@ -159,18 +159,19 @@ impl Inner {
             Route::QueryRange => {
                 let query = RangeQuery::new(pairs, now, self.settings.max_points);
                 let form = self.check(query)?.to_form(give_up);
-                let call = Call { path: "/api/v1/query_range", form, gzip };
-                flights.ask(route, call, deadline).await.map(Reply::passed_on)
+                let call = Call { route, form, give_up, gzip };
+                flights.ask(call, deadline).await.map(Reply::passed_on)
             }
             Route::Query => {
                 let form = self.check(InstantQuery::new(pairs, now))?.to_form(give_up);
-                let call = Call { path: "/api/v1/query", form, gzip };
-                flights.ask(route, call, deadline).await.map(Reply::passed_on)
+                let call = Call { route, form, give_up, gzip };
+                flights.ask(call, deadline).await.map(Reply::passed_on)
             }
             Route::Services => {
                 let form = services(now, self.settings.services_window, give_up);
-                let call = Call { path: "/api/v1/label/service/values", form, gzip: false };
-                sorted(flights.ask(route, call, deadline).await?).map(Reply::json)
+                let call = Call { route, form, give_up, gzip: false };
+                let said = Said::read(&whole(flights.ask(call, deadline).await?)?)?;
+                Ok(Reply::json(to_json(&Services::new(said))))
             }
             _ => Ok(self.health(flights, deadline).await),
         }
@@ -178,22 +179,15 @@ impl Inner {
 
     async fn health(&self, flights: &Arc<Flights>, deadline: Instant) -> Reply {
         let start = Instant::now();
-        let form = InstantQuery::probe().to_form(self.give_up().min(MAX_HEALTH));
-        let call = Call { path: "/api/v1/query", form, gzip: false };
-        let found = flights.ask(Route::Health, call, deadline.min(start + MAX_HEALTH)).await;
-        let found = found.and_then(|answer| match answer {
-            Answer::Whole { bytes, .. } if is_success(&bytes) => Ok(()),
-            _ => Err(Failure::bad_answer("VictoriaMetrics did not evaluate `1`")),
-        });
+        let give_up = self.give_up().min(MAX_HEALTH);
+        let call = Call { route: Route::Health, form: probe(give_up), give_up, gzip: false };
+        let found = flights.ask(call, deadline.min(start + MAX_HEALTH)).await;
+        let found = found.and_then(whole).and_then(|bytes| Said::read(&bytes));
         let latency_ms = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         match found {
-            Ok(()) => {
-                let data = Health { healthy: true, latency_ms };
-                Reply::json(to_json(&Healthy { status: Success::Success, data }))
-            }
+            Ok(said) => Reply::json(to_json(&Healthy::new(said, latency_ms))),
             Err(failure) => {
-                let data = Health { healthy: false, latency_ms };
-                let mut reply = Reply::json(to_json(&Unhealthy::new(&failure, data)));
+                let mut reply = Reply::json(to_json(&Unhealthy::new(&failure, latency_ms)));
                 reply.status = StatusCode::SERVICE_UNAVAILABLE;
                 reply.outcome = failure.kind.name();
                 reply
@@ -293,23 +287,12 @@ fn docs(file: Option<&str>) -> Result<Reply, Failure> {
     Ok(reply)
 }
 
-/// The answer about services in order, as no version of the upstream promises.
-fn sorted(answer: Answer) -> Result<Bytes, Failure> {
-    let Answer::Whole { bytes, .. } = answer else { return Err(Failure::too_large()) };
-    let refused = |_| Failure::bad_answer("VictoriaMetrics did not answer with a list of services");
-    let mut services: Services = serde_json::from_slice(&bytes).map_err(refused)?;
-    services.data.sort_unstable();
-    services.data.dedup();
-    Ok(to_json(&services))
-}
-
-fn is_success(bytes: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Status {
-        #[expect(dead_code, reason = "that it is there is all")]
-        status: Success,
+/// An answer that is decoded; what is too long for that has failed before.
+fn whole(answer: Answer) -> Result<Bytes, Failure> {
+    match answer {
+        Answer::Whole { bytes, .. } => Ok(bytes),
+        Answer::Long(_) => Err(Failure::too_large()),
     }
-    serde_json::from_slice::<Status>(bytes).is_ok()
 }
 
 /// The answer of a [`QueryProxy`]. Dropping it cancels the query.

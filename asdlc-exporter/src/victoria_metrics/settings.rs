@@ -32,10 +32,10 @@ impl Settings {
             return Err(QueryProxyErrorKind::Timeout(timeout).into());
         }
         if !(2..=30_000).contains(&max_points) {
-            return Err(QueryProxyErrorKind::MaxPoints(max_points).into());
+            return Err(QueryProxyErrorKind::MaxPoints(max_points.into()).into());
         }
         if !(1..=1024).contains(&max_in_flight) {
-            return Err(QueryProxyErrorKind::MaxInFlight(max_in_flight).into());
+            return Err(QueryProxyErrorKind::MaxInFlight(max_in_flight as u64).into());
         }
         if max_answer_bytes < 1024 {
             return Err(QueryProxyErrorKind::MaxAnswerBytes(max_answer_bytes).into());

@@ -2,42 +2,43 @@
 
 use super::{
     base::Base,
-    error::QueryProxyError,
+    connections::{AnswerBody, Connections, SendError},
+    error::{QueryProxyError, QueryProxyErrorKind},
     failure::{Failure, Kind},
     refusal,
+    route::Route,
 };
 use crate::redact;
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
     header::{
         ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
-        RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT,
+        HOST, RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT,
     },
+    response::Parts,
 };
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy::{Client, Error, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::connect::HttpConnector;
 use std::{
-    error::Error as _,
-    sync::atomic::{AtomicBool, Ordering},
+    mem,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 #[cfg(not(feature = "victoria-metrics-tls"))]
-type Connector = HttpConnector;
+pub(super) type Connector = HttpConnector;
 #[cfg(feature = "victoria-metrics-tls")]
-type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+pub(super) type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
 
-/// What is asked. Its parts are ours: the path is one of the constants, the form is written by
-/// `params`.
+/// What is asked. Its parts are ours: the path is of the route, the form is written by `params`.
+/// Equal calls have the same answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Call {
-    pub(super) path: &'static str,
+    pub(super) route: Route,
     pub(super) form: String,
+    /// When the upstream gives up, as the form says.
+    pub(super) give_up: Duration,
     /// Whether the answer may be compressed.
     pub(super) gzip: bool,
 }
@@ -47,15 +48,19 @@ pub(super) struct Call {
 pub(super) struct Reply {
     pub(super) gzip: bool,
     pub(super) length: Option<u64>,
-    pub(super) body: Incoming,
+    pub(super) body: AnswerBody,
 }
 
 #[derive(Debug)]
 pub(super) struct Upstream {
-    client: Client<Connector, Full<Bytes>>,
+    connections: Connections,
     base: Base,
-    /// Whether the last exchange failed, so that the log has the first failure only.
-    failing: AtomicBool,
+    /// `Host`
+    host: HeaderValue,
+    /// The path of the base URL.
+    prefix: String,
+    /// How the last exchange failed, so that the log has each kind of failure once.
+    failing: Mutex<Option<&'static str>>,
 }
 
 impl Upstream {
@@ -69,43 +74,64 @@ impl Upstream {
         let connector = super::tls::connector(tcp, base.url(), root_certificates)?;
         #[cfg(not(feature = "victoria-metrics-tls"))]
         let connector = tcp;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            // VictoriaMetrics closes idle connections after a minute.
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(8)
-            // Of a connection, for the head and for what is read ahead of the client.
-            .http1_max_buf_size(64 << 10)
-            .build(connector);
-        Ok(Self { client, base, failing: AtomicBool::new(false) })
+        let refused = || QueryProxyError::from(QueryProxyErrorKind::Url);
+        let uri: Uri = base.url().parse().map_err(|_| refused())?;
+        let host = uri.authority().ok_or_else(refused)?.as_str();
+        let host = HeaderValue::from_str(host).map_err(|_| refused())?;
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        let connections = Connections::new(connector, uri);
+        Ok(Self { connections, base, host, prefix, failing: Mutex::default() })
     }
 
     /// Dropping the future closes the connection, and with it ends the query.
     pub(super) async fn ask(&self, call: &Call) -> Result<Reply, Failure> {
-        let answer = self.client.request(self.request(call)).await;
-        let reply = match answer {
-            Ok(answer) => judge(answer).await,
-            Err(error) => Err(self.lost(&error)),
+        let answer = self.connections.send(self.request(call)).await;
+        let (head, body) = answer.map_err(|error| self.lost(&error))?.into_parts();
+        let failure = match judge(&head) {
+            Ok(Passable { gzip, length }) => return Ok(Reply { gzip, length, body }),
+            Err(failure) => failure,
         };
-        if reply.is_ok() {
-            self.failing.store(false, Ordering::Relaxed);
+        let said = refusal::read(&head.headers, body).await;
+        if failure.kind == Kind::NotItsWords
+            && let Some(word) = refusal::of_query(head.status, &head.headers, &said)
+        {
+            self.answered();
+            return Err(word);
         }
-        reply
+        Err(self.rejected(failure, head.status, &said))
+    }
+
+    /// An exchange went well.
+    pub(super) fn answered(&self) {
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// An answer cannot be passed on: the log has its status and how its body begins.
+    pub(super) fn rejected(&self, failure: Failure, status: StatusCode, said: &[u8]) -> Failure {
+        let begin = &said[..said.len().min(MAX_SAID)];
+        let begin = self.base.without_secrets(&String::from_utf8_lossy(begin));
+        let status = status.as_u16();
+        match begin.is_empty() {
+            true => self.report(failure.kind, &format!("answered {status} without a reason")),
+            false => self.report(failure.kind, &format!("answered {status}: `{begin}`")),
+        }
+        failure
     }
 
     fn request(&self, call: &Call) -> Request<Full<Bytes>> {
-        let Call { path, form, gzip } = call;
-        let url = self.base.url();
+        let Call { route, form, give_up: _, gzip } = call;
+        let (prefix, path) = (&self.prefix, route.asks());
         // What stands between may not take as long a URL as VictoriaMetrics does.
         let request = if form.len() <= MAX_URL_FORM {
-            Request::get(format!("{url}{path}?{form}")).body(Full::default())
+            Request::get(format!("{prefix}{path}?{form}")).body(Full::default())
         } else {
-            let request = Request::builder().method(Method::POST).uri(format!("{url}{path}"));
+            let request = Request::builder().method(Method::POST).uri(format!("{prefix}{path}"));
             let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
             request.body(Full::from(form.clone()))
         };
-        let mut request = request.expect("a checked base, a constant and a form are a URL");
+        let mut request = request.expect("a checked prefix, a constant and a form are a path");
         let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let encoding = if *gzip { "gzip" } else { "identity" };
@@ -116,22 +142,29 @@ impl Upstream {
         request
     }
 
-    fn lost(&self, error: &Error) -> Failure {
-        let cause = error.source().map_or_else(|| error.to_string(), chain);
-        self.report(&cause);
-        let hyper = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
-        if error.is_connect() {
-            Failure::new(Kind::Unreachable, "VictoriaMetrics cannot be reached")
-        } else if hyper.is_some_and(hyper::Error::is_parse) {
-            Failure::bad_answer("VictoriaMetrics did not answer in HTTP")
-        } else {
-            Failure::connection_lost()
-        }
+    fn lost(&self, error: &SendError) -> Failure {
+        let (failure, cause) = match error {
+            SendError::Connect(error) => {
+                let failure = Failure::new(Kind::Unreachable, "VictoriaMetrics cannot be reached");
+                (failure, redact::error(&**error))
+            }
+            SendError::Lost(error) if error.is_parse() => {
+                let failure = Failure::bad_answer("VictoriaMetrics did not answer in HTTP");
+                (failure, redact::error(error))
+            }
+            SendError::Lost(error) => (Failure::connection_lost(), redact::error(error)),
+        };
+        self.report(failure.kind, &cause);
+        failure
     }
 
     /// For those who run the service: it may name what clients must not see.
-    pub(super) fn report(&self, cause: &str) {
-        if self.failing.swap(true, Ordering::Relaxed) {
+    pub(super) fn report(&self, kind: Kind, cause: &str) {
+        let name = Some(kind.name());
+        // Subscribers are not ours: they run without the lock.
+        let last =
+            mem::replace(&mut *self.failing.lock().unwrap_or_else(PoisonError::into_inner), name);
+        if last == name {
             tracing::debug!("query of {} failed: {cause}", self.base.url());
         } else {
             tracing::warn!("query of {} failed: {cause}", self.base.url());
@@ -139,9 +172,14 @@ impl Upstream {
     }
 }
 
+/// What is known of an answer that may be passed on.
+struct Passable {
+    gzip: bool,
+    length: Option<u64>,
+}
+
 /// Whether an answer may be passed on.
-async fn judge(answer: Response<Incoming>) -> Result<Reply, Failure> {
-    let (head, body) = answer.into_parts();
+fn judge(head: &Parts) -> Result<Passable, Failure> {
     match head.status {
         StatusCode::OK => {}
         StatusCode::TOO_MANY_REQUESTS => return Err(Failure::busy(retry_after(&head.headers))),
@@ -157,7 +195,8 @@ async fn judge(answer: Response<Incoming>) -> Result<Reply, Failure> {
             ));
         }
         status if status.is_client_error() => {
-            return Err(refusal::read(status, &head.headers, body).await);
+            let message = "VictoriaMetrics did not answer in its own words";
+            return Err(Failure::new(Kind::NotItsWords, message));
         }
         status if status.is_server_error() => {
             let message = "VictoriaMetrics cannot answer now";
@@ -191,7 +230,7 @@ async fn judge(answer: Response<Incoming>) -> Result<Reply, Failure> {
             return Err(Failure::bad_answer("VictoriaMetrics answered in an unknown encoding"));
         }
     };
-    Ok(Reply { gzip, length, body })
+    Ok(Passable { gzip, length })
 }
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
@@ -206,11 +245,9 @@ fn retry_after(headers: &HeaderMap) -> u32 {
     seconds.map_or(1, |seconds: u32| seconds.clamp(1, 3600))
 }
 
-/// An error with all that caused it, for the log.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    redact::error(error)
-}
-
 const MAX_URL_FORM: usize = 2048;
+
+/// Of a body, for the log.
+const MAX_SAID: usize = 2048;
 
 const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

@@ -401,6 +401,11 @@ victoria_metrics:
                 "1 points a series in the query proxy: allowed are 2 to 30000".to_owned(),
             ),
             (
+                "max_points",
+                "5000000000",
+                "5000000000 points a series in the query proxy: allowed are 2 to 30000".to_owned(),
+            ),
+            (
                 "max_in_flight",
                 "0",
                 "0 queries in flight in the query proxy: allowed are 1 to 1024".to_owned(),

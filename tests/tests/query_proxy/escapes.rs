@@ -53,6 +53,13 @@ fn no_path_and_no_parameter_of_a_client_reaches_the_upstream() {
         "/api/metrics/query?query=up&time=1%26nocache%3D1",
         "/api/metrics/query?query=up%ff",
         "/api/metrics/query?query=",
+        // F-27a
+        "/api/metrics/query?query=+",
+        "/api/metrics/query?query=%20%09%0d%0a",
+        "/api/metrics/query?query=%0b%0c%c2%a0%e2%80%83",
+        "/api/metrics/query?query=%23",
+        "/api/metrics/query?query=%20%23+only+a+comment%0a%09%0a%23another",
+        "/api/metrics/query_range?query=%20&start=0&end=60&step=15",
         "/api/metrics/query",
         "/api/metrics/query_range?query=up&start=0&end=now&step=1s",
         "/api/metrics/services?match[]=up",
@@ -133,7 +140,7 @@ fn the_upstream_is_asked_in_words_of_ours_alone() {
             "GET",
             "health",
             "",
-            "GET /select/0/prometheus/api/v1/query?query=1&time=0&timeout=1.9 HTTP/1.1",
+            "GET /select/0/prometheus/api/v1/query?query=asdlc_query_proxy_health&timeout=1.9 HTTP/1.1",
         ),
     ] {
         let length = body.len();

@@ -193,7 +193,8 @@ fn an_upstream_that_refuses_is_quoted_without_its_addresses() {
     gzip.write_all(body).unwrap();
     let gzip = gzip.finish().unwrap();
     let quoted = "cannot fetch from *** (***): no such function \"frobnicate\"";
-    let plain = "VictoriaMetrics refused the query";
+    // F-29
+    let plain = "VictoriaMetrics did not answer in its own words";
     for (said, status, kind, message) in [
         (refuse("422 Unprocessable Entity", json_type, body), 422, "execution", quoted),
         (refuse("400 Bad Request", json_type, body), 400, "bad_data", quoted),
@@ -205,11 +206,11 @@ fn an_upstream_that_refuses_is_quoted_without_its_addresses() {
         ),
         (
             refuse("422 X", "Content-Type: text/plain\r\n", b"secret 10.0.0.1"),
-            422,
-            "execution",
+            502,
+            "bad_answer",
             plain,
         ),
-        (refuse("418 X", json_type, b"[secret"), 418, "execution", plain),
+        (refuse("418 X", json_type, b"[secret"), 502, "bad_answer", plain),
     ] {
         let upstream = Upstream::saying(said);
         let answer = Proxy::of(&upstream.url()).get_gzip(QUERY);

@@ -2,14 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests report by panicking, too")]
 
 mod cancelled;
+mod deadlines;
 mod documented;
 mod escapes;
 mod failing;
 mod limits;
+mod logs;
 mod methods;
+mod partial;
 mod proxy;
 mod real;
+mod reasons;
+mod retried;
 mod schema;
+mod settings;
 mod shared;
 mod tls;
 mod upstream;
+mod wakers;

@@ -10,11 +10,18 @@ use asdlc_tests::wait::{DEADLINE, eventually};
 pub(crate) struct Upstream {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
+    /// What came on a connection after its first request.
+    later: Arc<Mutex<Vec<String>>>,
 }
 
 impl Upstream {
     /// Each connection is one request, which `answer` answers in a thread of its own.
     pub(crate) fn start(answer: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
+        Self::reading(move |stream, _| answer(stream))
+    }
+
+    /// The same, and `answer` gets the request.
+    pub(crate) fn reading(answer: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<String>>>::default();
@@ -25,13 +32,32 @@ impl Upstream {
                 let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
                 thread::spawn(move || {
                     if let Some(request) = read_request(&mut stream) {
-                        log.lock().unwrap().push(request);
-                        answer(&mut stream);
+                        log.lock().unwrap().push(request.clone());
+                        answer(&mut stream, &request);
                     }
                 });
             }
         });
-        Self { address, seen }
+        Self { address, seen, later: Arc::default() }
+    }
+
+    /// Keeps connections open. `answer` gets the connection and how many requests came on it before this one, and says
+    /// whether the connection stays open.
+    pub(crate) fn keeping(
+        answer: impl Fn(&mut TcpStream, usize) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let seen = Arc::<Mutex<Vec<String>>>::default();
+        let log = Arc::clone(&seen);
+        let this = Self::start(move |stream| {
+            let mut before = 0;
+            while answer(stream, before) {
+                let Some(request) = read_request(stream) else { return };
+                log.lock().unwrap().push(request);
+                before += 1;
+            }
+        });
+        // The first request of each connection is in the log of `start`.
+        Self { later: seen, ..this }
     }
 
     /// Answers all with these bytes and closes the connection.
@@ -48,11 +74,13 @@ impl Upstream {
 
     /// The requests that came, each with head and body.
     pub(crate) fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
+        let mut seen = self.seen.lock().unwrap().clone();
+        seen.extend_from_slice(&self.later.lock().unwrap());
+        seen
     }
 
     pub(crate) fn await_seen(&self, requests: usize) {
-        let came = eventually(DEADLINE, || self.seen.lock().unwrap().len() >= requests);
+        let came = eventually(DEADLINE, || self.seen().len() >= requests);
         assert!(came, "{} of {requests} requests came", self.seen().len());
     }
 }
@@ -61,6 +89,11 @@ impl Upstream {
 pub(crate) fn json(body: &str) -> String {
     let length = body.len();
     format!("{HEAD}Content-Length: {length}\r\n\r\n{body}")
+}
+
+/// The same, on a connection that stays open.
+pub(crate) fn kept_json(body: &str) -> String {
+    json(body).replace("Connection: close\r\n", "")
 }
 
 /// Of an answer in JSON, but for its length. It is the last on its connection.

@@ -6,5 +6,5 @@ mod query;
 mod time;
 
 pub(super) use pairs::Pairs;
-pub(super) use query::{InstantQuery, RangeQuery, services};
+pub(super) use query::{InstantQuery, RangeQuery, probe, services};
 pub(super) use time::Time;

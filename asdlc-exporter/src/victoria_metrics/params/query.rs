@@ -89,12 +89,6 @@ impl InstantQuery {
         Ok(Self { query, time })
     }
 
-    /// That `VictoriaMetrics` evaluates expressions, behind the same prefix and credentials.
-    /// Always at the same time, so that all who ask are the same query.
-    pub(in crate::victoria_metrics) fn probe() -> Self {
-        Self { query: Expression("1".to_owned()), time: Time::EPOCH }
-    }
-
     /// As the upstream is asked.
     pub(in crate::victoria_metrics) fn to_form(&self, timeout: Duration) -> String {
         let Self { query, time } = self;
@@ -104,6 +98,16 @@ impl InstantQuery {
             .append_pair("timeout", &to_seconds(timeout))
             .finish()
     }
+}
+
+/// That `VictoriaMetrics` finds series, behind the same prefix and credentials. Nothing has this
+/// name, but every node of a cluster is asked for it, so that one which is missing or hangs shows.
+/// Without a time, so that all who ask are the same query.
+pub(in crate::victoria_metrics) fn probe(timeout: Duration) -> String {
+    Serializer::new(String::new())
+        .append_pair("query", "asdlc_query_proxy_health")
+        .append_pair("timeout", &to_seconds(timeout))
+        .finish()
 }
 
 /// For the values of the label `service`.
@@ -119,20 +123,28 @@ pub(in crate::victoria_metrics) fn services(
         .finish()
 }
 
-/// What is asked; only its length is looked at.
+/// What is asked: its length is looked at, and whether there is anything.
 #[derive(Debug)]
 struct Expression(String);
 
 impl Expression {
     fn new(text: String) -> Result<Self, Failure> {
         match text.len() {
-            0 => Err(Failure::bad_data("parameter `query` is empty")),
-            1..=MAX_QUERY => Ok(Self(text)),
+            _ if is_blank(&text) => Err(Failure::bad_data("parameter `query` is empty")),
+            ..=MAX_QUERY => Ok(Self(text)),
             length => Err(Failure::bad_data(format!(
                 "parameter `query` has {length} bytes: allowed are {MAX_QUERY}"
             ))),
         }
     }
+}
+
+/// Whether there is nothing but white space and comments. Of a comment the end is a line feed, for
+/// Prometheus also a carriage return.
+fn is_blank(text: &str) -> bool {
+    text.split(['\n', '\r'])
+        .map(str::trim_start)
+        .all(|line| line.is_empty() || line.starts_with('#'))
 }
 
 impl PartialSchema for Expression {
@@ -141,6 +153,8 @@ impl PartialSchema for Expression {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(MAX_QUERY))
+            // Not blank.
+            .pattern(Some("\\S"))
             .examples(["up"])
             .into()
     }
@@ -232,6 +246,16 @@ mod tests {
         range("query=up&start=0&end=10999&step=1").unwrap();
     }
 
+    // F-27a
+    #[test]
+    fn what_may_mean_something_is_asked() {
+        for query in ["up", " up ", "# comment\nup", "# comment\rup", "\"#\"", "\u{0}", "\u{feff}"]
+        {
+            let encoded: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
+            range(&format!("query={encoded}&start=0&step=1h&end=1")).unwrap();
+        }
+    }
+
     // O-09, X-07
     #[test]
     fn what_cannot_be_asked_is_refused_by_name() {
@@ -239,6 +263,12 @@ mod tests {
         for (text, expected) in [
             ("start=0&step=1", "parameter `query` is missing"),
             ("query=&start=0&step=1", "parameter `query` is empty"),
+            // F-27a
+            ("query=+&start=0&step=1", "parameter `query` is empty"),
+            ("query=%09%0b%0c%0d%0a&start=0&step=1", "parameter `query` is empty"),
+            ("query=%c2%a0%e2%80%83&start=0&step=1", "parameter `query` is empty"),
+            ("query=%23&start=0&step=1", "parameter `query` is empty"),
+            ("query=+%23+up%0a%0a%23x&start=0&step=1", "parameter `query` is empty"),
             ("query=up&step=1", "parameter `start` is missing"),
             ("query=up&start=0", "parameter `step` is missing"),
             ("query=up&start=2&end=1&step=1", "`end` is before `start`"),

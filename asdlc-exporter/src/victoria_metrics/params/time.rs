@@ -12,8 +12,6 @@ use utoipa::{
 pub(in crate::victoria_metrics) struct Time(u64);
 
 impl Time {
-    pub(super) const EPOCH: Self = Self(0);
-
     /// The whole second that this moment is in: dashboards that ask for `now` in the same second
     /// can share an answer.
     pub(in crate::victoria_metrics) fn now(clock: SystemTime) -> Self {

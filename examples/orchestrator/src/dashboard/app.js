@@ -30,7 +30,8 @@ async function read() {
   if (performance.now() >= lookAt) {
     try {
       stored ??= new Stored(EXPRESSIONS, live.service.service);
-      show(await stored.read(range()), "stored", `From VictoriaMetrics, rates over ${STORED_WINDOW} s`);
+      const [read, doubts] = await stored.read(range());
+      show(read, "stored", `From VictoriaMetrics, rates over ${STORED_WINDOW} s`, doubts);
       live.forget();
       return STORED_EVERY;
     } catch (error) {

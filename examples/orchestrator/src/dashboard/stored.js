@@ -15,7 +15,7 @@ export class Stored {
     this.#query = (window) => query(expressions, service, window);
   }
 
-  /** Asks for the last `range` seconds. */
+  /** Asks for the last `range` seconds: points, and why they may be a part only, or "". */
   async read(range) {
     const step = Math.max(SMALLEST_STEP, Math.ceil(range / POINTS));
     const end = Math.floor(Date.now() / 1000);
@@ -36,7 +36,7 @@ export class Stored {
     if (points.times.length === 0) {
       throw new Error("it has no samples of this service: does it scrape it?");
     }
-    return points;
+    return [points, doubts(answer)];
   }
 }
 
@@ -70,6 +70,13 @@ export function decode(answer) {
   const points = new Points();
   for (const [time, row] of [...rows].sort(([a], [b]) => a - b)) points.add(time, row);
   return points;
+}
+
+/** What VictoriaMetrics says of an answer that may not be whole; "" of one that is. */
+export function doubts(answer) {
+  const missing = answer.isPartial ? ["a part of it did not answer, so numbers may be missing or too low"] : [];
+  const warnings = [...missing, ...(answer.warnings ?? [])];
+  return warnings.length === 0 ? "" : `VictoriaMetrics warns: ${warnings.join("; ")}`;
 }
 
 export const STORED_WINDOW = WINDOW;

@@ -60,6 +60,34 @@ fn a_scrape_that_cannot_be_read_is_said_and_nothing_is_drawn_from_it() {
     page.assert_console_is_empty();
 }
 
+// F-27, a neighbour
+#[test]
+fn a_picture_of_a_part_is_said_to_be_one() {
+    let orchestrator = Example::start("orchestrator");
+    let page = Page::of(orchestrator.address());
+    let result = r#""data":{"resultType":"matrix","result":[{"metric":{"line":"requests: all"},"values":[[1,"2"]]}]}"#;
+    for (marks, note) in [
+        (r#""isPartial":true,"#, "a part of it did not answer"),
+        (r#""warnings":["a node is slow"],"#, "VictoriaMetrics warns: a node is slow"),
+        ("", ""),
+    ] {
+        let answer = format!(r#"{{"status":"success",{marks}{result}}}"#);
+        page.front.answer_queries(Answer::Fixed(200, answer.leak()));
+        page.click("#refresh");
+        page.await_text("#source", "From VictoriaMetrics");
+        if note.is_empty() {
+            assert!(
+                eventually(DEADLINE, || page.text("#note").is_empty()),
+                "{}",
+                page.text("#note")
+            );
+        } else {
+            page.await_text("#note", note);
+        }
+    }
+    page.assert_console_is_empty();
+}
+
 #[test]
 fn why_there_is_nothing_from_victoria_metrics_is_said_beside_the_live_picture() {
     let orchestrator = Example::start("orchestrator");

@@ -1,0 +1,171 @@
+//! An upstream that closes a kept connection as a request arrives on it.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::proxy::{Proxy, QUERY, failure_of};
+use crate::upstream::{EMPTY, Gate, Upstream, await_close, kept_json, reset};
+
+fn answer(stream: &mut TcpStream) -> bool {
+    stream.write_all(kept_json(EMPTY).as_bytes()).is_ok()
+}
+
+/// Closes the connection, with FIN or with RST.
+fn close(stream: &TcpStream, resets: bool) -> bool {
+    if resets {
+        reset(stream);
+    }
+    false
+}
+
+// F-28
+#[test]
+fn a_request_on_a_kept_connection_that_closes_is_sent_once_more() {
+    for resets in [false, true] {
+        let upstream = Upstream::keeping(move |stream, before| match before {
+            0 => answer(stream),
+            _ => close(stream, resets),
+        });
+        let proxy = Proxy::patient(&upstream.url());
+        for at in 0..10 {
+            let answer = proxy.get(&format!("/query?query=up&time={at}"));
+            assert_eq!(answer.status(), 200, "query {at}: {:?}", answer.body());
+            assert_eq!(answer.body(), EMPTY);
+            assert_eq!(upstream.seen().len(), 1 + 2 * at, "after query {at}");
+        }
+        assert_eq!(proxy.get("/services").status(), 502, "its list is none, but it has come");
+        assert_eq!(proxy.get("/health").status(), 200);
+        let failed = [("outcome", "connection_lost")];
+        assert_eq!(proxy.metric("query_proxy_requests_total", &failed), 0.0);
+    }
+}
+
+// F-28, a neighbour: a form is sent once more with its body.
+#[test]
+fn a_long_query_is_sent_once_more_with_its_form() {
+    let upstream = Upstream::keeping(|stream, before| before == 0 && answer(stream));
+    let proxy = Proxy::patient(&upstream.url());
+    assert_eq!(proxy.get(QUERY).status(), 200);
+    let query = "x".repeat(16 * 1024);
+    assert_eq!(proxy.get(&format!("/query?time=1&query={query}")).status(), 200);
+    let seen = upstream.seen();
+    let forms = seen.iter().filter(|request| request.starts_with("POST "));
+    let whole = format!("query={query}&time=1&timeout=29");
+    assert_eq!(forms.filter(|request| request.ends_with(&whole)).count(), 2);
+}
+
+// F-28, a neighbour: after an idle time all kept connections are dead, so another kept one is no help.
+#[test]
+fn the_second_try_has_a_new_connection_while_others_are_kept() {
+    for resets in [false, true] {
+        let (stale, gate) = (Arc::<AtomicBool>::default(), Gate::default());
+        let (is_stale, held) = (Arc::clone(&stale), gate.clone());
+        let upstream = Upstream::keeping(move |stream, before| match before {
+            0 => held.wait() && answer(stream),
+            _ if is_stale.load(Ordering::SeqCst) => close(stream, resets),
+            _ => answer(stream),
+        });
+        let proxy = Proxy::patient(&upstream.url());
+        thread::scope(|scope| {
+            let proxy = &proxy;
+            for at in 0..4 {
+                scope.spawn(move || {
+                    assert_eq!(proxy.get(&format!("/query?query=up&time={at}")).status(), 200);
+                });
+            }
+            upstream.await_seen(4);
+            gate.open();
+        });
+        stale.store(true, Ordering::SeqCst);
+        for at in 0..4 {
+            let answer = proxy.get(&format!("/query?query=up&time={at}"));
+            assert_eq!(answer.status(), 200, "query {at}: {:?}", answer.body());
+            assert!(upstream.seen().len() <= 4 + 2 * (at + 1), "query {at} came three times");
+        }
+    }
+}
+
+// F-28
+#[test]
+fn nothing_is_sent_again_once_a_byte_of_an_answer_came() {
+    for begin in ["H", "HTTP/1.1 200 OK\r\nContent-Ty", "HTTP/1.1 100 Continue\r\n\r\n", "\r\n"] {
+        let upstream = Upstream::keeping(move |stream, before| {
+            if before == 0 {
+                return answer(stream);
+            }
+            stream.write_all(begin.as_bytes()).unwrap();
+            false
+        });
+        let proxy = Proxy::patient(&upstream.url());
+        assert_eq!(proxy.get(QUERY).status(), 200);
+        let lost = failure_of(&proxy.get(QUERY));
+        assert_eq!(lost, (503, "connection_lost".to_owned()), "{begin:?}");
+        assert_eq!(upstream.seen().len(), 2, "{begin:?}");
+    }
+}
+
+// F-28
+#[test]
+fn nothing_is_sent_a_third_time() {
+    for resets in [false, true] {
+        let broken = Arc::<AtomicBool>::default();
+        let is_broken = Arc::clone(&broken);
+        let upstream = Upstream::keeping(move |stream, _| match is_broken.load(Ordering::SeqCst) {
+            true => close(stream, resets),
+            false => answer(stream),
+        });
+        let proxy = Proxy::patient(&upstream.url());
+        assert_eq!(proxy.get(QUERY).status(), 200);
+        broken.store(true, Ordering::SeqCst);
+        assert_eq!(failure_of(&proxy.get(QUERY)), (503, "connection_lost".to_owned()));
+        assert_eq!(upstream.seen().len(), 3);
+        // A connection that is new is not one that was closed because it was idle.
+        assert_eq!(failure_of(&proxy.get(QUERY)), (503, "connection_lost".to_owned()));
+        assert_eq!(upstream.seen().len(), 4);
+    }
+}
+
+// F-28: what the upstream refuses is refused.
+#[test]
+fn an_answer_that_refuses_is_not_asked_for_again() {
+    for status in ["429 Too Many Requests", "503 Service Unavailable", "500 X", "400 Bad Request"] {
+        let upstream = Upstream::keeping(move |stream, before| match before {
+            0 => answer(stream),
+            _ => write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").is_err(),
+        });
+        let proxy = Proxy::patient(&upstream.url());
+        assert_eq!(proxy.get(QUERY).status(), 200);
+        assert_ne!(proxy.get(QUERY).status(), 200);
+        assert_eq!(upstream.seen().len(), 2, "{status}");
+    }
+}
+
+// F-28: both tries are within the one deadline.
+#[test]
+fn the_second_try_has_what_is_left_of_the_time() {
+    let connections = AtomicUsize::new(0);
+    let upstream = Upstream::keeping(move |stream, before| {
+        let new = before == 0;
+        if new && connections.fetch_add(1, Ordering::SeqCst) == 0 {
+            return answer(stream);
+        }
+        if new {
+            await_close(stream);
+        } else {
+            // Most of the two seconds that a query has.
+            thread::sleep(Duration::from_millis(1500));
+        }
+        false
+    });
+    let proxy = Proxy::of(&upstream.url());
+    assert_eq!(proxy.get(QUERY).status(), 200);
+    let start = Instant::now();
+    assert_eq!(failure_of(&proxy.get(QUERY)), (503, "timeout".to_owned()));
+    let took = start.elapsed();
+    assert!((Duration::from_millis(1900)..Duration::from_millis(3400)).contains(&took), "{took:?}");
+    assert_eq!(upstream.seen().len(), 3);
+}
