@@ -61,7 +61,8 @@
 //! is ignored as well: Kubernetes sets it for a Service that is named `metrics`. (`enableServiceLinks:
 //! false` in the pod's specification keeps such variables out.) An
 //! unknown key, a value of the wrong kind and a value that is not allowed are one error that names
-//! the file, the line, the key and what is allowed.
+//! the file, the line, the key and what is allowed. URLs, users, passwords and tokens are never in it;
+//! they have to be text, a number among them in quotes.
 
 mod environment;
 mod error;

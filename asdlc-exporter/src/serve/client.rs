@@ -109,11 +109,13 @@ struct State {
     unread: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Phase {
     /// Between two requests.
     Idle,
-    /// A connection that has sent nothing, or a request whose head is not complete.
+    /// Before the first byte.
+    New,
+    /// A request whose head is not complete.
     Head,
     /// A request that is being answered.
     Exchange,
@@ -129,7 +131,7 @@ impl Client {
     fn new(limits: Limits) -> Self {
         let now = Instant::now();
         let state = State {
-            phase: Phase::Head,
+            phase: Phase::New,
             since: now,
             blocked_since: None,
             is_blocked: false,
@@ -150,7 +152,7 @@ impl Client {
         let state = self.state();
         let deadline = match state.phase {
             Phase::Idle => state.since.max(state.written) + idle_timeout,
-            Phase::Head => state.since + read_timeout,
+            Phase::New | Phase::Head => state.since + read_timeout,
             Phase::Exchange => state.since + LONGEST_ANSWER,
         };
         match state.blocked_since.filter(|_| state.is_blocked) {
@@ -183,7 +185,7 @@ impl Client {
     /// The client has sent something.
     pub(super) fn read(&self) {
         let mut state = self.state();
-        if state.phase == Phase::Idle {
+        if matches!(state.phase, Phase::New | Phase::Idle) {
             state.enter(Phase::Head);
         }
     }
@@ -219,7 +221,7 @@ impl Client {
         match state.phase {
             _ if state.is_blocked => state.blocked_since,
             Phase::Idle => Some(state.since.max(state.written)),
-            Phase::Head => Some(state.since),
+            Phase::New | Phase::Head => Some(state.since),
             Phase::Exchange => None,
         }
     }
