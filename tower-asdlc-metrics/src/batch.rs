@@ -3,8 +3,7 @@
 //! What it keeps of a series, a lock among it, must be fetched from the processor of the thread that told it last. Where several
 //! threads record one series they wait for that, and for each other, each time. Told of many at once, they do so rarely.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, BATCH_SIZE as SIZE, Ordering, yield_now};
 
 /// A ring of measurements that one thread adds to; it, and whoever collects, tells of them.
 ///
@@ -21,8 +20,6 @@ pub(crate) struct Batch {
     /// Bits of `f64`, for which there is no atomic type.
     values: [AtomicU64; SIZE],
 }
-
-const SIZE: usize = 16;
 
 impl Batch {
     /// Adds a value, to which end it tells of the others if there is no more room. To be called by one thread only.
@@ -43,13 +40,14 @@ impl Batch {
         true
     }
 
-    /// Tells of all that was added before, or waits until another thread has: no longer than that takes for [`SIZE`] values.
+    /// Tells of all that was added before, or waits until another thread has: no longer than that takes for
+    /// as many values as there is room for.
     pub(crate) fn tell(&self, tell: impl FnOnce(&[f64])) {
         loop {
             if let Some(teller) = Teller::of(self) {
                 return teller.tell(tell);
             }
-            thread::yield_now();
+            yield_now();
         }
     }
 
@@ -100,6 +98,8 @@ impl Drop for Teller<'_> {
 mod tests {
     use super::*;
     use std::panic::{self, AssertUnwindSafe};
+    use std::sync::Barrier;
+    use std::thread;
 
     fn all(batch: &Batch) -> Vec<f64> {
         let mut told = Vec::new();
@@ -152,58 +152,31 @@ mod tests {
         assert_eq!((told.len(), told[0], told[SIZE]), (SIZE + 1, 1.0, 3.0));
     }
 
-    //
+    // `tests/loom` has this for every interleaving, of fewer values.
     #[test]
     fn between_a_thread_that_adds_and_others_that_tell_no_value_is_lost_or_doubled() {
         const VALUES: u32 = 200_000;
-        let (batch, is_done) = (Batch::default(), AtomicBool::new(false));
-        let tell_until_done = || {
-            let mut told = Vec::new();
-            while !is_done.load(Ordering::Acquire) {
-                told.extend(all(&batch));
-            }
-            told
+        const TIMES: usize = 20_000;
+        let batch = Batch::default();
+        let start = Barrier::new(3);
+        let tell = || {
+            start.wait();
+            (0..TIMES).flat_map(|_| all(&batch)).collect::<Vec<_>>()
         };
         let mut told = thread::scope(|scope| {
-            let others = [scope.spawn(tell_until_done), scope.spawn(tell_until_done)];
+            let others = [scope.spawn(tell), scope.spawn(tell)];
+            start.wait();
             let mut told = Vec::new();
             for value in (0..VALUES).map(f64::from) {
                 if !batch.add(value, |values| told.extend(values)) {
                     told.push(value);
                 }
             }
-            is_done.store(true, Ordering::Release);
             told.extend(others.into_iter().flat_map(|other| other.join().unwrap()));
             told
         });
         told.extend(all(&batch));
         told.sort_by(f64::total_cmp);
         assert!(told.into_iter().eq((0..VALUES).map(f64::from)));
-    }
-
-    #[test]
-    fn to_have_told_is_to_have_waited_for_who_was_telling() {
-        const LAST: f64 = -1.0;
-        let batch = Batch::default();
-        let (tells, is_told) = (AtomicBool::new(false), AtomicBool::new(false));
-        thread::scope(|scope| {
-            for value in 0..SIZE {
-                assert!(batch.add(value as f64, |_| unreachable!("there is room")));
-            }
-            scope.spawn(|| {
-                while !tells.load(Ordering::Acquire) {
-                    thread::yield_now();
-                }
-                // All values but the last are in the other thread's hands.
-                batch.tell(|values| assert_eq!(values, [LAST]));
-                assert!(is_told.load(Ordering::Acquire));
-            });
-            assert!(batch.add(LAST, |_| {
-                tells.store(true, Ordering::Release);
-                // Time for the other thread to come and, if it does not wait, to go.
-                (0..1_000).for_each(|_| thread::yield_now());
-                is_told.store(true, Ordering::Release);
-            }));
-        });
     }
 }

@@ -179,6 +179,7 @@ mod route;
 mod series;
 mod service;
 mod settings;
+mod sync;
 mod threads;
 mod unrouted;
 mod upgrade;

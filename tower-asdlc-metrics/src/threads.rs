@@ -25,6 +25,12 @@ pub(crate) fn number() -> usize {
     }
 }
 
+/// Gives this thread a number, whoever else has it: what is one thread's own is then shared with that one.
+#[cfg(test)]
+pub(crate) fn set_number(number: usize) {
+    NUMBER.set(number);
+}
+
 #[cold]
 fn claim() -> usize {
     // There is none when this thread is just ending.
