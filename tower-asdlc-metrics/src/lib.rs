@@ -153,6 +153,7 @@ mod base64;
 mod batch;
 mod body;
 mod builder;
+mod caps;
 mod chain;
 mod endpoint;
 mod error;
@@ -203,3 +204,17 @@ pub use matched_route::MatchedRoute;
 pub use request_body::{RequestBody, RequestBodyLayer, RequestBodyService};
 pub use service::HttpMetrics;
 pub use upgrade::UpgradeGuard;
+
+/// Without the feature `axum` there is no endpoint that needs it, and no layer whose default it is:
+///
+/// ```compile_fail,E0432
+/// use tower_asdlc_metrics::MatchedRoute;
+/// ```
+///
+/// ```compile_fail,E0599
+/// # let meter: opentelemetry::metrics::Meter = todo!();
+/// let layer = tower_asdlc_metrics::HttpMetricsLayer::new(&meter);
+/// ```
+#[cfg(all(doctest, not(feature = "axum")))]
+#[derive(Debug)]
+pub struct WithoutAxum; // F-11

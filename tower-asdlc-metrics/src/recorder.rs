@@ -1,5 +1,6 @@
 //! The one place that records: which series a request belongs to, and what is added to them.
 
+use crate::caps::Caps;
 use crate::chain::Chain;
 use crate::endpoint::RequestHead;
 use crate::instruments::{
@@ -7,7 +8,7 @@ use crate::instruments::{
 };
 use crate::labels::{MethodId, Methods, OVERFLOW, UNMATCHED};
 use crate::modes::{Mode, Modes};
-use crate::outcome::{End, ErrorType, Outcome};
+use crate::outcome::{End, Outcome};
 use crate::room::Room;
 use crate::route::{Counters, Route, Upgrades, get_or_make};
 use crate::series::{Series, Slot};
@@ -33,28 +34,10 @@ pub(crate) struct Recorder {
     unrouted: Arc<Unrouted>,
 }
 
-/// How many routes and counters there may be: of what comes first, then of what is counted as overflow, and of counters then
-/// the last resort.
-#[derive(Debug)]
-struct Caps {
-    first: usize,
-    routes: usize,
-    overflow: usize,
-    counters: usize,
-}
-
 impl Recorder {
     pub(crate) fn new(instruments: Instruments, settings: Settings) -> Self {
         let methods = settings.methods.count();
-        let first = settings.max_series;
-        let overflow = first + OVERFLOW_OUTCOMES;
-        // A method without a status, failed in each way or not at all, of gRPC or not.
-        let caps = Caps {
-            first,
-            routes: first + methods,
-            overflow,
-            counters: overflow + methods * (ErrorType::COUNT + 1) * 2,
-        };
+        let caps = Caps::new(settings.max_series, methods);
         let has_optional_parts =
             instruments.request_body_size.is_some() || instruments.upgrades.is_some();
         let modes = Modes::new([
@@ -361,62 +344,5 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// Room for `endpoint="_OVERFLOW"` with the statuses that occur; past it the status is `_OTHER` too.
-const OVERFLOW_OUTCOMES: usize = 200;
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::grpc::Call;
-    use crate::outcome::Ending;
-    use crate::{Fixed, HttpMetricsLayer};
-    use http::{Request, StatusCode};
-    use opentelemetry::metrics::MeterProvider;
-    use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
-    use std::collections::BTreeMap;
-    use tower_layer::Layer;
-
-    #[test]
-    fn once_there_was_a_collection_requests_are_kept_by_outcome_until_the_next() {
-        // Not every thread has batches, while other tests have theirs; no other thread has this recorder.
-        threads::set_number(0);
-        let provider = SdkMeterProvider::builder().with_reader(ManualReader::default()).build();
-        let layer = HttpMetricsLayer::builder(Fixed("/x")).build(&provider.meter("test")).unwrap();
-        let service = layer.layer(());
-        let lanes = service.handle();
-        let recorder = lanes.recorder();
-        let request = Request::new(());
-        let head = RequestHead::of(&request);
-        let method = recorder.methods().id(head.method);
-        let mut endpoint = None;
-        let (labels, none) = recorder.route(method, head, |new| endpoint = Some(new));
-        assert_eq!(none, Slot::NONE);
-        let route = recorder.make_route(method, labels, &endpoint.unwrap()).unwrap();
-        let end = |status, millis| {
-            let end = End { ending: Ending::Complete, status: Some(status), call: Call::None };
-            recorder.ended(route, end, Duration::from_millis(millis), 0);
-        };
-        let kept = || {
-            let counters = recorder.routes.iter().flat_map(|route| route.counters.iter());
-            let mut kept = BTreeMap::new();
-            for counters in counters {
-                for batch in counters.batches.iter().filter_map(OnceLock::get) {
-                    let status = counters.outcome.status.as_str();
-                    batch.tell(|values| _ = kept.insert(status, values.to_vec()));
-                }
-            }
-            kept
-        };
-        end(StatusCode::OK, 1);
-        assert!(kept().is_empty());
-        lanes.tell();
-        end(StatusCode::OK, 2);
-        end(StatusCode::OK, 4);
-        end(StatusCode::NOT_FOUND, 8);
-        let expected = [("200", vec![0.002, 0.004]), ("404", vec![0.008])];
-        assert_eq!(kept(), BTreeMap::from(expected));
-        end(StatusCode::OK, 16);
-        lanes.tell();
-        assert!(kept().is_empty());
-    }
-}
+mod tests;
