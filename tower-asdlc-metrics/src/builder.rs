@@ -127,7 +127,8 @@ impl HttpMetricsLayerBuilder {
     /// ```
     ///
     /// They are given as the `endpoint` label has them, which is the route template and not a path. No error tells of one
-    /// that there is not: the layer does not know the routes.
+    /// that there is not: the layer does not know the routes. Past the [cap on series](Self::with_max_series) a stream that was not
+    /// asked for before is counted as any other endpoint.
     pub fn with_streaming_endpoints<E: Into<String>>(
         mut self,
         endpoints: impl IntoIterator<Item = E>,

@@ -175,3 +175,31 @@ fn data_in_pieces_is_read_in_order_and_is_not_taken() {
     first.read(&&frame(TRAILERS, b"grpc-status: 5")[..]);
     assert_eq!(first.status(), None, "it has seen a part only");
 }
+
+// F-01, a neighbour: the body is whatever the service wrote.
+#[test]
+fn any_bytes_are_read_alike_however_they_are_split() {
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    // Of bytes that mean something, to come further than the first of them.
+    let alphabet = b"\x00\x00\x00\x00\x01\x02\x05\x80\x80\x81grpc-status: 0\r\n=Ag/\xff";
+    for _ in 0..5_000 {
+        let len = random(80);
+        let body: Vec<_> = (0..len).map(|_| alphabet[random(alphabet.len())]).collect();
+        for content_type in ["application/grpc-web", "application/grpc-web-text"] {
+            let whole = read(content_type, &body);
+            let mut split = reader(content_type);
+            let mut rest = &body[..];
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(1 + random(rest.len()));
+                split.read(&piece);
+                rest = after;
+            }
+            assert_eq!(split.status().map(GrpcStatus::as_str), whole, "{body:?}");
+        }
+    }
+}

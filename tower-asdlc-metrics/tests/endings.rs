@@ -8,7 +8,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{Metrics, Script, Step};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use std::convert::Infallible;
@@ -176,6 +176,30 @@ fn trap_05_a_body_dropped_after_the_last_byte_it_declared_is_complete() {
         assert_recorded(&metrics, "GET", 200, None);
         drop(body);
         assert_recorded(&metrics, "GET", 200, None);
+    }
+}
+
+// F-03, a neighbour: HTTP/2 servers ask for what follows the declared length, and clients may leave meanwhile.
+#[test]
+fn over_http_2_the_declared_length_is_no_end_but_enough_when_the_body_is_dropped() {
+    for (dropped_after, error) in [(1, Some("aborted")), (2, None)] {
+        let metrics = Metrics::new();
+        let inner = service_fn(|_: Request<()>| {
+            let mut response = Response::new(Script::new([Step::Data("ab"), Step::Data("c")]));
+            response.headers_mut().insert("content-length", "3".parse().unwrap());
+            ready(Ok::<_, Infallible>(response))
+        });
+        let mut request = request(Method::GET);
+        *request.version_mut() = Version::HTTP_2;
+        let future = layer(&metrics).layer(inner).call(request);
+        let Poll::Ready(Ok(response)) = poll(pin!(future)) else { panic!("ready") };
+        let mut body = response.into_body();
+        for _ in 0..dropped_after {
+            assert!(poll_frame(&mut body).is_ready());
+        }
+        assert_open(&metrics);
+        drop(body);
+        assert_recorded(&metrics, "GET", 200, error);
     }
 }
 
