@@ -20,6 +20,7 @@ struct State<T> {
 
 impl<T: Copy + 'static> SharedRead<T> {
     /// Reads with code of ours, of which two calls never overlap.
+    #[cfg(any(feature = "process", test))]
     pub(crate) fn new(read: impl FnMut() -> T + Send + 'static) -> Self {
         let read = Mutex::new(read);
         Self::of_foreign(move || (read.lock().unwrap_or_else(PoisonError::into_inner))())
