@@ -21,8 +21,8 @@ pub(super) enum Kind {
     Timeout,
     Unavailable,
     BadAnswer,
-    /// A client error whose words are not those of `VictoriaMetrics`.
-    NotItsWords,
+    /// A client error that is not in the format of `VictoriaMetrics`.
+    ForeignError,
     TooLarge,
     Credentials,
 }
@@ -43,7 +43,7 @@ impl Kind {
             | Self::ConnectionLost
             | Self::Timeout
             | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::BadAnswer | Self::NotItsWords | Self::TooLarge | Self::Credentials => {
+            Self::BadAnswer | Self::ForeignError | Self::TooLarge | Self::Credentials => {
                 StatusCode::BAD_GATEWAY
             }
         }
@@ -65,7 +65,7 @@ impl Kind {
             Self::ConnectionLost => "connection_lost",
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
-            Self::BadAnswer | Self::NotItsWords => "bad_answer",
+            Self::BadAnswer | Self::ForeignError => "bad_answer",
             Self::TooLarge => "too_large",
             Self::Credentials => "credentials",
         }

@@ -83,7 +83,7 @@ impl Flights {
     ) -> Result<Answer, Failure> {
         let long = loop {
             let (flight, joined) = self.join(&call)?;
-            match Waiting::for_(flight, deadline).await {
+            match Waiting::new(flight, deadline).await {
                 Ok(Landed::Whole { gzip, bytes }) => {
                     if joined {
                         self.instruments.shared(call.route);
@@ -101,7 +101,7 @@ impl Flights {
         }
         // Somebody else reads that one, and it is too long to be kept for two.
         let flight = self.alone(&call)?;
-        match Waiting::for_(flight, deadline).await.map_err(|failed| failed.failure)? {
+        match Waiting::new(flight, deadline).await.map_err(|failed| failed.failure)? {
             Landed::Whole { gzip, bytes } => Ok(Answer::Whole { gzip, bytes }),
             Landed::Long(long) => {
                 take(&long).map(Answer::Long).ok_or_else(Failure::connection_lost)
@@ -310,7 +310,7 @@ impl Drop for Flight {
 struct Waiting(JoinHandle<Result<Landed, Failed>>);
 
 impl Waiting {
-    fn for_(flight: Arc<Flight>, deadline: Instant) -> Self {
+    fn new(flight: Arc<Flight>, deadline: Instant) -> Self {
         Self(tokio::spawn(async move { flight.land(deadline).await }))
     }
 }

@@ -69,7 +69,7 @@
 //! | 408, 413, 415 | `slow_request`, `too_long`, `unsupported_media_type` | the form of a `POST` |
 //! | 422 and other 4xx of `VictoriaMetrics` | `execution` | what it says about the query in its JSON, without addresses |
 //! | 429 | `too_many_requests` | too many queries at a time, here or there; with `Retry-After` |
-//! | 502 | `bad_answer` | no HTTP, no JSON, no length, a redirect, an encoding that nobody asked for or that is not what it says, 404, a 4xx in other words than those of `VictoriaMetrics`, such as vmauth's |
+//! | 502 | `bad_answer` | no HTTP, no JSON, no length, a redirect, an encoding that nobody asked for or that is not what it says, 404, a 4xx that is not in the JSON of `VictoriaMetrics`, such as vmauth's |
 //! | 502 | `too_large` | larger than [allowed](QueryProxyBuilder::with_max_answer_bytes) |
 //! | 502 | `credentials` | 401 or 403: those of this service are wrong |
 //! | 503 | `unreachable` | no connection: refused, no such name, TLS |

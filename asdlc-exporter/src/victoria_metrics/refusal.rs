@@ -1,5 +1,5 @@
-//! What an upstream says against a query: the words of `VictoriaMetrics` on it are for the client,
-//! all else is for the log.
+//! The bodies of error answers. What `VictoriaMetrics` says about a query goes to the client,
+//! everything else to the log.
 
 use super::{
     connections::AnswerBody,
@@ -39,8 +39,8 @@ pub(super) fn unzipped(bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-/// What `VictoriaMetrics` says of the query. `None` when these are not its words: a proxy between,
-/// such as vmauth or nginx, answers with 400 as well.
+/// What `VictoriaMetrics` says about the query. `None` when the body is not in its format: a proxy in
+/// front of it, such as vmauth or nginx, answers with 400 as well.
 pub(super) fn of_query(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Failure> {
     if !is_json(headers) {
         return None;

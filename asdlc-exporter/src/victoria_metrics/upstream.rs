@@ -92,11 +92,11 @@ impl Upstream {
             Err(failure) => failure,
         };
         let said = refusal::read(&head.headers, body).await;
-        if failure.kind == Kind::NotItsWords
-            && let Some(word) = refusal::of_query(head.status, &head.headers, &said)
+        if failure.kind == Kind::ForeignError
+            && let Some(failure) = refusal::of_query(head.status, &head.headers, &said)
         {
             self.answered();
-            return Err(word);
+            return Err(failure);
         }
         Err(self.rejected(failure, head.status, &said))
     }
@@ -195,8 +195,8 @@ fn judge(head: &Parts) -> Result<Passable, Failure> {
             ));
         }
         status if status.is_client_error() => {
-            let message = "VictoriaMetrics did not answer in its own words";
-            return Err(Failure::new(Kind::NotItsWords, message));
+            let message = "VictoriaMetrics, or a proxy in front of it, refused the request";
+            return Err(Failure::new(Kind::ForeignError, message));
         }
         status if status.is_server_error() => {
             let message = "VictoriaMetrics cannot answer now";

@@ -45,6 +45,29 @@ fn the_document_has_every_route_and_parameter() {
     }
 }
 
+// F-27
+#[test]
+fn the_document_says_how_a_part_looks() {
+    let proxy = Proxy::of("http://127.0.0.1:1");
+    let document: Value = serde_json::from_slice(proxy.get("/openapi.json").body()).unwrap();
+    let schemas = &document["components"]["schemas"];
+    for name in ["QueryResult", "Services", "Healthy"] {
+        let schema = &schemas[name];
+        let own = [schema].into_iter().chain(schema["allOf"].as_array().into_iter().flatten());
+        let followed = own.map(|part| match part["$ref"].as_str() {
+            Some(reference) => &schemas[reference.rsplit('/').next().unwrap()],
+            None => part,
+        });
+        let parts: Vec<_> = followed.collect();
+        for (key, kind) in [("isPartial", "boolean"), ("warnings", "array"), ("infos", "array")] {
+            let with = parts.iter().find(|part| part["properties"][key]["type"] == kind);
+            let with = with.unwrap_or_else(|| panic!("{name} has no {key}: {schema}"));
+            let required = with["required"].as_array().cloned().unwrap_or_default();
+            assert!(!required.contains(&key.into()), "{name}: {key} is required");
+        }
+    }
+}
+
 // O-13
 #[test]
 fn the_page_needs_nothing_but_this_server() {

@@ -194,7 +194,7 @@ fn an_upstream_that_refuses_is_quoted_without_its_addresses() {
     let gzip = gzip.finish().unwrap();
     let quoted = "cannot fetch from *** (***): no such function \"frobnicate\"";
     // F-29
-    let plain = "VictoriaMetrics did not answer in its own words";
+    let plain = "VictoriaMetrics, or a proxy in front of it, refused the request";
     for (said, status, kind, message) in [
         (refuse("422 Unprocessable Entity", json_type, body), 422, "execution", quoted),
         (refuse("400 Bad Request", json_type, body), 400, "bad_data", quoted),

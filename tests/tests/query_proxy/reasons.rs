@@ -66,9 +66,9 @@ fn the_log_has_the_status_and_the_reason() {
 
 // F-29
 #[test]
-fn a_4xx_that_is_no_word_on_the_query_is_a_502() {
+fn a_4xx_that_victoria_metrics_did_not_write_is_a_502() {
     logs::collect();
-    let known = "VictoriaMetrics did not answer in its own words";
+    let known = "VictoriaMetrics, or a proxy in front of it, refused the request";
     for said in [
         answer("400 Bad Request", TEXT, "cannot determine targetURL: missing route for secret"),
         answer(
@@ -102,7 +102,7 @@ fn a_4xx_that_is_no_word_on_the_query_is_a_502() {
         let lines = logged(&upstream.url());
         assert!(lines.len() == 1 && lines[0].contains("secret"), "{lines:?}");
     }
-    // Its own word on the query is for the client, and no failure.
+    // What it says about the query is for the client, and no failure.
     let own = r#"{"status":"error","errorType":"422","error":"no such function"}"#;
     let upstream = Upstream::saying(answer("422 Unprocessable Entity", JSON, own));
     let answer = error_of(&Proxy::of(&upstream.url()).get(QUERY));

@@ -21,7 +21,7 @@ use opentelemetry::metrics::{
 use tokio::runtime::Builder;
 use tower::Service;
 
-use crate::upstream::{EMPTY, Gate, Upstream, json};
+use crate::upstream::{EMPTY, Gate, Upstream, await_close, json};
 
 const QUERY: &str = "/query?query=up&time=1700000000";
 
@@ -90,6 +90,30 @@ fn a_waker_that_panics_delays_nobody_else() {
     // The proxy goes on.
     let answer = runtime.block_on(async { call(&proxy, QUERY).await.unwrap() });
     assert_eq!(answer.status(), 200);
+}
+
+// F-30: a future that is kept and not polled keeps no place.
+#[test]
+fn a_future_that_nobody_polls_gives_its_place_back_when_its_time_is_up() {
+    let upstream = Upstream::reading(|stream, request| match request.contains("query=up") {
+        true => await_close(stream),
+        false => stream.write_all(json(EMPTY).as_bytes()).unwrap(),
+    });
+    let exporter = Exporter::builder("proxy").build().unwrap();
+    let builder = QueryProxy::builder(upstream.url().leak() as &str).with_max_in_flight(1);
+    let builder = builder.with_timeout(Duration::from_secs(1));
+    let proxy = builder.build(&exporter.meter()).unwrap();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    let mut kept = Box::pin(call(&proxy, QUERY));
+    assert!(kept.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    upstream.await_seen(1);
+    let other = || {
+        let answer = runtime.block_on(call(&proxy, "/query?query=x&time=1"));
+        answer.unwrap().status() == 200
+    };
+    assert!(eventually(DEADLINE, other), "its place is taken");
+    drop(kept);
 }
 
 /// A meter of somebody else, whose instrument for refused requests does this.
