@@ -82,7 +82,7 @@ impl Visit for Captures<'_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.is_captured(field) {
-            let mut text = Text { bytes: [0; TEXT], len: 0 };
+            let mut text = Text::<TEXT>::new();
             // An error means that it is too long, or that it cannot be formatted: then there is what was written.
             let _ = write!(text, "{value:?}");
             self.put(field, text.as_str());
@@ -204,34 +204,26 @@ impl Visit for Measurements<'_> {
     }
 }
 
-/// Whether the value that `#[instrument(ret)]` tells is an `Err`.
-#[derive(Debug, Default)]
-pub(crate) struct Returned {
-    pub(crate) is_err: bool,
-}
-
-impl Visit for Returned {
-    fn record_str(&mut self, _: &Field, _: &str) {}
-
-    /// Only as much is formatted as is looked at. What is no `Result` may be formatted with `Display`, and a `Result` cannot.
-    fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
-        let mut text = Text::<{ ERR.len() }> { bytes: [0; ERR.len()], len: 0 };
-        // An error means that there is more of it.
-        let _ = write!(text, "{value:?}");
-        self.is_err = text.bytes == *ERR;
-    }
-}
-
-/// As much of a text as can be a value, and one byte more: that makes it too long.
-struct Text<const N: usize> {
+/// The first bytes of a text. Of a value as many as it can have, and one more: that makes it too long.
+pub(crate) struct Text<const N: usize> {
     bytes: [u8; N],
     len: usize,
+}
+
+impl<const N: usize> Text<N> {
+    pub(crate) fn new() -> Self {
+        Self { bytes: [0; N], len: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 impl Text<TEXT> {
     /// All of it is what `write_str` was given, but for the last character where it was cut.
     fn as_str(&self) -> &str {
-        match str::from_utf8(&self.bytes[..self.len]) {
+        match str::from_utf8(self.bytes()) {
             Ok(text) => text,
             Err(_) => TOO_LONG,
         }
@@ -249,8 +241,6 @@ impl<const N: usize> Write for Text<N> {
     }
 }
 
-/// How the `Debug` output of an `Err` begins.
-const ERR: &[u8; 4] = b"Err(";
 const TEXT: usize = MAX_BYTES + 1;
 const TOO_LONG: &str = match str::from_utf8(&[b'.'; TEXT]) {
     Ok(text) => text,

@@ -1,6 +1,7 @@
+use crate::clock::Clock;
 use crate::label::Label;
 use crate::outcome::Outcome;
-use crate::rule::{Clock, OfField, Rule};
+use crate::rule::{OfField, Rule};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::str::FromStr;

@@ -2,8 +2,9 @@
 //! the layer is built, those of prefixed fields when one is met.
 
 use crate::check::MAX_SERIES;
+use crate::clock::Clock;
 use crate::error::{BuildError, Kind, Problem};
-use crate::rule::{Clock, Rule, Source};
+use crate::rule::{Rule, Source};
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use std::collections::BTreeMap;
 

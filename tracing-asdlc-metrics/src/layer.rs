@@ -1,10 +1,11 @@
 use crate::callsite::CallsiteId;
-use crate::capture::{Captures, Measurements, Returned};
+use crate::capture::{Captures, Measurements};
 use crate::coverage::Coverage;
+use crate::end::ended;
 use crate::error::BuildError;
 use crate::log;
 use crate::metered::{announced, any_announced};
-use crate::plan::{End, Plan, Plans, is_opentelemetry};
+use crate::plan::{Plan, Plans, is_opentelemetry};
 use crate::recording;
 use crate::rule::Rule;
 use crate::rules::Rules;
@@ -365,20 +366,6 @@ where
         // SAFETY: the contract is that the pointer is to a value of the type asked for, which lives as long as `self`.
         // `Filtered` keeps it for itself and its fields, and it is a field of `self`.
         unsafe { Layer::<Registry>::downcast_raw(&self.filtered, id) }
-    }
-}
-
-/// `#[instrument]` told how its span's function ended.
-#[inline(never)]
-fn ended(slot: &Slot, end: End, event: &Event<'_>) {
-    let mut returned = Returned::default();
-    if end == End::Ret {
-        event.record(&mut returned);
-    }
-    if end == End::Err || returned.is_err {
-        slot.has_error();
-    } else {
-        slot.has_returned();
     }
 }
 

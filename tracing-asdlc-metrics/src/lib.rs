@@ -113,7 +113,9 @@
 mod callsite;
 mod capture;
 mod check;
+mod clock;
 mod coverage;
+mod end;
 mod error;
 mod held;
 mod instruments;
@@ -143,6 +145,7 @@ mod config;
 #[cfg(not(feature = "bound"))]
 mod unbound;
 
+pub use clock::Clock;
 #[cfg(feature = "serde")]
 pub use config::RuleConfig;
 pub use coverage::Coverage;
@@ -151,4 +154,4 @@ pub use label::Label;
 pub use layer::SpanMetricsLayer;
 pub use metered::{Metered, MeteredFuture, Output};
 pub use outcome::Outcome;
-pub use rule::{Clock, Rule};
+pub use rule::Rule;

@@ -3,11 +3,12 @@
 #[cfg(feature = "bound")]
 use crate::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
 use crate::check::per_second;
+use crate::clock::Clock;
 use crate::instruments::{Definitions, EventInstruments, SpanInstruments};
 use crate::label::Label;
 use crate::maker::Waiting;
 use crate::outcome::{ENDINGS, Ending, Outcome, status_code};
-use crate::rule::{Clock, Rule};
+use crate::rule::Rule;
 use crate::series::{Key, Labelled};
 #[cfg(not(feature = "bound"))]
 use crate::unbound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};

@@ -2,11 +2,13 @@
 
 use crate::callsite::{CallsiteId, Callsites};
 use crate::capture::{BATCH, Capture, Numbers};
+use crate::clock::Clock;
 use crate::coverage::Seen;
+use crate::end::{End, end};
 use crate::log::is_log;
 use crate::metrics::{OutcomeField, SpanMetrics};
 use crate::prefixed::EventSource;
-use crate::rule::{Clock, is_within};
+use crate::rule::is_within;
 use crate::rules::{Measured, Rules};
 use crate::series::Places;
 use crate::values::{CAPTURES, Values};
@@ -45,13 +47,6 @@ pub(crate) struct Plan {
     pub(crate) log: bool,
     /// Whether one of its spans or events has come.
     pub(crate) seen: Seen,
-}
-
-/// What `#[instrument]` tells of the end of a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Err,
-    Ret,
 }
 
 /// What a rule for spans does here.
@@ -268,18 +263,6 @@ impl From<Events> for Box<[EventBatch]> {
         batches
             .map(|(fields, plans)| EventBatch { fields: fields.into(), plans: plans.into() })
             .collect()
-    }
-}
-
-/// The events that `#[instrument(err)]` and `#[instrument(ret)]` emit have that one field. Which span they belong to,
-/// [`Plan::is_end_of`] tells.
-fn end(metadata: &Metadata<'_>) -> Option<End> {
-    let mut names = metadata.fields().iter().map(|field| field.name());
-    match (names.next(), names.next()) {
-        _ if !metadata.is_event() => None,
-        (Some("error"), None) => Some(End::Err),
-        (Some("return"), None) => Some(End::Ret),
-        _ => None,
     }
 }
 

@@ -3,13 +3,13 @@
 #[cfg(feature = "bound")]
 use crate::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
 use crate::capture::{Measurements, Numbers};
+use crate::clock::Clock;
 use crate::instruments::{EventInstruments, SpanInstruments};
 use crate::metrics::{
     ClosedSeries, EventMetrics, EventSeries, OutcomeField, SpanMetrics, SpanSeries,
 };
 use crate::outcome::Ending;
 use crate::plan::{EventBatch, EventPlan, Plan, SpanPlan};
-use crate::rule::Clock;
 use crate::series::Key;
 use crate::slot::{IN_FLIGHTS, SpanState};
 #[cfg(not(feature = "bound"))]

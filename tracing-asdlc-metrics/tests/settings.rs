@@ -1,0 +1,155 @@
+//! Settings that are refused: given twice, out of range, or left to a default that does not fit.
+
+mod support;
+
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use support::Metrics;
+use tracing::Level;
+use tracing_asdlc_metrics::{Clock, Label, Outcome, Rule, SpanMetricsLayer};
+
+// F-24
+#[test]
+fn a_method_that_is_called_twice_is_refused() {
+    let event = || Rule::event("e").with_counter("events_total");
+    let job = || counter("job");
+    let timed = || Rule::span("job").with_duration("seconds");
+    let outcome = || Outcome::label("outcome");
+    for (rule, method) in [
+        (event().with_sum("a", "a").with_sum("b", "b"), "with_sum"),
+        (event().with_counter("other_total"), "with_counter"),
+        (job().with_counter("other_total"), "with_counter"),
+        (event().with_histogram("a", "a").with_histogram("b", "b"), "with_histogram"),
+        (event().with_gauge("a", "a").with_gauge("b", "b"), "with_gauge"),
+        (job().with_opened_counter("a").with_opened_counter("b"), "with_opened_counter"),
+        (job().with_in_flight("a").with_in_flight("b"), "with_in_flight"),
+        (timed().with_duration("b"), "with_duration"),
+        (timed().with_clock(Clock::Busy).with_clock(Clock::Busy), "with_clock"),
+        (timed().with_boundaries([1.0]).with_boundaries([2.0]), "with_boundaries"),
+        (timed().with_unit("s").with_unit("ms"), "with_unit"),
+        (job().with_outcome(outcome()).with_outcome(outcome()), "with_outcome"),
+        (job().with_target("a").with_target("b"), "with_target"),
+        (job().with_max_level(Level::INFO).with_max_level(Level::DEBUG), "with_max_level"),
+        (job().with_max_series(10).with_max_series(20), "with_max_series"),
+    ] {
+        let error = error([rule]);
+        let problem = "is called twice; a rule takes one of each: make a second rule for the other";
+        assert!(error.ends_with(&format!(": `{method}` {problem}")), "{error}");
+    }
+    let label = || Label::field("f");
+    for (label, method) in [
+        (label().with_name("a").with_name("b"), "with_name"),
+        (label().with_values(["a"]).with_values(["b"]), "with_values"),
+        (label().with_max_values(2).with_max_values(3), "with_max_values"),
+        (label().with_max_bytes(2).with_max_bytes(3), "with_max_bytes"),
+        (label().with_other("a").with_other("b"), "with_other"),
+        (label().with_default("a").with_default("b"), "with_default"),
+    ] {
+        let error = error([counter("job").with_label(label)]);
+        assert!(error.ends_with(&format!("`{method}` is called twice; give one value")), "{error}");
+    }
+    for (outcome, method) in [
+        (outcome().with_field("a").with_field("b"), "with_field"),
+        (outcome().with_success("a").with_success("b"), "with_success"),
+        (outcome().with_failed("a").with_failed("b"), "with_failed"),
+        (outcome().with_cancelled("a").with_cancelled("b"), "with_cancelled"),
+        (outcome().with_panicked("a").with_panicked("b"), "with_panicked"),
+        (outcome().with_unknown("a").with_unknown("b"), "with_unknown"),
+        (outcome().with_max_level(Level::INFO).with_max_level(Level::INFO), "with_max_level"),
+    ] {
+        let error = error([counter("job").with_outcome(outcome)]);
+        assert!(error.ends_with(&format!("`{method}` is called twice; give one value")), "{error}");
+    }
+    // As the error says.
+    let metrics = Metrics::new();
+    let rules = ["a", "b"].map(|field| Rule::event("e").with_sum(format!("{field}_total"), field));
+    metrics.with(rules, || tracing::event!(name: "e", Level::INFO, a = 1, b = 2));
+    assert_eq!((metrics.count("a_total"), metrics.count("b_total")), (1, 2));
+}
+
+// F-25
+#[test]
+fn default_boundaries_are_for_seconds_alone() {
+    let rule = || Rule::span("job").with_duration("job_duration");
+    for unit in ["ms", "us", "ns"] {
+        refused(
+            [rule().with_unit(unit)],
+            "rule 1, span \"job\": the default boundaries are for seconds; add `with_boundaries`, in the rule's unit",
+        );
+    }
+    let event = || Rule::event("e").with_histogram("size", "size");
+    let message = "rule 1, event \"e\": the default boundaries are for seconds; add `with_boundaries`, or `with_unit(\"s\")` if \
+                   the values are seconds";
+    refused([event()], message);
+    refused([event().with_unit("By")], message);
+    refused(
+        [Rule::prefixed_fields().with_unit("By")],
+        "rule 1, prefixed fields: the default boundaries are for seconds; add `with_boundaries`, in the rule's unit",
+    );
+    let metrics = Metrics::new();
+    metrics.layer([
+        rule().with_unit("s"),
+        Rule::span("other").with_duration("other_duration").with_unit("ms").with_boundaries([5.0]),
+        event().with_unit("s"),
+        Rule::event("f").with_histogram("f_size", "size").with_boundaries([5.0]),
+        Rule::event("g").with_gauge("g_size", "size").with_unit("By"),
+    ]);
+}
+
+// F-25
+#[test]
+fn the_number_of_series_is_within_the_documented_range_and_never_lowered() {
+    let job = |series| counter("job").with_max_series(series);
+    let metrics = Metrics::new();
+    metrics.layer([job(8)]);
+    metrics.layer([job(1_800)]);
+    metrics.layer([job(10).with_outcome(Outcome::label("outcome"))]);
+    let two =
+        Outcome::label("o").with_cancelled("failed").with_panicked("failed").with_unknown("failed");
+    metrics.layer([job(8).with_outcome(two)]);
+    let problem = |least| format!("is no number of series; allowed are {least} to 1800");
+    refused([job(7)], &format!("rule 1, span \"job\": 7 {}", problem(8)));
+    refused([job(1_801)], &format!("rule 1, span \"job\": 1801 {}", problem(8)));
+    refused(
+        [job(9).with_outcome(Outcome::label("outcome"))],
+        &format!("rule 1, span \"job\": 9 {}", problem(10)),
+    );
+    let shared = |series| [job(series), counter("other")];
+    metrics.layer(shared(900));
+    refused(
+        shared(901),
+        "rule 1, span \"job\": 901 is no number of series; 2 rules record into \"jobs_total\", which has 1800: allowed are \
+         up to 900",
+    );
+    let many = |rules: usize| {
+        (0..rules).map(|rule| Rule::span(format!("s{rule}")).with_counter("jobs_total"))
+    };
+    metrics.layer(many(225));
+    refused(
+        many(226),
+        "rule 1, span \"s0\": 226 rules record into \"jobs_total\", which has 1800 series; this one needs 8: allowed are 225 \
+         rules",
+    );
+    let fields =
+        ["a", "b"].map(|target| Rule::prefixed_fields().with_target(target).with_max_series(901));
+    refused(
+        fields,
+        "rule 1, prefixed fields of target \"a\": 901 is no number of series; 2 rules record into a metric of prefixed fields, \
+         which has 1800: allowed are up to 900",
+    );
+}
+
+fn counter(span: &'static str) -> Rule {
+    Rule::span(span).with_counter("jobs_total")
+}
+
+fn error(rules: impl IntoIterator<Item = Rule>) -> String {
+    let meter = SdkMeterProvider::default().meter("test");
+    SpanMetricsLayer::new(&meter, rules).expect_err("a refusal").to_string()
+}
+
+fn refused(rules: impl IntoIterator<Item = Rule>, message: &str) {
+    let meter = SdkMeterProvider::default().meter("test");
+    let error = SpanMetricsLayer::new(&meter, rules).expect_err(message);
+    assert_eq!(error.to_string(), message);
+}
