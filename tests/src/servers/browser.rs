@@ -37,6 +37,8 @@ impl Browser {
         let address = free_address();
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={}", address.port()));
+        // F-35, a neighbour: a user without a home, or with settings of their own there; a locale that is not installed.
+        command.env("HOME", profile.path()).env("LC_ALL", "C.UTF-8");
         let driver = Process::start(command);
         driver
             .await_stdout(|line| line.contains("started successfully on port ").then_some(()))
@@ -44,7 +46,7 @@ impl Browser {
         let arguments = [
             "--headless=new".to_owned(),
             "--window-size=1400,1000".to_owned(),
-            format!("--user-data-dir={}", profile.path().display()),
+            format!("--user-data-dir={}", profile.path().join("data").display()),
             // The tests may run as root and in a container, where Chromium can neither lock itself in nor share much memory.
             "--no-sandbox".to_owned(),
             "--disable-dev-shm-usage".to_owned(),

@@ -106,6 +106,7 @@ fn a_browser_shows_every_route() {
     let proxy = Proxy::of("http://127.0.0.1:1");
     let profile = TempDir::new().unwrap();
     let mut chromium = Command::new("chromium");
+    chromium.env("HOME", profile.path());
     chromium.args([
         "--headless",
         "--no-sandbox",
@@ -117,7 +118,7 @@ fn a_browser_shows_every_route() {
         "--virtual-time-budget=20000",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ]);
-    chromium.arg(format!("--user-data-dir={}", profile.path().display()));
+    chromium.arg(format!("--user-data-dir={}", profile.path().join("data").display()));
     chromium.arg(format!("http://{}/api/metrics/docs", proxy.address()));
     let page = Process::start(chromium).finish().stdout.join("\n");
     for shown in ["Metrics queries", "/query_range", "/query", "/services", "/health"] {
