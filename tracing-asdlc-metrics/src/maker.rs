@@ -251,11 +251,11 @@ mod tests {
             0 | 1 => Err(io::ErrorKind::WouldBlock.into()),
             _ => thread::Builder::new().spawn(run).map(drop),
         });
-        let start = Instant::now();
         assert!(hold(&metrics, 1.0));
         assert!(hold(&metrics, 2.0));
         assert!(metrics.instruments().is_none());
-        assert!(start.elapsed() < TO_START, "nobody waits for a thread that is not there");
+        // F-35, a neighbour: an event that has waited in vain says so here, however busy the machine is.
+        assert!(!lock(&maker(&metrics).queue).late, "nobody waits for a thread that is not there");
         assert!(hold(&metrics, 3.0));
         let mut queue = lock(&maker(&metrics).queue);
         while queue.running {
