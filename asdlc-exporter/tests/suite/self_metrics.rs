@@ -69,9 +69,8 @@ async fn scrapes_that_fail_or_are_given_up_are_counted_right() -> Result {
         Exporter::builder("shop").with_self_metrics().with_max_scrapes_in_flight(1).build()?;
     let gate = Gate::in_callback(&exporter.meter());
     let first = tokio::spawn(exporter.scrape_service().oneshot(Request::new(())));
-    while gate.entered() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let waits = gate.clone();
+    tokio::task::spawn_blocking(move || waits.wait_until_entered(1)).await?;
     assert_eq!(
         scrape(&exporter, Method::GET, "/").await?,
         "too many scrapes are waiting already\n"
