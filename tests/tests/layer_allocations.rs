@@ -8,11 +8,11 @@ use std::task::{Context, Poll, Waker};
 use allocation_counter::{AllocationInfo, measure};
 use asdlc_exporter::Exporter;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::{Empty, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_asdlc_metrics::HttpMetricsLayer;
+use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -58,6 +58,33 @@ fn nor_does_a_request_that_no_route_of_an_axum_router_matches() {
     }
     // Of a nested service the prefix has to be asked for.
     assert!(count(&on, "/static/x") > count(&off, "/static/x"));
+}
+
+// X-02, F-01: what reads the trailer frame of a gRPC-Web response has a box of its own, and no other call has one.
+#[test]
+fn a_warm_grpc_call_allocates_nothing_of_ours_and_a_grpc_web_call_once() {
+    let exporter = Exporter::builder("under-test").build().expect("the name is valid");
+    let layer = HttpMetricsLayer::builder(GrpcMethods::new(["/pkg.Service/Method"]));
+    let layer = layer.build(&exporter.meter()).expect("the defaults are valid");
+    for (content_type, own) in [("application/grpc", 0), ("application/grpc-web+proto", 1)] {
+        let answer = move |_| {
+            let mut response = Response::new(Full::new(Bytes::from_static(TRAILERS)));
+            let content_type = HeaderValue::from_static(content_type);
+            response.headers_mut().insert("content-type", content_type);
+            ready(Ok::<_, Infallible>(response))
+        };
+        let request = || {
+            let request = Request::post("/pkg.Service/Method").header("content-type", content_type);
+            request.body(Empty::new()).expect("a request")
+        };
+        let bare = allocations_of(service_fn(answer), request).count_total;
+        let layered = allocations_of(layer.layer(service_fn(answer)), request).count_total;
+        assert_eq!(layered - bare, own * u64::from(MEASURED), "{content_type}");
+    }
+    let text = exporter.render().expect("it renders");
+    let text = asdlc_tests::exposition::Exposition::parse(text.as_ref()).expect("valid text");
+    let ok = text.sum_by("http_requests_total", ["grpc_status"])[&["OK".to_owned()]];
+    assert_eq!(ok, f64::from(WARM_UP + MEASURED), "of gRPC-Web");
 }
 
 #[test]
@@ -120,5 +147,7 @@ fn at_once<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> F::Outp
     }
 }
 
+/// A trailer frame of gRPC-Web.
+const TRAILERS: &[u8] = b"\x80\x00\x00\x00\x0fgrpc-status:0\r\n";
 const WARM_UP: u32 = 10;
 const MEASURED: u32 = 100;
