@@ -170,7 +170,7 @@ fn a_hurried_client_that_leaves_changes_nothing() -> Result {
 fn a_hurried_client_beside_a_render_does_not_shorten_it() -> Result {
     let (exporter, source) = slow()?;
     std::thread::scope(|scope| {
-        let hurried = waiting(&exporter, &["0.4"])?;
+        let hurried = waiting(&exporter, &["2"])?;
         source.gate.wait_until_entered(1);
         let render = scope.spawn(|| exporter.render());
         finish(hurried);

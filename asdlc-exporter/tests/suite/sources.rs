@@ -171,15 +171,22 @@ async fn a_hanging_source_leaves_time_for_the_answer() -> Result {
 #[test]
 fn two_that_render_at_once_each_give_the_sources_their_time() -> Result {
     let (exporter, _) =
-        exporter(Exporter::builder("shop").with_source_timeout(Duration::from_secs(2)))?;
-    // The time it takes is what is tested: once fits into the patience of one, twice does not.
-    exporter.add_source("slow", blocking(|| thread::sleep(Duration::from_millis(1_200))));
+        exporter(Exporter::builder("shop").with_source_timeout(Duration::from_secs(60)))?;
+    let gate = Gate::default();
+    let inside = gate.clone();
+    exporter.add_source("slow", blocking(move || inside.pass()));
     thread::scope(|scope| {
-        let renders = [0, 1].map(|_| scope.spawn(|| exporter.render()));
-        for render in renders {
-            let text = render.join().expect("no panic")?;
-            assert_eq!(up(&text, "slow"), 1.0);
-        }
+        let first = scope.spawn(|| exporter.render());
+        gate.wait_until_entered(1);
+        // It waits for the run that goes on, and then for its own.
+        let second = scope.spawn(|| exporter.render());
+        gate.admit(1);
+        assert_eq!(up(&first.join().expect("no panic")?, "slow"), 1.0);
+        gate.wait_until_entered(2);
+        assert!(!second.is_finished());
+        gate.open();
+        assert_eq!(up(&second.join().expect("no panic")?, "slow"), 1.0);
+        assert_eq!(gate.entered(), 2);
         Ok(())
     })
 }
