@@ -125,7 +125,7 @@ impl Recorder {
         })
     }
 
-    #[cold]
+    #[inline(never)]
     fn ended_unflushed(&self, method: MethodId) {
         if Mode::IS_NEVER_FLUSHED.is_in(self.modes()) {
             self.add_in_flight(method, -1);
@@ -133,9 +133,11 @@ impl Recorder {
     }
 
     /// Tells the gauge of a request that begins or ends, where no collection looks by itself.
-    #[cold]
+    #[inline(never)]
     pub(crate) fn add_in_flight(&self, method: MethodId, value: i64) {
-        self.make_in_flight(method);
+        if self.in_flight(method).is_none() {
+            self.make_in_flight(method);
+        }
         if let Some(gauge) = self.in_flight(method) {
             gauge.add(value);
         }
