@@ -71,27 +71,29 @@ impl TrailerReader {
         if data.chunk().len() == data.remaining() {
             return self.bytes(data.chunk());
         }
-        let mut slices = [IoSlice::new(&[]); 16];
-        if self.slices(data, &mut slices) {
-            return;
+        let mut few = [IoSlice::new(&[]); FEW_PIECES];
+        let mut pieces = self.slices(data, &mut few);
+        if pieces == Pieces::More {
+            pieces = self.slices(data, &mut vec![IoSlice::new(&[]); MAX_PIECES]);
         }
-        // More pieces than that: they are bytes each, so that there are not more of them than there are bytes.
-        let mut slices = vec![IoSlice::new(&[]); data.remaining()];
-        if !self.slices(data, &mut slices) {
-            // This buffer shows its first pieces only.
+        if pieces != Pieces::All {
             self.state = State::Unreadable;
         }
     }
 
-    /// `false`, and nothing is read, if all pieces are not to be had.
-    fn slices<'a>(&mut self, data: &'a impl Buf, slices: &mut [IoSlice<'a>]) -> bool {
+    /// Reads all pieces of `data`, or nothing of it.
+    fn slices<'a>(&mut self, data: &'a impl Buf, slices: &mut [IoSlice<'a>]) -> Pieces {
         let count = data.chunks_vectored(slices);
+        let is_full = count == slices.len();
         let slices = &slices[..count];
-        let is_all = slices.iter().map(|slice| slice.len()).sum::<usize>() == data.remaining();
-        if is_all {
+        if slices.iter().map(|slice| slice.len()).sum::<usize>() == data.remaining() {
             slices.iter().for_each(|slice| self.bytes(slice));
+            Pieces::All
+        } else if is_full {
+            Pieces::More
+        } else {
+            Pieces::Hidden
         }
-        is_all
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
@@ -151,6 +153,16 @@ impl TrailerReader {
     }
 }
 
+/// What a buffer shows of itself.
+#[derive(PartialEq)]
+enum Pieces {
+    All,
+    /// There may be more than were asked for.
+    More,
+    /// It shows its first pieces only.
+    Hidden,
+}
+
 impl State {
     const NEXT: Self = Self::Prefix { read: 0, prefix: [0; PREFIX] };
 
@@ -205,6 +217,9 @@ fn status(line: &[u8]) -> Option<GrpcStatus> {
 }
 
 const PREFIX: usize = 5;
+const FEW_PIECES: usize = 16;
+/// A frame in more pieces is not read: looking at them takes 16 bytes for each.
+const MAX_PIECES: usize = 4_096;
 const COMPRESSED: u8 = 0x01;
 const TRAILERS: u8 = 0x80;
 

@@ -99,9 +99,10 @@
 //!
 //! - *Outside* of layers that answer by themselves (timeouts, authentication, limits) it counts their 408, 401 and 429.
 //!   *Inside* it never sees those they turn away, and a request that an outer timeout gives up is `cancelled` with 499.
-//! - *Outside* of a limit (`ConcurrencyLimitLayer`, `RateLimitLayer`, `Buffer`) it sees its queue: a request that waits for a
-//!   permit is in flight, its wait is in the latency, and a client that gives up meanwhile is a 499. *Inside* the queue is not
-//!   in any metric. tonic's own `concurrency_limit_per_connection` is always outside.
+//! - *Outside* of a limit (`ConcurrencyLimitLayer`, `GlobalConcurrencyLimitLayer`, `BufferLayer`) it sees its queue: a request that
+//!   waits for a permit is in flight, its wait is in the latency, and a client that gives up meanwhile is a 499. *Inside* of it no
+//!   metric has the queue. tonic's own `concurrency_limit_per_connection` is always outside. (`RateLimitLayer` is not `Clone`: put a
+//!   `BufferLayer` around it.)
 //! - Load shedding (`LoadShedLayer`) *inside* of it works as without it, and what is shed is counted. *Outside* it needs
 //!   [`with_backpressure`](HttpMetricsLayerBuilder::with_backpressure): else the layer is always ready, and nothing is shed. The
 //!   same holds for what balances load over several services by their readiness.
@@ -116,10 +117,13 @@
 //!
 //! # Cost
 //!
-//! A warm request allocates nothing, waits for no lock of this crate and hashes no attribute. Its route is found by one look-up
-//! in a table that is only ever appended to, the rest hangs on the route; what is in flight is counted by the reference that a
-//! request holds anyway; recording goes through the SDK's bound instruments, for sixteen requests of a thread at once. What is
-//! recorded only on request is so for each. `benches/ladder` measures it beside the least that one can write by hand.
+//! A warm request allocates nothing, waits for no lock of this crate and hashes no attribute. There are two exceptions: a request
+//! for a service nested in an axum router ([`MatchedRoute`] says why) and a gRPC-Web call allocate.
+//!
+//! The route of a request is found by one look-up in a table that is only appended to. The number of requests in flight is the
+//! number of references that requests hold anyway. Measurements are buffered per thread and flushed to the SDK's bound instruments in
+//! batches of up to 16; those of the optional metrics are not buffered. `benches/ladder` measures all this beside the least code
+//! that one can write by hand.
 //!
 //! # Features
 //!
