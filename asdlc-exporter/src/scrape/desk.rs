@@ -173,6 +173,8 @@ impl Shared {
             let now = Instant::now();
             let is_due = |ticket: &Arc<Ticket>| ticket.patience <= now && ticket.is_waiting();
             let mut due: Vec<_> = state.waiting.extract_if(.., |ticket| is_due(ticket)).collect();
+            // A round may take long, and many may be in a hurry: what is answered is not kept.
+            state.being_answered.retain(|ticket| ticket.is_waiting());
             state.being_answered.extend_from_slice(&due);
             drop(state);
             due.extend(tickets.iter().filter(|ticket| is_due(ticket)).cloned());
