@@ -1,7 +1,7 @@
 //! What can go wrong: once when the exporter is built, and at each scrape.
 
 use crate::{
-    builder::MOST_SERIES,
+    settings::MOST_SERIES,
     truncate::{LEAST_VALUE_LEN, MAX_CONSTANT_LEN, MAX_KEY_LEN, MOST_VALUE_LEN, excerpt},
 };
 use opentelemetry_sdk::error::OTelSdkError;

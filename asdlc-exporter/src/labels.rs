@@ -4,6 +4,7 @@
 //! each list is worked out once, and a point costs no more than copying its values.
 
 use crate::{
+    constant_labels::ConstantLabels,
     escape::{Escaping, push_escaped},
     name::label_key,
     packed,
@@ -18,40 +19,6 @@ use std::{
     hash::{BuildHasher as _, Hash as _, Hasher as _},
     mem,
 };
-
-/// The labels of every series.
-#[derive(Debug, Default)]
-pub(crate) struct ConstantLabels {
-    keys: Vec<String>,
-    text: String,
-}
-
-impl ConstantLabels {
-    pub(crate) fn new(pairs: Vec<(String, String)>) -> Self {
-        let mut this = Self::default();
-        // An empty label is no label.
-        for (key, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-            if !this.text.is_empty() {
-                this.text.push(',');
-            }
-            this.text.push_str(&key);
-            this.text.push_str("=\"");
-            push_escaped(&mut this.text, &value);
-            this.text.push('"');
-            this.keys.push(key);
-        }
-        this
-    }
-
-    /// `service="shop",environment="prod"`, as it stands in each line.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
-
-    fn contains(&self, key: &str) -> bool {
-        self.keys.iter().any(|constant| constant == key)
-    }
-}
 
 /// One label of a point, as it was recorded.
 #[derive(Clone, Copy)]

@@ -114,6 +114,7 @@
 mod builder;
 #[cfg(feature = "config")]
 pub mod config;
+mod constant_labels;
 mod error;
 mod escape;
 mod exporter;
@@ -150,6 +151,7 @@ mod series;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod service_info;
+mod settings;
 mod shared_read;
 mod source;
 mod state;

@@ -1,8 +1,9 @@
 //! From collected metrics to the text of a scrape.
 
 use crate::{
+    constant_labels::ConstantLabels,
     families::{Catalogue, Families, Problem},
-    labels::{ConstantLabels, Shapes},
+    labels::Shapes,
     model::{Format, Kind},
     open_metrics,
     policy::Rules,
