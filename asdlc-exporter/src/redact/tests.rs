@@ -1,0 +1,115 @@
+//! What is left of a text, and what is not.
+
+use super::*;
+
+// F-26
+#[test]
+fn no_secret_is_left_in_a_text() {
+    for (secret, expected) in [
+        ("AUTH app:hunter2@db", "AUTH ***"),
+        ("cannot log in as app:hunter2@db", "cannot log in as ***@db"),
+        ("redis://:hunter2@h:6379/0", "redis://***@h:6379/0"),
+        ("redis://app:hunter2@[::1]:6379", "redis://***@[::1]:6379"),
+        ("redis://:hun@ter2/@hunter2@h: refused", "redis://***@h: refused"),
+        ("redis://:my hunter2@h: refused", "redis://*** ***@h: refused"),
+        ("no URL: http://app:hunter2", "no URL: http://***"),
+        ("postgres://u:p@h/db?password=hunter2", "postgres://***@h/db?***"),
+        ("GET /q?token=hunter2 failed", "GET /q?*** failed"),
+        ("GET http://h/a#hunter2", "GET http://h/a?***"),
+        (
+            "host=db user=app password='hun ter2 hunter2' port=1",
+            "host=db user=app password=*** port=1",
+        ),
+        ("password = 83619275", "password = ***"),
+        ("db.passwd: hunter2", "db.passwd: ***"),
+        (r#"{"user":"app","password":"hunt\"hunter2"}"#, r#"{"user":"app","password":***}"#),
+        (r#"{"api_keys": ["a", "hunter2"]}"#, r#"{"api_keys": ***"#),
+        ("wrong password 'hunter2'", "wrong password ***"),
+        ("X-Api-Key: hunter2", "X-Api-Key: ***"),
+        ("Authorization: Basic hunter2", "Authorization: ***"),
+        ("sent Bearer hunter2 to h", "sent Bearer *** to h"),
+        ("Cookie: a=b; sid=hunter2", "Cookie: ***"),
+        ("HELLO 3 AUTH app hunter2 SETNAME x", "HELLO 3 AUTH *** SETNAME x"),
+        (
+            "ERR unknown command 'SSET', with args beginning with: 'k' 'hunter2'",
+            "ERR unknown command 'SSET', with args beginning with: ***",
+        ),
+        ("redis%3A%2F%2F%3Ahunter2%40h", "redis://***@h"),
+        ("password%3Dhunter2", "password=***"),
+        ("password%253Dhunter2", "password=***"),
+        ("first\nredis://:hunter2@h\r\nlast", "first redis://***@h  last"),
+    ] {
+        let safe = text(secret);
+        assert_eq!(safe, expected);
+        assert!(!safe.contains("hunter2") && !safe.contains("83619275"), "{safe}");
+    }
+}
+
+// F-26
+#[test]
+fn what_is_no_secret_stays() {
+    for same in [
+        "",
+        "connection refused (os error 111)",
+        "http://host/path: status 503",
+        "cannot reach 10.0.0.1:6379, nor [::1]:6379",
+        r#"password authentication failed for user "app""#,
+        "allowed is http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
+        "allowed is redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]",
+        "`0` is not a port: allowed are 1 to 65535",
+        "allowed is http[s]://HOST[:PORT] in lower case, or `*`",
+        "allowed is `/` and then visible ASCII characters without `?`, `#` and `*`",
+        "100 % of 10%zz",
+        "unix:///run/redis.sock",
+        "://",
+    ] {
+        assert_eq!(text(same), same);
+    }
+}
+
+// F-26
+#[test]
+fn a_long_text_is_cut_behind_its_secrets_and_control_characters_are_blanks() {
+    let long = format!("{} redis://:hunter2@h", "é".repeat(MAX_CHARS - 12));
+    let safe = text(&long);
+    assert!(safe.ends_with(" redis://***…"), "{safe}");
+    assert_eq!(safe.chars().count(), MAX_CHARS + 1);
+    assert_eq!(text("a\u{1b}[31m\u{7f}b"), "a [31m b");
+}
+
+#[cfg(feature = "health")]
+#[test]
+fn an_error_is_told_with_its_sources_each_once() {
+    #[derive(Debug)]
+    struct Layer(&'static str, Option<Box<Layer>>);
+    impl std::fmt::Display for Layer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+    impl Error for Layer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_ref().map(|source| &**source as _)
+        }
+    }
+    let layer = |text, source| Some(Box::new(Layer(text, source)));
+    let inner = layer("password: hunter2", layer("refused", None));
+    let outer = Layer("cannot log in: refused", layer("redis://:hunter2@h", inner));
+    assert_eq!(error(&outer), "cannot log in: refused: redis://***@h: password: ***");
+}
+
+#[cfg(all(feature = "config", feature = "victoria-metrics"))]
+#[test]
+fn of_a_url_is_left_what_tells_where_it_goes() {
+    for (whole, expected) in [
+        ("http://vm:8428/select/0/", "http://vm:8428/select/0"),
+        ("https://ann:hunter2@vm", "https://***@vm"),
+        ("http://vm?password=hunter2", "http://vm?***"),
+        ("http://ann:hunter2", "***"),
+        ("ann:hunter2@vm", "***"),
+        ("http://ann:hun ter2@vm", "***"),
+        ("hunter2", "***"),
+    ] {
+        assert_eq!(url(whole), expected, "{whole}");
+    }
+}
