@@ -5,6 +5,7 @@
 
 #[cfg(any(feature = "health", feature = "victoria-metrics"))]
 use std::error::Error;
+use std::mem;
 
 /// One line of bounded length, without users, passwords, tokens and queries of URLs.
 pub(crate) fn text(text: &str) -> String {
@@ -201,18 +202,25 @@ fn quoted(text: &str, quote: char) -> usize {
     end.map_or(text.len(), |(at, _)| at + 1)
 }
 
-/// Without the words that follow a command or a scheme of authentication.
+/// Without the words that follow a command or a scheme of authentication, or a word such as `password`.
 fn commands(text: &str) -> String {
     let text = match text.find(ARGUMENTS) {
         Some(at) => &format!("{} {MASK}", &text[..at + ARGUMENTS.len()]),
         None => text,
     };
     let mut out = String::with_capacity(text.len());
-    let mut masked = 0;
+    let mut masked = 0_u8;
+    let mut follows_secret_word = false;
     for part in text.split_inclusive(char::is_whitespace) {
         let token = part.trim_end();
-        if masked > 0 && !token.is_empty() {
-            masked -= 1;
+        if token.is_empty() {
+            out.push_str(part);
+            continue;
+        }
+        let is_secret_word = BARE_SECRET_WORDS.iter().any(|word| token.eq_ignore_ascii_case(word));
+        let follows = mem::replace(&mut follows_secret_word, is_secret_word);
+        if masked > 0 || follows && !is_secret_word && !is_plain(token) {
+            masked = masked.saturating_sub(1);
             // One mask for all of them.
             if !out.ends_with("*** ") {
                 out.push_str("*** ");
@@ -229,6 +237,12 @@ fn commands(text: &str) -> String {
         };
     }
     out
+}
+
+/// A word that follows `password` or `token` in a sentence and is not the secret itself.
+fn is_plain(token: &str) -> bool {
+    let word = token.trim_matches(|c: char| c.is_ascii_punctuation());
+    word.is_empty() || PLAIN_WORDS.split_whitespace().any(|plain| word.eq_ignore_ascii_case(plain))
 }
 
 /// `None` when nothing is encoded.
@@ -283,6 +297,29 @@ const SECRET_WORDS: [&str; 13] = [
     "bearer",
     "dsn",
 ];
+
+/// A secret may follow one of these without a sign between, as in `wrong password hunter2`.
+const BARE_SECRET_WORDS: [&str; 12] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "credential",
+    "credentials",
+    "auth",
+];
+
+/// What follows such a word in messages of servers and libraries. Any other word is removed.
+const PLAIN_WORDS: &str = "a an and are as at authentication authorization be been but by can cannot check could denied did \
+    does do empty error exchange expired expires failed failure field file for format from given had has have header if in \
+    incorrect invalid is it length may method mismatch missing must name needed no not of on or password path provided \
+    refused rejected required server service set should than that the to token too type unknown unset user username value \
+    was were when which while will with without wrong";
 
 /// Their values have several words.
 const LISTS: [&str; 4] = ["cookie", "authorization", "credentials", "dsn"];

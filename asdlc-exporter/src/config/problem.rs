@@ -10,18 +10,24 @@ use std::fmt;
 /// The words of a format or of a structure without the value that they are about.
 ///
 /// `keys` leads to the value. `document` is everything in the file: a structure of a service may
-/// repeat a value in words of its own, which is found by what the value is.
+/// repeat a value in words of its own, which is found by what the value is. Without a document nothing
+/// is known of the values, so words about one of them are not shown.
 pub(super) fn without_value(problem: &str, keys: &str, document: Option<&Document>) -> String {
     let problem = redact::text(&without_serde_value(problem));
     let is_secret = carries_a_secret(keys);
+    let is_of_file = matches!(keys, "" | ".");
     let is_safe = |text: &str| {
-        let mut secrets = document.into_iter().flat_map(|document| &document.secrets);
+        let Some(Document { secrets }) = document else { return is_of_file };
         // A shorter one is found in every sentence.
-        !secrets.any(|secret| (is_secret || secret.len() > 3) && text.contains(&**secret))
+        let is_long = |secret: &str| secret.len() > if is_secret { 0 } else { 3 };
+        !secrets.iter().any(|secret| is_long(secret) && text.contains(&**secret))
     };
     // These are about names, not about values.
     let fields = ["unknown field `", "missing field `", "duplicate field `"];
-    if fields.iter().any(|start| problem.starts_with(start)) || is_safe(&problem) {
+    // serde's own words, which have lost the value above.
+    let kinds = ["invalid type: ", "invalid value: ", "unknown variant, expected "];
+    let starts_with = |starts: &[&str]| starts.iter().any(|start| problem.starts_with(start));
+    if starts_with(&fields) || document.is_none() && starts_with(&kinds) || is_safe(&problem) {
         return problem;
     }
     let allowed = ["allowed ", "expected "].iter().filter_map(|word| problem.find(word)).min();
@@ -124,6 +130,16 @@ impl<'de> Visitor<'de> for Scalars<'_> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.push(value);
+        Ok(())
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<(), E> {
+        self.push(value);
+        Ok(())
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<(), E> {
         self.push(value);
         Ok(())
     }

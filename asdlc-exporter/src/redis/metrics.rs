@@ -118,8 +118,7 @@ impl RedisMetrics {
     /// A command has ended.
     pub(super) fn record(&self, operation: Operation, time: Duration, error: Option<ErrorType>) {
         let Inner { latency, latencies, .. } = &*self.inner;
-        latencies[operation.index()]
-            .get_or_init(|| latency.bind(&[operation_label(operation)]))
+        get_or_bind(&latencies[operation.index()], || latency.bind(&[operation_label(operation)]))
             .record(time.as_secs_f64());
         if let Some(error) = error {
             self.failed(operation, error);
@@ -131,7 +130,7 @@ impl RedisMetrics {
         let Inner { errors, failures, .. } = &*self.inner;
         let failures =
             failures[operation.index()].get_or_init(|| Box::new([const { OnceLock::new() }; _]));
-        let counter = failures[error as usize].get_or_init(|| {
+        let counter = get_or_bind(&failures[error as usize], || {
             errors.bind(&[operation_label(operation), KeyValue::new("error_type", error.label())])
         });
         counter.add(1);
@@ -142,6 +141,14 @@ impl fmt::Debug for RedisMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisMetrics").finish_non_exhaustive()
     }
+}
+
+/// The SDK is called outside of the lock of the cell.
+fn get_or_bind<T>(cell: &OnceLock<T>, bind: impl FnOnce() -> T) -> &T {
+    cell.get().unwrap_or_else(|| {
+        let bound = bind();
+        cell.get_or_init(|| bound)
+    })
 }
 
 fn operation_label(operation: Operation) -> KeyValue {

@@ -51,7 +51,7 @@ impl fmt::Display for ServeError {
             ServeErrorKind::Path(path) => write!(
                 f,
                 "path `{path}`: allowed is `/` and then visible ASCII characters without `?` and `#`",
-),
+            ),
             ServeErrorKind::DuplicatePath(path) => write!(f, "path `{path}` is given twice"),
             ServeErrorKind::Token => f.write_str(
                 "the bearer token: allowed are ASCII letters, digits and `-._~+/=`, one at least",
@@ -62,7 +62,7 @@ impl fmt::Display for ServeError {
             ServeErrorKind::Network(network) => write!(
                 f,
                 "network `{network}`: allowed is an IP address, alone or with `/` and the length of its prefix",
-),
+            ),
             ServeErrorKind::ConnectionLimit(connections) => {
                 write!(f, "connection limit {connections}: allowed is 1 to 65536")
             }

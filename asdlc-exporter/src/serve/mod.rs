@@ -30,7 +30,7 @@
 //! | head of a request | within 10 s of the connection or its first byte, 16 KiB and 100 headers (431), URI 2 KiB (414) |
 //! | answer | given up when the client takes nothing of it for 5 s, or not all of it in 2 minutes |
 //! | idle connections | kept for 5 minutes, so that scrapers find them at the next scrape |
-//! | connections | 64 at a time; one more replaces the one whose client has been waited for the longest |
+//! | connections | 64 at a time; at the limit, a new connection replaces the one that has been idle or stalled for the longest time |
 //! | memory | the answers that clients do not read are given up beyond 64 MiB, the longest unread first |
 //! | stop | no new connections; answers in progress have 5 s |
 

@@ -119,6 +119,7 @@ struct Own {
     mode: Option<Mode>,
     peers: Vec<u16>,
     database: Database,
+    other: serde::de::IgnoredAny,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -174,7 +175,11 @@ const TOML: [&str; 16] = [
     "'redis://:hunter2@h' = 1",
 ];
 
-const YAML: [&str; 15] = [
+const YAML: [&str; 18] = [
+    // A neighbour: a file of which the values cannot all be looked at.
+    "other: 340282366920938463463374607431768211455\ntoken: hunter2",
+    "other: {1: a}\ntoken: hunter2",
+    "other: !tag a\ntoken: hunter2",
     "peers: 83619275",
     "password: [hunter2]",
     "password: {hunter2: 1}",
