@@ -37,7 +37,9 @@ fn main() -> ExitCode {
     subjects
         .extend(peers.map(|Peer { name, install, .. }| Subject::new(name, move || install().0)));
     // The harness has each measured by a child of its own, with arguments.
-    if env::args().any(|argument| ["allocations", "measure", "run", "same", "time"].contains(&&*argument)) {
+    if env::args()
+        .any(|argument| ["allocations", "measure", "run", "same", "time"].contains(&&*argument))
+    {
         metrics_tracing_context::calibrate_clock();
         measured(&subjects);
         return ExitCode::SUCCESS;
