@@ -35,9 +35,7 @@ struct Queue {
     asked: VecDeque<Arc<EventMetrics>>,
     /// Whether there is a thread. It ends when the queue is empty.
     running: bool,
-    /// Since when it waits for the meter.
-    since: Option<Instant>,
-    /// The meter does not answer: nobody waits for it until it has.
+    /// An event has waited in vain: nobody waits until the meter has answered.
     late: bool,
 }
 
@@ -114,11 +112,9 @@ impl Maker {
 
     /// So that a collection which starts after the event has its value. While the SDK collects it does not answer.
     fn wait(&self, metrics: &EventMetrics) {
-        let asked = Instant::now();
+        let end = Instant::now() + LONGEST_WAIT;
         let mut queue = lock(&self.queue);
         while metrics.instruments().is_none() && !queue.late {
-            let end = asked + TO_START;
-            let end = queue.since.map_or(end, |since| end.min(since.max(asked) + TO_ANSWER));
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 queue.late = true;
@@ -138,7 +134,6 @@ impl Maker {
                 let mut queue = lock(&self.queue);
                 let next = queue.asked.pop_front();
                 queue.running = next.is_some();
-                queue.since = next.is_some().then(Instant::now);
                 next
             };
             self.progress.notify_all();
@@ -232,10 +227,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long the thread may take to start: longer only on a machine without time for it.
-const TO_START: Duration = Duration::from_millis(50);
-/// How long the meter may take to answer. It needs some 0.02 ms, unless there is a collection.
-const TO_ANSWER: Duration = Duration::from_millis(5);
+/// How long an event waits. The thread and the meter need some 0.1 ms together, unless there is a collection.
+const LONGEST_WAIT: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {

@@ -100,10 +100,11 @@ impl Rule {
     ///
     /// With its first event, by a short-lived thread of the layer: the SDK can create no instrument while it collects, and a
     /// collection lasts as long as the slowest callback in it. The event waits until the metric is created, which takes about 0.1
-    /// ms, so that a collection that starts after the event has its value. If the SDK does not answer within 5 ms (or the thread
-    /// does not start within 50 ms), the event goes on. Until the metric exists its values are added up in the layer, in a bounded
-    /// amount of memory. Nothing is lost: the metric then has every count and sum, each value in its bucket, and the last value of
-    /// a gauge. [`Coverage::pending`](crate::Coverage::pending) lists such metrics. If no thread can be started, the next event of
+    /// ms, so that a collection that starts after the event has its value. It waits 5 ms at most, and no other event waits meanwhile.
+    /// Until the metric exists its values are added up in the layer, in a bounded amount of memory. Nothing is lost: the metric then
+    /// has every count and sum, each value in its bucket, and the last value of a gauge. (The buckets are those of the rule's
+    /// boundaries. With a view that has others, the values of such a bucket are recorded as their mean.)
+    /// [`Coverage::pending`](crate::Coverage::pending) lists such metrics. If no thread can be started, the next event of
     /// such a metric tries again.
     ///
     /// ```

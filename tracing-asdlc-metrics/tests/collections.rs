@@ -6,7 +6,7 @@ use opentelemetry::metrics::{AsyncInstrumentBuilder, InstrumentProvider, Meter, 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use support::{Metrics, series};
+use support::{LONG, Metrics, series, wait_until};
 use tracing::info;
 use tracing::subscriber::with_default;
 use tracing_asdlc_metrics::{Coverage, Rule};
@@ -225,14 +225,3 @@ impl Collection {
         self.thread.join().expect("the collection ends");
     }
 }
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < LONG, "after {LONG:?} it is not so that {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Longer than anything that is waited for.
-const LONG: Duration = Duration::from_secs(20);

@@ -17,7 +17,8 @@ fn every_program_compresses_for_a_scraper_that_asks_for_it() {
         let request = Request::get(program.path).header(header::ACCEPT_ENCODING, "gzip");
         let answer = running.example.connect().send(request.body("").expect("a path is a URI"));
         let name = program.package;
-        let encoding = answer.headers().get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
+        let encoding =
+            answer.headers().get(header::CONTENT_ENCODING).map(http::HeaderValue::as_bytes);
         assert_eq!(encoding, Some(b"gzip".as_slice()), "{name}");
         let mut text = Vec::new();
         GzDecoder::new(&answer.body()[..]).read_to_end(&mut text).expect("it unpacks");

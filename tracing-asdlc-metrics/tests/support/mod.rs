@@ -9,9 +9,12 @@ use opentelemetry_sdk::metrics::data::{
 };
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 use tracing::Subscriber;
 use tracing::subscriber::with_default;
-use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
+use tracing_asdlc_metrics::{Coverage, Rule, SpanMetricsLayer};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -19,6 +22,8 @@ use tracing_subscriber::registry::LookupSpan;
 pub(crate) struct Metrics {
     provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
+    /// Of the layers made by [`Metrics::layer`].
+    coverages: Arc<Mutex<Vec<Coverage>>>,
 }
 
 impl Metrics {
@@ -31,7 +36,7 @@ impl Metrics {
     }
 
     pub(crate) fn of(provider: SdkMeterProvider, exporter: InMemoryMetricExporter) -> Self {
-        Self { provider, exporter }
+        Self { provider, exporter, coverages: Arc::default() }
     }
 
     pub(crate) fn meter(&self) -> Meter {
@@ -39,7 +44,9 @@ impl Metrics {
     }
 
     pub(crate) fn layer(&self, rules: impl IntoIterator<Item = Rule>) -> SpanMetricsLayer {
-        SpanMetricsLayer::new(&self.meter(), rules).expect("valid rules")
+        let layer = SpanMetricsLayer::new(&self.meter(), rules).expect("valid rules");
+        self.coverages.lock().expect("no panic").push(layer.coverage());
+        layer
     }
 
     /// Runs the code in a subscriber with these rules, and nothing else.
@@ -126,6 +133,10 @@ impl Metrics {
     }
 
     fn collect(&self, mut wanted: impl FnMut(&Metric) -> bool) -> usize {
+        // On a busy machine an event may give up before its metric is created.
+        for coverage in self.coverages.lock().expect("no panic").iter() {
+            wait_until("no metric is pending", || coverage.pending().is_empty());
+        }
         self.exporter.reset();
         self.provider.force_flush().expect("a collection");
         let exported = self.exporter.get_finished_metrics().expect("what was collected");
@@ -188,3 +199,14 @@ pub(crate) fn panics(run: impl FnOnce()) {
 pub(crate) fn panic_now() -> ! {
     std::panic::resume_unwind(Box::new("on purpose"))
 }
+
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < LONG, "after {LONG:?} it is not so that {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Longer than anything that is waited for.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
