@@ -51,7 +51,7 @@ pub(crate) struct Shapes {
     /// How many labels were truncated or left out.
     truncated: usize,
     shapes: Vec<Shape>,
-    layouts: Vec<Layout>,
+    layouts: Layouts,
     by_hash: HashMap<u64, Vec<usize>>,
     hasher: RandomState,
     /// Found last: points of two orders of the same keys often alternate.
@@ -70,6 +70,14 @@ struct Shape {
     truncated: usize,
     /// The layouts of points of which some labels are empty, by the bits of these labels.
     without: HashMap<u64, usize>,
+}
+
+/// Each list of label keys once.
+#[derive(Debug, Default)]
+struct Layouts {
+    all: Vec<Layout>,
+    by_hash: HashMap<u64, Vec<usize>>,
+    hasher: RandomState,
 }
 
 /// A list of label keys; several shapes may share one.
@@ -108,7 +116,7 @@ impl Shapes {
             max_value_len,
             truncated: 0,
             shapes: Vec::new(),
-            layouts: Vec::new(),
+            layouts: Layouts::default(),
             by_hash: HashMap::new(),
             hasher: RandomState::default(),
             recent: [0; 2],
@@ -130,9 +138,9 @@ impl Shapes {
 
     /// Forgets everything when code that invents keys has made it too much.
     pub(crate) fn trim(&mut self) {
-        if self.shapes.len() > MAX_SHAPES || self.layouts.len() > MAX_SHAPES {
+        if self.shapes.len() > MAX_SHAPES || self.layouts.all.len() > MAX_SHAPES {
             self.shapes = Vec::new();
-            self.layouts = Vec::new();
+            self.layouts = Layouts::default();
             self.by_hash = HashMap::new();
             // The same number will be another layout: no digest of before may match.
             self.hasher = RandomState::default();
@@ -169,10 +177,10 @@ impl Shapes {
         let Self { shapes, layouts, .. } = self;
         let shape = &mut shapes[shape.0];
         *shape.without.entry(empty).or_insert_with(|| {
-            let openings = layouts[shape.layout].openings.iter().enumerate();
+            let openings = layouts.all[shape.layout].openings.iter().enumerate();
             let keys = openings.filter(|(at, _)| empty >> at & 1 == 0);
             let layout = Layout::new(keys.map(|(_, opening)| opening.trim_start_matches("\",")));
-            add_layout(layouts, layout)
+            layouts.add(layout)
         })
     }
 
@@ -183,12 +191,12 @@ impl Shapes {
         values: &'t str,
         lengths: &'t [u8],
     ) -> Labels<'t> {
-        Labels { openings: &self.layouts[layout.0 as usize].openings, values, lengths }
+        Labels { openings: &self.layouts.all[layout.0 as usize].openings, values, lengths }
     }
 
     /// In which order series of different labels stand.
     pub(crate) fn compare(&self, a: LayoutId, b: LayoutId) -> Ordering {
-        let openings = |layout: LayoutId| &self.layouts[layout.0 as usize].openings;
+        let openings = |layout: LayoutId| &self.layouts.all[layout.0 as usize].openings;
         if a == b { Ordering::Equal } else { openings(a).cmp(openings(b)) }
     }
 
@@ -303,18 +311,24 @@ impl Layout {
     }
 }
 
-fn add_layout(layouts: &mut Vec<Layout>, layout: Layout) -> usize {
-    layouts.iter().position(|known| *known == layout).unwrap_or_else(|| {
-        layouts.push(layout);
-        layouts.len() - 1
-    })
+impl Layouts {
+    /// The number of this one. There may be as many as there are points: each is found by its hash.
+    fn add(&mut self, layout: Layout) -> usize {
+        let Self { all, by_hash, hasher } = self;
+        let known = by_hash.entry(hasher.hash_one(&layout.openings)).or_default();
+        known.iter().find(|&&id| all[id] == layout).copied().unwrap_or_else(|| {
+            known.push(all.len());
+            all.push(layout);
+            all.len() - 1
+        })
+    }
 }
 
 fn lay_out(
     constant: &ConstantLabels,
     reserved: Option<&'static str>,
     labels: &[Label<'_>],
-    layouts: &mut Vec<Layout>,
+    layouts: &mut Layouts,
 ) -> Shape {
     let mut truncated = 0;
     let mut order: Vec<(String, usize)> = labels
@@ -340,7 +354,7 @@ fn lay_out(
     Shape {
         keys: labels.iter().map(|label| label.key.to_owned()).collect(),
         reserved,
-        layout: add_layout(layouts, Layout::new(openings.iter().map(String::as_str))),
+        layout: layouts.add(Layout::new(openings.iter().map(String::as_str))),
         sources: same_key()
             .take(MAX_LABELS)
             .map(|same| same.iter().map(|(_, at)| *at).collect())

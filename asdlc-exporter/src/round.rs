@@ -66,8 +66,11 @@ impl Round {
         self.state().threads.push(thread);
     }
 
-    /// The source of this number has ended. After the limit it is late whatever it says.
+    /// The source of this number has ended. After the limit it is late whatever it says, also when
+    /// nobody waits who would have closed the round.
     pub(crate) fn end(&self, source: usize, outcome: Outcome) {
+        let is_late = self.limit.is_some_and(|limit| limit <= Instant::now());
+        let outcome = if is_late { Outcome::Late } else { outcome };
         let mut state = self.state();
         if let (Stage::Open, Some(place)) = (state.stage, state.outcomes.get_mut(source)) {
             *place = Some(outcome);

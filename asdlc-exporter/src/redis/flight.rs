@@ -5,11 +5,13 @@ use redis::{
     AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, aio::MultiplexedConnection,
 };
 use std::{
-    mem,
+    future, mem,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::{Duration, Instant},
 };
 use tokio::{runtime::Handle, sync::watch, time::timeout};
@@ -136,14 +138,23 @@ impl Line {
         next
     }
 
-    /// Asks on the connection that is kept, and then on a new one.
+    /// Asks on the connection that is kept. When that takes long, asks on a new one as well: the kept
+    /// one may have gone silent while a new one works, or the server may only be slow.
     async fn ask(&self, kept: Option<MultiplexedConnection>) -> Seen {
-        if let Some(mut kept) = kept
-            // It may have gone silent on the way while a new one works.
-            && let Ok(Ok(finding)) = timeout(self.timeout / 3, ping(&mut kept)).await
-        {
-            return (finding, Some(kept));
+        let Some(mut kept) = kept else { return self.ask_anew().await };
+        let mut asked = pin!(async {
+            let finding = ping(&mut kept).await.ok()?;
+            Some((finding, Some(kept)))
+        });
+        match timeout(self.timeout / 3, asked.as_mut()).await {
+            Ok(Some(seen)) => seen,
+            // It broke.
+            Ok(None) => self.ask_anew().await,
+            Err(_) => either(asked, pin!(self.ask_anew())).await,
         }
+    }
+
+    async fn ask_anew(&self) -> Seen {
         // One time limit for all of it is the caller's.
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
@@ -214,6 +225,24 @@ impl Drop for Look {
         }
         send.send_replace(Some(finding));
     }
+}
+
+/// What the kept connection finds, if it finds something before the new one does.
+async fn either(
+    mut kept: Pin<&mut impl Future<Output = Option<Seen>>>,
+    mut new: Pin<&mut impl Future<Output = Seen>>,
+) -> Seen {
+    let mut is_broken = false;
+    future::poll_fn(|context| {
+        if !is_broken && let Poll::Ready(seen) = kept.as_mut().poll(context) {
+            match seen {
+                Some(seen) => return Poll::Ready(seen),
+                None => is_broken = true,
+            }
+        }
+        new.as_mut().poll(context)
+    })
+    .await
 }
 
 /// One line when the answers become an error, or another error, and one when they are none again.

@@ -37,7 +37,7 @@ use tokio::runtime::{Builder, Handle};
 /// A look has to end within its [timeout](Self::with_timeout), whatever the server does. All scrapes
 /// and readiness checks that come meanwhile wait for the same look. The connection is kept for the
 /// next one. When it broke in between, or does not answer within a third of the timeout, the same look
-/// makes a new one. Nothing is sent between scrapes.
+/// makes a new one; whichever answers first counts. Nothing is sent between scrapes.
 ///
 /// With the feature `health` it is a [`Check`](crate::health::Check): give a clone to a
 /// [`Dependency`](crate::health::Dependency).

@@ -206,3 +206,22 @@ fn absurd_timeouts_are_not_followed() -> Result {
     }
     Ok(())
 }
+
+// F-12, a neighbour: nobody waits when the time of the source is up.
+#[test]
+fn a_source_that_is_late_while_nobody_waits_is_late() -> Result {
+    const LIMIT: std::time::Duration = std::time::Duration::from_millis(50);
+    let exporter = Exporter::builder("shop").with_source_timeout(LIMIT).build()?;
+    let source = Slow::default();
+    exporter.add_source("slow", source.clone());
+    finish(request(&exporter, Method::GET, "/", &["0.02"])?);
+    source.gate.wait_until_entered(1);
+    std::thread::sleep(LIMIT);
+    source.gate.open();
+    while source.refreshed.load(Ordering::SeqCst) < 1 {
+        std::thread::yield_now();
+    }
+    finish(request(&exporter, Method::GET, "/", &[])?);
+    assert!(source.missed.load(Ordering::SeqCst) >= 1, "it came after its limit");
+    Ok(())
+}

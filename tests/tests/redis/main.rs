@@ -8,6 +8,7 @@ mod hurried;
 mod probe;
 mod readiness;
 mod silent;
+mod slow;
 mod tls;
 
 use std::future::Future;
