@@ -156,7 +156,7 @@ impl SpanMetricsLayer {
                 slot.exit_unwinding();
             }
             if let Some(ending) = announced(id) {
-                slot.future_ended(ending);
+                slot.future_ended(ending, thread::panicking());
             }
         }
     }

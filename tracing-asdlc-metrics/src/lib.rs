@@ -72,7 +72,8 @@
 //!   on the filters that other layers have for themselves (`with_filter`), nor on the sampling of traces.
 //! - A *global* filter (an `EnvFilter` or `LevelFilter` added as a layer of its own) wins: the spans that it refuses do not
 //!   exist, so they are not measured, and an event of `#[instrument(err)]` that it refuses fails no span. Give the filter to the
-//!   layer that it is for: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage`] lists what a global filter hides.
+//!   layer that it is for: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage`] lists the spans and events that a
+//!   global filter hides, but not the events of `err` and `ret`.
 //! - It can be added to `tracing_subscriber::fmt().finish()`, whose level is a global filter. Such a subscriber enables every span and
 //!   event of its level, whether a rule matches or not.
 //! - Records of the `log` crate, passed on by `tracing-log`, are events, with the record's own target and level.

@@ -36,13 +36,14 @@ use tracing_core::Level;
 /// 1. the span's field of the label's name (or of [`with_field`](Self::with_field)): one of the five names, or `true` and
 ///    `false` for success and failure;
 /// 2. the span's field `otel.status_code`: `OK` or `ERROR` (or `Ok`, `ok`, `Error`, `error`);
-/// 3. a panic that unwound through the span while it was entered, or dropped it;
+/// 3. a panic that unwound through the span while it was entered, or dropped its [`metered`](crate::Metered::metered) future;
 /// 4. how a future with [`metered`](crate::Metered::metered) ended;
 /// 5. the event that `#[tracing::instrument(err)]` emits for an `Err`, on its own span: an event elsewhere in the span, or
 ///    in a span within, is no failure;
 /// 6. the event that `#[tracing::instrument(ret)]` emits, on its own span: a failure if the returned value's `Debug` output
 ///    begins with `Err(`, else a success;
-/// 7. else it is `unknown`.
+/// 7. a panic that dropped the span's last handle;
+/// 8. else it is `unknown`.
 ///
 /// # The events of `err` and `ret`
 ///

@@ -44,16 +44,22 @@ impl Signs {
         self.0 & sign.0 != 0
     }
 
+    /// Whether a panic drops it that has not begun before it was created.
+    fn is_unwound(self, unwinding: bool) -> bool {
+        unwinding && !self.has(Self::OPENED_UNWINDING)
+    }
+
     /// `unwinding` is what its thread is doing as the span closes.
     pub(crate) fn ending(self, unwinding: bool) -> Ending {
-        let dropped = unwinding && !self.has(Self::OPENED_UNWINDING);
         match self {
-            _ if dropped || self.has(Self::PANICKED) => Ending::Panicked,
+            _ if self.has(Self::PANICKED) => Ending::Panicked,
             _ if self.has(Self::FAILED) => Ending::Failed,
             _ if self.has(Self::SUCCESS) => Ending::Success,
             _ if self.has(Self::CANCELLED) => Ending::Cancelled,
             _ if self.has(Self::ERROR) => Ending::Failed,
             _ if self.has(Self::RETURNED) => Ending::Success,
+            // Last: the last handle may be a clone or a child that outlives the work, and a later panic may drop that.
+            _ if self.is_unwound(unwinding) => Ending::Panicked,
             _ => Ending::Unknown,
         }
     }
@@ -141,9 +147,11 @@ impl Slot {
         self.signs.fetch_or(Signs::RETURNED.0, Ordering::Relaxed);
     }
 
-    /// A panic is known by itself. A future always ends in some way.
-    pub(crate) fn future_ended(&self, ending: Ending) {
+    /// A panic is known by itself. A future always ends in some way. `unwinding` is what its thread is doing meanwhile.
+    pub(crate) fn future_ended(&self, ending: Ending, unwinding: bool) {
+        let signs = Signs(self.signs.load(Ordering::Relaxed));
         let sign = match ending {
+            Ending::Cancelled if signs.is_unwound(unwinding) => Signs::PANICKED,
             Ending::Success => Signs::SUCCESS,
             Ending::Failed => Signs::FAILED,
             Ending::Cancelled => Signs::CANCELLED,

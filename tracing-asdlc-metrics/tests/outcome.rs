@@ -2,11 +2,13 @@
 
 mod support;
 
-use std::future::Future;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use support::{Metrics, panic_now, panics, series};
 use tracing::field::Empty;
-use tracing::{info_span, instrument};
-use tracing_asdlc_metrics::{Outcome, Rule};
+use tracing::{Span, info_span, instrument};
+use tracing_asdlc_metrics::{Metered, Outcome, Rule};
 use tracing_subscriber::layer::{Identity, SubscriberExt};
 
 // W-03
@@ -207,8 +209,8 @@ fn an_instrumented_error_fails_its_own_span_and_not_its_parent() {
     let run = || {
         let _ = (job(true), job(false), job_warns());
         for fails in [true, false] {
-            let mut future = std::pin::pin!(job_async(fails));
-            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let mut future = pin!(job_async(fails));
+            let mut context = Context::from_waker(Waker::noop());
             assert!(future.as_mut().poll(&mut context).is_ready());
         }
         let _ = survives();
@@ -317,8 +319,58 @@ fn a_rule_can_say_that_closing_means_success() {
 
 /// Polls it once.
 fn drop_half_way(future: impl Future) {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let _ = std::pin::pin!(future).poll(&mut context);
+    let mut context = Context::from_waker(Waker::noop());
+    let _ = pin!(future).poll(&mut context);
+}
+
+// F-23a, a neighbour: what is proved stays so when a later panic drops the last handle of the span.
+#[test]
+fn a_panic_that_drops_a_clone_or_a_child_of_a_span_that_has_ended_changes_nothing() {
+    #[instrument(name = "job", err, ret)]
+    fn job(child: &mut Option<Span>, result: Result<(), u32>) -> Result<(), u32> {
+        *child = Some(info_span!("child"));
+        result
+    }
+    let metrics = Metrics::new();
+    metrics.with([rule(), Rule::span("child").with_counter("children_total")], || {
+        for result in [Ok(()), Err(7)] {
+            panics(|| {
+                let span = info_span!("job");
+                assert_eq!(now(async { result }.metered(span.clone())), result);
+                panic_now();
+            });
+            panics(|| {
+                let mut child = None;
+                assert_eq!(job(&mut child, result), result);
+                panic_now();
+            });
+        }
+        panics(|| {
+            let span = info_span!("job");
+            drop(pending::<()>().metered(span.clone()));
+            panic_now();
+        });
+        // Nothing is proved of these but the panic, also where a clone outlives it.
+        panics(|| {
+            let _span = info_span!("job");
+            panic_now();
+        });
+        let span = info_span!("job");
+        panics(|| {
+            let _future = pending::<()>().metered(span.clone());
+            panic_now();
+        });
+        drop(span);
+    });
+    check(&metrics, [2, 2, 1, 2, 0]);
+}
+
+fn now<F: Future>(future: F) -> F::Output {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
 }
 
 #[test]
