@@ -124,11 +124,11 @@ impl ExporterBuilder {
     /// How many bytes a label value can have; longer ones are truncated. Default: 1024, which every
     /// scraper and backend takes. Allowed: 64 to 4096.
     ///
-    /// What is left of a value ends in `...` and a hash of the whole value, so that values that begin
-    /// in the same way stay different series. The log says once for each family that labels of it are
-    /// truncated, and `exporter_truncated_labels` of the [self-metrics](Self::with_self_metrics) how
-    /// many. One long value would else cost the whole target: vmagent gives up a large answer with a
-    /// line of more than 256 KiB. For the same reason
+    /// A truncated value ends in `...` and a hash of the whole value, so that values with the same
+    /// beginning stay different series. The exporter logs once for each family that its labels are
+    /// truncated. `exporter_truncated_labels` of the [self-metrics](Self::with_self_metrics) counts them.
+    /// Without this limit, one long value could lose the whole target: vmagent rejects a large answer
+    /// that has a line of more than 256 KiB. For the same reason there are more limits:
     ///
     /// * label keys of more than 256 bytes are truncated in the same way;
     /// * labels of a series beyond 64 are left out, the last ones by key, and series that become equal
@@ -234,8 +234,9 @@ impl ExporterBuilder {
     /// Allowed: 1 millisecond and more.
     ///
     /// A client may allow less with the header `X-Prometheus-Scrape-Timeout-Seconds`, as Prometheus
-    /// servers do; that concerns this client alone, see [`ScrapeService`](crate::ScrapeService). Of
-    /// what it allows, a fifth but at most half a second is left for the way back.
+    /// servers do. This affects only this client, see [`ScrapeService`](crate::ScrapeService). The
+    /// exporter answers earlier than the client allows, by a fifth of that time but at most by half a
+    /// second, so that the answer arrives in time.
     pub fn with_scrape_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self
@@ -251,7 +252,7 @@ impl ExporterBuilder {
     /// How long a [source](crate::Source) may take. Default: 1 second. Allowed: 1 millisecond and
     /// more.
     ///
-    /// No client changes it. A scrape over HTTP waits for sources for half of its own time at most, and
+    /// A client cannot change it. A scrape over HTTP waits for sources for at most half of its time, and
     /// then goes on with the values that are there.
     pub fn with_source_timeout(mut self, timeout: Duration) -> Self {
         self.limits.source_timeout = timeout;

@@ -66,19 +66,19 @@ use std::{
 /// `exporter_source_up` of the
 /// [self-metrics](crate::ExporterBuilder::with_self_metrics) at each scrape.
 ///
-/// The time that a source has does not depend on clients. A client that waits for less than a source
-/// needs gets the values that are there, or no answer; the source goes on, for other clients and for
-/// the next scrape, and counts neither as late nor as down. So an instrument whose value is unknown
-/// before the first run should have none until then: `up 0` would be a false alarm.
+/// Clients do not change the time limit of a source. If a client waits for less time than a source
+/// needs, it gets the values that are there, or a 503. The source continues, for other clients and for
+/// the next scrape, and is not reported as late or down. So an instrument should have no value
+/// before its source has run for the first time: `up 0` would be a false alarm.
 pub trait Source: Send + Sync + 'static {
     /// Brings the values up to date.
     fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
     /// The source panicked, or its time is up: there are no fresh values.
     ///
-    /// Called before the callbacks of scrapes that waited for it run: what they read is from earlier,
-    /// and a source for which that is wrong can say so here. It must not wait. A client in a hurry is
-    /// no reason to call it.
+    /// The exporter calls this before the callbacks of the scrapes that waited for the source. The
+    /// callbacks would read old values; a source can reset them here. This method must not block. It is
+    /// not called only because a client has a short timeout.
     fn missed(&self) {}
 }
 

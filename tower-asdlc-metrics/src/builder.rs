@@ -95,8 +95,8 @@ impl HttpMetricsLayerBuilder {
 
     /// Requests to these paths are not recorded, and cost nothing but the comparison.
     ///
-    /// A path is what the client asked for, without the query: inside of an axum `nest`, [with the
-    /// prefix](RequestHead::uri).
+    /// The layer compares the path of the request, without the query. Inside an axum `nest` the path [has the
+    /// prefix](RequestHead::uri), if the feature `axum` is on.
     pub fn without_paths<P: Into<String>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
         self.excluded_paths.extend(paths.into_iter().map(Into::into));
         self
@@ -113,10 +113,13 @@ impl HttpMetricsLayerBuilder {
 
     /// These endpoints are streams, which last until the client leaves: server-sent events, gRPC watches, long polls.
     ///
-    /// Their requests are counted as all others, with two differences: they are not in `http_request_duration_seconds`, where
-    /// they would blur the latency of the others; and a client that leaves, before the head or after it, is their normal end,
-    /// with `status` as sent (or `499`) and for gRPC `grpc_status="CANCELLED"`, and not in `http_requests_failed_total`. All
-    /// other failures are: an error status, an error of the service or the body, a panic.
+    /// Their requests are counted like all others, with two differences:
+    ///
+    /// - They are not in `http_request_duration_seconds`, where they would distort the latency of other requests.
+    /// - A client that leaves, before or after the head, is their normal end and not in `http_requests_failed_total`. The
+    ///   `status` is the one that was sent, or `499`; for gRPC, `grpc_status` is `CANCELLED`.
+    ///
+    /// Other failures are counted: an error status, an error of the service or the body, a panic.
     ///
     /// ```
     /// use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer};
@@ -126,9 +129,9 @@ impl HttpMetricsLayerBuilder {
     ///     .with_streaming_endpoints(["/grpc.health.v1.Health/Watch"]);
     /// ```
     ///
-    /// They are given as the `endpoint` label has them, which is the route template and not a path. No error tells of one
-    /// that there is not: the layer does not know the routes. Past the [cap on series](Self::with_max_series) a stream that was not
-    /// asked for before is counted as any other endpoint.
+    /// Give the values of the `endpoint` label: route templates, not paths. A name that matches no endpoint is not an error,
+    /// because the layer does not know the routes. Once the [cap on series](Self::with_max_series) is reached, a new stream is
+    /// counted under `_OVERFLOW` like any other endpoint: it is timed, and a client that leaves is a failure.
     pub fn with_streaming_endpoints<E: Into<String>>(
         mut self,
         endpoints: impl IntoIterator<Item = E>,
@@ -157,29 +160,28 @@ impl HttpMetricsLayerBuilder {
         self
     }
 
-    /// Also `http_upgraded_connections_in_flight{method,endpoint}` and
-    /// `http_upgraded_connection_duration_seconds{method,endpoint}`, of `WebSocket`s and other connections that live on
-    /// after their request, for handlers that hold the [`UpgradeGuard`](crate::UpgradeGuard) of the request. The buckets of the
-    /// latter end at 1 s, 5 s, 15 s, 1 min, 5 min, 15 min, 1 h, 4 h and 1 d.
+    /// Also records `http_upgraded_connections_in_flight{method,endpoint}` and
+    /// `http_upgraded_connection_duration_seconds{method,endpoint}`: `WebSocket`s and other connections that outlive their
+    /// request. The handler must hold the [`UpgradeGuard`](crate::UpgradeGuard) of the request. The duration histogram has the
+    /// boundaries 1 s, 5 s, 15 s, 1 min, 5 min, 15 min, 1 h, 4 h and 1 d.
     pub fn with_upgrades(mut self) -> Self {
         self.optional.upgrades = true;
         self
     }
 
-    /// Hands the readiness of the service inside on to the outside.
+    /// Makes the layer ready only when the inner service is ready.
     ///
     /// By default the layer is always ready: a request that has to wait for the service inside (for a permit of a concurrency
-    /// limit, for example) waits within the layer, where it is timed and in flight. With backpressure the layer is ready when
-    /// the service inside is. What is outside needs that to shed load or to balance it; what a request waits there is in none
-    /// of the metrics.
+    /// limit, for example) waits within the layer, where it is timed and in flight. With backpressure it waits outside of the
+    /// layer, and no metric includes this wait. A load shedder or a load balancer outside of the layer needs backpressure.
     pub fn with_backpressure(mut self) -> Self {
         self.has_backpressure = true;
         self
     }
 
     /// How many series each family may have, by default 1 000; at most 100 000. What comes then is counted under
-    /// `endpoint="_OVERFLOW"`, in a few hundred more. Each layer has a cap of its own. Threads that need the last place at the same
-    /// moment can each add an empty series to the SDK's.
+    /// `endpoint="_OVERFLOW"`, in up to a few hundred additional series. Each layer has its own cap. If several threads need
+    /// the last free place at the same moment, each can create an empty series in the SDK.
     ///
     /// The SDK has a limit of its own, 2 000 for each instrument unless a view changes it, past which it gives up *all*
     /// labels of what comes, for ever: stay below.

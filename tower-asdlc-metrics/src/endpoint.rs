@@ -30,7 +30,7 @@ pub trait Endpoint {
     /// The endpoint of this request; `None` when no route matches, which counts it under [`UNMATCHED`](crate::UNMATCHED).
     fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>>;
 
-    /// This endpoint or, where it is `None`, the other.
+    /// Uses this endpoint; if it returns `None`, uses the other one.
     ///
     /// For a server with gRPC methods and HTTP routes:
     ///
@@ -77,9 +77,9 @@ impl<'a> RequestHead<'a> {
 
     /// The URI that the client asked for.
     ///
-    /// Inside of an axum `nest`, too: axum removes the prefix from the URI of the request and keeps the original one, which
-    /// this returns. It is read with the feature `axum`; without it, this is the URI of the request, whatever is outside of
-    /// the layer has done to it.
+    /// Inside an axum `nest`, axum removes the prefix from the URI of the request and stores the original URI. With the feature
+    /// `axum`, this method returns the original URI. Without it, this method returns the URI of the request, which outer
+    /// layers may have changed.
     #[must_use]
     pub fn uri(&self) -> &'a Uri {
         #[cfg(feature = "axum")]

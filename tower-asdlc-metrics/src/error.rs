@@ -120,7 +120,10 @@ impl fmt::Display for BuildError {
                 write!(f, "label {key:?}: the value at index {index} {why}")
             }
             Kind::Path { path } => {
-                write!(f, "excluded path {path:?}: must begin with / and have no query")
+                write!(
+                    f,
+                    "excluded path {path:?}: must begin with / and contain no ? or #, or be *"
+                )
             }
             Kind::MaxSeries { max_series } => {
                 write!(f, "a maximum of {max_series} series: 1 to {MOST_SERIES} are allowed")

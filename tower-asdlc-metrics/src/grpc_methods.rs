@@ -6,8 +6,8 @@ use crate::labels::OTHER;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// The methods of a gRPC server, as `/package.Service/Method`. A gRPC call of any other path is [`OTHER`](crate::OTHER); what
-/// is no gRPC call has no endpoint here.
+/// The methods of a gRPC server, as `/package.Service/Method`. The endpoint of a gRPC call to any other path is
+/// [`OTHER`](crate::OTHER). For a request that is not a gRPC call, this returns no endpoint.
 ///
 /// A tonic server runs its layers outside its router, where nothing has been matched yet. So the layer needs the list.
 ///

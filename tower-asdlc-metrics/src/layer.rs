@@ -94,8 +94,7 @@ impl HttpMetricsLayer {
 
     /// A layer that is off: it makes no instrument and records nothing.
     ///
-    /// For a service that switches its metrics by configuration. An `Option` of a layer does not do: the service would have
-    /// another type without it.
+    /// Use it to switch metrics off by configuration. With and without metrics, the service then has the same type.
     ///
     /// ```
     /// # use opentelemetry::metrics::Meter;

@@ -104,8 +104,8 @@
 //!   metric has the queue. tonic's own `concurrency_limit_per_connection` is always outside. (`RateLimitLayer` is not `Clone`: put a
 //!   `BufferLayer` around it.)
 //! - Load shedding (`LoadShedLayer`) *inside* of it works as without it, and what is shed is counted. *Outside* it needs
-//!   [`with_backpressure`](HttpMetricsLayerBuilder::with_backpressure): else the layer is always ready, and nothing is shed. The
-//!   same holds for what balances load over several services by their readiness.
+//!   [`with_backpressure`](HttpMetricsLayerBuilder::with_backpressure): otherwise the layer is always ready, and nothing is shed.
+//!   A load balancer that uses the readiness of several services needs it too.
 //! - *Outside* of a layer that catches panics it counts the 500 that is sent; inside, the panic.
 //! - On an axum `Router`, [`Router::layer`](https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer) reaches the routes
 //!   added *before* it: add `/metrics` after it, and scrapes are not counted.
@@ -117,8 +117,8 @@
 //!
 //! # Cost
 //!
-//! A warm request allocates nothing, waits for no lock of this crate and hashes no attribute. There are two exceptions: a request
-//! for a service nested in an axum router ([`MatchedRoute`] says why) and a gRPC-Web call allocate.
+//! A warm request allocates nothing, waits for no lock of this crate and hashes no attribute. Two kinds of requests do allocate:
+//! those for a service nested in an axum router (see [`MatchedRoute`]) and gRPC-Web calls.
 //!
 //! The route of a request is found by one look-up in a table that is only appended to. The number of requests in flight is the
 //! number of references that requests hold anyway. Measurements are buffered per thread and flushed to the SDK's bound instruments in
@@ -135,8 +135,8 @@
 //!
 //! # Another version of axum
 //!
-//! `MatchedPath` is a type of its own in each version of axum: with axum 0.7, or 0.8 from another source, there is none that
-//! [`MatchedRoute`] could read. This reads that of the axum of your application:
+//! `MatchedPath` is a different type in each version of axum. [`MatchedRoute`] cannot read that of axum 0.7, or of axum 0.8
+//! from another source. This endpoint reads the `MatchedPath` of your application's axum:
 //!
 //! ```
 //! # #[cfg(feature = "axum")] {

@@ -17,8 +17,8 @@ use tower_service::Service;
 /// That is axum's [`MatchedPath`], which is there when the layer is added with `Router::layer` or `Router::route_layer`.
 /// A fallback, and a service without a router, are [`UNMATCHED`](crate::UNMATCHED).
 ///
-/// Of a request for a nested service the prefix has to be asked for, which takes some allocations and a clone of the request's
-/// extensions.
+/// For a nested service, the layer gets the prefix from axum by routing a copy of the request's extensions. This costs
+/// some allocations for each such request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MatchedRoute;
 

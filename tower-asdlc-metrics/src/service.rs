@@ -10,9 +10,9 @@ use tower_service::Service;
 
 /// The service that [`HttpMetricsLayer`](crate::HttpMetricsLayer) puts around another.
 ///
-/// It is always ready, so that no request waits where it is not seen: one for which the service inside is not ready yet waits
-/// within its response future. Hence `S: Clone`: the future takes the service that it waits for, and leaves a clone.
-/// [`with_backpressure`](crate::HttpMetricsLayerBuilder::with_backpressure) makes it as ready as the service inside.
+/// It is always ready. If the inner service is not ready yet, the request waits in its response future, where it is measured.
+/// This needs `S: Clone`: the future takes the service and leaves a clone in its place. With
+/// [`with_backpressure`](crate::HttpMetricsLayerBuilder::with_backpressure), it is ready when the inner service is ready.
 #[derive(Debug)]
 pub struct HttpMetrics<S> {
     inner: S,

@@ -62,8 +62,8 @@ use std::time::Instant;
 /// ```
 ///
 /// A connection is counted from the response's head until the last clone of its guard is dropped, in
-/// `http_upgraded_connections_in_flight`, and then in `http_upgraded_connection_duration_seconds`. It is not counted when the
-/// handler does not upgrade, or holds no guard by the time at which it has answered.
+/// `http_upgraded_connections_in_flight`, and then in `http_upgraded_connection_duration_seconds`. It is not counted if the
+/// handler does not upgrade, or if the handler holds no guard when it returns the response.
 #[derive(Clone, Debug, Default)]
 pub struct UpgradeGuard(Option<Arc<Connection>>);
 

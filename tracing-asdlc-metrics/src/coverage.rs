@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing_core::Metadata;
 
-/// Which rules of a [`SpanMetricsLayer`](crate::SpanMetricsLayer) have had a span or event to measure: a misspelt name, or a filter,
-/// is otherwise only seen as a metric that stays at 0.
+/// Says which rules of a [`SpanMetricsLayer`](crate::SpanMetricsLayer) have measured a span or event. Without it, a misspelt
+/// name or a filter shows only as a metric that stays at 0.
 ///
 /// ```
 /// use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
@@ -101,8 +101,10 @@ impl Coverage {
     /// # Ok::<(), tracing_asdlc_metrics::BuildError>(())
     /// ```
     ///
-    /// A filter that refuses a callsite before this layer is asked (one that is added after it) leaves nothing here; the rule is
-    /// then only [`unmatched`](Self::unmatched). So does one that lowers `LevelFilter::current()`. A callsite that only another subscriber has reached is listed too.
+    /// Three cases are not listed: a filter that is added after this layer, because it refuses the callsite before this layer
+    /// is asked; a filter that lowers `LevelFilter::current()`; and the events of `#[instrument(err)]` and `#[instrument(ret)]`
+    /// that only decide an outcome. In the first two cases the rule is [`unmatched`](Self::unmatched). A callsite that only
+    /// another subscriber has reached is listed too.
     #[must_use]
     pub fn hidden(&self) -> Vec<String> {
         let callsites = lock(&self.0.callsites);
@@ -121,8 +123,8 @@ impl Coverage {
     }
 
     /// The metrics of [`Rule::prefixed_fields`](crate::Rule::prefixed_fields) that have values but do not exist yet, mostly because
-    /// a collection is in progress. Their values are kept. A program that ends then may wait until there are none, before it
-    /// shuts the meter provider down.
+    /// a collection is in progress. Their values are kept. Before a program shuts the meter provider down, it can wait until
+    /// this list is empty.
     #[must_use]
     pub fn pending(&self) -> Vec<String> {
         lock(&self.0.pending).iter().cloned().collect()

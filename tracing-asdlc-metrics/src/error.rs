@@ -117,7 +117,7 @@ impl fmt::Display for Problem {
             }
             Self::MethodTwice { method } => write!(
                 f,
-                "`{method}` is called twice; a rule takes one of each: make a second rule for the other"
+                "`{method}` is called twice; call it once in a rule, and make a second rule for the other value"
             ),
             Self::Name { kind, name } => write!(
                 f,
@@ -181,11 +181,11 @@ impl fmt::Display for Problem {
                 f.write_str("more than two rules give an in-flight gauge for this span; allowed are 2")
             }
             Self::MaxSeries { series, least } => {
-                write!(f, "{series} is no number of series; allowed are {least} to {MAX_SERIES}")
+                write!(f, "{series} series are out of range; allowed are {least} to {MAX_SERIES}")
             }
             Self::Shared { name, rules, series } => write!(
                 f,
-                "{series} is no number of series; {rules} rules record into {name}, which has {MAX_SERIES}: allowed are up to {}",
+                "{series} series are too many; {rules} rules record into {name}, which has {MAX_SERIES}: allowed are up to {} for each rule",
                 MAX_SERIES / rules
             ),
             Self::Sharing { name, rules, least } => write!(

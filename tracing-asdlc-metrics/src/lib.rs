@@ -52,8 +52,8 @@
 //! A [`Label`] is a declared field with a list of values, or with its first values; never anything else, so that no input
 //! makes more series than the rules allow.
 //!
-//! An [`Outcome`] tells how a span ended: how a [`metered`](Metered::metered) future ended, what `#[instrument(err, ret)]` tells, a
-//! field, or a panic. A span that just closes proves nothing, and is counted as `unknown`.
+//! An [`Outcome`] is a label that says how a span ended. It comes from the end of a [`metered`](Metered::metered) future, the
+//! events of `#[instrument(err, ret)]`, a field, or a panic. A span that closes without any of these is counted as `unknown`.
 //!
 //! # When something is recorded
 //!
@@ -71,9 +71,9 @@
 //! - Nothing is hidden from another layer, and no `RUST_LOG` is needed: what this layer measures depends on the rules, not
 //!   on the filters that other layers have for themselves (`with_filter`), nor on the sampling of traces.
 //! - A *global* filter (an `EnvFilter` or `LevelFilter` added as a layer of its own) wins: the spans that it refuses do not
-//!   exist, so they are not measured, and an event of `#[instrument(err)]` that it refuses fails no span. Give the filter to the
-//!   layer that it is for: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage`] lists the spans and events that a
-//!   global filter hides, but not the events of `err` and `ret`.
+//!   exist, so they are not measured. If it refuses the event of `#[instrument(err)]`, the span is not counted as failed. Give the
+//!   filter to the layer that it is for: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage::hidden`] lists
+//!   the spans and events that a rule matches and a global filter refuses, with the exceptions named there.
 //! - It can be added to `tracing_subscriber::fmt().finish()`, whose level is a global filter. Such a subscriber enables every span and
 //!   event of its level, whether a rule matches or not.
 //! - Records of the `log` crate, passed on by `tracing-log`, are events, with the record's own target and level.
@@ -94,9 +94,9 @@
 //! compared but the labels' values with those that they have had. Memory grows with the most measured spans ever open at
 //! once: tables of 72 bytes a span, the first of 72 KiB; and with the series, up to their cap.
 //!
-//! Nothing waits for a collection of the SDK, except that the first measurement of a series waits while the SDK copies the series
-//! of that one instrument, and the first event of a [prefixed field](Rule::prefixed_fields) waits up to 5 ms for its metric. No
-//! measurement waits for the callback of an observable instrument. [`SpanMetricsLayer::new`] does: it creates instruments.
+//! Measurements do not wait for a collection of the SDK, with two exceptions. The first measurement of a series waits while the
+//! SDK copies the series of that instrument. An event of a [prefixed field](Rule::prefixed_fields) waits up to 5 ms while its
+//! metric does not exist. [`SpanMetricsLayer::new`] creates instruments, so it waits for the callbacks of a running collection.
 //!
 //! # Features
 //!

@@ -26,8 +26,8 @@ use tracing_core::Level;
 /// | `#[instrument(err)]` | `unknown` | `Err` | `unknown` |
 /// | a field: `span.record("status", "success")` | what it says | what it says | what it says |
 ///
-/// A panic is seen in each of them. A span with none of this is `unknown`. Where a rule's spans can only end well, or tell
-/// each failure, [`with_unknown("success")`](Self::with_unknown) says so.
+/// In each of these cases a panic is detected, too. A span with none of this is `unknown`. If the spans of a rule cannot fail,
+/// or if they report each failure, use [`with_unknown("success")`](Self::with_unknown).
 ///
 /// # Which of them decides
 ///
@@ -100,8 +100,8 @@ impl Outcome {
         self.with_name(Ending::Panicked, name.into(), "with_panicked")
     }
 
-    /// The value for a span that closed, and nothing proves how it ended. It may be the name of another ending: `success` where
-    /// a span of this rule that just closes has done its work.
+    /// The value for a span that closed without any sign of how it ended. It may be the name of another ending: use `success`
+    /// if each span of this rule has succeeded unless it reports a failure.
     ///
     /// ```
     /// use tracing::instrument;

@@ -98,12 +98,14 @@ impl Rule {
     ///
     /// # When a metric is created
     ///
-    /// With its first event, by a short-lived thread of the layer: the SDK can create no instrument while it collects, and a
-    /// collection lasts as long as the slowest callback in it. The event waits until the metric is created, which takes about 0.1
-    /// ms, so that a collection that starts after the event has its value. It waits 5 ms at most, and no other event waits meanwhile.
-    /// Until the metric exists its values are added up in the layer, in a bounded amount of memory. Nothing is lost: the metric then
+    /// A short-lived thread of the layer creates the metric at its first event. The SDK cannot create an instrument while it
+    /// collects, and a collection lasts as long as its slowest callback. An event of a metric that does not exist yet waits
+    /// for it, usually about 0.1 ms and at most 5 ms: a collection that starts after the event then has its value. After one
+    /// event has waited in vain, no event waits until the next metric is created.
+    ///
+    /// Until the metric exists, the layer adds up its values in a bounded amount of memory. No value is lost: the metric then
     /// has every count and sum, each value in its bucket, and the last value of a gauge. (The buckets are those of the rule's
-    /// boundaries. With a view that has others, the values of such a bucket are recorded as their mean.)
+    /// boundaries. If a view sets other boundaries, the values of such a bucket are recorded as their mean.)
     /// [`Coverage::pending`](crate::Coverage::pending) lists such metrics. If no thread can be started, the next event of
     /// such a metric tries again.
     ///
@@ -279,8 +281,8 @@ impl Rule {
         self
     }
 
-    /// How many series each of the rule's metrics may have, 8 to 1800 (at least 10 with an [`Outcome`] of five values). What comes
-    /// beyond has the value `other` for every label.
+    /// The most series that each of the rule's metrics may have: 8 to 1800 (at least 10 with an [`Outcome`] of five values).
+    /// Beyond it, measurements go to a series with the value `other` for every label.
     ///
     /// The default is 1800: the SDK itself stops at 2000. Where several rules record into one metric they share the 1800 equally,
     /// and none may ask for more than its share.

@@ -158,7 +158,7 @@ fn a_bad_label_is_refused() {
             counter("job").with_outcome(Outcome::label("o").with_failed("success")),
             "label \"o\": success and failure have one name; give them different ones",
         ),
-        (counter("job").with_max_series(7), "7 is no number of series; allowed are 8 to 1800"),
+        (counter("job").with_max_series(7), "7 series are out of range; allowed are 8 to 1800"),
     ] {
         refused([rule], &format!("rule 1, span \"job\": {problem}"));
     }

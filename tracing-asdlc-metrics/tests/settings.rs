@@ -33,7 +33,8 @@ fn a_method_that_is_called_twice_is_refused() {
         (job().with_max_series(10).with_max_series(20), "with_max_series"),
     ] {
         let error = error([rule]);
-        let problem = "is called twice; a rule takes one of each: make a second rule for the other";
+        let problem =
+            "is called twice; call it once in a rule, and make a second rule for the other value";
         assert!(error.ends_with(&format!(": `{method}` {problem}")), "{error}");
     }
     let label = || Label::field("f");
@@ -107,7 +108,7 @@ fn the_number_of_series_is_within_the_documented_range_and_never_lowered() {
     let two =
         Outcome::label("o").with_cancelled("failed").with_panicked("failed").with_unknown("failed");
     metrics.layer([job(8).with_outcome(two)]);
-    let problem = |least| format!("is no number of series; allowed are {least} to 1800");
+    let problem = |least| format!("series are out of range; allowed are {least} to 1800");
     refused([job(7)], &format!("rule 1, span \"job\": 7 {}", problem(8)));
     refused([job(1_801)], &format!("rule 1, span \"job\": 1801 {}", problem(8)));
     refused(
@@ -118,8 +119,8 @@ fn the_number_of_series_is_within_the_documented_range_and_never_lowered() {
     metrics.layer(shared(900));
     refused(
         shared(901),
-        "rule 1, span \"job\": 901 is no number of series; 2 rules record into \"jobs_total\", which has 1800: allowed are \
-         up to 900",
+        "rule 1, span \"job\": 901 series are too many; 2 rules record into \"jobs_total\", which has 1800: allowed are \
+         up to 900 for each rule",
     );
     let many = |rules: usize| {
         (0..rules).map(|rule| Rule::span(format!("s{rule}")).with_counter("jobs_total"))
@@ -134,8 +135,8 @@ fn the_number_of_series_is_within_the_documented_range_and_never_lowered() {
         ["a", "b"].map(|target| Rule::prefixed_fields().with_target(target).with_max_series(901));
     refused(
         fields,
-        "rule 1, prefixed fields of target \"a\": 901 is no number of series; 2 rules record into a metric of prefixed fields, \
-         which has 1800: allowed are up to 900",
+        "rule 1, prefixed fields of target \"a\": 901 series are too many; 2 rules record into a metric of prefixed fields, \
+         which has 1800: allowed are up to 900 for each rule",
     );
 }
 

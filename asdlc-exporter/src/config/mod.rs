@@ -56,13 +56,14 @@
 //! | `….services_window` | `VICTORIAMETRICS_SERVICES_WINDOW` | `1h` | 1m to 1y |
 //! | `….cors_origins` | `VICTORIAMETRICS_CORS_ORIGINS=https://a.example,http://b:3000` | none | or `*` |
 //!
-//! A variable that is set replaces the whole setting of the file; set to nothing is not set. One that
-//! is not UTF-8 is an error if it is in the table, and else ignored. `METRICS_PORT=tcp://10.0.0.1:8080`
-//! is ignored as well: Kubernetes sets it for a Service that is named `metrics`. (`enableServiceLinks:
-//! false` in the pod's specification keeps such variables out.) An
-//! unknown key, a value of the wrong kind and a value that is not allowed are one error that names
-//! the file, the line, the key and what is allowed. URLs, users, passwords and tokens are never in it;
-//! they have to be text, a number among them in quotes.
+//! A variable replaces the whole setting of the file. An empty variable counts as not set. A variable
+//! that is not UTF-8 is an error if it is in the table; otherwise it is ignored.
+//! `METRICS_PORT=tcp://10.0.0.1:8080` is ignored as well: Kubernetes sets it for a Service that is named
+//! `metrics`. (`enableServiceLinks: false` in the pod's specification keeps such variables out.)
+//!
+//! An unknown key, a value of the wrong type or a value that is not allowed gives an error. It names the
+//! file, the line, the key and what is allowed. It never contains URLs, users, passwords or tokens. These
+//! must be strings: put a number in quotes.
 
 mod environment;
 mod error;

@@ -34,8 +34,8 @@
 //! Each dependency is an object in the list `dependencies`: `name`, `critical`, `healthy`,
 //! `latency_ms`, and when it is not healthy `reason`: `failed`, `timeout` or `panicked`. What
 //! exactly went wrong may hold addresses and secrets: it is in the log (`tracing`, a warning when a
-//! dependency stops to be healthy) and never in the body. In the log it is one line of at most 512
-//! characters with all that caused it, without users, passwords, tokens and the queries of URLs.
+//! dependency becomes unhealthy) and never in the body. The log has one line of at most 512
+//! characters with the error and its causes, without users, passwords, tokens and the queries of URLs.
 //!
 //! To `Accept: application/health+json` the answer has that type and the words of the draft "Health
 //! Check Response Format for HTTP APIs": `pass`, `warn` (an optional dependency is down), `fail`.

@@ -12,8 +12,8 @@
 //!
 //! More than memory is chosen with [`ProcessMetrics`]. Everything is read when metrics are
 //! collected, never in between, once for all families, and of this process only. A series is absent
-//! where the platform cannot tell. On Linux everything is of the process that `/proc/self` names, so
-//! that it is right in a PID namespace that has the `/proc` of another one.
+//! where the platform does not provide the value. On Linux the process is the one that `/proc/self`
+//! names. So the values are correct even if `/proc` belongs to another PID namespace.
 
 mod cpu_usage;
 mod platform;

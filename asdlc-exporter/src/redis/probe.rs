@@ -36,13 +36,13 @@ use tokio::runtime::{Builder, Handle};
 ///
 /// A look has to end within its [timeout](Self::with_timeout), whatever the server does. All scrapes
 /// and readiness checks that come meanwhile wait for the same look. The connection is kept for the
-/// next one. When it broke in between, or does not answer within a third of the timeout, the same look
-/// makes a new one; whichever answers first counts. Nothing is sent between scrapes.
+/// next look. If it is broken, or does not answer within a third of the timeout, the look opens a new
+/// connection as well, and the first answer of either counts. Nothing is sent between scrapes.
 ///
 /// With the feature `health` it is a [`Check`](crate::health::Check): give a clone to a
 /// [`Dependency`](crate::health::Dependency).
 ///
-/// An error is an answer, too. The log has its `error_type` once:
+/// Most errors that Redis answers count as up. The log has the `error_type` once, until it changes:
 ///
 /// | answer | `redis_connection_up` | healthy as a check |
 /// |---|---|---|
@@ -50,7 +50,7 @@ use tokio::runtime::{Builder, Handle};
 /// | `NOPERM`: this user may not send `PING` | 1 | yes |
 /// | `LOADING`, `MASTERDOWN`, `CLUSTERDOWN`, `BUSY`: no command works for now | 1 | no |
 /// | any other error to the `PING`, such as `MISCONF` | 1 | yes |
-/// | `NOAUTH`, `WRONGPASS`, and any error while it connects but `LOADING` | 0 | no |
+/// | `NOAUTH`, `WRONGPASS`, or any other error than `LOADING` while the probe connects | 0 | no |
 /// | none in time, no connection, or not Redis | 0 | no |
 ///
 /// Clones are cheap and share everything.

@@ -58,10 +58,11 @@ use tower_service::Service;
 /// which begins after they came: what was recorded before a scrape is in its answer.
 ///
 /// A client may allow less time than the exporter, with the header
-/// `X-Prometheus-Scrape-Timeout-Seconds`. That is its own affair: it waits for
-/// [sources](crate::Source) for half of this time, then it gets the values that are there, or a 503
-/// when the time is over; the answers of others and the sources do not change. Of several values the
-/// least counts. A value that is no number, less than 0.001 or beyond all clocks is ignored.
+/// `X-Prometheus-Scrape-Timeout-Seconds`. This affects only its own answer, not the sources and not
+/// other clients. The scrape waits for [sources](crate::Source) for half of this time and then answers
+/// with the values that are there, or with a 503 when the time is over. If there are several values,
+/// the smallest counts. A value that is not a number, below 0.001 or too large to be a duration is
+/// ignored.
 ///
 /// [`with_scrape_timeout`]: crate::ExporterBuilder::with_scrape_timeout
 /// [`with_max_scrapes_in_flight`]: crate::ExporterBuilder::with_max_scrapes_in_flight

@@ -111,10 +111,10 @@ impl ServerBuilder {
 
     /// How many connections there are at a time, 1 to 65536. Default: 64.
     ///
-    /// At the limit, a new connection replaces an old one: of the clients that are idle, have not sent a
-    /// complete head, or do not read their answer, the one that has been in this state for the longest
-    /// time is disconnected. So clients that do nothing keep nobody out. If services are working on an
-    /// answer for every connection, the new one waits.
+    /// At the limit, a new connection replaces an old one. A client is a candidate if it is idle, has not
+    /// sent a complete head, or does not read its answer. The server disconnects the candidate that has
+    /// been in this state for the longest time. So inactive clients cannot block new ones. If services are
+    /// working on an answer for every connection, the new connection waits.
     pub fn with_connection_limit(mut self, connections: usize) -> Self {
         self.limits.connections = connections;
         self

@@ -28,19 +28,19 @@
 //! | `OPTIONS` | 204 with `Allow`, and CORS headers for the origins that are [allowed](QueryProxyBuilder::with_cors_origin) |
 //! | other methods | 405 with `Allow` |
 //!
-//! `health` queries a series that does not exist, over the same prefix and with the same credentials
-//! as all others: the `/health` of `VictoriaMetrics` is well while queries hang, and an expression
-//! without series is evaluated without the nodes that store them. It waits for 5 s at most, takes no
-//! place of [those in flight](QueryProxyBuilder::with_max_in_flight) and is never refused for them.
+//! `health` queries a series that does not exist, with the prefix and the credentials of all other
+//! queries. The `/health` endpoint of `VictoriaMetrics` would be healthy even if queries hang, and an
+//! expression without a series would not reach the storage nodes. `health` waits for 5 s at most. It
+//! does not count as a query [in flight](QueryProxyBuilder::with_max_in_flight), so that limit never
+//! refuses it.
 //!
 //! # Partial answers
 //!
 //! When a node of a cluster is missing, `VictoriaMetrics` answers with what the others have and
 //! `"isPartial":true`; other servers with the same API add `warnings` and `infos`. `query` and
-//! `query_range` pass all of it on as it is. `services` and `health` have the same keys beside
-//! `status` and `data`, `warnings` and `infos` without addresses; in an answer that is whole they are
-//! absent. A single node that cuts a list of services at its flag `-search.maxTagValues` (100 000)
-//! says nothing of it.
+//! `query_range` pass these keys on unchanged. `services` and `health` have them beside `status` and
+//! `data`, with addresses removed from `warnings` and `infos`; a complete answer does not have them. A
+//! single node does not report that it cut a list of services at `-search.maxTagValues` (100 000).
 //!
 //! # Parameters
 //!
@@ -87,14 +87,14 @@
 //! is passed on to clients that name it; its first bytes are checked, the rest is up to the client.
 //!
 //! Queries that are the same at the same time share one call of the upstream; answers of more than
-//! 1 MiB are not shared, and each client has its own call. Each client has its own deadline: a call
-//! lasts as long as somebody waits for it, and who still has time when the upstream gave up, as it
-//! was told by the first client, asks again. When the last client leaves, the call is cancelled by
-//! closing its connection. Nothing is cached.
+//! 1 MiB are not shared, and each client has its own call. Each client has its own deadline. The
+//! upstream gets the timeout of the first client. If it gives up at that time, clients that still have
+//! time ask again. A call lasts as long as a client waits for it: when the last client leaves, the
+//! proxy closes the connection to cancel it. Nothing is cached.
 //!
-//! Connections are kept for 30 s. A request on a kept one that closes without a byte of an answer is
-//! sent once more, on a new connection and within the same deadline: the server had closed it
-//! because it was idle.
+//! Idle connections are kept for 30 s. If a kept connection closes before the first byte of an answer,
+//! the request is sent once more, on a new connection and within the same deadline: the server has
+//! probably closed the connection because it was idle.
 //!
 //! # Metrics
 //!
