@@ -12,9 +12,9 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use std::{
     error::Error,
-    future::poll_fn,
+    future::{pending, poll_fn},
     io, mem,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -24,7 +24,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tower_service::Service;
 
@@ -75,20 +75,65 @@ impl Connections {
     /// request on a kept connection that ends without a byte of an answer is sent once more, on a new
     /// connection: other kept ones may have been closed as well. The client of hyper-util sends again
     /// only what hyper has not begun to write, and then on any connection.
+    ///
+    /// A kept connection may also have gone silent on the way. A request with a `patience` is sent on a
+    /// new one as well when there is no answer by then: the first answer counts.
     pub(super) async fn send(
         &self,
         request: Request<Full<Bytes>>,
+        patience: Option<Duration>,
     ) -> Result<Response<AnswerBody>, SendError> {
-        if let Some(mut kept) = self.take() {
-            let before = kept.received.load(Ordering::Relaxed);
-            match kept.sender.send_request(request.clone()).await {
-                Ok(answer) => return Ok(self.answered(kept, answer)),
-                Err(error) if kept.received.load(Ordering::Relaxed) > before => {
-                    return Err(SendError::Lost(error));
-                }
-                Err(_) => {}
+        let Some(kept) = self.take() else { return self.send_anew(request).await };
+        let mut asked = pin!(self.send_on(kept, request.clone()));
+        let mut soon = pin!(async {
+            match patience {
+                Some(patience) => sleep(patience).await,
+                None => pending().await,
             }
+        });
+        let answer = poll_fn(|context| match asked.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => soon.as_mut().poll(context).map(|()| None),
+        });
+        match answer.await {
+            Some(Some(answer)) => return answer,
+            Some(None) => return self.send_anew(request).await,
+            None => {}
         }
+        let mut anew = pin!(self.send_anew(request));
+        let mut is_lost = false;
+        poll_fn(|context| {
+            if !is_lost && let Poll::Ready(answer) = asked.as_mut().poll(context) {
+                match answer {
+                    Some(answer) => return Poll::Ready(answer),
+                    None => is_lost = true,
+                }
+            }
+            anew.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// `None` when the connection ended without a byte of an answer.
+    async fn send_on(
+        &self,
+        mut kept: Connection,
+        request: Request<Full<Bytes>>,
+    ) -> Option<Result<Response<AnswerBody>, SendError>> {
+        let before = kept.received.load(Ordering::Relaxed);
+        match kept.sender.send_request(request).await {
+            Ok(answer) => Some(Ok(self.answered(kept, answer))),
+            Err(error) if kept.received.load(Ordering::Relaxed) > before => {
+                Some(Err(SendError::Lost(error)))
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn send_anew(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<AnswerBody>, SendError> {
         let mut new = self.connect().await?;
         let answer = new.sender.send_request(request).await.map_err(SendError::Lost)?;
         Ok(self.answered(new, answer))

@@ -47,7 +47,8 @@
 //! They are read into types, and the upstream is asked in words of the proxy's own: no path, header
 //! or text of a client reaches it but the query, encoded anew. A parameter that is not in the table
 //! (`extra_label`, `extra_filters[]`, `nocache`, `timeout`, …), that is there twice, or that is not
-//! percent-encoded UTF-8 is a 400 that names it. `POST` takes a form of 64 KiB at most.
+//! percent-encoded UTF-8 is a 400 that names it. `POST` takes a form of 64 KiB at
+//! most, which has to come within 5 s.
 //!
 //! | parameter | allowed |
 //! |---|---|

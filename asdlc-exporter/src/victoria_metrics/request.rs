@@ -11,7 +11,7 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use std::error::Error;
+use std::{error::Error, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// The parameters in the URL, and for `POST` in the form.
@@ -30,6 +30,7 @@ where
         return Pairs::parse(&[query], allowed);
     }
     let is_form = is_form(&head.headers)?;
+    let deadline = deadline.min(Instant::now() + MAX_FORM_TIME);
     let read = timeout_at(deadline, Box::pin(Limited::new(body, MAX_FORM)).collect()).await;
     let read =
         read.map_err(|_| Failure::new(Kind::SlowRequest, "the form did not come in time"))?;
@@ -81,6 +82,10 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The longest query, encoded byte by byte, and the rest.
+/// Less than most scrape timeouts: a client that does not send its form has a connection of the server
+/// for no longer.
+const MAX_FORM_TIME: Duration = Duration::from_secs(5);
+
 const MAX_FORM: usize = 64 << 10;
 
 #[cfg(test)]

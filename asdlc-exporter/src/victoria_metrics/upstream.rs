@@ -85,7 +85,9 @@ impl Upstream {
 
     /// Dropping the future closes the connection, and with it ends the query.
     pub(super) async fn ask(&self, call: &Call) -> Result<Reply, Failure> {
-        let answer = self.connections.send(self.request(call)).await;
+        // Only what costs nothing is asked twice.
+        let patience = matches!(call.route, Route::Health).then_some(call.give_up / 3);
+        let answer = self.connections.send(self.request(call), patience).await;
         let (head, body) = answer.map_err(|error| self.lost(&error))?.into_parts();
         let failure = match judge(&head) {
             Ok(Passable { gzip, length }) => return Ok(Reply { gzip, length, body }),

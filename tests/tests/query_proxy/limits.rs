@@ -242,3 +242,17 @@ fn forms_are_short_and_come_in_time() {
     assert_eq!(&answer, b"HTTP/1.1 408");
     assert_eq!(upstream.seen().len(), 1);
 }
+
+// F-15, a neighbour: a connection that waits for a form is not given to anybody else meanwhile.
+#[test]
+fn a_client_that_does_not_send_its_form_is_answered_within_a_scrape_timeout() {
+    let proxy = Proxy::patient(&Upstream::saying(json(EMPTY)).url());
+    let mut client = TcpStream::connect(proxy.address()).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let head = "POST /api/metrics/query HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\
+        Content-Type: application/x-www-form-urlencoded\r\n\r\nquery=";
+    client.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).expect("it does not wait for the deadline of the query");
+    assert_eq!(&answer, b"HTTP/1.1 408");
+}

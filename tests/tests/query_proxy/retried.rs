@@ -169,3 +169,44 @@ fn the_second_try_has_what_is_left_of_the_time() {
     assert!((Duration::from_millis(1900)..Duration::from_millis(3400)).contains(&took), "{took:?}");
     assert_eq!(upstream.seen().len(), 3);
 }
+
+// F-31, a neighbour
+#[test]
+fn health_is_not_lost_with_a_kept_connection_that_went_silent() {
+    let upstream = Upstream::keeping(move |stream, before| match before {
+        0 => answer(stream),
+        _ => {
+            await_close(stream);
+            false
+        }
+    });
+    let proxy = Proxy::of(&upstream.url());
+    for _ in 0..2 {
+        let health = proxy.get("/health");
+        assert_eq!(health.status(), 200, "{:?}", health.body());
+    }
+    assert_eq!(upstream.seen().len(), 3, "once, and once on each connection");
+    // A query may be a heavy one: it is not asked twice.
+    assert_eq!(failure_of(&proxy.get(QUERY)), (503, "timeout".to_owned()));
+    assert_eq!(upstream.seen().len(), 4);
+}
+
+// F-31, a neighbour: new connections are what is silent.
+#[test]
+fn health_that_takes_long_on_a_kept_connection_is_health() {
+    let connections = AtomicUsize::new(0);
+    let upstream = Upstream::keeping(move |stream, before| {
+        if before > 0 {
+            // More than a third of the two seconds, and less than all of them.
+            thread::sleep(Duration::from_millis(1000));
+        } else if connections.fetch_add(1, Ordering::SeqCst) > 0 {
+            await_close(stream);
+            return false;
+        }
+        answer(stream)
+    });
+    let proxy = Proxy::of(&upstream.url());
+    for _ in 0..3 {
+        assert_eq!(proxy.get("/health").status(), 200);
+    }
+}
