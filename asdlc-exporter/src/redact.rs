@@ -183,8 +183,10 @@ fn value_behind(name: &str, text: &str) -> Option<(usize, usize)> {
     let name = name.to_ascii_lowercase();
     let is_list =
         value.starts_with(['[', '{', '(']) || LISTS.iter().any(|word| name.contains(word));
+    let first = value.split(char::is_whitespace).next().unwrap_or_default();
     let length = match value.chars().next()? {
-        _ if is_list => value.len(),
+        // `Some("…")`: where it ends, who wrote it knows.
+        _ if is_list || first.contains("(\"") => value.len(),
         quote @ ('"' | '\'' | '`') => quoted(value, quote),
         _ => value.find(char::is_whitespace).unwrap_or(value.len()),
     };
@@ -204,8 +206,9 @@ fn quoted(text: &str, quote: char) -> usize {
 
 /// Without the words that follow a command or a scheme of authentication, or a word such as `password`.
 fn commands(text: &str) -> String {
-    let text = match text.find(ARGUMENTS) {
-        Some(at) => &format!("{} {MASK}", &text[..at + ARGUMENTS.len()]),
+    let rest = [ARGUMENTS, PRIVATE_KEY].iter();
+    let text = match rest.filter_map(|begin| Some(text.find(begin)? + begin.len())).min() {
+        Some(end) => &format!("{} {MASK}", &text[..end]),
         None => text,
     };
     let mut out = String::with_capacity(text.len());
@@ -217,7 +220,8 @@ fn commands(text: &str) -> String {
             out.push_str(part);
             continue;
         }
-        let is_secret_word = BARE_SECRET_WORDS.iter().any(|word| token.eq_ignore_ascii_case(word));
+        let name = token.trim_start_matches('-');
+        let is_secret_word = BARE_SECRET_WORDS.iter().any(|word| name.eq_ignore_ascii_case(word));
         let follows = mem::replace(&mut follows_secret_word, is_secret_word);
         if masked > 0 || follows && !is_secret_word && !is_plain(token) {
             masked = masked.saturating_sub(1);
@@ -299,7 +303,7 @@ const SECRET_WORDS: [&str; 13] = [
 ];
 
 /// A secret may follow one of these without a sign between, as in `wrong password hunter2`.
-const BARE_SECRET_WORDS: [&str; 12] = [
+const BARE_SECRET_WORDS: [&str; 14] = [
     "password",
     "passwd",
     "passphrase",
@@ -312,6 +316,8 @@ const BARE_SECRET_WORDS: [&str; 12] = [
     "credential",
     "credentials",
     "auth",
+    "requirepass",
+    "masterauth",
 ];
 
 /// What follows such a word in messages of servers and libraries. Any other word is removed.
@@ -326,6 +332,9 @@ const LISTS: [&str; 4] = ["cookie", "authorization", "credentials", "dsn"];
 
 /// What Redis says before it repeats the arguments of an unknown command.
 const ARGUMENTS: &str = "with args beginning with:";
+
+/// The line before a key in PEM.
+const PRIVATE_KEY: &str = "PRIVATE KEY-----";
 
 #[cfg(test)]
 mod tests;
