@@ -50,6 +50,9 @@ use tracing_core::Level;
 /// They are read at every level (`err(level = "debug")`), whatever the rule's level, and whatever other layers log. A
 /// *global* filter that refuses such an event hides it: the span is then `unknown`. So does a level that is compiled out
 /// (`tracing`'s features `release_max_level_…`). See [`with_max_level`](Self::with_max_level) for what it costs.
+///
+/// They are recognised by their only field (`error` or `return`) and by their place in the source, which is that of the span. A
+/// `macro_rules!` macro that opens a span and emits such an event in it looks the same. An event with a message does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an outcome does nothing until it is given to `Rule::with_outcome`"]
 pub struct Outcome {
