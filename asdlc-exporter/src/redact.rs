@@ -5,7 +5,6 @@
 
 #[cfg(any(feature = "health", feature = "victoria-metrics"))]
 use std::error::Error;
-use std::mem;
 
 /// One line of bounded length, without users, passwords, tokens and queries of URLs.
 pub(crate) fn text(text: &str) -> String {
@@ -64,7 +63,7 @@ pub(crate) fn url(url: &str) -> String {
 /// Whether a key, a field or a parameter of this name may hold a secret.
 pub(crate) fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
+    SECRET_WORDS.iter().any(|word| name.contains(word)) || SHORT_SECRET_WORDS.contains(&&*name)
 }
 
 fn without_secrets(text: &str) -> String {
@@ -147,12 +146,11 @@ fn is_address(text: &str) -> bool {
 
 /// Without what stands behind `password=`, `"token":` and the like.
 fn values(text: &str) -> String {
-    let is_word = |c: char| c.is_alphanumeric() || "_-.".contains(c);
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(is_word) {
+    while let Some(at) = rest.find(is_name) {
         let (before, from) = rest.split_at(at);
-        let (word, after) = from.split_at(from.find(|c| !is_word(c)).unwrap_or(from.len()));
+        let (word, after) = from.split_at(from.find(|c| !is_name(c)).unwrap_or(from.len()));
         out.push_str(before);
         out.push_str(word);
         rest = after;
@@ -168,10 +166,17 @@ fn values(text: &str) -> String {
     out
 }
 
+/// A character of the name of a key, a field or a parameter.
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || "_-.".contains(c)
+}
+
 /// The lengths of what separates a name from its value and of the value.
 fn value_behind(name: &str, text: &str) -> Option<(usize, usize)> {
     let behind_quote = text.strip_prefix(['"', '\'', '`']).unwrap_or(text).trim_start();
-    let value = match behind_quote.strip_prefix(['=', ':']) {
+    // `>` is that of `->` and of an XML element.
+    let behind_quote = behind_quote.strip_prefix("->").map_or(behind_quote, |_| &behind_quote[1..]);
+    let value = match behind_quote.strip_prefix(['=', ':', '>']) {
         Some(value) if value.starts_with("//") => return None,
         Some(value) => value.trim_start_matches(['=', ':', '>']).trim_start(),
         // `password "…"`
@@ -214,6 +219,7 @@ fn commands(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut masked = 0_u8;
     let mut follows_secret_word = false;
+    let mut is_setuser = false;
     for part in text.split_inclusive(char::is_whitespace) {
         let token = part.trim_end();
         if token.is_empty() {
@@ -221,9 +227,16 @@ fn commands(text: &str) -> String {
             continue;
         }
         let name = token.trim_start_matches('-');
-        let is_secret_word = BARE_SECRET_WORDS.iter().any(|word| name.eq_ignore_ascii_case(word));
-        let follows = mem::replace(&mut follows_secret_word, is_secret_word);
-        if masked > 0 || follows && !is_secret_word && !is_plain(token) {
+        let is_secret_word = BARE_SECRET_WORDS.iter().any(|word| name.eq_ignore_ascii_case(word))
+            || name.contains(['_', '-']) && name.chars().all(is_name) && names_a_secret(name);
+        // `password is …`
+        let is_link = ["is", "was"].contains(&token);
+        let follows = follows_secret_word;
+        follows_secret_word = is_secret_word || is_link && follows;
+        is_setuser |= token.eq_ignore_ascii_case("setuser");
+        // Redis' rules for a password: added, removed, or as a hash.
+        let is_rule = is_setuser && token.len() > 1 && token.starts_with(['>', '<', '#', '!']);
+        if masked > 0 || is_rule || follows && !is_secret_word && !is_plain(token) {
             masked = masked.saturating_sub(1);
             // One mask for all of them.
             if !out.ends_with("*** ") {
@@ -302,8 +315,11 @@ const SECRET_WORDS: [&str; 13] = [
     "dsn",
 ];
 
+/// Names of secrets that are parts of too many other words.
+const SHORT_SECRET_WORDS: [&str; 5] = ["sig", "pin", "otp", "pw", "sas"];
+
 /// A secret may follow one of these without a sign between, as in `wrong password hunter2`.
-const BARE_SECRET_WORDS: [&str; 14] = [
+const BARE_SECRET_WORDS: [&str; 15] = [
     "password",
     "passwd",
     "passphrase",
@@ -315,6 +331,7 @@ const BARE_SECRET_WORDS: [&str; 14] = [
     "api_key",
     "credential",
     "credentials",
+    "creds",
     "auth",
     "requirepass",
     "masterauth",
@@ -323,7 +340,7 @@ const BARE_SECRET_WORDS: [&str; 14] = [
 /// What follows such a word in messages of servers and libraries. Any other word is removed.
 const PLAIN_WORDS: &str = "a an and are as at authentication authorization be been but by can cannot check could denied did \
     does do empty error exchange expired expires failed failure field file for format from given had has have header if in \
-    incorrect invalid is it length may method mismatch missing must name needed no not of on or password path provided \
+    incorrect invalid is it length may method mismatch missing must name needed no not of on or pair password path provided \
     refused rejected required server service set should than that the to token too type unknown unset user username value \
     was were when which while will with without wrong";
 

@@ -81,11 +81,11 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The longest query, encoded byte by byte, and the rest.
 /// Less than most scrape timeouts: a client that does not send its form has a connection of the server
 /// for no longer.
 const MAX_FORM_TIME: Duration = Duration::from_secs(5);
 
+/// The longest query, encoded byte by byte, and the rest.
 const MAX_FORM: usize = 64 << 10;
 
 #[cfg(test)]
