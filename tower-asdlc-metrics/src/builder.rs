@@ -74,7 +74,7 @@ impl HttpMetricsLayerBuilder {
     }
 
     /// A label of your own on the counters and histograms: its key, the values it may take, and where it comes from. Any
-    /// other value, and none, is `_OTHER`. At most four labels, of at most 100 values each.
+    /// other value, and none, is `_OTHER`, also if the function panics. At most four labels, of at most 100 values each.
     ///
     /// ```
     /// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
@@ -102,7 +102,7 @@ impl HttpMetricsLayerBuilder {
         self
     }
 
-    /// Requests of which this is true are not recorded.
+    /// Requests of which this is true are not recorded. If the function panics, the request is recorded.
     pub fn without_requests(
         mut self,
         excluded: impl for<'a> Fn(RequestHead<'a>) -> bool + Send + Sync + 'static,

@@ -1,5 +1,6 @@
 //! Where the `endpoint` label comes from: a route template, never the raw path.
 
+use crate::callback::guarded;
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 use std::borrow::Cow;
 use std::fmt;
@@ -26,6 +27,8 @@ use std::fmt;
 ///
 /// [`MatchedRoute`]: crate::MatchedRoute
 /// [`GrpcMethods`]: crate::GrpcMethods
+/// An implementation must not panic: the panic would be that of the server, and the request would not be recorded. The function
+/// of [`endpoint_fn`] may.
 pub trait Endpoint {
     /// The endpoint of this request; `None` when no route matches, which counts it under [`UNMATCHED`](crate::UNMATCHED).
     fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>>;
@@ -133,6 +136,8 @@ impl<A: Endpoint, B: Endpoint> Endpoint for Or<A, B> {
 pub struct ResponseEndpoint(pub Cow<'static, str>);
 
 /// An [`Endpoint`] from a function that returns a value borrowed from the request, or a `'static` one.
+///
+/// If the function panics, the request goes on and is counted under [`UNMATCHED`](crate::UNMATCHED).
 pub fn endpoint_fn<F>(function: F) -> EndpointFn<F>
 where
     F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str>,
@@ -149,7 +154,7 @@ where
     F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str>,
 {
     fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>> {
-        (self.0)(head).map(Cow::Borrowed)
+        guarded(|| (self.0)(head)).flatten().map(Cow::Borrowed)
     }
 }
 

@@ -54,7 +54,8 @@
 //! "Handed to the server" is as far as a service can see: what the client's kernel then does with it, nobody here knows.
 //!
 //! An HTTP/1 server writes no more than the declared length. With it written, the response is complete, and nobody knows whether
-//! the body has more. `HEAD`, 204 and 304 may declare the length of a body that is not sent.
+//! the body has more. `HEAD`, 204 and 304 may declare the length of a body that is not sent. A response whose `Content-Length`
+//! contradicts the exact size of its body is a `content_length_mismatch`, also where the server corrects the header.
 //!
 //! Of an endpoint that is [a stream](HttpMetricsLayerBuilder::with_streaming_endpoints), the end by the client is no failure.
 //!
@@ -157,6 +158,7 @@ mod base64;
 mod batch;
 mod body;
 mod builder;
+mod callback;
 mod caps;
 mod chain;
 mod endpoint;

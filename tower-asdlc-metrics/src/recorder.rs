@@ -1,5 +1,6 @@
 //! The one place that records: which series a request belongs to, and what is added to them.
 
+use crate::callback::guarded;
 use crate::caps::Caps;
 use crate::chain::Chain;
 use crate::endpoint::RequestHead;
@@ -62,7 +63,7 @@ impl Recorder {
     }
 
     pub(crate) fn is_excluded(&self, head: RequestHead<'_>) -> bool {
-        self.settings.excluded.iter().any(|excluded| excluded(head))
+        self.settings.excluded.iter().any(|excluded| guarded(|| excluded(head)).unwrap_or(false))
     }
 
     pub(crate) fn sizes_request_bodies(&self) -> bool {

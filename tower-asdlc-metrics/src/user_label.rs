@@ -1,5 +1,6 @@
 //! Labels of the user's own: announced values, told apart by number.
 
+use crate::callback::guarded;
 use crate::endpoint::RequestHead;
 use crate::labels::{MethodId, OTHER};
 use std::fmt;
@@ -37,7 +38,8 @@ impl Label {
     pub(crate) fn ids(labels: &[Self], head: RequestHead<'_>) -> LabelIds {
         let mut ids = LabelIds::default();
         for (id, label) in ids.0.iter_mut().zip(labels) {
-            let known = (label.value)(head)
+            let known = guarded(|| (label.value)(head))
+                .flatten()
                 .and_then(|value| label.values.iter().position(|known| known == value));
             // Truncates nothing: the builder allows fewer values than that.
             *id = known.map_or(u8::MAX, |index| index as u8);

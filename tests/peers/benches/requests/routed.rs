@@ -66,6 +66,7 @@ impl<B, S: Service<Request<B>>> Service<Request<B>> for Outer<S> {
 }
 
 /// The service that a layer is put around.
+#[derive(Clone)]
 pub struct Inner {
     service: BareService,
     extensions: Rc<Cell<Extensions>>,
