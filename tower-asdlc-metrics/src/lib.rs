@@ -172,6 +172,7 @@ mod grpc_web;
 mod handle;
 mod in_flight;
 mod instruments;
+mod isolated;
 mod labels;
 mod layer;
 mod length;

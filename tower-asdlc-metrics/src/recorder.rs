@@ -238,7 +238,7 @@ impl Recorder {
 
     /// Whether any request had an endpoint that it could be told apart by.
     fn has_routed(&self) -> bool {
-        self.routes.iter().any(|route| !is_unrouted(&route.endpoint))
+        self.routes.iter().any(|route| !is_unrouted(route.endpoint.as_str()))
     }
 
     #[inline(always)]
@@ -325,14 +325,15 @@ impl Recorder {
             CounterSeries::new(&self.instruments.failed, &attributes)
         });
         let batches = (0..threads::count()).map(|_| OnceLock::new()).collect();
-        let is_unrouted = error.is_none() && status.is_success() && is_unrouted(&route.endpoint);
+        let is_unrouted =
+            error.is_none() && status.is_success() && is_unrouted(route.endpoint.as_str());
         let unrouted = is_unrouted.then(|| Arc::clone(&self.unrouted));
         Counters { outcome, requests, failed, batches, unrouted }
     }
 
     fn attributes(&self, route: &Route) -> Vec<KeyValue> {
         let Settings { methods, labels, .. } = &self.settings;
-        let own = [("endpoint", &*route.endpoint), ("method", methods.name(route.method))];
+        let own = [("endpoint", route.endpoint.as_str()), ("method", methods.name(route.method))];
         own.into_iter()
             .chain(Label::pairs(labels, route.labels))
             .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))

@@ -3,6 +3,7 @@
 use crate::batch::Batch;
 use crate::chain::Chain;
 use crate::instruments::{CounterSeries, HistogramSeries, UpDownCounterSeries};
+use crate::isolated::IsolatedStr;
 use crate::labels::MethodId;
 use crate::outcome::Outcome;
 use crate::threads;
@@ -10,12 +11,13 @@ use crate::unrouted::Unrouted;
 use crate::user_label::LabelIds;
 use std::sync::{Arc, OnceLock};
 
-/// A method of an endpoint, with the user's labels.
+/// A method of an endpoint, with the user's labels. As what it points to, it has cache lines of its own.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Route {
     pub(crate) method: MethodId,
     pub(crate) labels: LabelIds,
-    pub(crate) endpoint: Box<str>,
+    pub(crate) endpoint: IsolatedStr,
     /// Its requests last as long as their clients like.
     pub(crate) is_stream: bool,
     pub(crate) counters: Chain<Counters>,
@@ -38,6 +40,7 @@ pub(crate) struct Upgrades {
 
 /// The counters of a route's requests that ended alike.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Counters {
     pub(crate) outcome: Outcome,
     pub(crate) requests: CounterSeries,
@@ -51,7 +54,7 @@ pub(crate) struct Counters {
 impl Route {
     #[inline(always)]
     pub(crate) fn is(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> bool {
-        self.method == method && self.labels == labels && *self.endpoint == *endpoint
+        self.method == method && self.labels == labels && self.endpoint.is(endpoint)
     }
 }
 
