@@ -87,10 +87,12 @@ fn migrated() -> (Exporter, Server) {
     meter.u64_gauge("queue_length").build().record(3, &[]);
     let fields = Rule::prefixed_fields().with_label(Label::field("currency").with_values(["EUR"]));
     let layer = SpanMetricsLayer::new(&meter, [fields]).expect("the rule is valid");
+    let coverage = layer.coverage();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
         info!(monotonic_counter.orders = 1, currency = "EUR");
         info!(histogram.order_value = 12.5, currency = "EUR");
     });
+    assert!(eventually(DEADLINE, || coverage.pending().is_empty()), "{:?}", coverage.pending());
     (exporter, server)
 }
 

@@ -94,9 +94,9 @@
 //! compared but the labels' values with those that they have had. Memory grows with the most measured spans ever open at
 //! once: tables of 72 bytes a span, the first of 72 KiB; and with the series, up to their cap.
 //!
-//! Measurements do not wait for a collection of the SDK, with two exceptions. The first measurement of a series waits while the
-//! SDK copies the series of that instrument. An event of a [prefixed field](Rule::prefixed_fields) waits up to 5 ms while its
-//! metric does not exist. [`SpanMetricsLayer::new`] creates instruments, so it waits for the callbacks of a running collection.
+//! Measurements do not wait for a collection of the SDK or its callbacks, with one exception: the first measurement of a series waits
+//! while the SDK copies the series of that instrument. [`SpanMetricsLayer::new`] creates instruments, so it waits for the callbacks
+//! of a running collection.
 //!
 //! # Features
 //!

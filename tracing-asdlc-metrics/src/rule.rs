@@ -98,10 +98,9 @@ impl Rule {
     ///
     /// # When a metric is created
     ///
-    /// A short-lived thread of the layer creates the metric at its first event. The SDK cannot create an instrument while it
-    /// collects, and a collection lasts as long as its slowest callback. An event of a metric that does not exist yet waits
-    /// for it, usually about 0.1 ms and at most 5 ms: a collection that starts after the event then has its value. After one
-    /// event has waited in vain, no event waits until the next metric is created.
+    /// A short-lived thread of the layer creates the metric at its first event, about 0.1 ms later. The SDK cannot create an
+    /// instrument while it collects, and a collection lasts as long as its slowest callback; no event waits for that. So a
+    /// collection that starts just after the first event may not have the metric yet; the next one has all of it.
     ///
     /// Until the metric exists, the layer adds up its values in a bounded amount of memory. No value is lost: the metric then
     /// has every count and sum, each value in its bucket, and the last value of a gauge. (The buckets are those of the rule's
