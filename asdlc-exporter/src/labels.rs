@@ -396,3 +396,21 @@ fn push_value(out: &mut String, value: LabelValue<'_>) {
 
 /// More lists of keys than any sane set of instruments has.
 const MAX_SHAPES: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // F-13, a neighbour: labels that are empty at random make about as many layouts as there are points.
+    #[test]
+    fn a_layout_is_found_by_its_hash_however_many_there_are() {
+        let mut layouts = Layouts::default();
+        for number in 0..2_000 {
+            let keys = [format!("k{number}=\"")];
+            let layout = || Layout::new(keys.iter().map(String::as_str));
+            assert_eq!(layouts.add(layout()), number);
+            assert_eq!(layouts.add(layout()), number);
+        }
+        assert!(layouts.by_hash.values().all(|same_hash| same_hash.len() <= 2));
+    }
+}

@@ -222,31 +222,3 @@ fn it_holds_across_scopes_and_scrapes() -> Result {
     }
     Ok(())
 }
-
-// F-13, a neighbour: what is empty differs from point to point.
-#[test]
-fn the_time_of_a_scrape_grows_with_its_points_and_not_with_their_square() {
-    const LABELS: usize = 24;
-    const POINTS: usize = 1900;
-    let keys: Vec<_> = (0..LABELS).map(|at| format!("k{at:02}")).collect();
-    let first_scrape = |instruments: usize| {
-        let exporter = Exporter::builder("shop").build().unwrap();
-        // An odd factor: no two points have the same labels.
-        for instrument in 0..instruments {
-            let counter = exporter.meter().u64_counter(format!("c{instrument}")).build();
-            for point in 0..POINTS {
-                let bits = (instrument * POINTS + point + 1).wrapping_mul(0x9e_3779);
-                let value = |at: usize| if bits >> at & 1 == 1 { "v" } else { "" };
-                let labels = keys.iter().enumerate();
-                let labels = labels.map(|(at, key)| KeyValue::new(key.clone(), value(at)));
-                counter.add(1, &labels.collect::<Vec<_>>());
-            }
-        }
-        let start = std::time::Instant::now();
-        exporter.render().unwrap();
-        start.elapsed()
-    };
-    let fastest = |instruments| (0..3).map(|_| first_scrape(instruments)).min().unwrap();
-    let (one, eight) = (fastest(1), fastest(8));
-    assert!(eight < one * 20, "{one:?} for one instrument, {eight:?} for eight");
-}
