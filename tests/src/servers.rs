@@ -2,11 +2,11 @@
 //! a machine without them fails these tests.
 
 mod browser;
+mod checkers;
 mod free_address;
-mod parsers;
 mod postgres;
 mod prometheus;
-mod promtool;
+mod python_parsers;
 mod redis;
 mod victoria_metrics;
 mod vmagent;
@@ -22,11 +22,11 @@ use http::StatusCode;
 use serde_json::Value;
 
 pub use browser::Browser;
+pub use checkers::{Checked, check, promtool_check_metrics, promtool_test_rules};
 pub use free_address::free_address;
-pub use parsers::{Parsed, PythonParsers};
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
-pub use promtool::{Checked, check, promtool_check_metrics, promtool_test_rules};
+pub use python_parsers::{Parsed, PythonParsers};
 pub use redis::Redis;
 pub use victoria_metrics::VictoriaMetrics;
 pub use vmagent::Vmagent;

@@ -8,7 +8,7 @@ use asdlc_tests::process::Process;
 use asdlc_tests::servers::free_address;
 use tempfile::TempDir;
 
-use super::agent::{Agent, Client, configuration_file, peers_address};
+use super::harness::{Agent, Client, configuration_file, peers_address};
 
 // N-04
 #[test]

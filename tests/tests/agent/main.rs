@@ -1,7 +1,7 @@
 //! The agent as its users meet it: a process with peers, a file, a Redis, and a listener for its metrics alone.
 
-mod agent;
 mod configuration;
+mod harness;
 mod messages;
 mod overhead;
 mod peers;

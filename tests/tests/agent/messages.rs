@@ -5,7 +5,7 @@ use std::time::Instant;
 use asdlc_tests::exposition::Kind;
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::agent::{Agent, Client};
+use super::harness::{Agent, Client};
 
 // N-02
 #[test]
@@ -69,7 +69,7 @@ fn messages_are_counted_whatever_is_logged() {
         let address = asdlc_tests::servers::free_address();
         let directory = tempfile::TempDir::new().expect("a temporary directory can be made");
         let listen = format!("listen: {address}");
-        let path = super::agent::configuration_file(directory.path(), &listen);
+        let path = super::harness::configuration_file(directory.path(), &listen);
         let mut command = asdlc_tests::example::command("agent");
         command.env("LISTEN_ADDR", "127.0.0.1:0").env("RUST_LOG", log).arg("--config").arg(path);
         let agent = asdlc_tests::example::Example::spawn(command);

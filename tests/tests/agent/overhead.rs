@@ -11,7 +11,7 @@ use asdlc_tests::wait::{DEADLINE, eventually};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::agent::{Client, configuration_file, peers_address};
+use super::harness::{Client, configuration_file, peers_address};
 
 // N-05
 #[test]

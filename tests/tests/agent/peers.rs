@@ -6,7 +6,7 @@ use asdlc_tests::servers::free_address;
 use asdlc_tests::wait::{DEADLINE, eventually};
 use tempfile::TempDir;
 
-use super::agent::{Agent, operations};
+use super::harness::{Agent, operations};
 
 struct Pair {
     addresses: [SocketAddr; 2],

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use asdlc_tests::exposition::Kind;
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::agent::Agent;
+use super::harness::Agent;
 
 // N-01
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use asdlc_tests::servers::Redis;
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::agent::{Agent, operations};
+use super::harness::{Agent, operations};
 
 fn agent_with(redis: &Redis) -> Agent {
     Agent::start_with("", &[("REDIS_URL", &redis.url())])

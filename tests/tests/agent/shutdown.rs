@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use asdlc_tests::servers::Redis;
 use serde_json::json;
 
-use super::agent::Agent;
+use super::harness::Agent;
 
 #[test]
 fn a_message_in_progress_is_answered_before_the_agent_ends() {

@@ -2,7 +2,7 @@
 
 use asdlc_tests::exposition::Kind;
 
-use super::agent::{Agent, operations};
+use super::harness::{Agent, operations};
 
 // N-03
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use asdlc_tests::servers::{Postgres, Redis};
 
-use super::rig::{Api, run};
+use super::harness::{Api, run};
 
 #[test]
 fn help_names_every_variable_and_shows_no_secret() {

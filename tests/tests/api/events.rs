@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use asdlc_tests::servers::{Postgres, Redis};
 use serde_json::{Value, json};
 
-use super::rig::{Api, Dependency, EVENT, EventStore};
+use super::harness::{Api, Dependency, EVENT, EventStore};
 
 #[test]
 fn events_are_kept_in_sqlite_over_a_restart() {

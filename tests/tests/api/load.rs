@@ -8,7 +8,7 @@ use std::thread;
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::rig::{Api, EVENT};
+use super::harness::{Api, EVENT};
 
 // A-03 A-04 A-08
 #[test]

@@ -2,11 +2,11 @@
 
 mod configuration;
 mod events;
+mod harness;
 mod load;
 mod policy;
 mod readiness;
 mod requests;
 mod restarts;
-mod rig;
 mod scrape;
 mod shutdown;

@@ -2,7 +2,7 @@
 
 use http::{Request, header};
 
-use super::rig::Api;
+use super::harness::Api;
 
 //
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use asdlc_tests::servers::{Postgres, Redis, free_address};
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::rig::{Api, Dependency, EVENT, EventStore, Silence, run};
+use super::harness::{Api, Dependency, EVENT, EventStore, Silence, run};
 
 //
 #[test]

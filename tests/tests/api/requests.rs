@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use asdlc_tests::exposition::{Exposition, Kind};
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::rig::{Api, EVENT, Silence};
+use super::harness::{Api, EVENT, Silence};
 
 //
 #[test]

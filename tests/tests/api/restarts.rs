@@ -2,7 +2,7 @@
 
 use asdlc_tests::servers::Postgres;
 
-use super::rig::Api;
+use super::harness::Api;
 
 //
 #[test]
@@ -41,7 +41,7 @@ fn a_start_that_comes_to_nothing_is_not_counted() {
     let api = Api::start();
     let mut second = api.command();
     second.env("LISTEN_ADDR", api.address().to_string());
-    assert!(!super::rig::run(second).status.success());
+    assert!(!super::harness::run(second).status.success());
     let mut api = api;
     api.kill();
     api.start_again();

@@ -7,7 +7,7 @@ use asdlc_tests::servers::{Checked, promtool_check_metrics};
 use asdlc_tests::wait::{DEADLINE, eventually};
 use http::header;
 
-use super::rig::{Api, EVENT};
+use super::harness::{Api, EVENT};
 
 //
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::rig::{Api, EVENT, EventStore, Silence};
+use super::harness::{Api, EVENT, EventStore, Silence};
 
 #[test]
 fn a_request_in_progress_is_answered_before_it_ends() {

@@ -3,9 +3,9 @@
 //!
 //! Each run is the same. For others, and more: `PROPTEST_CASES=5000 PROPTEST_RNG_SEED=7 cargo test --test exposition`.
 
+mod float_format;
 mod generated;
-mod kept_connections;
-mod long;
-mod numbers;
-mod parsers;
+mod keep_alive;
+mod long_values;
 mod scrapers;
+mod text_parsers;

@@ -3,6 +3,6 @@
 mod calls;
 mod client;
 mod configuration;
-mod endings;
+mod outcomes;
 mod services;
 mod shutdown;

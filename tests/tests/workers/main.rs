@@ -1,8 +1,8 @@
 //! The workers as their users meet them: processes, HTTP, signals, and a real Redis that fails.
 
+mod end_to_end;
 mod events;
 mod faults;
 mod metrics;
 mod pool;
 mod program;
-mod truth;

@@ -4,7 +4,7 @@ use asdlc_tests::example::Example;
 use asdlc_tests::wait::{DEADLINE, eventually};
 
 use super::Page;
-use super::front::{Answer, Front, NO_VICTORIA_METRICS};
+use super::faulty_proxy::{Answer, Front, NO_VICTORIA_METRICS};
 use asdlc_tests::servers::Browser;
 
 #[test]

@@ -1,10 +1,10 @@
 //! The dashboard, in a real browser.
 
+mod arithmetic;
 mod failures;
-mod front;
+mod faulty_proxy;
+mod keyboard_and_theme;
 mod live;
-mod logic;
-mod operation;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use asdlc_tests::servers::Browser;
 use asdlc_tests::wait::{DEADLINE, eventually};
 use serde_json::{Value, json};
 
-use front::Front;
+use faulty_proxy::Front;
 
 /// The page of an orchestrator, with a [`Front`] between them.
 struct Page {

@@ -5,8 +5,8 @@ use asdlc_tests::servers::{QueryApi, VictoriaMetrics};
 use asdlc_tests::wait::{DEADLINE, eventually};
 
 use super::super::traffic::Client;
-use super::front::Answer;
-use super::front::NO_VICTORIA_METRICS;
+use super::faulty_proxy::Answer;
+use super::faulty_proxy::NO_VICTORIA_METRICS;
 use super::{Page, await_quiet};
 
 // O-09

@@ -20,8 +20,8 @@ use tokio::runtime::Runtime;
 use tower::{Layer, Service, service_fn};
 use tower_asdlc_metrics::{HttpMetricsLayer, ResponseBody, endpoint_fn};
 
-use super::frames::Frames;
-use super::{exporter, exposition, http2};
+use super::bodies::Frames;
+use super::{exporter, exposition, http2_connection};
 
 // F-03
 #[test]
@@ -47,8 +47,8 @@ fn over_http_2_a_body_that_is_shorter_or_longer_than_declared_has_failed() {
     let runtime = Runtime::new().expect("a runtime can be built");
     runtime.block_on(async {
         for (method, path, _) in CASES {
-            let address = http2::serve(service(&exporter)).await;
-            let mut client = http2::connect(address).await;
+            let address = http2_connection::serve(service(&exporter)).await;
+            let mut client = http2_connection::connect(address).await;
             let request = Request::builder().method(method).uri(format!("http://{address}{path}"));
             let request = request.body(Empty::new()).expect("a request");
             // The client of this test sees a wrong length as an error, sooner or later.

@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::routing::get;
 use tower_asdlc_metrics::HttpMetricsLayer;
 
-use super::frames::Held;
+use super::bodies::Held;
 use super::{assert_counted, exporter, exposition};
 
 // O-03 X-01

@@ -33,7 +33,7 @@ impl PythonParsers {
     #[must_use]
     pub fn start() -> Self {
         let mut child = Command::new(python())
-            .args(["-c", include_str!("parsers.py")])
+            .args(["-c", include_str!("python_parsers.py")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower_asdlc_metrics::HttpMetricsLayer;
 
+use super::bodies::Frames;
 use super::exporter;
-use super::frames::Frames;
 
 // O-07
 #[test]

@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::routing::get;
 use tower_asdlc_metrics::HttpMetricsLayer;
 
+use super::bodies::Held;
 use super::exposition;
-use super::frames::Held;
 
 // F-04
 #[test]

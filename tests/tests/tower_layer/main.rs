@@ -1,19 +1,20 @@
 //! The Tower layer around services of this process, behind real sockets.
 
-mod endings;
-mod frames;
-mod grpc_endings;
+mod axum_server;
+mod backpressure;
+mod bodies;
+mod content_length;
+mod grpc_status;
 mod grpc_web;
-mod http2;
-mod lengths;
-mod on_axum;
-mod on_http2;
-mod on_hyper;
-mod policy;
-mod queues;
-mod streams;
+mod http2_connection;
+mod http2_server;
+mod hyper_server;
+mod metric_policy;
+mod outcomes;
+mod streaming_endpoints;
+mod tonic_server;
 mod transparency;
-mod unrouted;
+mod unmatched_warning;
 mod upgrades;
 
 use std::collections::BTreeMap;

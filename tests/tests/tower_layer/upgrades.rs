@@ -26,7 +26,7 @@ use tokio::runtime::Runtime;
 use tower::{Layer, service_fn};
 use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute, UpgradeGuard, endpoint_fn};
 
-use super::{exporter, exposition, http2};
+use super::{exporter, exposition, http2_connection};
 
 const IN_FLIGHT: &str = "http_upgraded_connections_in_flight";
 const DURATION: &str = "http_upgraded_connection_duration_seconds";
@@ -117,8 +117,8 @@ fn a_tunnel_of_http_2_is_counted_if_its_guard_is_held_and_not_with_its_request_o
     let metrics = metrics.with_upgrades().build(&exporter.meter()).expect("the defaults are valid");
     let runtime = Runtime::new().expect("a runtime can be built");
     runtime.block_on(async {
-        let address = http2::serve(metrics.layer(service_fn(tunnel))).await;
-        let mut client = http2::connect(address).await;
+        let address = http2_connection::serve(metrics.layer(service_fn(tunnel))).await;
+        let mut client = http2_connection::connect(address).await;
         for (target, protocol) in [
             ("guarded:443".to_owned(), None),
             ("unguarded:443".to_owned(), None),

@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use tower::{Layer, service_fn};
 use tower_asdlc_metrics::{HttpMetricsLayer, endpoint_fn};
 
-use super::frames::Held;
-use super::{assert_counted, exporter, exposition, http2};
+use super::bodies::Held;
+use super::{assert_counted, exporter, exposition, http2_connection};
 
 //
 #[test]
@@ -25,8 +25,8 @@ fn a_stream_that_is_reset_is_one_request_and_leaves_the_others_alone() {
     .expect("the defaults are valid");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
     runtime.block_on(async {
-        let address = http2::serve(layer.layer(service_fn(answer))).await;
-        let mut client = http2::connect(address).await;
+        let address = http2_connection::serve(layer.layer(service_fn(answer))).await;
+        let mut client = http2_connection::connect(address).await;
         let mut get = async |path: &str| {
             let request = Request::get(format!("http://{address}{path}"));
             let request = request.body(Empty::<Bytes>::new()).expect("a request");

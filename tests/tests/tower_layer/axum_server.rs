@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::routing::get;
 use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 
-use super::frames::Frames;
+use super::bodies::Frames;
 use super::{assert_counted, exporter, exposition};
 
 // O-07
