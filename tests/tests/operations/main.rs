@@ -12,6 +12,7 @@ mod kubernetes;
 mod metric_names;
 mod programs;
 mod reference;
+mod requirements;
 mod rules;
 mod scraping;
 mod stack_script;
