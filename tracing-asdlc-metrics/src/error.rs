@@ -1,5 +1,5 @@
-use crate::check::{MAX_LABELS, MAX_SERIES};
-use crate::rule::Source;
+use crate::rule::check::{MAX_LABELS, MAX_SERIES};
+use crate::rule::rule::Source;
 use std::fmt;
 
 /// Why [`SpanMetricsLayer::new`] refused its rules: which rule, what is wrong with it, and what is allowed.

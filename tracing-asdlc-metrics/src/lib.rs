@@ -112,48 +112,20 @@
 // docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod callsite;
-mod capture;
-mod check;
-mod clock;
 mod coverage;
-mod end;
 mod error;
-mod held;
-mod instruments;
-mod label;
 mod layer;
-mod log;
-mod maker;
-mod metered;
-mod metrics;
-mod once;
-mod outcome;
 mod plan;
-mod prefixed;
-mod recording;
+mod record;
 mod rule;
-mod rules;
-mod series;
-mod slot;
-mod span;
-mod table;
-mod values;
 
-#[cfg(feature = "bound")]
-mod bound;
-#[cfg(feature = "serde")]
-mod config;
-#[cfg(not(feature = "bound"))]
-mod unbound;
-
-pub use clock::Clock;
-#[cfg(feature = "serde")]
-pub use config::RuleConfig;
 pub use coverage::Coverage;
 pub use error::BuildError;
-pub use label::Label;
-pub use layer::SpanMetricsLayer;
-pub use metered::{Metered, MeteredFuture, Output};
-pub use outcome::Outcome;
-pub use rule::Rule;
+pub use layer::layer::SpanMetricsLayer;
+pub use layer::metered::{Metered, MeteredFuture, Output};
+#[cfg(feature = "serde")]
+pub use rule::config::RuleConfig;
+pub use rule::label::Label;
+pub use rule::outcome::Outcome;
+pub use rule::rule::Rule;
+pub use rule::span_duration::Clock;

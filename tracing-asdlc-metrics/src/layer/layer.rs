@@ -1,17 +1,17 @@
-use crate::callsite::CallsiteId;
-use crate::capture::{Captures, Measurements};
 use crate::coverage::Coverage;
-use crate::end::ended;
 use crate::error::BuildError;
-use crate::log;
-use crate::metered::{announced, any_announced};
-use crate::plan::{Plan, Plans, is_opentelemetry};
-use crate::recording;
-use crate::rule::Rule;
-use crate::rules::Rules;
-use crate::slot::{Signs, Slot, SpanState};
-use crate::span::{Open, OpenSpans};
-use crate::values::MISSING;
+use crate::layer::capture::{Captures, Measurements};
+use crate::layer::instrument_event::ended;
+use crate::layer::metered::{announced, any_announced};
+use crate::layer::open_spans::{Open, OpenSpans};
+use crate::layer::span_state::{Signs, Slot, SpanState};
+use crate::plan::callsites::CallsiteId;
+use crate::plan::log_record;
+use crate::plan::plan::{Plan, Plans, is_opentelemetry};
+use crate::plan::rule_set::Rules;
+use crate::record::label_values::MISSING;
+use crate::record::recording;
+use crate::rule::rule::Rule;
 use opentelemetry::metrics::Meter;
 use std::any::{self, TypeId};
 use std::fmt;
@@ -203,7 +203,7 @@ impl SpanMetricsLayer {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        log::with_target(event, |target| {
+        log_record::with_target(event, |target| {
             if is_opentelemetry(target) || plan.events_for(target).next().is_none() {
                 return;
             }

@@ -1,7 +1,7 @@
-use crate::clock::Clock;
-use crate::label::Label;
-use crate::outcome::Outcome;
-use crate::rule::{OfField, Rule};
+use crate::rule::label::Label;
+use crate::rule::outcome::Outcome;
+use crate::rule::rule::{OfField, Rule};
+use crate::rule::span_duration::Clock;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! The series of one rule, by the values of its labels.
 
-use crate::table::Table;
-use crate::values::{Ids, MISSING, OTHER, ValueId, Values};
+use crate::record::label_values::{Ids, MISSING, OTHER, ValueId, Values};
+use crate::record::table::Table;
 use opentelemetry::KeyValue;
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ impl<S: Default> Labelled<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::label::Label;
+    use crate::rule::label::Label;
     use std::cell::Cell;
 
     //

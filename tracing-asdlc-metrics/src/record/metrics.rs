@@ -1,18 +1,18 @@
 //! What one rule records: its instruments, its labels and its series.
 
 #[cfg(feature = "bound")]
-use crate::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
-use crate::check::per_second;
-use crate::clock::Clock;
-use crate::instruments::{Definitions, EventInstruments, SpanInstruments};
-use crate::label::Label;
-use crate::maker::Waiting;
-use crate::outcome::{ENDINGS, Ending, Outcome, status_code};
-use crate::rule::Rule;
-use crate::series::{Key, Labelled};
+use crate::record::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
+use crate::record::deferred::Waiting;
+use crate::record::instruments::{Definitions, EventInstruments, SpanInstruments};
+use crate::record::label_values::{Ids, ValueId, Values};
+use crate::record::series::{Key, Labelled};
 #[cfg(not(feature = "bound"))]
-use crate::unbound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
-use crate::values::{Ids, ValueId, Values};
+use crate::record::unbound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
+use crate::rule::check::per_second;
+use crate::rule::label::Label;
+use crate::rule::outcome::{ENDINGS, Ending, Outcome, status_code};
+use crate::rule::rule::Rule;
+use crate::rule::span_duration::Clock;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 use std::sync::{Arc, OnceLock};

@@ -1,8 +1,8 @@
 //! The state of an open, measured span.
 
-use crate::callsite::CallsiteId;
-use crate::outcome::Ending;
-use crate::values::{IDS_WORDS, Ids, ValueId};
+use crate::plan::callsites::CallsiteId;
+use crate::record::label_values::{IDS_WORDS, Ids, ValueId};
+use crate::rule::outcome::Ending;
 use std::array;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -197,7 +197,7 @@ pub(crate) const IN_FLIGHTS: usize = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::CAPTURES;
+    use crate::record::label_values::CAPTURES;
     use std::thread;
 
     // Trap 3

@@ -1,4 +1,4 @@
-use crate::outcome::Ending as Ended;
+use crate::rule::outcome::Ending as Ended;
 use pin_project_lite::pin_project;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};

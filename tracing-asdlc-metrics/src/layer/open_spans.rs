@@ -1,6 +1,6 @@
 //! The open, measured spans.
 
-use crate::slot::{Slot, SpanState};
+use crate::layer::span_state::{Slot, SpanState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::span::Id;
@@ -121,8 +121,8 @@ const TABLES: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::callsite::CallsiteId;
-    use crate::values::{IDS_WORDS, Ids};
+    use crate::plan::callsites::CallsiteId;
+    use crate::record::label_values::{IDS_WORDS, Ids};
     use std::thread;
 
     #[test]

@@ -1,12 +1,12 @@
 //! Metrics that fields of events name: `monotonic_counter.`, `counter.`, `histogram.`, `gauge.`.
 
-use crate::capture::Numbers;
-use crate::check::check_name;
 use crate::error::Kind;
-use crate::instruments::{Definitions, canonical};
-use crate::maker::{Maker, Waiting};
-use crate::metrics::EventMetrics;
-use crate::values::Values;
+use crate::layer::capture::Numbers;
+use crate::record::deferred::{Maker, Waiting};
+use crate::record::instruments::{Definitions, canonical};
+use crate::record::label_values::Values;
+use crate::record::metrics::EventMetrics;
+use crate::rule::check::check_name;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tracing_core::Metadata;

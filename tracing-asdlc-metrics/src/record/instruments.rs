@@ -1,10 +1,10 @@
 //! Every instrument of this crate is created here: names, units, descriptions and boundaries. Those of rules are created when
 //! the layer is built, those of prefixed fields when one is met.
 
-use crate::check::MAX_SERIES;
-use crate::clock::Clock;
 use crate::error::{BuildError, Kind, Problem};
-use crate::rule::{Rule, Source};
+use crate::rule::check::MAX_SERIES;
+use crate::rule::rule::{Rule, Source};
+use crate::rule::span_duration::Clock;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use std::collections::BTreeMap;
 

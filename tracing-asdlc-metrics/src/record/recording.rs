@@ -1,19 +1,19 @@
 //! The one place that records, and the guard that keeps a recording from starting another.
 
+use crate::layer::capture::{Measurements, Numbers};
+use crate::layer::span_state::{IN_FLIGHTS, SpanState};
+use crate::plan::plan::{EventBatch, EventPlan, Plan, SpanPlan};
 #[cfg(feature = "bound")]
-use crate::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
-use crate::capture::{Measurements, Numbers};
-use crate::clock::Clock;
-use crate::instruments::{EventInstruments, SpanInstruments};
-use crate::metrics::{
+use crate::record::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
+use crate::record::instruments::{EventInstruments, SpanInstruments};
+use crate::record::metrics::{
     ClosedSeries, EventMetrics, EventSeries, OutcomeField, SpanMetrics, SpanSeries,
 };
-use crate::outcome::Ending;
-use crate::plan::{EventBatch, EventPlan, Plan, SpanPlan};
-use crate::series::Key;
-use crate::slot::{IN_FLIGHTS, SpanState};
+use crate::record::series::Key;
 #[cfg(not(feature = "bound"))]
-use crate::unbound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
+use crate::record::unbound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
+use crate::rule::outcome::Ending;
+use crate::rule::span_duration::Clock;
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 

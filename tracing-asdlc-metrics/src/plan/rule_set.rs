@@ -1,16 +1,16 @@
 //! The rules as they are at work.
 
-use crate::check::MAX_LABELS;
 use crate::coverage::Coverage;
 use crate::error::{BuildError, Problem};
-use crate::instruments::Definitions;
-use crate::label::Label;
-use crate::maker::Maker;
-use crate::metrics::{EventMetrics, OutcomeField, SpanMetrics};
-use crate::prefixed::{Names, Prefixed};
-use crate::rule::{Rule, Source};
-use crate::slot::IN_FLIGHTS;
-use crate::values::{CAPTURES, Values};
+use crate::layer::span_state::IN_FLIGHTS;
+use crate::plan::prefixed_fields::{Names, Prefixed};
+use crate::record::deferred::Maker;
+use crate::record::instruments::Definitions;
+use crate::record::label_values::{CAPTURES, Values};
+use crate::record::metrics::{EventMetrics, OutcomeField, SpanMetrics};
+use crate::rule::check::MAX_LABELS;
+use crate::rule::label::Label;
+use crate::rule::rule::{Rule, Source};
 use opentelemetry::metrics::Meter;
 use std::sync::Arc;
 use tracing_core::{LevelFilter, Metadata};
@@ -181,7 +181,7 @@ fn check_together(rules: &[Rule], index: usize) -> Result<(), Problem> {
     let inherited = rules.iter().flat_map(|rule| &rule.labels).filter(|label| label.is_inherited());
     let outcomes = together().filter_map(|other| other.outcome.as_ref());
     let outcomes =
-        outcomes.flat_map(|outcome| [outcome.field().0, crate::outcome::status_code().0]);
+        outcomes.flat_map(|outcome| [outcome.field().0, crate::rule::outcome::status_code().0]);
     let all = together().flat_map(|other| &other.labels).chain(inherited).cloned().chain(outcomes);
     for label in all {
         if !labels.contains(&label) {

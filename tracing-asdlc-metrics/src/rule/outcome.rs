@@ -1,6 +1,6 @@
 use crate::error::Problem;
-use crate::label::{Label, check_label_name};
-use crate::once::set_once;
+use crate::rule::label::{Label, check_label_name};
+use crate::rule::set_once::set_once;
 use std::borrow::Cow;
 use tracing_core::Level;
 

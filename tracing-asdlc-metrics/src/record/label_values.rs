@@ -1,7 +1,7 @@
 //! The values that a label has had, each a small number.
 
-use crate::label::Label;
-use crate::table::Table;
+use crate::record::table::Table;
+use crate::rule::label::Label;
 use foldhash::quality::RandomState;
 use std::hash::{BuildHasher, Hasher};
 

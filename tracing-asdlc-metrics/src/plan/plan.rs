@@ -1,17 +1,17 @@
 //! What to do with the spans and events of a callsite, resolved once: no string is compared for a span.
 
-use crate::callsite::{CallsiteId, Callsites};
-use crate::capture::{BATCH, Capture, Numbers};
-use crate::clock::Clock;
 use crate::coverage::Seen;
-use crate::end::{End, end};
-use crate::log::is_log;
-use crate::metrics::{OutcomeField, SpanMetrics};
-use crate::prefixed::EventSource;
-use crate::rule::is_within;
-use crate::rules::{Measured, Rules};
-use crate::series::Places;
-use crate::values::{CAPTURES, Values};
+use crate::layer::capture::{BATCH, Capture, Numbers};
+use crate::layer::instrument_event::{End, end};
+use crate::plan::callsites::{CallsiteId, Callsites};
+use crate::plan::log_record::is_log;
+use crate::plan::prefixed_fields::EventSource;
+use crate::plan::rule_set::{Measured, Rules};
+use crate::record::label_values::{CAPTURES, Values};
+use crate::record::metrics::{OutcomeField, SpanMetrics};
+use crate::record::series::Places;
+use crate::rule::rule::is_within;
+use crate::rule::span_duration::Clock;
 use std::ptr;
 use std::sync::Arc;
 use tracing_core::{Interest, LevelFilter, Metadata};

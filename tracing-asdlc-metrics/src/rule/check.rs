@@ -1,7 +1,7 @@
 //! What is wrong with a rule, whatever the other rules are.
 
 use crate::error::{Kind, Problem};
-use crate::rule::{Rule, Source};
+use crate::rule::rule::{Rule, Source};
 
 impl Rule {
     pub(crate) fn check(&self) -> Result<(), Problem> {

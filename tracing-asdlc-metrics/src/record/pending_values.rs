@@ -1,7 +1,7 @@
 //! Values that wait for their instrument, added up.
 
-use crate::capture::Numbers;
-use crate::series::Key;
+use crate::layer::capture::Numbers;
+use crate::record::series::Key;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

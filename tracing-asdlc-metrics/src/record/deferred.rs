@@ -1,15 +1,15 @@
 //! Instruments that are created while the program runs, on a thread of their own: the SDK can create none while it collects, and
 //! nothing that records waits for that.
 
-use crate::capture::Numbers;
 use crate::coverage::Coverage;
 use crate::error::Kind;
-use crate::held::Held;
-use crate::instruments::{EventInstruments, boundaries, prefixed};
-use crate::metrics::EventMetrics;
-use crate::recording;
-use crate::rule::Rule;
-use crate::series::Key;
+use crate::layer::capture::Numbers;
+use crate::record::instruments::{EventInstruments, boundaries, prefixed};
+use crate::record::metrics::EventMetrics;
+use crate::record::pending_values::Held;
+use crate::record::recording;
+use crate::record::series::Key;
+use crate::rule::rule::Rule;
 use opentelemetry::metrics::Meter;
 use std::collections::VecDeque;
 use std::fmt;
@@ -203,7 +203,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::Ids;
+    use crate::record::label_values::Ids;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! The events by which `#[instrument(err)]` and `#[instrument(ret)]` tell how a function ended.
 
-use crate::capture::Text;
-use crate::slot::Slot;
+use crate::layer::capture::Text;
+use crate::layer::span_state::Slot;
 use std::fmt::{self, Write};
 use tracing_core::field::{Field, Visit};
 use tracing_core::{Event, Metadata};
@@ -12,7 +12,7 @@ pub(crate) enum End {
     Ret,
 }
 
-/// Such an event has that one field. Which span it belongs to, [`Plan::is_end_of`](crate::plan::Plan::is_end_of) tells.
+/// Such an event has that one field. Which span it belongs to, [`Plan::is_end_of`](crate::plan::plan::Plan::is_end_of) tells.
 pub(crate) fn end(metadata: &Metadata<'_>) -> Option<End> {
     let mut names = metadata.fields().iter().map(|field| field.name());
     match (names.next(), names.next()) {

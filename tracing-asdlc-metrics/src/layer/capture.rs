@@ -1,7 +1,7 @@
 //! Reading fields: the values of labels as their numbers, and the numbers that events record.
 
-use crate::label::MAX_BYTES;
-use crate::values::{Ids, Values};
+use crate::record::label_values::{Ids, Values};
+use crate::rule::label::MAX_BYTES;
 use std::fmt::{self, Write};
 use std::str;
 use std::sync::Arc;

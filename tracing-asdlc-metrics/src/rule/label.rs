@@ -1,5 +1,5 @@
 use crate::error::Problem;
-use crate::once::set_once;
+use crate::rule::set_once::set_once;
 use std::borrow::Cow;
 
 /// A label of a rule's metrics: a declared field of its spans or events, with a bounded set of values.

@@ -1,9 +1,9 @@
-use crate::capture::Numbers;
-use crate::clock::Clock;
-use crate::label::Label;
-use crate::log::is_log;
-use crate::once::set_once;
-use crate::outcome::Outcome;
+use crate::layer::capture::Numbers;
+use crate::plan::log_record::is_log;
+use crate::rule::label::Label;
+use crate::rule::outcome::Outcome;
+use crate::rule::set_once::set_once;
+use crate::rule::span_duration::Clock;
 use std::borrow::Cow;
 use std::fmt;
 use tracing_core::{Level, LevelFilter, Metadata};
