@@ -1,8 +1,8 @@
 //! What can go wrong: once when the exporter is built, and at each scrape.
 
 use crate::{
-    settings::MOST_SERIES,
-    truncate::{LEAST_VALUE_LEN, MAX_CONSTANT_LEN, MAX_KEY_LEN, MOST_VALUE_LEN, excerpt},
+    exporter::settings::MOST_SERIES,
+    families::truncate::{LEAST_VALUE_LEN, MAX_CONSTANT_LEN, MAX_KEY_LEN, MOST_VALUE_LEN, excerpt},
 };
 use opentelemetry_sdk::error::OTelSdkError;
 use std::{error::Error, fmt, time::Duration};
@@ -238,7 +238,7 @@ pub(crate) fn debug(f: &mut fmt::Formatter<'_>, name: &str, error: &dyn Error) -
     write!(f, "{name}({sentence})")
 }
 
-/// The rule of [`is_label_key`](crate::name::is_label_key), in words.
+/// The rule of [`is_label_key`](crate::families::name::is_label_key), in words.
 const ALLOWED: &str =
     "allowed are ASCII letters, digits and `_`, no digit first, not empty, no `__` first";
 

@@ -110,28 +110,17 @@
 // docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod builder;
+mod collect;
 #[cfg(feature = "config")]
 pub mod config;
-mod constant_labels;
 mod error;
-mod escape;
 mod exporter;
-mod extra_reader;
+mod exposition;
 mod families;
-mod guard;
 #[cfg(feature = "health")]
 pub mod health;
-mod labels;
-mod model;
-mod name;
-mod open_metrics;
-mod packed;
-mod points;
-mod policy;
 #[cfg(feature = "process")]
 pub mod process;
-mod reader;
 #[cfg(any(
     feature = "config",
     feature = "health",
@@ -141,33 +130,20 @@ mod reader;
 mod redact;
 #[cfg(feature = "redis")]
 pub mod redis;
-mod registered;
-mod render;
-mod round;
 mod scrape;
-mod self_metrics;
-mod series;
 #[cfg(feature = "serve")]
 pub mod serve;
-pub mod service_info;
-mod settings;
-mod shared_read;
-mod source;
-mod state;
 mod survive;
-mod text;
-mod truncate;
 #[cfg(feature = "victoria-metrics")]
 pub mod victoria_metrics;
 pub mod workers;
 
-pub use builder::ExporterBuilder;
+pub use collect::source::{Source, blocking};
 pub use error::{BuildError, ScrapeError};
-pub use exporter::Exporter;
-pub use guard::Meters;
-pub use model::Format;
-pub use policy::MetricPolicy;
+pub use exporter::{
+    builder::ExporterBuilder, exporter::Exporter, meters::Meters, service_info,
+    state_gauge::StateGauge,
+};
+pub use families::{model::Format, policy::MetricPolicy};
 pub use prometheus;
 pub use scrape::{ScrapeFuture, ScrapeService};
-pub use source::{Source, blocking};
-pub use state::StateGauge;

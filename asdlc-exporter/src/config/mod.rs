@@ -81,7 +81,7 @@ pub use formats::load;
 #[cfg(feature = "victoria-metrics")]
 pub use victoria_metrics::VictoriaMetricsConfig;
 
-use crate::{ExporterBuilder, MetricPolicy, exporter::Exporter};
+use crate::{ExporterBuilder, MetricPolicy, exporter::exporter::Exporter};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 

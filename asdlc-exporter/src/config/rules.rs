@@ -1,6 +1,6 @@
 //! What values are allowed, for files and for the environment.
 
-use crate::{name::is_label_key, redact};
+use crate::{families::name::is_label_key, redact};
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 

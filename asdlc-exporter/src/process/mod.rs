@@ -20,7 +20,7 @@ mod platform;
 mod source;
 
 use self::source::{Reading, Source, Wanted};
-use crate::shared_read::SharedRead;
+use crate::collect::shared_read::SharedRead;
 use opentelemetry::{KeyValue, metrics::Meter};
 use std::{sync::Arc, time::Duration};
 

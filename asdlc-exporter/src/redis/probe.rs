@@ -5,7 +5,7 @@ use super::{
     error_type::ErrorType,
     flight::Line,
 };
-use crate::{exporter::Exporter, source::Source};
+use crate::{collect::source::Source, exporter::exporter::Exporter};
 use opentelemetry::{KeyValue, metrics::Meter};
 use redis::{Client, ConnectionAddr, IntoConnectionInfo as _};
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};

@@ -1,11 +1,11 @@
 //! The HTTP side of the exporter.
 
-mod desk;
 mod encode;
 mod negotiate;
+mod pending;
+mod queue;
 mod request;
 mod service;
-mod ticket;
 
-pub(crate) use desk::Desk;
+pub(crate) use queue::Desk;
 pub use service::{ScrapeFuture, ScrapeService};

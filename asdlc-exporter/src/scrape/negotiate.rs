@@ -1,7 +1,7 @@
 //! Which format and which encoding a client prefers, by the headers `Accept` and
 //! `Accept-Encoding`. What they say is only ever compared with what there is.
 
-use crate::model::Format;
+use crate::families::model::Format;
 use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, ACCEPT_ENCODING, AsHeaderName},

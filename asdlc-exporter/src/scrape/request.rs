@@ -1,8 +1,8 @@
 //! What a scrape asks for.
 
 use crate::{
-    model::Format,
-    render::Query,
+    exposition::render::Query,
+    families::model::Format,
     scrape::negotiate::{self, Encoding},
 };
 use http::{HeaderMap, Method, Uri};

@@ -1,12 +1,12 @@
 use crate::{
     error::ScrapeError,
-    exporter::Exporter,
-    model::Format,
+    exporter::exporter::Exporter,
+    families::model::Format,
     scrape::{
-        desk::InFlight,
         encode::content_encoding,
+        pending::{Answer, Body as AnswerBody},
+        queue::InFlight,
         request::Wanted,
-        ticket::{Answer, Body as AnswerBody},
     },
 };
 use bytes::Bytes;

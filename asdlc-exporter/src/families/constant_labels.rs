@@ -1,6 +1,6 @@
 //! The labels that every series has.
 
-use crate::escape::push_escaped;
+use crate::exposition::escape::push_escaped;
 
 /// The labels of every series.
 #[derive(Debug, Default)]

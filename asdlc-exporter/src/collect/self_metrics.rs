@@ -1,6 +1,6 @@
 //! What the exporter measures about itself.
 
-use crate::{guard::Panics, render::Rendered};
+use crate::{exporter::meters::Panics, exposition::render::Rendered};
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter},

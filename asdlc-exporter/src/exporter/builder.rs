@@ -1,15 +1,17 @@
 use crate::{
+    collect::{extra_reader::ExtraReader, reader::Reader, self_metrics::SelfMetrics},
     error::{BuildError, BuildErrorKind},
-    exporter::{Exporter, Limits, Parts},
-    extra_reader::ExtraReader,
-    guard::{Meters, Panics},
-    policy::{MetricPolicy, Rules},
-    reader::Reader,
-    render::Renderer,
-    self_metrics::SelfMetrics,
-    service_info,
-    settings::{check_limits, constant_label_set, metric_prefix, resource},
-    truncate::DEFAULT_VALUE_LEN,
+    exporter::{
+        exporter::{Exporter, Limits, Parts},
+        meters::{Meters, Panics},
+        service_info,
+        settings::{check_limits, constant_label_set, metric_prefix, resource},
+    },
+    exposition::render::Renderer,
+    families::{
+        policy::{MetricPolicy, Rules},
+        truncate::DEFAULT_VALUE_LEN,
+    },
 };
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::{SdkMeterProvider, reader::MetricReader};

@@ -1,7 +1,7 @@
 //! One run of all sources, and everybody who waits for it.
 
 use crate::{
-    source::{Outcome, Slot},
+    collect::source::{Outcome, Slot},
     survive::survive,
 };
 use std::{

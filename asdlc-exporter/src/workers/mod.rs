@@ -20,7 +20,7 @@
 //! # Ok(()) }
 //! ```
 
-use crate::{shared_read::SharedRead, survive::survive};
+use crate::{collect::shared_read::SharedRead, survive::survive};
 use opentelemetry::{KeyValue, metrics::Meter};
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
 //! One scrape that waits for its answer.
 
-use crate::{error::ScrapeError, render::Query, scrape::negotiate::Encoding, survive::survive};
+use crate::{
+    error::ScrapeError, exposition::render::Query, scrape::negotiate::Encoding, survive::survive,
+};
 use bytes::Bytes;
 use std::{
     mem,

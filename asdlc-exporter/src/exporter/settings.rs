@@ -1,11 +1,13 @@
 //! What the settings of an exporter may be.
 
 use crate::{
-    constant_labels::ConstantLabels,
     error::{BuildError, BuildErrorKind},
-    exporter::Limits,
-    name::is_label_key,
-    truncate::{LEAST_VALUE_LEN, MAX_CONSTANT_LEN, MAX_KEY_LEN, MOST_VALUE_LEN},
+    exporter::exporter::Limits,
+    families::{
+        constant_labels::ConstantLabels,
+        name::is_label_key,
+        truncate::{LEAST_VALUE_LEN, MAX_CONSTANT_LEN, MAX_KEY_LEN, MOST_VALUE_LEN},
+    },
 };
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;

@@ -1,6 +1,6 @@
 //! What has to be asked for its values before metrics are collected.
 
-use crate::{round::Round, survive::survive};
+use crate::{collect::source_run::Round, survive::survive};
 use std::{
     fmt,
     pin::{Pin, pin},

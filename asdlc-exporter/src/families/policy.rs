@@ -1,6 +1,6 @@
 //! Which metrics may be served.
 
-use crate::{model::Kind, name::push_name};
+use crate::families::{model::Kind, name::push_name};
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, Stream};
 
 /// Which metric families may be served, by name.
@@ -124,7 +124,7 @@ impl Rules {
                 | InstrumentKind::ObservableGauge => Kind::Gauge,
             };
             let mut name = String::new();
-            crate::name::push_family_name(
+            crate::families::name::push_family_name(
                 &mut name,
                 &self.prefix,
                 instrument.name(),

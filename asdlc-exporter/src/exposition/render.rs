@@ -1,14 +1,18 @@
 //! From collected metrics to the text of a scrape.
 
 use crate::{
-    constant_labels::ConstantLabels,
-    families::{Catalogue, Families, Problem},
-    labels::Shapes,
-    model::{Format, Kind},
-    open_metrics,
-    policy::Rules,
-    series::{Order, SeriesTable},
-    text::{SPARE, TextWriter},
+    exposition::{
+        open_metrics,
+        text::{SPARE, TextWriter},
+    },
+    families::{
+        catalogue::{Catalogue, Families, Problem},
+        constant_labels::ConstantLabels,
+        labels::Shapes,
+        model::{Format, Kind},
+        policy::Rules,
+        series::{Order, SeriesTable},
+    },
 };
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use prometheus::proto::MetricFamily;
@@ -163,7 +167,7 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{reader::Reader, truncate::DEFAULT_VALUE_LEN};
+    use crate::{collect::reader::Reader, families::truncate::DEFAULT_VALUE_LEN};
     use opentelemetry::{
         KeyValue,
         metrics::{Meter, MeterProvider as _},

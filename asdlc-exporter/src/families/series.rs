@@ -1,7 +1,7 @@
 //! The series of one family: label sets in order, each once.
 
-use crate::{
-    families::Family,
+use crate::families::{
+    catalogue::Family,
     labels::{DigestHasher, Label, Labels, LayoutId, ShapeId, Shapes},
     model::{Bucket, Number, Quantile},
     packed,

@@ -5,14 +5,14 @@
 //! runtime and no timer of one, and never holds up a thread that serves other requests.
 
 use crate::{
+    collect::source_run::Round,
     error::{ScrapeError, ScrapeErrorKind},
-    exporter::Inner,
-    render::Query,
-    round::Round,
+    exporter::exporter::Inner,
+    exposition::render::Query,
     scrape::{
         encode::encode,
         negotiate::Encoding,
-        ticket::{Answer, Body, Ticket},
+        pending::{Answer, Body, Ticket},
     },
     survive::survive,
 };

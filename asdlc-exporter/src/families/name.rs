@@ -4,7 +4,7 @@
 //! characters replaced by `_`, runs of which become one. A suffix the name already has is never
 //! added again.
 
-use crate::model::Kind;
+use crate::families::model::Kind;
 use std::borrow::Cow;
 
 /// Appends the family name of an instrument: prefix, name, unit and, for counters, `_total`.

@@ -1,6 +1,6 @@
 //! The data points of a metric, whatever number type and aggregation they were recorded with.
 
-use crate::{
+use crate::families::{
     labels::Label,
     model::{Bucket, Kind, Number, Quantile},
 };

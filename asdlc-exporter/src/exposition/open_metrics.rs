@@ -1,9 +1,11 @@
 //! What `OpenMetrics` 1.0 has that the text format 0.0.4 has not, or has otherwise.
 
 use crate::{
-    families::{Declared, Family},
-    model::{Bucket, Kind, Number},
-    text,
+    exposition::text,
+    families::{
+        catalogue::{Declared, Family},
+        model::{Bucket, Kind, Number},
+    },
 };
 use std::{collections::HashSet, fmt::Write as _};
 

@@ -1,10 +1,12 @@
 //! The Prometheus text format 0.0.4, line by line; `OpenMetrics` where it differs.
 
 use crate::{
-    families::Family,
-    labels::Labels,
-    model::{Bucket, Format, Number, Quantile},
-    open_metrics,
+    exposition::open_metrics,
+    families::{
+        catalogue::Family,
+        labels::Labels,
+        model::{Bucket, Format, Number, Quantile},
+    },
 };
 use std::ops::Range;
 
@@ -226,7 +228,7 @@ fn push_help(out: &mut String, help: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Kind;
+    use crate::families::model::Kind;
 
     #[test]
     fn floats_are_written_as_go_reads_them() {

@@ -1,6 +1,6 @@
 //! Metrics that other code registered in a `prometheus::Registry`.
 
-use crate::{
+use crate::families::{
     labels::{Label, LabelValue},
     model::{Bucket, Kind, Number, Quantile},
     points::{Distribution, Point, Quantiles, Visit},

@@ -108,7 +108,7 @@ const HASH_LEN: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::escape::push_escaped;
+    use crate::exposition::escape::push_escaped;
 
     // F-16
     #[test]
@@ -163,6 +163,6 @@ mod tests {
         let mut key = "k".repeat(300);
         truncate_key(&mut key);
         assert_eq!(key.len(), MAX_KEY_LEN);
-        assert!(crate::name::is_label_key(&key));
+        assert!(crate::families::name::is_label_key(&key));
     }
 }

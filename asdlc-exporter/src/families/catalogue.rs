@@ -1,13 +1,15 @@
 //! From what was collected to metric families: each name once, with one kind and one help text.
 
 use crate::{
-    model::Kind,
-    name::{push_family_name, push_name, unit_words},
-    open_metrics,
-    points::{self, Visit},
-    policy::Rules,
-    registered,
-    truncate::{MAX_NAME_LEN, excerpt, truncated_help},
+    exposition::open_metrics,
+    families::{
+        model::Kind,
+        name::{push_family_name, push_name, unit_words},
+        points::{self, Visit},
+        policy::Rules,
+        registered,
+        truncate::{MAX_NAME_LEN, excerpt, truncated_help},
+    },
 };
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ResourceMetrics, ScopeMetrics};
 use prometheus::proto::MetricFamily;

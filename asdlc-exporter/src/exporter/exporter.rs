@@ -1,14 +1,15 @@
 use crate::{
-    builder::ExporterBuilder,
+    collect::{
+        reader::Reader,
+        self_metrics::SelfMetrics,
+        source::{Source, Sources},
+        source_run::Round,
+    },
     error::{ScrapeError, ScrapeErrorKind},
-    guard::Meters,
-    model::Format,
-    reader::Reader,
-    render::{Collected, Query, Rendered, Renderer},
-    round::Round,
+    exporter::{builder::ExporterBuilder, meters::Meters},
+    exposition::render::{Collected, Query, Rendered, Renderer},
+    families::model::Format,
     scrape::{Desk, ScrapeService},
-    self_metrics::SelfMetrics,
-    source::{Source, Sources},
     survive::survive,
 };
 use opentelemetry::metrics::Meter;

@@ -4,11 +4,13 @@
 //! each list is worked out once, and a point costs no more than copying its values.
 
 use crate::{
-    constant_labels::ConstantLabels,
-    escape::{Escaping, push_escaped},
-    name::label_key,
-    packed,
-    truncate::{MAX_KEY_LEN, MAX_LABELS, MAX_LABELS_LEN, truncate_key, truncate_value},
+    exposition::escape::{Escaping, push_escaped},
+    families::{
+        constant_labels::ConstantLabels,
+        name::label_key,
+        packed,
+        truncate::{MAX_KEY_LEN, MAX_LABELS, MAX_LABELS_LEN, truncate_key, truncate_value},
+    },
 };
 use foldhash::quality::{FoldHasher, RandomState};
 use opentelemetry::{KeyValue, Value};
