@@ -1,4 +1,4 @@
-//! The layer on an axum router, where each route names itself.
+//! The layer on an axum router: endpoints are the matched routes.
 
 use asdlc_tests::client::Connection;
 use asdlc_tests::in_process::Server;
@@ -92,7 +92,7 @@ fn the_boundaries_of_the_latency_histogram_are_configurable() {
 
 // O-07
 #[test]
-fn two_layers_with_meters_of_their_own_count_apart() {
+fn two_layers_with_different_meters_count_independently() {
     let (first, second) = (exporter(), exporter());
     let route = || Router::new().route("/", get(|| async {}));
     let serve = |exporter: &asdlc_exporter::Exporter| {

@@ -1,4 +1,4 @@
-//! Where requests wait for the service inside: what is timed and in flight, and what load shedding still sheds.
+//! Requests that wait until the inner service is ready: what is timed and in flight, and what load shedding rejects.
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use asdlc_tests::client::Connection;
 use asdlc_tests::in_process::Server;
 use asdlc_tests::wait::{DEADLINE, eventually};
 use axum::Router;
-use axum::routing::get;
+use axum::routing;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::service::TowerToHyperService;
@@ -21,11 +21,11 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::{BoxError, Service, ServiceBuilder};
 use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, HttpMetricsLayerBuilder};
 
-use super::{assert_counted, exporter, exposition};
+use super::{assert_counted, await_in_flight, exporter, exposition, failed_by_type, in_flight, send_bytes};
 
 // F-02, X-01
 #[test]
-fn a_request_that_waits_inside_of_the_layer_is_in_flight_and_its_wait_is_timed() {
+fn a_request_that_waits_inside_of_the_layer_is_in_flight_and_its_wait_is_part_of_the_latency() {
     let (exporter, gate) = (exporter(), Gate::default());
     let service = ServiceBuilder::new()
         .layer(layer(&exporter, |builder| builder))
@@ -35,12 +35,12 @@ fn a_request_that_waits_inside_of_the_layer_is_in_flight_and_its_wait_is_timed()
     one_of_five_gives_up(&exporter, &server, &gate);
 }
 
-// F-02, a neighbour: in an axum router, which clones a route with all its layers for each request.
+// F-02, a neighbour: an axum router clones a route with all its layers for each request.
 #[test]
-fn so_is_one_that_waits_for_a_route_of_an_axum_router() {
+fn a_request_that_waits_for_a_route_of_an_axum_router_is_in_flight_and_timed() {
     let (exporter, gate) = (exporter(), Gate::default());
     let waiting = gate.clone();
-    let router = Router::new().route("/x", get(async move || waiting.pass().await)).layer(
+    let router = Router::new().route("/x", routing::get(async move || waiting.pass().await)).layer(
         ServiceBuilder::new()
             .layer(HttpMetricsLayer::new(&exporter.meter()))
             .layer(GlobalConcurrencyLimitLayer::new(1)),
@@ -48,40 +48,38 @@ fn so_is_one_that_waits_for_a_route_of_an_axum_router() {
     one_of_five_gives_up(&exporter, &Server::axum(router), &gate);
 }
 
-/// One client is served, four wait, and one of these leaves.
+/// One client is served and four wait. One of these four disconnects.
 fn one_of_five_gives_up(exporter: &Exporter, server: &Server, gate: &Gate) {
-    let mut clients = vec![ask(server.address())];
-    assert!(eventually(DEADLINE, || gate.has_visitor()));
-    clients.extend((1..5).map(|_| ask(server.address())));
-    assert!(eventually(DEADLINE, || in_flight(exporter) == 5.0), "{}", in_flight(exporter));
+    let mut clients = vec![get(server.address())];
+    gate.await_request();
+    clients.extend((1..5).map(|_| get(server.address())));
+    await_in_flight(exporter, 5.0);
     let all_in_flight = Instant::now();
     drop(clients.pop());
-    assert!(eventually(DEADLINE, || in_flight(exporter) == 4.0), "{}", in_flight(exporter));
+    await_in_flight(exporter, 4.0);
     let waited = all_in_flight.elapsed();
     gate.open();
     clients.into_iter().for_each(read_to_end);
     assert_counted(exporter, &[(["GET", "/x", "200"], 4), (["GET", "/x", "499"], 1)]);
-    let exposition = exposition(exporter);
-    let failed = exposition.sum_by("http_requests_failed_total", ["error_type"]);
-    assert_eq!(failed.into_iter().collect::<Vec<_>>(), [(["cancelled".to_owned()], 1.0)]);
-    let timed = exposition.sum("http_request_duration_seconds_sum");
-    assert!(timed >= 4.0 * waited.as_secs_f64(), "{timed} s, all waited {waited:?}");
-    assert!(eventually(DEADLINE, || in_flight(exporter) == 0.0));
-    // No permit is lost with the one that left.
+    assert_eq!(failed_by_type(exporter), [("cancelled".to_owned(), 1.0)]);
+    let timed = exposition(exporter).sum("http_request_duration_seconds_sum");
+    assert!(timed >= 4.0 * waited.as_secs_f64(), "{timed} s, but each waited {waited:?}");
+    await_in_flight(exporter, 0.0);
+    // The request of the client that disconnected has given its permit back.
     assert_eq!(Connection::open(server.address()).get("/x").status(), StatusCode::OK);
 }
 
-// F-02: the other order stays as it is.
+// F-02: with the layers in the other order the wait is not measured.
 #[test]
-fn a_request_that_waits_outside_of_the_layer_is_not_seen_yet() {
+fn a_request_that_waits_outside_of_the_layer_is_not_in_flight_yet() {
     let (exporter, gate) = (exporter(), Gate::default());
     let service = ServiceBuilder::new()
         .layer(GlobalConcurrencyLimitLayer::new(1))
         .layer(layer(&exporter, |builder| builder))
         .service_fn(gate.handler());
     let server = Server::hyper(TowerToHyperService::new(service));
-    let clients: Vec<_> = (0..3).map(|_| ask(server.address())).collect();
-    assert!(eventually(DEADLINE, || in_flight(&exporter) == 1.0));
+    let clients: Vec<_> = (0..3).map(|_| get(server.address())).collect();
+    await_in_flight(&exporter, 1.0);
     gate.open();
     clients.into_iter().for_each(read_to_end);
     assert_counted(&exporter, &[(["GET", "/x", "200"], 3)]);
@@ -89,7 +87,7 @@ fn a_request_that_waits_outside_of_the_layer_is_not_seen_yet() {
 
 // F-02
 #[test]
-fn load_that_is_shed_inside_of_the_layer_is_shed_and_counted() {
+fn load_that_is_shed_inside_of_the_layer_is_counted() {
     let (exporter, gate) = (exporter(), Gate::default());
     let service = ServiceBuilder::new()
         .layer(layer(&exporter, |builder| builder))
@@ -98,10 +96,7 @@ fn load_that_is_shed_inside_of_the_layer_is_shed_and_counted() {
         .layer(GlobalConcurrencyLimitLayer::new(1))
         .service_fn(gate.handler());
     let server = Server::hyper(TowerToHyperService::new(service));
-    let held = ask(server.address());
-    assert!(eventually(DEADLINE, || gate.has_visitor()));
-    let mut connection = Connection::open(server.address());
-    assert_eq!(connection.get("/x").status(), StatusCode::SERVICE_UNAVAILABLE);
+    let held = hold_one_and_shed_another(&server, &gate);
     gate.open();
     read_to_end(held);
     assert_counted(&exporter, &[(["GET", "/x", "200"], 1), (["GET", "/x", "503"], 1)]);
@@ -109,7 +104,7 @@ fn load_that_is_shed_inside_of_the_layer_is_shed_and_counted() {
 
 // F-02
 #[test]
-fn with_backpressure_load_is_shed_outside_of_the_layer_and_not_counted() {
+fn with_backpressure_load_that_is_shed_outside_of_the_layer_is_not_counted() {
     let (exporter, gate) = (exporter(), Gate::default());
     let service = ServiceBuilder::new()
         .layer_fn(Shed)
@@ -118,14 +113,21 @@ fn with_backpressure_load_is_shed_outside_of_the_layer_and_not_counted() {
         .layer(GlobalConcurrencyLimitLayer::new(1))
         .service_fn(gate.handler());
     let server = Server::hyper(TowerToHyperService::new(service));
-    let held = ask(server.address());
-    assert!(eventually(DEADLINE, || gate.has_visitor()));
-    let mut connection = Connection::open(server.address());
-    assert_eq!(connection.get("/x").status(), StatusCode::SERVICE_UNAVAILABLE);
+    let held = hold_one_and_shed_another(&server, &gate);
     assert_eq!(in_flight(&exporter), 1.0);
     gate.open();
     read_to_end(held);
     assert_counted(&exporter, &[(["GET", "/x", "200"], 1)]);
+}
+
+/// Sends a request that waits at the gate, and one that is rejected meanwhile. Returns the client of the first one.
+#[track_caller]
+fn hold_one_and_shed_another(server: &Server, gate: &Gate) -> TcpStream {
+    let held = get(server.address());
+    gate.await_request();
+    let mut connection = Connection::open(server.address());
+    assert_eq!(connection.get("/x").status(), StatusCode::SERVICE_UNAVAILABLE);
+    held
 }
 
 fn layer(
@@ -136,35 +138,39 @@ fn layer(
     builder.build(&exporter.meter()).expect("the settings are valid")
 }
 
-/// Requests wait at it until it is opened.
+/// Requests wait at the gate until it is opened.
 #[derive(Clone)]
 struct Gate {
-    passes: Arc<Semaphore>,
-    visitors: Arc<Semaphore>,
+    /// One permit for each request that may pass.
+    open: Arc<Semaphore>,
+    /// One permit for each request that has arrived.
+    arrived: Arc<Semaphore>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        let closed = || Arc::new(Semaphore::new(0));
-        Self { passes: closed(), visitors: closed() }
+        let none = || Arc::new(Semaphore::new(0));
+        Self { open: none(), arrived: none() }
     }
 }
 
 impl Gate {
     async fn pass(&self) {
-        self.visitors.add_permits(1);
-        drop(self.passes.acquire().await.expect("it is not closed for good"));
+        self.arrived.add_permits(1);
+        drop(self.open.acquire().await.expect("the semaphore is never closed"));
     }
 
-    fn has_visitor(&self) -> bool {
-        self.visitors.available_permits() > 0
+    /// Waits until a request is at the gate.
+    #[track_caller]
+    fn await_request(&self) {
+        assert!(eventually(DEADLINE, || self.arrived.available_permits() > 0));
     }
 
     fn open(&self) {
-        self.passes.add_permits(100);
+        self.open.add_permits(100);
     }
 
-    fn handler(&self) -> impl Fn(Request<Incoming>) -> Answering + Clone + Send + Sync + 'static {
+    fn handler(&self) -> impl Fn(Request<Incoming>) -> Responding + Clone + Send + Sync + 'static {
         let gate = self.clone();
         move |_| {
             let gate = gate.clone();
@@ -176,9 +182,9 @@ impl Gate {
     }
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<Response<String>, Infallible>> + Send>>;
+type Responding = Pin<Box<dyn Future<Output = Result<Response<String>, Infallible>> + Send>>;
 
-/// Answers with 503 when the load is shed.
+/// Turns the error of load shedding into a 503.
 #[derive(Clone)]
 struct Shed<S>(S);
 
@@ -193,15 +199,15 @@ where
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.0.poll_ready(context).map(|ready| {
-            ready.expect("the service inside does not fail");
+            ready.expect("the inner service does not fail");
             Ok(())
         })
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let answer = self.0.call(request);
+        let response = self.0.call(request);
         Box::pin(async {
-            Ok(answer.await.unwrap_or_else(|_| {
+            Ok(response.await.unwrap_or_else(|_| {
                 let mut response = Response::new(B::default());
                 *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
                 response
@@ -210,22 +216,13 @@ where
     }
 }
 
-fn ask(address: SocketAddr) -> TcpStream {
-    use std::io::Write;
-    let mut client = TcpStream::connect(address).expect("it listens");
-    client.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
-    let request = b"GET /x HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-    client.write_all(request).expect("it reads");
-    client
+fn get(address: SocketAddr) -> TcpStream {
+    send_bytes(address, "GET /x HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
 }
 
 fn read_to_end(mut client: TcpStream) {
     use std::io::Read;
     let mut response = String::new();
-    client.read_to_string(&mut response).expect("it answers and closes");
+    client.read_to_string(&mut response).expect("the server responds and closes");
     assert!(response.starts_with("HTTP/1.1 200"), "{response}");
-}
-
-fn in_flight(exporter: &Exporter) -> f64 {
-    exposition(exporter).sum("http_requests_in_flight")
 }

@@ -1,9 +1,8 @@
-//! gRPC calls that end without a status of the service: the label is what the client of a real tonic server concludes.
+//! gRPC calls that end without a status from the service: the label is the status that a tonic client reports.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::pending;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -14,19 +13,18 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use tokio::runtime::Runtime;
 use tonic::body::Body;
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
 use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::layer::layer_fn;
 use tower_asdlc_metrics::{HttpMetricsLayer, endpoint_fn};
 
-use super::{exporter, exposition};
+use super::{await_in_flight, exporter, exposition, tonic_listener};
 
 // F-06
 #[test]
-fn without_a_status_a_call_has_the_one_that_its_client_reads_from_the_response() {
-    let server = Running::start();
+fn a_call_without_a_status_has_the_one_that_its_client_derives_from_the_response() {
+    let server = RunningServer::start();
     let mut expected = BTreeMap::new();
     for (path, code, error) in [
         ("/http/400", Code::Internal, "client_error"),
@@ -41,7 +39,7 @@ fn without_a_status_a_call_has_the_one_that_its_client_reads_from_the_response()
         ("/error", Code::Internal, "service_error"),
         ("/body-error", Code::Internal, "body_error"),
     ] {
-        assert_eq!(server.call(path).expect_err(path).code(), code, "the client, of {path}");
+        assert_eq!(server.call(path).expect_err(path).code(), code, "at the client: {path}");
         expected.insert([path, name(code), error].map(str::to_owned), 1.0);
     }
     server.assert_failed(&expected);
@@ -49,37 +47,35 @@ fn without_a_status_a_call_has_the_one_that_its_client_reads_from_the_response()
 
 // F-06
 #[test]
-fn a_call_that_its_client_cancels_is_cancelled_before_the_head_and_after_it() {
-    let server = Running::start();
+fn a_call_that_its_client_cancels_is_cancelled_before_and_after_the_head() {
+    let server = RunningServer::start();
     for path in ["/never", "/begun"] {
-        let in_flight = || exposition(&server.exporter).sum("http_requests_in_flight") == 1.0;
         let call = server.runtime.spawn(server.send(path));
-        assert!(eventually(DEADLINE, in_flight), "{path}");
+        await_in_flight(&server.exporter, 1.0);
         call.abort();
-        let none = || exposition(&server.exporter).sum("http_requests_in_flight") == 0.0;
-        assert!(eventually(DEADLINE, none), "{path}");
+        await_in_flight(&server.exporter, 0.0);
     }
     let cancelled = [["/never", "CANCELLED", "cancelled"], ["/begun", "CANCELLED", "aborted"]];
     server.assert_failed(&cancelled.map(|labels| (labels.map(str::to_owned), 1.0)).into());
 }
 
-// F-06, a neighbour: a server that does something other than to answer with a status.
+// F-06, a neighbour: the service panics instead of responding with a status.
 #[test]
-fn a_call_whose_service_panics_is_not_taken_for_one_that_its_client_cancelled() {
-    let server = Running::start();
+fn a_call_whose_service_panics_is_not_counted_as_cancelled_by_its_client() {
+    let server = RunningServer::start();
     let code = server.call("/panic").expect_err("it panics").code();
-    assert_eq!(code, Code::Cancelled, "tonic leaves nothing but a reset stream");
+    assert_eq!(code, Code::Cancelled, "tonic only resets the stream");
     let labels = ["/panic", "UNKNOWN", "panic"].map(str::to_owned);
     server.assert_failed(&[(labels, 1.0)].into());
 }
 
-struct Running {
+struct RunningServer {
     runtime: Runtime,
     exporter: Exporter,
     channel: Channel,
 }
 
-impl Running {
+impl RunningServer {
     fn start() -> Self {
         let exporter = exporter();
         let metrics = HttpMetricsLayer::builder(endpoint_fn(|head| Some(head.uri().path())))
@@ -87,14 +83,12 @@ impl Running {
             .expect("the defaults are valid");
         let runtime = Runtime::new().expect("a runtime can be built");
         let channel = runtime.block_on(async {
-            let incoming = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0)));
-            let incoming = incoming.expect("loopback has a free port");
-            let address = incoming.local_addr().expect("a listener has an address");
+            let (incoming, address) = tonic_listener();
             let (_, health) = tonic_health::server::health_reporter();
-            let mut server = Server::builder().layer(metrics).layer(layer_fn(|_| Ends));
+            let mut server = Server::builder().layer(metrics).layer(layer_fn(|_| EndsAsPathSays));
             tokio::spawn(server.add_service(health).serve_with_incoming(incoming));
             let endpoint = Channel::from_shared(format!("http://{address}")).expect("a URI");
-            endpoint.connect().await.expect("it listens")
+            endpoint.connect().await.expect("the server listens")
         });
         Self { runtime, exporter, channel }
     }
@@ -114,7 +108,7 @@ impl Running {
         }
     }
 
-    /// Exactly these requests failed, by endpoint, gRPC status and error type, and there was none beside them.
+    /// Checks that exactly these requests failed, by endpoint, gRPC status and error type, and that there were no others.
     #[track_caller]
     fn assert_failed(&self, expected: &BTreeMap<[String; 3], f64>) {
         let labels = ["endpoint", "grpc_status", "error_type"];
@@ -127,7 +121,7 @@ impl Running {
     }
 }
 
-/// As the label has it.
+/// The value of the label `grpc_status`.
 fn name(code: Code) -> &'static str {
     match code {
         Code::Internal => "INTERNAL",
@@ -140,16 +134,14 @@ fn name(code: Code) -> &'static str {
     }
 }
 
-/// A service that ends its calls as their paths say.
+/// A service that ends each call as the path says.
 #[derive(Clone)]
-struct Ends;
+struct EndsAsPathSays;
 
-type Answer = Result<Response<Body>, tonic::codegen::StdError>;
-
-impl tower::Service<Request<Body>> for Ends {
+impl tower::Service<Request<Body>> for EndsAsPathSays {
     type Response = Response<Body>;
     type Error = tonic::codegen::StdError;
-    type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -160,7 +152,7 @@ impl tower::Service<Request<Body>> for Ends {
             let mut response = Response::new(Body::empty());
             match request.uri().path() {
                 "/never" => return pending().await,
-                "/panic" => panic!("told to"),
+                "/panic" => panic!("deliberate"),
                 "/error" => return Err("an error of no known type".into()),
                 "/begun" => {
                     let stream = tokio_stream::pending::<Result<_, Infallible>>();

@@ -1,4 +1,4 @@
-//! gRPC-Web calls of tonic's own translation, with the layer outside of it and inside.
+//! gRPC-Web calls that tonic-web translates, with the layer outside and inside of tonic-web.
 
 use std::net::SocketAddr;
 
@@ -13,32 +13,31 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_web::GrpcWebLayer;
 use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer};
 
-use super::{exporter, exposition};
+use super::{exporter, exposition, in_flight, tonic_listener};
 
 // F-01
 #[test]
-fn the_status_is_that_of_the_trailer_frame_in_each_of_the_formats() {
-    let server = Running::start(Place::Outside);
+fn the_status_is_that_of_the_trailer_frame_in_each_format() {
+    let server = RunningServer::start(LayerPosition::Outside);
     let mut connection = Connection::open(server.address);
     for format in FORMATS {
         let response = call(&mut connection, format, format, "known");
         assert_eq!(response.headers()["content-type"], format_of_response(format));
         assert!(!response.headers().contains_key("grpc-status"));
-        // This one is in the headers, of a response without a body.
+        // A response without a body has the status in its headers.
         assert_eq!(call(&mut connection, format, format, "unknown").headers()["grpc-status"], "5");
     }
     server.assert_counted(&[("OK", "", 4.0), ("NOT_FOUND", "client_error", 4.0)]);
 }
 
-// F-01, a neighbour: the response decides how it is read, and not the request.
+// F-01, a neighbour: the format of the response counts, not that of the request.
 #[test]
 fn a_client_may_send_text_and_accept_another_format() {
-    let server = Running::start(Place::Outside);
+    let server = RunningServer::start(LayerPosition::Outside);
     let mut connection = Connection::open(server.address);
     for (format, accept) in [(FORMATS[2], FORMATS[0]), (FORMATS[0], FORMATS[2])] {
         let response = call(&mut connection, format, accept, "known");
@@ -49,8 +48,8 @@ fn a_client_may_send_text_and_accept_another_format() {
 
 // F-01
 #[test]
-fn inside_of_the_translation_the_status_is_that_of_the_real_trailers() {
-    let server = Running::start(Place::Inside);
+fn inside_of_tonic_web_the_status_is_that_of_the_real_trailers() {
+    let server = RunningServer::start(LayerPosition::Inside);
     let mut connection = Connection::open(server.address);
     for format in FORMATS {
         call(&mut connection, format, format, "known");
@@ -59,34 +58,34 @@ fn inside_of_the_translation_the_status_is_that_of_the_real_trailers() {
     server.assert_counted(&[("OK", "", 4.0), ("NOT_FOUND", "client_error", 4.0)]);
 }
 
-// F-01, a neighbour: what the translation itself refuses has no gRPC status.
+// F-01, a neighbour: a response of tonic-web itself has no gRPC status.
 #[test]
-fn a_refusal_without_a_grpc_status_has_that_of_its_http_status() {
-    let server = Running::start(Place::Outside);
+fn a_rejection_without_a_grpc_status_has_the_one_of_its_http_status() {
+    let server = RunningServer::start(LayerPosition::Outside);
     let mut connection = Connection::open(server.address);
-    // tonic-web takes gRPC over HTTP/2 only.
+    // tonic-web accepts gRPC over HTTP/2 only.
     assert_eq!(call(&mut connection, "application/grpc", "*/*", "known").status(), 400);
     server.assert_counted(&[("INTERNAL", "client_error", 1.0)]);
 }
 
-// F-01, a neighbour: a watch that its client ends has no trailer frame.
+// F-01, a neighbour: a stream that its client ends has no trailer frame.
 #[test]
-fn a_stream_that_its_client_leaves_is_cancelled_and_not_unknown() {
-    let server = Running::start(Place::Outside);
+fn a_stream_whose_client_disconnects_is_cancelled_and_not_unknown() {
+    let server = RunningServer::start(LayerPosition::Outside);
     server.runtime.block_on(async {
-        let mut client = TcpStream::connect(server.address).await.expect("it listens");
+        let mut client = TcpStream::connect(server.address).await.expect("the server listens");
         let body = body(FORMATS[0], "known");
         let head = format!(
             "POST {WATCH} HTTP/1.1\r\nHost: test\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
             FORMATS[0],
             body.len()
         );
-        client.write_all(head.as_bytes()).await.expect("it reads");
-        client.write_all(&body).await.expect("it reads");
+        client.write_all(head.as_bytes()).await.expect("the server reads");
+        client.write_all(&body).await.expect("the server reads");
         let mut read = Vec::new();
-        // A chunk is there: the first message.
+        // The first chunk is the first message.
         while !read.windows(4).any(|bytes| bytes == b"\x00\x00\x00\x02") {
-            assert_ne!(client.read_buf(&mut read).await.expect("it answers"), 0);
+            assert_ne!(client.read_buf(&mut read).await.expect("the server responds"), 0);
         }
     });
     server.assert_counted(&[("CANCELLED", "aborted", 1.0)]);
@@ -105,7 +104,7 @@ fn is_text(format: &str) -> bool {
     format.contains("text")
 }
 
-/// tonic-web answers in one spelling each.
+/// tonic-web has one spelling for each format.
 fn format_of_response(accepted: &str) -> &'static str {
     if is_text(accepted) { FORMATS[3] } else { FORMATS[1] }
 }
@@ -115,28 +114,28 @@ fn call(connection: &mut Connection, format: &str, accept: &str, service: &str) 
     connection.send(request.body(body(format, service)).expect("a request"))
 }
 
-/// A `HealthCheckRequest` in a frame.
+/// A `HealthCheckRequest` in a gRPC-Web frame.
 fn body(format: &str, service: &str) -> Vec<u8> {
     let len = u8::try_from(service.len()).expect("a short name");
     let body = [&[0, 0, 0, 0, len + 2, 0x0a, len], service.as_bytes()].concat();
     if is_text(format) { BASE64_STANDARD.encode(body).into_bytes() } else { body }
 }
 
-/// Of the layer, as to the translation.
+/// Where the metrics layer is, seen from tonic-web.
 #[derive(Clone, Copy)]
-enum Place {
+enum LayerPosition {
     Outside,
     Inside,
 }
 
-struct Running {
+struct RunningServer {
     runtime: Runtime,
     address: SocketAddr,
     exporter: Exporter,
 }
 
-impl Running {
-    fn start(place: Place) -> Self {
+impl RunningServer {
+    fn start(position: LayerPosition) -> Self {
         let exporter = exporter();
         let metrics = HttpMetricsLayer::builder(GrpcMethods::new([CHECK, WATCH]));
         let metrics = metrics.build(&exporter.meter()).expect("the defaults are valid");
@@ -144,16 +143,14 @@ impl Running {
         let address = runtime.block_on(async {
             let (reporter, health) = tonic_health::server::health_reporter();
             reporter.set_service_status("known", ServingStatus::Serving).await;
-            let incoming = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0)));
-            let incoming = incoming.expect("loopback has a free port");
-            let address = incoming.local_addr().expect("a listener has an address");
+            let (incoming, address) = tonic_listener();
             let server = Server::builder().accept_http1(true);
-            match place {
-                Place::Outside => {
+            match position {
+                LayerPosition::Outside => {
                     let mut server = server.layer(metrics).layer(GrpcWebLayer::new());
                     tokio::spawn(server.add_service(health).serve_with_incoming(incoming));
                 }
-                Place::Inside => {
+                LayerPosition::Inside => {
                     let mut server = server.layer(GrpcWebLayer::new()).layer(metrics);
                     tokio::spawn(server.add_service(health).serve_with_incoming(incoming));
                 }
@@ -163,14 +160,13 @@ impl Running {
         Self { runtime, address, exporter }
     }
 
-    /// Exactly these calls, by gRPC status and error type, are recorded, and none is in flight.
+    /// Checks that exactly these calls, by gRPC status and error type, were recorded, and that none is in flight.
     #[track_caller]
     fn assert_counted(&self, calls: &[(&str, &str, f64)]) {
         let all: f64 = calls.iter().map(|(_, _, count)| count).sum();
         let done = || {
-            let exposition = exposition(&self.exporter);
-            exposition.sum("http_requests_total") >= all
-                && exposition.sum("http_requests_in_flight") == 0.0
+            exposition(&self.exporter).sum("http_requests_total") >= all
+                && in_flight(&self.exporter) == 0.0
         };
         assert!(eventually(DEADLINE, done));
         let exposition = exposition(&self.exporter);

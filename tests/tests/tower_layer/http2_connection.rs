@@ -1,4 +1,4 @@
-//! A server and a client of HTTP/2, in one runtime.
+//! An HTTP/2 server and client in one runtime.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -15,7 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
 
-/// Serves one connection with `service`, which may take extended CONNECT.
+/// Serves one connection with `service`, with extended CONNECT enabled.
 pub(crate) async fn serve<S, B>(service: S) -> SocketAddr
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
@@ -27,7 +27,7 @@ where
     let address = listener.local_addr().expect("a listener has an address");
     let service = TowerToHyperService::new(service);
     tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.expect("a client comes");
+        let (stream, _) = listener.accept().await.expect("a client connects");
         let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         server.enable_connect_protocol();
         server.serve_connection(TokioIo::new(stream), service).await
@@ -37,11 +37,11 @@ where
 
 /// One connection to `address`.
 pub(crate) async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
-    let stream = TcpStream::connect(address).await.expect("it listens");
+    let stream = TcpStream::connect(address).await.expect("the server listens");
     let handshake =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (mut client, connection) = handshake.await.expect("it speaks HTTP/2");
+    let (mut client, connection) = handshake.await.expect("the server speaks HTTP/2");
     tokio::spawn(connection);
-    client.ready().await.expect("it is open");
+    client.ready().await.expect("the connection is open");
     client
 }

@@ -1,4 +1,4 @@
-//! A server of bare hyper, without any router.
+//! hyper without a router.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,8 +17,8 @@ use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, endpoint_fn};
 
 use super::{assert_counted, exporter};
 
-/// 404 for `/missing`, 200 for the rest.
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// 404 for `/missing`, 200 for all other paths.
+async fn respond(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::from("a body"));
     if request.uri().path() == "/missing" {
         *response.status_mut() = StatusCode::NOT_FOUND;
@@ -26,20 +26,20 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(response)
 }
 
-fn unrouted(exporter: &Exporter) -> HttpMetricsLayer {
+fn layer_without_endpoints(exporter: &Exporter) -> HttpMetricsLayer {
     let layer = HttpMetricsLayer::builder(endpoint_fn(|_| None)).build(&exporter.meter());
     layer.expect("the settings are valid")
 }
 
 fn serve(layer: &HttpMetricsLayer) -> Server {
-    Server::hyper(TowerToHyperService::new(layer.layer(service_fn(answer))))
+    Server::hyper(TowerToHyperService::new(layer.layer(service_fn(respond))))
 }
 
 // O-02 O-03
 #[test]
 fn without_a_router_every_request_is_counted_and_no_path_becomes_a_label() {
     let exporter = exporter();
-    let server = serve(&unrouted(&exporter));
+    let server = serve(&layer_without_endpoints(&exporter));
     let mut connection = Connection::open(server.address());
     for path in ["/", "/a?secret=1", "/b/2"] {
         assert_eq!(connection.get(path).body(), "a body");
@@ -60,10 +60,10 @@ fn without_a_router_every_request_is_counted_and_no_path_becomes_a_label() {
 
 // O-02
 #[test]
-fn a_service_that_is_one_endpoint_can_name_it() {
+fn a_service_with_one_endpoint_can_name_it() {
     let exporter = exporter();
     let layer = HttpMetricsLayer::builder(Fixed("/upload")).build(&exporter.meter());
-    let server = serve(&layer.expect("the boundaries are the default"));
+    let server = serve(&layer.expect("the settings are valid"));
     Connection::open(server.address()).get("/upload?name=x");
     assert_counted(&exporter, &[(["GET", "/upload", "200"], 1)]);
 }
@@ -74,7 +74,7 @@ fn concurrent_connections_lose_no_request() {
     const CONNECTIONS: u32 = 8;
     const REQUESTS: u32 = 250;
     let exporter = exporter();
-    let server = serve(&unrouted(&exporter));
+    let server = serve(&layer_without_endpoints(&exporter));
     let drive = |address: SocketAddr| {
         let mut connection = Connection::open(address);
         for _ in 0..REQUESTS {

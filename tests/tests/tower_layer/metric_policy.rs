@@ -1,16 +1,15 @@
-//! What a policy of the exporter serves is right, whatever it leaves out.
+//! Families that a policy of the exporter serves are right, whatever the policy leaves out.
 
 use asdlc_exporter::{Exporter, MetricPolicy};
 use asdlc_tests::client::Connection;
 use asdlc_tests::in_process::Server;
-use asdlc_tests::wait::{DEADLINE, eventually};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use tower_asdlc_metrics::HttpMetricsLayer;
 
-use super::bodies::Held;
-use super::exposition;
+use super::bodies::Frames;
+use super::{await_in_flight, exposition, send_bytes};
 
 // F-04
 #[test]
@@ -34,20 +33,19 @@ fn assert_right(policy: MetricPolicy, served: &[&str]) {
     let exporter = Exporter::builder("under-test").with_policy(policy).build();
     let exporter = exporter.expect("the name is valid");
     let router = Router::new()
-        .route("/held", get(async || Body::new(never_ends())))
+        .route("/held", get(async || Body::new(Frames::never_ending())))
         .route("/fails", get(async || http::StatusCode::NOT_FOUND))
         .layer(HttpMetricsLayer::new(&exporter.meter()));
     let server = Server::axum(router);
-    let in_flight = || exposition(&exporter).sum("http_requests_in_flight");
     for round in 1..=3 {
-        let held = ask(&server);
-        assert!(eventually(DEADLINE, || in_flight() == 1.0), "{what}: {}", in_flight());
+        let held = send_bytes(server.address(), "GET /held HTTP/1.0\r\n\r\n");
+        await_in_flight(&exporter, 1.0);
         let mut connection = Connection::open(server.address());
         for _ in 0..20 {
             connection.get("/fails");
         }
         drop(held);
-        assert!(eventually(DEADLINE, || in_flight() == 0.0), "{what}: {}", in_flight());
+        await_in_flight(&exporter, 0.0);
         for name in served {
             let histogram = name.ends_with("_seconds").then(|| format!("{name}_count"));
             let sample = histogram.as_deref().unwrap_or(name);
@@ -56,15 +54,3 @@ fn assert_right(policy: MetricPolicy, served: &[&str]) {
     }
 }
 
-fn never_ends() -> Held {
-    let (release, body) = Held::new();
-    std::mem::forget(release);
-    body
-}
-
-fn ask(server: &Server) -> std::net::TcpStream {
-    use std::io::Write;
-    let mut client = std::net::TcpStream::connect(server.address()).expect("it listens");
-    client.write_all(b"GET /held HTTP/1.0\r\n\r\n").expect("it reads");
-    client
-}

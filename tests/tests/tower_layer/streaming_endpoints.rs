@@ -1,9 +1,7 @@
-//! Endpoints that are declared streams, which their clients end.
+//! Endpoints that are declared streams: their clients end them.
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use asdlc_exporter::Exporter;
 use asdlc_tests::client::exchange_bytes;
@@ -17,31 +15,22 @@ use http::StatusCode;
 use tokio_stream::StreamExt;
 use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 
-use super::{exporter, exposition};
+use super::{await_in_flight, exporter, exposition, read_until, send_bytes};
 
 // F-08
 #[test]
-fn a_client_that_leaves_a_stream_is_its_normal_end_and_that_of_no_other_endpoint() {
+fn a_disconnect_is_the_normal_end_of_a_stream_and_a_failure_of_other_endpoints() {
     let exporter = exporter();
     let server = serve(&exporter);
     for path in ["/events", "/poll", "/download"] {
-        let mut client = TcpStream::connect(server.address()).expect("it listens");
-        client.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
-        client.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).expect("it reads");
+        let mut client = send_bytes(server.address(), &format!("GET {path} HTTP/1.1\r\n\r\n"));
         if path == "/poll" {
-            let waits = || exposition(&exporter).sum("http_requests_in_flight") == 1.0;
-            assert!(eventually(DEADLINE, waits));
+            await_in_flight(&exporter, 1.0);
         } else {
-            let mut read = Vec::new();
-            while !read.ends_with(b"first\n\n\r\n") {
-                let mut byte = [0];
-                client.read_exact(&mut byte).expect("it streams");
-                read.extend(byte);
-            }
+            read_until(&mut client, b"first\n\n\r\n");
         }
         drop(client);
-        let left = || exposition(&exporter).sum("http_requests_in_flight") == 0.0;
-        assert!(eventually(DEADLINE, left), "{path}");
+        await_in_flight(&exporter, 0.0);
     }
     let requests = exposition(&exporter).sum_by("http_requests_total", ["endpoint", "status"]);
     let ended = [["/download", "200"], ["/events", "200"], ["/poll", "499"]];
@@ -50,9 +39,9 @@ fn a_client_that_leaves_a_stream_is_its_normal_end_and_that_of_no_other_endpoint
     assert_eq!(timed(&exporter), ["/download"]);
 }
 
-// F-08, a neighbour: what else can go wrong with a stream.
+// F-08, a neighbour: other outcomes of a stream.
 #[test]
-fn all_other_failures_of_a_stream_are_failures() {
+fn a_stream_that_breaks_panics_or_is_rejected_is_a_failure() {
     let exporter = exporter();
     let server = serve(&exporter);
     for path in ["/events/ends", "/events/fails", "/events/panics", "/events/refused"] {
@@ -109,17 +98,17 @@ fn serve(exporter: &Exporter) -> Server {
 }
 
 fn panics(_: Result<&'static str, Infallible>) -> Result<&'static str, Infallible> {
-    panic!("told to")
+    panic!("deliberate")
 }
 
-/// By endpoint and type.
+/// The failed requests by endpoint and error type.
 fn failed(exporter: &Exporter) -> Vec<(String, f64)> {
     let failed =
         exposition(exporter).sum_by("http_requests_failed_total", ["endpoint", "error_type"]);
     failed.into_iter().map(|(labels, count)| (labels.join(" "), count)).collect()
 }
 
-/// The endpoints that have a latency.
+/// The endpoints with a latency.
 fn timed(exporter: &Exporter) -> Vec<String> {
     let timed = exposition(exporter).sum_by("http_request_duration_seconds_count", ["endpoint"]);
     timed.into_keys().map(|[endpoint]| endpoint).collect()

@@ -1,4 +1,4 @@
-//! Whoever talks to a service cannot tell whether the layer is there.
+//! A client cannot tell whether the layer is there.
 
 use std::time::{Duration, Instant};
 
@@ -46,10 +46,10 @@ fn responses_are_the_same_byte_for_byte_with_and_without_the_layer() {
     for request in requests {
         let body = if request.starts_with("POST") { "hello" } else { "" };
         let bytes = format!("{request}\r\nHost: test\r\nConnection: close\r\n\r\n{body}");
-        let [expected, answered] = [&bare, &layered]
+        let [expected, actual] = [&bare, &layered]
             .map(|server| undated(&exchange_bytes(server.address(), bytes.as_bytes())));
         assert!(expected.starts_with("HTTP/1."), "{request}: {expected}");
-        assert_eq!(answered, expected, "{request}");
+        assert_eq!(actual, expected, "{request}");
     }
 }
 
@@ -65,14 +65,14 @@ fn the_layer_adds_far_less_than_a_millisecond() {
         assert_eq!(connection.get("/fixed").status(), StatusCode::OK);
         start.elapsed()
     };
-    // Interleaved, so that a busy machine slows both down.
+    // Requests are interleaved, so that a busy machine slows both down.
     let (mut bare, mut layered): (Vec<_>, Vec<_>) =
         (0..500).map(|_| (time(&mut bare), time(&mut layered))).unzip();
     let added = median(&mut layered).saturating_sub(median(&mut bare));
     assert!(added < Duration::from_micros(500), "the layer adds {added:?}");
 }
 
-/// One route for each way in which a body can end.
+/// One route for each way a body can end.
 fn router() -> Router {
     Router::new()
         .route("/fixed", get(|| async { "a body of known length" }))
@@ -98,7 +98,7 @@ async fn trailers() -> impl IntoResponse {
     ([("trailer", "x-end")], Body::new(Frames::data(&["one"]).with_trailers(end)))
 }
 
-/// The response without the value of its one header that changes with time.
+/// The response without the value of `date`, the only header that changes with time.
 fn undated(response: &[u8]) -> String {
     let text = String::from_utf8_lossy(response);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));

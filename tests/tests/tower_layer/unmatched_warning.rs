@@ -1,4 +1,4 @@
-//! A layer that names no endpoint, by a mistake in how it is used, says so in the log.
+//! A layer that never finds an endpoint, because it is used wrongly, logs one warning.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -15,12 +15,12 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::{assert_counted, exporter};
 
-/// More than it takes to be sure.
+/// More than the layer needs before it warns.
 const REQUESTS: u32 = 150;
 
 // F-11
 #[test]
-fn a_service_of_another_version_of_axum_says_once_that_nothing_matches() {
+fn a_service_of_another_version_of_axum_gets_one_warning() {
     let exporter = exporter();
     let layer = HttpMetricsLayer::new(&exporter.meter());
     let log = serve_07(layer, |connection| {
@@ -32,9 +32,9 @@ fn a_service_of_another_version_of_axum_says_once_that_nothing_matches() {
     assert_warned(&log);
 }
 
-// F-11: the line for another version of axum.
+// F-11: the documented line for another version of axum.
 #[test]
-fn with_the_matched_path_of_that_version_its_routes_are_told_apart() {
+fn with_the_matched_path_of_that_version_the_endpoints_are_its_routes() {
     use axum_07::extract::MatchedPath;
     let exporter = exporter();
     let route = endpoint_fn(|head| head.extensions.get::<MatchedPath>().map(MatchedPath::as_str));
@@ -50,33 +50,33 @@ fn with_the_matched_path_of_that_version_its_routes_are_told_apart() {
     assert_eq!(log, "");
 }
 
-// F-11, a neighbour: the layer is around the router, where nothing has been matched yet.
+// F-11, a neighbour: the layer is around the router, where no route has been matched yet.
 #[test]
-fn a_layer_around_the_router_says_so_too() {
+fn a_layer_around_the_router_gets_one_warning() {
     let layer = HttpMetricsLayer::new(&exporter().meter());
-    let router = Router::new().route("/", get(async || "answered"));
+    let router = Router::new().route("/", get(async || "a response"));
     assert_warned(&serve(Router::new().fallback_service(layer.layer(router)), "/"));
 }
 
-// F-11, a neighbour: the methods of another server.
+// F-11, a neighbour: the list has the methods of another server.
 #[test]
-fn a_list_of_grpc_methods_of_which_none_is_called_says_so_too() {
+fn a_list_of_grpc_methods_of_which_none_is_called_gets_one_warning() {
     let methods = GrpcMethods::new(["/other.Service/Method"]);
     let layer = HttpMetricsLayer::builder(methods).build(&exporter().meter());
-    let router = Router::new().fallback(async || "answered");
+    let router = Router::new().fallback(async || "a response");
     assert_warned(&serve(router.layer(layer.expect("the settings are valid")), "/"));
 }
 
 // F-11
 #[test]
-fn a_service_with_matched_routes_or_with_failures_only_says_nothing() {
+fn a_service_with_matched_routes_or_with_failures_only_gets_no_warning() {
     let layer = || HttpMetricsLayer::new(&exporter().meter());
     assert_eq!(serve(Router::new().layer(layer()), "/"), "");
     let router = Router::new().route("/", get(async || "matched")).fallback(async || "a page");
     assert_eq!(serve(router.layer(layer()), "/page"), "");
 }
 
-/// What is logged while `path` is asked for many times, after one request to `/`.
+/// The log of one request to `/` and many requests to `path`.
 fn serve(router: Router, path: &'static str) -> String {
     let serve = async |listener| axum::serve(listener, router).await.expect("it serves");
     logged(serve, move |connection| {
@@ -87,7 +87,7 @@ fn serve(router: Router, path: &'static str) -> String {
     })
 }
 
-/// A server of axum 0.7.
+/// The log of a server of axum 0.7.
 fn serve_07(
     layer: HttpMetricsLayer,
     client: impl FnOnce(&mut Connection) + Send + 'static,
@@ -97,7 +97,7 @@ fn serve_07(
     logged(async |listener| axum_07::serve(listener, router).await.expect("it serves"), client)
 }
 
-/// What is logged until the client is done by a server that runs on this thread.
+/// The log of a server on this thread, until the client is done.
 fn logged(
     serve: impl AsyncFnOnce(TcpListener),
     client: impl FnOnce(&mut Connection) + Send + 'static,
@@ -117,7 +117,7 @@ fn logged(
             }
         });
     });
-    let log = log.0.lock().expect("nobody panics");
+    let log = log.0.lock().expect("no holder panics");
     String::from_utf8(log.clone()).expect("it is text")
 }
 
@@ -132,7 +132,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panics").write(text)
+        self.0.lock().expect("no holder panics").write(text)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -26,14 +26,14 @@ use tokio::runtime::Runtime;
 use tower::{Layer, service_fn};
 use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute, UpgradeGuard, endpoint_fn};
 
-use super::{exporter, exposition, http2_connection};
+use super::{exporter, exposition, http2_connection, read_until, send_bytes};
 
 const IN_FLIGHT: &str = "http_upgraded_connections_in_flight";
 const DURATION: &str = "http_upgraded_connection_duration_seconds";
 
 // F-12c
 #[test]
-fn a_websocket_is_in_flight_from_its_handshake_to_its_end_and_its_request_is_not() {
+fn a_websocket_is_in_flight_from_its_handshake_to_its_end_and_its_request_only_to_the_handshake() {
     let exporter = exporter();
     let metrics = HttpMetricsLayer::builder(MatchedRoute).with_upgrades().build(&exporter.meter());
     let router = Router::new()
@@ -46,7 +46,7 @@ fn a_websocket_is_in_flight_from_its_handshake_to_its_end_and_its_request_is_not
     let unguarded = shake_hands(server.address(), "/unguarded");
     assert_eq!(in_flight(&exporter), [("/chat/{room}".to_owned(), 2.0)]);
     assert!(durations(&exporter).is_empty());
-    // The request has ended with the handshake.
+    // The request ends with the handshake.
     let requests = || exposition(&exporter).sum("http_requests_total") == 3.0;
     assert!(eventually(DEADLINE, requests));
     assert_eq!(exposition(&exporter).sum("http_requests_in_flight"), 0.0);
@@ -71,7 +71,7 @@ async fn echo(mut socket: WebSocket) {
 
 // F-12c
 #[test]
-fn a_request_that_is_not_upgraded_leaves_nothing_whoever_holds_its_guard() {
+fn a_request_that_is_not_upgraded_is_no_upgraded_connection_even_if_its_guard_is_held() {
     let exporter = exporter();
     let metrics = HttpMetricsLayer::builder(MatchedRoute).with_upgrades().build(&exporter.meter());
     let held = Arc::new(Mutex::new(Vec::new()));
@@ -80,36 +80,36 @@ fn a_request_that_is_not_upgraded_leaves_nothing_whoever_holds_its_guard() {
         .route(
             "/refuses",
             get(async move |guard: UpgradeGuard| {
-                hold.lock().expect("nobody panics").push(guard);
+                hold.lock().expect("no holder panics").push(guard);
                 StatusCode::FORBIDDEN
             }),
         )
-        .route("/panics", get(async |_guard: UpgradeGuard| -> StatusCode { panic!("told to") }))
+        .route("/panics", get(async |_guard: UpgradeGuard| -> StatusCode { panic!("deliberate") }))
         .route("/chat", any(chat))
         .layer(metrics.expect("the defaults are valid"));
     let server = Server::axum(router);
     for path in ["/refuses", "/panics", "/chat", "/nowhere"] {
-        // `/chat` refuses: there is no key.
+        // `/chat` rejects the request because it has no key.
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: upgrade, close\r\n\r\n"
         );
         let response = exchange_bytes(server.address(), request.as_bytes());
         assert!(!response.starts_with(b"HTTP/1.1 101"), "{path}");
     }
-    // Nor does one that asks for no upgrade.
+    // A request without an upgrade.
     _ = exchange_bytes(
         server.address(),
         b"GET /refuses HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n",
     );
     let all = || exposition(&exporter).sum("http_requests_total") == 5.0;
     assert!(eventually(DEADLINE, all));
-    assert_eq!(held.lock().expect("nobody panics").drain(..).count(), 2);
+    assert_eq!(held.lock().expect("no holder panics").drain(..).count(), 2);
     assert!(in_flight(&exporter).is_empty() && durations(&exporter).is_empty());
 }
 
 // F-12c
 #[test]
-fn a_tunnel_of_http_2_is_counted_if_its_guard_is_held_and_not_with_its_request_only() {
+fn an_http_2_tunnel_is_counted_only_if_its_guard_is_held() {
     let exporter = exporter();
     let metrics = HttpMetricsLayer::builder(endpoint_fn(|head| {
         Some(if head.extensions.get::<Protocol>().is_some() { "websocket" } else { "tunnel" })
@@ -130,7 +130,7 @@ fn a_tunnel_of_http_2_is_counted_if_its_guard_is_held_and_not_with_its_request_o
                 request = request.extension(protocol);
             }
             let request = request.body(Empty::<Bytes>::new()).expect("a request");
-            let response = client.send_request(request).await.expect("it answers");
+            let response = client.send_request(request).await.expect("the server responds");
             let upgraded = hyper::upgrade::on(response).await.expect("it is upgraded");
             assert_eq!(exposition(&exporter).sum(IN_FLIGHT), held);
             TokioIo::new(upgraded).shutdown().await.expect("it is open");
@@ -143,7 +143,7 @@ fn a_tunnel_of_http_2_is_counted_if_its_guard_is_held_and_not_with_its_request_o
     assert_eq!(requests, [(["CONNECT", "200"].map(str::to_owned), 3.0)].into());
 }
 
-/// Reads what comes, to its end.
+/// Discards what the client sends, until it closes the tunnel.
 async fn tunnel(
     mut request: Request<Incoming>,
 ) -> Result<http::Response<Empty<Bytes>>, Infallible> {
@@ -159,7 +159,7 @@ async fn tunnel(
 
 // F-12c
 #[test]
-fn layers_with_meters_of_their_own_each_count_it_and_without_asking_there_are_no_families() {
+fn each_layer_with_upgrades_counts_the_connection_and_a_layer_without_has_no_such_families() {
     let exporters = [exporter(), exporter(), exporter()];
     let [outer, inner, silent] = &exporters;
     let layer = |exporter: &Exporter, counts| {
@@ -183,35 +183,29 @@ fn layers_with_meters_of_their_own_each_count_it_and_without_asking_there_are_no
     assert!(exposition(silent).family(DURATION).is_none());
 }
 
-/// A WebSocket whose server is known to have it: it has echoed a message.
+/// A WebSocket that has echoed a message, so its server has certainly upgraded it.
 fn shake_hands(address: SocketAddr, path: &str) -> TcpStream {
-    let mut client = TcpStream::connect(address).expect("it listens");
-    client.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
-    client.write_all(request.as_bytes()).expect("it reads");
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        client.read_exact(&mut byte).expect("it answers");
-        head.extend(byte);
-    }
+    let mut client = send_bytes(address, &request);
+    let head = read_until(&mut client, b"\r\n\r\n");
     assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
-    // An empty text, masked with zeros.
-    client.write_all(&[0x81, 0x80, 0, 0, 0, 0]).expect("it reads");
+    // An empty text message, masked with zeros.
+    client.write_all(&[0x81, 0x80, 0, 0, 0, 0]).expect("the server reads");
     let mut echo = [0; 2];
-    client.read_exact(&mut echo).expect("it answers");
+    client.read_exact(&mut echo).expect("the server responds");
     assert_eq!(echo, [0x81, 0]);
     client
 }
 
-/// By endpoint.
+/// Upgraded connections in flight, by endpoint.
 fn in_flight(exporter: &Exporter) -> Vec<(String, f64)> {
     by_endpoint(exposition(exporter).sum_by(IN_FLIGHT, ["endpoint"]))
 }
 
+/// Upgraded connections that have ended, by endpoint.
 fn durations(exporter: &Exporter) -> Vec<(String, f64)> {
     let mut durations = exposition(exporter).sum_by(&format!("{DURATION}_count"), ["endpoint"]);
     durations.retain(|_, count| *count != 0.0);
