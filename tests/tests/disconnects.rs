@@ -1,6 +1,7 @@
-//! Clients are killed at random moments while others behave: at the end the books balance.
+//! A thousand clients disconnect at random moments while as many others read to the end. Each request is counted once, with its
+//! outcome.
 //!
-//! What really became of each request is told by the service itself, which notes how its handler and its body ended.
+//! The service itself records how each handler and each body ended. The metrics are compared with that.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -26,12 +27,12 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tower_asdlc_metrics::HttpMetricsLayer;
 
-/// How many clients are killed, a third of them each way; as many behave.
-const KILLED: u64 = 1_000;
+/// How many clients disconnect, a third of them in each way. As many others do not.
+const DISCONNECTING: u64 = 1_000;
 
 //
 #[test]
-fn killed_clients_are_each_counted_once_and_as_what_they_did() {
+fn each_client_that_disconnects_is_counted_once_with_its_outcome() {
     let exporter = Exporter::builder("under-test").build().expect("the name is valid");
     let service = Service::default();
     let router = Router::new()
@@ -45,37 +46,38 @@ fn killed_clients_are_each_counted_once_and_as_what_they_did() {
 
     let address = server.address();
     runtime.block_on(async {
-        // A few at a time, so that each is at another point when its moment comes.
+        // A few at a time, so that clients disconnect at different points of their requests.
         let mut clients = tokio::task::JoinSet::new();
-        for number in 0..KILLED {
+        for number in 0..DISCONNECTING {
             if clients.len() == 32 {
-                clients.join_next().await.expect("there are some").expect("no client panics");
+                clients.join_next().await.expect("the set is full").expect("no client panics");
             }
-            clients.spawn(killed(address, service.clone(), number));
-            clients.spawn(good(address, service.clone(), KILLED + number));
+            clients.spawn(disconnecting(address, service.clone(), number));
+            clients.spawn(patient(address, service.clone(), DISCONNECTING + number));
         }
         clients.join_all().await;
     });
 
-    let ended = || exposition(&exporter).sum("http_requests_total") >= (2 * KILLED) as f64;
-    assert!(eventually(DEADLINE, ended), "{:?}", service.ends());
+    let ended = || exposition(&exporter).sum("http_requests_total") >= (2 * DISCONNECTING) as f64;
+    assert!(eventually(DEADLINE, ended), "{:?}", service.outcomes());
     let exposition = exposition(&exporter);
-    let ends = service.ends();
-    assert_eq!(ends.values().sum::<u64>(), 2 * KILLED, "{ends:?}");
-    assert_eq!(exposition.sum("http_requests_total"), (2 * KILLED) as f64);
-    assert_eq!(exposition.sum("http_request_duration_seconds_count"), (2 * KILLED) as f64);
+    let outcomes = service.outcomes();
+    assert_eq!(outcomes.values().sum::<u64>(), 2 * DISCONNECTING, "{outcomes:?}");
+    assert_eq!(exposition.sum("http_requests_total"), (2 * DISCONNECTING) as f64);
+    assert_eq!(exposition.sum("http_request_duration_seconds_count"), (2 * DISCONNECTING) as f64);
     let by_type = exposition.sum_by("http_requests_failed_total", ["error_type", "status"]);
     let of = |error: &str, status: &str| {
         by_type.get(&[error.to_owned(), status.to_owned()]).copied().unwrap_or(0.0) as u64
     };
-    let end = |end: &End| ends.get(end).copied().unwrap_or(0);
-    assert_eq!(of("cancelled", "499"), end(&End::Cancelled), "{by_type:?} {ends:?}");
-    assert_eq!(of("aborted", "200"), end(&End::Aborted), "{by_type:?} {ends:?}");
-    let failed = end(&End::Cancelled) + end(&End::Aborted);
-    assert_eq!(exposition.sum("http_requests_failed_total") as u64, failed, "{by_type:?}");
-    // Each way of leaving was really met, and the good ones were not harmed.
-    assert!(end(&End::Cancelled) >= KILLED / 6 && end(&End::Aborted) >= KILLED / 3, "{ends:?}");
-    assert!(end(&End::Complete) >= KILLED, "{ends:?}");
+    let count = |outcome: &Outcome| outcomes.get(outcome).copied().unwrap_or(0);
+    let (cancelled, aborted) = (count(&Outcome::Cancelled), count(&Outcome::Aborted));
+    assert_eq!(of("cancelled", "499"), cancelled, "{by_type:?} {outcomes:?}");
+    assert_eq!(of("aborted", "200"), aborted, "{by_type:?} {outcomes:?}");
+    let failed = exposition.sum("http_requests_failed_total") as u64;
+    assert_eq!(failed, cancelled + aborted, "{by_type:?}");
+    // Each way to disconnect has really happened, and all other clients were served.
+    assert!(cancelled >= DISCONNECTING / 6 && aborted >= DISCONNECTING / 3, "{outcomes:?}");
+    assert!(count(&Outcome::Complete) >= DISCONNECTING, "{outcomes:?}");
     let in_flight = || self::exposition(&exporter).sum("http_requests_in_flight") == 0.0;
     assert!(eventually(DEADLINE, in_flight));
 }
@@ -85,60 +87,62 @@ fn exposition(exporter: &Exporter) -> Exposition {
     Exposition::parse(body.as_ref()).expect("it renders valid text")
 }
 
-/// The service's own books.
+/// The service's own record.
 #[derive(Clone, Debug, Default)]
-struct Service(Arc<Books>);
+struct Service(Arc<Record>);
 
 #[derive(Debug, Default)]
-struct Books {
-    /// Who waits to hear that its request has arrived.
+struct Record {
+    /// The clients that wait until their request has arrived, by number.
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<()>>>,
-    ends: [AtomicU64; 3],
+    outcomes: [AtomicU64; 3],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum End {
+enum Outcome {
     Complete,
     Cancelled,
     Aborted,
 }
 
 impl Service {
-    fn ends(&self) -> BTreeMap<End, u64> {
-        [End::Complete, End::Cancelled, End::Aborted]
-            .map(|end| (end, self.0.ends[end as usize].load(Ordering::Relaxed)))
+    fn outcomes(&self) -> BTreeMap<Outcome, u64> {
+        [Outcome::Complete, Outcome::Cancelled, Outcome::Aborted]
+            .map(|outcome| (outcome, self.0.outcomes[outcome as usize].load(Ordering::Relaxed)))
             .into()
     }
 
+    /// The receiver is ready when request `number` has arrived.
     fn expect(&self, number: u64) -> oneshot::Receiver<()> {
         let (arrived, arrival) = oneshot::channel();
-        self.0.waiting.lock().expect("nobody panics").insert(number, arrived);
+        self.0.waiting.lock().expect("no holder panics").insert(number, arrived);
         arrival
     }
 
-    /// The handler of a request begins.
-    fn begin(&self, Query(query): &Query<BTreeMap<String, u64>>) -> Handling {
-        let waiting = self.0.waiting.lock().expect("nobody panics").remove(&query["number"]);
-        // It listens until it hears.
-        let _ = waiting.expect("each number comes once").send(());
-        Handling(Some(self.clone()), End::Cancelled)
+    /// Called first by each handler.
+    fn begin(&self, Query(query): &Query<BTreeMap<String, u64>>) -> OutcomeGuard {
+        let waiting = self.0.waiting.lock().expect("no holder panics").remove(&query["number"]);
+        // The client waits for this before it does anything else.
+        let _ = waiting.expect("each number is sent once").send(());
+        OutcomeGuard(Some(self.clone()), Outcome::Cancelled)
     }
 }
 
-/// Notes how it ends: dropped, or taken on to the next stage.
+/// Records its outcome when it is dropped.
 #[derive(Debug)]
-struct Handling(Option<Service>, End);
+struct OutcomeGuard(Option<Service>, Outcome);
 
-impl Handling {
-    fn becomes(&mut self, end: End) -> Self {
-        Self(self.0.take(), end)
+impl OutcomeGuard {
+    /// Moves the guard on, with the outcome of the next stage.
+    fn with_outcome(&mut self, outcome: Outcome) -> Self {
+        Self(self.0.take(), outcome)
     }
 }
 
-impl Drop for Handling {
+impl Drop for OutcomeGuard {
     fn drop(&mut self) {
-        if let Self(Some(service), end) = self {
-            service.0.ends[*end as usize].fetch_add(1, Ordering::Relaxed);
+        if let Self(Some(service), outcome) = self {
+            service.0.outcomes[*outcome as usize].fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -146,43 +150,43 @@ impl Drop for Handling {
 type Numbered = Query<BTreeMap<String, u64>>;
 
 async fn download(State(service): State<Service>, query: Numbered) -> Response {
-    let mut handling = service.begin(&query);
-    // More than the sockets' buffers hold, for who will not read to the end.
-    Noted::response(&mut handling, if query["number"] < KILLED { 500 } else { 20 })
+    let mut guard = service.begin(&query);
+    // For clients that disconnect, more than the sockets' buffers hold.
+    GuardedBody::response(&mut guard, if query["number"] < DISCONNECTING { 500 } else { 20 })
 }
 
 async fn upload(State(service): State<Service>, query: Numbered, request: Request) -> Response {
-    let mut handling = service.begin(&query);
-    // Of a client that is killed half-way, an error.
+    let mut guard = service.begin(&query);
+    // An error if the client disconnects within the body.
     let _ = request.into_body().collect().await;
-    Noted::response(&mut handling, 1)
+    GuardedBody::response(&mut guard, 1)
 }
 
 async fn late(State(service): State<Service>, query: Numbered) -> Response {
-    let mut handling = service.begin(&query);
-    if query["number"] < KILLED && query["number"].is_multiple_of(2) {
-        // Never, for half of those who leave: the others leave before or after.
+    let mut guard = service.begin(&query);
+    if query["number"] < DISCONNECTING && query["number"].is_multiple_of(2) {
+        // Half of the clients that disconnect never get a response. The others disconnect before or after it.
         std::future::pending::<()>().await;
     }
     tokio::time::sleep(Duration::from_millis(3)).await;
-    Noted::response(&mut handling, 1)
+    GuardedBody::response(&mut guard, 1)
 }
 
-/// A body of so many chunks, which notes whether its end was reached.
+/// A body of `chunks` chunks, which records whether it was read to its end.
 #[derive(Debug)]
-struct Noted {
+struct GuardedBody {
     chunks: usize,
-    handling: Handling,
+    guard: OutcomeGuard,
 }
 
-impl Noted {
-    fn response(handling: &mut Handling, chunks: usize) -> Response {
-        let handling = handling.becomes(End::Aborted);
-        Response::new(axum::body::Body::new(Self { chunks, handling }))
+impl GuardedBody {
+    fn response(guard: &mut OutcomeGuard, chunks: usize) -> Response {
+        let guard = guard.with_outcome(Outcome::Aborted);
+        Response::new(axum::body::Body::new(Self { chunks, guard }))
     }
 }
 
-impl Body for Noted {
+impl Body for GuardedBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -191,7 +195,7 @@ impl Body for Noted {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let Some(left) = self.chunks.checked_sub(1) else {
-            drop(self.handling.becomes(End::Complete));
+            drop(self.guard.with_outcome(Outcome::Complete));
             return Poll::Ready(None);
         };
         self.chunks = left;
@@ -199,10 +203,10 @@ impl Body for Noted {
     }
 }
 
-/// Sends a request, or half of one, hears that it has arrived, and is gone at a random moment after that.
-async fn killed(address: SocketAddr, service: Service, number: u64) {
+/// Sends a request, or half of one, waits until it has arrived, and disconnects at a random moment after that.
+async fn disconnecting(address: SocketAddr, service: Service, number: u64) {
     let mut random = fastrand::Rng::with_seed(number);
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
     let arrival = service.expect(number);
     let head = match number % 3 {
         0 => format!("GET /download?number={number} HTTP/1.1\r\nhost: x\r\n\r\n"),
@@ -211,33 +215,34 @@ async fn killed(address: SocketAddr, service: Service, number: u64) {
             "POST /upload?number={number} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf"
         ),
     };
-    stream.write_all(head.as_bytes()).await.expect("it reads");
-    arrival.await.expect("it arrives");
+    stream.write_all(head.as_bytes()).await.expect("the server reads");
+    arrival.await.expect("the request arrives");
     tokio::time::sleep(Duration::from_micros(random.u64(0..6_000))).await;
     if number.is_multiple_of(3) {
         let mut some = vec![0; random.usize(1..4_000_000)];
-        // As far as it gets.
+        // Reads as much as it can in this time.
         let _ = tokio::time::timeout(Duration::from_millis(5), stream.read_exact(&mut some)).await;
     }
     if random.bool() {
-        // Reset, not closed.
-        stream.set_zero_linger().expect("it can be set");
+        // The connection is reset, not closed.
+        stream.set_zero_linger().expect("the option can be set");
     }
 }
 
-/// Sends a request and reads the answer to its end.
-async fn good(address: SocketAddr, service: Service, number: u64) {
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
+/// Sends a request and reads the response to its end.
+async fn patient(address: SocketAddr, service: Service, number: u64) {
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
     let arrival = service.expect(number);
     let head = match number % 3 {
         0 => format!("GET /download?number={number} HTTP/1.0\r\n\r\n"),
         1 => format!("GET /late?number={number} HTTP/1.0\r\n\r\n"),
         _ => format!("POST /upload?number={number} HTTP/1.0\r\ncontent-length: 5\r\n\r\nwhole"),
     };
-    stream.write_all(head.as_bytes()).await.expect("it reads");
-    arrival.await.expect("it arrives");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.expect("it answers to the end");
-    assert!(answer.starts_with(b"HTTP/1.0 200"), "{:?}", String::from_utf8_lossy(&answer[..100]));
-    assert!(answer.ends_with(b"x"));
+    stream.write_all(head.as_bytes()).await.expect("the server reads");
+    arrival.await.expect("the request arrives");
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.expect("the response ends");
+    let start = || String::from_utf8_lossy(&response[..100]);
+    assert!(response.starts_with(b"HTTP/1.0 200"), "{:?}", start());
+    assert!(response.ends_with(b"x"));
 }

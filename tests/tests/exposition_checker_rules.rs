@@ -1,4 +1,4 @@
-//! The exposition checker finds every kind of broken body, and nothing in valid ones.
+//! The checker of the harness finds every kind of broken exposition, and accepts valid ones.
 
 use asdlc_tests::exposition::{Exposition, Kind};
 use asdlc_tests::servers::{Checked, promtool_check_metrics};
@@ -7,7 +7,7 @@ const HISTOGRAM: &str =
     "# TYPE h histogram\nh_bucket{le=\"0.5\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3.5\nh_count 2\n";
 
 #[test]
-fn each_kind_of_broken_body_is_found_on_its_line() {
+fn each_kind_of_broken_exposition_is_found_on_its_line() {
     let cases: &[(&str, &[u8], usize, &str)] = &[
         // The body as a whole.
         ("empty", b"", 1, "no samples"),
@@ -151,7 +151,7 @@ fn each_kind_of_broken_body_is_found_on_its_line() {
 }
 
 #[test]
-fn what_only_breaks_conventions_is_valid_to_the_lenient() {
+fn lenient_parsing_accepts_broken_conventions_but_no_broken_format() {
     for body in [
         "# TYPE a counter\na -1\n",
         "# TYPE a_total counter\na_total NaN\n",
@@ -173,14 +173,14 @@ fn what_only_breaks_conventions_is_valid_to_the_lenient() {
 }
 
 #[test]
-fn all_violations_of_a_body_are_listed_in_line_order() {
+fn all_violations_are_listed_in_line_order() {
     let violations =
         Exposition::parse(b"# TYPE a counter\na 1\nb -\nc 1 2\n").expect_err("three are broken");
     assert_eq!(violations.iter().map(|violation| violation.line).collect::<Vec<_>>(), [2, 3, 4]);
 }
 
 #[test]
-fn valid_bodies_pass_here_and_in_promtool() {
+fn valid_expositions_pass_here_and_in_promtool() {
     let bodies = [
         "# HELP a_total With \\\\ and \\n and \".\n# TYPE a_total counter\na_total{x=\"\\\\ \\n \\\" \u{1f980} , } #\"} 1\n",
         "# A comment.\n# HELP up_seconds Up.\n# TYPE up_seconds gauge\nup_seconds 1.5e-7\n",
@@ -193,13 +193,13 @@ fn valid_bodies_pass_here_and_in_promtool() {
         assert_eq!(promtool_check_metrics(body.as_bytes()), Checked::clean(), "{body}");
     }
     let untyped = Exposition::parse(b"a 1\n# TYPE b untyped\nb{empty=\"\"} 0\n")
-        .expect("neither needs a type");
+        .expect("a family needs no type");
     assert_eq!(untyped.family("a").expect("a is there").kind, None);
     assert_eq!(untyped.family("b").expect("b is there").kind, Some(Kind::Untyped));
 }
 
 #[test]
-fn lookups_answer_with_the_values_of_the_text() {
+fn lookups_return_the_values_of_the_text() {
     let body = format!(
         "# HELP r_total A \\\\ B\\nC\n# TYPE r_total counter\nr_total{{m=\"GET\",s=\"200\"}} 2\n\
          r_total{{m=\"GET\",s=\"404\"}} 3\nr_total{{m=\"PUT\",s=\"200\"}} 5\n{HISTOGRAM}"
@@ -207,7 +207,7 @@ fn lookups_answer_with_the_values_of_the_text() {
     let exposition = Exposition::parse(body.as_bytes()).expect("it is valid");
     assert_eq!(exposition.all_samples().len(), 7);
     assert_eq!(exposition.value("r_total", &[("m", "GET"), ("s", "404")]), Some(3.0));
-    assert_eq!(exposition.value("r_total", &[("m", "GET")]), None, "two samples are no one value");
+    assert_eq!(exposition.value("r_total", &[("m", "GET")]), None, "two samples match");
     assert_eq!(exposition.value("r_total", &[("m", "HEAD")]), None);
     assert_eq!(exposition.sum("r_total"), 10.0);
     let by_method = exposition.sum_by("r_total", ["m"]);

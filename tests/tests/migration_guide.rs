@@ -1,5 +1,4 @@
-//! `docs/migrating.md`: its queries are Prometheus' own, and what it says replaces theirs is really there. (Its examples are
-//! doctests.)
+//! `docs/migrating.md`: a real Prometheus accepts its queries, and the metrics it names exist. Its examples are doctests.
 
 use std::collections::BTreeSet;
 
@@ -21,24 +20,24 @@ use tracing_subscriber::prelude::*;
 const GUIDE: &str = include_str!("../../docs/migrating.md");
 
 #[test]
-fn queries_of_before_are_understood_and_those_of_after_have_an_answer() {
+fn prometheus_accepts_the_old_queries_and_has_results_for_the_new_ones() {
     let (exporter, server) = migrated();
     let prometheus = Prometheus::scraping(server.address());
     let (before, after) = queries();
     assert!(after.len() > 5 && before.len() == after.len(), "{before:?} {after:?}");
     for query in before {
-        // Their names are not here; a query that is not PromQL has no vector for an answer.
+        // The old metrics do not exist here. `samples` fails if the query is not PromQL.
         prometheus.samples(query);
     }
     for query in after {
-        // A rate needs two scrapes.
+        // `rate` needs two scrapes.
         let answered = eventually(DEADLINE, || !prometheus.samples(query).is_empty());
-        assert!(answered, "no answer to\n{query}\nfrom\n{}", exporter.render().unwrap_or_default());
+        assert!(answered, "no result of\n{query}\nfrom\n{}", exporter.render().unwrap_or_default());
     }
 }
 
 #[test]
-fn metrics_have_the_labels_that_the_tables_say() {
+fn metrics_have_the_labels_that_the_tables_name() {
     let (exporter, _server) = migrated();
     let families = named_with_labels();
     assert!(families.len() > 4, "{families:?}");
@@ -56,11 +55,11 @@ fn metrics_have_the_labels_that_the_tables_say() {
             };
             !samples.is_empty() && samples.iter().all(has)
         });
-        assert!(found, "not {name} with {labels:?} in\n{text}");
+        assert!(found, "no {name} with exactly the labels {labels:?} in\n{text}");
     }
 }
 
-/// A service that has moved, with every metric that the guide tells of, after a request of each kind.
+/// A migrated service with every metric that the guide names, after one request of each kind.
 fn migrated() -> (Exporter, Server) {
     let exporter = Exporter::builder("shop").build().expect("the name is valid");
     let meter = exporter.meter();
@@ -105,20 +104,20 @@ fn queries() -> (Vec<&'static str>, Vec<&'static str>) {
         match *pair {
             ["# before", query] => before.push(query),
             ["# after", query] => after.push(query),
-            _ => panic!("{pair:?} is not a query and when it is asked"),
+            _ => panic!("{pair:?} is not `# before` or `# after` and a query"),
         }
     }
     (before, after)
 }
 
-/// Our HTTP metrics that the guide names with their labels: `` `http_…{method,…}` ``.
+/// Our HTTP metrics that the guide names with labels: `` `http_…{method,…}` ``.
 fn named_with_labels() -> Vec<(&'static str, BTreeSet<&'static str>)> {
     let code = GUIDE.split('`').filter(|code| code.starts_with("http_"));
     let named = code.filter_map(|code| code.strip_suffix('}')?.split_once('{'));
     named.map(|(name, labels)| (name, labels.split(',').collect())).collect()
 }
 
-/// Whether a sample of this name is one of the family.
+/// Whether a sample of this name belongs to the family.
 fn of(sample: &str, family: &str) -> bool {
     let suffix = sample.strip_prefix(family);
     suffix.is_some_and(|suffix| ["", "_bucket", "_sum", "_count"].contains(&suffix))

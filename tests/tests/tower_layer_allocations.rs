@@ -1,4 +1,4 @@
-//! What one warm request allocates, counted by an allocator of this test.
+//! How many allocations one warm request makes. This binary counts all its allocations.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -14,17 +14,17 @@ use http_body_util::{Empty, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer};
 
-type Answer = Response<Full<Bytes>>;
+type SmallResponse = Response<Full<Bytes>>;
 
 //
 #[test]
-fn a_warm_request_allocates_nothing_of_ours() {
+fn a_warm_request_through_the_layer_allocates_no_more_than_without_it() {
     let exporter = Exporter::builder("under-test").build().expect("the name is valid");
     let layer = HttpMetricsLayer::new(&exporter.meter());
-    let bare = allocations(service_fn(answer));
-    // Before the first scrape and after it: from then on the SDK is told of several requests at once.
+    let bare = allocations(service_fn(respond));
+    // The first collection starts the buffering of measurements, so both states are measured.
     for round in 1..=2 {
-        let layered = allocations(layer.layer(service_fn(answer)));
+        let layered = allocations(layer.layer(service_fn(respond)));
         assert_eq!(layered, bare);
         let text = exporter.render().expect("it renders");
         let counted = asdlc_tests::exposition::Exposition::parse(text.as_ref())
@@ -35,9 +35,9 @@ fn a_warm_request_allocates_nothing_of_ours() {
     }
 }
 
-// X-02, F-07: scans of a router with a nested service, which are looked at for it.
+// X-02, F-07: unmatched paths are compared with the prefixes of nested services.
 #[test]
-fn nor_does_a_request_that_no_route_of_an_axum_router_matches() {
+fn an_unmatched_request_of_an_axum_router_allocates_no_more_than_without_the_layer() {
     let exporter = Exporter::builder("under-test").build().expect("the name is valid");
     let router = || {
         let nested = service_fn(|_: Request<axum::body::Body>| ready(Ok::<_, Infallible>(())));
@@ -56,18 +56,18 @@ fn nor_does_a_request_that_no_route_of_an_axum_router_matches() {
     for path in ["/", "/wp-login.php"] {
         assert_eq!(count(&on, path), count(&off, path), "{path}");
     }
-    // Of a nested service the prefix has to be asked for.
+    // The prefix of a nested service is looked up, which allocates.
     assert!(count(&on, "/static/x") > count(&off, "/static/x"));
 }
 
-// X-02, F-01: what reads the trailer frame of a gRPC-Web response has a box of its own, and no other call has one.
+// X-02, F-01: the reader of the trailer frame of a gRPC-Web response is boxed; other calls have no such reader.
 #[test]
-fn a_warm_grpc_call_allocates_nothing_of_ours_and_a_grpc_web_call_once() {
+fn a_warm_grpc_call_adds_no_allocation_and_a_grpc_web_call_adds_one() {
     let exporter = Exporter::builder("under-test").build().expect("the name is valid");
     let layer = HttpMetricsLayer::builder(GrpcMethods::new(["/pkg.Service/Method"]));
     let layer = layer.build(&exporter.meter()).expect("the defaults are valid");
     for (content_type, own) in [("application/grpc", 0), ("application/grpc-web+proto", 1)] {
-        let answer = move |_| {
+        let respond = move |_| {
             let mut response = Response::new(Full::new(Bytes::from_static(TRAILERS)));
             let content_type = HeaderValue::from_static(content_type);
             response.headers_mut().insert("content-type", content_type);
@@ -77,8 +77,8 @@ fn a_warm_grpc_call_allocates_nothing_of_ours_and_a_grpc_web_call_once() {
             let request = Request::post("/pkg.Service/Method").header("content-type", content_type);
             request.body(Empty::new()).expect("a request")
         };
-        let bare = allocations_of(service_fn(answer), request).count_total;
-        let layered = allocations_of(layer.layer(service_fn(answer)), request).count_total;
+        let bare = allocations_of(service_fn(respond), request).count_total;
+        let layered = allocations_of(layer.layer(service_fn(respond)), request).count_total;
         assert_eq!(layered - bare, own * u64::from(MEASURED), "{content_type}");
     }
     let text = exporter.render().expect("it renders");
@@ -88,17 +88,17 @@ fn a_warm_grpc_call_allocates_nothing_of_ours_and_a_grpc_web_call_once() {
 }
 
 #[test]
-fn one_allocation_for_each_request_would_be_seen() {
-    let bare = allocations(service_fn(answer));
-    let boxing = allocations(service_fn(|request| Box::pin(answer(request))));
+fn one_more_allocation_per_request_is_detected() {
+    let bare = allocations(service_fn(respond));
+    let boxing = allocations(service_fn(|request| Box::pin(respond(request))));
     assert_eq!(boxing.count_total, bare.count_total + u64::from(MEASURED));
 }
 
-fn answer(_: Request<Empty<Bytes>>) -> impl Future<Output = Result<Answer, Infallible>> {
+fn respond(_: Request<Empty<Bytes>>) -> impl Future<Output = Result<SmallResponse, Infallible>> {
     ready(Ok(Response::new(Full::new(Bytes::from_static(b"a small body")))))
 }
 
-/// All allocations of [`MEASURED`] requests through `service`, each from its call to the end of its body.
+/// The allocations of [`MEASURED`] requests through `service`, from the call to the end of the response body.
 fn allocations<S, B>(service: S) -> AllocationInfo
 where
     S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible>,
@@ -132,7 +132,7 @@ where
 {
     let context = &mut Context::from_waker(Waker::noop());
     assert!(matches!(service.poll_ready(context), Poll::Ready(Ok(()))));
-    let response = at_once(pin!(service.call(request)), context);
+    let response = poll_once(pin!(service.call(request)), context);
     let Ok(response) = response;
     let mut body = pin!(response.into_body());
     while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(context) {
@@ -140,10 +140,10 @@ where
     }
 }
 
-fn at_once<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> F::Output {
+fn poll_once<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> F::Output {
     match future.poll(context) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("the service answers at once"),
+        Poll::Pending => panic!("the service responds without waiting"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Numbers as another implementation of `OpenMetrics` writes them.
+//! Numbers in `OpenMetrics`, compared with another implementation.
 
 use asdlc_exporter::{Exporter, Format};
 use asdlc_tests::servers::PythonParsers;
@@ -24,14 +24,14 @@ fn floats_are_written_as_python_writes_them() {
     for _ in 0..10_000 {
         values.push(random.new_tree(&mut runner).expect("a number").current());
     }
-    // From there Python has three digits in the exponent, `1e+010`, up to where its own begins. Go has two.
+    // From 1e10 to 1e16 Python writes three digits in the exponent, `1e+010`. Go, and this crate, write two.
     values.retain(|value| !(1e10..1e16).contains(value) && value.is_finite());
     let expected = PythonParsers::start().floats(&values);
 
     let exporter = Exporter::builder("shop")
         .with_cardinality_limit(values.len() + 1)
         .build()
-        .expect("it is valid");
+        .expect("the settings are valid");
     let gauge = exporter.meter().f64_gauge("number").build();
     for (at, value) in values.iter().enumerate() {
         gauge.record(*value, &[KeyValue::new("at", at as i64)]);

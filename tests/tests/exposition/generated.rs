@@ -1,4 +1,4 @@
-//! Whatever code can record: names, keys, values, help, units and numbers that formats trip over.
+//! Generates what code can record: names, keys, values, help texts, units and numbers that are hard to encode.
 
 use std::env;
 
@@ -11,17 +11,17 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestRunner};
 
-/// What one service records.
+/// Everything that one service records.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     namespace: Option<&'static str>,
     pub(crate) constant: String,
     measurements: Vec<Measurement>,
-    /// Each with a series of its own, so that what is served must be exactly this.
+    /// Each has a series of its own, so that the served series can be compared exactly.
     pub(crate) probes: Vec<Probe>,
 }
 
-/// An instrument of any name, with one measurement.
+/// An instrument with any name, and one measurement.
 #[derive(Clone, Debug)]
 struct Measurement {
     instrument: Instrument,
@@ -37,12 +37,12 @@ enum Instrument {
     FloatCounter(f64),
     UpDown(i64),
     Gauge(f64),
-    /// The SDK takes no measurement that is NaN or infinite, but a sum can get there.
+    /// The SDK ignores a measurement that is NaN or infinite, but a sum of two can become infinite.
     Sum(f64, f64),
     Histogram(f64, Vec<f64>),
 }
 
-/// A label value and a number that belong together.
+/// A label value, and the numbers of its gauge and counter.
 #[derive(Clone, Debug)]
 pub(crate) struct Probe {
     pub(crate) value: String,
@@ -50,7 +50,7 @@ pub(crate) struct Probe {
     pub(crate) count: u64,
 }
 
-/// What is served.
+/// The recorded data and how it is served in both formats.
 #[derive(Clone, Debug)]
 pub(crate) struct Served {
     pub(crate) recorded: Recorded,
@@ -73,19 +73,19 @@ impl Recorded {
         self.measurements.iter().for_each(|measurement| measurement.record(&meter));
         self.probe(&registry);
         Served {
-            text: exporter.render().expect("there is something"),
-            open_metrics: exporter.render_as(Format::OpenMetrics).expect("there is something"),
+            text: exporter.render().expect("it renders"),
+            open_metrics: exporter.render_as(Format::OpenMetrics).expect("it renders"),
             recorded: self,
         }
     }
 
-    /// In a registry, which takes every number.
+    /// Records the probes in a registry, which accepts every number.
     fn probe(&self, registry: &Registry) {
         let labels = ["at", "value"];
-        let gauge = GaugeVec::new(Opts::new(GAUGE, "Any."), &labels).expect("names");
-        let counter = IntCounterVec::new(Opts::new(COUNTER, "Any."), &labels).expect("names");
-        registry.register(Box::new(gauge.clone())).expect("one of this name");
-        registry.register(Box::new(counter.clone())).expect("one of this name");
+        let gauge = GaugeVec::new(Opts::new(GAUGE, "Any."), &labels).expect("valid names");
+        let counter = IntCounterVec::new(Opts::new(COUNTER, "Any."), &labels).expect("valid names");
+        registry.register(Box::new(gauge.clone())).expect("the name is free");
+        registry.register(Box::new(counter.clone())).expect("the name is free");
         for (at, Probe { value, number, count }) in self.probes.iter().enumerate() {
             let labels = [at.to_string(), value.clone()];
             gauge.with_label_values(&labels).set(*number);
@@ -121,7 +121,7 @@ impl Measurement {
     }
 }
 
-/// So many, the same in each run unless `PROPTEST_RNG_SEED` says otherwise, and `PROPTEST_CASES` if that says how many.
+/// `default` cases, or as many as `PROPTEST_CASES` says. They are the same in each run unless `PROPTEST_RNG_SEED` is set.
 pub(crate) fn served(default: u32) -> Vec<Served> {
     let config = config(default);
     let cases = config.cases;
@@ -131,7 +131,7 @@ pub(crate) fn served(default: u32) -> Vec<Served> {
     (0..cases).map(|_| next().serve()).collect()
 }
 
-/// Proptest's own variables, with defaults that make every run the same.
+/// proptest's configuration from its own variables, with defaults that make every run the same.
 pub(crate) fn config(default: u32) -> ProptestConfig {
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if env::var_os("PROPTEST_CASES").is_none() {
@@ -147,7 +147,7 @@ pub(crate) fn recorded() -> impl Strategy<Value = Recorded> {
     let namespace = proptest::option::of(proptest::sample::select(["asdlc", "_", "x"].as_slice()));
     let probe = (text(), number(), count());
     let probe = probe.prop_map(|(value, number, count)| Probe { value, number, count });
-    // A longer one is refused.
+    // The builder rejects longer values.
     let constant = text().prop_map(|text| text[..text.floor_char_boundary(VALUE_LEN)].to_owned());
     (namespace, constant, vec(measurement(), 1..10), vec(probe, 1..8)).prop_map(
         |(namespace, constant, measurements, probes)| Recorded {
@@ -197,7 +197,7 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Few words, so that names and keys meet; sometimes any text, rarely a very long one.
+/// Mostly one of a few words, so that names and keys collide. Sometimes any text, rarely a very long one.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         40 => proptest::sample::select(WORDS).prop_map(str::to_owned),
@@ -231,7 +231,7 @@ fn count() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), Just(1), Just(1 << 53 | 1), Just(u64::MAX), any::<u64>()]
 }
 
-/// The exporter truncates longer label values.
+/// The length to which the exporter truncates label values.
 pub(crate) const VALUE_LEN: usize = 1024;
 
 pub(crate) const GAUGE: &str = "probe";

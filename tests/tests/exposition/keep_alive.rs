@@ -1,4 +1,4 @@
-//! A scraper that keeps its connection, and the standalone server at its defaults.
+//! A scraper that keeps its connection open between scrapes, and the standalone server with default settings.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tower::ServiceBuilder;
 
-/// Longer than the ten seconds that a head may take.
+/// The interval is longer than the ten seconds that a request head may take.
 const CONFIG: &str = "
 global: {scrape_interval: 11s, scrape_timeout: 5s}
 scrape_configs: [{job_name: kept, static_configs: [{targets: ['ADDRESS']}]}]
@@ -32,11 +32,11 @@ async fn vmagent_scrapes_twice_over_one_connection() {
         .service(exporter.scrape_service());
     let server =
         Server::builder().with_address(([127, 0, 0, 1], 0).into()).with_route("/metrics", service);
-    let listening = server.start().await.expect("it starts");
+    let listening = server.start().await.expect("the server starts");
 
-    // Between the two, to count connections.
+    // A forwarder between the scraper and the server counts the connections.
     let between = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = between.local_addr().expect("it listens");
+    let address = between.local_addr().expect("a listener has an address");
     let connections = Arc::<AtomicUsize>::default();
     let counted = Arc::clone(&connections);
     let server = listening.address();
@@ -55,8 +55,8 @@ async fn vmagent_scrapes_twice_over_one_connection() {
         .await
         .expect("vmagent starts");
     for scrape in 1..=2 {
-        let came = timeout(Duration::from_secs(60), scrapes.recv()).await;
-        assert_eq!(came, Ok(Some(())), "scrape {scrape}");
+        let arrived = timeout(Duration::from_secs(60), scrapes.recv()).await;
+        assert_eq!(arrived, Ok(Some(())), "scrape {scrape}");
     }
     assert_eq!(connections.load(Ordering::Relaxed), 1, "connections for two scrapes");
     listening.stop().await;

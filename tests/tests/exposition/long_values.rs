@@ -1,4 +1,4 @@
-//! What is too long for a scraper must not cost the whole target.
+//! A name, help text or label value that is too long for a scraper does not make it reject the whole target.
 
 use asdlc_exporter::{Exporter, prometheus::IntGauge, prometheus::Registry};
 use asdlc_tests::in_process::Server;
@@ -9,12 +9,13 @@ use opentelemetry::KeyValue;
 
 const SERIES: usize = 1_500;
 
-/// An exposition of more than a megabyte, which vmagent reads line by line, with what is too long.
+/// An exposition with texts that are too long. It has more than a megabyte, because vmagent reads only then line by line.
 fn serve() -> (Server, Exporter) {
     let registry = Registry::new();
     let long_name = IntGauge::new("n".repeat(300_000), "Long.").expect("a valid name");
-    registry.register(Box::new(long_name)).expect("it is the first");
-    let exporter = Exporter::builder("shop").with_registry(registry).build().expect("it is valid");
+    registry.register(Box::new(long_name)).expect("the name is free");
+    let exporter =
+        Exporter::builder("shop").with_registry(registry).build().expect("the settings are valid");
     let help = "h".repeat(300_000);
     let jobs = exporter.meter().u64_counter("jobs").with_description(help).build();
     for at in 0..SERIES {
@@ -31,7 +32,7 @@ fn serve() -> (Server, Exporter) {
 
 #[track_caller]
 fn assert_scraped(server: &impl QueryApi) {
-    // A large answer is read line by line from the second scrape on.
+    // vmagent reads a large response line by line from the second scrape on.
     let scrapes = "sum(count_over_time(up[5m])) >= bool 5";
     for (query, expected) in [
         (scrapes, 1.0),
@@ -40,17 +41,17 @@ fn assert_scraped(server: &impl QueryApi) {
         ("count(odd_total)", 3.0),
     ] {
         let mut last = None;
-        let is_there = eventually(DEADLINE, || {
+        let reached = eventually(DEADLINE, || {
             last = server.query(query);
             last == Some(expected)
         });
-        assert!(is_there, "{query} is {last:?}");
+        assert!(reached, "{query} is {last:?}");
     }
 }
 
 // F-16
 #[test]
-fn vmagent_takes_the_target() {
+fn vmagent_accepts_the_target() {
     let (server, _exporter) = serve();
     let victoria_metrics = VictoriaMetrics::empty();
     let config = format!(
@@ -63,7 +64,7 @@ fn vmagent_takes_the_target() {
 
 // F-16, a neighbour
 #[test]
-fn victoria_metrics_takes_the_target() {
+fn victoria_metrics_accepts_the_target() {
     let (server, _exporter) = serve();
     assert_scraped(&VictoriaMetrics::scraping(server.address()));
 }

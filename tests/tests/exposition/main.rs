@@ -1,7 +1,8 @@
-//! Whatever code records, every reader can read it: generated expositions before our checker, promtool, Python's parsers, a
-//! real Prometheus and a real `VictoriaMetrics`.
+//! Every reader can read whatever code records. The readers are the checker of the harness, promtool, Python's parsers, a real
+//! Prometheus, a real `VictoriaMetrics` and a real vmagent.
 //!
-//! Each run is the same. For others, and more: `PROPTEST_CASES=5000 PROPTEST_RNG_SEED=7 cargo test --test exposition`.
+//! The generated cases are the same in each run. For more and different ones:
+//! `PROPTEST_CASES=5000 PROPTEST_RNG_SEED=7 cargo test -p asdlc-tests --test exposition`.
 
 mod float_format;
 mod generated;

@@ -1,4 +1,4 @@
-//! Servers that scrape many expositions, each at a path of its own.
+//! Servers that scrape many expositions, each at its own path.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -13,7 +13,7 @@ use super::generated::{Served, served};
 
 // X-05 X-04
 #[test]
-fn prometheus_takes_every_sample_of_whatever_is_recorded() {
+fn prometheus_stores_every_sample_of_whatever_is_recorded() {
     let bodies = Bodies::serve();
     let prometheus = Prometheus::scraping_paths(bodies.server.address(), &bodies.paths());
     for target in prometheus.targets(bodies.samples.len()) {
@@ -24,7 +24,7 @@ fn prometheus_takes_every_sample_of_whatever_is_recorded() {
 
 // X-05 X-04
 #[test]
-fn victoria_metrics_takes_every_sample_of_whatever_is_recorded() {
+fn victoria_metrics_stores_every_sample_of_whatever_is_recorded() {
     let bodies = Bodies::serve();
     let victoria_metrics =
         VictoriaMetrics::scraping_paths(bodies.server.address(), &bodies.paths());
@@ -34,7 +34,7 @@ fn victoria_metrics_takes_every_sample_of_whatever_is_recorded() {
     bodies.assert_read(&victoria_metrics, |samples| samples.kept);
 }
 
-/// Expositions in both formats behind a socket.
+/// Expositions in both formats, served over HTTP.
 struct Bodies {
     server: Server,
     /// By path.
@@ -43,7 +43,7 @@ struct Bodies {
 
 struct Samples {
     all: f64,
-    /// Series that `VictoriaMetrics` keeps: it reads a NaN and forgets it, and cuts names off.
+    /// Series that `VictoriaMetrics` keeps: it drops NaN samples and truncates names.
     kept: f64,
 }
 
@@ -84,7 +84,7 @@ impl Bodies {
         self.samples.keys().cloned().collect()
     }
 
-    /// Checks that `server` has scraped each sample, and has a series of each that it keeps.
+    /// Checks that `server` has scraped each sample, and stores each series that it keeps.
     #[track_caller]
     fn assert_read(&self, server: &impl QueryApi, kept: impl Fn(&Samples) -> f64) {
         let expected = |of: &dyn Fn(&Samples) -> f64| -> BTreeMap<_, _> {
@@ -100,7 +100,7 @@ impl Bodies {
     }
 }
 
-/// What a server has and what it should have, where that is not the same.
+/// The paths where the server's number differs from the expected one: both numbers.
 fn differences<'a>(
     has: &BTreeMap<String, f64>,
     should: &'a BTreeMap<String, f64>,
@@ -111,5 +111,5 @@ fn differences<'a>(
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// Of `VictoriaMetrics`: `-maxLabelValueLen`.
+/// The default of `-maxLabelValueLen` of `VictoriaMetrics`.
 const LONGEST_NAME: usize = 16 << 10;

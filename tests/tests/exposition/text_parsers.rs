@@ -1,4 +1,4 @@
-//! Programs that read one exposition.
+//! Programs that parse one exposition.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +12,7 @@ use super::generated::{COUNTER, GAUGE, Probe, Served, VALUE_LEN, config, recorde
 
 //
 #[test]
-fn whatever_is_recorded_passes_our_checker_and_is_read_by_python_as_it_was() {
+fn whatever_is_recorded_passes_our_checker_and_python_reads_the_same_values() {
     let python = RefCell::new(PythonParsers::start());
     let mut runner = TestRunner::new(config(400));
     let checked = runner.run(&recorded(), |recorded| {
@@ -29,7 +29,7 @@ fn whatever_is_recorded_passes_our_checker_and_is_read_by_python_as_it_was() {
         prop_assert_eq!(ours.len(), exposition.all_samples().len());
         let uptime = |name: &str| name.ends_with("uptime_seconds");
         same_probes(&served, &ours, bits)?;
-        // Python reads `-0` as an integer, which has no sign.
+        // Python reads `-0` as an integer, which loses the sign.
         let unsigned = |value: f64| bits(value + 0.0);
         ours.values_mut().for_each(|bits| *bits = unsigned(f64::from_bits(*bits)));
 
@@ -43,7 +43,7 @@ fn whatever_is_recorded_passes_our_checker_and_is_read_by_python_as_it_was() {
             open.map_err(|error| TestCaseError::fail(format!("{error}\n{}", served.open_metrics)))?;
         let open = samples(&open, unsigned);
         same_probes(&served, &open, unsigned)?;
-        // The other format has the same samples, but for the sum and count of histograms that it has no place for.
+        // OpenMetrics has the same samples, except the sum and count of histograms where its rules forbid them.
         for (series, value) in &open {
             if uptime(&series.0) {
                 prop_assert!(ours.contains_key(series));
@@ -55,7 +55,7 @@ fn whatever_is_recorded_passes_our_checker_and_is_read_by_python_as_it_was() {
             let histogram = name.strip_suffix("_sum").or_else(|| name.strip_suffix("_count"));
             let Some(histogram) = histogram else {
                 return Err(TestCaseError::fail(format!(
-                    "{name} is lost: {}",
+                    "{name} is missing: {}",
                     served.open_metrics
                 )));
             };
@@ -73,12 +73,12 @@ fn whatever_is_recorded_passes_our_checker_and_is_read_by_python_as_it_was() {
 fn promtool_can_parse_whatever_is_recorded() {
     for Served { text, .. } in served(64) {
         let checked = promtool_check_metrics(text.as_bytes());
-        // 3 is a matter of taste: names that promtool would have chosen otherwise.
+        // 3 is the code for lint, such as an unusual name.
         assert!(matches!(checked.code, Some(0 | 3)), "{checked:?}\n{text}");
     }
 }
 
-/// By name and labels, with the bits of the value.
+/// The bits of each value, by name and labels.
 type Samples = HashMap<(String, BTreeMap<String, String>), u64>;
 
 fn samples(parsed: &[Parsed], bits: impl Fn(f64) -> u64) -> Samples {
@@ -87,7 +87,7 @@ fn samples(parsed: &[Parsed], bits: impl Fn(f64) -> u64) -> Samples {
         if let Some(le) = labels.get_mut("le")
             && name.ends_with("_bucket")
         {
-            // `1.0` in the one format is `1` in the other.
+            // `1.0` in OpenMetrics is `1` in the text format.
             if let Ok(bound) = le.parse::<f64>()
                 && bound.is_finite()
             {
@@ -112,12 +112,12 @@ fn same_probes(
                 ("at", &at.to_string()),
                 ("value", value),
             ];
-            // F-13: an empty label is none.
+            // F-13: an empty label is no label.
             let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
             let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
             let mut labels: BTreeMap<_, _> = labels.collect();
             if value.len() > VALUE_LEN {
-                // F-16: how it is truncated, its beginning tells.
+                // F-16: a truncated value begins like the original.
                 let of = |(of, labels): &&(String, BTreeMap<String, String>)| {
                     of == name && labels.get("at") == Some(&at.to_string())
                 };
@@ -134,7 +134,7 @@ fn same_probes(
     Ok(())
 }
 
-/// Tells 0 from -0, and takes each NaN for the same.
+/// Distinguishes 0 from -0, and treats all NaN as equal.
 fn bits(value: f64) -> u64 {
     if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
 }

@@ -12,7 +12,7 @@ use asdlc_tests::client::Connection;
 use asdlc_tests::in_process::Server;
 use asdlc_tests::wait::{DEADLINE, eventually};
 use axum::Router;
-use axum::routing;
+use axum::routing::get;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::service::TowerToHyperService;
@@ -21,7 +21,9 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::{BoxError, Service, ServiceBuilder};
 use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, HttpMetricsLayerBuilder};
 
-use super::{assert_counted, await_in_flight, exporter, exposition, failed_by_type, in_flight, send_bytes};
+use super::{
+    assert_counted, await_in_flight, exporter, exposition, failed_by_type, in_flight, send_bytes,
+};
 
 // F-02, X-01
 #[test]
@@ -40,7 +42,7 @@ fn a_request_that_waits_inside_of_the_layer_is_in_flight_and_its_wait_is_part_of
 fn a_request_that_waits_for_a_route_of_an_axum_router_is_in_flight_and_timed() {
     let (exporter, gate) = (exporter(), Gate::default());
     let waiting = gate.clone();
-    let router = Router::new().route("/x", routing::get(async move || waiting.pass().await)).layer(
+    let router = Router::new().route("/x", get(async move || waiting.pass().await)).layer(
         ServiceBuilder::new()
             .layer(HttpMetricsLayer::new(&exporter.meter()))
             .layer(GlobalConcurrencyLimitLayer::new(1)),
@@ -50,9 +52,9 @@ fn a_request_that_waits_for_a_route_of_an_axum_router_is_in_flight_and_timed() {
 
 /// One client is served and four wait. One of these four disconnects.
 fn one_of_five_gives_up(exporter: &Exporter, server: &Server, gate: &Gate) {
-    let mut clients = vec![get(server.address())];
+    let mut clients = vec![send_get(server.address())];
     gate.await_request();
-    clients.extend((1..5).map(|_| get(server.address())));
+    clients.extend((1..5).map(|_| send_get(server.address())));
     await_in_flight(exporter, 5.0);
     let all_in_flight = Instant::now();
     drop(clients.pop());
@@ -78,7 +80,7 @@ fn a_request_that_waits_outside_of_the_layer_is_not_in_flight_yet() {
         .layer(layer(&exporter, |builder| builder))
         .service_fn(gate.handler());
     let server = Server::hyper(TowerToHyperService::new(service));
-    let clients: Vec<_> = (0..3).map(|_| get(server.address())).collect();
+    let clients: Vec<_> = (0..3).map(|_| send_get(server.address())).collect();
     await_in_flight(&exporter, 1.0);
     gate.open();
     clients.into_iter().for_each(read_to_end);
@@ -123,7 +125,7 @@ fn with_backpressure_load_that_is_shed_outside_of_the_layer_is_not_counted() {
 /// Sends a request that waits at the gate, and one that is rejected meanwhile. Returns the client of the first one.
 #[track_caller]
 fn hold_one_and_shed_another(server: &Server, gate: &Gate) -> TcpStream {
-    let held = get(server.address());
+    let held = send_get(server.address());
     gate.await_request();
     let mut connection = Connection::open(server.address());
     assert_eq!(connection.get("/x").status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -216,7 +218,7 @@ where
     }
 }
 
-fn get(address: SocketAddr) -> TcpStream {
+fn send_get(address: SocketAddr) -> TcpStream {
     send_bytes(address, "GET /x HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
 }
 

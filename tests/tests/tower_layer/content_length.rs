@@ -82,7 +82,9 @@ fn assert_failed(exporter: &Exporter, except: &[&str]) {
     let all = || exposition(exporter).sum("http_requests_total") == count;
     assert!(eventually(DEADLINE, all), "{}", exposition(exporter).sum("http_requests_total"));
     let wrong = |(_, path, is_right): &(_, &str, _)| !is_right && !except.contains(path);
-    let expected: BTreeMap<_, _> = CASES.into_iter().filter(wrong)
+    let expected: BTreeMap<_, _> = CASES
+        .into_iter()
+        .filter(wrong)
         .map(|(method, path, _)| {
             ([method, path, "content_length_mismatch"].map(str::to_owned), 1.0)
         })
@@ -123,7 +125,7 @@ async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallibl
         "/empty" => ("10", Empty::new().boxed_unsync()),
         // Only the HEAD response has this header on the wire: hyper panics in a debug build when the header contradicts the body.
         "/contradicted" => ("100", Full::from("0123456789").boxed_unsync()),
-panic!("{other} is none of the cases"), =>         other => panic!("{other} is not one of the cases"), => panic!("{other} is none of the cases"),
+        other => panic!("{other} is not one of the cases"),
     };
     let mut response = Response::new(body);
     if request.uri().path() == "/not-modified" {
@@ -138,4 +140,3 @@ panic!("{other} is none of the cases"), =>         other => panic!("{other} is n
     }
     Ok(response)
 }
-

@@ -53,4 +53,3 @@ fn assert_right(policy: MetricPolicy, served: &[&str]) {
         }
     }
 }
-

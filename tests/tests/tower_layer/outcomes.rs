@@ -23,7 +23,7 @@ fn a_response_is_recorded_at_its_last_byte_and_not_before() {
     let exporter = exporter();
     let (release, body) = Frames::held();
     let server = serve(&exporter, body);
-    let mut client = get(&server, "/held");
+    let mut client = send_get(&server, "/held");
     read_until(&mut client, b"head ");
     let head = Instant::now();
     assert_eq!(exposition(&exporter).sum("http_requests_total"), 0.0);
@@ -46,7 +46,7 @@ fn a_client_that_disconnects_within_the_body_is_counted_once_under_the_status_it
     let exporter = exporter();
     let (_held, body) = Frames::held();
     let server = serve(&exporter, body);
-    let mut client = get(&server, "/held");
+    let mut client = send_get(&server, "/held");
     read_until(&mut client, b"head ");
     drop(client);
     assert_ended(&exporter, "/held", "200");
@@ -57,7 +57,7 @@ fn a_client_that_disconnects_within_the_body_is_counted_once_under_the_status_it
 fn a_client_that_disconnects_before_the_head_is_counted_once_under_499() {
     let exporter = exporter();
     let server = serve(&exporter, Frames::held().1);
-    let client = get(&server, "/never");
+    let client = send_get(&server, "/never");
     assert!(eventually(DEADLINE, || in_flight(&exporter) == Some(1.0)));
     drop(client);
     assert_ended(&exporter, "/never", "499");
@@ -76,7 +76,7 @@ fn serve(exporter: &Exporter, body: Frames) -> Server {
     Server::axum(router)
 }
 
-fn get(server: &Server, path: &str) -> TcpStream {
+fn send_get(server: &Server, path: &str) -> TcpStream {
     send_bytes(server.address(), &format!("GET {path} HTTP/1.0\r\n\r\n"))
 }
 
