@@ -41,7 +41,6 @@ pub(crate) enum BuildErrorKind {
     InFlight,
     Cardinality(usize),
     MaxLabelValueLen(usize),
-    Reader(OTelSdkError),
     ReaderInUse,
 }
 
@@ -103,7 +102,6 @@ impl fmt::Display for BuildError {
                 f,
                 "label values of up to {len} bytes: allowed are {LEAST_VALUE_LEN} to {MOST_VALUE_LEN}"
             ),
-            BuildErrorKind::Reader(_) => f.write_str("the OpenTelemetry reader cannot be set up"),
             BuildErrorKind::ReaderInUse => f.write_str(
                 "a reader given to `with_reader` is in use: a clone of this builder was built with it, \
                  and a reader serves one exporter",
@@ -118,14 +116,7 @@ impl fmt::Debug for BuildError {
     }
 }
 
-impl Error for BuildError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.kind {
-            BuildErrorKind::Reader(source) => Some(source),
-            _ => None,
-        }
-    }
-}
+impl Error for BuildError {}
 
 impl From<BuildErrorKind> for BuildError {
     fn from(kind: BuildErrorKind) -> Self {

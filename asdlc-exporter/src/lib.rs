@@ -67,7 +67,7 @@
 //! | one name with several kinds | the first kind; the other metric is dropped with one warning |
 //! | exponential histogram | count, sum and the bucket `+Inf`: these formats have no native histograms |
 //! | integers | all digits, never rounded through a float |
-//! | a metric in a registry ([`with_registry`](ExporterBuilder::with_registry)) | under its own name, merged as above; without a type it is dropped |
+//! | a metric in a registry (`ExporterBuilder::with_registry`, feature `prometheus`) | under its own name, merged as above; without a type it is dropped |
 //! | a metric the [`MetricPolicy`] denies | not at all, and it is not recorded |
 //!
 //! In `OpenMetrics` the same series have the same names and values, but for what that format forbids:
@@ -94,6 +94,8 @@
 //!
 //! * `health`: liveness and readiness services, in the module `health`; needs Tokio.
 //! * `process`: memory, CPU time, files and threads of this process, in the module `process`.
+//! * `prometheus`: `ExporterBuilder::with_registry` also serves what other code registers in a
+//!   `prometheus::Registry`; the crate `prometheus` is re-exported.
 //! * `redis`: whether Redis answers, and how long its commands take, in the module `redis`; needs
 //!   Tokio.
 //! * `gzip`: compresses answers for clients that accept gzip, as Prometheus and `VictoriaMetrics` do.
@@ -145,5 +147,6 @@ pub use exporter::{
     state_gauge::StateGauge,
 };
 pub use families::{model::Format, policy::MetricPolicy};
+#[cfg(feature = "prometheus")]
 pub use prometheus;
 pub use scrape::{ScrapeFuture, ScrapeService};

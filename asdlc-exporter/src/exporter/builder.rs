@@ -10,12 +10,12 @@ use crate::{
     exposition::render::Renderer,
     families::{
         policy::{MetricPolicy, Rules},
+        registered::Registry,
         truncate::DEFAULT_VALUE_LEN,
     },
 };
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::{SdkMeterProvider, reader::MetricReader};
-use prometheus::Registry;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Settings of an [`Exporter`].
@@ -176,6 +176,7 @@ impl ExporterBuilder {
     /// Its names are final: they get neither namespace nor suffix. Constant labels, label keys,
     /// merging and conflicts are as for recorded metrics, which come first; timestamps are left
     /// out. A collector that panics costs what this registry has, in this scrape. Default: none.
+    #[cfg(feature = "prometheus")]
     pub fn with_registry(mut self, registry: Registry) -> Self {
         self.registry = Some(registry);
         self
@@ -216,7 +217,7 @@ impl ExporterBuilder {
     ///   and the constant labels as attributes of the resource (`service.name`, `service.version`,
     ///   `<key>`);
     /// * nothing that the [policy](Self::with_policy) denies, and nothing from the
-    ///   [registry](Self::with_registry), which is not the SDK's;
+    ///   registry of `with_registry`, which is not the SDK's;
     /// * from a [`Source`](crate::Source) the values of the last scrape: only scrapes ask it.
     ///
     /// Each reader has a storage of its own, with room for the
@@ -323,7 +324,7 @@ impl ExporterBuilder {
             Rules::new(metric_prefix(namespace)?, policy).with_cardinality_limit(cardinality_limit);
         let resource = resource(&service, version.as_deref(), &constant_labels);
         let constant = constant_label_set(&service, constant_labels, max_label_value_len)?;
-        let reader = Reader::new(Registry::new()).map_err(BuildErrorKind::Reader)?;
+        let reader = Reader::default();
         let mut provider = SdkMeterProvider::builder()
             .with_resource(resource)
             .with_reader(reader.clone())

@@ -8,13 +8,15 @@ use crate::{
     error::{ScrapeError, ScrapeErrorKind},
     exporter::{builder::ExporterBuilder, meters::Meters},
     exposition::render::{Collected, Query, Rendered, Renderer},
-    families::model::Format,
+    families::{
+        model::Format,
+        registered::{MetricFamily, Registry},
+    },
     scrape::{Desk, ScrapeService},
     survive::survive,
 };
 use opentelemetry::metrics::Meter;
 use opentelemetry_sdk::metrics::{SdkMeterProvider, data::ResourceMetrics};
-use prometheus::{Registry, proto::MetricFamily};
 use std::{
     fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -11,11 +11,11 @@ use crate::{
         labels::Shapes,
         model::{Format, Kind},
         policy::Rules,
+        registered::MetricFamily,
         series::{Order, SeriesTable},
     },
 };
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use prometheus::proto::MetricFamily;
 
 /// What the scrapes of one exporter have in common.
 #[derive(Debug)]
@@ -194,9 +194,18 @@ mod tests {
         record: impl FnOnce(&Meter),
     ) -> (ResourceMetrics, String) {
         let registry = Registry::new();
-        let reader = Reader::new(registry.clone()).unwrap();
-        let provider =
-            SdkMeterProvider::builder().with_reader(reader.clone()).with_view(view).build();
+        let bridge = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .without_target_info()
+            .scope_info_enabled(false)
+            .build()
+            .unwrap();
+        let reader = Reader::default();
+        let provider = SdkMeterProvider::builder()
+            .with_reader(reader.clone())
+            .with_reader(bridge)
+            .with_view(view)
+            .build();
         record(&provider.meter("test"));
         let mut metrics = ResourceMetrics::default();
         reader.collect(&mut metrics).unwrap();

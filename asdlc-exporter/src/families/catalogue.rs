@@ -7,12 +7,11 @@ use crate::{
         name::{push_family_name, push_name, unit_words},
         points::{self, Visit},
         policy::Rules,
-        registered,
+        registered::{self, MetricFamily},
         truncate::{MAX_NAME_LEN, excerpt, truncated_help},
     },
 };
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ResourceMetrics, ScopeMetrics};
-use prometheus::proto::MetricFamily;
 use std::{
     collections::{HashMap, HashSet},
     fmt, mem,

@@ -12,6 +12,10 @@ pub(crate) mod name;
 pub(crate) mod packed;
 pub(crate) mod points;
 pub(crate) mod policy;
+#[cfg(feature = "prometheus")]
+pub(crate) mod registered;
+#[cfg(not(feature = "prometheus"))]
+#[path = "unregistered.rs"]
 pub(crate) mod registered;
 pub(crate) mod series;
 pub(crate) mod truncate;

@@ -30,6 +30,10 @@ pub(crate) enum Kind {
     Gauge,
     Histogram,
     /// Only from a `prometheus::Registry`: OpenTelemetry has none.
+    #[cfg_attr(
+        not(feature = "prometheus"),
+        expect(dead_code, reason = "only a registry has summaries")
+    )]
     Summary,
 }
 

@@ -19,6 +19,10 @@ pub(crate) enum Point<'a> {
     /// Adds up bucket by bucket.
     Histogram(&'a dyn Distribution),
     /// The last one stands: quantiles do not add up.
+    #[cfg_attr(
+        not(feature = "prometheus"),
+        expect(dead_code, reason = "only a registry has summaries")
+    )]
     Summary(&'a dyn Quantiles),
 }
 

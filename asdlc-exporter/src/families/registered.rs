@@ -5,7 +5,9 @@ use crate::families::{
     model::{Bucket, Kind, Number, Quantile},
     points::{Distribution, Point, Quantiles, Visit},
 };
-use prometheus::proto::{Histogram, Metric, MetricFamily, MetricType, Summary};
+use prometheus::proto::{Histogram, Metric, MetricType, Summary};
+
+pub(crate) use prometheus::{Registry, proto::MetricFamily};
 
 /// What the family is; nothing for one without a type, whose values this library keeps to itself.
 pub(crate) fn kind(family: &MetricFamily) -> Option<Kind> {

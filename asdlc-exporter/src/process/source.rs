@@ -37,8 +37,7 @@ impl Source {
     /// `None` where the platform does not let us in.
     pub(super) fn new(wanted: Wanted) -> Option<Self> {
         platform::pid()?;
-        let mut source =
-            Self { system: System::new().ok()?, wanted, clock: Instant::now(), usage: None };
+        let mut source = Self { system: System::new(), wanted, clock: Instant::now(), usage: None };
         source.usage = source.read().cpu.map(|cpu| CpuUsage::new(source.clock.elapsed(), cpu));
         Some(source)
     }

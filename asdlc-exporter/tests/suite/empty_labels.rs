@@ -4,10 +4,7 @@ use crate::{
     check::{Sample, check},
     open_metrics::check_open,
 };
-use asdlc_exporter::{
-    Exporter, Format,
-    prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry},
-};
+use asdlc_exporter::{Exporter, Format};
 use opentelemetry::{
     KeyValue,
     metrics::{AsyncInstrument, MeterProvider as _},
@@ -148,8 +145,12 @@ fn an_empty_constant_label_is_no_label_and_its_key_is_free() -> Result {
 }
 
 // F-13
+#[cfg(feature = "prometheus")]
 #[test]
 fn a_registry_merges_what_an_empty_label_tells_apart() -> Result {
+    use asdlc_exporter::prometheus::{
+        HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+    };
     let registry = Registry::new();
     let opts = |name: &str| Opts::new(name, "Help.");
     let hits = IntCounterVec::new(opts("hits_total"), &["cache", "shard"])?;

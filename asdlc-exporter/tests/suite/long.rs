@@ -4,10 +4,7 @@ use crate::{
     check::{Sample, check},
     open_metrics::check_open,
 };
-use asdlc_exporter::{
-    Exporter, Format,
-    prometheus::{IntGauge, IntGaugeVec, Opts, Registry},
-};
+use asdlc_exporter::{Exporter, Format};
 use opentelemetry::KeyValue;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -85,8 +82,10 @@ fn no_label_set_is_too_long() -> Result {
 }
 
 // F-16, neighbours: help texts, names, a registry.
+#[cfg(feature = "prometheus")]
 #[test]
 fn no_help_text_and_no_name_is_too_long() -> Result {
+    use asdlc_exporter::prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
     let registry = Registry::new();
     let gauge = IntGauge::new("n".repeat(300_000), "Long.")?;
     let labelled = IntGaugeVec::new(Opts::new("labelled", "h".repeat(300_000)), &["a"])?;

@@ -18,6 +18,7 @@ mod policy;
 #[cfg(feature = "process")]
 mod process;
 mod readers;
+#[cfg(feature = "prometheus")]
 mod registry;
 mod scrape;
 mod self_metrics;

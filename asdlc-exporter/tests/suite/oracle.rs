@@ -1,15 +1,13 @@
 //! For metrics that opentelemetry-prometheus serves well, its text is ours.
 
 use crate::check::check;
-use asdlc_exporter::{
-    Exporter,
-    prometheus::{Registry, TextEncoder},
-};
+use asdlc_exporter::Exporter;
 use opentelemetry::{
     KeyValue,
     metrics::{Meter, MeterProvider as _},
 };
 use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::{Registry, TextEncoder};
 
 type Result = std::result::Result<(), Box<dyn std::error::Error>>;
 

@@ -2,8 +2,7 @@
 
 use crate::check::check;
 use asdlc_exporter::{Exporter, Format, MetricPolicy};
-use opentelemetry::{KeyValue, metrics::MeterProvider as _};
-use prometheus::{IntGauge, Registry};
+use opentelemetry::KeyValue;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -17,8 +16,11 @@ fn operational() -> MetricPolicy {
 }
 
 //
+#[cfg(feature = "prometheus")]
 #[test]
 fn denied_families_never_reach_the_endpoint_whoever_records_them() -> Result {
+    use opentelemetry::metrics::MeterProvider as _;
+    use prometheus::{IntGauge, Registry};
     let registry = Registry::new();
     for name in ["dissent_health", "jobs", "halt_state"] {
         let gauge = IntGauge::new(name, "x")?;
@@ -97,8 +99,10 @@ fn a_denied_instrument_records_nothing_bound_or_not() -> Result {
 }
 
 //
+#[cfg(feature = "prometheus")]
 #[test]
 fn a_denied_metric_takes_no_name_from_another() -> Result {
+    use prometheus::{IntGauge, Registry};
     let registry = Registry::new();
     registry.register(Box::new(IntGauge::new("halt_state_seconds", "x")?))?;
     let exporter = Exporter::builder("api")
