@@ -1,6 +1,6 @@
-use crate::instruments::DURATION;
-use crate::labels::{MAX_EXTRA_METHODS, OTHER, RESERVED};
-use crate::user_label::{Label, MAX_LABEL_VALUES, MAX_LABELS};
+use crate::labels::methods::{MAX_EXTRA_METHODS, OTHER, RESERVED};
+use crate::labels::user_label::{Label, MAX_LABEL_VALUES, MAX_LABELS};
+use crate::record::instruments::DURATION;
 use http::Method;
 use std::fmt;
 

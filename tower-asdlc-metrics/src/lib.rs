@@ -154,63 +154,27 @@
 // docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod base64;
-mod batch;
-mod body;
-mod builder;
-mod callback;
-mod caps;
-mod chain;
-mod endpoint;
 mod error;
-mod exchange;
-mod extra;
-mod future;
-mod grpc;
-mod grpc_methods;
-mod grpc_web;
-mod handle;
-mod in_flight;
-mod instruments;
-mod isolated;
 mod labels;
 mod layer;
-mod length;
-#[cfg(feature = "axum")]
-mod matched_route;
-mod modes;
-mod outcome;
-mod recorder;
-mod request_body;
-mod room;
-mod route;
-mod series;
+mod record;
 mod service;
-mod settings;
-mod sync;
-mod threads;
-mod unrouted;
-mod upgrade;
-mod user_label;
 
-#[cfg(feature = "bound")]
-mod bound;
-#[cfg(not(feature = "bound"))]
-mod unbound;
-
-pub use body::ResponseBody;
-pub use builder::HttpMetricsLayerBuilder;
-pub use endpoint::{Endpoint, EndpointFn, Fixed, Or, RequestHead, ResponseEndpoint, endpoint_fn};
 pub use error::BuildError;
-pub use future::ResponseFuture;
-pub use grpc_methods::GrpcMethods;
-pub use labels::{OTHER, OVERFLOW, UNMATCHED};
-pub use layer::HttpMetricsLayer;
+pub use labels::endpoint::{
+    Endpoint, EndpointFn, Fixed, Or, RequestHead, ResponseEndpoint, endpoint_fn,
+};
+pub use labels::grpc_methods::GrpcMethods;
 #[cfg(feature = "axum")]
-pub use matched_route::MatchedRoute;
-pub use request_body::{RequestBody, RequestBodyLayer, RequestBodyService};
-pub use service::HttpMetrics;
-pub use upgrade::UpgradeGuard;
+pub use labels::matched_route::MatchedRoute;
+pub use labels::methods::{OTHER, OVERFLOW, UNMATCHED};
+pub use layer::builder::HttpMetricsLayerBuilder;
+pub use layer::layer::HttpMetricsLayer;
+pub use service::future::ResponseFuture;
+pub use service::request_body::{RequestBody, RequestBodyLayer, RequestBodyService};
+pub use service::response_body::ResponseBody;
+pub use service::service::HttpMetrics;
+pub use service::upgrade::UpgradeGuard;
 
 /// Without the feature `axum` there is no endpoint that needs it, and no layer whose default it is:
 ///

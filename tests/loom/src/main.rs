@@ -4,7 +4,7 @@
 //! The source is the layer's own. What it takes from `crate::sync` is loom's here. What loom cannot do is to let a load see a
 //! store that comes after it, which the release of `told` is there to forbid.
 
-#[path = "../../../tower-asdlc-metrics/src/batch.rs"]
+#[path = "../../../tower-asdlc-metrics/src/record/batch.rs"]
 mod batch;
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

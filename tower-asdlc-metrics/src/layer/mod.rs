@@ -1,0 +1,4 @@
+//! The layer and its builder.
+
+pub(crate) mod builder;
+pub(crate) mod layer;
