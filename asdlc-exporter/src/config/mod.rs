@@ -68,16 +68,16 @@
 mod environment;
 mod error;
 #[cfg(any(feature = "config-yaml", feature = "config-toml"))]
-mod formats;
+mod file;
 #[cfg(any(feature = "config-yaml", feature = "config-toml"))]
-mod problem;
+mod file_error;
 mod rules;
 #[cfg(feature = "victoria-metrics")]
 mod victoria_metrics;
 
 pub use error::ConfigError;
 #[cfg(any(feature = "config-yaml", feature = "config-toml"))]
-pub use formats::load;
+pub use file::load;
 #[cfg(feature = "victoria-metrics")]
 pub use victoria_metrics::VictoriaMetricsConfig;
 

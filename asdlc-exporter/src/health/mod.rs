@@ -40,17 +40,17 @@
 //! To `Accept: application/health+json` the answer has that type and the words of the draft "Health
 //! Check Response Format for HTTP APIs": `pass`, `warn` (an optional dependency is down), `fail`.
 
-mod answer;
 mod check;
-mod checks;
+mod dependency;
 mod error;
-mod probe;
+mod http_check;
 mod readiness;
+mod response;
 mod service;
 
 pub use check::{Check, CheckError, CheckFuture};
-pub use checks::{HttpCheck, TcpCheck};
+pub use dependency::Dependency;
 pub use error::HealthError;
-pub use probe::Dependency;
+pub use http_check::{HttpCheck, TcpCheck};
 pub use readiness::{Readiness, ReadinessBuilder};
 pub use service::{LivenessService, ReadinessFuture, ReadinessService};

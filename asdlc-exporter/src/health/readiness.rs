@@ -1,8 +1,8 @@
 //! All dependencies, looked at together, once in a period.
 
 use super::{
+    dependency::{Dependency, Finding},
     error::{HealthError, HealthErrorKind},
-    probe::{Dependency, Finding},
     service::ReadinessService,
 };
 use std::{

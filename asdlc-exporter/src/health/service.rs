@@ -1,8 +1,8 @@
 //! The two services.
 
 use super::{
-    answer::{Answer, Asked, State},
     readiness::Readiness,
+    response::{Answer, Asked, State},
 };
 use bytes::Bytes;
 use http::{Request, Response};

@@ -1,6 +1,6 @@
 //! The probe as a check of readiness.
 
-use super::{flight::Finding, probe::RedisProbe};
+use super::{probe::RedisProbe, probe_connection::Finding};
 use crate::health::{Check, CheckFuture};
 
 /// Healthy when Redis answers a `PING` and can be used, as the table at [`RedisProbe`] has it; a look

@@ -64,10 +64,10 @@ mod check;
 mod connection;
 mod error;
 mod error_type;
-mod flight;
 mod metrics;
 mod operation;
 mod probe;
+mod probe_connection;
 
 pub use connection::InstrumentedConnection;
 pub use error::RedisSetupError;

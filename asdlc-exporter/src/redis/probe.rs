@@ -3,7 +3,7 @@
 use super::{
     error::{RedisSetupError, RedisSetupErrorKind},
     error_type::ErrorType,
-    flight::Line,
+    probe_connection::Line,
 };
 use crate::{collect::source::Source, exporter::exporter::Exporter};
 use opentelemetry::{KeyValue, metrics::Meter};
@@ -145,7 +145,7 @@ impl RedisProbe {
 
     /// Waits for a look, on the runtime of the caller; `None` without Redis.
     #[cfg(feature = "health")]
-    pub(super) async fn look(&self) -> Option<super::flight::Finding> {
+    pub(super) async fn look(&self) -> Option<super::probe_connection::Finding> {
         Some(self.line.as_ref()?.look(&Handle::current()).await)
     }
 }

@@ -1,7 +1,7 @@
 use super::{
-    connections::{Settings, serve},
+    auth::{Credentials, Gate},
+    connection::{Settings, serve},
     error::{ServeError, ServeErrorKind},
-    gate::{Credentials, Gate},
     limits::Limits,
     routes::{Route, Routes},
 };

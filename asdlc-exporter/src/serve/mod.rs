@@ -34,15 +34,15 @@
 //! | memory | the answers that clients do not read are given up beyond 64 MiB, the longest unread first |
 //! | stop | no new connections; answers in progress have 5 s |
 
+mod auth;
 mod builder;
 mod client;
-mod connections;
+mod connection;
 mod error;
-mod gate;
-mod io;
 mod limits;
 mod network;
 mod routes;
+mod socket;
 
 pub use builder::{Listening, Server, ServerBuilder};
 pub use error::ServeError;

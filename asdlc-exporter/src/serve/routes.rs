@@ -1,6 +1,6 @@
 //! From a request to an answer.
 
-use super::gate::Gate;
+use super::auth::Gate;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};

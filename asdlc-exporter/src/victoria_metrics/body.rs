@@ -1,10 +1,10 @@
 //! The body of an answer: counted, and cut off rather than completed when something fails.
 
 use super::{
-    failure::Kind,
-    flight::Long,
-    held::Held,
+    api_error::Kind,
     instruments::{Exchange, OK},
+    shared_call::Long,
+    streamed::Held,
 };
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};

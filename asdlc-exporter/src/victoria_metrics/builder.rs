@@ -1,5 +1,5 @@
 use super::{
-    base::{Base, Credentials, basic, bearer},
+    base_url::{Base, Credentials, basic, bearer},
     cors::Cors,
     error::{QueryProxyError, QueryProxyErrorKind},
     service::QueryProxy,

@@ -2,7 +2,7 @@
 //! line of a value.
 
 use super::{
-    base::Base,
+    base_url::Base,
     cors::Cors,
     error::{QueryProxyError, QueryProxyErrorKind},
     params::duration,

@@ -1,6 +1,6 @@
 //! What the proxy measures about itself.
 
-use super::{failure::Kind, route::Route};
+use super::{api_error::Kind, route::Route};
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Histogram, Meter, UpDownCounter},

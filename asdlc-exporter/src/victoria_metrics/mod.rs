@@ -116,30 +116,30 @@
 //! For an `https` URL the feature `victoria-metrics-tls` is needed: rustls with ring. It trusts the
 //! authorities of the system (of `SSL_CERT_FILE`, if that is set), or those it is given.
 
-mod answer;
-mod base;
+mod api_error;
+mod base_url;
 mod body;
 mod builder;
 #[cfg(feature = "config")]
 pub(crate) mod check;
-mod connections;
+mod connection_pool;
+#[cfg(feature = "victoria-metrics-tls")]
+mod connector;
 mod cors;
-mod docs;
+mod envelope;
 mod error;
-mod failure;
-mod flight;
-mod held;
 mod instruments;
 mod openapi;
 mod params;
-mod refusal;
 mod request;
 mod route;
 mod service;
 mod settings;
-#[cfg(feature = "victoria-metrics-tls")]
-mod tls;
+mod shared_call;
+mod streamed;
+mod swagger_ui;
 mod upstream;
+mod upstream_error;
 
 pub use body::{QueryProxyBody, QueryProxyBodyError};
 pub use builder::QueryProxyBuilder;

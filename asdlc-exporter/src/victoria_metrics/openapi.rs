@@ -1,6 +1,6 @@
 //! The `OpenAPI` document, from the types that requests are read into and answers are written from.
 
-use super::answer::ErrorAnswer;
+use super::envelope::ErrorAnswer;
 use bytes::Bytes;
 use std::sync::LazyLock;
 use utoipa::{IntoResponses, OpenApi};
@@ -92,7 +92,7 @@ enum FormErrors {
 mod operations {
     use super::{
         super::{
-            answer::{ErrorAnswer, Healthy, QueryResult, Services, Unhealthy},
+            envelope::{ErrorAnswer, Healthy, QueryResult, Services, Unhealthy},
             params::{InstantQuery, RangeQuery},
         },
         Errors, FormErrors, QueryErrors, UrlErrors,

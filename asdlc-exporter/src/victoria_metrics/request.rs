@@ -1,7 +1,7 @@
 //! What is read of a request: its parameters, and which encodings the client takes.
 
 use super::{
-    failure::{Failure, Kind},
+    api_error::{Failure, Kind},
     params::Pairs,
 };
 use http::{

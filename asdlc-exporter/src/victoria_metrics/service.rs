@@ -1,16 +1,16 @@
 use super::{
-    answer::{ErrorAnswer, Healthy, Said, Services, Unhealthy, to_json},
+    api_error::{Failure, Kind},
     body::QueryProxyBody,
     cors::Cors,
-    docs,
-    failure::{Failure, Kind},
-    flight::{Answer, Flights, Long},
+    envelope::{ErrorAnswer, Healthy, Said, Services, Unhealthy, to_json},
     instruments::{Exchange, Instruments, OK},
     openapi,
     params::{InstantQuery, RangeQuery, Time, probe, services},
     request,
     route::Route,
     settings::Settings,
+    shared_call::{Answer, Flights, Long},
+    swagger_ui,
     upstream::{Call, Upstream},
 };
 use bytes::Bytes;
@@ -280,7 +280,7 @@ fn docs(file: Option<&str>) -> Result<Reply, Failure> {
         return Ok(reply);
     };
     let not_found = || Failure::new(Kind::NotFound, "there is no such file here");
-    let docs::File { content_type, bytes } = docs::file(file).ok_or_else(not_found)?;
+    let swagger_ui::File { content_type, bytes } = swagger_ui::file(file).ok_or_else(not_found)?;
     let mut reply = Reply::new(StatusCode::OK, bytes);
     reply.headers.insert(CONTENT_TYPE, content_type);
     reply.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

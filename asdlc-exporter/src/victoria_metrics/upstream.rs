@@ -1,12 +1,12 @@
 //! One exchange with `VictoriaMetrics`, up to the head of its answer.
 
 use super::{
-    base::Base,
-    connections::{AnswerBody, Connections, SendError},
+    api_error::{Failure, Kind},
+    base_url::Base,
+    connection_pool::{AnswerBody, Connections, SendError},
     error::{QueryProxyError, QueryProxyErrorKind},
-    failure::{Failure, Kind},
-    refusal,
     route::Route,
+    upstream_error,
 };
 use crate::redact;
 use bytes::Bytes;
@@ -71,7 +71,7 @@ impl Upstream {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         #[cfg(feature = "victoria-metrics-tls")]
-        let connector = super::tls::connector(tcp, base.url(), root_certificates)?;
+        let connector = super::connector::connector(tcp, base.url(), root_certificates)?;
         #[cfg(not(feature = "victoria-metrics-tls"))]
         let connector = tcp;
         let refused = || QueryProxyError::from(QueryProxyErrorKind::Url);
@@ -93,9 +93,9 @@ impl Upstream {
             Ok(Passable { gzip, length }) => return Ok(Reply { gzip, length, body }),
             Err(failure) => failure,
         };
-        let said = refusal::read(&head.headers, body).await;
+        let said = upstream_error::read(&head.headers, body).await;
         if failure.kind == Kind::ForeignError
-            && let Some(failure) = refusal::of_query(head.status, &head.headers, &said)
+            && let Some(failure) = upstream_error::of_query(head.status, &head.headers, &said)
         {
             self.answered();
             return Err(failure);

@@ -1,4 +1,4 @@
-use crate::victoria_metrics::failure::Failure;
+use crate::victoria_metrics::api_error::Failure;
 use percent_encoding::percent_decode_str;
 
 /// Parameters as they were sent, each of them known and there once.

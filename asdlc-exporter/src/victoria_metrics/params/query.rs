@@ -3,7 +3,7 @@ use super::{
     pairs::{Pairs, quoted},
     time::Time,
 };
-use crate::victoria_metrics::failure::Failure;
+use crate::victoria_metrics::api_error::Failure;
 use form_urlencoded::Serializer;
 use std::time::Duration;
 use utoipa::{

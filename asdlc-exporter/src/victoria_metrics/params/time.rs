@@ -1,5 +1,5 @@
 use super::{duration, pairs::quoted};
-use crate::victoria_metrics::failure::Failure;
+use crate::victoria_metrics::api_error::Failure;
 use std::time::{SystemTime, UNIX_EPOCH};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::{

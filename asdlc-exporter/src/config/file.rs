@@ -1,6 +1,6 @@
 //! The same settings from files, and a service's own.
 
-use super::{Config, error::ConfigError, problem::without_value};
+use super::{Config, error::ConfigError, file_error::without_value};
 use crate::redact;
 use serde::de::DeserializeOwned;
 use std::{fs, path::Path};

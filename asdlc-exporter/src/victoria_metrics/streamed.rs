@@ -1,6 +1,6 @@
 //! A long answer that is being sent, until its time is up.
 
-use super::flight::Long;
+use super::shared_call::Long;
 use std::{
     mem,
     sync::{Arc, Mutex, PoisonError},

@@ -1,6 +1,6 @@
 //! The answers as HTTP: pure, given what is to be told.
 
-use super::{probe::Finding, readiness::Report};
+use super::{dependency::Finding, readiness::Report};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,

@@ -2,8 +2,8 @@
 //! everything else to the log.
 
 use super::{
-    connections::AnswerBody,
-    failure::{Failure, Kind},
+    api_error::{Failure, Kind},
+    connection_pool::AnswerBody,
     upstream::is_json,
 };
 use flate2::read::GzDecoder;

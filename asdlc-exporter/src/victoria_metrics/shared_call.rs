@@ -1,13 +1,13 @@
 //! Queries that are the same share one call of the upstream while it lasts.
 
 use super::{
-    answer::Said,
-    connections::AnswerBody,
-    failure::{Failure, Kind},
+    api_error::{Failure, Kind},
+    connection_pool::AnswerBody,
+    envelope::Said,
     instruments::Instruments,
-    refusal,
     route::Route,
     upstream::{Call, Reply, Upstream},
+    upstream_error,
 };
 use crate::redact;
 use bytes::{Bytes, BytesMut};
@@ -210,7 +210,8 @@ impl Flights {
     }
 
     fn rejected(&self, failure: Failure, gzip: bool, begin: &[u8]) -> Failure {
-        let unzipped = gzip.then(|| refusal::unzipped(begin)).filter(|text| !text.is_empty());
+        let unzipped =
+            gzip.then(|| upstream_error::unzipped(begin)).filter(|text| !text.is_empty());
         self.upstream.rejected(failure, StatusCode::OK, unzipped.as_deref().unwrap_or(begin))
     }
 

@@ -2,10 +2,10 @@
 
 use super::{
     client::{Client, Clients, Connected, Exchange},
-    io::Observed,
     limits::Limits,
     network::Network,
     routes::Routes,
+    socket::Observed,
 };
 use hyper::{
     body::{Body, Frame, SizeHint},

@@ -1,6 +1,6 @@
 //! Bodies of our own, in the envelope of the Prometheus API.
 
-use super::{failure::Failure, refusal::sanitise};
+use super::{api_error::Failure, upstream_error::sanitise};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
