@@ -1,4 +1,4 @@
-//! A blocking HTTP/1.1 client that hides nothing: one object is one TCP connection.
+//! A blocking HTTP/1.1 client. One object is one TCP connection: it neither reconnects nor retries.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ use crate::wait::DEADLINE;
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
-    // Drives the connection whenever a request is under way.
+    // Drives the connection while a request is in progress.
     runtime: Runtime,
 }
 
@@ -59,7 +59,7 @@ impl Connection {
             .unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
-    /// Sends a request without body or headers of its own. `method` may be any token.
+    /// Sends a request without a body and without further headers. `method` may be any token.
     pub fn request(&mut self, method: &str, path: &str) -> Response<Bytes> {
         let method = Method::from_bytes(method.as_bytes()).expect("a method is a token");
         self.send(Request::builder().method(method).uri(path).body("").expect("a path is a URI"))
@@ -77,14 +77,14 @@ impl Connection {
     }
 }
 
-/// Sends `request` byte for byte on a connection of its own and returns what comes back until the server closes it: ask
-/// for that with `Connection: close`.
+/// Sends the bytes of `request` on a new connection, and returns everything up to the end of the connection. The request must
+/// make the server close it, for example by `Connection: close`.
 #[must_use]
 pub fn exchange_bytes(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("the server accepts a connection");
-    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a read timeout can be set");
     stream.write_all(request).expect("the server reads the request");
     let mut response = Vec::new();
-    stream.read_to_end(&mut response).expect("the server answers and closes");
+    stream.read_to_end(&mut response).expect("the server responds and closes");
     response
 }

@@ -1,4 +1,4 @@
-//! An example program as a process of its own.
+//! An example program as a child process.
 
 use std::env;
 use std::ffi::OsStr;
@@ -21,13 +21,13 @@ pub struct Example {
 }
 
 impl Example {
-    /// Starts `package` with nothing configured but a free port.
+    /// Starts `package` on a free port, with default settings.
     #[must_use]
     pub fn start(package: &'static str) -> Self {
         Self::start_with(package, &[])
     }
 
-    /// Starts it with `environment` on top.
+    /// As [`start`](Self::start), with these environment variables.
     #[must_use]
     pub fn start_with(package: &'static str, environment: &[(&str, &str)]) -> Self {
         let mut command = command(package);
@@ -35,23 +35,23 @@ impl Example {
         Self::spawn(command)
     }
 
-    /// Starts a command, see [`command`], and waits until it says where it listens.
+    /// Starts a command (see [`command`]) and waits until the program prints its address.
     #[must_use]
     pub fn spawn(command: Command) -> Self {
         let process = Process::start(command);
         let address = process
             .await_stdout(|line| line.strip_prefix("listening on http://")?.parse().ok())
-            .unwrap_or_else(|error| panic!("it does not listen: {error}"));
+            .unwrap_or_else(|error| panic!("the program does not listen: {error}"));
         Self { process, address }
     }
 
-    /// The process, to signal it or to read its output.
+    /// The process, to send signals or to read its output.
     #[must_use]
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -63,7 +63,7 @@ impl Example {
         self.process.id()
     }
 
-    /// A new connection to it.
+    /// Opens a new connection to it.
     #[must_use]
     pub fn connect(&self) -> Connection {
         Connection::open(self.address)
@@ -80,7 +80,7 @@ impl Example {
     pub fn scrape_at(&self, path: &str) -> Exposition {
         let body = self.connect().get(path).into_body();
         Exposition::parse(&body).unwrap_or_else(|violations| {
-            panic!("{path} breaks the format: {violations:#?}\n{}", String::from_utf8_lossy(&body))
+            panic!("{path} is not valid: {violations:#?}\n{}", String::from_utf8_lossy(&body))
         })
     }
 
@@ -95,14 +95,14 @@ impl Example {
         self.process.terminate();
     }
 
-    /// Waits for its end.
+    /// Waits until the process has ended.
     #[must_use]
     pub fn finish(self) -> Finished {
         self.process.finish()
     }
 }
 
-/// Runs `package` with these arguments and this environment to its end.
+/// Runs `package` with these arguments and environment variables, until it ends.
 #[must_use]
 pub fn run<E: AsRef<OsStr>>(
     package: &'static str,
@@ -114,25 +114,25 @@ pub fn run<E: AsRef<OsStr>>(
     Process::start(command).finish()
 }
 
-/// The command of `package`, with none of the variables that the examples read.
+/// The command that starts `package`. It inherits none of the variables that the examples read.
 #[must_use]
 pub fn command(package: &'static str) -> Command {
     without_variables(Command::new(program(package)))
 }
 
-/// As [`command`], optimised.
+/// As [`command`], for the release build.
 #[must_use]
 pub fn release_command(package: &'static str) -> Command {
     without_variables(Command::new(release_program(package)))
 }
 
-/// A command that runs the examples, with none of the variables that they read.
+/// Removes the variables that the examples read from the environment of `command`.
 #[must_use]
 pub fn without_variables(mut command: Command) -> Command {
     for variable in VARIABLES {
         command.env_remove(variable);
     }
-    // The OpenTelemetry SDK and the client of PostgreSQL read these.
+    // The OpenTelemetry SDK and PostgreSQL's client read these.
     for (name, _) in env::vars_os() {
         if [&b"OTEL_"[..], b"PG"].iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix)) {
             command.env_remove(name);

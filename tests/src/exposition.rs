@@ -1,8 +1,8 @@
-//! Prometheus text 0.0.4, read by us and not by the code under test.
+//! A strict parser of Prometheus text 0.0.4, independent of the code under test.
 //!
-//! Real scrapers accept duplicate series, split families and impossible histograms, so this is where such bodies fail.
-//! Where the format leaves a choice this reader takes the plain one: single spaces, no timestamps, no trailing commas, no
-//! blank lines; counters end in `_total`.
+//! Real scrapers accept duplicate series, split families and impossible histograms. This parser rejects them. Where the format
+//! leaves a choice, it accepts one form only: single spaces, no timestamps, no trailing commas, no blank lines, and counters
+//! that end in `_total`.
 
 mod check;
 mod line;
@@ -20,16 +20,16 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// Reads `body`.
+    /// Parses `body`.
     ///
     /// # Errors
-    /// Every violation of the format and of its laws, in line order.
+    /// All violations of the format and of its rules, in line order.
     pub fn parse(body: &[u8]) -> Result<Self, Vec<Violation>> {
         Checker::default().read(body)
     }
 
-    /// As [`parse`](Self::parse), but of names, labels and numbers that keep to no convention: a gauge may be called
-    /// `x_total` or have the label `le`, a counter may fall. What no reader understands is a violation here too.
+    /// As [`parse`](Self::parse), but without the naming conventions: a gauge may be called `x_total` or have the label `le`, a
+    /// counter may be negative. What a scraper cannot read is a violation here too.
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
@@ -55,12 +55,12 @@ impl Exposition {
         &self.samples
     }
 
-    /// The samples called exactly `name`, so `x_bucket` and not `x` for the buckets of a histogram.
+    /// The samples with exactly this name: `x_bucket`, not `x`, for the buckets of a histogram.
     pub fn samples<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
         self.samples.iter().filter(move |sample| sample.name == name)
     }
 
-    /// The value of the one sample called `name` that carries all of `labels`; `None` unless there is exactly one.
+    /// The value of the sample called `name` that has all of `labels`. `None` unless exactly one sample matches.
     #[must_use]
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut found = self.samples(name).filter(|sample| sample.has(labels));
@@ -74,7 +74,7 @@ impl Exposition {
         self.samples(name).map(|sample| sample.value).sum()
     }
 
-    /// The sums of the samples called `name`, by the values of `labels` (`""` for a label a sample lacks).
+    /// The sums of the samples called `name`, by the values of `labels`. A missing label counts as `""`.
     #[must_use]
     pub fn sum_by<const N: usize>(
         &self,
@@ -94,9 +94,9 @@ impl Exposition {
 /// One metric family.
 #[derive(Debug)]
 pub struct Family {
-    /// Its name, for a histogram without the suffix of its samples.
+    /// Its name. For a histogram, without the suffixes of its samples.
     pub name: String,
-    /// Its type, if a TYPE line says so.
+    /// Its type, if there is a TYPE line.
     pub kind: Option<Kind>,
     /// Its help text, unescaped, if there is a HELP line.
     pub help: Option<String>,
@@ -113,14 +113,14 @@ pub enum Kind {
     Untyped,
 }
 
-/// One line with a value.
+/// A line with a value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// Where it stands, counted from 1.
+    /// Its line number, from 1.
     pub line: usize,
-    /// Its name with any suffix.
+    /// Its name, including a suffix such as `_bucket`.
     pub name: String,
-    /// Its labels as written, unescaped.
+    /// Its labels in the order of the text, unescaped.
     pub labels: Vec<(String, String)>,
     /// Its value.
     pub value: f64,
@@ -133,7 +133,7 @@ impl Sample {
         self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether it carries all of `labels`.
+    /// Whether it has all of `labels`.
     #[must_use]
     pub fn has(&self, labels: &[(&str, &str)]) -> bool {
         labels.iter().all(|&(name, value)| self.label(name) == Some(value))
@@ -143,9 +143,9 @@ impl Sample {
 /// One broken rule.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Where, counted from 1.
+    /// Its line number, from 1.
     pub line: usize,
-    /// Which rule, with the offender.
+    /// The rule and what breaks it.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! Services of this process behind real sockets.
+//! Serves services of this process on real sockets.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-/// A server on a free loopback port; dropping it stops it.
+/// A server on a free loopback port. Dropping it stops it.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -30,7 +30,7 @@ impl Server {
         })
     }
 
-    /// Serves each connection with bare hyper and a clone of `service`.
+    /// Serves each connection with hyper and a clone of `service`.
     #[must_use]
     pub fn hyper<S, B>(service: S) -> Self
     where
@@ -43,7 +43,7 @@ impl Server {
     {
         Self::spawn(async move |listener: TcpListener| {
             while let Ok((stream, _)) = listener.accept().await {
-                // A client that leaves early is that client's affair.
+                // An error means that a client disconnected early, which tests do on purpose.
                 tokio::spawn(
                     http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone()),
                 );
@@ -66,7 +66,7 @@ impl Server {
         Self { address, _runtime: runtime }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -1,5 +1,5 @@
-//! The harness of the behaviour tests: real programs, real connections, and a reader of Prometheus text that believes
-//! nothing it is told. Every piece fails its test by panicking with a sentence.
+//! The harness of the behaviour tests: real programs, real connections, and a strict parser of Prometheus text. A failure of the
+//! harness fails the test by a panic with a message.
 #![expect(clippy::missing_panics_doc, reason = "a harness reports to its test by panicking")]
 
 pub mod client;
@@ -11,13 +11,13 @@ pub mod program;
 pub mod servers;
 pub mod wait;
 
-/// The project's README: each of its examples compiles, and the short ones run.
+/// The project's README: all its examples compile, and the short ones run.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 #[derive(Debug)]
 pub struct Readme;
 
-/// How to come from other crates: our side of each example compiles, and the short ones run.
+/// The migration guide: our side of each example compiles, and the short ones run.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/migrating.md")]
 #[derive(Debug)]

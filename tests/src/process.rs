@@ -1,4 +1,4 @@
-//! Programs as child processes: started, awaited by what they print, never left behind.
+//! Child processes: starts programs, waits for lines of their output, and kills them at the end of the test.
 
 use std::fmt;
 use std::fs;
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::{DEADLINE, eventually, eventually_some};
 
-/// A running program whose output is collected line by line; dropping it kills it.
+/// A running program. Its output is collected line by line. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -22,7 +22,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` with no standard input.
+    /// Starts `command` without standard input.
     #[must_use]
     pub fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -33,10 +33,10 @@ impl Process {
         Self { child, stdout, stderr }
     }
 
-    /// Waits until a line of standard output satisfies `pick`. Fails as soon as the program has ended without it.
+    /// Waits until `pick` returns a value for a line of standard output. Fails as soon as the program has ended without one.
     ///
     /// # Errors
-    /// Says what the program printed instead.
+    /// Contains what the program printed instead.
     pub fn await_stdout<T>(&self, pick: impl Fn(&str) -> Option<T>) -> Result<T, NotReady> {
         self.stdout.find(pick).ok_or_else(|| self.not_ready(&self.stderr))
     }
@@ -44,7 +44,7 @@ impl Process {
     /// As [`await_stdout`](Self::await_stdout), on standard error.
     ///
     /// # Errors
-    /// Says what the program printed instead.
+    /// Contains what the program printed instead.
     pub fn await_stderr<T>(&self, pick: impl Fn(&str) -> Option<T>) -> Result<T, NotReady> {
         self.stderr.find(pick).ok_or_else(|| self.not_ready(&self.stdout))
     }
@@ -55,7 +55,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Whether it has not ended yet.
+    /// Whether it is still running.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -75,10 +75,11 @@ impl Process {
         self.signal(Signal::KILL);
     }
 
-    /// Sends SIGSTOP: it keeps its connections and answers nothing, until [`thaw`](Self::thaw).
+    /// Sends SIGSTOP and waits until all threads have stopped. The process keeps its connections and does not respond until
+    /// [`thaw`](Self::thaw).
     ///
     /// # Panics
-    /// When it does not stop: the signal is sent at once, but each thread stops when it next gets to the kernel.
+    /// If a thread does not stop. Each thread stops when it next enters the kernel, which is later than the signal.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
         let threads = format!("/proc/{}/task", self.child.id());
@@ -102,7 +103,7 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).expect("the process can be signalled");
     }
 
-    /// Waits for its end and returns everything it printed.
+    /// Waits until the process has ended, and returns everything it printed.
     #[must_use]
     pub fn finish(mut self) -> Finished {
         let status = eventually_some(DEADLINE, || {
@@ -116,7 +117,7 @@ impl Process {
         Finished { status, stdout: self.stdout.lines(), stderr: self.stderr.lines() }
     }
 
-    /// One stream did not bring the line; if it has ended, the other one says why in a moment.
+    /// Waits for the end of the other stream if this one has ended, because that stream usually has the reason.
     fn not_ready(&self, other: &Output) -> NotReady {
         if self.stdout.has_ended() || self.stderr.has_ended() {
             other.await_end();
@@ -140,20 +141,20 @@ impl Drop for Process {
 /// A program that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// Its standard output.
+    /// The lines of its standard output.
     pub stdout: Vec<String>,
-    /// Its standard error.
+    /// The lines of its standard error.
     pub stderr: Vec<String>,
 }
 
 impl Finished {
-    /// The only line of a program that would not start: an exit code other than 0, and nothing else said.
+    /// The error line of a program that did not start. Checks that the exit code is not 0 and that it printed nothing else.
     #[must_use]
     #[track_caller]
     pub fn refusal(&self) -> &str {
-        // No code at all would be a signal.
+        // A process that a signal ended has no code.
         assert!(self.status.code().is_some_and(|code| code != 0), "{self:?}");
         let [line] = &self.stderr[..] else { panic!("not one line: {self:?}") };
         assert!(self.stdout.is_empty() && !line.contains("panicked"), "{self:?}");
@@ -161,7 +162,7 @@ impl Finished {
     }
 }
 
-/// The line waited for did not come; this is what came.
+/// The expected line did not appear. Contains what the program printed.
 pub struct NotReady {
     stdout: Vec<String>,
     stderr: Vec<String>,
@@ -182,7 +183,7 @@ impl fmt::Display for NotReady {
 
 impl std::error::Error for NotReady {}
 
-/// One output stream, read to its end by a thread so that the program never blocks on a full pipe.
+/// One output stream. A thread reads it to its end, so that the program never blocks on a full pipe.
 #[derive(Debug)]
 struct Output {
     shared: Arc<(Mutex<Lines>, Condvar)>,
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_ends_before_its_line_is_reported_with_what_it_said() {
+    fn a_program_that_ends_before_its_line_is_reported_with_its_output() {
         let process = shell("echo starting; echo no such file >&2; exit 3");
         let error = process.await_stdout(|line| line.strip_prefix("ready").map(drop)).unwrap_err();
         assert_eq!(
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_it_ends_the_program() {
+    fn dropping_a_process_ends_the_program() {
         let process = shell("exec sleep 600");
         let id = process.id().to_string();
         drop(process);
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn terminate_is_a_signal_the_program_may_answer() {
+    fn a_program_can_handle_the_signal_of_terminate() {
         let process =
             shell("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.01; done");
         process.await_stdout(|line| (line == "ready").then_some(())).unwrap();

@@ -1,7 +1,8 @@
-//! The programs that tests start, each with the features that its users get.
+//! Finds the programs that tests start. Each is built with the features that its users get.
 //!
-//! `tests/run` builds them before the first test and says where they are in [`DIRECTORY`]; then no test builds anything. Plain
-//! `cargo test` builds each when the first test asks for it: before that test starts it, and so before any deadline.
+//! `tests/run` builds them before the first test and names their directory in [`DIRECTORY`]. Then no test builds anything. Plain
+//! `cargo test` builds a program when the first test asks for it. That is before the test starts the program, and so before any
+//! deadline.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -9,25 +10,25 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-/// The variable with the directory of the built programs.
+/// The environment variable with the directory of the built programs.
 pub const DIRECTORY: &str = "TEST_PROGRAMS";
 
-/// Where the program of `package` is.
+/// The path of the program of `package`.
 ///
-/// Cargo builds no binaries of other packages for a test. And were they built with the tests, they would have the features
-/// that any package's tests ask of a shared dependency: not what `cargo run` gives to a user.
+/// Cargo does not build binaries of other packages for a test. If they were built together with the tests, they would also have
+/// all features that the tests of any package enable in a shared dependency, unlike the program that `cargo run` builds.
 #[must_use]
 pub fn program(package: &'static str) -> PathBuf {
     located(package, &["--package", package])
 }
 
-/// As [`program`], optimised: what is measured is what users run. It is always built, and no test starts it.
+/// The path of the release build of `package`, for measurements. It is always built; no test starts it.
 #[must_use]
 pub fn release_program(package: &'static str) -> PathBuf {
     built(&["--package", package, "--release"])
 }
 
-/// Where the program of `examples/` in a library's own folder is.
+/// The path of an example in the folder `examples/` of a library.
 #[must_use]
 pub fn library_example(
     package: &'static str,
@@ -53,8 +54,8 @@ fn in_directory(directory: &Path, name: &str) -> Result<PathBuf, String> {
     }
     let directory = directory.display();
     Err(format!(
-        "the program {name} was not built: it is not in {directory}, which {DIRECTORY} names. `tests/run` builds what its \
-         list `build_programs` has; without {DIRECTORY}, `cargo test` builds it"
+        "the program {name} was not built: it is not in {directory} ({DIRECTORY}). `tests/run` builds the programs of its \
+         function `build_programs`. Without {DIRECTORY}, `cargo test` builds the program"
     ))
 }
 
@@ -69,7 +70,7 @@ fn build(arguments: &[&str]) -> PathBuf {
     let output = Command::new(cargo)
         .args(["build", "--message-format", "json-render-diagnostics"])
         .args(arguments)
-        // A relative `CARGO_TARGET_DIR` is one of the workspace's root.
+        // A relative `CARGO_TARGET_DIR` is relative to the workspace's root.
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .output()
         .expect("cargo can be run");
@@ -90,7 +91,7 @@ mod tests {
 
     // F-35
     #[test]
-    fn a_program_that_was_not_built_is_named_with_what_builds_it() {
+    fn the_error_for_a_missing_program_says_how_to_build_it() {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let missing = in_directory(directory.path(), "orchestrator").expect_err("it is empty");
         let place = directory.path().display().to_string();

@@ -1,5 +1,5 @@
-//! The real programs that read our metrics: they come from Debian packages (the list is in `tests/run`), and
-//! a machine without them fails these tests.
+//! Starts the real programs that read the metrics, and the databases. They come from Debian packages (listed in `tests/run`).
+//! Without them the tests fail.
 
 mod browser;
 mod checkers;
@@ -36,25 +36,23 @@ pub use vmauth::Vmauth;
 use crate::client::Connection;
 use crate::wait::{DEADLINE, eventually_some};
 
-/// The query API both servers share.
+/// The query API that Prometheus and `VictoriaMetrics` share.
 pub trait QueryApi {
-    /// Where the server listens.
+    /// The address of the server.
     fn address(&self) -> SocketAddr;
 
-    /// The value of an instant query that answers with one sample; `None` while it answers with none.
+    /// The value of an instant query with one result; `None` if it has no result.
     fn query(&self, promql: &str) -> Option<f64> {
-        let answer =
-            get_json(self.address(), &format!("/api/v1/query?query={}", percent_encoded(promql)));
-        let result = answer["data"]["result"].as_array().expect("a vector");
-        assert!(result.len() < 2, "{promql} has more than one answer: {answer}");
-        result.first()?["value"][1].as_str()?.parse().ok()
+        let samples = self.samples(promql);
+        assert!(samples.len() < 2, "{promql} has more than one result: {samples:?}");
+        samples.first().map(|(_, value)| *value)
     }
 
-    /// The labels of each series that an instant query answers with, and its value.
+    /// The labels and the value of each result of an instant query.
     fn samples(&self, promql: &str) -> Vec<(BTreeMap<String, String>, f64)> {
-        let answer =
-            get_json(self.address(), &format!("/api/v1/query?query={}", percent_encoded(promql)));
-        let result = answer["data"]["result"].as_array().expect("a vector").iter();
+        let path = format!("/api/v1/query?query={}", percent_encoded(promql));
+        let response = get_json(self.address(), &path);
+        let result = response["data"]["result"].as_array().expect("a vector").iter();
         let sample = |series: &Value| {
             let labels = serde_json::from_value(series["metric"].clone()).ok()?;
             Some((labels, series["value"][1].as_str()?.parse().ok()?))
@@ -62,12 +60,12 @@ pub trait QueryApi {
         result.map(|series| sample(series).expect("labels and a number")).collect()
     }
 
-    /// The labels of each series that an instant query answers with.
+    /// The labels of each result of an instant query.
     fn series(&self, promql: &str) -> Vec<BTreeMap<String, String>> {
         self.samples(promql).into_iter().map(|(labels, _)| labels).collect()
     }
 
-    /// Asks until the answer is `expected`, and returns the last answer.
+    /// Repeats the query until its result is `expected`, and returns the last result.
     fn query_until(&self, promql: &str, expected: f64) -> Option<f64> {
         let mut last = None;
         let settled = eventually_some(DEADLINE, || {
@@ -77,29 +75,25 @@ pub trait QueryApi {
         settled.or(last)
     }
 
-    /// The values of an instant query, by the value of `label`.
+    /// The results of an instant query, by the value of `label`.
     fn query_by(&self, promql: &str, label: &str) -> BTreeMap<String, f64> {
-        let answer =
-            get_json(self.address(), &format!("/api/v1/query?query={}", percent_encoded(promql)));
-        let result = answer["data"]["result"].as_array().expect("a vector");
-        let value = |sample: &Value| {
-            let key = sample["metric"][label].as_str().unwrap_or_default().to_owned();
-            Some((key, sample["value"][1].as_str()?.parse().ok()?))
-        };
-        result.iter().map(|sample| value(sample).expect("a number")).collect()
+        let samples = self.samples(promql).into_iter();
+        samples
+            .map(|(mut labels, value)| (labels.remove(label).unwrap_or_default(), value))
+            .collect()
     }
 
-    /// The one scrape target, once it has been scraped.
+    /// Waits until the only scrape target has been scraped, and returns it.
     fn target(&self) -> Target {
         let mut targets = self.targets(1);
-        targets.pop().expect("it has one")
+        targets.pop().expect("there is one target")
     }
 
-    /// All `count` scrape targets, once each has been scraped.
+    /// Waits until all `count` scrape targets have been scraped, and returns them.
     fn targets(&self, count: usize) -> Vec<Target> {
         let scraped = eventually_some(DEADLINE, || {
-            let answer = get_json(self.address(), "/api/v1/targets");
-            let targets = answer["data"]["activeTargets"].as_array()?;
+            let response = get_json(self.address(), "/api/v1/targets");
+            let targets = response["data"]["activeTargets"].as_array()?;
             let targets: Vec<_> = targets.iter().filter_map(Target::scraped).collect();
             (targets.len() == count).then_some(targets)
         });
@@ -107,7 +101,7 @@ pub trait QueryApi {
     }
 }
 
-/// What a server says of its scrape target.
+/// What a server reports about a scrape target.
 #[derive(Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the query API defines them")]
 pub struct Target {
@@ -116,25 +110,25 @@ pub struct Target {
 }
 
 impl Target {
-    /// Before the first scrape Prometheus says «unknown», and `VictoriaMetrics` «down» without an error.
+    /// `None` before the first scrape. Prometheus then reports `unknown`, `VictoriaMetrics` `down` without an error.
     fn scraped(target: &Value) -> Option<Self> {
         let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
         let target = Self { health: text("health"), last_error: text("lastError") };
         (target.health == "up" || !target.last_error.is_empty()).then_some(target)
     }
 
-    /// Scraped without complaint.
+    /// A target that was scraped without an error.
     #[must_use]
     pub fn up() -> Self {
         Self { health: "up".into(), last_error: String::new() }
     }
 }
 
-/// Writes a configuration that scrapes `targets` as the job `under-test`: every second one path, or every five several, whose
-/// series have the path as the label `path`.
+/// Writes a configuration that scrapes `targets` as the job `under-test`. One path is scraped every second. Several paths are
+/// scraped every five seconds, and their series have the path as the label `path`.
 fn write_config(directory: &Path, targets: &[SocketAddr], paths: &[String]) -> PathBuf {
     let file = directory.join("scrape.yml");
-    // A busy machine does not get through a hundred within a second.
+    // A busy machine cannot scrape a hundred paths within a second.
     let seconds = if paths.len() > 1 { 5 } else { 1 };
     let mut config = format!(
         "global:\n  scrape_interval: {seconds}s\n  scrape_timeout: {seconds}s\nscrape_configs:\n  \
@@ -157,7 +151,7 @@ fn write_config(directory: &Path, targets: &[SocketAddr], paths: &[String]) -> P
 fn get_json(address: SocketAddr, path: &str) -> Value {
     let response = Connection::open(address).get(path);
     assert_eq!(response.status(), StatusCode::OK, "{path}: {:?}", response.body());
-    serde_json::from_slice(response.body()).expect("the API answers in JSON")
+    serde_json::from_slice(response.body()).expect("the API responds with JSON")
 }
 
 fn percent_encoded(text: &str) -> String {

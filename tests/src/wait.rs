@@ -1,18 +1,18 @@
-//! Waiting for a condition instead of for time.
+//! Waits for a condition instead of a fixed time.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// As long as one step may take on two cores that three other builds use, too. Only a failing test waits for all of it.
+/// How long one step may take, on two cores that three other builds use as well. Only a failing test waits that long.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Asks `condition` until it answers `true`; `false` once `deadline` has passed.
+/// Calls `condition` until it returns `true`. Returns `false` once `deadline` has passed.
 #[must_use]
 pub fn eventually(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
     eventually_some(deadline, || condition().then_some(())).is_some()
 }
 
-/// Asks `attempt` until it answers with a value; `None` once `deadline` has passed. It is asked at least once.
+/// Calls `attempt` until it returns a value. Returns `None` once `deadline` has passed. Calls it at least once.
 #[must_use]
 pub fn eventually_some<T>(deadline: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline;
@@ -35,16 +35,16 @@ mod tests {
 
     #[test]
     fn the_first_true_ends_the_wait() {
-        let mut asked = 0;
+        let mut calls = 0;
         assert!(eventually(DEADLINE, || {
-            asked += 1;
-            asked == 3
+            calls += 1;
+            calls == 3
         }));
-        assert_eq!(asked, 3);
+        assert_eq!(calls, 3);
     }
 
     #[test]
-    fn a_passed_deadline_still_asks_once() {
+    fn a_passed_deadline_still_allows_one_call() {
         assert_eq!(eventually_some(Duration::ZERO, || Some(7)), Some(7));
         assert!(!eventually(Duration::ZERO, || false));
     }

@@ -1,4 +1,4 @@
-//! The laws between lines: families, uniqueness, counters, histograms.
+//! The rules between lines: families, uniqueness, counters, histograms.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,12 +7,12 @@ use super::{Exposition, Family, Kind, Sample, Violation};
 
 #[derive(Default)]
 pub(super) struct Checker {
-    /// Whether conventions may be broken.
+    /// Whether naming conventions are ignored.
     is_lenient: bool,
     families: Vec<Family>,
     /// Positions in `families`.
     by_name: HashMap<String, usize>,
-    /// The family of the line before.
+    /// The family of the previous line.
     open: Option<usize>,
     samples: Vec<(usize, Sample)>,
     series: HashSet<(String, Labels)>,
@@ -89,7 +89,7 @@ impl Checker {
 
     fn sample(&mut self, sample: Sample) {
         let index = self.enter(sample.line, self.family_name(&sample.name));
-        // To every consumer an empty label is a missing one.
+        // Every consumer treats an empty label as a missing one.
         let labels = sample.labels.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
         if !self.series.insert((sample.name.clone(), labels)) {
             self.violation(sample.line, format!("this series of {} twice", sample.name));
@@ -97,7 +97,7 @@ impl Checker {
         self.samples.push((index, sample));
     }
 
-    /// `h_count` belongs to `h` when `h` is declared a histogram or a summary.
+    /// `h_count` belongs to `h` if `h` is declared a histogram or a summary.
     fn family_name(&self, sample: &str) -> String {
         let declared = |base: &&str| {
             let kind = self.by_name.get(*base).and_then(|&index| self.families[index].kind);
@@ -107,7 +107,7 @@ impl Checker {
         bases.into_iter().find(declared).unwrap_or(sample).to_owned()
     }
 
-    /// Makes `name` the open family and finds it split when it was open before.
+    /// Makes `name` the open family. The family is split if it was open before and another one was open since.
     fn enter(&mut self, line: usize, name: String) -> usize {
         let index = if let Some(&index) = self.by_name.get(&name) {
             if self.open != Some(index) {
@@ -133,15 +133,15 @@ impl Checker {
         let Family { name, kind, help: _ } = &self.families[index];
         let mut found = Vec::new();
         for sample in &samples {
-            let law = sample_law(name, *kind, sample);
+            let rule = sample_rule(name, *kind, sample);
             let convention =
                 || if self.is_lenient { Ok(()) } else { convention(name, *kind, sample) };
-            if let Err(message) = law.and_then(|()| convention()) {
+            if let Err(message) = rule.and_then(|()| convention()) {
                 found.push(Violation { line: sample.line, message });
             }
         }
         if *kind == Some(Kind::Histogram) {
-            histogram_laws(name, &samples, &mut found);
+            histogram_rules(name, &samples, &mut found);
         }
         self.violations.extend(found);
     }
@@ -151,8 +151,8 @@ impl Checker {
     }
 }
 
-/// What one sample must be, given its family.
-fn sample_law(family: &str, kind: Option<Kind>, sample: &Sample) -> Result<(), String> {
+/// The rules for one sample of a family.
+fn sample_rule(family: &str, kind: Option<Kind>, sample: &Sample) -> Result<(), String> {
     let Sample { line: _, name, labels: _, value } = sample;
     let suffix = name.strip_prefix(family).unwrap_or_default();
     let has = |label| sample.label(label).is_some();
@@ -177,7 +177,7 @@ fn sample_law(family: &str, kind: Option<Kind>, sample: &Sample) -> Result<(), S
     }
 }
 
-/// What nobody is surprised by.
+/// The naming conventions for one sample of a family.
 fn convention(family: &str, kind: Option<Kind>, sample: &Sample) -> Result<(), String> {
     let Sample { line: _, name, labels: _, value } = sample;
     let has = |label| sample.label(label).is_some();
@@ -205,7 +205,7 @@ fn convention(family: &str, kind: Option<Kind>, sample: &Sample) -> Result<(), S
     }
 }
 
-fn histogram_laws(family: &str, samples: &[Sample], found: &mut Vec<Violation>) {
+fn histogram_rules(family: &str, samples: &[Sample], found: &mut Vec<Violation>) {
     let mut sets = BTreeMap::<Labels, Vec<&Sample>>::new();
     for sample in samples {
         let labels =
@@ -213,14 +213,14 @@ fn histogram_laws(family: &str, samples: &[Sample], found: &mut Vec<Violation>) 
         sets.entry(labels.cloned().collect()).or_default().push(sample);
     }
     for set in sets.values() {
-        if let Err((line, message)) = histogram_law(family, set) {
+        if let Err((line, message)) = histogram_rule(family, set) {
             found.push(Violation { line, message: format!("histogram {family}: {message}") });
         }
     }
 }
 
-/// The laws of one histogram, given all its samples in order.
-fn histogram_law(family: &str, set: &[&Sample]) -> Result<(), (usize, String)> {
+/// The rules for one histogram, given all its samples in order.
+fn histogram_rule(family: &str, set: &[&Sample]) -> Result<(), (usize, String)> {
     let part = |suffix: &str| {
         let name = format!("{family}{suffix}");
         set.iter()
@@ -235,7 +235,7 @@ fn histogram_law(family: &str, set: &[&Sample]) -> Result<(), (usize, String)> {
             .label("le")
             .map_or(Err("no le".into()), line::value)
             .map_err(|error| (sample.line, error))?;
-        // Also finds NaN.
+        // This rejects NaN as well.
         if bound.partial_cmp(&before.0) != Some(std::cmp::Ordering::Greater) {
             return Err((sample.line, format!("bounds do not ascend: {bound} after {}", before.0)));
         }

@@ -2,7 +2,7 @@
 
 use super::{Kind, Sample};
 
-/// What one line says.
+/// A parsed line.
 pub(super) enum Line {
     Help { family: String, text: String },
     Type { family: String, kind: Kind },
@@ -10,9 +10,9 @@ pub(super) enum Line {
     Comment,
 }
 
-/// Reads the line numbered `number`, given without its line feed.
+/// Parses the line with this number, without its line feed.
 pub(super) fn read(number: usize, text: &str) -> Result<Line, String> {
-    // A help text is any text. Elsewhere it is a line end of another system.
+    // A help text may contain a carriage return. Elsewhere it comes from a line end `\r\n`.
     if text.ends_with('\r') && !text.starts_with("# HELP ") {
         return Err("ends in a carriage return".into());
     }
@@ -61,7 +61,7 @@ fn sample(line: usize, text: &str) -> Result<Sample, String> {
 
 type Labels = Vec<(String, String)>;
 
-/// Reads `a="1",b="2"}` and returns what follows the brace.
+/// Parses `a="1",b="2"}` and returns the text after the brace.
 fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
     let mut labels = Labels::new();
     if let Some(rest) = rest.strip_prefix('}') {
@@ -115,7 +115,7 @@ fn unescape(text: &str, in_label: bool) -> Result<String, String> {
     Ok(plain)
 }
 
-/// As Prometheus reads a number: Go's `ParseFloat`, without its hexadecimal and underscore forms.
+/// Parses a number as Prometheus does: Go's `ParseFloat` without the hexadecimal and underscore forms.
 pub(super) fn value(text: &str) -> Result<f64, String> {
     let invalid = || format!("{text:?} is not a value");
     // Go has no signed NaN.

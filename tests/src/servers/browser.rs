@@ -1,4 +1,4 @@
-//! A real Chromium without a window, driven through chromedriver: the `WebDriver` protocol is JSON over HTTP.
+//! A real headless Chromium, controlled through chromedriver. The `WebDriver` protocol is JSON over HTTP.
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};
@@ -16,28 +16,28 @@ use crate::client::Connection;
 use crate::process::Process;
 use crate::wait::DEADLINE;
 
-/// A browser with one page; dropping it ends it.
+/// A browser with one page. Dropping it ends the browser.
 #[derive(Debug)]
 pub struct Browser {
     session: String,
-    // The driver ends it. A driver that was killed would leave it running.
+    // Usually the driver ends Chromium. A driver that was killed would leave it running.
     chromium: Option<Pid>,
-    // Dropped in this order: the process goes before its directory.
+    // Fields are dropped in this order: the process ends before its directory is removed.
     _driver: Process,
     _profile: TempDir,
     address: SocketAddr,
 }
 
 impl Browser {
-    /// Starts it with an empty page, 1400 by 1000 pixels.
+    /// Starts a browser with an empty page of 1400 by 1000 pixels.
     #[must_use]
     pub fn start() -> Self {
         let profile = TempDir::new().expect("a temporary directory can be made");
-        // Not port 0: it asks for any port of IPv6, and ends when IPv4 has that one in use.
+        // Not port 0: chromedriver then chooses a port for IPv6, and fails if that port is in use for IPv4.
         let address = free_address();
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={}", address.port()));
-        // F-35, a neighbour: a user without a home, or with settings of their own there; a locale that is not installed.
+        // F-35, a neighbour: the user may have no home directory, own settings there, or a locale that is not installed.
         command.env("HOME", profile.path()).env("LC_ALL", "C.UTF-8");
         let driver = Process::start(command);
         driver
@@ -47,10 +47,10 @@ impl Browser {
             "--headless=new".to_owned(),
             "--window-size=1400,1000".to_owned(),
             format!("--user-data-dir={}", profile.path().join("data").display()),
-            // The tests may run as root and in a container, where Chromium can neither lock itself in nor share much memory.
+            // The tests may run as root and in a container, where Chromium has no sandbox and little shared memory.
             "--no-sandbox".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
-            // It talks to nobody but the servers of the test.
+            // No connections except those to the servers of the test.
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--no-first-run".to_owned(),
@@ -59,7 +59,7 @@ impl Browser {
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        let session = answered(send(address, "POST", "/session", &capabilities));
+        let session = value_of(send(address, "POST", "/session", &capabilities));
         let id = session["sessionId"].as_str().expect("a session has an id");
         let chromium = session["capabilities"]["goog:processID"].as_i64();
         let chromium = chromium.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
@@ -72,24 +72,23 @@ impl Browser {
         }
     }
 
-    /// Goes to a page and waits until it is loaded.
+    /// Opens a page and waits until it is loaded.
     pub fn open(&self, url: impl Display) {
         self.command("url", &json!({ "url": url.to_string() }));
     }
 
-    /// Loads the page again.
+    /// Reloads the page.
     pub fn reload(&self) {
         self.command("refresh", &json!({}));
     }
 
-    /// Runs the body of a JavaScript function, in which `arguments` are these, and returns what it returns; a promise is
-    /// awaited.
+    /// Runs the body of a JavaScript function with these `arguments`, and returns its result. A promise is awaited.
     #[must_use]
     pub fn run(&self, script: &str, arguments: &[Value]) -> Value {
         self.command("execute/sync", &json!({ "script": script, "args": arguments }))
     }
 
-    /// Presses a key, one of the letters that `WebDriver` has for those without.
+    /// Presses a key, given as a character. `WebDriver` assigns characters to the keys without one.
     pub fn press(&self, key: char) {
         let action = |kind: &str| json!({ "type": kind, "value": key });
         let keyboard =
@@ -97,16 +96,16 @@ impl Browser {
         self.command("actions", &json!({ "actions": [keyboard] }));
     }
 
-    /// Sends a command of Chromium's own protocol.
+    /// Sends a command of the Chrome DevTools protocol.
     pub fn devtools(&self, command: &str, parameters: &Value) {
         self.command("goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
     }
 
-    /// Opens a tab in front of the others and returns what [`show`](Self::show) calls the one that was.
+    /// Opens a new tab in front, and returns the handle of the previous one for [`show`](Self::show).
     #[must_use]
     pub fn cover(&self) -> String {
         let path = format!("{}/window", self.session);
-        let covered = answered(send(self.address, "GET", &path, &Value::Null));
+        let covered = value_of(send(self.address, "GET", &path, &Value::Null));
         let tab = self.command("window/new", &json!({ "type": "tab" }));
         self.show(tab["handle"].as_str().expect("a tab has a handle"));
         covered.as_str().expect("a tab has a handle").to_owned()
@@ -117,7 +116,7 @@ impl Browser {
         self.command("window", &json!({ "handle": tab }));
     }
 
-    /// What the browser's console got since this was last asked, as `source: message`.
+    /// The entries of the browser's console since the last call, as `source: message`.
     #[must_use]
     pub fn console(&self) -> Vec<String> {
         let entries = self.command("se/log", &json!({ "type": "browser" }));
@@ -128,7 +127,7 @@ impl Browser {
             .collect()
     }
 
-    /// Answered once Chromium has ended.
+    /// Ends the session. The response arrives when Chromium has ended.
     fn end(&self) -> io::Result<()> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(DEADLINE))?;
@@ -137,17 +136,17 @@ impl Browser {
     }
 
     fn command(&self, name: &str, body: &Value) -> Value {
-        answered(send(self.address, "POST", &format!("{}/{name}", self.session), body))
+        value_of(send(self.address, "POST", &format!("{}/{name}", self.session), body))
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Nothing here may panic: the test may be doing that already.
+        // This must not panic, because the test may be panicking already.
         if self.end().is_err()
             && let Some(chromium) = self.chromium
         {
-            // Fails only when it has already ended.
+            // This fails only if Chromium has already ended.
             let _ = kill_process(chromium, Signal::KILL);
         }
     }
@@ -160,14 +159,14 @@ fn send(address: SocketAddr, method: &str, path: &str, body: &Value) -> Response
     Connection::open(address).send(request.body(body).expect("a path is a URI"))
 }
 
-fn answered(response: Response<Bytes>) -> Value {
+fn value_of(response: Response<Bytes>) -> Value {
     let (head, body) = response.into_parts();
-    let mut answer: Value = serde_json::from_slice(&body).expect("WebDriver answers in JSON");
+    let mut content: Value = serde_json::from_slice(&body).expect("WebDriver responds with JSON");
     assert!(
         head.status.is_success(),
         "{}: {}",
-        answer["value"]["error"],
-        answer["value"]["message"]
+        content["value"]["error"],
+        content["value"]["message"]
     );
-    answer["value"].take()
+    content["value"].take()
 }

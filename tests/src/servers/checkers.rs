@@ -1,33 +1,33 @@
-//! Programs that say whether something is right: Prometheus' own linter, and others.
+//! Programs that check files: promtool and others.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What such a program said.
+/// The result of a check.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// 0 when it had nothing to say, 1 for an error, 3 for lint.
+    /// The exit code: 0 for no finding. promtool uses 1 for an error and 3 for lint.
     pub code: Option<i32>,
-    /// Everything it printed.
+    /// The output of the program.
     pub printed: String,
 }
 
 impl Checked {
-    /// Fails the test unless the program ended with code 0.
+    /// Fails the test unless the exit code is 0.
     #[track_caller]
     pub fn accepted(&self) {
         assert_eq!(self.code, Some(0), "{}", self.printed);
     }
 
-    /// Nothing to complain about.
+    /// Exit code 0 and no output.
     #[must_use]
     pub fn clean() -> Self {
         Self { code: Some(0), printed: String::new() }
     }
 }
 
-/// Runs a program that checks something, in this directory.
+/// Runs a checking program in this directory.
 #[must_use]
 pub fn check(program: &str, arguments: &[&str], directory: &Path) -> Checked {
     let output = Command::new(program)
@@ -35,18 +35,18 @@ pub fn check(program: &str, arguments: &[&str], directory: &Path) -> Checked {
         .current_dir(directory)
         .stdin(Stdio::null())
         .output()
-        .unwrap_or_else(|error| panic!("{program} cannot be run, see tests/README.md: {error}"));
+        .unwrap_or_else(|error| panic!("cannot run {program}, see tests/README.md: {error}"));
     let printed = [output.stdout, output.stderr].concat();
     Checked { code: output.status.code(), printed: String::from_utf8_lossy(&printed).into_owned() }
 }
 
-/// Runs `promtool check metrics` over `exposition`.
+/// Runs `promtool check metrics` with `exposition`.
 #[must_use]
 pub fn promtool_check_metrics(exposition: &[u8]) -> Checked {
     run(&["check", "metrics"], exposition)
 }
 
-/// Runs `promtool test rules` over one file of rule tests.
+/// Runs `promtool test rules` with one file of rule tests.
 #[must_use]
 pub fn promtool_test_rules(tests: &str) -> Checked {
     run(&["test", "rules", "/dev/stdin"], tests.as_bytes())

@@ -1,4 +1,4 @@
-//! Ports for programs that do not say which one they took for port 0, or that must come back on theirs.
+//! Ports for programs that do not print the port they got for port 0, or that must restart on the same port.
 
 use std::io;
 use std::mem;
@@ -8,15 +8,15 @@ use std::os::fd::OwnedFd;
 use rustix::net::sockopt::set_socket_reuseaddr;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with};
 
-/// A loopback port that nobody listens on and that is given to nobody until this process ends: for servers that are told their
-/// port, and for clients of nobody.
+/// A loopback port that nobody listens on. The kernel assigns it to no other socket until this process ends. Servers that are
+/// started with a port can use it, and tests that need a port where nobody listens.
 ///
 /// # Panics
-/// When there is none.
+/// If there is none.
 #[must_use]
 pub fn free_address() -> SocketAddr {
-    // A socket that is bound and does not listen keeps the port from all who take what the kernel gives, clients as well as
-    // servers, and from no server that asks for it by its number: those set SO_REUSEADDR.
+    // The kernel assigns the port of a bound socket to no other client or server, even if the socket does not listen. A server
+    // that asks for this port number gets it nevertheless, because servers set SO_REUSEADDR.
     let reserve = || {
         let socket = socket()?;
         set_socket_reuseaddr(&socket, true)?;
@@ -29,7 +29,7 @@ pub fn free_address() -> SocketAddr {
 }
 
 fn socket() -> io::Result<OwnedFd> {
-    // A program that is started does not get it.
+    // Child processes do not inherit the socket.
     Ok(socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
 }
 
@@ -40,21 +40,17 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     #[test]
-    fn it_is_kept_and_a_server_comes_back_on_it() {
+    fn the_port_stays_reserved_and_a_server_can_listen_on_it_twice() {
         let address = free_address();
         let refused = || TcpStream::connect(address).map_err(|error| error.kind());
         let in_use = || bind(socket().expect("a socket"), &address);
         for _ in 0..2 {
             assert_eq!(refused().err(), Some(ErrorKind::ConnectionRefused));
-            assert_eq!(
-                in_use(),
-                Err(rustix::io::Errno::ADDRINUSE),
-                "for who does not insist on it"
-            );
-            let listener = TcpListener::bind(address).expect("it is free for a server");
-            let client = TcpStream::connect(address).expect("it listens");
+            assert_eq!(in_use(), Err(rustix::io::Errno::ADDRINUSE), "without SO_REUSEADDR");
+            let listener = TcpListener::bind(address).expect("a server can listen on it");
+            let client = TcpStream::connect(address).expect("the server listens");
             let (served, _) = listener.accept().expect("a client");
-            // The server closes first: its end of the connection outlives it.
+            // The server closes first, so its side of the connection stays in TIME_WAIT.
             drop(served);
             drop(client);
         }

@@ -15,23 +15,23 @@ use super::free_address;
 use crate::process::Process;
 use crate::wait::{DEADLINE, eventually};
 
-/// A PostgreSQL server with an empty database on a free loopback port; dropping it ends it.
+/// A PostgreSQL server with an empty database on a free loopback port. Dropping it ends the server.
 #[derive(Debug)]
 pub struct Postgres {
-    // Dropped in this order: the process goes before its directory.
+    // Fields are dropped in this order: the process ends before its directory is removed.
     process: Process,
     directory: TempDir,
     address: SocketAddr,
 }
 
 impl Postgres {
-    /// Makes a database cluster, starts the server and waits until it takes connections.
+    /// Creates a database cluster, starts the server and waits until it accepts connections.
     #[must_use]
     pub fn start() -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
-        // Its server refuses to be root, and any other user's directory.
+        // The server refuses to run as root, or in a directory of another user.
         if let Some((uid, gid)) = server_user() {
-            chown(directory.path(), Some(uid), Some(gid)).expect("root may give it away");
+            chown(directory.path(), Some(uid), Some(gid)).expect("root may change the owner");
         }
         let mut initdb = command("initdb", directory.path());
         initdb.args(["--username", USER, "--auth", "trust", "--no-sync", "--no-locale"]);
@@ -43,7 +43,7 @@ impl Postgres {
         Self { process, directory, address }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -55,7 +55,7 @@ impl Postgres {
         format!("postgres://{USER}@{}/postgres", self.address)
     }
 
-    /// What `psql` prints for one statement: a line for each row, the columns apart by `|`.
+    /// The output of `psql` for one statement: one line for each row, columns separated by `|`.
     #[must_use]
     pub fn query(&self, sql: &str) -> Vec<String> {
         let mut psql = command("psql", self.directory.path());
@@ -66,18 +66,18 @@ impl Postgres {
         finished.stdout
     }
 
-    /// Stops all its processes as they are: they keep their connections and answer nothing, until [`thaw`](Self::thaw).
+    /// Stops all its processes: they keep their connections and do not respond until [`thaw`](Self::thaw).
     pub fn freeze(&self) {
         signal_all(&self.only_children(), Signal::STOP);
     }
 
-    /// Lets them go on.
+    /// Continues all its processes.
     pub fn thaw(&self) {
         signal_all(&self.children(), Signal::CONT);
         self.process.thaw();
     }
 
-    /// SIGKILL to all its processes, and waits for their end.
+    /// Sends SIGKILL to all its processes, and waits until they have ended.
     pub fn kill(&mut self) {
         if !self.process.is_running() {
             return;
@@ -88,16 +88,16 @@ impl Postgres {
         let ended = eventually(DEADLINE, || {
             !self.process.is_running() && !children.iter().any(|child| is_running(*child))
         });
-        assert!(ended, "PostgreSQL does not die");
+        assert!(ended, "PostgreSQL does not end");
     }
 
-    /// Starts it again, on the same port and with the same data.
+    /// Restarts it on the same port with the same data.
     pub fn restart(&mut self) {
         self.kill();
         self.process = spawn(self.directory.path(), self.address);
     }
 
-    /// Freezes the server itself, so that it starts no more.
+    /// Freezes the main process, so that it starts no further children, and returns its children.
     fn only_children(&self) -> Vec<Pid> {
         self.process.freeze();
         let frozen = eventually(DEADLINE, || is(pid(&self.process), STOPPED));
@@ -105,7 +105,7 @@ impl Postgres {
         self.children()
     }
 
-    /// Each has a process group of its own: there is none to signal.
+    /// The child processes. Each has its own process group, so there is no common group to signal.
     fn children(&self) -> Vec<Pid> {
         let parent = format!("PPid:\t{}", self.process.id());
         let is_child = |process: &Path| {
@@ -113,7 +113,7 @@ impl Postgres {
             status.lines().any(|line| line == parent)
         };
         fs::read_dir("/proc")
-            .expect("the kernel tells its processes")
+            .expect("/proc can be read")
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| is_child(path))
             .filter_map(|path| Pid::from_raw(path.file_name()?.to_str()?.parse().ok()?))
@@ -124,7 +124,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         if self.process.is_running() {
-            // An immediate shutdown: its children and its shared memory go with it, which SIGKILL would leave behind.
+            // An immediate shutdown also ends the children and removes the shared memory. SIGKILL would leave them behind.
             self.thaw();
             let _ = kill_process(pid(&self.process), Signal::QUIT);
             let _ = eventually(DEADLINE, || !self.process.is_running());
@@ -132,11 +132,11 @@ impl Drop for Postgres {
     }
 }
 
-/// Returns when it takes connections.
+/// Starts the server and waits until it accepts connections.
 fn spawn(directory: &Path, address: SocketAddr) -> Process {
     let mut command = command("postgres", directory);
     command.args(["-D", "data", "-h", "127.0.0.1", "-p", &address.port().to_string()]);
-    // What the kernel has is not lost when a process is killed; nobody cuts the power here.
+    // Without fsync a killed process loses no data that the kernel has. Only a power failure would.
     command.args(["-c", "unix_socket_directories=", "-c", "fsync=off"]);
     let process = Process::start(command);
     let ready =
@@ -146,11 +146,11 @@ fn spawn(directory: &Path, address: SocketAddr) -> Process {
     process
 }
 
-/// One of its programs, as the user it may be run by.
+/// A command of PostgreSQL, run as a user that it accepts.
 fn command(program: &str, directory: &Path) -> Command {
     let mut command = Command::new(find(program));
     command.current_dir(directory).env("LC_ALL", "C");
-    // F-35, a neighbour: who runs the tests may have set what is for a server of their own.
+    // F-35, a neighbour: the user may have set variables for another PostgreSQL server.
     for (name, _) in env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"PG") {
             command.env_remove(name);
@@ -162,7 +162,7 @@ fn command(program: &str, directory: &Path) -> Command {
     command
 }
 
-/// In the `PATH`, or where Debian has it.
+/// Looks in the `PATH`, and in the directories of Debian.
 fn find(program: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -173,12 +173,12 @@ fn find(program: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{program} is not installed"))
 }
 
-/// Whom root starts it as: the user and group numbers.
+/// The user and group ids that root runs the server with.
 fn server_user() -> Option<(u32, u32)> {
     if !geteuid().is_root() {
         return None;
     }
-    let users = fs::read_to_string("/etc/passwd").expect("there are users");
+    let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd can be read");
     let numbers = |name: &str| {
         let mut fields = users.lines().find_map(|line| line.strip_prefix(name))?.split(':').skip(1);
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
@@ -188,7 +188,7 @@ fn server_user() -> Option<(u32, u32)> {
 
 fn signal_all(processes: &[Pid], signal: Signal) {
     for process in processes {
-        // It may have ended meanwhile.
+        // The process may have ended meanwhile.
         let _ = kill_process(*process, signal);
     }
 }
@@ -208,7 +208,7 @@ fn state(process: Pid) -> Option<char> {
 
 fn pid(process: &Process) -> Pid {
     let id = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
-    id.expect("a process has a number")
+    id.expect("a process has an id")
 }
 
 const USER: &str = "api";
@@ -221,7 +221,7 @@ mod tests {
     use std::net::TcpStream;
 
     #[test]
-    fn a_killed_one_comes_back_on_its_port_with_its_data() {
+    fn a_killed_server_restarts_on_its_port_with_its_data() {
         let mut postgres = Postgres::start();
         assert_eq!(postgres.query("CREATE TABLE answers AS SELECT 42 AS answer"), [""; 0]);
         postgres.kill();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_one_stands_still_as_a_whole_and_answers_when_it_is_thawed() {
+    fn a_frozen_server_stops_all_its_processes_and_responds_after_thawing() {
         let postgres = Postgres::start();
         postgres.freeze();
         let children = postgres.children();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_it_leaves_none_of_its_processes() {
+    fn dropping_the_server_ends_all_its_processes() {
         let postgres = Postgres::start();
         let children = postgres.children();
         assert!(!children.is_empty());

@@ -8,29 +8,29 @@ use tempfile::TempDir;
 use super::{QueryApi, write_config};
 use crate::process::Process;
 
-/// A Prometheus that scrapes its targets every second.
+/// A Prometheus that scrapes its targets every second. Dropping it kills it.
 #[derive(Debug)]
 pub struct Prometheus {
-    // Dropped in this order: the process goes before its directory.
+    // Fields are dropped in this order: the process ends before its directory is removed.
     _process: Process,
     _directory: TempDir,
     address: SocketAddr,
 }
 
 impl Prometheus {
-    /// Starts it and waits until it answers queries.
+    /// Starts it with one target and waits until it is ready for queries.
     #[must_use]
     pub fn scraping(target: SocketAddr) -> Self {
         Self::scraping_paths(target, &["/metrics".to_owned()])
     }
 
-    /// As [`scraping`](Self::scraping), each path as a target of its own with the label `path`.
+    /// As [`scraping`](Self::scraping), with each path as a separate target with the label `path`.
     #[must_use]
     pub fn scraping_paths(target: SocketAddr, paths: &[String]) -> Self {
         Self::start(&[target], paths)
     }
 
-    /// As [`scraping`](Self::scraping), several targets at once.
+    /// As [`scraping`](Self::scraping), with several targets.
     #[must_use]
     pub fn scraping_all(targets: &[SocketAddr]) -> Self {
         Self::start(targets, &["/metrics".to_owned()])
@@ -57,7 +57,7 @@ impl Prometheus {
             .await_stderr(|line| {
                 line.contains("Server is ready to receive web requests").then_some(())
             })
-            .unwrap_or_else(|error| panic!("Prometheus does not get ready: {error}"));
+            .unwrap_or_else(|error| panic!("Prometheus is not ready: {error}"));
         Self { _process: process, _directory: directory, address }
     }
 }

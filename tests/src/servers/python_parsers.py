@@ -1,7 +1,8 @@
-"""Reads expositions with prometheus_client, one request in JSON a line: {"format": "text" or "open", "body": "..."}.
+"""Parses expositions with prometheus_client. Each input line is a JSON request: {"format": "text" or "open", "body": "..."}.
 
-Answers each with a line: {"samples": [[name, labels, value], ...]}, values as Python writes floats, or {"error": "..."}.
-For {"format": "floats", "body": ["1.0", ...]} it is {"floats": ["1.0", ...]}, as its own exposition writes them.
+Each output line is the response: {"samples": [[name, labels, value], ...]} with values as Python writes floats, or
+{"error": "..."}. The response to {"format": "floats", "body": ["1.0", ...]} is {"floats": ["1.0", ...]}, formatted as the library
+formats numbers in its expositions.
 """
 
 import json

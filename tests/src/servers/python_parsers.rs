@@ -1,4 +1,4 @@
-//! Python's `prometheus_client`, which has a parser for each format.
+//! The parsers of Python's `prometheus_client`, one for each format.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -8,28 +8,28 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// A running Python that reads one exposition after the other.
+/// A running Python process that parses one exposition after the other.
 #[derive(Debug)]
 pub struct PythonParsers {
     child: Child,
-    // Taken only to end it.
+    // Taken only to end the process.
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
 
-/// A sample as a parser sees it.
+/// A sample as the parser returns it.
 #[derive(Clone, Debug)]
 pub struct Parsed {
-    /// With its suffix.
+    /// The name with its suffix.
     pub name: String,
-    /// Unescaped.
+    /// The labels, unescaped.
     pub labels: BTreeMap<String, String>,
-    /// As Python's `float` has it.
+    /// The value as Python's `float`.
     pub value: f64,
 }
 
 impl PythonParsers {
-    /// Starts it.
+    /// Starts the process.
     #[must_use]
     pub fn start() -> Self {
         let mut child = Command::new(python())
@@ -43,52 +43,52 @@ impl PythonParsers {
         Self { child, stdin, stdout }
     }
 
-    /// Reads text format 0.0.4.
+    /// Parses text format 0.0.4.
     ///
     /// # Errors
-    /// What the parser does not like.
+    /// The error of the parser.
     pub fn text(&mut self, body: &str) -> Result<Vec<Parsed>, String> {
         self.parse("text", body)
     }
 
-    /// Reads `OpenMetrics` 1.0.
+    /// Parses `OpenMetrics` 1.0.
     ///
     /// # Errors
-    /// What the parser does not like.
+    /// The error of the parser.
     pub fn open_metrics(&mut self, body: &str) -> Result<Vec<Parsed>, String> {
         self.parse("open", body)
     }
 
-    /// Writes numbers as its own `OpenMetrics` has them.
+    /// Formats numbers as the Python library does in `OpenMetrics`.
     pub fn floats(&mut self, values: &[f64]) -> Vec<String> {
         let body: Vec<_> = values.iter().map(|value| format!("{value:e}")).collect();
-        let answer = self.ask(&json!({ "format": "floats", "body": body }));
-        let floats = answer["floats"].as_array().expect("floats").iter();
+        let response = self.send(&json!({ "format": "floats", "body": body }));
+        let floats = response["floats"].as_array().expect("floats").iter();
         floats.map(|float| float.as_str().expect("a string").to_owned()).collect()
     }
 
-    fn ask(&mut self, request: &Value) -> Value {
+    fn send(&mut self, request: &Value) -> Value {
         let mut line = request.to_string();
         line.push('\n');
-        let stdin = self.stdin.as_mut().expect("it runs");
-        stdin.write_all(line.as_bytes()).expect("Python reads: has it prometheus_client?");
+        let stdin = self.stdin.as_mut().expect("the process is running");
+        stdin.write_all(line.as_bytes()).expect("Python reads (is prometheus_client installed?)");
         line.clear();
-        self.stdout.read_line(&mut line).expect("Python answers");
-        serde_json::from_str(&line).expect("an answer in JSON")
+        self.stdout.read_line(&mut line).expect("Python responds");
+        serde_json::from_str(&line).expect("the response is JSON")
     }
 
     fn parse(&mut self, format: &str, body: &str) -> Result<Vec<Parsed>, String> {
-        let answer = self.ask(&json!({ "format": format, "body": body }));
-        if let Some(error) = answer["error"].as_str() {
+        let response = self.send(&json!({ "format": format, "body": body }));
+        if let Some(error) = response["error"].as_str() {
             return Err(error.to_owned());
         }
-        Ok(answer["samples"].as_array().expect("samples").iter().map(parsed).collect())
+        Ok(response["samples"].as_array().expect("samples").iter().map(parsed).collect())
     }
 }
 
 impl Drop for PythonParsers {
     fn drop(&mut self) {
-        // The end of its input is the end of the program.
+        // The program ends when its input ends.
         drop(self.stdin.take());
         let _ = self.child.wait();
     }
@@ -100,11 +100,11 @@ fn parsed(sample: &Value) -> Parsed {
     Parsed {
         name: text(&sample[0]),
         labels: labels.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
-        value: text(&sample[2]).parse().expect("Rust reads the floats that Python writes"),
+        value: text(&sample[2]).parse().expect("Rust parses the floats that Python writes"),
     }
 }
 
-/// Where `tests/run` has put Python's tools; without it, what is in the PATH.
+/// The Python that `tests/run` has installed; without it, the one in the PATH.
 fn python() -> PathBuf {
     let this = env::current_exe().expect("a test is a program");
     let installed = this.ancestors().nth(3).map(|target| target.join("python/bin/python3"));

@@ -11,10 +11,10 @@ use super::free_address;
 use crate::process::Process;
 use crate::wait::{DEADLINE, eventually};
 
-/// A Redis server on a free loopback port; dropping it kills it.
+/// A Redis server on a free loopback port. Dropping it kills it.
 #[derive(Debug)]
 pub struct Redis {
-    // Dropped in this order: the process goes before its directory.
+    // Fields are dropped in this order: the process ends before its directory is removed.
     process: Process,
     directory: TempDir,
     address: SocketAddr,
@@ -23,19 +23,19 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts it with nothing but an append-only file, so that a killed one comes back with its data.
+    /// Starts it with an append-only file, so that a killed server restarts with its data.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts it with more options, as on its command line.
+    /// As [`start`](Self::start), with more command line options.
     #[must_use]
     pub fn start_with(options: &[&str]) -> Self {
         Self::start_as(false, options)
     }
 
-    /// Starts it so that it speaks TLS and nothing else, with a certificate that signs itself.
+    /// Starts it with TLS only, and a self-signed certificate.
     #[must_use]
     pub fn start_with_tls() -> Self {
         Self::start_as(true, &[])
@@ -52,7 +52,7 @@ impl Redis {
         Self { process, directory, address, options, tls }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -64,7 +64,7 @@ impl Redis {
         format!("redis://{}", self.address)
     }
 
-    /// The certificate of one that [speaks TLS](Self::start_with_tls), as PEM.
+    /// The certificate of a server with [TLS](Self::start_with_tls), as PEM.
     #[must_use]
     pub fn certificate(&self) -> Vec<u8> {
         fs::read(self.directory.path().join(CERTIFICATE)).expect("it has a certificate")
@@ -76,21 +76,21 @@ impl Redis {
         &self.process
     }
 
-    /// SIGKILL, and waits until nobody answers on the port.
+    /// Sends SIGKILL and waits until it has ended.
     pub fn kill(&mut self) {
         if self.process.is_running() {
             self.process.kill();
         }
-        assert!(eventually(DEADLINE, || !self.process.is_running()), "Redis does not die");
+        assert!(eventually(DEADLINE, || !self.process.is_running()), "Redis does not end");
     }
 
-    /// Starts it again, on the same port and with the same data.
+    /// Restarts it on the same port with the same data.
     pub fn restart(&mut self) {
         self.kill();
         self.process = spawn(&self.directory, self.address, self.tls, &self.options);
     }
 
-    /// Starts it again with other options, and with or without TLS.
+    /// Restarts it with other options, and with or without TLS.
     pub fn restart_with(&mut self, tls: bool, options: &[&str]) {
         self.tls = tls;
         self.options = options.iter().copied().map(str::to_owned).collect();
@@ -98,7 +98,7 @@ impl Redis {
     }
 }
 
-/// Returns when it answers.
+/// Starts the server and waits until it is ready.
 fn spawn(directory: &TempDir, address: SocketAddr, tls: bool, options: &[String]) -> Process {
     let (directory, port) = (directory.path(), address.port().to_string());
     let mut command = Command::new("redis-server");
@@ -112,7 +112,7 @@ fn spawn(directory: &TempDir, address: SocketAddr, tls: bool, options: &[String]
     }
     command.args(["--save", "", "--appendonly", "yes"]).args(options);
     let process = Process::start(command);
-    // It listens before it has read its data, and answers `LOADING` until then.
+    // Redis listens before it has loaded its data, and responds with `LOADING` until then.
     let ready = |line: &str| line.contains("Ready to accept connections").then_some(());
     let started = process.await_stdout(ready);
     started.unwrap_or_else(|error| panic!("Redis does not start: {error}"));
@@ -154,21 +154,21 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpStream;
 
-    fn ask(redis: &Redis, command: &str) -> String {
+    fn send(redis: &Redis, command: &str) -> String {
         let mut stream = TcpStream::connect(redis.address()).expect("Redis listens");
         stream.write_all(command.as_bytes()).expect("Redis reads");
-        let mut answer = [0; 64];
-        let read = stream.read(&mut answer).expect("Redis answers");
-        String::from_utf8_lossy(&answer[..read]).into_owned()
+        let mut reply = [0; 64];
+        let read = stream.read(&mut reply).expect("Redis replies");
+        String::from_utf8_lossy(&reply[..read]).into_owned()
     }
 
     #[test]
-    fn a_killed_one_comes_back_on_its_port_with_its_data() {
+    fn a_killed_server_restarts_on_its_port_with_its_data() {
         let mut redis = Redis::start_with(&["--appendfsync", "always"]);
-        assert_eq!(ask(&redis, "SET answer 42\r\n"), "+OK\r\n");
+        assert_eq!(send(&redis, "SET answer 42\r\n"), "+OK\r\n");
         redis.kill();
         assert!(TcpStream::connect(redis.address()).is_err());
         redis.restart();
-        assert_eq!(ask(&redis, "GET answer\r\n"), "$2\r\n42\r\n");
+        assert_eq!(send(&redis, "GET answer\r\n"), "$2\r\n42\r\n");
     }
 }

@@ -11,10 +11,10 @@ use crate::client::Connection;
 use crate::process::Process;
 use crate::wait::{DEADLINE, eventually};
 
-/// A `VictoriaMetrics` on a free loopback port; dropping it kills it.
+/// A `VictoriaMetrics` on a free loopback port. Dropping it kills it.
 #[derive(Debug)]
 pub struct VictoriaMetrics {
-    // Dropped in this order: the process goes before its directory.
+    // Fields are dropped in this order: the process ends before its directory is removed.
     process: Process,
     directory: TempDir,
     address: SocketAddr,
@@ -22,35 +22,35 @@ pub struct VictoriaMetrics {
 }
 
 impl VictoriaMetrics {
-    /// Starts it with one target, which it scrapes every second, and waits until it can answer queries about the first scrape.
+    /// Starts it with one target, which it scrapes every second, and waits until queries can find the first scrape.
     #[must_use]
     pub fn scraping(target: SocketAddr) -> Self {
         Self::scraping_paths(target, &["/metrics".to_owned()])
     }
 
-    /// As [`scraping`](Self::scraping), each path as a target of its own with the label `path`.
+    /// As [`scraping`](Self::scraping), with each path as a separate target with the label `path`.
     #[must_use]
     pub fn scraping_paths(target: SocketAddr, paths: &[String]) -> Self {
         let this = Self::start(Some((target, paths)), &[]);
-        // A query for series that it has not indexed yet is answered with nothing, and the answer kept for ten seconds.
+        // A query for series that are not indexed yet has an empty result, which is cached for ten seconds.
         this.targets(paths.len());
         this.flush();
         this
     }
 
-    /// Starts it without anything to scrape, for others to write to.
+    /// Starts it without a target, for programs that write to it.
     #[must_use]
     pub fn empty() -> Self {
         Self::start(None, &[])
     }
 
-    /// Starts it with a target and more options, as on its command line, and waits until it listens.
+    /// Starts it with a target and more command line options, and waits until it listens.
     #[must_use]
     pub fn start_with(target: SocketAddr, options: &[&str]) -> Self {
         Self::start(Some((target, &["/metrics".to_owned()])), options)
     }
 
-    /// Where it listens, as `http://…`.
+    /// The URL of the server, `http://…`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -62,20 +62,20 @@ impl VictoriaMetrics {
         &self.process
     }
 
-    /// Makes what was written so far visible to queries.
+    /// Makes everything that was written so far visible to queries.
     pub fn flush(&self) {
         let flushed = Connection::open(self.address).get("/internal/force_flush");
         assert_eq!(flushed.status(), StatusCode::OK, "{:?}", flushed.body());
     }
 
-    /// SIGKILL, and waits until it has ended.
+    /// Sends SIGKILL and waits until it has ended.
     pub fn kill(&mut self) {
         self.process.kill();
         let died = eventually(DEADLINE, || !self.process.is_running());
-        assert!(died, "VictoriaMetrics does not die");
+        assert!(died, "VictoriaMetrics does not end");
     }
 
-    /// Starts a killed one again, on the same port and with the same data.
+    /// Restarts a killed server on the same port with the same data.
     pub fn start_again(&mut self) {
         self.process = spawn(&self.directory, self.address, &self.options);
     }
@@ -99,14 +99,14 @@ impl QueryApi for VictoriaMetrics {
     }
 }
 
-/// Returns when it accepts connections.
+/// Starts the server and waits until it accepts connections.
 fn spawn(directory: &TempDir, address: SocketAddr, options: &[String]) -> Process {
     let flag = |name: &str, value: &dyn std::fmt::Display| format!("-{name}={value}");
     let mut command = Command::new("victoria-metrics");
     command.args([
         flag("storageDataPath", &directory.path().join("data").display()),
         flag("httpListenAddr", &address),
-        // Answers with what it has ingested, not with what it had half a minute ago.
+        // Without this, results are half a minute old.
         flag("search.latencyOffset", &"0s"),
         flag("search.disableCache", &true),
     ]);

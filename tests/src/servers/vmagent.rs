@@ -8,16 +8,16 @@ use tempfile::TempDir;
 
 use crate::process::Process;
 
-/// A vmagent that scrapes, and writes to a `VictoriaMetrics`; dropping it kills it.
+/// A vmagent that scrapes and writes to a `VictoriaMetrics`. Dropping it kills it.
 #[derive(Debug)]
 pub struct Vmagent {
-    // Dropped in this order: the process goes before its directory.
+    // Fields are dropped in this order: the process ends before its directory is removed.
     _process: Process,
     _directory: TempDir,
 }
 
 impl Vmagent {
-    /// Starts it with this configuration, as the file would have it.
+    /// Starts it with this content of its configuration file.
     #[must_use]
     pub fn start(config: &str, victoria_metrics: SocketAddr) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
@@ -30,7 +30,7 @@ impl Vmagent {
             flag("remoteWrite.url", &format!("http://{victoria_metrics}/api/v1/write")),
             flag("remoteWrite.tmpDataPath", &directory.path().join("queue").display()),
             flag("remoteWrite.flushInterval", &"200ms"),
-            // Nobody asks it anything.
+            // Any port: the tests send it no requests.
             flag("httpListenAddr", &"127.0.0.1:0"),
         ]);
         let process = Process::start(command);

@@ -6,14 +6,15 @@ use std::process::Command;
 
 use crate::process::Process;
 
-/// A vmalert that evaluates rules on a `VictoriaMetrics` every second; dropping it kills it.
+/// A vmalert that evaluates rules on a `VictoriaMetrics` every second. Dropping it kills it.
 #[derive(Debug)]
 pub struct Vmalert {
     _process: Process,
 }
 
 impl Vmalert {
-    /// Starts it with the files that this pattern matches. What it records goes to `victoria_metrics`, alerts to `alertmanager`.
+    /// Starts it with the rule files that match this pattern. It writes recorded series to `victoria_metrics` and sends alerts to
+    /// `alertmanager`.
     #[must_use]
     pub fn start(rules: &Path, victoria_metrics: SocketAddr, alertmanager: SocketAddr) -> Self {
         let flag = |name: &str, value: &dyn std::fmt::Display| format!("-{name}={value}");

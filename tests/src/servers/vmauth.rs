@@ -10,17 +10,17 @@ use super::free_address;
 use crate::process::Process;
 use crate::wait::{DEADLINE, eventually};
 
-/// A vmauth on a free loopback port; dropping it kills it.
+/// A vmauth on a free loopback port. Dropping it kills it.
 #[derive(Debug)]
 pub struct Vmauth {
-    // Dropped in this order: the process goes before its directory.
+    // Fields are dropped in this order: the process ends before its directory is removed.
     _process: Process,
     _directory: TempDir,
     address: SocketAddr,
 }
 
 impl Vmauth {
-    /// Starts it with this configuration, as the file would have it, and waits until it listens.
+    /// Starts it with this content of its configuration file, and waits until it listens.
     #[must_use]
     pub fn start(config: &str) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
@@ -34,13 +34,13 @@ impl Vmauth {
         process
             .await_stderr(|line| line.contains("started vmauth").then_some(()))
             .unwrap_or_else(|error| panic!("vmauth does not start: {error}"));
-        // It says so a moment before it listens.
+        // vmauth prints this line shortly before it listens.
         let listens = eventually(DEADLINE, || TcpStream::connect(address).is_ok());
         assert!(listens, "vmauth does not listen");
         Self { _process: process, _directory: directory, address }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -1,4 +1,4 @@
-//! A real vmalert, with the shipped rules on what a real vmagent scraped, and somebody whom it tells.
+//! A real vmalert evaluates the shipped rules on data that a real vmagent scraped, and sends alerts to a fake Alertmanager.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use super::programs::ORCHESTRATED;
 use super::rules::names;
 use super::scraping::Stack;
 
-/// Alertmanager's API as far as vmalert uses it: keeps what is posted.
+/// The part of Alertmanager's API that vmalert uses. It keeps the alerts that are posted.
 struct Alertmanager {
     server: Server,
     received: Arc<Mutex<Vec<Value>>>,
@@ -35,7 +35,7 @@ impl Alertmanager {
         Self { server, received }
     }
 
-    /// The last that was said of an alert.
+    /// The last state of an alert.
     fn last(&self, name: &str) -> Option<Value> {
         let received = self.received.lock().expect("no holder panics");
         received.iter().rfind(|alert| alert["labels"]["alertname"] == name).cloned()
@@ -44,7 +44,7 @@ impl Alertmanager {
 
 // S-03
 #[test]
-fn a_program_that_is_gone_raises_the_alarm_and_what_is_recorded_is_true() {
+fn a_program_that_ends_fires_an_alert_and_the_recorded_series_are_right() {
     let stack = Stack::start();
     let alertmanager = Alertmanager::start();
     let directory = TempDir::new().expect("a temporary directory can be made");
@@ -52,7 +52,7 @@ fn a_program_that_is_gone_raises_the_alarm_and_what_is_recorded_is_true() {
     let _vmalert =
         Vmalert::start(&rules, stack.victoria_metrics().address(), alertmanager.server.address());
 
-    // The rules record under one name what the program shows under its own, a moment later.
+    // The rules record the program's metrics under names without namespace.
     let orchestrator = &stack.programs[0];
     let recorded = eventually(DEADLINE, || {
         orchestrator.drive();
@@ -72,14 +72,14 @@ fn a_program_that_is_gone_raises_the_alarm_and_what_is_recorded_is_true() {
     });
     assert!(
         fails,
-        "one of {ORCHESTRATED} requests fails, and recorded is {:?}",
+        "one of {ORCHESTRATED} requests fails, but the recorded ratio is {:?}",
         stack.victoria_metrics().query(ratio)
     );
     assert_eq!(alertmanager.last("ScrapeFailing"), None);
 
     orchestrator.example.process().kill();
     let alert = eventually_some(DEADLINE, || alertmanager.last("ScrapeFailing"))
-        .expect("vmalert tells of the program that is gone");
+        .expect("vmalert sends an alert for the program that ended");
     assert_eq!(alert["labels"]["job"], "orchestrator");
     assert_eq!(alert["labels"]["instance"], orchestrator.example.address().to_string());
     assert_eq!(alert["labels"]["severity"], "critical");
@@ -87,7 +87,7 @@ fn a_program_that_is_gone_raises_the_alarm_and_what_is_recorded_is_true() {
     assert!(summary.starts_with("orchestrator at 127.0.0.1:"), "{summary}");
 }
 
-/// The shipped rules without the patience: alerts fire at the first evaluation that finds their condition true.
+/// The shipped rules without `for`: an alert fires at the first evaluation where its condition is true.
 fn at_once(directory: &TempDir) -> PathBuf {
     for file in ["recording.yml", "alerts.yml"] {
         let mut rules = document(&deploy("rules").join(file));

@@ -1,4 +1,4 @@
-//! The files that say what is scraped, against the programs that read them.
+//! The scrape configurations and deployment files, checked by the programs that read them.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use super::programs::PROGRAMS;
 
 // S-01
 #[test]
-fn promtool_accepts_the_configuration_of_prometheus_and_its_rules() {
+fn promtool_accepts_the_prometheus_configuration_and_rules() {
     check("promtool", &["check", "config", "prometheus.yml"], &deploy("")).accepted();
 }
 
 // S-01
 #[test]
-fn vmagent_accepts_what_it_scrapes() {
-    // Debian's promtool has no discovery in Kubernetes.
+fn vmagent_accepts_its_configurations() {
+    // vmagent checks the Kubernetes file too, because Debian's promtool is built without Kubernetes discovery.
     for file in ["vmagent.yml", "kubernetes/scrape.yml"] {
         let flag = format!("-promscrape.config={file}");
         check("vmagent", &["-dryRun", &flag], &deploy("")).accepted();
@@ -27,7 +27,7 @@ fn vmagent_accepts_what_it_scrapes() {
 
 // S-01
 #[test]
-fn prometheus_and_vmagent_scrape_the_same_jobs_at_the_same_pace() {
+fn prometheus_and_vmagent_scrape_the_same_jobs_at_the_same_interval() {
     let prometheus = document(&deploy("prometheus.yml"));
     let vmagent = document(&deploy("vmagent.yml"));
     assert_eq!(prometheus["scrape_configs"], vmagent["scrape_configs"]);
@@ -38,7 +38,7 @@ fn prometheus_and_vmagent_scrape_the_same_jobs_at_the_same_pace() {
 
 // S-01
 #[test]
-fn a_job_is_named_as_its_program_and_asks_it_where_it_answers() {
+fn each_job_is_named_after_its_program_and_scrapes_its_port_and_path() {
     for job in scrape_configs() {
         let name = job["job_name"].as_str().expect("a job has a name");
         assert_eq!(job["honor_labels"], true, "{name}");
@@ -46,13 +46,13 @@ fn a_job_is_named_as_its_program_and_asks_it_where_it_answers() {
         let (host, port) = target.rsplit_once(':').expect("a target has a port");
         assert_eq!(host, name);
         let known = PROGRAMS.iter().find(|program| program.package == name);
-        let known = known.unwrap_or_else(|| panic!("{name} is no program"));
+        let known = known.unwrap_or_else(|| panic!("there is no program {name}"));
         assert_eq!(job["metrics_path"].as_str().unwrap_or("/metrics"), known.path, "{name}");
         assert_eq!(default_port(known.package), port, "{name}");
     }
     for program in PROGRAMS {
         let has_job = scrape_configs().iter().any(|job| job["job_name"] == program.package);
-        assert!(has_job, "no job for {}", program.package);
+        assert!(has_job, "there is no job for {}", program.package);
     }
 }
 
@@ -96,7 +96,7 @@ fn the_operators_accept_their_resources() {
                 directory.path(),
             )
             .accepted();
-            // What they select is what the workloads carry.
+            // The workloads have the labels that the resource selects.
             let selected = &resource["spec"]["selector"]["matchLabels"];
             for workload in ["orchestrator.yaml", "workers.yaml"] {
                 for document in documents(&deploy("kubernetes").join(workload)) {
@@ -134,7 +134,7 @@ fn the_image_and_the_workflow_are_accepted() {
 
 // S-01
 #[test]
-fn the_stack_starts_each_program_where_it_is_scraped_and_publishes_nothing_to_the_network() {
+fn compose_starts_each_program_on_its_scraped_port_and_publishes_only_on_loopback() {
     let compose = document(&deploy("compose.yaml"));
     let services = compose["services"].as_object().expect("services");
     for (name, service) in services {
@@ -145,13 +145,13 @@ fn the_stack_starts_each_program_where_it_is_scraped_and_publishes_nothing_to_th
             assert!(services.contains_key(needed), "{name} needs {needed}");
         }
         for volume in strings(&service["volumes"]) {
-            let (source, _) = volume.split_once(':').expect("where from and where to");
-            let is_there = if source.starts_with('.') {
+            let (source, _) = volume.split_once(':').expect("a source and a target");
+            let exists = if source.starts_with('.') {
                 deploy(source).exists()
             } else {
                 compose["volumes"].get(source).is_some()
             };
-            assert!(is_there, "{name} mounts {source}");
+            assert!(exists, "{name} mounts {source}, which does not exist");
         }
     }
     for job in scrape_configs() {
@@ -169,10 +169,10 @@ fn the_stack_starts_each_program_where_it_is_scraped_and_publishes_nothing_to_th
 #[test]
 fn the_programs_of_the_stack_accept_their_arguments() {
     let compose = document(&deploy("compose.yaml"));
-    // The first checks nothing unless there is something to scrape.
+    // victoria-metrics checks its arguments only if it has a scrape configuration.
     let more = [("victoria-metrics", Some("-promscrape.config=vmagent.yml"))];
     for (program, more) in more.into_iter().chain([("vmagent", None), ("vmalert", None)]) {
-        // The paths are those in the containers.
+        // The paths are those inside the containers.
         let arguments: Vec<_> = strings(&compose["services"][program]["command"])
             .into_iter()
             .map(|argument| argument.replace("=/etc/", "="))
@@ -185,7 +185,7 @@ fn the_programs_of_the_stack_accept_their_arguments() {
 
 // S-01
 #[test]
-fn the_image_is_of_this_compiler_has_one_argument_and_does_not_run_as_root() {
+fn the_image_has_the_right_compiler_one_argument_and_no_root_user() {
     let dockerfile = read(&deploy("Dockerfile"));
     let instructions: Vec<_> = dockerfile.lines().filter_map(|line| line.split_once(' ')).collect();
     let all = |wanted: &str| -> Vec<&str> {
@@ -198,7 +198,7 @@ fn the_image_is_of_this_compiler_has_one_argument_and_does_not_run_as_root() {
     let manifest = read(&repository("examples/orchestrator/Cargo.toml"));
     let needed = rust_version(&manifest);
     let image = all("FROM")[0];
-    assert!(image.starts_with(&format!("rust:{needed}-")), "{image}, and {needed} is needed");
+    assert!(image.starts_with(&format!("rust:{needed}-")), "{image}, but Rust {needed} is needed");
 }
 
 pub(crate) fn scrape_configs() -> Vec<Value> {
@@ -208,10 +208,10 @@ pub(crate) fn scrape_configs() -> Vec<Value> {
 
 fn rust_version(manifest: &str) -> &str {
     let line = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \""));
-    line.and_then(|rest| rest.strip_suffix('"')).expect("the package says which compiler it needs")
+    line.and_then(|rest| rest.strip_suffix('"')).expect("the manifest has a rust-version")
 }
 
-/// From the program's own help.
+/// The default port, from the program's help.
 fn default_port(package: &'static str) -> String {
     let path = program(package).display().to_string();
     let help = check(&path, &["--help"], Path::new("/"));

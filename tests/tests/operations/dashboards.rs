@@ -1,4 +1,4 @@
-//! The dashboards: their structure, and each query against the data of running programs.
+//! The dashboards: their structure, and each query on the data of running programs.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub(crate) struct Dashboard {
     json: Value,
 }
 
-/// Each file of them.
+/// All dashboard files.
 pub(crate) fn dashboards() -> Vec<Dashboard> {
     let load = |path: PathBuf| {
         let json = serde_json::from_str(&read(&path))
@@ -26,11 +26,11 @@ pub(crate) fn dashboards() -> Vec<Dashboard> {
 }
 
 impl Dashboard {
-    /// Each query of a panel, with the panel's title.
+    /// All queries, each with the title of its panel.
     pub(crate) fn queries(&self) -> Vec<(String, String)> {
         let targets = self.panels().flat_map(|panel| {
             let title = format!("{}: {}", self.path.display(), panel["title"]);
-            let targets = panel["targets"].as_array().expect("a panel asks something").iter();
+            let targets = panel["targets"].as_array().expect("a panel has queries").iter();
             targets.map(move |target| {
                 (title.clone(), target["expr"].as_str().expect("a query").to_owned())
             })
@@ -50,7 +50,7 @@ impl Dashboard {
 
 // S-03
 #[test]
-fn each_query_of_a_dashboard_has_data_of_the_running_programs() {
+fn each_query_of_a_dashboard_has_data() {
     let stack = Stack::start();
     let queries = dashboards().into_iter().flat_map(|dashboard| dashboard.queries());
     for (title, query) in queries {
@@ -93,7 +93,7 @@ fn the_variables_of_a_dashboard_have_values() {
 
 // S-03
 #[test]
-fn panels_take_their_data_from_the_chosen_source_and_say_what_they_show() {
+fn panels_use_the_selected_data_source_and_have_a_title_and_a_unit() {
     for dashboard in dashboards() {
         let Dashboard { path, json } = &dashboard;
         let path = path.display();
@@ -106,7 +106,7 @@ fn panels_take_their_data_from_the_chosen_source_and_say_what_they_show() {
         for panel in all {
             let title = panel["title"].as_str().expect("a title");
             for cell in cells(&panel["gridPos"]) {
-                assert!(taken.insert(cell), "{path}: {title} is on top of another");
+                assert!(taken.insert(cell), "{path}: {title} overlaps another panel");
             }
         }
         for panel in dashboard.panels() {

@@ -1,4 +1,4 @@
-//! Discovery in Kubernetes: a real vmagent with the shipped relabelling, and an API server that knows three pods.
+//! Kubernetes discovery: a real vmagent with the shipped relabelling, and a fake API server with three pods.
 
 use std::future::pending;
 
@@ -15,7 +15,7 @@ use super::programs::{Backends, PROGRAMS};
 
 // S-01
 #[test]
-fn an_annotated_pod_is_scraped_where_it_says_and_keeps_its_service() {
+fn an_annotated_pod_is_scraped_at_its_annotated_port_and_keeps_its_service_label() {
     let backends = Backends::start();
     let program = PROGRAMS[0].start_without_redis(&backends);
     let port = program.example.address().port();
@@ -38,7 +38,7 @@ fn an_annotated_pod_is_scraped_where_it_says_and_keeps_its_service() {
         victoria_metrics.flush();
         !victoria_metrics.series(requests).is_empty()
     });
-    assert!(arrived, "nothing is scraped");
+    assert!(arrived, "no pod is scraped");
     let labels = &victoria_metrics.series(requests)[0];
     for (label, value) in [
         ("service", "orchestrator"),
@@ -49,11 +49,11 @@ fn an_annotated_pod_is_scraped_where_it_says_and_keeps_its_service() {
     ] {
         assert_eq!(labels.get(label).map(String::as_str), Some(value), "{label} of {labels:?}");
     }
-    // No other pod is a target.
+    // The other two pods are no targets.
     assert_eq!(victoria_metrics.query("count(up)"), Some(1.0));
 }
 
-/// A pod of the shipped Deployment, in a cluster whose network is this machine's loopback.
+/// A pod of the shipped Deployment. The network of the cluster is the loopback of this machine.
 fn pod(name: &str, port: u16) -> Value {
     let documents = documents(&deploy("kubernetes/orchestrator.yaml"));
     let deployment = documents.iter().find(|document| document["kind"] == "Deployment");
@@ -62,13 +62,13 @@ fn pod(name: &str, port: u16) -> Value {
     pod["metadata"]["namespace"] = json!("shop");
     pod["metadata"]["uid"] = json!(name);
     pod["metadata"]["annotations"]["prometheus.io/port"] = json!(port.to_string());
-    // Never the one it listens on: the annotation is what counts.
+    // Not the port it listens on: vmagent must use the annotation.
     pod["spec"]["containers"][0]["ports"][0]["containerPort"] = json!(1);
     pod["status"] = json!({ "phase": "Running", "podIP": "127.0.0.1", "hostIP": "127.0.0.1" });
     pod
 }
 
-/// Lists these pods, and has no news of them.
+/// An API server that lists these pods and never sends a change.
 fn api_server(pods: &Value) -> Server {
     let list = json!({
         "kind": "PodList",
@@ -76,7 +76,7 @@ fn api_server(pods: &Value) -> Server {
         "metadata": { "resourceVersion": "1" },
         "items": pods,
     });
-    let answer = move |RawQuery(query): RawQuery| {
+    let respond = move |RawQuery(query): RawQuery| {
         let list = list.clone();
         async move {
             if query.is_some_and(|query| query.contains("watch=")) {
@@ -85,5 +85,5 @@ fn api_server(pods: &Value) -> Server {
             Json(list)
         }
     };
-    Server::axum(Router::new().route("/api/v1/pods", get(answer)))
+    Server::axum(Router::new().route("/api/v1/pods", get(respond)))
 }

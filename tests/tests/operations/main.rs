@@ -1,7 +1,7 @@
-//! What an operator gets beside the programs: configuration, rules, dashboards, a reference. Each file is read by the real tool
-//! it is for, and what it says of metrics is compared with programs that run.
+//! The files for operators: configuration, rules, dashboards and reference documents. The real tool reads each file, and the
+//! metrics that a file names are compared with running programs.
 //!
-//! A new example program is one line in `programs.rs`.
+//! A new example program needs one line in `programs.rs`.
 
 mod alerts;
 mod compression;

@@ -1,4 +1,4 @@
-//! Every metric that rules, dashboards and documents name is one that a program shows.
+//! Every metric that rules, dashboards and documents name is exposed by a program.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use super::files::{read, repository};
 use super::programs::{Backends, PROGRAMS, start_all};
 use super::rules::{names as rule_names, rules};
 
-/// What Prometheus and vmagent record about a scrape.
+/// Series that Prometheus and vmagent record about a scrape.
 const OF_THE_SCRAPER: [&str; 3] = ["up", "scrape_duration_seconds", "scrape_samples_scraped"];
 
 // S-03
 #[test]
 fn rules_and_dashboards_use_only_metrics_that_exist() {
-    let shown = shown();
+    let exposed = exposed();
     let recorded = rule_names("record");
     let rules =
         rules().into_iter().map(|rule| rule["expr"].as_str().unwrap_or_default().to_owned());
@@ -24,10 +24,10 @@ fn rules_and_dashboards_use_only_metrics_that_exist() {
         let used = metrics(&query);
         assert!(!used.is_empty() || query.contains("otel_metric_overflow"), "{query}");
         for name in used {
-            let is_known = shown.contains(&name)
+            let is_known = exposed.contains(&name)
                 || recorded.contains(&name)
                 || OF_THE_SCRAPER.contains(&name.as_str());
-            assert!(is_known, "no program shows {name}, in\n{query}");
+            assert!(is_known, "no program exposes {name}, which is used in\n{query}");
         }
     }
 }
@@ -35,20 +35,20 @@ fn rules_and_dashboards_use_only_metrics_that_exist() {
 // S-01 S-03
 #[test]
 fn documents_name_only_metrics_that_exist() {
-    let shown = shown();
+    let exposed = exposed();
     let text = read(&repository("docs/scrape-config.md"));
     let words =
         text.split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'));
     let mut found = 0;
     for name in words.filter_map(without_namespace) {
-        assert!(shown.contains(name), "no program shows {name}");
+        assert!(exposed.contains(name), "no program exposes {name}");
         found += 1;
     }
-    assert!(found > 0, "it names no metric");
+    assert!(found > 0, "the document names no metric");
 }
 
 #[test]
-fn the_names_in_a_query_are_found() {
+fn the_metric_names_in_a_query_are_found() {
     let used = |query| metrics(query).into_iter().collect::<Vec<_>>();
     assert_eq!(
         used(r#"sum by (job, a) (rate(x_total{a="b{c}"}[5m])) or 0 * job:x:rate5m"#),
@@ -62,8 +62,8 @@ fn the_names_in_a_query_are_found() {
     assert!(used(r#"count({otel_metric_overflow="true"})"#).is_empty());
 }
 
-/// The names of all samples that the programs show, without namespace.
-fn shown() -> BTreeSet<String> {
+/// The names of all samples that the programs expose, without namespace.
+fn exposed() -> BTreeSet<String> {
     let backends = Backends::start();
     let programs = start_all(&backends);
     let scrapes = programs.iter().map(|it| (it.program.namespace, it.scrape()));
@@ -120,7 +120,7 @@ pub(crate) fn metrics(query: &str) -> BTreeSet<String> {
     found
 }
 
-/// Whether what follows a word makes it a function or an aggregation.
+/// Whether the text after a word makes it a function or an aggregation.
 fn is_function(next: &str) -> bool {
     next.starts_with('(') || next.starts_with("by ") || next.starts_with("without ")
 }
@@ -139,11 +139,11 @@ fn name_matcher(matchers: &str) -> Option<String> {
     let (_, after) = matchers.split_once("__name__=~\"")?;
     let (pattern, _) = after.split_once('"')?;
     let name =
-        pattern.strip_prefix(NAMESPACES).unwrap_or_else(|| panic!("{pattern} begins otherwise"));
+        pattern.strip_prefix(NAMESPACES).unwrap_or_else(|| panic!("{pattern} has another prefix"));
     Some(name.to_owned())
 }
 
-/// How rules and dashboards begin the name of a metric that may have a namespace.
+/// The prefix with which rules and dashboards match metrics with and without a namespace.
 const NAMESPACES: &str = "(asdlc_|palingenesis_)?";
 
 const LABEL_LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];

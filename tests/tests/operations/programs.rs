@@ -1,4 +1,4 @@
-//! The example programs, and how each is made to show everything it has.
+//! The example programs, and the requests that make each expose all its families.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,13 +14,13 @@ use tonic_health::pb::health_client::HealthClient;
 
 /// An example program.
 pub(crate) struct Program {
-    /// Its package, and the job that scrapes it.
+    /// Its package, which is also the name of the job that scrapes it.
     pub(crate) package: &'static str,
-    /// Where its metrics are.
+    /// The path of its metrics.
     pub(crate) path: &'static str,
-    /// The prefix of its metrics, `""` for none.
+    /// The prefix of its metrics, or `""`.
     pub(crate) namespace: &'static str,
-    /// Makes each of its families appear.
+    /// Sends requests that make each of its families appear.
     drive: fn(&Example),
 }
 
@@ -43,36 +43,36 @@ const fn is(
     Program { package, path, namespace, drive }
 }
 
-/// What the programs work with.
+/// The servers that the programs use.
 pub(crate) struct Backends {
     pub(crate) redis: Redis,
     pub(crate) victoria_metrics: VictoriaMetrics,
 }
 
 impl Backends {
-    /// Starts them, empty.
+    /// Starts them without data.
     pub(crate) fn start() -> Self {
         Self { redis: Redis::start(), victoria_metrics: VictoriaMetrics::empty() }
     }
 }
 
-/// A program that runs.
+/// A running program.
 pub(crate) struct Running {
-    // Dropped in this order: the process goes before its directory.
+    // Fields are dropped in this order: the process ends before its directory is removed.
     pub(crate) example: Example,
     _directory: TempDir,
     pub(crate) program: &'static Program,
 }
 
 impl Program {
-    /// Starts it alone, so that it does itself what it would leave to others, and drives it.
+    /// Starts it without Redis, so that it carries out its tasks itself, and drives it.
     pub(crate) fn start_without_redis(&'static self, backends: &Backends) -> Running {
         let running = self.start(&backends.victoria_metrics, None);
         running.drive();
         running
     }
 
-    /// Starts it with nothing configured but a free port, its backends, and a directory of its own to work in.
+    /// Starts it on a free port, with its backends, in an empty working directory.
     fn start(&'static self, queried: &VictoriaMetrics, redis: Option<&Redis>) -> Running {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let mut command = command(self.package);
@@ -84,7 +84,7 @@ impl Program {
 }
 
 impl Running {
-    /// Makes each of its families appear, and grow.
+    /// Sends requests that make each of its families appear, and its counters grow.
     pub(crate) fn drive(&self) {
         (self.program.drive)(&self.example);
     }
@@ -94,19 +94,19 @@ impl Running {
     }
 }
 
-/// All of them, in this order, and after them an orchestrator without Redis, which carries out its tasks itself. Each was driven.
+/// Starts and drives all programs, in this order, and then an orchestrator without Redis, which carries out its tasks itself.
 pub(crate) fn start_all(backends: &Backends) -> Vec<Running> {
     let Backends { redis, victoria_metrics } = backends;
     let start = |program: &'static Program| program.start(victoria_metrics, Some(redis));
     let mut all: Vec<_> = PROGRAMS.iter().map(start).collect();
-    // Only now, for the tasks of the one are the events of the other.
+    // Only now, because the workers process the tasks of the orchestrator.
     all.iter().for_each(Running::drive);
     all.push(PROGRAMS[0].start_without_redis(backends));
     all
 }
 
-/// A task that succeeds and one that fails, requests that fail on either side, a query and one that is refused. Of
-/// [`ORCHESTRATED`] requests one fails on the server's side.
+/// A task that succeeds and one that fails, a client error, a server error, a query and one that is rejected. One of the
+/// [`ORCHESTRATED`] requests is a server error.
 fn drive_orchestrator(example: &Example) {
     let mut connection = example.connect();
     let tasks = "/api/v1/tasks";
@@ -114,7 +114,7 @@ fn drive_orchestrator(example: &Example) {
         let work = format!(r#"{{"kind":"{kind}","input":"to be"}}"#);
         let task = connection.post_json(tasks, &work);
         let task: serde_json::Value =
-            serde_json::from_slice(task.body()).expect("the API answers in JSON");
+            serde_json::from_slice(task.body()).expect("the API responds with JSON");
         get(&mut connection, &format!("{tasks}/{}/wait", task["id"]), 200);
         if kind == "fail" {
             get(&mut connection, &format!("{tasks}/{}/artifact", task["id"]), 503);
@@ -125,18 +125,18 @@ fn drive_orchestrator(example: &Example) {
     get(&mut connection, "/api/metrics/query", 400);
 }
 
-/// How many requests drive the orchestrator.
+/// The number of requests that drive the orchestrator.
 pub(crate) const ORCHESTRATED: f64 = 8.0;
 
-/// A request and one for what there is not. Events come from the orchestrator; that there is no group of consumers yet is an
-/// error that Redis tells the first time.
+/// A request that succeeds and one to an unknown path. Events come from the orchestrator. At the first read the consumer group
+/// does not exist, which is an error of Redis.
 fn drive_workers(example: &Example) {
     let mut connection = example.connect();
     get(&mut connection, "/stats", 200);
     get(&mut connection, "/nothing", 404);
 }
 
-/// An event that is kept and one that is refused.
+/// An event that is stored and one that is rejected.
 fn drive_api(example: &Example) {
     let mut connection = example.connect();
     let event = r#"{"source":"shop","type":"order.paid","data":{"order":7}}"#;
@@ -144,46 +144,46 @@ fn drive_api(example: &Example) {
     assert_eq!(connection.post_json("/v1/events", "{").status(), 400);
 }
 
-/// Each message, so that each operation reaches the storage.
+/// Each kind of message, so that each operation reaches the storage.
 fn drive_agent(example: &Example) {
     let address = |line: &str| line.split_once("peers and clients on ")?.1.trim().parse().ok();
-    let address: SocketAddr = example.process().await_stderr(address).expect("it listens");
-    let mut stream = TcpStream::connect(address).expect("it accepts a connection");
+    let address: SocketAddr = example.process().await_stderr(address).expect("the agent listens");
+    let mut stream = TcpStream::connect(address).expect("the agent accepts a connection");
     for message in [
         r#"{"type":"put","key":"color","value":"green"}"#,
         r#"{"type":"get","key":"color"}"#,
         r#"{"type":"delete","key":"color"}"#,
     ] {
         let length = u32::try_from(message.len()).expect("it is short");
-        stream.write_all(&length.to_be_bytes()).expect("it reads");
-        stream.write_all(message.as_bytes()).expect("it reads");
+        stream.write_all(&length.to_be_bytes()).expect("the agent reads");
+        stream.write_all(message.as_bytes()).expect("the agent reads");
         let mut length = [0; 4];
-        stream.read_exact(&mut length).expect("it answers");
-        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
-        stream.read_exact(&mut answer).expect("it answers");
+        stream.read_exact(&mut length).expect("the agent responds");
+        let mut response = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut response).expect("the agent responds");
     }
 }
 
-/// A state, and one that there is not.
+/// A request that succeeds and one to an unknown path.
 fn drive_daemon(example: &Example) {
     let mut connection = example.connect();
     get(&mut connection, "/api/v1/status", 200);
     get(&mut connection, "/api/v1/nothing", 404);
 }
 
-/// A call that is answered, and one about a service that there is not.
+/// A call that succeeds and one about an unknown service.
 fn drive_grpc(example: &Example) {
     let url = format!("http://{}", example.address());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
     runtime.block_on(async {
         let server = Endpoint::from_shared(url).expect("an address is a URL");
-        let channel = server.connect().await.expect("it accepts a connection");
+        let channel = server.connect().await.expect("the server accepts a connection");
         let mut health = HealthClient::new(channel);
         let mut check = async |service: &str| {
             let request = HealthCheckRequest { service: service.to_owned() };
             health.check(request).await.map_err(|status| status.code())
         };
-        check("").await.expect("it serves");
+        check("").await.expect("the server is healthy");
         assert_eq!(check("none").await.err(), Some(tonic::Code::NotFound));
     });
 }

@@ -1,4 +1,4 @@
-//! The rules, against promtool and vmalert.
+//! The recording and alerting rules, checked by promtool and vmalert.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::files::{deploy, document, files};
 
 // S-03 A-03
 #[test]
-fn each_alert_fires_when_it_should_and_not_before() {
+fn promtool_passes_the_tests_of_the_rules() {
     let tests = rule_tests();
     let paths: Vec<_> = tests.iter().map(|path| path.display().to_string()).collect();
     let arguments: Vec<_> =
@@ -20,7 +20,7 @@ fn each_alert_fires_when_it_should_and_not_before() {
 
 // S-03
 #[test]
-fn no_alert_is_without_a_test_of_firing_with_and_without_namespace_and_of_not_firing() {
+fn each_alert_has_a_test_that_fires_with_and_without_namespace_and_one_that_does_not_fire() {
     let (mut silent, mut named, mut bare) = <(BTreeSet<_>, BTreeSet<_>, BTreeSet<_>)>::default();
     for block in rule_tests().iter().flat_map(|path| blocks(path)) {
         let series = block["input_series"].as_array().expect("input");
@@ -42,7 +42,7 @@ fn no_alert_is_without_a_test_of_firing_with_and_without_namespace_and_of_not_fi
                 match fired["exp_labels"].get("service") {
                     Some(service) if is_prefixed(service) => named.insert(alert.clone()),
                     Some(_) => bare.insert(alert.clone()),
-                    // What the scraper itself measures has no namespace either way.
+                    // Series that the scraper itself records have no namespace.
                     None => named.insert(alert.clone()) | bare.insert(alert.clone()),
                 };
             }
@@ -62,7 +62,7 @@ fn vmalert_accepts_the_rules() {
 
 //
 #[test]
-fn quantiles_of_the_latency_are_recorded_for_each_service_and_each_endpoint() {
+fn latency_quantiles_are_recorded_for_each_service_and_each_endpoint() {
     let recorded = names("record");
     for quantile in ["p50", "p90", "p95", "p99"] {
         for level in ["service", "service_endpoint"] {
@@ -72,9 +72,9 @@ fn quantiles_of_the_latency_are_recorded_for_each_service_and_each_endpoint() {
     }
 }
 
-/// The names of all rules of this sort, `record` or `alert`.
-pub(crate) fn names(sort: &str) -> BTreeSet<String> {
-    let rules = rules().into_iter().filter_map(|rule| Some(rule.get(sort)?.as_str()?.to_owned()));
+/// The names of all rules of this kind, `record` or `alert`.
+pub(crate) fn names(kind: &str) -> BTreeSet<String> {
+    let rules = rules().into_iter().filter_map(|rule| Some(rule.get(kind)?.as_str()?.to_owned()));
     rules.collect()
 }
 

@@ -1,4 +1,4 @@
-//! The programs scraped as the shipped configuration has it, by a real vmagent that writes to a real `VictoriaMetrics`.
+//! A real vmagent scrapes the programs with the shipped configuration and writes to a real `VictoriaMetrics`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,14 +13,14 @@ use super::programs::{Backends, PROGRAMS, Running, start_all};
 
 /// Redis, `VictoriaMetrics`, the programs, and a vmagent with the shipped jobs.
 pub(crate) struct Stack {
-    // Dropped in this order: who writes goes before who is written to.
+    // Fields are dropped in this order: vmagent ends before the server that it writes to.
     _vmagent: Vmagent,
     pub(crate) programs: Vec<Running>,
     backends: Backends,
 }
 
 impl Stack {
-    /// Starts it and waits until each program was scraped.
+    /// Starts everything and waits until each program has been scraped.
     pub(crate) fn start() -> Self {
         let backends = Backends::start();
         let programs = start_all(&backends);
@@ -31,12 +31,12 @@ impl Stack {
         stack
     }
 
-    /// What vmagent writes to, and the orchestrator asks.
+    /// The server that vmagent writes to and the orchestrator queries.
     pub(crate) fn victoria_metrics(&self) -> &VictoriaMetrics {
         &self.backends.victoria_metrics
     }
 
-    /// Waits until the answer is what is expected at that moment: a program may get new series while it runs.
+    /// Waits until the result of the query is `expected()`. It is computed anew each time, because programs add series while they run.
     #[track_caller]
     fn assert_arrives(&self, promql: &str, expected: impl Fn() -> f64) {
         let mut last = (None, 0.0);
@@ -45,11 +45,11 @@ impl Stack {
             last = (self.victoria_metrics().query(promql), expected());
             last.0 == Some(last.1)
         });
-        assert!(arrived, "{promql}: {:?}, and not {}", last.0, last.1);
+        assert!(arrived, "{promql} is {:?}, not {}", last.0, last.1);
     }
 }
 
-/// The shipped file with the programs where they really are, once a second.
+/// The shipped file with the real addresses of the programs, and one scrape a second.
 fn config(programs: &[Running]) -> String {
     let mut config = document(&deploy("vmagent.yml"));
     every_second(&mut config);
@@ -70,7 +70,7 @@ fn every_second(config: &mut Value) {
 
 // S-01
 #[test]
-fn what_vmagent_writes_is_what_the_programs_show_with_their_service_and_the_documented_job() {
+fn vmagent_stores_all_samples_of_the_programs_with_their_service_and_the_documented_job() {
     let stack = Stack::start();
     for running in &stack.programs {
         let job = running.program.package;
@@ -78,7 +78,7 @@ fn what_vmagent_writes_is_what_the_programs_show_with_their_service_and_the_docu
         let instance = running.example.address();
         let own = format!("job=\"{job}\",instance=\"{instance}\",__name__!~\"up|scrape_.*\"");
         stack.assert_arrives(&format!("count({{{own}}})"), samples);
-        // Each with our label, and under no other name.
+        // Each sample keeps the label `service` of the program.
         stack.assert_arrives(&format!("count({{{own},service=\"{job}\"}})"), samples);
     }
     assert_eq!(exported(stack.victoria_metrics()), Vec::<BTreeMap<_, _>>::new());
@@ -86,13 +86,13 @@ fn what_vmagent_writes_is_what_the_programs_show_with_their_service_and_the_docu
 
 // S-01
 #[test]
-fn the_labels_that_an_operator_adds_do_not_hide_ours() {
+fn the_labels_that_a_kubernetes_operator_adds_do_not_replace_ours() {
     let backends = Backends::start();
     let program = PROGRAMS[0].start_without_redis(&backends);
     let files = ["prometheus-operator.yaml", "victoria-metrics-operator.yaml"];
     for resource in files.iter().flat_map(|file| documents(&deploy("kubernetes").join(file))) {
         let victoria_metrics = VictoriaMetrics::empty();
-        let config = as_the_operator_writes_it(&resource, program.example.address());
+        let config = job_of_the_operator(&resource, program.example.address());
         let _vmagent = Vmagent::start(&config, victoria_metrics.address());
         let job = program.program.package;
         let requests =
@@ -103,7 +103,7 @@ fn the_labels_that_an_operator_adds_do_not_hide_ours() {
         });
         assert!(arrived, "{}", resource["kind"]);
         assert_eq!(exported(&victoria_metrics), Vec::<BTreeMap<_, _>>::new());
-        // No route, and no name of a port either.
+        // This family has no route, and must not get the port's name as `endpoint` instead.
         let of_the_process = victoria_metrics.series("asdlc_uptime_seconds");
         assert_eq!(of_the_process.len(), 1);
         assert_eq!(of_the_process[0].get("endpoint"), None);
@@ -112,15 +112,15 @@ fn the_labels_that_an_operator_adds_do_not_hide_ours() {
     }
 }
 
-/// Ours, pushed aside by a label of the target.
+/// The series whose own label was renamed because the target has a label of the same name.
 fn exported(victoria_metrics: &VictoriaMetrics) -> Vec<BTreeMap<String, String>> {
     let mut all = victoria_metrics.series("{exported_service!=\"\"}");
     all.extend(victoria_metrics.series("{exported_endpoint!=\"\"}"));
     all
 }
 
-/// A job with the labels that the operators give to each target, and what the resource says of labels.
-fn as_the_operator_writes_it(resource: &Value, target: SocketAddr) -> String {
+/// A job as an operator generates it from the resource: with the labels that operators add to each target.
+fn job_of_the_operator(resource: &Value, target: SocketAddr) -> String {
     let endpoints = match resource["kind"].as_str() {
         Some("PodMonitor") => &resource["spec"]["podMetricsEndpoints"],
         _ => &resource["spec"]["endpoints"],
@@ -131,8 +131,8 @@ fn as_the_operator_writes_it(resource: &Value, target: SocketAddr) -> String {
         "job_name": "operator",
         "honor_labels": endpoint["honorLabels"],
         "metrics_path": endpoint["path"],
-        // The same in both notations as long as they have no more than an action and a regex.
-        "relabel_configs": relabelings.expect("it says what to do with labels"),
+        // A rule with only an action and a regex is the same in both notations.
+        "relabel_configs": relabelings.expect("the resource has relabelling rules"),
         "static_configs": [{
             "targets": [target],
             "labels": {

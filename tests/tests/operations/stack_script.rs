@@ -1,4 +1,4 @@
-//! `examples/stack`: the whole of it on one machine.
+//! `examples/stack`: everything on one machine.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use super::files::repository;
 
-/// What it starts.
+/// The programs that the script starts.
 const STARTED: [&str; 2] = ["orchestrator", "workers"];
 
 struct VictoriaMetrics(SocketAddr);
@@ -32,19 +32,19 @@ impl QueryApi for VictoriaMetrics {
     }
 }
 
-/// `examples/stack` on free ports, with everything temporary in a directory of its own.
+/// `examples/stack` on free ports, with a temporary directory for all its files.
 struct Stack {
     command: Command,
     victoria_metrics: VictoriaMetrics,
     orchestrator: SocketAddr,
     /// Its `TMPDIR`.
     scratch: TempDir,
-    /// First in its `PATH`.
+    /// The first directory of its `PATH`.
     tools: TempDir,
 }
 
 impl Stack {
-    /// With the programs that are built already: cargo may not be asked for more.
+    /// With programs that are already built. Calling cargo fails.
     fn of_built_programs() -> Self {
         let mut stack = Self::new();
         stack.command.env("PROGRAMS", built_programs());
@@ -52,7 +52,7 @@ impl Stack {
         stack
     }
 
-    /// As a newcomer starts it, who has set nothing. Cargo is replaced by this script: no test compiles within its deadline.
+    /// Without any setting. A script replaces cargo, because no test may compile within its deadline.
     fn building_with(cargo: &str) -> Self {
         let mut stack = Self::new();
         let target = stack.target();
@@ -66,7 +66,7 @@ impl Stack {
         let (scratch, tools) = (directory(), directory());
         let (victoria_metrics, orchestrator) = (free_address(), free_address());
         let mut command = without_variables(Command::new("env"));
-        // F-35, a neighbour: a shell ignores SIGINT for what it starts in the background, and so do its children then.
+        // F-35, a neighbour: a background process of a shell ignores SIGINT, and its children inherit that.
         command.arg("--default-signal=INT").arg(repository("examples/stack"));
         for variable in ["PROGRAMS", "PROFILE", "CARGO_TARGET_DIR", "TRAFFIC"] {
             command.env_remove(variable);
@@ -81,28 +81,28 @@ impl Stack {
         Self { command, victoria_metrics, orchestrator, scratch, tools }
     }
 
-    /// Where [`building_with`](Self::building_with) has cargo put what it builds.
+    /// The target directory for [`building_with`](Self::building_with).
     fn target(&self) -> PathBuf {
         self.tools.path().join("target")
     }
 
     fn cargo(&mut self, script: &str) {
         let cargo = self.tools.path().join("cargo");
-        fs::write(&cargo, format!("#!/bin/sh\n{script}\n")).expect("it is writable");
-        fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("it is ours");
-        let path = env::var("PATH").expect("there are programs");
+        fs::write(&cargo, format!("#!/bin/sh\n{script}\n")).expect("the directory is writable");
+        fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("the file is ours");
+        let path = env::var("PATH").expect("PATH is set");
         self.command.env("PATH", format!("{}:{path}", self.tools.path().display()));
     }
 
-    /// Runs it to its end.
+    /// Runs it until it ends, and checks that it leaves no files.
     fn finish(self) -> Finished {
         let finished = Process::start(self.command).finish();
-        let left = fs::read_dir(self.scratch.path()).expect("it is there").count();
-        assert_eq!(left, 0, "it leaves files: {finished:?}");
+        let left = fs::read_dir(self.scratch.path()).expect("the directory exists").count();
+        assert_eq!(left, 0, "the script leaves files: {finished:?}");
         finished
     }
 
-    /// Runs it to its end, which is a failure, and returns what it says.
+    /// Runs it until it fails, and returns its standard error.
     #[track_caller]
     fn failure(self) -> String {
         let finished = self.finish();
@@ -111,39 +111,39 @@ impl Stack {
     }
 }
 
-/// The directory with all that it starts.
+/// The directory of the built programs.
 fn built_programs() -> PathBuf {
     let directories = STARTED.map(|name| program(name).parent().map(Path::to_owned));
-    let [Some(one), Some(other)] = directories else { panic!("a program is in a directory") };
+    let [Some(one), Some(other)] = directories else { panic!("a program has a directory") };
     assert_eq!(one, other);
     one
 }
 
 // S-01, F-35
 #[test]
-fn one_command_brings_up_moving_metrics_and_ends_without_a_trace() {
-    // As somebody starts it whose machine reaches others only through a proxy.
+fn one_command_starts_everything_and_leaves_nothing_behind() {
+    // The user's machine reaches other machines only through an HTTP proxy.
     let mut stack = Stack::of_built_programs();
     for variable in ["http_proxy", "ALL_PROXY"] {
         stack.command.env(variable, format!("http://{}", free_address()));
     }
-    brings_up_moving_metrics_and_ends_without_a_trace(stack, Signal::INT);
+    assert_starts_everything_and_leaves_nothing_behind(stack, Signal::INT);
 }
 
-// F-35, a neighbour: who has set nothing gets both programs built, and then started.
+// F-35, a neighbour: without any setting, both programs are built and then started.
 #[test]
-fn without_built_programs_it_builds_them_first() {
+fn without_built_programs_the_script_builds_them_first() {
     let stack = Stack::building_with(&format!(
         r#"[ "$*" = 'build --profile dev --package orchestrator --package workers' ] || exit 101
         mkdir -p "$CARGO_TARGET_DIR" && ln -s '{}' "$CARGO_TARGET_DIR/debug""#,
         built_programs().display()
     ));
-    brings_up_moving_metrics_and_ends_without_a_trace(stack, Signal::TERM);
+    assert_starts_everything_and_leaves_nothing_behind(stack, Signal::TERM);
 }
 
-fn brings_up_moving_metrics_and_ends_without_a_trace(stack: Stack, signal: Signal) {
+fn assert_starts_everything_and_leaves_nothing_behind(stack: Stack, signal: Signal) {
     let Stack { mut command, victoria_metrics, orchestrator, scratch, tools: _tools } = stack;
-    // What it starts is in its group, also when it has lost sight of it.
+    // All its children are in this group, including those that the script no longer knows.
     command.process_group(0);
     let stack = Process::start(command);
     let group = Group(Pid::from_raw(stack.id().cast_signed()).expect("an id"));
@@ -160,7 +160,7 @@ fn brings_up_moving_metrics_and_ends_without_a_trace(stack: Stack, signal: Signa
         victoria_metrics.query(rate).is_some()
     });
     assert!(moves, "no traffic is counted");
-    // What the orchestrator takes as a task is an event to the workers.
+    // The workers process the tasks of the orchestrator as events.
     let works = eventually(DEADLINE, || {
         let done = "asdlc_events_processed_total{service=\"workers\",status=\"success\"} > 0";
         victoria_metrics.query(done).is_some()
@@ -168,36 +168,37 @@ fn brings_up_moving_metrics_and_ends_without_a_trace(stack: Stack, signal: Signa
     assert!(works, "no event is processed");
     assert_eq!(through_the_proxy(orchestrator), BTreeSet::from(STARTED.map(str::to_owned)));
 
-    kill_process(group.0, signal).expect("it can be signalled");
+    kill_process(group.0, signal).expect("the script can be signalled");
     let finished = stack.finish();
     assert_eq!(finished.status.code(), Some(128 + signal.as_raw()), "{:?}", finished.stderr);
     let nobody = eventually(DEADLINE, || test_kill_process_group(group.0).is_err());
-    assert!(nobody, "something it started still runs");
-    let left = fs::read_dir(scratch.path()).expect("it is there").count();
-    assert_eq!(left, 0, "it leaves files");
+    assert!(nobody, "a process that the script started is still running");
+    let left = fs::read_dir(scratch.path()).expect("the directory exists").count();
+    assert_eq!(left, 0, "the script leaves files");
 }
 
-/// A process group. Dropping it kills what is left of it, when a test has failed.
+/// A process group. Dropping it kills its processes, for when a test has failed.
 struct Group(Pid);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // Fails when nothing is left.
+        // This fails if no process is left.
         let _ = kill_process_group(self.0, Signal::KILL);
     }
 }
 
-/// The jobs that are up, as the orchestrator answers who asks it and not `VictoriaMetrics`.
+/// The jobs that are up, according to the query proxy of the orchestrator.
 fn through_the_proxy(orchestrator: SocketAddr) -> BTreeSet<String> {
-    let answer = Connection::open(orchestrator).get("/api/metrics/query?query=up%20==%201");
-    let answer: Value = serde_json::from_slice(answer.body()).expect("it answers in JSON");
-    let result = answer["data"]["result"].as_array().expect("a vector");
+    let response = Connection::open(orchestrator).get("/api/metrics/query?query=up%20==%201");
+    let body: Value =
+        serde_json::from_slice(response.body()).expect("the proxy responds with JSON");
+    let result = body["data"]["result"].as_array().expect("a vector");
     let jobs = result.iter().map(|series| series["metric"]["job"].as_str().expect("a job"));
     jobs.map(str::to_owned).collect()
 }
 
 #[test]
-fn a_taken_port_is_named_with_the_variable_that_moves_it() {
+fn the_error_for_a_taken_port_names_the_variable_that_changes_it() {
     let redis = Redis::start();
     let mut stack = Stack::of_built_programs();
     stack.command.env("REDIS_PORT", redis.address().port().to_string());
@@ -206,12 +207,12 @@ fn a_taken_port_is_named_with_the_variable_that_moves_it() {
 }
 
 #[test]
-fn a_missing_tool_is_named_with_the_way_to_get_it() {
+fn the_error_for_a_missing_tool_says_how_to_install_it() {
     let mut stack = Stack::new();
-    // A machine that has a shell and its tools, and none of what is needed.
+    // A machine with a shell and its tools, but without the programs that the script needs.
     for tool in ["env", "bash", "dirname"] {
         let found = check("sh", &["-c", &format!("command -v {tool}")], Path::new("/")).printed;
-        symlink(found.trim(), stack.tools.path().join(tool)).expect("it is writable");
+        symlink(found.trim(), stack.tools.path().join(tool)).expect("the directory is writable");
     }
     stack.command.env("PATH", stack.tools.path());
     let said = stack.failure();
@@ -219,9 +220,9 @@ fn a_missing_tool_is_named_with_the_way_to_get_it() {
     assert!(said.contains(all) && said.contains("apt-get install"), "{said}");
 }
 
-// F-35, a neighbour: a program that was not built is named at once, and nothing is started.
+// F-35, a neighbour: a missing program is an error before anything is started.
 #[test]
-fn a_program_that_was_not_built_is_named_with_the_variable_that_says_where_it_is() {
+fn the_error_for_a_missing_program_names_it_and_the_variable_with_its_directory() {
     let mut stack = Stack::of_built_programs();
     let empty = stack.target();
     stack.command.env("PROGRAMS", &empty);
@@ -232,9 +233,9 @@ fn a_program_that_was_not_built_is_named_with_the_variable_that_says_where_it_is
 
 // S-01
 #[test]
-fn a_program_that_ends_ends_the_stack_and_is_named_with_its_last_words() {
+fn a_program_that_ends_stops_the_stack_and_its_last_log_lines_are_shown() {
     let mut stack = Stack::of_built_programs();
-    // Not a filter of any log: the program refuses to start.
+    // The program rejects this log filter and does not start.
     stack.command.env("RUST_LOG", "=no=such=filter=");
     let said = stack.failure();
     assert!(said.contains("orchestrator has ended") && said.contains("error: "), "{said}");

@@ -1,4 +1,4 @@
-//! A service with every family that the crates have, of which each example has some.
+//! A service with every family of the crates. Each example has only some of them.
 
 use std::future::ready;
 
@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 
-/// Starts it and makes each family appear.
+/// Starts the service and makes each family appear.
 pub(super) fn start() -> Server {
     let exporter = Exporter::builder("library")
         .with_version("1.0.0")
@@ -46,7 +46,7 @@ pub(super) fn start() -> Server {
     let server = Server::axum(app);
     let mut connection = Connection::open(server.address());
     assert_eq!(connection.post_json("/fails", "{}").status(), 500);
-    // What a scrape is found to be shows in the next one.
+    // The self-metrics of a scrape appear in the next scrape.
     assert_eq!(connection.get("/metrics").status(), 200);
     server
 }

@@ -1,4 +1,4 @@
-//! `docs/metrics.md`, from live scrapes. To write it anew:
+//! Generates `docs/metrics.md` from live scrapes and compares it with the file. To write the file:
 //!
 //! ```sh
 //! BLESS=1 cargo test -p asdlc-tests --test operations the_reference
@@ -22,55 +22,59 @@ use super::files::{read, repository};
 use super::programs::{Backends, PROGRAMS, Program, start_all};
 use super::scraping::Stack;
 
-/// A family as the scrapes show it, without namespace.
+/// A family in the scrapes, without namespace.
 #[derive(Default)]
-struct Shown {
+struct ScrapedFamily {
     kind: Option<Kind>,
     unit: Option<String>,
     help: String,
     labels: BTreeSet<String>,
-    /// Full name, and the programs that have it.
+    /// The full names, each with the programs that expose it.
     names: BTreeMap<String, Vec<&'static str>>,
 }
 
 // S-02
 #[test]
-fn the_reference_is_what_live_scrapes_show() {
+fn the_reference_equals_what_live_scrapes_expose() {
     let families = families();
     let known: BTreeSet<_> = meanings().map(|meaning| meaning.family).collect();
     assert_eq!(known.len(), meanings().count(), "a family has two entries in meanings.rs");
     let shown: BTreeSet<_> = families.keys().map(String::as_str).collect();
     let gone: Vec<_> = known.iter().filter(|name| !shown.contains(*name)).collect();
-    assert!(gone.is_empty(), "in meanings.rs and shown by nothing: {gone:?}");
+    assert!(gone.is_empty(), "in meanings.rs, but not exposed: {gone:?}");
     let new: Vec<_> = shown.iter().filter(|name| !known.contains(*name)).collect();
-    assert!(new.is_empty(), "shown, and not in meanings.rs: {new:?}");
+    assert!(new.is_empty(), "exposed, but not in meanings.rs: {new:?}");
 
     let path = repository("docs/metrics.md");
     let reference = written(&families);
     if env::var_os("BLESS").is_some() {
         fs::write(&path, &reference).expect("the file can be written");
     }
-    assert_eq!(read(&path), reference, "docs/metrics.md is stale: see tests/operations/reference");
+    assert_eq!(
+        read(&path),
+        reference,
+        "docs/metrics.md is out of date: see tests/operations/reference"
+    );
 }
 
 // S-02
 #[test]
-fn the_example_queries_of_the_reference_have_an_answer() {
+fn the_example_queries_of_the_reference_have_a_result() {
     let stack = Stack::start();
     let families = families();
     for meaning in meanings() {
         for (name, programs) in &families[meaning.family].names {
             let query = meaning.query.replace("NAME", name).replace("[5m]", "[10s]");
             let is_live = programs.iter().any(|name| PROGRAMS.iter().any(|it| it.package == *name));
-            // Of what only the crates have nothing is scraped; the query is one all the same.
-            let answer = stack.victoria_metrics().samples(&query);
+            // Families of the crates that no program exposes have no data, but the query must be valid.
+            let samples = stack.victoria_metrics().samples(&query);
             if is_live && !query.ends_with("> 0") {
                 let has_data = asdlc_tests::wait::eventually(asdlc_tests::wait::DEADLINE, || {
                     stack.programs.iter().for_each(super::programs::Running::drive);
                     stack.victoria_metrics().flush();
                     !stack.victoria_metrics().samples(&query).is_empty()
                 });
-                assert!(has_data, "no data for {query}, at first {answer:?}");
+                assert!(has_data, "no data for {query}, at first {samples:?}");
             }
         }
     }
@@ -80,8 +84,8 @@ fn meanings() -> impl Iterator<Item = &'static Meaning> {
     SECTIONS.iter().flat_map(|section| section.families)
 }
 
-/// Every family that the programs and the crates show.
-fn families() -> BTreeMap<String, Shown> {
+/// All families of the programs and of the crates.
+fn families() -> BTreeMap<String, ScrapedFamily> {
     let backends = Backends::start();
     let mut families = BTreeMap::new();
     for running in start_all(&backends) {
@@ -94,7 +98,7 @@ fn families() -> BTreeMap<String, Shown> {
 }
 
 fn add(
-    families: &mut BTreeMap<String, Shown>,
+    families: &mut BTreeMap<String, ScrapedFamily>,
     address: SocketAddr,
     path: &str,
     namespace: &str,
@@ -110,8 +114,8 @@ fn add(
                 family.name.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('_'))
             }
         };
-        let bare = bare.unwrap_or_else(|| panic!("{} is not in {namespace}", family.name));
-        let shown: &mut Shown = families.entry(bare.to_owned()).or_default();
+        let bare = bare.unwrap_or_else(|| panic!("{} has no prefix {namespace}_", family.name));
+        let shown: &mut ScrapedFamily = families.entry(bare.to_owned()).or_default();
         assert!(shown.kind.is_none() || shown.kind == family.kind, "{bare} is of two types");
         shown.kind = family.kind;
         shown.unit = units.get(&family.name).cloned().or_else(|| shown.unit.take());
@@ -130,7 +134,7 @@ fn add(
     }
 }
 
-/// `OpenMetrics` has a line for the unit, text 0.0.4 has not.
+/// The units of the families. Only `OpenMetrics` has a line for the unit.
 fn units(address: SocketAddr, path: &str) -> BTreeMap<String, String> {
     let accept = "application/openmetrics-text;version=1.0.0";
     let request =
@@ -140,14 +144,14 @@ fn units(address: SocketAddr, path: &str) -> BTreeMap<String, String> {
     assert!(body.ends_with("# EOF\n"), "{path} has no OpenMetrics");
     let units = body.lines().filter_map(|line| line.strip_prefix("# UNIT ")?.split_once(' '));
     let with_suffix = |(family, unit): (&str, &str)| {
-        // A counter's family has its suffix in the samples only.
+        // In `OpenMetrics` the family of a counter has no suffix; its samples have.
         let is_counter = body.contains(&format!("# TYPE {family} counter\n"));
         (if is_counter { format!("{family}_total") } else { family.to_owned() }, unit.to_owned())
     };
     units.map(with_suffix).collect()
 }
 
-fn written(families: &BTreeMap<String, Shown>) -> String {
+fn written(families: &BTreeMap<String, ScrapedFamily>) -> String {
     let mut text = String::from(HEAD);
     for Program { package, path, namespace, .. } in PROGRAMS {
         let prefix = if namespace.is_empty() { "none".into() } else { format!("`{namespace}_`") };
@@ -164,7 +168,7 @@ fn written(families: &BTreeMap<String, Shown>) -> String {
     text
 }
 
-fn row(meaning: &Meaning, shown: &Shown) -> String {
+fn row(meaning: &Meaning, shown: &ScrapedFamily) -> String {
     let kind = match shown.kind {
         Some(Kind::Counter) => "counter",
         Some(Kind::Gauge) => "gauge",
@@ -175,7 +179,7 @@ fn row(meaning: &Meaning, shown: &Shown) -> String {
     let labels: Vec<_> = shown.labels.iter().map(|label| format!("`{label}`")).collect();
     let mut names = Vec::new();
     for (name, programs) in &shown.names {
-        // What only the crates have stands under its own name.
+        // No program exposes this name, so the family name is enough.
         if !programs.is_empty() {
             names.push(format!("`{name}` ({})", programs.join(", ")));
         }
@@ -193,19 +197,19 @@ fn row(meaning: &Meaning, shown: &Shown) -> String {
     )
 }
 
-const INFALLIBLE: &str = "a String takes everything";
+const INFALLIBLE: &str = "writing to a String cannot fail";
 
 const COLUMNS: &str = "| family | type | unit | labels | meaning | recorded | in the examples | for example |\n|---|---|---|---|---|---|---|---|\n";
 
 const HEAD: &str = "\
 # Metrics
 
-Every family of the crates and of the example programs. Written from live scrapes by
-`BLESS=1 cargo test -p asdlc-tests --test operations the_reference`; the tests fail when it is not what the programs show.
+All metric families of the crates and of the example programs. This file is generated from live scrapes by
+`BLESS=1 cargo test -p asdlc-tests --test operations the_reference`. The tests fail when it differs from what the programs expose.
 
-A family's full name has the namespace of its service before it: `http_requests_total` is `asdlc_http_requests_total` in the
-orchestrator. Every series has the label `service`, and `environment` when that is configured; the tables leave both out, and `le` of
-histograms. A histogram has `_bucket`, `_sum` and `_count`.
+The full name of a family has the namespace of its service as a prefix: `http_requests_total` is `asdlc_http_requests_total` in the
+orchestrator. Every series has the label `service`, and the label `environment` if that is configured. The tables omit these two,
+and `le` of histograms. A histogram has the samples `_bucket`, `_sum` and `_count`.
 
 | program | path | namespace |
 |---|---|---|
