@@ -5,7 +5,6 @@
 //! metrics that an exporter serves about its service.
 
 pub(crate) mod builder;
-#[expect(clippy::module_inception, reason = "the room is named after the type")]
 pub(crate) mod exporter;
 pub(crate) mod meters;
 pub mod service_info;

@@ -27,8 +27,10 @@ fn is_special(b: u8) -> bool {
 
 /// Looks at eight bytes at a time.
 fn has_special(value: &[u8]) -> bool {
-    let (words, rest) = value.as_chunks::<8>();
-    if words.iter().any(|word| has_special_byte(u64::from_le_bytes(*word))) {
+    let chunks = value.chunks_exact(8);
+    let rest = chunks.remainder();
+    let mut words = chunks.filter_map(<[u8]>::first_chunk::<8>);
+    if words.any(|word| has_special_byte(u64::from_le_bytes(*word))) {
         return true;
     }
     // The last bytes of what is long enough are looked at a second time.

@@ -61,6 +61,7 @@ impl<'a> TextWriter<'a> {
         self.out.push_str(if labels.is_empty() { "{le=\"" } else { ",le=\"" });
         self.head.clear();
         self.head.push_str(&self.out[start..]);
+        let labels = labels.start - start..labels.end - start;
         self.bounds.prepare(buckets, self.format);
         for (bucket, (_, bound)) in buckets.iter().zip(&self.bounds.0) {
             self.out.push_str(bound);
@@ -76,7 +77,7 @@ impl<'a> TextWriter<'a> {
         for (suffix, value) in [("_sum", sum), ("_count", Number::U64(count))] {
             self.out.push_str(&self.name);
             self.out.push_str(suffix);
-            self.out.extend_from_within(labels.clone());
+            self.out.push_str(&self.head[labels.clone()]);
             self.value_after(!labels.is_empty(), value);
         }
     }

@@ -52,8 +52,13 @@ pub(crate) fn truncated_help(help: &str) -> String {
     if help.len() <= MAX_HELP_LEN {
         return help.to_owned();
     }
-    let end = help.floor_char_boundary(MAX_HELP_LEN - ELLIPSIS.len());
+    let end = floor_char_boundary(help, MAX_HELP_LEN - ELLIPSIS.len());
     help[..end].to_owned() + ELLIPSIS
+}
+
+/// The greatest index up to `at` where `text` can be cut.
+pub(crate) fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
 /// The begin of what is too long to repeat in a message.
@@ -67,10 +72,12 @@ pub(crate) fn excerpt(text: &str) -> String {
 /// The same in each process of each version, so that series keep their identity. Who finds two values
 /// of the same hash gets one series for both, in which they add up.
 fn hash(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
+    let chunks = bytes.chunks_exact(8);
+    let rest = chunks.remainder();
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
-    let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+    let words = chunks.filter_map(<[u8]>::first_chunk).chain([&last]);
+    let words = words.map(|word| u64::from_le_bytes(*word));
     words.chain([bytes.len() as u64]).fold(0, |hash: u64, word| {
         let mixed = (hash.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         mixed ^ mixed >> 32

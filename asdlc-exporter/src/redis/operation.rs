@@ -22,16 +22,16 @@ impl Operation {
     }
 
     /// Redis takes names in any case.
-    const fn named(name: &[u8]) -> Self {
+    fn named(name: &[u8]) -> Self {
         if name.len() > LONGEST {
             return Self::OTHER;
         }
         let mut at = hash(name);
         loop {
             let Place { known, length, row } = &PLACES[at];
-            let (known, _) = known.split_at(*length as usize);
+            let (known, _) = known.split_at(usize::from(*length));
             if *row == FREE || known.eq_ignore_ascii_case(name) {
-                return Self(*row as usize);
+                return Self(usize::from(*row));
             }
             at = (at + 1) % PLACES.len();
         }
@@ -46,8 +46,25 @@ impl Operation {
     }
 
     const OTHER: Self = Self(NAMES.len());
-    const MULTI: Self = Self::named(b"MULTI");
-    const PIPELINE: Self = Self::named(b"PIPELINE");
+    const MULTI: Self = Self(row_of("MULTI"));
+    const PIPELINE: Self = Self(row_of("PIPELINE"));
+}
+
+/// The row of a name that is in [`NAMES`].
+const fn row_of(name: &str) -> usize {
+    let mut row = 0;
+    while !is_equal(NAMES[row].as_bytes(), name.as_bytes()) {
+        row += 1;
+    }
+    row
+}
+
+const fn is_equal(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
 }
 
 /// The names by their hashes, each in its place or in the next free one, with what it takes to know
@@ -64,7 +81,11 @@ static PLACES: [Place; 1024] = {
         }
         places[at].row = row as u16;
         places[at].length = name.len() as u8;
-        places[at].known.split_at_mut(name.len()).0.copy_from_slice(name);
+        let mut letter = 0;
+        while letter < name.len() {
+            places[at].known[letter] = name[letter];
+            letter += 1;
+        }
         row += 1;
     }
     places

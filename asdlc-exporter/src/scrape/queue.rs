@@ -172,7 +172,9 @@ impl Shared {
             }
             let now = Instant::now();
             let is_due = |ticket: &Arc<Ticket>| ticket.patience <= now && ticket.is_waiting();
-            let mut due: Vec<_> = state.waiting.extract_if(.., |ticket| is_due(ticket)).collect();
+            let (mut due, waiting): (Vec<_>, Vec<_>) =
+                mem::take(&mut state.waiting).into_iter().partition(is_due);
+            state.waiting = waiting;
             // A round may take long, and many may be in a hurry: what is answered is not kept.
             state.being_answered.retain(|ticket| ticket.is_waiting());
             state.being_answered.extend_from_slice(&due);

@@ -6,6 +6,7 @@ use super::{
     connection_pool::AnswerBody,
     upstream::is_json,
 };
+use crate::families::truncate::floor_char_boundary;
 use flate2::read::GzDecoder;
 use http::{HeaderMap, StatusCode, header::CONTENT_ENCODING};
 use http_body_util::BodyExt as _;
@@ -81,7 +82,7 @@ pub(super) fn sanitise(text: &str) -> String {
         out.push_str(if is_address(word) { "***" } else { word });
         out.extend(separator.map(|c| if c.is_control() { ' ' } else { c }));
         if out.len() > MAX_MESSAGE {
-            let end = out.floor_char_boundary(MAX_MESSAGE);
+            let end = floor_char_boundary(&out, MAX_MESSAGE);
             out.truncate(end);
             out.push('…');
             break;

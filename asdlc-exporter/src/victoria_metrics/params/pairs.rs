@@ -47,7 +47,7 @@ impl Pairs {
 
 fn decode(text: &[u8]) -> Result<String, Failure> {
     let malformed = || Failure::bad_data("a parameter is not percent-encoded UTF-8");
-    let text = str::from_utf8(text).map_err(|_| malformed())?.replace('+', " ");
+    let text = std::str::from_utf8(text).map_err(|_| malformed())?.replace('+', " ");
     let mut escapes = text.split('%').skip(1).map(str::as_bytes);
     let whole =
         |escape: &[u8]| escape.iter().take(2).filter(|b| b.is_ascii_hexdigit()).count() == 2;
