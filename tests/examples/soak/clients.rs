@@ -1,4 +1,4 @@
-//! Clients that behave, and clients that leave.
+//! Clients that read their responses, and clients that disconnect.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -11,12 +11,12 @@ use fastrand::Rng;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, Route};
 
-/// Submits tasks; one of fifty fails, one of fifty takes a while.
+/// Submits tasks. One of fifty fails and one of fifty takes longer.
 pub(crate) fn submit(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger {
     let (mut connection, mut sent) = (Connection::open(address), Ledger::default());
     while clock.is_running() {
         let (kind, input) = match rng.u8(..50) {
-            0 => ("fail", "as it was told to"),
+            0 => ("fail", "deliberately"),
             1 => ("wait", "100"),
             _ => ("word_count", "to be or not to be"),
         };
@@ -26,10 +26,10 @@ pub(crate) fn submit(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger
     sent
 }
 
-/// Asks for what depends on Redis and `VictoriaMetrics`, whether they are up or not.
-pub(crate) fn ask(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger {
+/// Requests what depends on Redis and `VictoriaMetrics`, whether they are up or not.
+pub(crate) fn request(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger {
     let (mut connection, mut sent) = (Connection::open(address), Ledger::default());
-    let questions = [
+    let requests = [
         ("/api/metrics/query_range?query=up&start=1700000000&end=1700003600&step=60", QUERY),
         ("/api/metrics/services", QUERY),
         ("/api/metrics/health", QUERY),
@@ -39,15 +39,15 @@ pub(crate) fn ask(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger {
         ("/", ["GET", "/"]),
     ];
     while clock.is_running() {
-        let (path, route) = questions[rng.usize(..questions.len())];
-        sent.answered(route, connection.get(path).status().as_u16());
+        let (path, route) = requests[rng.usize(..requests.len())];
+        sent.completed(route, connection.get(path).status().as_u16());
         thread::sleep(Duration::from_millis(rng.u64(10..50)));
     }
     sent
 }
 
-/// Waits for a task that takes long and does not stay for the answer, or leaves in the middle of a body.
-pub(crate) fn leave(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger {
+/// Disconnects while it waits for a long task, or in the middle of a body.
+pub(crate) fn disconnect(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger {
     let (mut connection, mut sent) = (Connection::open(address), Ledger::default());
     while clock.is_running() {
         let task = post(&mut connection, "wait", "1500", &mut sent).unwrap_or(1);
@@ -58,13 +58,13 @@ pub(crate) fn leave(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger 
             } else {
                 (format!("GET /api/v1/tasks/{task}/wait HTTP/1.1\r\nhost: a\r\n\r\n"), WAIT)
             };
-            let mut stream = TcpStream::connect(address).expect("it accepts a connection");
-            stream.write_all(request.as_bytes()).expect("it takes the request");
+            let mut stream = TcpStream::connect(address).expect("the server accepts a connection");
+            stream.write_all(request.as_bytes()).expect("the server reads the request");
             if rng.u8(..10) == 0 {
-                // Gone at once: hyper may find out before it asks the service anything.
-                sent.perhaps(route);
+                // hyper may see the disconnect before it calls the service.
+                sent.uncertain(route);
             } else {
-                sent.left(route);
+                sent.abandoned(route);
                 thread::sleep(Duration::from_millis(rng.u64(10..50)));
             }
         }
@@ -72,11 +72,11 @@ pub(crate) fn leave(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger 
     sent
 }
 
-/// The number of the task, if it was taken.
+/// The id of the task, if it was accepted.
 fn post(connection: &mut Connection, kind: &str, input: &str, sent: &mut Ledger) -> Option<u64> {
     let body = format!(r#"{{"kind":"{kind}","input":"{input}"}}"#);
     let response = connection.post_json(SUBMIT[1], &body);
-    sent.answered(SUBMIT, response.status().as_u16());
+    sent.completed(SUBMIT, response.status().as_u16());
     serde_json::from_slice::<serde_json::Value>(response.body()).ok()?["id"].as_u64()
 }
 

@@ -1,4 +1,4 @@
-//! How long the soak runs: to its end, or until something has failed.
+//! The duration of the soak: it ends when its time is up, or when a part has panicked.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
@@ -21,14 +21,14 @@ impl Clock {
         Instant::now() < self.end && !*self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes so much of the time, or what is left of it.
+    /// Waits for `time`, or until the end if that is earlier.
     pub(crate) fn pass(&self, time: Duration) {
         let time = time.min(self.end.saturating_duration_since(Instant::now()));
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.changed.wait_timeout_while(stopped, time, |stopped| !*stopped));
     }
 
-    /// Calls `part`; a part that panics stops all others.
+    /// Calls `part`. If it panics, all other parts stop.
     pub(crate) fn guard<T>(&self, part: impl FnOnce(&Self) -> T) -> T {
         let _guard = StopIfPanicking(self);
         part(self)

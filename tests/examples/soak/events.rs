@@ -1,4 +1,4 @@
-//! The events, as Redis knows them and as the workers have counted them.
+//! The events according to Redis and to the counters of the workers.
 
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::servers::Redis;
@@ -16,7 +16,7 @@ impl Processed {
     pub(crate) fn of(scrape: &Exposition) -> Self {
         let of = |status| {
             let value = scrape.value("asdlc_events_processed_total", &[("status", status)]);
-            value.expect("it is there from the start") as u64
+            value.expect("the series exists from the start") as u64
         };
         Self { success: of("success"), failed: of("failed") }
     }
@@ -34,28 +34,28 @@ impl std::ops::Add for Processed {
     }
 }
 
-/// What Redis says, at the end.
+/// The state of the stream in Redis, at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
-    /// All that were ever added.
+    /// All entries that were ever added.
     pub(crate) added: u64,
-    /// Still there.
+    /// Entries in the stream.
     pub(crate) length: u64,
-    /// Delivered and not acknowledged.
+    /// Entries that were delivered and not acknowledged.
     pub(crate) pending: u64,
-    /// What became of the tasks, as their workers wrote it with the acknowledgement.
+    /// The outcomes of the tasks. A worker writes the outcome together with the acknowledgement.
     pub(crate) outcomes: Processed,
-    /// Tasks that have another state.
+    /// Tasks in another state.
     pub(crate) unfinished: u64,
 }
 
 impl Stream {
-    /// Waits until it is empty, and looks.
+    /// Waits until the stream is empty, and returns its state.
     pub(crate) fn drained(redis: &Redis) -> Self {
-        let client = redis::Client::open(redis.url()).expect("it is a URL");
+        let client = redis::Client::open(redis.url()).expect("the URL is valid");
         let mut redis = client.get_connection().expect("Redis listens");
         let mut now = Self::default();
-        // However it ends, what it says is in the table.
+        // If the stream does not become empty, the table shows it.
         let _ = eventually(DEADLINE * 4, || {
             now = Self::numbers(&mut redis);
             (now.length, now.pending) == (0, 0)
@@ -66,15 +66,15 @@ impl Stream {
 
     fn numbers(redis: &mut Connection) -> Self {
         let info: Vec<Value> =
-            cmd("XINFO").arg(("STREAM", STREAM)).query(redis).expect("it answers");
+            cmd("XINFO").arg(("STREAM", STREAM)).query(redis).expect("Redis replies");
         let number = |name: &str| {
             let name = Value::BulkString(name.into());
-            let pair = info.chunks(2).find(|pair| pair[0] == name).expect("Redis 7 tells");
-            from_redis_value(pair[1].clone()).expect("it is a number")
+            let pair = info.chunks(2).find(|pair| pair[0] == name).expect("Redis 7 reports it");
+            from_redis_value(pair[1].clone()).expect("the value is a number")
         };
         let pending: Vec<Value> =
-            cmd("XPENDING").arg((STREAM, "workers")).query(redis).expect("it answers");
-        let pending = from_redis_value(pending[0].clone()).expect("it is a number");
+            cmd("XPENDING").arg((STREAM, "workers")).query(redis).expect("Redis replies");
+        let pending = from_redis_value(pending[0].clone()).expect("the value is a number");
         Self {
             added: number("entries-added"),
             length: number("length"),
@@ -83,16 +83,16 @@ impl Stream {
         }
     }
 
-    /// A number that was taken for a task that Redis then refused has no outcome: it was never an event.
+    /// An id without an outcome was reserved for a task that Redis then rejected. It was never an event.
     fn count_outcomes(&mut self, redis: &mut Connection) {
-        let last: u64 = cmd("GET").arg("asdlc:tasks:last").query(redis).expect("it answers");
+        let last: u64 = cmd("GET").arg("asdlc:tasks:last").query(redis).expect("Redis replies");
         let ids: Vec<u64> = (1..=last).collect();
         for ids in ids.chunks(1_000) {
             let mut reads = redis::pipe();
             for id in ids {
                 reads.cmd("HGET").arg((format!("asdlc:task:{id}"), "state"));
             }
-            let states: Vec<Option<String>> = reads.query(redis).expect("it answers");
+            let states: Vec<Option<String>> = reads.query(redis).expect("Redis replies");
             for state in states.iter().flatten() {
                 match state.as_str() {
                     "succeeded" => self.outcomes.success += 1,

@@ -1,4 +1,4 @@
-//! What goes wrong, one thing after the other.
+//! The faults, one after the other.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,14 +18,14 @@ pub(crate) struct Faults {
     pub(crate) redis: Redis,
     pub(crate) victoria_metrics: VictoriaMetrics,
     pub(crate) victim: Example,
-    /// What the victim had counted when it was killed.
-    pub(crate) of_the_victim: Option<Processed>,
-    /// How often each happened.
+    /// The counters of the victim when it was killed.
+    pub(crate) counted_by_victim: Option<Processed>,
+    /// How often each fault happened.
     pub(crate) happened: BTreeMap<&'static str, u64>,
 }
 
 impl Faults {
-    /// Kills and freezes until the time is over, and leaves all up. The victim dies at `half`.
+    /// Kills and freezes servers until the time is over. At the end all are up. Replaces the victim when `half` is over.
     pub(crate) fn happen(&mut self, clock: &Clock, half: &Clock, mut rng: Rng) {
         let mut kinds = [0, 1, 2, 3];
         while clock.is_running() {
@@ -35,10 +35,10 @@ impl Faults {
                 if !clock.is_running() {
                     break;
                 }
-                // Longer than a scrape, a check and a command may take.
+                // This can be longer than the timeouts of scrapes, checks and commands.
                 let outage = Duration::from_millis(rng.u64(500..4_000));
                 self.happens(kind, || clock.pass(outage));
-                if !half.is_running() && self.of_the_victim.is_none() {
+                if !half.is_running() && self.counted_by_victim.is_none() {
                     self.replace_the_victim();
                 }
             }
@@ -75,7 +75,7 @@ impl Faults {
         *self.happened.entry(name).or_default() += 1;
     }
 
-    /// Kills it when it cannot count: while Redis is frozen nothing is acknowledged, so that its last scrape is the truth.
+    /// Kills the victim while Redis is frozen. Then nothing is acknowledged, so its counters do not change after the last scrape.
     fn replace_the_victim(&mut self) {
         self.redis.process().freeze();
         let mut last = None;
@@ -83,13 +83,13 @@ impl Faults {
             let before = last.replace(Processed::of(&self.victim.scrape()));
             before == last
         });
-        assert!(settled, "the victim counts on while Redis is frozen");
-        self.of_the_victim = last;
+        assert!(settled, "the counters of the victim change while Redis is frozen");
+        self.counted_by_victim = last;
         let address = self.victim.address();
         self.victim.process().kill();
         assert!(eventually(DEADLINE, || std::net::TcpStream::connect(address).is_err()));
         self.redis.process().thaw();
-        // On the same port: it is the same target to Prometheus.
+        // On the same port, so that it is the same target for Prometheus.
         self.victim = worker(&self.redis, &address.to_string());
         *self.happened.entry("worker killed").or_default() += 1;
     }
@@ -99,16 +99,16 @@ impl Faults {
 pub(crate) fn worker(redis: &Redis, address: &str) -> Example {
     let mut command = release_command("workers");
     command.env("LISTEN_ADDR", address).env("REDIS_URL", redis.url()).env("RUST_LOG", "error");
-    // Longer than any outage: nobody takes over from one who lives.
+    // Longer than any outage, so that no worker takes over the events of a live one.
     command.env("ABANDONED_AFTER", "15").env("WORKERS", POOL.to_string());
     Example::spawn(command)
 }
 
-/// In bytes.
+/// The resident memory in bytes.
 pub(crate) fn memory(scrape: &Exposition) -> u64 {
     let resident = scrape.value("asdlc_process_memory_bytes", &[("type", "rss")]);
-    resident.expect("it tells its memory") as u64
+    resident.expect("the program exposes its memory") as u64
 }
 
-/// How many events each of the workers carries out at the same time.
+/// How many events each worker program processes at the same time.
 pub(crate) const POOL: u64 = 4;

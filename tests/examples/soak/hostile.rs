@@ -1,4 +1,4 @@
-//! Clients that mean harm: each byte is theirs, and each request's end is known.
+//! Hostile clients. Each request is written byte by byte, and its outcome is known.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use crate::clients::{QUERY, SUBMIT};
 use crate::clock::Clock;
 use crate::ledger::{Ledger, Route};
 
-pub(crate) fn harm(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger {
+pub(crate) fn attack_until_end(address: SocketAddr, clock: &Clock, mut rng: Rng) -> Ledger {
     let mut sent = Ledger::default();
     while clock.is_running() {
         attack(address, &mut rng, &mut sent);
@@ -26,7 +26,7 @@ fn attack(address: SocketAddr, rng: &mut Rng, sent: &mut Ledger) {
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: {noise}\r\n");
     let last = |request: String| request + "connection: close\r\n\r\n";
     let (request, route): (String, Route) = match rng.u8(..14) {
-        // Paths, hosts, queries and methods that nobody has seen before.
+        // Random paths, hosts, queries and methods.
         0 => (last(get(&format!("/{noise}?{noise}={noise}"))), ["GET", "_UNMATCHED"]),
         1 => (last(get(&format!("/%ff%00{noise}/../{noise}"))), ["GET", "_UNMATCHED"]),
         2 => (last(format!("{noise} /{noise} HTTP/1.1\r\nhost: a\r\n")), ["_OTHER", "_UNMATCHED"]),
@@ -36,7 +36,7 @@ fn attack(address: SocketAddr, rng: &mut Rng, sent: &mut Ledger) {
         4 => (last(get(&format!("/api/v1/tasks/{}/artifact", rng.u64(..)))), ARTIFACT),
         5 => (last(get(&format!("/api/v1/tasks/{noise}/artifact"))), ARTIFACT),
         6 => (last(get(&format!("/api/metrics/{noise}?{noise}=%ff"))), QUERY),
-        // Bodies that are none.
+        // Invalid bodies.
         7 => {
             let head = format!("POST {} HTTP/1.1\r\nhost: a\r\n", SUBMIT[1]);
             let body = [noise.clone(), "[".repeat(5000), format!(r#"{{"kind":"{noise}"}}"#)];
@@ -54,27 +54,33 @@ fn attack(address: SocketAddr, rng: &mut Rng, sent: &mut Ledger) {
             let chunked = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
             (last(head + chunked) + "zz\r\nnot a chunk", SUBMIT)
         }
-        // Large, but not too large.
+        // Large, but within the limit.
         9 => (
             last(get(&format!("/{noise}")) + &format!("x: {}\r\n", "x".repeat(60_000))),
             ["GET", "_UNMATCHED"],
         ),
-        // All at once.
+        // Pipelined requests.
         10 => {
             let one = get(&format!("/{noise}")) + "\r\n";
             (one.repeat(rng.usize(1..20)) + &last(get(&noise_path(&noise))), ["GET", "_UNMATCHED"])
         }
-        // hyper answers these itself: the service does not see them.
-        11 => return refused(address, &(get("/health") + &"x: y\r\n".repeat(200) + "\r\n"), "431"),
-        12 => return refused(address, &format!("{noise}\r\n\r\n"), "400"),
-        // Half a head.
+        // hyper responds to these itself. The service does not see them.
+        11 => {
+            return assert_rejected(
+                address,
+                &(get("/health") + &"x: y\r\n".repeat(200) + "\r\n"),
+                "431",
+            );
+        }
+        12 => return assert_rejected(address, &format!("{noise}\r\n\r\n"), "400"),
+        // Half a request head.
         _ => return drop(send(address, &get("/health"))),
     };
     let pipelined = request.matches(" HTTP/1.1\r\n").count();
-    let answers = exchange(address, &request);
-    assert_eq!(answers.len(), pipelined, "{answers:?} to {request}");
-    for status in answers {
-        sent.answered(route, status);
+    let statuses = exchange(address, &request);
+    assert_eq!(statuses.len(), pipelined, "{statuses:?} to {request}");
+    for status in statuses {
+        sent.completed(route, status);
     }
 }
 
@@ -82,17 +88,17 @@ fn noise_path(noise: &str) -> String {
     format!("/{noise}/{noise}")
 }
 
-fn refused(address: SocketAddr, request: &str, status: &str) {
-    let answers = exchange(address, request);
-    let answers: Vec<_> = answers.iter().map(u16::to_string).collect();
-    // It may have closed the connection with so much unread that its answer was lost.
-    assert!(answers.is_empty() || answers == [status], "{answers:?} to {request}");
+fn assert_rejected(address: SocketAddr, request: &str, status: &str) {
+    let statuses = exchange(address, request);
+    let statuses: Vec<_> = statuses.iter().map(u16::to_string).collect();
+    // If the server closes the connection with unread data, its response can be lost.
+    assert!(statuses.is_empty() || statuses == [status], "{statuses:?} to {request}");
 }
 
-/// The statuses of all that comes back.
+/// Sends the request and returns the statuses of all responses.
 fn exchange(address: SocketAddr, request: &str) -> Vec<u16> {
     let mut stream = send(address, request);
-    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a read timeout can be set");
     let mut response = Vec::new();
     match stream.read_to_end(&mut response) {
         Ok(_) => {}
@@ -104,13 +110,13 @@ fn exchange(address: SocketAddr, request: &str) -> Vec<u16> {
 }
 
 fn send(address: SocketAddr, request: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).expect("it accepts a connection");
-    // One who is refused may be told so before all is written.
+    let mut stream = TcpStream::connect(address).expect("the server accepts a connection");
+    // The server may reject the request and close before all of it is written.
     let _ = stream.write_all(request.as_bytes());
     stream
 }
 
-/// Upper case, as a method is.
+/// Random upper case letters, as in a method.
 fn noise(rng: &mut Rng, length: usize) -> String {
     std::iter::repeat_with(|| rng.uppercase()).take(length).collect()
 }

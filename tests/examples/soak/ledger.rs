@@ -1,4 +1,4 @@
-//! What was sent, to be compared with what a program counted.
+//! The requests that were sent, to be compared with what a program counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
@@ -8,15 +8,15 @@ use asdlc_tests::exposition::Exposition;
 /// The labels `method` and `endpoint`.
 pub(crate) type Route = [&'static str; 2];
 
-/// Requests, by the labels they must be counted under.
+/// The requests that were sent, by the labels under which they must be counted.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// With the status that the client has read.
-    answered: BTreeMap<(Route, u16), u64>,
-    /// Sent and left: counted once, under whatever status.
-    left: BTreeMap<Route, u64>,
-    /// So many more the program may have seen: left at once, or by `wrk`, which does not tell what it leaves at its end.
-    perhaps: BTreeMap<Route, u64>,
+    /// Requests whose response the client has read, with its status.
+    completed: BTreeMap<(Route, u16), u64>,
+    /// Requests that must be counted once, under any status.
+    abandoned: BTreeMap<Route, u64>,
+    /// Requests that the program may not have seen: abandoned at once, or still open when `wrk` ended.
+    uncertain: BTreeMap<Route, u64>,
 }
 
 /// A row of the table.
@@ -24,51 +24,49 @@ pub(crate) struct Ledger {
 pub(crate) struct Compared {
     pub(crate) route: [String; 2],
     pub(crate) sent: u64,
-    pub(crate) perhaps: u64,
+    pub(crate) uncertain: u64,
     pub(crate) counted: u64,
     pub(crate) agrees: bool,
 }
 
 impl Ledger {
-    pub(crate) fn answered(&mut self, route: Route, status: u16) {
-        *self.answered.entry((route, status)).or_default() += 1;
+    pub(crate) fn completed(&mut self, route: Route, status: u16) {
+        *self.completed.entry((route, status)).or_default() += 1;
     }
 
-    pub(crate) fn left(&mut self, route: Route) {
-        *self.left.entry(route).or_default() += 1;
+    pub(crate) fn abandoned(&mut self, route: Route) {
+        *self.abandoned.entry(route).or_default() += 1;
     }
 
-    /// Sent and left so soon that the service may not have seen it.
-    pub(crate) fn perhaps(&mut self, route: Route) {
-        *self.perhaps.entry(route).or_default() += 1;
+    /// A request that was abandoned so early that the service may not have seen it.
+    pub(crate) fn uncertain(&mut self, route: Route) {
+        *self.uncertain.entry(route).or_default() += 1;
     }
 
-    /// What `wrk` has sent: so many for certain, and one more on each of its connections at most.
+    /// The requests of `wrk`: those it reports, and at most one more on each connection.
     pub(crate) fn by_wrk(&mut self, route: Route, completed: u64, connections: u64) {
-        *self.left.entry(route).or_default() += completed;
-        *self.perhaps.entry(route).or_default() += connections;
+        *self.abandoned.entry(route).or_default() += completed;
+        *self.uncertain.entry(route).or_default() += connections;
     }
 
-    pub(crate) fn answers(&self, route: Route, status: u16) -> u64 {
-        self.answered.get(&(route, status)).copied().unwrap_or(0)
+    /// How many responses of this route had this status.
+    pub(crate) fn responses(&self, route: Route, status: u16) -> u64 {
+        self.completed.get(&(route, status)).copied().unwrap_or(0)
     }
 
-    /// How many were left before their answer.
-    pub(crate) fn all_left(&self) -> u64 {
-        self.left.values().sum()
-    }
-
+    /// All requests that the program has certainly seen.
     pub(crate) fn total(&self) -> u64 {
-        self.answered.values().sum::<u64>() + self.all_left()
+        self.completed.values().sum::<u64>() + self.abandoned.values().sum::<u64>()
     }
 
     pub(crate) fn compare(&self, scrape: &Exposition) -> Vec<Compared> {
         let counted = scrape.sum_by(REQUESTS, ["method", "endpoint", "status"]);
         let timed = scrape.sum_by(DURATIONS, ["method", "endpoint"]);
-        let sent = self.answered.keys().map(|(route, _)| *route).chain(self.left.keys().copied());
+        let abandoned = self.abandoned.keys().copied();
+        let sent = self.completed.keys().map(|(route, _)| *route).chain(abandoned);
         let mut routes: BTreeSet<[String; 2]> =
             sent.map(|route| route.map(str::to_owned)).collect();
-        // What was counted and never sent is a disagreement too.
+        // A route that was counted and never sent is a disagreement too.
         routes
             .extend(counted.keys().map(|[method, endpoint, _]| [method.clone(), endpoint.clone()]));
         let row = |route: [String; 2]| {
@@ -76,19 +74,20 @@ impl Ledger {
             let of = |map: &BTreeMap<Route, u64>| {
                 map.iter().filter(|(other, _)| is_it(other)).map(|(_, n)| n).sum::<u64>()
             };
-            let answered = || self.answered.iter().filter(|((other, _), _)| is_it(other));
-            let sent = answered().map(|(_, n)| n).sum::<u64>() + of(&self.left);
-            let perhaps = of(&self.perhaps);
+            let completed = || self.completed.iter().filter(|((other, _), _)| is_it(other));
+            let sent = completed().map(|(_, n)| n).sum::<u64>() + of(&self.abandoned);
+            let uncertain = of(&self.uncertain);
             let under = |status: &str| {
                 let key = [route[0].clone(), route[1].clone(), status.to_owned()];
                 counted.get(&key).copied().unwrap_or(0.0) as u64
             };
-            let statuses = answered().all(|((_, status), n)| under(&status.to_string()) >= *n);
+            let statuses = completed().all(|((_, status), n)| under(&status.to_string()) >= *n);
             let in_route = counted.iter().filter(|([m, e, _], _)| [m, e] == [&route[0], &route[1]]);
             let counted = in_route.map(|(_, n)| n).sum::<f64>() as u64;
             let timed = timed.get(&route).copied().unwrap_or(0.0) as u64;
-            let agrees = statuses && timed == counted && (sent..=sent + perhaps).contains(&counted);
-            Compared { route, sent, perhaps, counted, agrees }
+            let agrees =
+                statuses && timed == counted && (sent..=sent + uncertain).contains(&counted);
+            Compared { route, sent, uncertain, counted, agrees }
         };
         routes.into_iter().map(row).collect()
     }
@@ -96,16 +95,16 @@ impl Ledger {
 
 impl AddAssign for Ledger {
     fn add_assign(&mut self, other: Self) {
-        let Self { answered, left, perhaps } = other;
-        for (key, n) in answered {
-            *self.answered.entry(key).or_default() += n;
-        }
-        for (key, n) in left {
-            *self.left.entry(key).or_default() += n;
-        }
-        for (key, n) in perhaps {
-            *self.perhaps.entry(key).or_default() += n;
-        }
+        let Self { completed, abandoned, uncertain } = other;
+        add(&mut self.completed, completed);
+        add(&mut self.abandoned, abandoned);
+        add(&mut self.uncertain, uncertain);
+    }
+}
+
+fn add<K: Ord>(sums: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
+    for (key, n) in more {
+        *sums.entry(key).or_default() += n;
     }
 }
 

@@ -1,5 +1,5 @@
-//! The orchestrator and two workers under load and faults, for minutes; at the end a table of what was sent and what was
-//! counted. `tests/soak` starts it.
+//! Runs the orchestrator and two workers under load and faults for minutes. At the end it prints a table that compares what was
+//! sent with what was counted. `tests/soak` starts this program.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints its table")]
 
 mod clients;
@@ -49,7 +49,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<(u64, u64), Stri
         let value = given.next().ok_or(format!("{name} needs a number"))?;
         let number = value.parse().map_err(|_| format!("{name} {value}: expected a number"))?;
         match name.as_str() {
-            // An hour later Redis begins to forget what became of the tasks.
+            // After an hour Redis starts to delete the outcomes of tasks.
             "--minutes" if (1..=45).contains(&number) => minutes = number,
             "--minutes" => return Err(format!("--minutes {number}: expected 1 to 45")),
             "--seed" => seed = number,
@@ -68,7 +68,7 @@ fn soak(duration: Duration, rng: &mut Rng) -> Report {
     let prometheus = Prometheus::scraping_all(&addresses);
     prometheus.targets(3);
     let happened = std::collections::BTreeMap::new();
-    let mut faults = Faults { redis, victoria_metrics, victim, of_the_victim: None, happened };
+    let mut faults = Faults { redis, victoria_metrics, victim, counted_by_victim: None, happened };
     let memories = || [&orchestrator, &survivor].map(|program| memory(&program.scrape()));
     let at_start = memories();
     let mut report = Report::default();
@@ -77,11 +77,11 @@ fn soak(duration: Duration, rng: &mut Rng) -> Report {
     let start_wrk = |program: &Example, target, connections, pause| {
         Wrk::start(program.address(), target, connections, Duration::from_millis(pause), duration)
     };
-    let of_the_orchestrator = [
+    let wrk_of_orchestrator = [
         start_wrk(&orchestrator, ("/health", ["GET", "/health"]), 32, 8),
         start_wrk(&orchestrator, ("/api/v1/tasks/1", ["GET", "/api/v1/tasks/{id}"]), 8, 40),
     ];
-    let of_the_survivor = start_wrk(&survivor, ("/stats", ["GET", "/stats"]), 8, 20);
+    let wrk_of_survivor = start_wrk(&survivor, ("/stats", ["GET", "/stats"]), 8, 20);
     let (mut sent, mut scrapes, mut warm) = (Ledger::default(), 0_u64, None);
     thread::scope(|scope| {
         type Client = fn(std::net::SocketAddr, &Clock, Rng) -> Ledger;
@@ -89,11 +89,11 @@ fn soak(duration: Duration, rng: &mut Rng) -> Report {
             clients::submit,
             clients::submit,
             clients::submit,
-            clients::ask,
-            clients::ask,
-            clients::leave,
-            clients::leave,
-            hostile::harm,
+            clients::request,
+            clients::request,
+            clients::disconnect,
+            clients::disconnect,
+            hostile::attack_until_end,
         ];
         let clients = clients.map(|client| {
             let (rng, address, clock) = (rng.fork(), orchestrator.address(), &clock);
@@ -103,7 +103,7 @@ fn soak(duration: Duration, rng: &mut Rng) -> Report {
         scope.spawn(move || clock.guard(|clock| faults.happen(clock, half, rng)));
         clock.guard(|clock| {
             while clock.is_running() {
-                // Each is read by a checker of the whole format.
+                // The parser checks the whole format.
                 scrapes += [&orchestrator, &survivor].map(scrape_in_a_second).len() as u64;
                 warm = warm.or_else(|| (!half.is_running()).then(memories));
                 clock.pass(Duration::from_secs(1));
@@ -113,64 +113,65 @@ fn soak(duration: Duration, rng: &mut Rng) -> Report {
             sent += client.join().expect("no client panics");
         }
     });
-    let mut of_wrk = |wrk: Wrk| {
+    let mut finish_wrk = |wrk: Wrk| {
         wrk.finish().unwrap_or_else(|error| {
-            report.complain(&error);
+            report.fail(&error);
             Ledger::default()
         })
     };
-    for wrk in of_the_orchestrator {
-        sent += of_wrk(wrk);
+    for wrk in wrk_of_orchestrator {
+        sent += finish_wrk(wrk);
     }
-    let sent_to_the_survivor = of_wrk(of_the_survivor);
+    let sent_to_survivor = finish_wrk(wrk_of_survivor);
 
     let stream = Stream::drained(&faults.redis);
     let programs = [&orchestrator, &survivor, &faults.victim];
     let in_flight = |scrape: &Exposition| scrape.sum("asdlc_http_requests_in_flight") + 0.0;
-    // What does not come to rest is in the table.
+    // If this does not come true, the table shows it.
     let _ = eventually(DEADLINE, || {
         programs.iter().all(|program| in_flight(&program.scrape()) == 0.0)
             && orchestrator.scrape().sum(REQUESTS) >= sent.total() as f64
     });
-    let of_workers = || [&survivor, &faults.victim].map(|worker| Processed::of(&worker.scrape()));
-    let of_the_victim = faults.of_the_victim.unwrap_or_default();
-    let counted = || of_workers().into_iter().fold(of_the_victim, std::ops::Add::add);
+    let workers_counted =
+        || [&survivor, &faults.victim].map(|worker| Processed::of(&worker.scrape()));
+    let counted_by_victim = faults.counted_by_victim.unwrap_or_default();
+    let counted = || workers_counted().into_iter().fold(counted_by_victim, std::ops::Add::add);
     let _ = eventually(DEADLINE, || counted().total() + POOL >= stream.added);
     let at_end = memories();
-    let [scrape, of_survivor, of_replaced] = programs.map(Example::scrape);
+    let [scrape, survivor_scrape, replaced_scrape] = programs.map(Example::scrape);
 
     report.section(&["requests to", "method", "endpoint", "sent", "counted", "agrees"]);
     for (name, sent, scrape) in
-        [("orchestrator", &sent, &scrape), ("worker", &sent_to_the_survivor, &of_survivor)]
+        [("orchestrator", &sent, &scrape), ("worker", &sent_to_survivor, &survivor_scrape)]
     {
         for row in sent.compare(scrape) {
             let [method, endpoint] = &row.route;
-            let perhaps = if row.perhaps > 0 {
-                format!(" to {}", row.sent + row.perhaps)
+            let uncertain = if row.uncertain > 0 {
+                format!(" to {}", row.sent + row.uncertain)
             } else {
                 String::new()
             };
-            let sent = format!("{}{perhaps}", row.sent);
+            let sent = format!("{}{uncertain}", row.sent);
             report
                 .check(&[&name, method, &format!("`{endpoint}`"), &sent, &row.counted], row.agrees);
         }
     }
     let counted = counted();
-    let accepted = sent.answers(clients::SUBMIT, 202);
-    let asked = accepted + sent.answers(clients::SUBMIT, 503);
-    events(&mut report, &stream, counted, [accepted, asked]);
+    let accepted = sent.responses(clients::SUBMIT, 202);
+    let submitted = accepted + sent.responses(clients::SUBMIT, 503);
+    events(&mut report, &stream, counted, [accepted, submitted]);
 
     report.section(&[
         "program",
         "memory at start",
-        "half-way",
+        "at half-time",
         "at end",
         "in flight at end",
         "agrees",
     ]);
     let warm = warm.unwrap_or(at_start);
     for (index, (name, scrape)) in
-        [("orchestrator", &scrape), ("worker", &of_survivor)].into_iter().enumerate()
+        [("orchestrator", &scrape), ("worker", &survivor_scrape)].into_iter().enumerate()
     {
         let [start, half, end] = [at_start, warm, at_end].map(|memory| memory[index]);
         let in_flight = in_flight(scrape);
@@ -180,9 +181,9 @@ fn soak(duration: Duration, rng: &mut Rng) -> Report {
             agrees,
         );
     }
-    let left = in_flight(&of_replaced);
-    let now = mebibytes(memory(&of_replaced));
-    report.check(&[&"worker, replaced half-way", &"", &"", &now, &left], left == 0.0);
+    let left = in_flight(&replaced_scrape);
+    let now = mebibytes(memory(&replaced_scrape));
+    report.check(&[&"worker, replaced at half-time", &"", &"", &now, &left], left == 0.0);
 
     let names = ["orchestrator", "worker", "worker, killed once"];
     scraped(&mut report, &prometheus, &names, &addresses.map(|address| address.to_string()));
@@ -192,26 +193,26 @@ fn soak(duration: Duration, rng: &mut Rng) -> Report {
     );
     report.section(&["", "", "agrees"]);
     report.check(
-        &[&"requests counted, as Prometheus has them", &total.unwrap_or(f64::NAN)],
+        &[&"requests counted, according to Prometheus", &total.unwrap_or(f64::NAN)],
         total == Some(scrape.sum(REQUESTS)),
     );
     let series = scrape.samples(REQUESTS).count();
     report.check(&[&format!("series of `{REQUESTS}`"), &series], series < 100);
-    report.check(&[&"scrapes read by the checker, all valid", &scrapes], scrapes > 0);
+    report.check(&[&"scrapes that the checker accepted", &scrapes], scrapes > 0);
     for (fault, times) in &faults.happened {
-        report.tell(&[fault, times, &""]);
+        report.row(&[fault, times, &""]);
     }
-    report.check(&[&"workers killed", &1], faults.of_the_victim.is_some());
+    report.check(&[&"workers killed", &1], faults.counted_by_victim.is_some());
     report
 }
 
-/// A scrape as Prometheus asks for it here. One that allowed more would, while Redis is frozen, wait longer for its check; and
-/// one of Prometheus that came meanwhile would share that wait.
+/// Scrapes with the same timeout as Prometheus here. With a longer timeout this scrape would wait longer for the check of a frozen
+/// Redis, and a scrape of Prometheus that joins its collection would wait as long.
 fn scrape_in_a_second(program: &Example) -> Exposition {
     let request = Request::get("/metrics").header("x-prometheus-scrape-timeout-seconds", "1");
-    let response = program.connect().send(request.body("").expect("it is a request"));
+    let response = program.connect().send(request.body("").expect("the request is valid"));
     assert_eq!(response.status(), 200, "{:?}", response.body());
-    Exposition::parse(response.body()).expect("it is valid")
+    Exposition::parse(response.body()).expect("the exposition is valid")
 }
 
 fn orchestrator(redis: &Redis, victoria_metrics: &VictoriaMetrics) -> Example {
@@ -222,16 +223,21 @@ fn orchestrator(redis: &Redis, victoria_metrics: &VictoriaMetrics) -> Example {
     Example::spawn(command)
 }
 
-/// A worker that is killed takes with it what it had acknowledged and not yet counted: as many as it has hands.
-fn events(report: &mut Report, stream: &Stream, counted: Processed, [accepted, asked]: [u64; 2]) {
+/// Compares the events. A killed worker loses the count of events that it had acknowledged and not yet counted: at most its pool.
+fn events(
+    report: &mut Report,
+    stream: &Stream,
+    counted: Processed,
+    [accepted, submitted]: [u64; 2],
+) {
     report.section(&["events", "", "agrees"]);
     let Stream { added, length, pending, outcomes, unfinished } = *stream;
     report.check(
         &[
-            &"in: added to the stream (202 to at most 202 + 503)",
-            &format!("{added} ({accepted} to {asked})"),
+            &"added to the stream (202 to 202 + 503)",
+            &format!("{added} ({accepted} to {submitted})"),
         ],
-        (accepted..=asked).contains(&added),
+        (accepted..=submitted).contains(&added),
     );
     report.check(&[&"outcomes in Redis", &outcomes.total()], outcomes.total() == added);
     report.check(&[&"left in the stream", &length], length == 0);
@@ -245,12 +251,10 @@ fn events(report: &mut Report, stream: &Stream, counted: Processed, [accepted, a
         let agrees = counted <= outcome && lost <= POOL;
         report.check(&[&name, &format!("{counted} counted of {outcome}")], agrees);
     }
-    report.check(
-        &[&format!("died with the killed worker, uncounted (at most {POOL})"), &lost],
-        lost <= POOL,
-    );
+    report.check(&[&format!("lost with the killed worker (at most {POOL})"), &lost], lost <= POOL);
 }
 
+/// Compares the scrapes of Prometheus.
 fn scraped(report: &mut Report, prometheus: &Prometheus, names: &[&str], instances: &[String]) {
     report.section(&[
         "scraped by Prometheus",
@@ -269,11 +273,11 @@ fn scraped(report: &mut Report, prometheus: &Prometheus, names: &[&str], instanc
         let failed = scrapes - ask("sum_over_time(up@)");
         let longest = ask("max_over_time(scrape_duration_seconds@)");
         let resets = ask("sum(resets(asdlc_redis_latency_seconds_count@))");
-        // The one that was killed was away for a moment.
+        // The worker that was killed may have failed scrapes and restarted counters.
         let agrees = index == 2 || (failed == 0.0 && resets == 0.0);
         report.check(&[name, &scrapes, &failed, &format!("{longest:.3} s"), &resets], agrees);
     }
 }
 
-/// From half-way to the end: more would be a leak, less is the allocator's.
+/// How much memory may grow from half-time to the end. The allocator may keep some; more would be a leak.
 const GROWTH: u64 = 8 << 20;

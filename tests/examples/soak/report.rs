@@ -1,8 +1,8 @@
-//! The table, and whether all of it agrees.
+//! The table that is printed, and whether all its rows agree.
 
 use std::fmt::Display;
 
-/// Rows of Markdown; each may disagree.
+/// Tables in Markdown, and the number of rows that do not agree.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     lines: Vec<String>,
@@ -10,6 +10,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Starts a table with these columns.
     pub(crate) fn section(&mut self, columns: &[&str]) {
         let rule = "---|".repeat(columns.len());
         self.lines.extend([
@@ -19,21 +20,21 @@ impl Report {
         ]);
     }
 
-    /// A row that only tells.
-    pub(crate) fn tell(&mut self, cells: &[&dyn Display]) {
+    /// Adds a row that is not checked.
+    pub(crate) fn row(&mut self, cells: &[&dyn Display]) {
         let cells: Vec<_> = cells.iter().map(ToString::to_string).collect();
         self.lines.push(format!("| {} |", cells.join(" | ")));
     }
 
-    /// A row that must agree; says so in its last cell.
+    /// Adds a row that must agree. The last cell says whether it does.
     pub(crate) fn check(&mut self, cells: &[&dyn Display], agrees: bool) {
         self.disagreements += usize::from(!agrees);
         let verdict: &dyn Display = if agrees { &"yes" } else { &"**NO**" };
-        self.tell(&[cells, &[verdict]].concat());
+        self.row(&[cells, &[verdict]].concat());
     }
 
-    /// Something went wrong that is in no table.
-    pub(crate) fn complain(&mut self, what: &str) {
+    /// Adds a failure that belongs to no table.
+    pub(crate) fn fail(&mut self, what: &str) {
         self.disagreements += 1;
         self.lines.extend([String::new(), format!("**NO**: {what}")]);
     }
@@ -47,7 +48,7 @@ impl Report {
     }
 }
 
-/// Bytes, to be read.
+/// Formats bytes for the table.
 pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }

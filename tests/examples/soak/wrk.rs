@@ -1,4 +1,4 @@
-//! `wrk`, which sends more than all others.
+//! `wrk`, which sends more requests than all other clients.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -13,14 +13,14 @@ use crate::ledger::{Ledger, Route};
 #[derive(Debug)]
 pub(crate) struct Wrk {
     process: Process,
-    // It is read when `wrk` starts, at a moment nobody tells.
+    // Kept until the end, because `wrk` does not report when it has read the file.
     _script: NamedTempFile,
     route: Route,
     connections: u64,
 }
 
 impl Wrk {
-    /// Sends GETs over so many connections, each `pause` after the last one's answer: the machine has others to serve.
+    /// Sends GET requests over `connections` connections, with `pause` after each response, so that the machine can serve others.
     pub(crate) fn start(
         address: SocketAddr,
         (path, route): (&str, Route),
@@ -30,7 +30,7 @@ impl Wrk {
     ) -> Self {
         let script = NamedTempFile::new().expect("a temporary file can be made");
         let delay = format!("function delay() return {} end\n", pause.as_millis());
-        std::fs::write(script.path(), delay).expect("it can be written");
+        std::fs::write(script.path(), delay).expect("the file is writable");
         let mut command = Command::new("wrk");
         command.args(["--threads", "1", "--timeout", "20s"]);
         command.args(["--connections", &connections.to_string()]);
@@ -39,7 +39,7 @@ impl Wrk {
         Self { process: Process::start(command), _script: script, route, connections }
     }
 
-    /// Waits for its end. An error is one that the server must not have caused.
+    /// Waits until `wrk` has ended. Returns an error for any socket error.
     pub(crate) fn finish(self) -> Result<Ledger, String> {
         let report = self.process.finish();
         let mut lines = report.stdout.iter().map(|line| line.trim());
@@ -48,7 +48,7 @@ impl Wrk {
             return Err(format!("wrk, {}: {errors}", self.route[1]));
         }
         let completed = lines.find_map(|line| line.split_once(" requests in ")?.0.parse().ok());
-        let completed = completed.ok_or_else(|| format!("wrk says nothing: {report:?}"))?;
+        let completed = completed.ok_or_else(|| format!("wrk reports no requests: {report:?}"))?;
         let mut sent = Ledger::default();
         sent.by_wrk(self.route, completed, self.connections);
         Ok(sent)
