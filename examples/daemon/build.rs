@@ -1,13 +1,13 @@
-//! Which commit is built: `COMMIT`, or else what git says, or else unknown.
+//! Sets the commit of the build: the variable `COMMIT`, else the commit from git, else `unknown`.
 
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=COMMIT");
-    let told = std::env::var("COMMIT").ok().filter(|commit| !commit.is_empty());
-    let commit = told.or_else(|| git(&["rev-parse", "--short=12", "HEAD"]));
+    let given = std::env::var("COMMIT").ok().filter(|commit| !commit.is_empty());
+    let commit = given.or_else(|| git(&["rev-parse", "--short=12", "HEAD"]));
     println!("cargo::rustc-env=COMMIT={}", commit.as_deref().unwrap_or("unknown"));
-    // It grows with each commit and each checkout.
+    // Each commit and each checkout changes this file.
     if let Some(log) = git(&["rev-parse", "--path-format=absolute", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");
     }

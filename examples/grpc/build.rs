@@ -1,4 +1,4 @@
-//! From `readings.proto` to Rust and to a descriptor set, without `protoc`.
+//! Generates Rust code and a descriptor set from `readings.proto`, without `protoc`.
 
 use std::path::Path;
 use tonic_prost_build::Config;

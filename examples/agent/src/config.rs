@@ -8,16 +8,16 @@ use std::time::Duration;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
-    /// HOST:PORT for peers and clients.
+    /// The address for peers and clients, `HOST:PORT`.
     #[serde(deserialize_with = "address")]
     pub(crate) listen: String,
-    /// HOST:PORT of those that get copies.
+    /// The addresses of the peers that get copies, `HOST:PORT`.
     #[serde(deserialize_with = "addresses")]
     pub(crate) peers: Vec<String>,
     #[serde(deserialize_with = "seconds")]
     pub(crate) heartbeat: Duration,
     pub(crate) storage: StorageConfig,
-    /// Port 0: where `LISTEN_ADDR` says.
+    /// Port 0 stands for the port of `LISTEN_ADDR`.
     pub(crate) metrics: MetricsConfig<0>,
 }
 
@@ -40,19 +40,23 @@ impl Default for Config {
 }
 
 fn address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    support::host_port(&String::deserialize(from)?).map_err(D::Error::custom)
+    checked(String::deserialize(from)?)
 }
 
 fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    let addresses = Vec::<String>::deserialize(from)?;
-    let wrong = addresses.iter().find_map(|address| support::host_port(address).err());
-    wrong.map_or(Ok(addresses), |wrong| Err(D::Error::custom(wrong)))
+    Vec::<String>::deserialize(from)?.into_iter().map(checked).collect()
+}
+
+fn checked<E: Error>(address: String) -> Result<String, E> {
+    support::host_port(&address)
+        .map_err(|allowed| E::custom(format!("invalid address {address:?}: {allowed}")))
 }
 
 fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let seconds = f64::deserialize(from)?;
-    let allowed = (0.01..=86_400.0).contains(&seconds);
-    let wrong =
-        || D::Error::custom(format!("{seconds} is not allowed: seconds from 0.01 to 86400"));
-    if allowed { Ok(Duration::from_secs_f64(seconds)) } else { Err(wrong()) }
+    if !(0.01..=86_400.0).contains(&seconds) {
+        let problem = format!("invalid seconds {seconds}: must be 0.01 to 86400");
+        return Err(D::Error::custom(problem));
+    }
+    Ok(Duration::from_secs_f64(seconds))
 }

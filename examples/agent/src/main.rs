@@ -1,4 +1,4 @@
-//! An agent that keeps keys and copies them to its peers. It serves no HTTP but its metrics, and those come from spans.
+//! An agent that stores keys and copies them to its peers. It serves only its metrics over HTTP, and all of them come from spans.
 //!
 //! ```sh
 //! cargo run --release -p agent -- --config examples/agent/agent.yaml    # /metrics on 127.0.0.1:8080
@@ -28,15 +28,15 @@ use tokio::task::JoinSet;
 use tracing_asdlc_metrics::{Label, Rule, SpanMetricsLayer};
 use tracing_subscriber::prelude::*;
 
-/// An agent that keeps keys and copies them to its peers; its metrics are at /metrics.
+/// An agent that stores keys and copies them to its peers. Its metrics are at /metrics.
 #[derive(clap::Parser)]
 #[command(version)]
 struct Args {
-    /// Peers, storage and metrics, in YAML; a port there goes before that of `LISTEN_ADDR`
+    /// Peers, storage and metrics, in YAML. A port in this file replaces that of `LISTEN_ADDR`
     #[arg(long, value_name = "FILE.yaml")]
     config: Option<PathBuf>,
 
-    /// A Redis where agents find what they have missed; none when it is not set
+    /// A Redis that all agents share, where they find keys they have missed [default: none]
     #[arg(long, env, value_name = "REDIS_URL", hide_env_values = true)]
     redis_url: Option<String>,
 
@@ -61,7 +61,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
 
     let listener = support::listen(&config.listen).await?;
     let listening = listen(&config, &args.service.listen_addr, &exporter).await?;
-    // Set to nothing is not set.
+    // An empty value counts as not set.
     let redis = args.redis_url.as_deref().filter(|url| !url.is_empty());
     let storage = Storage::open(config.storage.path.as_deref(), redis)?;
     tracing::info!("peers and clients on {}", listener.local_addr()?);
@@ -75,12 +75,12 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         let mut links = JoinSet::new();
         let mut copies = Vec::new();
         for peer in config.peers {
-            let (sender, receiver) = mpsc::channel(BEHIND);
+            let (sender, receiver) = mpsc::channel(MAX_WAITING_COPIES);
             links.spawn(peer::link(peer, receiver, config.heartbeat));
             copies.push(sender);
         }
         let served = Node::new(storage, copies).serve(listener, stop).await;
-        // The node is gone: each link ends with its last copy.
+        // The node has ended. Each link ends after its last copy.
         while links.join_next().await.is_some() {}
         if let Some(listening) = listening {
             listening.stop().await;
@@ -91,7 +91,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The listener of the metrics, unless they are switched off.
+/// Starts the listener for metrics, if metrics are enabled.
 async fn listen(
     config: &Config,
     listen_addr: &str,
@@ -104,7 +104,7 @@ async fn listen(
     let mut addresses = lookup_host(listen_addr)
         .await
         .map_err(|error| format!("cannot listen on {listen_addr}: {error}"))?;
-    let mut address = addresses.next().ok_or("LISTEN_ADDR is the name of no address")?;
+    let mut address = addresses.next().ok_or("LISTEN_ADDR resolves to no address")?;
     if metrics.port != 0 {
         address.set_port(metrics.port);
     }
@@ -127,7 +127,7 @@ fn exporter(service: &support::ServiceArgs) -> Result<Exporter, Box<dyn Error>> 
     Ok(exporter)
 }
 
-/// All that is measured, by the names of the spans in `node`, `peer` and `storage`.
+/// Everything that is measured, by the names of the spans in `node`, `peer` and `storage`.
 fn rules() -> [Rule; 3] {
     [
         Rule::span("process_message")
@@ -142,5 +142,5 @@ fn rules() -> [Rule; 3] {
     ]
 }
 
-/// How many copies a peer may be behind.
-const BEHIND: usize = 10_000;
+/// How many copies may wait for a peer.
+const MAX_WAITING_COPIES: usize = 10_000;

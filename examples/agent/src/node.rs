@@ -1,7 +1,7 @@
-//! Takes messages of clients and peers. Each is processed in a span, `process_message`.
+//! Receives messages from clients and peers. Each message is processed in a span `process_message`.
 
 use crate::storage::{Failed, Storage};
-use crate::wire::{self, Answer, Message};
+use crate::wire::{self, Message, Reply};
 use std::io;
 use std::sync::Arc;
 use support::Stop;
@@ -13,7 +13,7 @@ use tracing_asdlc_metrics::Metered;
 
 pub(crate) struct Node {
     storage: Storage,
-    /// To each peer.
+    /// One channel for each peer.
     copies: Vec<mpsc::Sender<Message>>,
 }
 
@@ -22,7 +22,7 @@ impl Node {
         Self { storage, copies }
     }
 
-    /// Serves until it is stopped and the messages in progress are answered.
+    /// Serves until the program stops and the messages in progress have their replies.
     pub(crate) async fn serve(self, listener: TcpListener, stop: Stop) -> io::Result<()> {
         let node = Arc::new(self);
         let mut connections = JoinSet::new();
@@ -42,10 +42,10 @@ impl Node {
         Ok(())
     }
 
-    async fn process(&self, message: Message) -> Result<Answer, Failed> {
+    async fn process(&self, message: Message) -> Result<Reply, Failed> {
         match message {
             Message::Get { key } => {
-                return Ok(Answer::Value { value: self.storage.get(&key).await? });
+                return Ok(Reply::Value { value: self.storage.get(&key).await? });
             }
             Message::Put { key, value } => {
                 self.storage.put(&key, &value).await?;
@@ -58,14 +58,14 @@ impl Node {
             Message::Copy { key, value } => self.storage.copy(&key, value.as_deref()).await?,
             Message::Ping => {}
         }
-        Ok(Answer::Done)
+        Ok(Reply::Done)
     }
 
     fn send_copies(&self, key: &str, value: Option<&str>) {
         for peer in &self.copies {
             let copy = Message::Copy { key: key.to_owned(), value: value.map(str::to_owned) };
             if peer.try_send(copy).is_err() {
-                tracing::warn!("a peer is too far behind: it misses a copy");
+                tracing::warn!("too many copies wait for a peer: one is dropped");
             }
         }
     }
@@ -76,18 +76,18 @@ async fn connection(node: Arc<Node>, mut stream: TcpStream, stop: Stop) {
     let mut talk = async || -> io::Result<()> {
         stream.set_nodelay(true)?;
         loop {
-            // Between messages only: one in progress is answered.
+            // Stops only between messages, so that a message in progress gets its reply.
             let message = tokio::select! {
                 message = wire::receive(&mut stream) => message?,
                 () = &mut stop => None,
             };
             let Some(message) = message else { return Ok(()) };
             let processed = node.process(message).metered(info_span!("process_message")).await;
-            let failed = |error: Failed| Answer::Failed { error: error.to_string() };
+            let failed = |error: Failed| Reply::Failed { error: error.to_string() };
             wire::send(&mut stream, &processed.unwrap_or_else(failed)).await?;
         }
     };
     if let Err(error) = talk().await {
-        tracing::warn!("a connection has ended: {error}");
+        tracing::warn!("a connection has failed: {error}");
     }
 }

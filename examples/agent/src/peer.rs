@@ -1,6 +1,6 @@
-//! The way to one peer. A connection to it is a span, `peer`.
+//! The link to one peer. Each connection is a span `peer`.
 
-use crate::wire::{self, Answer, Message};
+use crate::wire::{self, Message, Reply};
 use std::io;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -8,21 +8,21 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tracing::{Instrument, info_span};
 
-/// Sends copies to the peer for as long as there is somebody who makes them; connects again whenever it has to.
+/// Sends copies to the peer until the channel is closed. Reconnects when the connection is lost.
 pub(crate) async fn link(peer: String, mut copies: mpsc::Receiver<Message>, heartbeat: Duration) {
-    // What was sent and not answered is sent again: a copy may be made twice.
-    let mut unanswered = None;
+    // A message without a reply is sent again, so a peer may get a copy twice.
+    let mut unacknowledged = None;
     loop {
-        match timeout(PATIENCE, TcpStream::connect(&peer)).await {
+        match timeout(TIMEOUT, TcpStream::connect(&peer)).await {
             Ok(Ok(stream)) => {
-                let talk = talk(stream, &mut copies, &mut unanswered, heartbeat);
-                match talk.instrument(info_span!("peer")).await {
+                let sending = send_copies(stream, &mut copies, &mut unacknowledged, heartbeat);
+                match sending.instrument(info_span!("peer")).await {
                     Ok(()) => return,
                     Err(error) => tracing::warn!("lost peer {peer}: {error}"),
                 }
             }
-            Ok(Err(error)) => tracing::debug!("peer {peer} is not there: {error}"),
-            Err(_) => tracing::debug!("peer {peer} does not answer"),
+            Ok(Err(error)) => tracing::debug!("cannot connect to peer {peer}: {error}"),
+            Err(_) => tracing::debug!("peer {peer} does not respond"),
         }
         if copies.is_closed() {
             return;
@@ -31,16 +31,16 @@ pub(crate) async fn link(peer: String, mut copies: mpsc::Receiver<Message>, hear
     }
 }
 
-async fn talk(
+async fn send_copies(
     mut stream: TcpStream,
     copies: &mut mpsc::Receiver<Message>,
-    unanswered: &mut Option<Message>,
+    unacknowledged: &mut Option<Message>,
     heartbeat: Duration,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     tracing::info!("connected to {}", stream.peer_addr()?);
     loop {
-        let message = match unanswered.take() {
+        let message = match unacknowledged.take() {
             Some(message) => message,
             None => match timeout(heartbeat, copies.recv()).await {
                 Ok(Some(message)) => message,
@@ -48,19 +48,19 @@ async fn talk(
                 Err(_) => Message::Ping,
             },
         };
-        let message = unanswered.insert(message);
-        let answered = async {
+        let message = unacknowledged.insert(message);
+        let exchange = async {
             wire::send(&mut stream, message).await?;
-            wire::receive::<Answer>(&mut stream).await?.ok_or(io::ErrorKind::UnexpectedEof.into())
+            wire::receive::<Reply>(&mut stream).await?.ok_or(io::ErrorKind::UnexpectedEof.into())
         };
-        let answer: io::Result<Answer> = timeout(PATIENCE, answered).await?;
-        if let Answer::Failed { error } = answer? {
-            tracing::warn!("the peer has no copy: {error}");
+        let reply: io::Result<Reply> = timeout(TIMEOUT, exchange).await?;
+        if let Reply::Failed { error } = reply? {
+            tracing::warn!("the peer could not store a copy: {error}");
         }
-        *unanswered = None;
+        *unacknowledged = None;
     }
 }
 
 const RETRY: Duration = Duration::from_secs(1);
-/// How long a peer may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a peer may take to connect or to reply.
+const TIMEOUT: Duration = Duration::from_secs(2);

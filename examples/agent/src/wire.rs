@@ -1,5 +1,5 @@
-//! What agents and their clients say to each other: four bytes of length, big endian, and so much JSON. Each message has
-//! one answer, in order.
+//! The protocol of agents and clients. A frame is four bytes of length, big endian, and that many bytes of JSON. Each message gets
+//! one reply, in order.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub(crate) enum Message {
     Delete {
         key: String,
     },
-    /// From a peer: what one of its clients has put, or deleted.
+    /// From a peer: one of its clients has put the value, or deleted the key if there is no value.
     Copy {
         key: String,
         value: Option<String>,
@@ -30,13 +30,13 @@ pub(crate) enum Message {
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum Answer {
+pub(crate) enum Reply {
     Done,
     Value { value: Option<String> },
     Failed { error: String },
 }
 
-/// The next message; `None` when the other side has ended the connection between two of them.
+/// Receives the next message. `None` if the other side has closed the connection between two messages.
 pub(crate) async fn receive<T: DeserializeOwned>(stream: &mut TcpStream) -> io::Result<Option<T>> {
     let length = match stream.read_u32().await {
         Ok(length) => length,
@@ -44,7 +44,7 @@ pub(crate) async fn receive<T: DeserializeOwned>(stream: &mut TcpStream) -> io::
         Err(error) => return Err(error),
     };
     if length > LONGEST {
-        let problem = format!("a message of {length} bytes: allowed are {LONGEST}");
+        let problem = format!("invalid message length {length}: must be at most {LONGEST} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     }
     let mut frame = vec![0; length as usize];

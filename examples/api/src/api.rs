@@ -1,4 +1,4 @@
-//! The HTTP API: plain axum, nothing about metrics.
+//! The HTTP API: plain axum without metrics code.
 
 use crate::event::{Event, Submission};
 use crate::events::{Events, Failure, Recorded};
@@ -17,7 +17,7 @@ pub(crate) fn routes(events: Events) -> Router {
         .with_state(events)
 }
 
-/// 201 for a new event; 200 with the known one when its id is known, so that a client may send again what it got no answer for.
+/// 201 for a new event. 200 with the stored event if its id exists, so that a client without a response can send it again.
 async fn record(
     State(events): State<Events>,
     Json(submission): Json<Submission>,
@@ -42,13 +42,14 @@ impl Page {
     }
 }
 
-/// The newest first.
+/// Lists the newest events first.
 async fn list(
     State(events): State<Events>,
     Query(page): Query<Page>,
 ) -> Result<Json<Vec<Event>>, Failure> {
     if !(1..=Page::LARGEST).contains(&page.limit) {
-        return Err(Failure::Invalid(format!("limit: expected 1 to {}", Page::LARGEST)));
+        let problem = format!("invalid limit {}: must be 1 to {}", page.limit, Page::LARGEST);
+        return Err(Failure::Invalid(problem));
     }
     Ok(Json(events.newest(page.limit).await?))
 }

@@ -1,10 +1,10 @@
-//! What is measured of the events that are about how the system is governed. It goes into the audit, never to a metrics endpoint.
+//! Metrics of events about how the system is governed. They are for an audit and must never be on a metrics endpoint.
 
 use crate::event::Event;
 use asdlc_exporter::MetricPolicy;
 use opentelemetry::metrics::{Counter, Gauge, Meter};
 
-/// `/v1/metrics` tells how the service does its work, and nothing else: these families are not served, whoever records them.
+/// `/v1/metrics` serves operational metrics only. The policy hides these families, whatever code records them.
 pub(crate) fn operational_metrics() -> MetricPolicy {
     ["*breach_count*", "halt_state", "dissent_*", "witness_coverage*", "override_frequency"]
         .into_iter()
@@ -31,8 +31,8 @@ impl Constitution {
         }
     }
 
-    /// Counts an event that has just been stored.
-    pub(crate) fn note(&self, event: &Event) {
+    /// Records an event that has just been stored.
+    pub(crate) fn record(&self, event: &Event) {
         match event.kind.as_str() {
             "constitution.breached" => self.breaches.add(1, &[]),
             "constitution.halted" => self.halt_state.record(1, &[]),
@@ -55,13 +55,13 @@ mod tests {
     use asdlc_exporter::Exporter;
     use serde_json::json;
 
-    /// What an exporter serves after an event of each type.
+    /// The exposition after one event of each type.
     fn served_with(policy: MetricPolicy) -> String {
         let exporter =
-            Exporter::builder("api").with_policy(policy).build().expect("its settings are good");
+            Exporter::builder("api").with_policy(policy).build().expect("the settings are valid");
         let constitution = Constitution::new(&exporter.meter());
         for kind in ["breached", "halted", "dissented", "overridden", "witnessed"] {
-            constitution.note(&Event {
+            constitution.record(&Event {
                 id: kind.into(),
                 source: "court".into(),
                 kind: format!("constitution.{kind}"),
@@ -69,12 +69,12 @@ mod tests {
                 received_ms: 0,
             });
         }
-        exporter.render().expect("it can be rendered")
+        exporter.render().expect("it renders")
     }
 
     // A-07
     #[test]
-    fn what_is_recorded_would_be_served_but_for_the_policy() {
+    fn only_the_policy_hides_the_recorded_families() {
         let all = served_with(MetricPolicy::new());
         for sample in [
             r#"constitutional_breach_count_total{service="api"} 1"#,

@@ -1,7 +1,7 @@
-//! The events in a database. SQLite and PostgreSQL understand the same queries.
+//! Stores events in a database. SQLite and PostgreSQL accept the same queries.
 
 use crate::event::Event;
-use crate::unavailable::{Unavailable, within_patience};
+use crate::unavailable::{Unavailable, with_timeout};
 use asdlc_exporter::health::{Check, CheckError};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnectOptions;
@@ -16,13 +16,13 @@ use tokio::sync::OnceCell;
 #[derive(Clone)]
 pub(crate) struct Database {
     pool: AnyPool,
-    place: Place,
-    /// Whether the table is there.
+    location: Location,
+    /// Set once the table exists.
     created: Arc<OnceCell<()>>,
 }
 
 #[derive(Clone)]
-enum Place {
+enum Location {
     /// SQLite.
     File(PathBuf),
     /// PostgreSQL.
@@ -30,8 +30,8 @@ enum Place {
 }
 
 impl Database {
-    /// An SQLite file is opened now. PostgreSQL is connected to when it is needed: it may be down while we start, which is for
-    /// readiness to tell.
+    /// Opens an SQLite file now. Connects to PostgreSQL when it is needed, because it may be down during the start. Readiness
+    /// reports that.
     pub(crate) async fn open(url: &str) -> Result<Self, Box<dyn Error>> {
         sqlx::any::install_default_drivers();
         if url.starts_with("sqlite:") {
@@ -42,17 +42,17 @@ impl Database {
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             return Self::postgres(url).map_err(|error| format!("DATABASE_URL: {error}").into());
         }
-        // It may hold a password: it is not repeated.
-        Err("DATABASE_URL: expected sqlite:FILE?mode=rwc or postgres://USER:PASSWORD@HOST/DATABASE"
+        // The value is not repeated, because it may contain a password.
+        Err("invalid DATABASE_URL: must be sqlite:FILE?mode=rwc or postgres://USER:PASSWORD@HOST/DATABASE"
             .into())
     }
 
     async fn sqlite(url: &str) -> Result<Self, Box<dyn Error>> {
         let file = url.parse::<SqliteConnectOptions>()?.get_filename().to_owned();
         if url.contains(":memory:") {
-            return Err("an SQLite database in memory forgets: expected a file".into());
+            return Err("invalid SQLite database :memory:: must be a file".into());
         }
-        // SQLite writes one transaction at a time, and each is short: one connection, for as long as we run.
+        // SQLite writes one transaction at a time, and each is short. So one connection is enough, open until the program ends.
         let pool = AnyPoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
@@ -61,30 +61,30 @@ impl Database {
         pool.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
             .await
             .map_err(|error| format!("cannot open {}: {error}", file.display()))?;
-        Ok(Self { pool, place: Place::File(file), created: Arc::default() })
+        Ok(Self { pool, location: Location::File(file), created: Arc::default() })
     }
 
     fn postgres(url: &str) -> Result<Self, Box<dyn Error>> {
         let options: PgConnectOptions = url.parse()?;
-        let place = Place::Server(format!("{}:{}", options.get_host(), options.get_port()));
+        let location = Location::Server(format!("{}:{}", options.get_host(), options.get_port()));
         let pool = AnyPoolOptions::new()
             .max_connections(10)
             .connect_lazy_with(url.parse::<AnyConnectOptions>()?);
-        Ok(Self { pool, place, created: Arc::default() })
+        Ok(Self { pool, location, created: Arc::default() })
     }
 
-    /// The SQLite file.
+    /// The SQLite file, if it is SQLite.
     pub(crate) fn file(&self) -> Option<&Path> {
-        match &self.place {
-            Place::File(file) => Some(file),
-            Place::Server(_) => None,
+        match &self.location {
+            Location::File(file) => Some(file),
+            Location::Server(_) => None,
         }
     }
 
-    /// `false` when there is an event with this id.
+    /// Inserts the event. Returns `false` if an event with this id exists.
     pub(crate) async fn insert(&self, event: &Event) -> Result<bool, Unavailable> {
         let Event { id, source, kind, data, received_ms } = event;
-        within_patience(NAME, async {
+        with_timeout(NAME, async {
             let inserted = sqlx::query(
                 "INSERT INTO events (id, source, type, data, received_ms) VALUES ($1, $2, $3, $4, $5) \
                  ON CONFLICT (id) DO NOTHING",
@@ -102,7 +102,7 @@ impl Database {
     }
 
     pub(crate) async fn get(&self, id: &str) -> Result<Option<Event>, Unavailable> {
-        within_patience(NAME, async {
+        with_timeout(NAME, async {
             let row: Option<Row> = sqlx::query_as(
                 "SELECT id, source, type, data, received_ms FROM events WHERE id = $1",
             )
@@ -115,7 +115,7 @@ impl Database {
     }
 
     pub(crate) async fn newest(&self, limit: u16) -> Result<Vec<Event>, Unavailable> {
-        within_patience(NAME, async {
+        with_timeout(NAME, async {
             let rows: Vec<Row> = sqlx::query_as(
                 "SELECT id, source, type, data, received_ms FROM events \
                  ORDER BY received_ms DESC, id DESC LIMIT $1",
@@ -128,19 +128,19 @@ impl Database {
         .await
     }
 
-    /// Whether the database answers.
+    /// Checks whether the database responds.
     pub(crate) fn check(&self) -> impl Check + use<> {
         let this = self.clone();
         move || {
-            let Self { pool, place, created: _ } = this.clone();
+            let Self { pool, location, created: _ } = this.clone();
             async move {
-                // `SELECT 1` would never look into the file; and one that was deleted goes on answering, until we stop.
-                let query = match place {
-                    Place::File(file) => {
+                // `SELECT 1` does not read the file. A deleted file keeps working while it is open, so its path is checked too.
+                let query = match location {
+                    Location::File(file) => {
                         std::fs::metadata(file)?;
                         "PRAGMA schema_version"
                     }
-                    Place::Server(_) => "SELECT 1",
+                    Location::Server(_) => "SELECT 1",
                 };
                 pool.execute(query).await?;
                 Ok::<_, CheckError>(())
@@ -148,7 +148,7 @@ impl Database {
         }
     }
 
-    /// Whether the events can be read.
+    /// Checks whether the events can be read.
     pub(crate) fn check_events(&self) -> impl Check + use<> {
         let this = self.clone();
         move || {
@@ -157,7 +157,7 @@ impl Database {
         }
     }
 
-    /// The connections, once the table is there.
+    /// Creates the table at the first call, and returns the connections.
     async fn ready(&self) -> Result<&AnyPool, sqlx::Error> {
         let create = || async { self.pool.execute(SCHEMA).await.map(drop) };
         self.created.get_or_try_init(create).await?;
@@ -167,9 +167,9 @@ impl Database {
 
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::File(file) => write!(f, "the SQLite file {}", file.display()),
-            Place::Server(address) => write!(f, "PostgreSQL at {address}"),
+        match &self.location {
+            Location::File(file) => write!(f, "the SQLite file {}", file.display()),
+            Location::Server(address) => write!(f, "PostgreSQL at {address}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An event, in the words of CloudEvents.
+//! An event, with the attributes of CloudEvents.
 
 use crate::events::Failure;
 use serde::{Deserialize, Serialize};
@@ -13,15 +13,15 @@ pub(crate) struct Event {
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) data: Value,
-    /// Since 1970.
+    /// Milliseconds since 1970.
     pub(crate) received_ms: i64,
 }
 
-/// What a client sends, and what the event store gets.
+/// The event as a client sends it, and as the event store gets it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Submission {
-    /// Chosen by clients that may send an event twice.
+    /// Set by clients that may send an event twice.
     id: Option<String>,
     source: String,
     #[serde(rename = "type")]
@@ -37,7 +37,7 @@ impl Submission {
         for (field, name) in [("id", &id), ("source", &source), ("type", &kind)] {
             if !is_name(name) {
                 return Err(Failure::Invalid(format!(
-                    "{field}: expected 1 to {LONGEST_NAME} ASCII letters, digits and -_.:/"
+                    "invalid {field}: must be 1 to {LONGEST_NAME} ASCII letters, digits and -_.:/"
                 )));
             }
         }

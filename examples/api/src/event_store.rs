@@ -1,7 +1,7 @@
-//! The event store: an HTTP service that each event is appended to.
+//! The event store: an HTTP service that stores each event.
 
 use crate::event::Event;
-use crate::unavailable::{Unavailable, within_patience};
+use crate::unavailable::{Unavailable, with_timeout};
 use asdlc_exporter::health::{Check, HttpCheck};
 use bytes::Bytes;
 use http::{Request, Uri, header};
@@ -29,20 +29,20 @@ impl EventStore {
         Ok(Self { client: Client::builder(TokioExecutor::new()).build_http(), events, check })
     }
 
-    /// Returns once the store has it. The store must take the same id again as the same event.
+    /// Returns when the store has the event. The store must treat an event with the same id as the same event.
     pub(crate) async fn append(&self, event: &Event) -> Result<(), Unavailable> {
         let Event { id, source, kind, data, received_ms: _ } = event;
         let body = json!({ "id": id, "source": source, "type": kind, "data": data }).to_string();
-        within_patience("event store", async {
+        with_timeout("event store", async {
             let request = Request::post(&self.events)
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(Full::from(body))?;
-            let answer = self.client.request(request).await?;
-            let status = answer.status();
-            // Read to its end, the connection can be used again.
-            answer.into_body().collect().await?;
+            let response = self.client.request(request).await?;
+            let status = response.status();
+            // A connection can be reused only after the body has been read.
+            response.into_body().collect().await?;
             if !status.is_success() {
-                return Err(format!("it answered {status}").into());
+                return Err(format!("the response was {status}").into());
             }
             Ok::<_, Box<dyn Error + Send + Sync>>(())
         })

@@ -1,4 +1,4 @@
-//! What is done with an event on its way into the database.
+//! The steps that store an event: quota, event store, database, metrics.
 
 use crate::constitution::Constitution;
 use crate::database::Database;
@@ -21,7 +21,7 @@ pub(crate) enum Recorded {
     Known(Event),
 }
 
-/// Why a request came to nothing.
+/// Why a request failed.
 pub(crate) enum Failure {
     Invalid(String),
     Unknown,
@@ -37,12 +37,13 @@ impl Events {
         {
             return Err(Failure::OverQuota);
         }
-        // First: what the database has, the store has. A client that was told no may send the same id again; the store knows it.
+        // The store comes before the database, so it has every event of the database. After a failure a client can send the same
+        // id again, because the store accepts it twice.
         if let Some(store) = &self.event_store {
             store.append(&event).await?;
         }
         if self.database.insert(&event).await? {
-            self.constitution.note(&event);
+            self.constitution.record(&event);
             return Ok(Recorded::New(event));
         }
         Ok(Recorded::Known(self.get(&event.id).await?))
@@ -57,7 +58,7 @@ impl Events {
     }
 }
 
-/// For the log: what an event goes through.
+/// The configured steps, for the log.
 impl fmt::Display for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { quota, event_store, database, constitution: _ } = self;
@@ -84,7 +85,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Invalid(why) => f.write_str(why),
             Self::Unknown => f.write_str("no such event"),
-            Self::OverQuota => f.write_str("this source has used up its minute"),
+            Self::OverQuota => f.write_str("this source has reached its quota for this minute"),
             Self::Unavailable(unavailable) => unavailable.fmt(f),
         }
     }

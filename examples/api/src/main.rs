@@ -1,7 +1,7 @@
-//! An axum service that keeps events in a database: whether it lives, whether it is ready, and what it measures.
+//! An axum service that stores events in a database, with liveness, readiness and metrics.
 //!
 //! ```sh
-//! cargo run --release -p api                          # keeps them in api.db, an SQLite file, here
+//! cargo run --release -p api                          # stores them in api.db, an SQLite file in this directory
 //! curl -d '{"source":"shop","type":"order.paid","data":{"order":7}}' -H 'content-type: application/json' \
 //!     127.0.0.1:8000/v1/events
 //! curl '127.0.0.1:8000/v1/events?limit=10'
@@ -9,8 +9,8 @@
 //! curl 127.0.0.1:8000/v1/metrics
 //! ```
 //!
-//! With PostgreSQL, a quota in Redis, and a second one of its own kind as the event store. Stop any of them and see `/v1/ready`
-//! name it:
+//! With PostgreSQL, a quota in Redis, and a second instance of this program as the event store. Stop any of them, and `/v1/ready`
+//! names it:
 //!
 //! ```sh
 //! LISTEN_ADDR=127.0.0.1:8001 DATABASE_URL='sqlite:store.db?mode=rwc' cargo run --release -p api &
@@ -43,7 +43,7 @@ use std::time::Duration;
 use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 use tracing_subscriber::prelude::*;
 
-/// An axum service that keeps events in a database, and tells at /v1/health, /v1/ready and /v1/metrics how it is.
+/// An axum service that stores events in a database, with /v1/health, /v1/ready and /v1/metrics.
 #[derive(clap::Parser)]
 #[command(version)]
 #[command(mut_arg("environment", |arg| arg.help("The `environment` label of every metric [default: development]")))]
@@ -51,7 +51,7 @@ struct Args {
     #[command(flatten)]
     service: support::ServiceArgs,
 
-    /// Where the events are: sqlite:FILE?mode=rwc or the URL of a PostgreSQL database
+    /// The database for events: sqlite:FILE?mode=rwc or the URL of a PostgreSQL database
     #[arg(
         long,
         env,
@@ -61,20 +61,20 @@ struct Args {
     )]
     database_url: Option<String>,
 
-    /// redis://HOST:PORT, counts what each source sends; without it there is no quota
+    /// redis://HOST:PORT, where the events of each source are counted. Without it there is no quota
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     redis_url: Option<String>,
 
-    /// http://HOST:PORT/PATH, gets each event by POST of PATH/events, and tells its health at PATH/health; without it the
-    /// database is the event store
+    /// http://HOST:PORT/PATH of an event store. It gets each event at PATH/events, and its health check is PATH/health. Without
+    /// it the database is the event store
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     event_store_url: Option<String>,
 
-    /// How many events a source may send in a minute, where there is Redis
+    /// How many events a source may send in a minute, if Redis is configured
     #[arg(long, env, value_name = "NUMBER", default_value_t = 6_000)]
     events_per_minute: u64,
 
-    /// Where the starts of this service are counted; by default beside the SQLite file, with PostgreSQL nowhere
+    /// The file that counts the starts of this service. By default next to the SQLite file; none with PostgreSQL
     #[arg(long, env, value_name = "FILE")]
     state_file: Option<String>,
 }
@@ -86,7 +86,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::registry().with(support::log(&args.service.rust_log)?).try_init()?;
-    // Before anything is counted as a start.
+    // A program that cannot listen must not count as a start.
     let listener = support::listen(&args.service.listen_addr).await?;
     let redis_url = configured(&args.redis_url);
     let redis = redis_url.map_or_else(|| Ok(RedisProbe::absent()), redis_probe)?;
@@ -110,7 +110,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         .route_service("/v1/health", LivenessService::new())
         .route_service("/v1/ready", readiness.service())
         .layer(http_metrics)
-        // After the layer: a scrape is not counted.
+        // Added after the layer, so that scrapes are not counted.
         .route_service("/v1/metrics", exporter.scrape_service());
 
     support::serve(listener, |listener, stop| {
@@ -145,7 +145,7 @@ fn exporter(args: &Args, database: &Database) -> Result<Exporter, Box<dyn Error>
     Ok(exporter)
 }
 
-/// What an event cannot be taken without: each of them is looked at.
+/// Checks everything that storing an event needs.
 fn readiness(
     database: &Database,
     redis: Option<RedisProbe>,
@@ -164,18 +164,18 @@ fn readiness(
 }
 
 fn redis_probe(url: &str) -> Result<RedisProbe, String> {
-    // Readiness waits no longer either.
+    // Readiness has the same limit.
     let probe =
         RedisProbe::open(url).and_then(|probe| probe.with_timeout(Duration::from_millis(500)));
     probe.map_err(|error| format!("REDIS_URL: {error}"))
 }
 
-/// Set to nothing is not set.
+/// An empty value counts as not set.
 fn configured(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|value| !value.is_empty())
 }
 
-/// Where the events are unless something else is said; it is created.
+/// The default database. The file is created if it does not exist.
 const SQLITE_FILE: &str = "sqlite:api.db?mode=rwc";
 
 /// The upper bounds of the latency buckets, in seconds.

@@ -1,6 +1,6 @@
-//! How much a source may send in a minute: counted in Redis, for all instances of this service together.
+//! The quota of a source per minute. Redis counts for all instances of this service.
 
-use crate::unavailable::{Unavailable, within_patience};
+use crate::unavailable::{Unavailable, with_timeout};
 use asdlc_exporter::redis::{InstrumentedConnection, RedisMetrics};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisResult};
@@ -15,7 +15,7 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    /// Connects when it is first needed.
+    /// Does not connect yet; the first command does.
     pub(crate) fn new(url: &str, per_minute: u64, metrics: &RedisMetrics) -> RedisResult<Self> {
         let client = Client::open(url)?;
         let redis = metrics.instrument(client.get_connection_manager_lazy(config())?);
@@ -23,14 +23,14 @@ impl Quota {
         Ok(Self { redis, per_minute, address })
     }
 
-    /// Whether `source` may send one more event.
+    /// Counts one event of `source`. Returns whether it is within the quota.
     pub(crate) async fn take(&self, source: &str) -> Result<bool, Unavailable> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let key = format!("quota:{source}:{}", now.as_secs() / 60);
         let mut redis = self.redis.clone();
         let mut count = redis::pipe();
         count.atomic().incr(&key, 1).expire(&key, 120).ignore();
-        let (taken,): (u64,) = within_patience("quota", count.query_async(&mut redis)).await?;
+        let (taken,): (u64,) = with_timeout("quota", count.query_async(&mut redis)).await?;
         Ok(taken <= self.per_minute)
     }
 }
@@ -42,7 +42,7 @@ impl fmt::Display for Quota {
     }
 }
 
-/// The defaults are made for patience: 9 s of it when nobody listens.
+/// With the defaults a command takes 9 s to fail if nobody listens.
 fn config() -> ConnectionManagerConfig {
     ConnectionManagerConfig::new()
         .set_number_of_retries(1)

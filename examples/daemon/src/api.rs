@@ -1,4 +1,4 @@
-//! The HTTP API: plain axum, nothing about metrics.
+//! The HTTP API: plain axum without metrics code.
 
 use crate::watch::{self, Order, Status, Watch};
 use axum::extract::{Path, State};
@@ -19,7 +19,7 @@ async fn status(State(watch): State<Watch>) -> Json<Status> {
     Json(watch.status())
 }
 
-/// Answers when this is the state.
+/// Responds when the daemon is in this state.
 async fn reached(
     State(watch): State<Watch>,
     Path(state): Path<watch::State>,

@@ -47,17 +47,16 @@ impl Default for Backoff {
 fn command<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let command = Vec::deserialize(from)?;
     if command.is_empty() {
-        return Err(D::Error::custom(
-            "there is no program: allowed is [\"PROGRAM\", \"ARGUMENT\", …]",
-        ));
+        return Err(D::Error::custom("missing program: must be [\"PROGRAM\", \"ARGUMENT\", …]"));
     }
     Ok(command)
 }
 
 fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let seconds = f64::deserialize(from)?;
-    let allowed = (0.001..=86_400.0).contains(&seconds);
-    let wrong =
-        || D::Error::custom(format!("{seconds} is not allowed: seconds from 0.001 to 86400"));
-    if allowed { Ok(Duration::from_secs_f64(seconds)) } else { Err(wrong()) }
+    if !(0.001..=86_400.0).contains(&seconds) {
+        let problem = format!("invalid seconds {seconds}: must be 0.001 to 86400");
+        return Err(D::Error::custom(problem));
+    }
+    Ok(Duration::from_secs_f64(seconds))
 }

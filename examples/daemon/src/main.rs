@@ -1,4 +1,4 @@
-//! A daemon that keeps a program running, with its state, its build and its requests at `/api/v1/metrics`.
+//! A daemon that keeps a program running. Its state, its build and its requests are at `/api/v1/metrics`.
 //!
 //! ```sh
 //! cargo run --release -p daemon -- --config examples/daemon/daemon.toml
@@ -6,7 +6,7 @@
 //! curl 127.0.0.1:7654/api/v1/metrics      # palingenesis_daemon_state 1: monitoring
 //! curl -X POST 127.0.0.1:7654/api/v1/pause     # … 2: paused
 //! curl -X POST 127.0.0.1:7654/api/v1/resume    # … 4: resuming, until the program has settled
-//! curl 127.0.0.1:7654/api/v1/status/waiting    # answers when the program has ended: … 3: waiting, until the next start
+//! curl 127.0.0.1:7654/api/v1/status/waiting    # responds when the program has ended: … 3: waiting, until the next start
 //! ```
 
 mod api;
@@ -22,12 +22,12 @@ use tower_asdlc_metrics::HttpMetricsLayer;
 use tracing_subscriber::prelude::*;
 use watch::{State, Watch};
 
-/// Keeps a program running: waits when it ends, starts it again, and can be paused and resumed over HTTP. Its metrics are at
+/// Keeps a program running: restarts it after a wait when it ends, and can be paused and resumed over HTTP. Its metrics are at
 /// /api/v1/metrics.
 #[derive(clap::Parser)]
 #[command(version)]
 struct Args {
-    /// What to run and how, in TOML; `sleep 30` when there is no file
+    /// The program and its settings, in TOML. Without a file the program is `sleep 30`
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
 
@@ -51,12 +51,12 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let (watch, watching) = Watch::new(config, move |now| state.set(now));
 
     let mut app = api::routes(watch).layer(HttpMetricsLayer::new(&exporter.meter()));
-    // Without the route there is a 404; everything is still recorded, and nobody reads it.
+    // Without the route the path is a 404. The metrics are recorded nevertheless.
     if metrics_enabled {
         app = app.route_service("/api/v1/metrics", exporter.scrape_service());
     }
 
-    // The end of the server is that of the watch and, with it, of the program.
+    // When the server has ended, the watch is ended too, and with it the program.
     let watching = tokio::spawn(watching);
     let served = support::serve(listener, |listener, stop| {
         axum::serve(listener, app).with_graceful_shutdown(stop.requested()).into_future()
@@ -72,7 +72,7 @@ fn exporter(service: &support::ServiceArgs) -> Result<Exporter, Box<dyn Error>> 
         .with_namespace("palingenesis")
         .with_constant_labels(service.environment())
         .build()?;
-    // `palingenesis_info`; with_version would say `palingenesis_service_info`.
+    // The name is `palingenesis_info`; `with_version` would make it `palingenesis_service_info`.
     service_info::register_info(&exporter.meter(), VERSION);
     service_info::register_build_info(&exporter.meter(), VERSION, env!("COMMIT"));
     Ok(exporter)

@@ -1,4 +1,4 @@
-//! Keeps a program running, unless it is told not to: a state machine in a task of its own.
+//! A state machine, in its own task, that keeps a program running unless it is paused.
 
 use crate::config::{Backoff, Config, Program};
 use serde::{Deserialize, Serialize};
@@ -9,17 +9,17 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// What the daemon does at the moment; the numbers are those of the metric.
+/// The state of the daemon. The numbers are the values of the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
-    /// The program runs well.
+    /// The program is running and has settled.
     Monitoring = 1,
-    /// The program is left alone: if it ends, it is not started again.
+    /// The program is not restarted if it ends.
     Paused = 2,
-    /// The program has ended and is started again in a while.
+    /// The program has ended and will be restarted after a wait.
     Waiting = 3,
-    /// The program has been started again and has not settled yet.
+    /// The program has been restarted and has not settled yet.
     Resuming = 4,
 }
 
@@ -32,11 +32,11 @@ impl From<State> for u64 {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Status {
     pub(crate) state: State,
-    /// The program's process, while it runs.
+    /// The process id while the program is running.
     pid: Option<u32>,
     /// How often the program was started.
     starts: u64,
-    /// How it ended the last time.
+    /// How the program ended the last time.
     last_end: Option<String>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) enum Order {
     Resume,
 }
 
-/// The way to a [`watch`] that runs.
+/// A handle to the task that watches the program.
 #[derive(Clone)]
 pub(crate) struct Watch {
     status: watch::Receiver<Status>,
@@ -54,7 +54,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts the program and watches it for as long as the returned future runs; `changed` is told each state.
+    /// Starts the program and watches it while the returned future runs. Calls `changed` with each state.
     pub(crate) fn new(config: Config, changed: impl Fn(State)) -> (Self, impl Future<Output = ()>) {
         let Config { program, backoff, .. } = config;
         let start = Status { state: State::Resuming, pid: None, starts: 0, last_end: None };
@@ -69,14 +69,14 @@ impl Watch {
         self.status.borrow().clone()
     }
 
-    /// The status once this is the state; `None` when the daemon is stopping.
+    /// Waits for this state and returns the status. `None` if the daemon is stopping.
     pub(crate) async fn reached(&self, state: State) -> Option<Status> {
         let mut status = self.status.clone();
         let reached = status.wait_for(|status| status.state == state).await.ok()?;
         Some(reached.clone())
     }
 
-    /// The status once the order has been carried out; `None` when the daemon is stopping.
+    /// Waits until the order has been carried out and returns the status. `None` if the daemon is stopping.
     pub(crate) async fn order(&self, order: Order) -> Option<Status> {
         let (done, carried_out) = oneshot::channel();
         self.orders.send((order, done)).await.ok()?;
@@ -88,13 +88,13 @@ impl Watch {
 struct Watcher {
     program: Program,
     backoff: Backoff,
-    /// The next wait.
+    /// How long the next wait will be.
     pause: Duration,
     status: watch::Sender<Status>,
     orders: mpsc::Receiver<(Order, oneshot::Sender<()>)>,
 }
 
-/// A state with what belongs to it.
+/// A state with its data.
 enum Phase {
     Monitoring(Child),
     Paused(Option<Child>),
@@ -105,15 +105,15 @@ enum Phase {
 impl Watcher {
     async fn run(mut self, changed: impl Fn(State)) {
         tracing::info!("keeping {:?} running", self.program.command);
-        // The first start is nothing to recover from.
+        // The first start is not a restart, so the state is not `Resuming`.
         let mut phase = match self.start() {
             Ok(child) => Phase::Monitoring(child),
             Err(error) => self.failed(&error),
         };
         let mut carried_out: Option<oneshot::Sender<()>> = None;
         loop {
-            self.tell(&phase, &changed);
-            // Whoever gave the order reads the status after it.
+            self.publish(&phase, &changed);
+            // The caller reads the status after this, so it sees the new state.
             if let Some(done) = carried_out.take() {
                 let _ = done.send(());
             }
@@ -199,7 +199,7 @@ impl Watcher {
         self.status.send_modify(|status| status.last_end = Some(end));
     }
 
-    fn tell(&self, phase: &Phase, changed: &impl Fn(State)) {
+    fn publish(&self, phase: &Phase, changed: &impl Fn(State)) {
         let state = phase.state();
         changed(state);
         let before = self.status.borrow().state;

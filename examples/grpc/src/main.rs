@@ -1,4 +1,4 @@
-//! A tonic server with calls of all four kinds, health and reflection; `/metrics` is on the same port.
+//! A tonic server with calls of all four kinds, health and reflection. `/metrics` is on the same port.
 //!
 //! ```sh
 //! cargo run --release -p grpc
@@ -23,7 +23,7 @@ use tonic::transport::server::TcpIncoming;
 use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer};
 use tracing_subscriber::prelude::*;
 
-/// A tonic server that takes readings of sensors and gives them back; its metrics are at /metrics on the same port.
+/// A tonic server that stores and returns readings of sensors. Its metrics are at /metrics on the same port.
 #[derive(clap::Parser)]
 #[command(version)]
 struct Args {
@@ -42,7 +42,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let methods = methods(&DESCRIPTORS)?;
     let served = methods.join(" ");
     let metrics = HttpMetricsLayer::builder(GrpcMethods::new(methods))
-        // Scrapes: the layer is around everything that listens on the port.
+        // The layer is around everything on this port, so scrapes are excluded here.
         .without_paths(["/metrics"])
         .build(&exporter.meter())?;
 
@@ -59,7 +59,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     support::serve(listener, |listener, stop| async move {
         let readings = readings::Readings::new(stop.clone());
         let routes = routes.add_service(ReadingsServer::new(readings));
-        // A scraper speaks HTTP/1.1.
+        // Scrapers use HTTP/1.1.
         let routes = routes.into_axum_router().route_service("/metrics", exporter.scrape_service());
         let stopping = async {
             stop.requested().await;
@@ -82,7 +82,7 @@ fn exporter(service: &support::ServiceArgs) -> Result<Exporter, Box<dyn Error>> 
     Ok(exporter)
 }
 
-/// Everything that this server has, as `/package.Service/Method`.
+/// All methods of this server, as `/package.Service/Method`.
 fn methods(descriptors: &[&[u8]]) -> Result<Vec<String>, prost::DecodeError> {
     let mut methods = Vec::new();
     for encoded in descriptors {

@@ -1,4 +1,4 @@
-//! The service: plain tonic, nothing about metrics.
+//! The service: plain tonic without metrics code.
 
 use proto::{LastRequest, Reading, Recorded, WatchRequest, readings_server};
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ pub(crate) struct Readings {
 
 impl Readings {
     pub(crate) fn new(stop: Stop) -> Self {
-        Self { last: Mutex::default(), news: broadcast::Sender::new(BEHIND), stop }
+        Self { last: Mutex::default(), news: broadcast::Sender::new(MAX_LAG), stop }
     }
 
     fn keep(&self, reading: Reading) -> Result<(), Status> {
@@ -42,7 +42,7 @@ impl Readings {
             return Err(Status::resource_exhausted(format!("{SENSORS} sensors are known already")));
         }
         last.insert(reading.sensor.clone(), reading.clone());
-        // An error says that nobody watches.
+        // An error means that nobody is watching.
         let _ = self.news.send(reading);
         Ok(())
     }
@@ -108,10 +108,10 @@ async fn watch(
     loop {
         let reading = tokio::select! {
             reading = news.recv() => reading.map_err(|error| match error {
-                RecvError::Lagged(_) => Status::data_loss("readings came faster than they were read"),
+                RecvError::Lagged(_) => Status::data_loss("readings arrived faster than they were read"),
                 RecvError::Closed => Status::unavailable("the server is stopping"),
             }),
-            // A watch has no end of its own: the server would wait for it.
+            // A watch never ends by itself, so the server would wait for it.
             () = &mut stop => Err(Status::unavailable("the server is stopping")),
             () = watcher.closed() => return,
         };
@@ -127,15 +127,15 @@ async fn watch(
 
 fn checked(reading: Reading) -> Result<Reading, Status> {
     if reading.sensor.is_empty() || reading.sensor.len() > LONGEST_NAME {
-        return Err(Status::invalid_argument("sensor: expected a name of 1 to 100 bytes"));
+        return Err(Status::invalid_argument("invalid sensor: must be 1 to 100 bytes"));
     }
     if !reading.value.is_finite() {
-        return Err(Status::invalid_argument("value: expected a finite number"));
+        return Err(Status::invalid_argument("invalid value: must be a finite number"));
     }
     Ok(reading)
 }
 
 const SENSORS: usize = 10_000;
 const LONGEST_NAME: usize = 100;
-/// How many readings a watcher may be behind.
-const BEHIND: usize = 1_000;
+/// How many readings a watcher may lag behind.
+const MAX_LAG: usize = 1_000;

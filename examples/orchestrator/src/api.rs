@@ -1,4 +1,4 @@
-//! The HTTP API: plain axum, nothing about metrics.
+//! The HTTP API: plain axum without metrics code.
 
 use crate::tasks::{Refused, Task, Tasks};
 use axum::extract::{Path, State};
@@ -34,12 +34,12 @@ async fn read(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Result<Json<Ta
     tasks.get(id).await?.map(Json).ok_or(Failure::Unknown(id))
 }
 
-/// Answers when the task has finished.
+/// Responds when the task has finished.
 async fn wait(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Result<Json<Task>, Failure> {
     tasks.finished(id).await?.map(Json).ok_or(Failure::Unknown(id))
 }
 
-/// Fails: there is no store to fetch an artifact from.
+/// Always fails, because there is no store of artifacts.
 async fn artifact(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Result<(), Failure> {
     Err(match tasks.get(id).await? {
         Some(_) => Failure::NoArtifactStore,
@@ -69,7 +69,7 @@ impl IntoResponse for Failure {
             }
             Self::Refused(Refused::Unavailable) => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Redis, where the tasks are, does not answer".to_owned(),
+                "Redis, which stores the tasks, does not respond".to_owned(),
             ),
             Self::NoArtifactStore => {
                 (StatusCode::SERVICE_UNAVAILABLE, "no artifact store is configured".to_owned())

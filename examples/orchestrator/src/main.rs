@@ -1,5 +1,4 @@
-//! An axum service that takes tasks, with metrics of its requests, its tasks and its process at `/metrics`
-//! and a dashboard of them at `/`.
+//! An axum service that accepts tasks. Metrics of its requests, tasks and process are at `/metrics`, a dashboard is at `/`.
 //!
 //! ```sh
 //! cargo run --release -p orchestrator
@@ -24,7 +23,7 @@ use tower_asdlc_metrics::HttpMetricsLayer;
 use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
 use tracing_subscriber::prelude::*;
 
-/// An axum service that takes tasks and tells its metrics at /metrics.
+/// An axum service that accepts tasks. Its metrics are at /metrics.
 #[derive(clap::Parser)]
 #[command(version)]
 struct Args {
@@ -34,11 +33,11 @@ struct Args {
     #[command(flatten)]
     redis: support::RedisArgs,
 
-    /// VictoriaMetrics, as http://HOST:PORT, for the queries under /api/metrics
+    /// http://HOST:PORT of VictoriaMetrics, for the queries under /api/metrics
     #[arg(long, env, value_name = "VICTORIAMETRICS_URL", hide_env_values = true)]
     victoriametrics_url: Option<String>,
 
-    /// After how many seconds a query is given up
+    /// The timeout of a query in seconds
     #[arg(long, env, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..))]
     query_timeout: u32,
 }
@@ -71,7 +70,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         }
     };
     let readiness = readiness.build()?;
-    // Set to nothing is not set.
+    // An empty value counts as not set.
     let victoria_metrics = args.victoriametrics_url.as_deref().filter(|url| !url.is_empty());
     let queries = QueryProxy::builder(victoria_metrics)
         .with_timeout(Duration::from_secs(args.query_timeout.into()))
@@ -83,7 +82,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         .route_service("/ready", readiness.service())
         .route_service("/api/metrics/{*query}", queries)
         .layer(HttpMetricsLayer::new(&meter))
-        // After the layer: a scrape is not counted.
+        // Added after the layer, so that scrapes are not counted.
         .route_service("/metrics", exporter.scrape_service());
 
     let listener = support::listen(&args.service.listen_addr).await?;
@@ -98,7 +97,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The log, and metrics of the spans around tasks. `RUST_LOG` filters the log alone.
+/// Installs the log and the metrics of the spans around tasks. `RUST_LOG` filters only the log.
 fn subscribe(exporter: &Exporter, rust_log: &str) -> Result<(), Box<dyn Error>> {
     let metrics = SpanMetricsLayer::new(
         &exporter.meter(),

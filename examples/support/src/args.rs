@@ -2,10 +2,10 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 
-/// What each of the programs can be told: flatten it into the program's own arguments.
+/// Arguments of all example programs, to be flattened into the program's own arguments.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ServiceArgs {
-    /// HOST:PORT to listen on; port 0 is any free one
+    /// HOST:PORT to listen on. Port 0 is any free port
     #[arg(long, env, value_name = "LISTEN_ADDR", value_parser = host_port, required = false)]
     pub listen_addr: String,
 
@@ -13,20 +13,20 @@ pub struct ServiceArgs {
     #[arg(long, env, value_name = "NAME", required = false)]
     pub service_name: String,
 
-    /// The `environment` label of every metric; none when it is not set
+    /// The `environment` label of every metric [default: none]
     #[arg(long, env, value_name = "NAME")]
     environment: Option<String>,
 
-    /// What to log, to standard error
+    /// The filter of the log on standard error
     #[arg(long, env, value_name = "RUST_LOG", default_value = "info,opentelemetry=warn", value_parser = log_filter)]
     pub rust_log: String,
 }
 
 impl ServiceArgs {
-    /// The label `environment`, when there is one.
+    /// The label `environment`, if it is set.
     #[must_use]
     pub fn environment(&self) -> Option<(&'static str, &str)> {
-        // Set to nothing is not set.
+        // An empty value counts as not set.
         let name = self.environment.as_deref().filter(|name| !name.is_empty())?;
         Some(("environment", name))
     }
@@ -36,9 +36,9 @@ fn log_filter(directives: &str) -> Result<String, ParseError> {
     EnvFilter::try_new(directives).map(|_| directives.to_owned())
 }
 
-/// The program's arguments, from the command line and then the environment; without either it listens on `listen_addr` and
-/// is called `service_name`. What cannot be read ends the program with one line and exit code 2; `--help` and `--version` are
-/// answered.
+/// Parses the program's arguments from the command line, and then from the environment. The defaults are the address `listen_addr`
+/// and the name `service_name`. An invalid argument ends the program with one line and exit code 2. `--help` and `--version` print
+/// and end the program.
 #[must_use]
 pub fn parse<A: CommandFactory + FromArgMatches>(
     service_name: &'static str,
@@ -52,26 +52,26 @@ pub fn parse<A: CommandFactory + FromArgMatches>(
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
             kind => {
-                // clap does not say which one it is.
+                // clap does not name the variable.
                 let variable = (kind == ErrorKind::InvalidUtf8).then(not_utf_8::<A>).flatten();
                 let named = variable.map(|name| format!("environment variable {name}: not UTF-8"));
-                crate::complain(&named.unwrap_or_else(|| first_line(&error)));
+                crate::print_error(&named.unwrap_or_else(|| first_line(&error)));
                 std::process::exit(2);
             }
         }
     })
 }
 
-/// Accepts `HOST:PORT` as `LISTEN_ADDR` has it: an address or a name, and a port (0 = any free one).
+/// Checks that `text` is `HOST:PORT`: an address or a name, and a port. Port 0 is any free port.
 ///
 /// # Errors
-/// Says what is allowed.
+/// The error says what is allowed.
 pub fn host_port(text: &str) -> Result<String, String> {
     let is_port =
         |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && is_port(port) => Ok(text.to_owned()),
-        _ => Err("expected HOST:PORT, for example 127.0.0.1:8080".to_owned()),
+        _ => Err("must be HOST:PORT, for example 127.0.0.1:8080".to_owned()),
     }
 }
 
@@ -84,7 +84,7 @@ fn not_utf_8<A: CommandFactory>() -> Option<String> {
     Some(name.to_string_lossy().into_owned())
 }
 
-/// clap follows what is wrong with hints on lines of their own.
+/// clap adds hints on further lines.
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the example programs share and a service of your own would have too: arguments, log, listening, stopping.
+//! Shared code of the example programs that your own service would have as well: arguments, log, listening, stopping.
 
 mod args;
 mod backends;
@@ -17,19 +17,19 @@ pub use work::{Kind, Work};
 use std::error::Error;
 use std::process::ExitCode;
 
-/// The end of `main`: an error is one line on standard error and exit code 1.
+/// Turns the result of `main` into an exit code. An error is printed as one line on standard error, and the code is 1.
 #[must_use]
 pub fn exit(result: Result<(), Box<dyn Error>>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error.to_string());
+            print_error(&error.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a program's last words, also when its log is off")]
-fn complain(error: &str) {
+#[expect(clippy::print_stderr, reason = "the error must be visible even if the log is off")]
+fn print_error(error: &str) {
     eprintln!("error: {error}");
 }

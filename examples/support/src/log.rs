@@ -4,10 +4,10 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
-/// The log, to standard error. What `rust_log` leaves out is missing in the log alone, not in metrics of spans.
+/// The log on standard error. `rust_log` filters only the log, not the metrics of spans.
 ///
 /// # Errors
-/// When `rust_log` is not in the syntax of `RUST_LOG`.
+/// If `rust_log` is not valid in the syntax of `RUST_LOG`.
 pub fn log<S>(
     rust_log: &str,
 ) -> Result<impl tracing_subscriber::Layer<S> + Send + Sync + 'static, ParseError>

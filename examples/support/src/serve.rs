@@ -7,20 +7,20 @@ use tokio::sync::watch;
 /// Listens on `HOST:PORT`.
 ///
 /// # Errors
-/// Names the address.
+/// The error names the address.
 pub async fn listen(address: &str) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
     })
 }
 
-/// Runs a server on `listener` until SIGTERM or Ctrl-C, and prints where it listens.
+/// Runs a server on `listener` until SIGTERM or Ctrl-C, and prints its address.
 ///
-/// `server` gets the listener and a future that is ready when the server has to stop. What is then in progress has
-/// four seconds to finish.
+/// `server` gets the listener, and a future that is ready when the server must stop. Requests in progress then have four seconds to
+/// finish.
 ///
 /// # Errors
-/// The server's own.
+/// The error of the server.
 pub async fn serve<F>(
     listener: TcpListener,
     server: impl FnOnce(TcpListener, Stop) -> F,
@@ -31,10 +31,10 @@ where
     run(Some(listener.local_addr()?), |stop| server(listener, stop)).await
 }
 
-/// As [`serve`], for what listens by itself or not at all: prints `address`, if there is one.
+/// As [`serve`], for a program that listens itself or not at all. Prints `address` if there is one.
 ///
 /// # Errors
-/// The program's own.
+/// The error of the program.
 pub async fn run<F>(address: Option<SocketAddr>, program: impl FnOnce(Stop) -> F) -> io::Result<()>
 where
     F: Future<Output = io::Result<()>>,
@@ -64,9 +64,9 @@ where
 pub struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Ready when the program has been asked to stop.
+    /// Waits until the program must stop.
     pub async fn requested(mut self) {
-        // An error means that `serve` is gone, which is a reason to stop as well.
+        // An error means that `serve` has ended, so the program must stop as well.
         let _ = self.0.wait_for(|stop| *stop).await;
     }
 }
@@ -80,14 +80,14 @@ fn announce(address: SocketAddr) {
     println!("listening on http://{address}");
 }
 
-/// SIGTERM, where there is such a thing, and Ctrl-C.
+/// SIGTERM, on Unix, and Ctrl-C.
 struct Terminate {
     #[cfg(unix)]
     signal: tokio::signal::unix::Signal,
 }
 
 impl Terminate {
-    /// Before the server is announced: a signal that comes right after must not be missed.
+    /// Called before the address is printed, so that no signal after that is missed.
     fn new() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
@@ -107,5 +107,5 @@ impl Terminate {
     }
 }
 
-/// How long requests in progress may take once the program was asked to stop.
+/// How long requests in progress may take after the program was told to stop.
 const DRAIN: Duration = Duration::from_secs(4);

@@ -1,17 +1,17 @@
-//! Tasks in Redis: a stream that the orchestrator adds events to and workers take them from as one consumer group, and for
-//! each task a hash with its state.
+//! Tasks in Redis. The orchestrator adds events to a stream, and the workers read them as one consumer group. A hash has the state of
+//! each task.
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisResult};
 use std::time::Duration;
 
-/// The stream: one entry, an event, for each task that is not finished.
+/// The stream, with one entry (an event) for each unfinished task.
 pub const STREAM: &str = "asdlc:events";
 /// The consumer group of all workers.
 pub const GROUP: &str = "workers";
-/// The number of the last task.
+/// The key with the id of the last task.
 pub const LAST_TASK: &str = "asdlc:tasks:last";
-/// The newest tasks first.
+/// The list of tasks, newest first.
 pub const TASKS: &str = "asdlc:tasks";
 
 /// The hash of a task: `kind`, `state`, and `result` or `error`.
@@ -20,11 +20,11 @@ pub fn task_key(id: u64) -> String {
     format!("asdlc:task:{id}")
 }
 
-/// A connection that is made when it is first used, and again when it is lost. A command takes at most two seconds,
-/// and `waiting` for those that wait for something to happen.
+/// A connection that connects at first use, and reconnects when it is lost. A command has a timeout of two seconds plus `waiting`,
+/// which is the time that a blocking command may wait.
 ///
 /// # Errors
-/// When the URL is none.
+/// If the URL is invalid.
 pub fn connect(url: &str, waiting: Duration) -> RedisResult<ConnectionManager> {
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(Duration::from_secs(1)))

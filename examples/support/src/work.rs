@@ -1,17 +1,17 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What the orchestrator takes as a task and a worker carries out.
+/// The work of a task, which a worker carries out.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Work {
     /// What to do.
     pub kind: Kind,
-    /// What to do it with.
+    /// The input of the work.
     pub input: String,
 }
 
-/// What can be done.
+/// The kinds of work.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -21,15 +21,15 @@ pub enum Kind {
     Checksum,
     /// Sleeps as many milliseconds as the input says.
     Wait,
-    /// Fails with the input as the reason, for there to be something to see in an error ratio.
+    /// Fails with the input as the reason, so that error ratios have data.
     Fail,
 }
 
 impl Work {
-    /// Whether it can be carried out at all.
+    /// Checks the input.
     ///
     /// # Errors
-    /// Says what is expected instead.
+    /// The error says what is allowed.
     pub fn check(&self) -> Result<(), String> {
         match self.kind {
             Kind::Wait => milliseconds(&self.input).map(drop),
@@ -40,8 +40,8 @@ impl Work {
     /// Carries it out.
     ///
     /// # Errors
-    /// Why it could not be done.
-    pub async fn done(&self) -> Result<String, String> {
+    /// The reason why the work failed.
+    pub async fn run(&self) -> Result<String, String> {
         let Self { kind, input } = self;
         match kind {
             Kind::WordCount => Ok(input.split_whitespace().count().to_string()),
@@ -57,17 +57,17 @@ impl Work {
 }
 
 impl Kind {
-    /// All of them, by name: the values of a label.
+    /// The names of all kinds, which are the values of a label.
     pub const NAMES: [&str; 4] = ["word_count", "checksum", "wait", "fail"];
 
-    /// The kind of this name.
+    /// The kind with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let kinds = [Self::WordCount, Self::Checksum, Self::Wait, Self::Fail];
         kinds.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// As it is written in JSON.
+    /// The name, as in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -81,9 +81,9 @@ impl Kind {
 
 fn milliseconds(input: &str) -> Result<Duration, String> {
     let milliseconds = input.parse().ok().filter(|milliseconds| *milliseconds <= LONGEST_WAIT);
-    milliseconds
-        .map(Duration::from_millis)
-        .ok_or_else(|| format!("input: expected milliseconds up to {LONGEST_WAIT}, as a string"))
+    milliseconds.map(Duration::from_millis).ok_or_else(|| {
+        format!("invalid input: must be milliseconds up to {LONGEST_WAIT}, as a string")
+    })
 }
 
 fn adler32(bytes: &[u8]) -> u32 {
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn adler32_is_that_of_rfc_1950() {
+    fn adler32_is_as_in_rfc_1950() {
         assert_eq!(adler32(b"Wikipedia"), 0x11E6_0398);
     }
 

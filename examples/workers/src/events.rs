@@ -1,5 +1,5 @@
-//! Events from the Redis stream, as one consumer of the group: each is delivered until somebody acknowledges it, and an
-//! event whose worker has died is taken over by another.
+//! Reads events from the Redis stream as one consumer of the group. An event is pending until a consumer acknowledges it. If its
+//! worker has died, another worker takes it over.
 
 use crate::pool::{Pool, Worker};
 use asdlc_exporter::redis::{InstrumentedConnection, RedisMetrics};
@@ -17,21 +17,21 @@ use tokio::time::{Instant, sleep};
 
 #[derive(Clone)]
 pub(crate) struct Events {
-    /// Waits for events. It is not instrumented: how long nothing happened is no latency.
+    /// The connection that waits for events. It is not instrumented, because waiting is no latency.
     waiting: ConnectionManager,
     commands: InstrumentedConnection<ConnectionManager>,
     consumer: String,
-    /// An event whose worker was not heard of for so long is taken over.
+    /// An event without a heartbeat for this long is taken over.
     abandoned: Duration,
     in_progress: Arc<Mutex<BTreeSet<String>>>,
 }
 
-/// An event as it was delivered.
+/// A delivered event.
 struct Delivery {
     id: String,
-    /// The task whose state the outcome is.
+    /// The task to which the outcome is written.
     task: Option<u64>,
-    /// Or why it cannot be carried out.
+    /// The work, or why it is invalid.
     work: Result<Work, String>,
 }
 
@@ -42,51 +42,54 @@ impl Events {
         abandoned: Duration,
     ) -> RedisResult<Self> {
         Ok(Self {
-            waiting: connect(url, PATIENCE)?,
+            waiting: connect(url, BLOCK)?,
             commands: metrics.instrument(connect(url, Duration::ZERO)?),
-            // Each process has a name of its own: what is in progress is nobody else's.
+            // Each process has a unique name, so that its pending events are its own.
             consumer: format!("{}-{:08x}", std::process::id(), fastrand::u32(..)),
             abandoned,
             in_progress: Arc::default(),
         })
     }
 
-    /// Gives events to the pool until the program has to stop. While Redis cannot be reached it keeps trying.
+    /// Passes events to the pool until the program stops. Retries while Redis is unavailable.
     pub(crate) async fn run(&self, pool: &Pool, stop: Stop) {
         let heartbeat = tokio::spawn(self.clone().heartbeat());
         let mut stop = std::pin::pin!(stop.requested());
-        let mut next_look = Instant::now();
+        let mut next_check = Instant::now();
         let mut is_down = false;
         loop {
-            let room = tokio::select! {
+            let free = tokio::select! {
                 biased;
                 () = &mut stop => break,
-                room = pool.free() => room,
+                free = pool.free() => free,
             };
-            // Asked for one after the other, and never dropped while they wait: what Redis has delivered meanwhile would be
-            // nobody's for a while.
-            let is_look = next_look <= Instant::now();
-            let deliveries =
-                if is_look { self.abandoned(room).await } else { self.new_events(room).await };
+            // The two kinds of reads run one after the other and are never dropped while they wait. Otherwise Redis could deliver
+            // events that this process does not receive, and they would stay pending.
+            let checks_abandoned = next_check <= Instant::now();
+            let deliveries = if checks_abandoned {
+                self.abandoned(free).await
+            } else {
+                self.new_events(free).await
+            };
             match deliveries {
                 Ok(deliveries) => {
                     if is_down {
-                        tracing::info!("events come from Redis again");
+                        tracing::info!("Redis is available again");
                     }
                     is_down = false;
-                    // There may be more than there was room for.
-                    if is_look && deliveries.len() < room {
-                        next_look = Instant::now() + self.abandoned / 3;
+                    // If every free worker got an abandoned event, there may be more of them.
+                    if checks_abandoned && deliveries.len() < free {
+                        next_check = Instant::now() + self.abandoned / 3;
                     }
                     for delivery in deliveries {
                         self.start(pool.worker().await, delivery);
                     }
                 }
-                // At the first start, and when Redis has lost its data.
+                // The group does not exist at the first start, and after Redis has lost its data.
                 Err(error) if error.code() == Some("NOGROUP") => self.create_group().await,
                 Err(error) => {
                     if !is_down {
-                        tracing::warn!(%error, "no events from Redis; trying on");
+                        tracing::warn!(%error, "cannot read events from Redis; retrying");
                     }
                     is_down = true;
                     sleep(PAUSE).await;
@@ -99,33 +102,33 @@ impl Events {
 
     async fn create_group(&self) {
         let mut commands = self.commands.clone();
-        // From the beginning: what was published before there were workers is theirs too.
+        // From the start of the stream, so that events from before the first worker are processed too.
         if let Err(error) = commands.xgroup_create_mkstream::<_, _, _, ()>(STREAM, GROUP, "0").await
             && error.code() != Some("BUSYGROUP")
         {
-            tracing::warn!(%error, "the consumer group cannot be created; trying on");
+            tracing::warn!(%error, "cannot create the consumer group; retrying");
             sleep(PAUSE).await;
         }
     }
 
-    /// Waits a moment for events that nobody has had.
-    async fn new_events(&self, room: usize) -> RedisResult<Vec<Delivery>> {
+    /// Waits for events that were not delivered yet, up to [`BLOCK`].
+    async fn new_events(&self, free: usize) -> RedisResult<Vec<Delivery>> {
         let options = StreamReadOptions::default()
             .group(GROUP, &self.consumer)
-            .count(room)
-            .block(PATIENCE.as_millis() as usize);
+            .count(free)
+            .block(BLOCK.as_millis() as usize);
         let reply: Option<StreamReadReply> =
             self.waiting.clone().xread_options(&[STREAM], &[">"], &options).await?;
         let streams = reply.into_iter().flat_map(|reply| reply.keys);
         Ok(streams.flat_map(|stream| stream.ids).map(Delivery::new).collect())
     }
 
-    /// Takes over events that are in nobody's hands any more.
-    async fn abandoned(&self, room: usize) -> RedisResult<Vec<Delivery>> {
+    /// Takes over events whose worker sends no heartbeat any more.
+    async fn abandoned(&self, free: usize) -> RedisResult<Vec<Delivery>> {
         let idle = self.abandoned.as_millis() as usize;
         let mut commands = self.commands.clone();
         let pending: StreamPendingCountReply = redis::cmd("XPENDING")
-            .arg((STREAM, GROUP, "IDLE", idle, "-", "+", room))
+            .arg((STREAM, GROUP, "IDLE", idle, "-", "+", free))
             .query_async(&mut commands)
             .await?;
         if pending.ids.is_empty() {
@@ -134,23 +137,23 @@ impl Events {
         let deliveries: BTreeMap<_, _> =
             pending.ids.into_iter().map(|event| (event.id, event.times_delivered)).collect();
         let ids: Vec<_> = deliveries.keys().collect();
-        // Of several workers that ask for the same event one gets it: it is idle no more.
+        // If several workers claim the same event, one gets it, because then the event is no longer idle.
         let claimed: StreamClaimReply =
             commands.xclaim(STREAM, GROUP, &self.consumer, idle, &ids).await?;
         let taken_over = claimed.ids.into_iter().map(|event| {
             let times = deliveries.get(&event.id).copied().unwrap_or_default();
             let mut delivery = Delivery::new(event);
-            tracing::info!(event = delivery.id, times, "taken over from a worker that left it");
+            tracing::info!(event = delivery.id, times, "taken over from a worker that stopped");
             if times >= MAX_DELIVERIES {
-                // It may be what its workers die of.
-                delivery.work = Err(format!("{times} workers left it unfinished"));
+                // The event itself may make its workers crash.
+                delivery.work = Err(format!("{times} workers did not finish it"));
             }
             delivery
         });
         Ok(taken_over.collect())
     }
 
-    /// Tells the others that what is in progress here is not abandoned.
+    /// Resets the idle time of the events in progress, so that no other worker takes them over.
     async fn heartbeat(self) {
         let mut commands = self.commands.clone();
         loop {
@@ -184,13 +187,13 @@ impl Events {
             if this.acknowledge(&delivery, &result).await {
                 worker.finished(&result);
             } else {
-                tracing::warn!(event = delivery.id, "somebody else has finished it");
+                tracing::warn!(event = delivery.id, "another worker has finished the event");
             }
             this.in_progress().remove(&delivery.id);
         });
     }
 
-    /// Takes the event out of the stream and tells the outcome, both or neither. Whether it was this worker's to do.
+    /// Removes the event from the stream and writes the outcome, in one transaction. Returns whether the event was pending here.
     async fn acknowledge(&self, delivery: &Delivery, result: &Result<String, String>) -> bool {
         let Delivery { id, task, work: _ } = delivery;
         let mut transaction = pipe();
@@ -207,10 +210,10 @@ impl Events {
         let mut is_first = true;
         loop {
             match transaction.query_async::<(usize,)>(&mut self.commands.clone()).await {
-                // It was there the first time, but its answer was lost: the heartbeat keeps others away meanwhile.
+                // In a retry the event may already be acknowledged, because only the reply was lost. The heartbeat kept it ours.
                 Ok((acknowledged,)) => return acknowledged == 1 || !is_first,
                 Err(error) => {
-                    tracing::debug!(event = id, %error, "not acknowledged; trying on");
+                    tracing::debug!(event = id, %error, "not acknowledged; retrying");
                     is_first = false;
                     sleep(PAUSE).await;
                 }
@@ -228,17 +231,17 @@ impl Delivery {
         let work = event.get("work").unwrap_or_else(|| String::from("null"));
         Self {
             task: event.get("task"),
-            work: serde_json::from_str(&work).map_err(|error| format!("no work: {error}")),
+            work: serde_json::from_str(&work).map_err(|error| format!("invalid work: {error}")),
             id: event.id,
         }
     }
 }
 
-/// How long to wait for an event before looking around.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// Between attempts, while Redis cannot be reached.
+/// How long one read waits for new events.
+const BLOCK: Duration = Duration::from_millis(500);
+/// The pause between attempts while Redis is unavailable.
 const PAUSE: Duration = Duration::from_millis(200);
-/// An event that so many workers have left is not tried again.
+/// An event that this many workers did not finish is not tried again.
 const MAX_DELIVERIES: usize = 3;
 /// How long the outcome of a task is kept.
 const KEPT_SECONDS: i64 = 3_600;

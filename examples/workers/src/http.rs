@@ -1,4 +1,4 @@
-//! The HTTP side, on bare hyper: a function from request to response, and a loop that accepts connections.
+//! The HTTP server on hyper: a function from request to response, and a loop that accepts connections.
 
 use crate::pool::Pool;
 use asdlc_exporter::ScrapeService;
@@ -21,19 +21,19 @@ use tokio::sync::mpsc::Sender;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_asdlc_metrics::{HttpMetricsLayer, endpoint_fn};
 
-/// What requests are answered from.
+/// The data for responses.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) pool: Pool,
     pub(crate) health: LivenessService,
-    /// Without Redis, where events are posted.
+    /// The queue for `POST /events`, without Redis.
     pub(crate) queue: Option<Sender<Work>>,
 }
 
 type Body = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
 impl Api {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    async fn respond(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         Ok(match (request.uri().path(), request.method()) {
             ("/health", _) => boxed(self.health.oneshot(request).await?),
             ("/stats", &Method::GET | &Method::HEAD) => {
@@ -42,13 +42,16 @@ impl Api {
             ("/events", &Method::POST) => self.post_event(request).await,
             ("/stats", _) => not_allowed("GET, HEAD"),
             ("/events", _) => not_allowed("POST"),
-            _ => failure(StatusCode::NOT_FOUND, "there are /metrics, /health, /stats and /events"),
+            _ => failure(
+                StatusCode::NOT_FOUND,
+                "the paths are /metrics, /health, /stats and /events",
+            ),
         })
     }
 
     async fn post_event(&self, request: Request<Incoming>) -> Response<Body> {
         let Some(queue) = &self.queue else {
-            return failure(StatusCode::CONFLICT, "events come from the Redis stream");
+            return failure(StatusCode::CONFLICT, "events are read from the Redis stream");
         };
         let Ok(body) = Limited::new(request.into_body(), LARGEST_EVENT).collect().await else {
             return failure(StatusCode::BAD_REQUEST, "the body is too large or broken");
@@ -65,7 +68,7 @@ impl Api {
     }
 }
 
-/// Serves until the program has to stop, and then what is in progress.
+/// Serves until the program stops, and then finishes the requests in progress.
 pub(crate) async fn serve(
     listener: TcpListener,
     api: Api,
@@ -73,11 +76,11 @@ pub(crate) async fn serve(
     scrapes: ScrapeService,
     stop: Stop,
 ) -> io::Result<()> {
-    let counted = metrics.layer(service_fn(move |request| api.clone().answer(request)));
+    let counted = metrics.layer(service_fn(move |request| api.clone().respond(request)));
     let service = service_fn(move |request: Request<Incoming>| {
         let (counted, scrapes) = (counted.clone(), scrapes.clone());
         async move {
-            // Beside the layer, not inside: a scrape is not counted.
+            // Outside of the layer, so that scrapes are not counted.
             match request.uri().path() {
                 "/metrics" => scrapes.oneshot(request).await.map(boxed),
                 _ => counted.oneshot(request).await.map(boxed),
@@ -91,8 +94,8 @@ pub(crate) async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // Too many open files, most likely: some will be closed.
-                    tracing::warn!(%error, "a connection was not accepted");
+                    // Most likely too many files are open. Wait until some are closed.
+                    tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                     continue;
                 }
@@ -101,7 +104,7 @@ pub(crate) async fn serve(
         };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            // hyper counts the time between two requests too: a scraper keeps its connection that long.
+            // hyper includes the idle time between two requests. Scrapers keep their connections open between scrapes.
             .header_read_timeout(std::time::Duration::from_secs(90))
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
         tokio::spawn(connections.watch(connection));
@@ -110,7 +113,7 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// hyper knows no routes, so the layer is told what there is.
+/// hyper has no routes, so a function names the endpoints.
 pub(crate) fn metrics_layer(
     meter: &opentelemetry::metrics::Meter,
 ) -> Result<HttpMetricsLayer, tower_asdlc_metrics::BuildError> {

@@ -1,14 +1,14 @@
-//! Without Redis: events come from `POST /events` and wait in memory.
+//! Without Redis: events from `POST /events` wait in memory.
 
 use crate::pool::Pool;
 use support::{Stop, Work};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 pub(crate) fn queue() -> (Sender<Work>, Receiver<Work>) {
-    channel(WAITING)
+    channel(MAX_WAITING)
 }
 
-/// Gives the events to the pool. When the program has to stop, what waits is carried out nevertheless: it is nowhere else.
+/// Passes the events to the pool. When the program stops, the waiting events are still carried out, because they exist only here.
 pub(crate) async fn run(pool: &Pool, mut queue: Receiver<Work>, stop: Stop) {
     let mut stop = std::pin::pin!(stop.requested());
     loop {
@@ -37,4 +37,4 @@ async fn start(pool: &Pool, work: Work) {
     });
 }
 
-const WAITING: usize = 1_000;
+const MAX_WAITING: usize = 1_000;

@@ -1,5 +1,5 @@
-//! A pool of workers on bare hyper. With Redis they take events from the stream that the orchestrator adds to; without, what
-//! is posted to them.
+//! A worker pool on hyper. With Redis the workers read events from the stream that the orchestrator writes. Without Redis they process
+//! the events of `POST /events`.
 //!
 //! ```sh
 //! cargo run --release -p workers
@@ -25,7 +25,7 @@ use support::Kind;
 use tracing_asdlc_metrics::{Label, Rule, SpanMetricsLayer};
 use tracing_subscriber::prelude::*;
 
-/// Workers that carry out events and tell their metrics at /metrics.
+/// A worker pool that processes events. Its metrics are at /metrics.
 #[derive(clap::Parser)]
 #[command(version)]
 struct Args {
@@ -35,11 +35,11 @@ struct Args {
     #[command(flatten)]
     redis: support::RedisArgs,
 
-    /// How many events are carried out at the same time
+    /// How many events are processed at the same time
     #[arg(long, env, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..))]
     workers: u16,
 
-    /// After how many seconds of silence a worker's events are taken over by another
+    /// After how many seconds without a heartbeat another worker takes over an event
     #[arg(long, env, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..))]
     abandoned_after: u32,
 }

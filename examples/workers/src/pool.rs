@@ -1,4 +1,4 @@
-//! The pool: so many workers, each with one event at a time, and what became of the events.
+//! The pool: a number of workers, each with one event at a time, and counters of the outcomes.
 
 use asdlc_exporter::workers::PoolStatistics;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ struct Inner {
     retries: AtomicU64,
 }
 
-/// A worker that has an event; dropped, it is free again.
+/// A worker with an event. Dropping it makes the worker free again.
 pub(crate) struct Worker {
     pool: Pool,
     _permit: Option<OwnedSemaphorePermit>,
@@ -37,16 +37,16 @@ impl Pool {
         }))
     }
 
-    /// Waits until a worker is free and says how many are. One who waits here keeps none from work.
+    /// Waits until a worker is free, and returns how many are. It does not reserve a worker.
     pub(crate) async fn free(&self) -> usize {
-        // It is never closed.
+        // The semaphore is never closed.
         let _ = self.0.free.acquire().await;
         self.0.free.available_permits()
     }
 
-    /// Takes a free worker, or the next that becomes free.
+    /// Takes a free worker, or waits for one.
     pub(crate) async fn worker(&self) -> Worker {
-        // It is never closed.
+        // The semaphore is never closed.
         let permit = Arc::clone(&self.0.free).acquire_owned().await.ok();
         Worker { pool: self.clone(), _permit: permit }
     }
@@ -60,7 +60,7 @@ impl Pool {
         (self.0.size - self.0.free.available_permits()) as u64
     }
 
-    /// What `/metrics` tells.
+    /// The statistics for `/metrics`.
     pub(crate) fn statistics(&self) -> PoolStatistics {
         PoolStatistics::default()
             .with_size(self.0.size as u64)
@@ -70,7 +70,7 @@ impl Pool {
             .with_failed(self.0.failed.load(Ordering::Relaxed))
     }
 
-    /// What `/stats` tells.
+    /// The statistics for `/stats`.
     pub(crate) fn stats(&self) -> Value {
         json!({
             "workers": self.0.size,
@@ -86,7 +86,7 @@ impl Pool {
 }
 
 impl Worker {
-    /// Carries out an event, and tries again when it fails. Each attempt is a span.
+    /// Processes an event, with retries when it fails. Each attempt is a span.
     pub(crate) async fn carry_out(&self, work: &Work) -> Result<String, String> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS {
@@ -100,7 +100,7 @@ impl Worker {
         attempt(work).await
     }
 
-    /// Counts the event: when it is really done with, and nobody will carry it out again.
+    /// Counts the event. Called only when no worker will process it again.
     pub(crate) fn finished(self, result: &Result<String, String>) {
         let Inner { succeeded, failed, .. } = &*self.pool.0;
         let counter = if result.is_ok() { succeeded } else { failed };
@@ -109,7 +109,7 @@ impl Worker {
 }
 
 async fn attempt(work: &Work) -> Result<String, String> {
-    work.done().metered(tracing::info_span!("event", kind = work.kind.name())).await
+    work.run().metered(tracing::info_span!("event", kind = work.kind.name())).await
 }
 
 const ATTEMPTS: usize = 3;

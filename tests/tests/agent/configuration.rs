@@ -87,8 +87,11 @@ fn a_file_that_cannot_be_is_one_clear_line() {
             "metric:\n  port: 1",
             ":1: metric: unknown field `metric`, expected one of `listen`, `peers`, ",
         ),
-        ("peers: [nowhere]", ":1: peers: expected HOST:PORT, for example 127.0.0.1:8080"),
-        ("heartbeat: 0", ":1: heartbeat: 0 is not allowed: seconds from 0.01 to 86400"),
+        (
+            "peers: [nowhere]",
+            ":1: peers: invalid address \"nowhere\": must be HOST:PORT, for example 127.0.0.1:8080",
+        ),
+        ("heartbeat: 0", ":1: heartbeat: invalid seconds 0: must be 0.01 to 86400"),
     ] {
         let path = configuration_file(directory.path(), text).display().to_string();
         let finished = run("agent", &["--config", &path], &[("LISTEN_ADDR", "127.0.0.1:0")]);

@@ -76,7 +76,7 @@ fn what_is_no_event_is_refused_with_a_reason() {
     let long = "x".repeat(101);
     let (status, answer) = api.post(&format!(r#"{{"source":"{long}","type":"a"}}"#));
     assert_eq!(status, 400);
-    assert_eq!(answer["error"], "source: expected 1 to 100 ASCII letters, digits and -_.:/");
+    assert_eq!(answer["error"], "invalid source: must be 1 to 100 ASCII letters, digits and -_.:/");
     for limit in ["0", "1001", "-1", "many"] {
         assert_eq!(api.get(&format!("/v1/events?limit={limit}")).0, 400, "{limit}");
     }

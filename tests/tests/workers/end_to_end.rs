@@ -82,7 +82,7 @@ fn of_20_000_events_each_is_counted_once_though_a_worker_is_killed_half_way() {
     assert_eq!(requests, Some(all as f64));
     survivor.terminate();
     let log = survivor.finish().stderr.join("\n");
-    assert_eq!(log.matches("taken over from a worker that left it").count(), 4, "{log}");
+    assert_eq!(log.matches("taken over from a worker that stopped").count(), 4, "{log}");
 }
 
 fn outcomes(connection: &mut redis::Connection, tasks: usize) -> Processed {

@@ -1,4 +1,4 @@
-//! A redb file.
+//! The storage in a redb file.
 
 use super::Failed;
 use redb::{Database, ReadableDatabase, TableDefinition};
@@ -17,7 +17,7 @@ impl Local {
             }
             None => Database::builder().create_file(tempfile::tempfile()?)?,
         };
-        // A table exists once it was opened to be written.
+        // Opening a table for writing creates it.
         let write = database.begin_write()?;
         write.open_table(TABLE)?;
         write.commit()?;
@@ -53,7 +53,7 @@ impl Local {
         .await
     }
 
-    /// Files block.
+    /// Runs `work` on a blocking thread, because file operations block.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error> + Send + 'static,

@@ -1,5 +1,5 @@
-//! Where keys are kept: in a file, and beside it in a Redis when there is one, where agents find what they have missed.
-//! Each operation on each of them runs in a span, `storage`.
+//! The storage of keys: a file, and also a Redis if one is configured, where agents find keys they have missed.
+//! Each operation on each backend runs in a span `storage`.
 
 mod local;
 mod redis;
@@ -17,7 +17,7 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Opens the file at `path`, or one that ends with the agent. Redis may come later.
+    /// Opens the file at `path`, or a temporary file. Redis need not be available yet.
     pub(crate) fn open(path: Option<&Path>, redis: Option<&str>) -> Result<Self, Box<dyn Error>> {
         Ok(Self { local: Local::open(path)?, redis: redis.map(Redis::new).transpose()? })
     }
@@ -27,7 +27,7 @@ impl Storage {
         match &self.redis {
             Some(redis) if value.is_none() => {
                 let found = redis.get(key).metered(span("get", "redis")).await;
-                Ok(found.unwrap_or_else(|error| without(&error)))
+                Ok(found.unwrap_or_else(|error| ignore(&error)))
             }
             _ => Ok(value),
         }
@@ -37,7 +37,7 @@ impl Storage {
         self.local.put(key, value).metered(span("put", "local")).await?;
         if let Some(redis) = &self.redis {
             let put = redis.put(key, value).metered(span("put", "redis")).await;
-            put.unwrap_or_else(|error| without(&error));
+            put.unwrap_or_else(|error| ignore(&error));
         }
         Ok(())
     }
@@ -46,12 +46,12 @@ impl Storage {
         self.local.delete(key).metered(span("delete", "local")).await?;
         if let Some(redis) = &self.redis {
             let deleted = redis.delete(key).metered(span("delete", "redis")).await;
-            deleted.unwrap_or_else(|error| without(&error));
+            deleted.unwrap_or_else(|error| ignore(&error));
         }
         Ok(())
     }
 
-    /// What a peer has sent: it has told Redis already.
+    /// Stores a copy from a peer. The peer has already updated Redis.
     pub(crate) async fn copy(&self, key: &str, value: Option<&str>) -> Result<(), Failed> {
         match value {
             Some(value) => self.local.put(key, value).metered(span("put", "local")).await,
@@ -64,11 +64,11 @@ fn span(operation: &'static str, backend: &'static str) -> Span {
     info_span!("storage", operation, backend)
 }
 
-/// Redis is a second copy: without it the agent goes on with the first.
-fn without<T: Default>(error: &::redis::RedisError) -> T {
-    tracing::warn!("going on without Redis: {error}");
+/// Redis has only a second copy, so the agent continues without it.
+fn ignore<T: Default>(error: &::redis::RedisError) -> T {
+    tracing::warn!("continuing without Redis: {error}");
     T::default()
 }
 
-/// The file could not be read or written.
+/// The error when the file cannot be read or written.
 pub(crate) type Failed = Box<dyn Error + Send + Sync>;

@@ -1,4 +1,4 @@
-//! A Redis that may be down.
+//! The storage in Redis, which may be unavailable.
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, RedisResult};
@@ -7,13 +7,13 @@ use std::time::Duration;
 pub(super) struct Redis(ConnectionManager);
 
 impl Redis {
-    /// Connects with the first operation, and again whenever it has to.
+    /// Connects at the first operation, and reconnects when the connection is lost.
     pub(super) fn new(url: &str) -> RedisResult<Self> {
         let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT))
             .set_number_of_retries(1)
-            .set_max_delay(PATIENCE / 10);
+            .set_max_delay(TIMEOUT / 10);
         let client = redis::Client::open(url)?;
         Ok(Self(ConnectionManager::new_lazy_with_config(client, config)?))
     }
@@ -35,5 +35,5 @@ fn name(key: &str) -> String {
     format!("agent:{key}")
 }
 
-/// Longer than any healthy Redis takes, and not so long that a message waits.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Longer than a healthy Redis takes, but short enough for a message to wait.
+const TIMEOUT: Duration = Duration::from_millis(500);

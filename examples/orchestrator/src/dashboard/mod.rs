@@ -1,4 +1,4 @@
-//! The dashboard: a page at `/` and its files, all compiled in. It asks nobody but this server.
+//! The dashboard: a page at `/` and its files, all compiled in. It sends requests only to this server.
 
 use axum::Router;
 use axum::extract::Path;
@@ -63,7 +63,7 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// A page from here may load files from here, ask here, and nothing else.
+/// The page may load files and send requests only to this server.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
@@ -71,6 +71,6 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
-    // Another version of the program may listen on the same port next.
+    // The next program on this port may be another version.
     (header::CACHE_CONTROL, "no-cache"),
 ];

@@ -1,4 +1,4 @@
-//! Tasks of this process: a bounded number in memory, a few at a time at work. Each runs in a span, `task`.
+//! Tasks in this process: a bounded number in memory, and a few that run at the same time. Each runs in a span `task`.
 
 use super::{Refused, State, Task};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use tracing_asdlc_metrics::Metered;
 #[derive(Clone)]
 pub(crate) struct InProcess {
     kept: Arc<Mutex<Kept>>,
-    at_work: Arc<Semaphore>,
+    running: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -21,14 +21,14 @@ struct Kept {
 
 impl Default for InProcess {
     fn default() -> Self {
-        Self { kept: Arc::default(), at_work: Arc::new(Semaphore::new(AT_WORK)) }
+        Self { kept: Arc::default(), running: Arc::new(Semaphore::new(MAX_RUNNING)) }
     }
 }
 
 impl InProcess {
     pub(crate) fn submit(&self, work: Work) -> Result<Task, Refused> {
         let mut kept = self.kept();
-        if kept.tasks.len() >= KEPT {
+        if kept.tasks.len() >= MAX_KEPT {
             let oldest =
                 kept.tasks.iter().find(|(_, task)| task.borrow().is_finished()).map(|(id, _)| *id);
             kept.tasks.remove(&oldest.ok_or(Refused::Full)?);
@@ -37,7 +37,7 @@ impl InProcess {
         let task = Task { id: kept.last_id, kind: work.kind, state: State::Queued };
         let (progress, receiver) = watch::channel(task.clone());
         kept.tasks.insert(task.id, receiver);
-        tokio::spawn(run(Arc::clone(&self.at_work), work, progress));
+        tokio::spawn(run(Arc::clone(&self.running), work, progress));
         Ok(task)
     }
 
@@ -60,17 +60,17 @@ impl InProcess {
     }
 }
 
-async fn run(at_work: Arc<Semaphore>, work: Work, progress: watch::Sender<Task>) {
-    // It is never closed.
-    let Ok(_permit) = at_work.acquire().await else {
+async fn run(running: Arc<Semaphore>, work: Work, progress: watch::Sender<Task>) {
+    // The semaphore is never closed.
+    let Ok(_permit) = running.acquire().await else {
         return;
     };
     progress.send_modify(|task| task.state = State::Running);
-    // What waits for a permit is not work: the span, and so its duration, starts here.
+    // The span starts here, so its duration does not include the wait for a permit.
     let span = tracing::info_span!("task", id = progress.borrow().id, kind = work.kind.name());
-    let result = work.done().metered(span).await;
+    let result = work.run().metered(span).await;
     progress.send_modify(|task| task.state = result.into());
 }
 
-const AT_WORK: usize = 4;
-const KEPT: usize = 1_000;
+const MAX_RUNNING: usize = 4;
+const MAX_KEPT: usize = 1_000;

@@ -1,4 +1,4 @@
-//! Tasks in Redis: their state in hashes, and an event in the workers' stream for each.
+//! Tasks in Redis: a hash with the state of each task, and an event in the workers' stream.
 
 use super::{Refused, State, Task};
 use asdlc_exporter::redis::{InstrumentedConnection, RedisMetrics};
@@ -15,7 +15,7 @@ pub(crate) struct InRedis {
 }
 
 impl InRedis {
-    /// Connects when it is first needed.
+    /// Does not connect yet; the first command does.
     pub(crate) fn open(url: &str, metrics: &RedisMetrics) -> RedisResult<Self> {
         Ok(Self { commands: metrics.instrument(connect(url, Duration::ZERO)?) })
     }
@@ -26,7 +26,7 @@ impl InRedis {
         let event =
             serde_json::to_string(&work).map_err(|error| Refused::Input(error.to_string()))?;
         let fields = [("kind", work.kind.name()), ("state", "queued")];
-        // Both or neither: a worker that has the event finds the task.
+        // One transaction, so that a worker that reads the event finds the task.
         pipe()
             .atomic()
             .hset_multiple(task_key(id), &fields)
@@ -60,14 +60,14 @@ impl InRedis {
     pub(crate) async fn finished(&self, id: u64) -> Result<Option<Task>, Refused> {
         loop {
             match self.get(id).await? {
-                Some(task) if !task.is_finished() => tokio::time::sleep(LOOK_AGAIN).await,
+                Some(task) if !task.is_finished() => tokio::time::sleep(POLL_INTERVAL).await,
                 other => return Ok(other),
             }
         }
     }
 }
 
-/// The task that these fields tell of; `None` of a task that is not there, or is forgotten.
+/// Builds a task from the fields of its hash. `None` if the task does not exist or was deleted.
 fn task(id: u64, mut fields: HashMap<String, String>) -> Option<Task> {
     let kind = Kind::from_name(fields.get("kind")?)?;
     let state = match fields.get("state")?.as_str() {
@@ -88,4 +88,4 @@ impl From<RedisError> for Refused {
 
 /// How many tasks are listed.
 const LISTED: isize = 100;
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);

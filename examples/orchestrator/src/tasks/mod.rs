@@ -1,4 +1,4 @@
-//! The tasks, in this process or in Redis.
+//! Tasks, in this process or in Redis.
 
 mod in_process;
 mod in_redis;
@@ -11,9 +11,9 @@ pub(crate) use in_redis::InRedis;
 
 #[derive(Clone)]
 pub(crate) enum Tasks {
-    /// Carried out here, a few at a time.
+    /// This process carries them out, a few at a time.
     InProcess(InProcess),
-    /// Carried out by the workers, to whom each is an event.
+    /// The workers carry them out. Each task is an event of their stream.
     InRedis(InRedis),
 }
 
@@ -34,11 +34,11 @@ enum State {
     Failed { error: String },
 }
 
-/// Why there is no answer.
+/// Why a request about tasks failed.
 pub(crate) enum Refused {
     Input(String),
     Full,
-    /// Redis does not answer.
+    /// Redis does not respond.
     Unavailable,
 }
 
