@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing_core::Metadata;
 
-/// Says which rules of a [`SpanMetricsLayer`](crate::SpanMetricsLayer) have measured a span or event. Without it, a misspelt
-/// name or a filter shows only as a metric that stays at 0.
+/// Reports which rules of a [`SpanMetricsLayer`](crate::SpanMetricsLayer) have matched a span or event.
+///
+/// If a name is misspelt, or a filter refuses the spans of a rule, the only other sign is a metric that stays at 0.
 ///
 /// ```
 /// use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
@@ -22,20 +23,20 @@ use tracing_core::Metadata;
 /// # Ok::<(), tracing_asdlc_metrics::BuildError>(())
 /// ```
 ///
-/// A clone tells the same.
+/// All clones report the same.
 #[derive(Clone, Debug)]
-pub struct Coverage(Arc<Inner>);
+pub struct Coverage(Arc<CoverageData>);
 
 #[derive(Debug)]
-struct Inner {
-    /// What each rule is, and whether it has matched.
+struct CoverageData {
+    /// The description of each rule, and whether the rule has matched.
     rules: Vec<(String, AtomicBool)>,
     callsites: Mutex<Vec<Callsite>>,
     refused: Mutex<BTreeSet<String>>,
     pending: Mutex<BTreeSet<String>>,
 }
 
-/// A callsite that rules match.
+/// A callsite that some rules match.
 #[derive(Debug)]
 struct Callsite {
     metadata: &'static Metadata<'static>,
@@ -43,7 +44,7 @@ struct Callsite {
     seen: Seen,
 }
 
-/// Whether a span or event of a callsite has come.
+/// Whether a span or event of a callsite has reached the layer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(Arc<AtomicBool>);
 
@@ -61,7 +62,7 @@ impl Seen {
 impl Coverage {
     pub(crate) fn new(rules: impl IntoIterator<Item = String>) -> Self {
         let rules = rules.into_iter().map(|rule| (rule, AtomicBool::new(false))).collect();
-        Self(Arc::new(Inner {
+        Self(Arc::new(CoverageData {
             rules,
             callsites: Mutex::default(),
             refused: Mutex::default(),
@@ -69,8 +70,9 @@ impl Coverage {
         }))
     }
 
-    /// The rules for which no span or event has come so far: ask when the program has done its work once. Either none has such a
-    /// name, target, level or field, or a filter refuses them; see [`hidden`](Self::hidden).
+    /// The rules that no span or event has matched so far. Call it after the program has done all its work once.
+    ///
+    /// Either no span or event has such a name, target, level or field, or a filter refuses them; see [`hidden`](Self::hidden).
     #[must_use]
     pub fn unmatched(&self) -> Vec<&str> {
         let rules = self.0.rules.iter();
@@ -80,9 +82,9 @@ impl Coverage {
             .collect()
     }
 
-    /// The spans and events that the program has reached and a rule matches, but none of which has come to the layer so far. A
-    /// *global* filter refuses them: a `LevelFilter` or an `EnvFilter` that is a layer of its own. Give such a filter to the layer
-    /// that it is for, with `with_filter`.
+    /// The callsites of spans and events that the program has reached and a rule matches, but whose spans and events have not
+    /// reached the layer so far. A *global* filter refuses them: a `LevelFilter` or an `EnvFilter` that is a layer of its own. Add
+    /// such a filter to one layer, with `with_filter`.
     ///
     /// ```
     /// use tracing::level_filters::LevelFilter;
@@ -101,60 +103,61 @@ impl Coverage {
     /// # Ok::<(), tracing_asdlc_metrics::BuildError>(())
     /// ```
     ///
-    /// Three cases are not listed: a filter that is added after this layer, because it refuses the callsite before this layer
-    /// is asked; a filter that lowers `LevelFilter::current()`; and the events of `#[instrument(err)]` and `#[instrument(ret)]`
-    /// that only decide an outcome. In the first two cases the rule is [`unmatched`](Self::unmatched). A callsite that only
-    /// another subscriber has reached is listed too.
+    /// Three cases are not listed:
+    ///
+    /// - a filter that is added after this layer, because it refuses the callsite before this layer is asked;
+    /// - a filter that lowers `LevelFilter::current()`;
+    /// - events of `#[instrument(err)]` and `#[instrument(ret)]` that only decide an outcome.
+    ///
+    /// In the first two cases the rule is [`unmatched`](Self::unmatched). A callsite that only another subscriber has reached is
+    /// listed too.
     #[must_use]
     pub fn hidden(&self) -> Vec<String> {
         let callsites = lock(&self.0.callsites);
         let hidden = callsites.iter().filter(|callsite| !callsite.seen.is_set());
         let lines = hidden.flat_map(|Callsite { metadata, rules, .. }| {
             let rules = rules.iter().filter_map(|rule| self.0.rules.get(*rule));
-            rules.map(|(rule, _)| format!("{rule}: {}", described(metadata)))
+            rules.map(|(rule, _)| format!("{rule}: {}", describe(metadata)))
         });
         lines.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// The metrics of [`Rule::prefixed_fields`](crate::Rule::prefixed_fields) that were left out so far, each with the reason.
+    /// The metrics of [`Rule::prefixed_fields`](crate::Rule::prefixed_fields) that are not recorded, each with the reason.
     #[must_use]
     pub fn refused(&self) -> Vec<String> {
         lock(&self.0.refused).iter().cloned().collect()
     }
 
-    /// The metrics of [`Rule::prefixed_fields`](crate::Rule::prefixed_fields) that have values but do not exist yet, mostly because
-    /// a collection is in progress. Their values are kept. Before a program shuts the meter provider down, it can wait until
-    /// this list is empty.
+    /// The metrics of [`Rule::prefixed_fields`](crate::Rule::prefixed_fields) that have values but do not exist yet, usually
+    /// because a collection is in progress. Their values are kept. A program can wait until this list is empty before it shuts
+    /// the meter provider down.
     #[must_use]
     pub fn pending(&self) -> Vec<String> {
         lock(&self.0.pending).iter().cloned().collect()
     }
 
+    /// A span or event has matched the rule with this index.
     pub(crate) fn matched(&self, rule: usize) {
         if let Some((_, matched)) = self.0.rules.get(rule) {
-            // Other threads read it all the time.
+            // Written once, because other threads read its cache line.
             if !matched.load(Ordering::Relaxed) {
                 matched.store(true, Ordering::Relaxed);
             }
         }
     }
 
-    /// A callsite that these rules match was registered.
-    pub(crate) fn registered(
-        &self,
-        metadata: &'static Metadata<'static>,
-        rules: Vec<usize>,
-    ) -> Seen {
+    /// Adds a callsite that these rules match.
+    pub(crate) fn register(&self, metadata: &'static Metadata<'static>, rules: Vec<usize>) -> Seen {
         let seen = Seen::default();
-        // That of `enabled!` only asks: there is never a span or event of it.
+        // No span or event ever has a callsite of `enabled!`.
         if !rules.is_empty() && !metadata.name().starts_with("enabled ") {
             lock(&self.0.callsites).push(Callsite { metadata, rules, seen: seen.clone() });
         }
         seen
     }
 
-    pub(crate) fn refuse(&self, problem: String) {
-        lock(&self.0.refused).insert(problem);
+    pub(crate) fn refuse(&self, reason: String) {
+        lock(&self.0.refused).insert(reason);
     }
 
     pub(crate) fn set_pending(&self, name: &str, is_pending: bool) {
@@ -167,11 +170,11 @@ impl Coverage {
     }
 }
 
-/// As in `INFO span "checkout" at src/shop.rs:12`.
-fn described(metadata: &Metadata<'_>) -> String {
+/// Returns for example `INFO span "checkout" at src/shop.rs:12`.
+fn describe(metadata: &Metadata<'_>) -> String {
     let what = if metadata.is_span() { "span" } else { "event" };
     let mut text = format!("{} {what}", metadata.level());
-    // An event's name tells its place, if it has no other.
+    // The default name of an event is its place in the source, which is added below.
     if metadata.is_span() || !metadata.name().starts_with("event ") {
         let _ = write!(text, " {:?}", metadata.name());
     }

@@ -1,8 +1,9 @@
 use crate::rule::check::{MAX_LABELS, MAX_SERIES};
+use crate::rule::metric::MetricKind;
 use crate::rule::rule::Source;
 use std::fmt;
 
-/// Why [`SpanMetricsLayer::new`] refused its rules: which rule, what is wrong with it, and what is allowed.
+/// Why [`SpanMetricsLayer::new`] refused its rules: which rule, what is invalid, and what is allowed.
 ///
 /// ```
 /// use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
@@ -11,7 +12,7 @@ use std::fmt;
 /// let error = SpanMetricsLayer::new(&meter, [Rule::span("checkout")]).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "rule 1, span \"checkout\": gives no metric; add `with_counter` or `with_duration`"
+///     "rule 1, span \"checkout\": missing metric: add `with_counter` or `with_duration`"
 /// );
 /// assert_eq!(error.rule(), 0);
 /// # // F-17b
@@ -23,15 +24,15 @@ use std::fmt;
 pub struct BuildError {
     rule: usize,
     subject: String,
-    problem: Problem,
+    kind: BuildErrorKind,
 }
 
 impl BuildError {
-    pub(crate) fn new(rule: usize, subject: impl fmt::Display, problem: Problem) -> Self {
-        Self { rule, subject: subject.to_string(), problem }
+    pub(crate) fn new(rule: usize, subject: impl fmt::Display, kind: BuildErrorKind) -> Self {
+        Self { rule, subject: subject.to_string(), kind }
     }
 
-    /// The refused rule's place among the rules given, counted from 0. (The message counts from 1.)
+    /// The index of the refused rule, counted from 0. (The message counts from 1.)
     #[must_use]
     pub fn rule(&self) -> usize {
         self.rule
@@ -40,12 +41,12 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, subject, problem } = self;
-        write!(f, "rule {}, {subject}: {problem}", rule + 1)
+        let Self { rule, subject, kind } = self;
+        write!(f, "rule {}, {subject}: {kind}", rule + 1)
     }
 }
 
-/// The sentence, which `unwrap` prints.
+/// The message, because `unwrap` prints the `Debug` output.
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "BuildError({self})")
@@ -54,195 +55,170 @@ impl fmt::Debug for BuildError {
 
 impl std::error::Error for BuildError {}
 
-/// What is wrong with a rule. Other rules are counted from 0, as in [`BuildError::rule`].
+/// What is wrong with a rule. The field `other` is the index of another rule, counted from 0.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Problem {
-    NoName { what: &'static str },
-    NoTarget,
-    NoMetric { source: Source },
+pub(crate) enum BuildErrorKind {
+    // What the rule matches.
+    EmptyName { what: &'static str },
+    EmptyTarget,
+    // Its methods.
     Method { method: &'static str, source: Source },
     MethodTwice { method: &'static str },
-    Name { kind: Kind, name: String },
-    NoField { name: String },
+    NoMetric { source: Source },
+    NoMetricAtClose,
     NoDuration { what: &'static str },
     NoHistogram,
-    NoClosed,
     NoValues,
+    EmptyField { metric: String },
+    MetricName { kind: MetricKind, name: String },
+    // Units and boundaries.
     Unit { unit: String, source: Source },
-    NoBoundaries,
     DefaultBoundaries { source: Source },
-    Boundary { value: f64, source: Source },
-    Order { before: f64, after: f64 },
-    LabelName { name: String },
-    Label { label: String, what: &'static str },
-    LabelTwice { label: String, method: &'static str },
+    NoBoundaries,
+    Boundary { value: f64, above: Option<f64> },
+    BoundaryOrder { value: f64, previous: f64 },
+    // Labels.
     Labels { count: usize },
-    Captures { count: usize },
-    InFlights,
-    MaxSeries { series: usize, least: usize },
-    Shared { name: String, rules: usize, series: usize },
-    Sharing { name: String, rules: usize, least: usize },
-    Kinds { name: String, kinds: [Kind; 2], other: usize },
+    LabelKey { key: String, allowed: &'static str, hint: &'static str },
+    Label { label: String, what: String },
+    LabelMethodTwice { label: String, method: &'static str },
+    SeriesLimit { limit: usize, least: usize },
+    // The rule together with others.
+    Captures { count: usize, most: usize },
+    InFlightGauges { most: usize },
+    SeriesShare { metric: String, rules: usize, limit: usize },
+    TooManyRules { metric: String, rules: usize, least: usize },
+    MetricKinds { name: String, kinds: [MetricKind; 2], other: usize },
     Boundaries { name: String, other: usize },
     Units { name: String, other: usize },
-    Spelling { name: String, like: String, other: usize },
-    Twice { name: String, other: usize },
+    Spelling { name: String, known: String, other: usize },
+    RecordedTwice { name: String, other: usize },
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for BuildErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoName { what } => {
-                write!(f, "the {what}'s name is empty; give the name of the {what}s to count")
-            }
-            Self::NoTarget => f.write_str("the target is empty; give a module's path"),
-            Self::NoMetric { source: Source::Span } => {
-                f.write_str("gives no metric; add `with_counter` or `with_duration`")
-            }
-            Self::NoMetric { .. } => f.write_str(
-                "gives no metric; add `with_counter`, `with_sum`, `with_histogram` or `with_gauge`",
-            ),
+            Self::EmptyName { what } => write!(f, "invalid {what} name \"\": must not be empty"),
+            Self::EmptyTarget => f.write_str("invalid target \"\": must be the path of a module"),
             Self::Method { method, source } => {
-                let (what, allowed) = match source {
-                    Source::Span => (
-                        "spans",
-                        "`with_counter`, `with_opened_counter`, `with_in_flight` and `with_duration`",
-                    ),
-                    Source::Event => {
-                        ("events", "`with_counter`, `with_sum`, `with_histogram` and `with_gauge`")
+                let allowed = match source {
+                    Source::Span => {
+                        "the metrics of spans are `with_counter`, `with_opened_counter`, `with_in_flight` and `with_duration`"
                     }
-                    Source::PrefixedFields => ("prefixed fields", "those that the fields name"),
+                    Source::Event => {
+                        "the metrics of events are `with_counter`, `with_sum`, `with_histogram` and `with_gauge`"
+                    }
+                    Source::PrefixedFields => "the fields name the metrics",
                 };
-                write!(f, "`{method}` is nothing for {what}; their metrics are {allowed}")
+                write!(f, "invalid method `{method}`: {allowed}")
             }
             Self::MethodTwice { method } => write!(
                 f,
-                "`{method}` is called twice; call it once in a rule, and make a second rule for the other value"
+                "invalid second `{method}`: must be called once; make a second rule for the other value"
             ),
-            Self::Name { kind, name } => write!(
-                f,
-                "{name:?} cannot name a {kind}; allowed are 1 to 255 characters: first an ASCII letter, then ASCII \
-                 letters, digits, '_', '.', '-' and '/', at last a letter or a digit"
-            ),
-            Self::NoField { name } => {
-                write!(f, "the name of the field for {name:?} is empty; give the field's name")
+            Self::NoMetric { source: Source::Span } => {
+                f.write_str("missing metric: add `with_counter` or `with_duration`")
             }
+            Self::NoMetric { .. } => f.write_str(
+                "missing metric: add `with_counter`, `with_sum`, `with_histogram` or `with_gauge`",
+            ),
+            Self::NoMetricAtClose => f.write_str(
+                "missing metric for the outcome: add `with_counter` or `with_duration`, which are recorded at the close",
+            ),
             Self::NoDuration { what } => {
-                write!(f, "has {what} but no histogram; add `with_duration`")
+                write!(f, "missing histogram for {what}: add `with_duration`")
             }
-            Self::NoHistogram => f.write_str("has boundaries but no histogram; add `with_histogram`"),
-            Self::NoClosed => f.write_str(
-                "has an outcome, but nothing that is recorded at the close; add `with_counter` or `with_duration`",
-            ),
+            Self::NoHistogram => {
+                f.write_str("missing histogram for the boundaries: add `with_histogram`")
+            }
             Self::NoValues => f.write_str(
-                "has a unit but no values in it; a count has none: add a duration, or the sum, histogram or gauge of a field",
+                "missing metric for the unit: add a duration, or the sum, histogram or gauge of a field",
+            ),
+            Self::EmptyField { metric } => {
+                write!(f, "missing field for {metric:?}: name the field that has the number")
+            }
+            Self::MetricName { kind, name } => write!(
+                f,
+                "invalid {kind} name {name:?}: must match [a-zA-Z][a-zA-Z0-9_./-]*, end with a letter or a digit, and have at \
+                 most 255 characters"
             ),
             Self::Unit { unit, source: Source::Span } => {
-                write!(f, "{unit:?} is no unit of a duration; allowed are s, ms, us and ns")
+                write!(f, "invalid unit {unit:?}: must be s, ms, us or ns")
             }
             Self::Unit { unit, .. } => {
-                write!(f, "{unit:?} is no unit; allowed are 1 to 63 visible ASCII characters")
-            }
-            Self::NoBoundaries => {
-                f.write_str("the list of boundaries is empty; give at least one, in the unit of the values")
+                write!(f, "invalid unit {unit:?}: must be 1 to 63 visible ASCII characters")
             }
             Self::DefaultBoundaries { source: Source::Event } => f.write_str(
-                "the default boundaries are for seconds; add `with_boundaries`, or `with_unit(\"s\")` if the values are seconds",
+                "missing boundaries: the default ones are for seconds; add `with_boundaries`, or `with_unit(\"s\")` if the \
+                 values are seconds",
             ),
             Self::DefaultBoundaries { .. } => f.write_str(
-                "the default boundaries are for seconds; add `with_boundaries`, in the rule's unit",
+                "missing boundaries: the default ones are for seconds; add `with_boundaries`, in the rule's unit",
             ),
-            Self::Boundary { value, source: Source::Span } => {
-                write!(f, "{value} is no boundary; allowed are finite numbers above 0")
+            Self::NoBoundaries => f.write_str("invalid boundaries []: must have at least one"),
+            Self::Boundary { value, above: Some(least) } => {
+                write!(f, "invalid boundary {value}: must be finite and above {least}")
             }
-            Self::Boundary { value, .. } => {
-                write!(f, "{value} is no boundary; allowed are finite numbers")
+            Self::Boundary { value, above: None } => {
+                write!(f, "invalid boundary {value}: must be finite")
             }
-            Self::Order { before, after } => write!(
-                f,
-                "boundary {after} follows {before}; each must be greater than the one before"
-            ),
-            Self::LabelName { name } => write!(
-                f,
-                "{name:?} cannot name a label; allowed are ASCII letters, digits and '_', first no digit, and neither `le`, \
-                 `quantile` nor what begins with `__`; give another one with `with_name`"
-            ),
+            Self::BoundaryOrder { value, previous } => {
+                write!(f, "invalid boundary {value}: must be above the previous one, {previous}")
+            }
+            Self::Labels { count } => {
+                write!(f, "invalid number of labels {count}: must be at most {MAX_LABELS}")
+            }
+            Self::LabelKey { key, allowed, hint } => {
+                write!(f, "invalid label key {key:?}: {allowed}{hint}")
+            }
             Self::Label { label, what } => write!(f, "label {label:?}: {what}"),
-            Self::LabelTwice { label, method } => {
-                write!(f, "label {label:?}: `{method}` is called twice; give one value")
+            Self::LabelMethodTwice { label, method } => {
+                write!(f, "label {label:?}: invalid second `{method}`: must be called once")
             }
-            Self::Labels { count } => write!(f, "has {count} labels; allowed are {MAX_LABELS}"),
-            Self::Captures { count } => write!(
+            Self::SeriesLimit { limit, least } => {
+                write!(f, "invalid series limit {limit}: must be {least} to {MAX_SERIES}")
+            }
+            Self::Captures { count, most } => write!(
                 f,
-                "this rule, others for the same and the inherited labels read {count} fields of one span or event; allowed \
-                 are 12 (an outcome reads 2, labels that are alike count once)"
+                "invalid number of fields {count}: the rules that match one span or event, and the inherited labels, must read \
+                 at most {most} fields (an outcome reads 2, equal labels count once)"
             ),
-            Self::InFlights => {
-                f.write_str("more than two rules give an in-flight gauge for this span; allowed are 2")
-            }
-            Self::MaxSeries { series, least } => {
-                write!(f, "{series} series are out of range; allowed are {least} to {MAX_SERIES}")
-            }
-            Self::Shared { name, rules, series } => write!(
+            Self::InFlightGauges { most } => write!(
                 f,
-                "{series} series are too many; {rules} rules record into {name}, which has {MAX_SERIES}: allowed are up to {} for each rule",
+                "invalid in-flight gauge: at most {most} rules that match one span must have one"
+            ),
+            Self::SeriesShare { metric, rules, limit } => write!(
+                f,
+                "invalid series limit {limit}: must be at most {}, because {rules} rules share the {MAX_SERIES} series of \
+                 {metric}",
                 MAX_SERIES / rules
             ),
-            Self::Sharing { name, rules, least } => write!(
+            Self::TooManyRules { metric, rules, least } => write!(
                 f,
-                "{rules} rules record into {name}, which has {MAX_SERIES} series; this one needs {least}: allowed are {} rules",
+                "invalid number of rules for {metric}, {rules}: must be at most {}, because this rule needs {least} of its \
+                 {MAX_SERIES} series",
                 MAX_SERIES / least
             ),
-            Self::Kinds { name, kinds: [first, second], other } => write!(
+            Self::MetricKinds { name, kinds: [known, kind], other } => {
+                write!(f, "invalid {kind} name {name:?}: rule {} has a {known} with this name", other + 1)
+            }
+            Self::Boundaries { name, other } => {
+                write!(f, "invalid boundaries of {name:?}: must be those of rule {}", other + 1)
+            }
+            Self::Units { name, other } => {
+                write!(f, "invalid unit of {name:?}: must be that of rule {}", other + 1)
+            }
+            Self::Spelling { name, known, other } => write!(
                 f,
-                "{name:?} is both a {first} and a {second} (see rule {}); a name has one kind",
+                "invalid metric name {name:?}: must be {known:?} as in rule {}, because a metrics backend does not distinguish \
+                 them",
                 other + 1
             ),
-            Self::Boundaries { name, other } => write!(
+            Self::RecordedTwice { name, other } => write!(
                 f,
-                "{name:?} has other boundaries than in rule {}; a histogram has one list of boundaries",
-                other + 1
-            ),
-            Self::Units { name, other } => write!(
-                f,
-                "{name:?} has another unit than in rule {}; a metric has one unit",
-                other + 1
-            ),
-            Self::Spelling { name, like, other } => write!(
-                f,
-                "{name:?} and {like:?} of rule {} are one name to a metrics backend; spell it in one way",
-                other + 1
-            ),
-            Self::Twice { name, other } => write!(
-                f,
-                "rule {} already gives {name:?} for this span; each span would be recorded twice",
+                "invalid metric name {name:?}: rule {} already records this metric for the same spans or events",
                 other + 1
             ),
         }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Counter,
-    /// A counter of numbers, which need not be whole.
-    Sum,
-    /// An up-down counter of numbers.
-    UpDown,
-    InFlight,
-    Histogram,
-    Gauge,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Counter => "counter",
-            Self::Sum => "sum",
-            Self::UpDown => "up-down counter",
-            Self::InFlight => "in-flight gauge",
-            Self::Histogram => "histogram",
-            Self::Gauge => "gauge",
-        })
     }
 }

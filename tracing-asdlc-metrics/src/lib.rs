@@ -122,10 +122,10 @@ mod rule;
 pub use coverage::Coverage;
 pub use error::BuildError;
 pub use layer::layer::SpanMetricsLayer;
-pub use layer::metered::{Metered, MeteredFuture, Output};
+pub use layer::metered::{Metered, MeteredFuture, MeteredOutput};
 #[cfg(feature = "serde")]
 pub use rule::config::RuleConfig;
 pub use rule::label::Label;
 pub use rule::outcome::Outcome;
 pub use rule::rule::Rule;
-pub use rule::span_duration::Clock;
+pub use rule::span_duration::SpanDuration;

@@ -156,7 +156,7 @@ fn a_meter_that_panics_as_it_creates_a_metric_costs_that_metric_alone() {
         (0..3).for_each(|_| info!(gauge.load = 1, monotonic_counter.orders = 1));
     });
     wait_until("no metric is pending", || coverage.pending().is_empty());
-    assert_eq!(coverage.refused(), ["\"load\" is left out: the meter panicked"]);
+    assert_eq!(coverage.refused(), ["\"load\" is not recorded: the meter panicked"]);
 }
 
 /// A subscriber with a rule for prefixed fields, and threads that record.

@@ -4,14 +4,14 @@ mod support;
 
 use support::{Metrics, series};
 use tracing::{Level, info_span};
-use tracing_asdlc_metrics::{Clock, Label, Outcome, Rule, RuleConfig};
+use tracing_asdlc_metrics::{Label, Outcome, Rule, RuleConfig, SpanDuration};
 
 #[test]
 fn every_key_is_the_method_of_its_name() {
     same(
         r#"{ "span": "s", "target": "t", "max_level": "debug", "counter": "c", "opened_counter": "o",
-             "in_flight": "i", "duration": "d", "clock": "last_exit", "unit": "ms", "boundaries": [1, 2.5],
-             "labels": ["a", { "field": "f", "name": "n", "values": ["x"], "max_bytes": 9, "other": "?",
+             "in_flight": "i", "duration": "d", "span_duration": "until_last_exit", "unit": "ms", "boundaries": [1, 2.5],
+             "labels": ["a", { "field": "f", "name": "n", "values": ["x"], "max_bytes": 9, "overflow_value": "?",
                                "default": "-", "inherited": true }, { "field": "g", "max_values": 5 }],
              "outcome": { "label": "l", "field": "of", "success": "s", "failed": "f", "cancelled": "c",
                           "panicked": "p", "unknown": "u", "max_level": "warn" },
@@ -23,7 +23,7 @@ fn every_key_is_the_method_of_its_name() {
             .with_opened_counter("o")
             .with_in_flight("i")
             .with_duration("d")
-            .with_clock(Clock::LastExit)
+            .with_span_duration(SpanDuration::UntilLastExit)
             .with_unit("ms")
             .with_boundaries([1.0, 2.5])
             .with_label("a")
@@ -32,7 +32,7 @@ fn every_key_is_the_method_of_its_name() {
                     .with_name("n")
                     .with_values(["x"])
                     .with_max_bytes(9)
-                    .with_other("?")
+                    .with_overflow_value("?")
                     .with_default("-")
                     .inherited(),
             )
@@ -58,8 +58,14 @@ fn every_key_is_the_method_of_its_name() {
             .with_histogram("h", "b")
             .with_gauge("g", "c"),
     );
-    same(r#"{ "source": "spans", "clock": "busy" }"#, &Rule::spans().with_clock(Clock::Busy));
-    same(r#"{ "source": "events", "clock": "close" }"#, &Rule::events().with_clock(Clock::Close));
+    same(
+        r#"{ "source": "spans", "span_duration": "busy" }"#,
+        &Rule::spans().with_span_duration(SpanDuration::Busy),
+    );
+    same(
+        r#"{ "source": "events", "span_duration": "until_close" }"#,
+        &Rule::events().with_span_duration(SpanDuration::UntilClose),
+    );
     same(r#"{ "source": "prefixed_fields" }"#, &Rule::prefixed_fields());
     same(
         r#"{ "span": "s", "outcome": "status" }"#,
@@ -75,18 +81,21 @@ fn an_unknown_key_or_value_is_refused_by_its_name() {
         (r#"{ "span": "s", "outcome": { "label": "l", "ok": "o" } }"#, "unknown field `ok`"),
         (r#"{ "event": "e", "sum": { "name": "n", "of": "f" } }"#, "unknown field `of`"),
         (r#"{ "span": "s", "labels": [{ "name": "n" }] }"#, "missing field `field`"),
-        (r#"{ "span": "s", "labels": [1] }"#, "expected a name, or a map"),
-        (r#"{ "span": "s", "clock": "wall" }"#, "unknown variant `wall`"),
+        (r#"{ "span": "s", "labels": [1] }"#, "expected a name or a map"),
+        (r#"{ "span": "s", "span_duration": "wall" }"#, "unknown variant `wall`"),
         (r#"{ "source": "logs" }"#, "unknown variant `logs`"),
         // F-24, a neighbour
         (r#"{ "span": "s", "counter": "a", "counter": "b" }"#, "duplicate field `counter`"),
         (
             r#"{ "span": "s", "outcome": { "label": "l", "max_level": "loud" } }"#,
-            "max_level \"loud\"; allowed are error",
+            "invalid max_level \"loud\": must be error, warn, info, debug or trace",
         ),
-        (r#"{ "span": "s", "max_level": "loud" }"#, "max_level \"loud\"; allowed are error"),
-        (r#"{ "counter": "c" }"#, "exactly one of the keys `span`, `event` and `source`"),
-        (r#"{ "span": "s", "event": "e" }"#, "exactly one of the keys"),
+        (
+            r#"{ "span": "s", "max_level": "loud" }"#,
+            "invalid max_level \"loud\": must be error, warn, info, debug or trace",
+        ),
+        (r#"{ "counter": "c" }"#, "must have exactly one of the keys `span`, `event` and `source`"),
+        (r#"{ "span": "s", "event": "e" }"#, "must have exactly one of the keys"),
     ] {
         let error = serde_json::from_str::<RuleConfig>(text).expect_err(text).to_string();
         assert!(error.contains(named), "{text}: {error}");

@@ -142,8 +142,10 @@ fn a_missing_label_is_not_an_empty_one_and_labels_are_not_mixed_up() {
 #[test]
 fn a_default_stands_for_a_missing_value_and_a_label_may_have_another_name() {
     let metrics = Metrics::new();
-    let label =
-        Label::field("http.method").with_name("method").with_default("none").with_other("_OTHER");
+    let label = Label::field("http.method")
+        .with_name("method")
+        .with_default("none")
+        .with_overflow_value("_OTHER");
     let rule = Rule::span("job").with_counter("jobs_total").with_label(label.with_values(["GET"]));
     metrics.with([rule], || {
         drop(info_span!("job"));

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use support::{Metrics, panic_now};
 use tracing::{Instrument, info_span};
-use tracing_asdlc_metrics::{Clock, Metered, Outcome, Rule};
+use tracing_asdlc_metrics::{Metered, Outcome, Rule, SpanDuration};
 
 //
 #[test]
@@ -26,7 +26,7 @@ fn what_is_counted_is_what_happened_and_memory_does_not_grow() {
             .with_in_flight("steps")
             .with_counter("steps_total")
             .with_duration("step_seconds")
-            .with_clock(Clock::Busy)
+            .with_span_duration(SpanDuration::Busy)
             .with_label(tracing_asdlc_metrics::Label::field("kind").inherited()),
     ];
     // The default of all threads: the runtime's are not this one's.

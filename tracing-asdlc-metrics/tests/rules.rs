@@ -1,83 +1,78 @@
-//! Rules that are refused: each message names the rule, what is wrong with it, and what is allowed.
+//! Rules that are refused: each message names the rule, what is invalid, and what is allowed.
 
 mod support;
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use support::{Metrics, both};
-use tracing_asdlc_metrics::{Clock, Label, Outcome, Rule, SpanMetricsLayer};
+use tracing_asdlc_metrics::{Label, Outcome, Rule, SpanDuration, SpanMetricsLayer};
 use tracing_subscriber::layer::SubscriberExt;
 
 // Trap 14
 #[test]
-fn a_rule_that_gives_nothing_is_refused() {
+fn a_rule_without_a_metric_is_refused() {
     refused(
         [Rule::span("job")],
-        "rule 1, span \"job\": gives no metric; add `with_counter` or `with_duration`",
+        "rule 1, span \"job\": missing metric: add `with_counter` or `with_duration`",
     );
-    refused(
-        [counter("")],
-        "rule 1, span \"\": the span's name is empty; give the name of the spans to count",
-    );
+    refused([counter("")], "rule 1, span \"\": invalid span name \"\": must not be empty");
     refused(
         [counter("job").with_boundaries([1.0])],
-        "rule 1, span \"job\": has boundaries but no histogram; add `with_duration`",
+        "rule 1, span \"job\": missing histogram for the boundaries: add `with_duration`",
     );
 }
 
 // Trap 14
 #[test]
-fn a_method_that_is_for_another_kind_of_rule_is_refused() {
+fn a_method_of_another_kind_of_rule_is_refused() {
     let spans = "`with_counter`, `with_opened_counter`, `with_in_flight` and `with_duration`";
     let events = "`with_counter`, `with_sum`, `with_histogram` and `with_gauge`";
     for (rule, message) in [
         (
             counter("job").with_gauge("size", "size"),
-            format!("rule 1, span \"job\": `with_gauge` is nothing for spans; their metrics are {spans}"),
+            format!("rule 1, span \"job\": invalid method `with_gauge`: the metrics of spans are {spans}"),
         ),
         (
             Rule::event("hit").with_in_flight("hits"),
             format!(
-                "rule 1, event \"hit\": `with_in_flight` is nothing for events; their metrics are {events}"
+                "rule 1, event \"hit\": invalid method `with_in_flight`: the metrics of events are {events}"
             ),
         ),
         (
             Rule::events().with_target("cache"),
-            "rule 1, events of target \"cache\": gives no metric; add `with_counter`, `with_sum`, `with_histogram` or \
+            "rule 1, events of target \"cache\": missing metric: add `with_counter`, `with_sum`, `with_histogram` or \
              `with_gauge`"
                 .to_owned(),
         ),
         (
             Rule::prefixed_fields().with_counter("total"),
-            "rule 1, prefixed fields: `with_counter` is nothing for prefixed fields; their metrics are those that the \
-             fields name"
-                .to_owned(),
+            "rule 1, prefixed fields: invalid method `with_counter`: the fields name the metrics".to_owned(),
         ),
         (
-            counter("job").with_clock(Clock::Busy),
-            "rule 1, span \"job\": has a clock but no histogram; add `with_duration`".to_owned(),
+            counter("job").with_span_duration(SpanDuration::Busy),
+            "rule 1, span \"job\": missing histogram for `with_span_duration`: add `with_duration`".to_owned(),
         ),
         (
             Rule::span("job").with_in_flight("jobs").with_outcome(Outcome::label("status")),
-            "rule 1, span \"job\": has an outcome, but nothing that is recorded at the close; add `with_counter` or \
-             `with_duration`"
+            "rule 1, span \"job\": missing metric for the outcome: add `with_counter` or `with_duration`, which are \
+             recorded at the close"
                 .to_owned(),
         ),
         (
             Rule::event("hit").with_sum("hits", ""),
-            "rule 1, event \"hit\": the name of the field for \"hits\" is empty; give the field's name".to_owned(),
+            "rule 1, event \"hit\": missing field for \"hits\": name the field that has the number".to_owned(),
         ),
         (
             Rule::event("hit").with_counter("hits").with_boundaries([1.0]),
-            "rule 1, event \"hit\": has boundaries but no histogram; add `with_histogram`".to_owned(),
+            "rule 1, event \"hit\": missing histogram for the boundaries: add `with_histogram`".to_owned(),
         ),
         (
             Rule::spans().with_target("").with_counter("jobs"),
-            "rule 1, spans of target \"\": the target is empty; give a module's path".to_owned(),
+            "rule 1, spans of target \"\": invalid target \"\": must be the path of a module".to_owned(),
         ),
         (
             Rule::event("").with_counter("jobs"),
-            "rule 1, event \"\": the event's name is empty; give the name of the events to count".to_owned(),
+            "rule 1, event \"\": invalid event name \"\": must not be empty".to_owned(),
         ),
     ] {
         refused([rule], &message);
@@ -89,21 +84,20 @@ fn a_method_that_is_for_another_kind_of_rule_is_refused() {
 fn a_bad_unit_is_refused() {
     refused(
         [both("job").with_unit("minutes")],
-        "rule 1, span \"job\": \"minutes\" is no unit of a duration; allowed are s, ms, us and ns",
+        "rule 1, span \"job\": invalid unit \"minutes\": must be s, ms, us or ns",
     );
     refused(
         [Rule::event("hit").with_gauge("size", "size").with_unit("a b")],
-        "rule 1, event \"hit\": \"a b\" is no unit; allowed are 1 to 63 visible ASCII characters",
+        "rule 1, event \"hit\": invalid unit \"a b\": must be 1 to 63 visible ASCII characters",
     );
     refused(
         [counter("job").with_unit("s")],
-        "rule 1, span \"job\": has a unit but no values in it; a count has none: add a duration, or the sum, histogram or \
-         gauge of a field",
+        "rule 1, span \"job\": missing metric for the unit: add a duration, or the sum, histogram or gauge of a field",
     );
     let in_ms = Rule::span("b").with_duration("d").with_unit("ms").with_boundaries(DEFAULTS);
     refused(
         [Rule::span("a").with_duration("d"), in_ms],
-        "rule 2, span \"b\": \"d\" has another unit than in rule 1; a metric has one unit",
+        "rule 2, span \"b\": invalid unit of \"d\": must be that of rule 1",
     );
 }
 
@@ -112,93 +106,107 @@ fn a_bad_unit_is_refused() {
 fn a_bad_label_is_refused() {
     let label = |label| counter("job").with_label(label);
     for (rule, problem) in [
-        (label(Label::field("")), "label \"\": its field's name is empty"),
+        (label(Label::field("")), "label \"\": missing field name: name the field of the label"),
         (
             label(Label::field("message").with_name("text")),
-            "label \"text\": the field \"message\" is text for people, never a label; use a field of its own",
+            "label \"text\": invalid field \"message\": its text is for people; use a field of its own for the label",
         ),
         (
             label(Label::field("http.method")),
-            "\"http.method\" cannot name a label; allowed are ASCII letters, digits and '_', first no digit, and neither \
-             `le`, `quantile` nor what begins with `__`; give another one with `with_name`",
+            "invalid label key \"http.method\": must match [a-zA-Z_][a-zA-Z0-9_]*; `with_name` sets another key",
         ),
         (
             label(Label::field("f").with_values([] as [&str; 0])),
-            "label \"f\": `with_values` takes 1 to 1000 values",
+            "label \"f\": invalid number of values 0: must be 1 to 1000",
         ),
         (
             label(Label::field("f").with_values(["a", "a"])),
-            "label \"f\": `with_values` has a value twice",
+            "label \"f\": invalid value \"a\": must not be repeated",
         ),
         (
             label(Label::field("f").with_max_values(0)),
-            "label \"f\": `with_max_values` allows 1 to 1000",
+            "label \"f\": invalid number of values 0: must be 1 to 1000",
         ),
         (
             label(Label::field("f").with_max_bytes(129)),
-            "label \"f\": `with_max_bytes` allows 1 to 128",
+            "label \"f\": invalid value length 129: must be 1 to 128 bytes",
         ),
         (
             label(Label::field("f").with_max_bytes(2).with_values(["abc"])),
-            "label \"f\": a value of `with_values` is longer than `with_max_bytes` allows (64 if not set)",
+            "label \"f\": invalid value \"abc\": must have at most 2 bytes; `with_max_bytes` changes that",
         ),
         (
             label(Label::field("f").with_values(["a"]).with_max_values(5)),
-            "label \"f\": has both `with_values` and `with_max_values`; use one of them",
+            "label \"f\": invalid `with_max_values`: must not be combined with `with_values`",
         ),
         (
             counter("job").with_label("a").with_label(Label::field("b").with_name("a")),
-            "label \"a\": is there twice; each label has a name of its own",
+            "invalid label key \"a\": must be used by one label of the rule only",
         ),
         (
             counter("job").with_label("status").with_outcome(Outcome::label("status")),
-            "label \"status\": is there twice; each label has a name of its own",
+            "invalid label key \"status\": must be used by one label of the rule only",
         ),
         (
             counter("job").with_outcome(Outcome::label("o").with_failed("success")),
-            "label \"o\": success and failure have one name; give them different ones",
+            "label \"o\": invalid value \"success\" for failure: must differ from the value for success",
         ),
-        (counter("job").with_max_series(7), "7 series are out of range; allowed are 8 to 1800"),
+        (counter("job").with_max_series(7), "invalid series limit 7: must be 8 to 1800"),
     ] {
         refused([rule], &format!("rule 1, span \"job\": {problem}"));
     }
-    for name in ["le", "quantile", "__name__", "1st", "a-b", "ä"] {
-        let label = Label::field("field").with_name(name);
-        let meter = SdkMeterProvider::default().meter("test");
-        let error = SpanMetricsLayer::new(&meter, [counter("job").with_label(label)]).unwrap_err();
-        assert!(error.to_string().contains(&format!("{name:?} cannot name a label")), "{error}");
+    let too_long = "a".repeat(256);
+    for (key, allowed) in [
+        ("le", "must not be le or quantile"),
+        ("quantile", "must not be le or quantile"),
+        ("__name__", "must not start with __"),
+        ("1st", "must match [a-zA-Z_][a-zA-Z0-9_]*"),
+        ("a-b", "must match [a-zA-Z_][a-zA-Z0-9_]*"),
+        ("ä", "must match [a-zA-Z_][a-zA-Z0-9_]*"),
+        (&too_long, "must have at most 255 bytes"),
+    ] {
+        let message = format!("rule 1, span \"job\": invalid label key {key:?}: {allowed}");
+        let label = Label::field("field").with_name(key.to_owned());
+        refused(
+            [counter("job").with_label(label)],
+            &format!("{message}; `with_name` sets another key"),
+        );
+        refused([counter("job").with_outcome(Outcome::label(key.to_owned()))], &message);
     }
 }
 
 // Trap 14
 #[test]
-fn more_than_a_span_has_room_for_is_refused() {
+fn more_labels_and_gauges_than_a_span_has_room_for_are_refused() {
     let labels = |rule: Rule, fields: &[&'static str]| {
         fields.iter().fold(rule, |rule, field| rule.with_label(*field))
     };
     let nine = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
-    refused([labels(counter("job"), &nine)], "rule 1, span \"job\": has 9 labels; allowed are 8");
+    refused(
+        [labels(counter("job"), &nine)],
+        "rule 1, span \"job\": invalid number of labels 9: must be at most 8",
+    );
     let other = labels(Rule::span("job").with_counter("other"), &["i", "j", "k"]);
     let third = Rule::spans().with_counter("third").with_outcome(Outcome::label("l"));
     refused(
         [labels(counter("job"), &nine[..8]), other, third],
-        "rule 1, span \"job\": this rule, others for the same and the inherited labels read 13 fields of one span or \
-         event; allowed are 12 (an outcome reads 2, labels that are alike count once)",
+        "rule 1, span \"job\": invalid number of fields 13: the rules that match one span or event, and the inherited labels, \
+         must read at most 12 fields (an outcome reads 2, equal labels count once)",
     );
-    // Those of spans that never meet do not count.
+    // The labels of rules that match different spans do not count together.
     let metrics = Metrics::new();
     let apart = ["w", "x", "y", "z"].map(|span| labels(counter(span), &nine[..8]));
     metrics.layer(apart);
     let in_flight = ["a", "b", "c"].map(|name| Rule::span("job").with_in_flight(name));
     refused(
         in_flight,
-        "rule 1, span \"job\": more than two rules give an in-flight gauge for this span; allowed are 2",
+        "rule 1, span \"job\": invalid in-flight gauge: at most 2 rules that match one span must have one",
     );
 }
 
 // Trap 14
 #[test]
-fn rules_that_matched_nothing_are_listed() {
+fn rules_that_have_matched_nothing_are_listed() {
     let metrics = Metrics::new();
     let event = Rule::event("e").with_counter("e_total");
     let layer = metrics.layer([both("job"), counter("jbo"), event, Rule::prefixed_fields()]);
@@ -223,22 +231,22 @@ fn a_bad_metric_name_is_refused() {
     for name in
         ["", "1st", "_jobs", "jobs total", "jobs{}", "jöbs", "jobs_", "jobs.", "jobs\n", &too_long]
     {
-        let allowed = "allowed are 1 to 255 characters: first an ASCII letter, then ASCII letters, digits, '_', '.', '-' \
-                       and '/', at last a letter or a digit";
+        let allowed = "must match [a-zA-Z][a-zA-Z0-9_./-]*, end with a letter or a digit, and have at most 255 \
+                       characters";
         refused(
             [both("fine"), Rule::span("job").with_counter(name.to_owned())],
-            &format!("rule 2, span \"job\": {name:?} cannot name a counter; {allowed}"),
+            &format!("rule 2, span \"job\": invalid counter name {name:?}: {allowed}"),
         );
         refused(
             [Rule::span("job").with_duration(name.to_owned())],
-            &format!("rule 1, span \"job\": {name:?} cannot name a histogram; {allowed}"),
+            &format!("rule 1, span \"job\": invalid histogram name {name:?}: {allowed}"),
         );
     }
     let metrics = Metrics::new();
     let longest = "a".repeat(255);
     for name in ["j", "jobs_total", "jobs.total", "http/jobs-1", &longest] {
         metrics.layer([Rule::span("job").with_counter(name.to_owned())]);
-        assert_eq!(metrics.count(name), 0, "the SDK took it");
+        assert_eq!(metrics.count(name), 0, "the SDK accepts it");
     }
 }
 
@@ -246,13 +254,13 @@ fn a_bad_metric_name_is_refused() {
 #[test]
 fn bad_boundaries_are_refused() {
     for (boundaries, problem) in [
-        (&[][..], "the list of boundaries is empty; give at least one, in the unit of the values"),
-        (&[1.0, f64::NAN], "NaN is no boundary; allowed are finite numbers above 0"),
-        (&[1.0, f64::INFINITY], "inf is no boundary; allowed are finite numbers above 0"),
-        (&[0.0, 1.0], "0 is no boundary; allowed are finite numbers above 0"),
-        (&[-1.0], "-1 is no boundary; allowed are finite numbers above 0"),
-        (&[0.1, 0.1], "boundary 0.1 follows 0.1; each must be greater than the one before"),
-        (&[0.1, 1.0, 0.5], "boundary 0.5 follows 1; each must be greater than the one before"),
+        (&[][..], "invalid boundaries []: must have at least one"),
+        (&[1.0, f64::NAN], "invalid boundary NaN: must be finite and above 0"),
+        (&[1.0, f64::INFINITY], "invalid boundary inf: must be finite and above 0"),
+        (&[0.0, 1.0], "invalid boundary 0: must be finite and above 0"),
+        (&[-1.0], "invalid boundary -1: must be finite and above 0"),
+        (&[0.1, 0.1], "invalid boundary 0.1: must be above the previous one, 0.1"),
+        (&[0.1, 1.0, 0.5], "invalid boundary 0.5: must be above the previous one, 1"),
     ] {
         let rule = both("job").with_boundaries(boundaries.iter().copied());
         refused([rule], &format!("rule 1, span \"job\": {problem}"));
@@ -264,32 +272,32 @@ fn bad_boundaries_are_refused() {
 fn a_name_with_two_meanings_is_refused() {
     refused(
         [counter("job"), Rule::span("other").with_duration("jobs_total")],
-        "rule 2, span \"other\": \"jobs_total\" is both a counter and a histogram (see rule 1); a name has one kind",
+        "rule 2, span \"other\": invalid histogram name \"jobs_total\": rule 1 has a counter with this name",
     );
     refused(
         [Rule::span("job").with_counter("jobs").with_duration("jobs")],
-        "rule 1, span \"job\": \"jobs\" is both a counter and a histogram (see rule 1); a name has one kind",
+        "rule 1, span \"job\": invalid histogram name \"jobs\": rule 1 has a counter with this name",
     );
     refused(
         [
             Rule::span("job").with_duration("seconds"),
             Rule::span("other").with_duration("seconds").with_boundaries([1.0]),
         ],
-        "rule 2, span \"other\": \"seconds\" has other boundaries than in rule 1; a histogram has one list of boundaries",
+        "rule 2, span \"other\": invalid boundaries of \"seconds\": must be those of rule 1",
     );
     refused(
         [counter("job"), Rule::span("other").with_counter("Jobs.total")],
-        "rule 2, span \"other\": \"Jobs.total\" and \"jobs_total\" of rule 1 are one name to a metrics backend; spell it in \
-         one way",
+        "rule 2, span \"other\": invalid metric name \"Jobs.total\": must be \"jobs_total\" as in rule 1, because a metrics \
+         backend does not distinguish them",
     );
     refused(
         [counter("other"), counter("job"), counter("job")],
-        "rule 3, span \"job\": rule 2 already gives \"jobs_total\" for this span; each span would be recorded twice",
+        "rule 3, span \"job\": invalid metric name \"jobs_total\": rule 2 already records this metric for the same spans or events",
     );
 }
 
 #[test]
-fn the_error_tells_the_rules_place() {
+fn the_error_has_the_index_of_the_rule() {
     let meter = SdkMeterProvider::default().meter("test");
     let error = SpanMetricsLayer::new(&meter, [counter("job"), Rule::span("job")]).unwrap_err();
     assert_eq!(error.rule(), 1);

@@ -1,4 +1,4 @@
-//! Settings that are refused: given twice, out of range, or left to a default that does not fit.
+//! Settings that are refused: given twice, out of range, or with a default that does not fit.
 
 mod support;
 
@@ -6,7 +6,7 @@ use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use support::Metrics;
 use tracing::Level;
-use tracing_asdlc_metrics::{Clock, Label, Outcome, Rule, SpanMetricsLayer};
+use tracing_asdlc_metrics::{Label, Outcome, Rule, SpanDuration, SpanMetricsLayer};
 
 // F-24
 #[test]
@@ -24,7 +24,10 @@ fn a_method_that_is_called_twice_is_refused() {
         (job().with_opened_counter("a").with_opened_counter("b"), "with_opened_counter"),
         (job().with_in_flight("a").with_in_flight("b"), "with_in_flight"),
         (timed().with_duration("b"), "with_duration"),
-        (timed().with_clock(Clock::Busy).with_clock(Clock::Busy), "with_clock"),
+        (
+            timed().with_span_duration(SpanDuration::Busy).with_span_duration(SpanDuration::Busy),
+            "with_span_duration",
+        ),
         (timed().with_boundaries([1.0]).with_boundaries([2.0]), "with_boundaries"),
         (timed().with_unit("s").with_unit("ms"), "with_unit"),
         (job().with_outcome(outcome()).with_outcome(outcome()), "with_outcome"),
@@ -33,9 +36,8 @@ fn a_method_that_is_called_twice_is_refused() {
         (job().with_max_series(10).with_max_series(20), "with_max_series"),
     ] {
         let error = error([rule]);
-        let problem =
-            "is called twice; call it once in a rule, and make a second rule for the other value";
-        assert!(error.ends_with(&format!(": `{method}` {problem}")), "{error}");
+        let allowed = "must be called once; make a second rule for the other value";
+        assert!(error.ends_with(&format!(": invalid second `{method}`: {allowed}")), "{error}");
     }
     let label = || Label::field("f");
     for (label, method) in [
@@ -43,11 +45,12 @@ fn a_method_that_is_called_twice_is_refused() {
         (label().with_values(["a"]).with_values(["b"]), "with_values"),
         (label().with_max_values(2).with_max_values(3), "with_max_values"),
         (label().with_max_bytes(2).with_max_bytes(3), "with_max_bytes"),
-        (label().with_other("a").with_other("b"), "with_other"),
+        (label().with_overflow_value("a").with_overflow_value("b"), "with_overflow_value"),
         (label().with_default("a").with_default("b"), "with_default"),
     ] {
         let error = error([counter("job").with_label(label)]);
-        assert!(error.ends_with(&format!("`{method}` is called twice; give one value")), "{error}");
+        let message = format!(": invalid second `{method}`: must be called once");
+        assert!(error.ends_with(&message), "{error}");
     }
     for (outcome, method) in [
         (outcome().with_field("a").with_field("b"), "with_field"),
@@ -59,9 +62,10 @@ fn a_method_that_is_called_twice_is_refused() {
         (outcome().with_max_level(Level::INFO).with_max_level(Level::INFO), "with_max_level"),
     ] {
         let error = error([counter("job").with_outcome(outcome)]);
-        assert!(error.ends_with(&format!("`{method}` is called twice; give one value")), "{error}");
+        let message = format!(": invalid second `{method}`: must be called once");
+        assert!(error.ends_with(&message), "{error}");
     }
-    // As the error says.
+    // Two rules, as the error says.
     let metrics = Metrics::new();
     let rules = ["a", "b"].map(|field| Rule::event("e").with_sum(format!("{field}_total"), field));
     metrics.with(rules, || tracing::event!(name: "e", Level::INFO, a = 1, b = 2));
@@ -70,22 +74,22 @@ fn a_method_that_is_called_twice_is_refused() {
 
 // F-25
 #[test]
-fn default_boundaries_are_for_seconds_alone() {
+fn default_boundaries_are_for_seconds_only() {
     let rule = || Rule::span("job").with_duration("job_duration");
     for unit in ["ms", "us", "ns"] {
         refused(
             [rule().with_unit(unit)],
-            "rule 1, span \"job\": the default boundaries are for seconds; add `with_boundaries`, in the rule's unit",
+            "rule 1, span \"job\": missing boundaries: the default ones are for seconds; add `with_boundaries`, in the rule's unit",
         );
     }
     let event = || Rule::event("e").with_histogram("size", "size");
-    let message = "rule 1, event \"e\": the default boundaries are for seconds; add `with_boundaries`, or `with_unit(\"s\")` if \
-                   the values are seconds";
+    let message = "rule 1, event \"e\": missing boundaries: the default ones are for seconds; add `with_boundaries`, or \
+                   `with_unit(\"s\")` if the values are seconds";
     refused([event()], message);
     refused([event().with_unit("By")], message);
     refused(
         [Rule::prefixed_fields().with_unit("By")],
-        "rule 1, prefixed fields: the default boundaries are for seconds; add `with_boundaries`, in the rule's unit",
+        "rule 1, prefixed fields: missing boundaries: the default ones are for seconds; add `with_boundaries`, in the rule's unit",
     );
     let metrics = Metrics::new();
     metrics.layer([
@@ -99,7 +103,7 @@ fn default_boundaries_are_for_seconds_alone() {
 
 // F-25
 #[test]
-fn the_number_of_series_is_within_the_documented_range_and_never_lowered() {
+fn a_series_limit_must_be_in_the_documented_range_and_is_never_lowered() {
     let job = |series| counter("job").with_max_series(series);
     let metrics = Metrics::new();
     metrics.layer([job(8)]);
@@ -108,19 +112,18 @@ fn the_number_of_series_is_within_the_documented_range_and_never_lowered() {
     let two =
         Outcome::label("o").with_cancelled("failed").with_panicked("failed").with_unknown("failed");
     metrics.layer([job(8).with_outcome(two)]);
-    let problem = |least| format!("series are out of range; allowed are {least} to 1800");
-    refused([job(7)], &format!("rule 1, span \"job\": 7 {}", problem(8)));
-    refused([job(1_801)], &format!("rule 1, span \"job\": 1801 {}", problem(8)));
-    refused(
-        [job(9).with_outcome(Outcome::label("outcome"))],
-        &format!("rule 1, span \"job\": 9 {}", problem(10)),
-    );
+    let message = |limit, least| {
+        format!("rule 1, span \"job\": invalid series limit {limit}: must be {least} to 1800")
+    };
+    refused([job(7)], &message(7, 8));
+    refused([job(1_801)], &message(1_801, 8));
+    refused([job(9).with_outcome(Outcome::label("outcome"))], &message(9, 10));
     let shared = |series| [job(series), counter("other")];
     metrics.layer(shared(900));
     refused(
         shared(901),
-        "rule 1, span \"job\": 901 series are too many; 2 rules record into \"jobs_total\", which has 1800: allowed are \
-         up to 900 for each rule",
+        "rule 1, span \"job\": invalid series limit 901: must be at most 900, because 2 rules share the 1800 series of \
+         \"jobs_total\"",
     );
     let many = |rules: usize| {
         (0..rules).map(|rule| Rule::span(format!("s{rule}")).with_counter("jobs_total"))
@@ -128,15 +131,15 @@ fn the_number_of_series_is_within_the_documented_range_and_never_lowered() {
     metrics.layer(many(225));
     refused(
         many(226),
-        "rule 1, span \"s0\": 226 rules record into \"jobs_total\", which has 1800 series; this one needs 8: allowed are 225 \
-         rules",
+        "rule 1, span \"s0\": invalid number of rules for \"jobs_total\", 226: must be at most 225, because this rule needs 8 \
+         of its 1800 series",
     );
     let fields =
         ["a", "b"].map(|target| Rule::prefixed_fields().with_target(target).with_max_series(901));
     refused(
         fields,
-        "rule 1, prefixed fields of target \"a\": 901 series are too many; 2 rules record into a metric of prefixed fields, \
-         which has 1800: allowed are up to 900 for each rule",
+        "rule 1, prefixed fields of target \"a\": invalid series limit 901: must be at most 900, because 2 rules \
+         share the 1800 series of a metric of prefixed fields",
     );
 }
 
@@ -146,7 +149,7 @@ fn counter(span: &'static str) -> Rule {
 
 fn error(rules: impl IntoIterator<Item = Rule>) -> String {
     let meter = SdkMeterProvider::default().meter("test");
-    SpanMetricsLayer::new(&meter, rules).expect_err("a refusal").to_string()
+    SpanMetricsLayer::new(&meter, rules).expect_err("an error").to_string()
 }
 
 fn refused(rules: impl IntoIterator<Item = Rule>, message: &str) {

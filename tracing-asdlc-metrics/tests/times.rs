@@ -9,7 +9,7 @@ use support::{Metrics, panic_now, panics, series};
 use tracing::field::Empty;
 use tracing::info_span;
 use tracing::subscriber::with_default;
-use tracing_asdlc_metrics::{Clock, Rule};
+use tracing_asdlc_metrics::{Rule, SpanDuration};
 use tracing_subscriber::layer::{Identity, SubscriberExt};
 
 // Trap 6, W-04
@@ -76,8 +76,10 @@ fn a_detached_child_lengthens_its_parent_only_for_the_clock_that_waits_for_it() 
     let metrics = Metrics::new();
     let rules = [
         Rule::span("parent").with_duration("close"),
-        Rule::span("parent").with_duration("last_exit").with_clock(Clock::LastExit),
-        Rule::span("parent").with_duration("busy").with_clock(Clock::Busy),
+        Rule::span("parent")
+            .with_duration("last_exit")
+            .with_span_duration(SpanDuration::UntilLastExit),
+        Rule::span("parent").with_duration("busy").with_span_duration(SpanDuration::Busy),
     ];
     with_default(metrics.subscriber(rules).with(Identity::new()), || {
         let started = Instant::now();
@@ -106,8 +108,10 @@ fn a_detached_child_lengthens_its_parent_only_for_the_clock_that_waits_for_it() 
 fn a_span_that_was_never_entered_is_timed_to_its_close_and_never_busy() {
     let metrics = Metrics::new();
     let rules = [
-        Rule::span("job").with_duration("last_exit").with_clock(Clock::LastExit),
-        Rule::span("job").with_duration("busy").with_clock(Clock::Busy),
+        Rule::span("job")
+            .with_duration("last_exit")
+            .with_span_duration(SpanDuration::UntilLastExit),
+        Rule::span("job").with_duration("busy").with_span_duration(SpanDuration::Busy),
     ];
     metrics.with(rules, || {
         let span = info_span!("job");
@@ -122,7 +126,7 @@ fn a_span_that_was_never_entered_is_timed_to_its_close_and_never_busy() {
 #[test]
 fn threads_in_one_span_at_once_are_busy_once() {
     let metrics = Metrics::new();
-    let rule = Rule::span("job").with_duration("busy").with_clock(Clock::Busy);
+    let rule = Rule::span("job").with_duration("busy").with_span_duration(SpanDuration::Busy);
     metrics.with([rule], || {
         let around = Instant::now();
         let span = info_span!("job");

@@ -1,4 +1,4 @@
-use crate::rule::outcome::Ending as Ended;
+use crate::rule::outcome::SpanOutcome;
 use pin_project_lite::pin_project;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use tracing::instrument::{Instrument, Instrumented};
 use tracing::{Span, span};
 
-/// Tells this crate's layer how a future ended.
+/// Runs a future in a span, and tells the layer how the future ended.
 ///
 /// ```
 /// use tracing::info_span;
@@ -26,18 +26,18 @@ use tracing::{Span, span};
 /// }
 /// ```
 ///
-/// In all else it is [`Instrument::instrument`]: the span is entered for each poll, and while the future is dropped.
+/// Otherwise it does the same as [`Instrument::instrument`]: it enters the span for each poll, and while it drops the future.
 pub trait Metered: Future + Sized {
-    /// Runs this future in the span, which then knows how it ended: `Ok`, `Err`, cancelled (dropped before its end) or panicked.
-    /// An output that is no `Result` is a success; see [`Output`].
+    /// Runs this future in the span. The outcome of the span is then known: `Ok`, `Err`, cancelled (dropped before its end) or
+    /// panicked. An output that is not a `Result` is a success; see [`MeteredOutput`].
     fn metered(self, span: Span) -> MeteredFuture<Self>
     where
-        Self::Output: Output,
+        Self::Output: MeteredOutput,
     {
-        MeteredFuture::new(self, span, Output::is_success)
+        MeteredFuture::new(self, span, MeteredOutput::is_success)
     }
 
-    /// The same for any output: the function tells whether it is a success.
+    /// As [`metered`](Self::metered), for any output: the function decides whether it is a success.
     ///
     /// ```
     /// # use tracing_asdlc_metrics::Metered;
@@ -53,56 +53,56 @@ pub trait Metered: Future + Sized {
 
 impl<F: Future> Metered for F {}
 
-/// Whether what a future gave is a success. For a type that is not here, [`Metered::metered_by`] asks a function.
-pub trait Output {
-    /// By default: yes.
+/// Decides whether the output of a future is a success. For a type without this trait, use [`Metered::metered_by`].
+pub trait MeteredOutput {
+    /// Whether this output is a success (default `true`).
     fn is_success(&self) -> bool {
         true
     }
 }
 
-impl<T, E> Output for Result<T, E> {
+impl<T, E> MeteredOutput for Result<T, E> {
     fn is_success(&self) -> bool {
         self.is_ok()
     }
 }
 
 macro_rules! always_a_success {
-    ($($type:ty),*) => { $(impl Output for $type {})* };
+    ($($type:ty),*) => { $(impl MeteredOutput for $type {})* };
 }
 
 always_a_success!((), bool, char, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 always_a_success!(f32, f64, String, &str);
 
-impl<T> Output for Option<T> {}
-impl<T: ?Sized> Output for Box<T> {}
-impl<T: ?Sized> Output for Arc<T> {}
-impl<T> Output for Vec<T> {}
-impl<K, V> Output for BTreeMap<K, V> {}
-impl<K, V, S> Output for HashMap<K, V, S> {}
-impl<A, B> Output for (A, B) {}
-impl<A, B, C> Output for (A, B, C) {}
+impl<T> MeteredOutput for Option<T> {}
+impl<T: ?Sized> MeteredOutput for Box<T> {}
+impl<T: ?Sized> MeteredOutput for Arc<T> {}
+impl<T> MeteredOutput for Vec<T> {}
+impl<K, V> MeteredOutput for BTreeMap<K, V> {}
+impl<K, V, S> MeteredOutput for HashMap<K, V, S> {}
+impl<A, B> MeteredOutput for (A, B) {}
+impl<A, B, C> MeteredOutput for (A, B, C) {}
 
 pin_project! {
-    /// The future of [`Metered`].
+    /// The future that [`Metered`] returns.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct MeteredFuture<F: Future> {
         #[pin]
-        future: Instrumented<Ending<F>>,
-        // After the future, whose drop still announces its end.
-        announced: Announced,
+        future: Instrumented<ReportOutcome<F>>,
+        // Dropped after the future, whose drop may still report an outcome.
+        clear: ClearOutcome,
     }
 }
 
 impl<F: Future> MeteredFuture<F> {
     fn new(future: F, span: Span, is_success: fn(&F::Output) -> bool) -> Self {
-        let guard = Guard { span: span.id(), ended: false };
-        let future = Ending { future, guard, is_success }.instrument(span);
-        Self { future, announced: Announced }
+        let reporter = Reporter { span: span.id(), has_reported: false };
+        let future = ReportOutcome { future, reporter, is_success }.instrument(span);
+        Self { future, clear: ClearOutcome }
     }
 
-    /// The span that it runs in.
+    /// The span in which the future runs.
     #[must_use]
     pub fn span(&self) -> &Span {
         self.future.span()
@@ -114,89 +114,95 @@ impl<F: Future> Future for MeteredFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        // Also when it panics.
-        let _announced = Announced;
+        // A guard, because the future may panic.
+        let _clear = ClearOutcome;
         this.future.poll(cx)
     }
 }
 
 pin_project! {
-    /// Announces the end of a future right before its span is exited for it.
-    struct Ending<F: Future> {
+    /// Reports the outcome of a future just before its span is exited for it.
+    struct ReportOutcome<F: Future> {
         #[pin]
         future: F,
-        // After the future: what that does in its drop is done before its end.
-        guard: Guard,
+        // Dropped after the future, so that cancellation is reported after everything that the future does in its drop.
+        reporter: Reporter,
         is_success: fn(&F::Output) -> bool,
     }
 }
 
-impl<F: Future> Future for Ending<F> {
+impl<F: Future> Future for ReportOutcome<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let result = this.future.poll(cx);
         if let Poll::Ready(output) = &result {
-            let success = (this.is_success)(output);
-            this.guard.announce(if success { Ended::Success } else { Ended::Failed });
+            let is_success = (this.is_success)(output);
+            this.reporter.report(if is_success {
+                SpanOutcome::Success
+            } else {
+                SpanOutcome::Failed
+            });
         }
         result
     }
 }
 
-impl<F: Future + fmt::Debug> fmt::Debug for Ending<F> {
+impl<F: Future + fmt::Debug> fmt::Debug for ReportOutcome<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.future.fmt(f)
     }
 }
 
+/// When it is dropped without a report, the future was cancelled.
 #[derive(Debug)]
-struct Guard {
+struct Reporter {
     span: Option<span::Id>,
-    ended: bool,
+    has_reported: bool,
 }
 
-impl Guard {
-    fn announce(&mut self, ending: Ended) {
-        self.ended = true;
-        ANNOUNCED.set(self.span.as_ref().map(|id| (id.into_u64(), ending)));
+impl Reporter {
+    fn report(&mut self, outcome: SpanOutcome) {
+        self.has_reported = true;
+        FUTURE_OUTCOME.set(self.span.as_ref().map(|id| (id.into_u64(), outcome)));
     }
 }
 
-impl Drop for Guard {
+impl Drop for Reporter {
     fn drop(&mut self) {
-        if !self.ended {
-            self.announce(Ended::Cancelled);
+        if !self.has_reported {
+            self.report(SpanOutcome::Cancelled);
         }
     }
 }
 
-/// When dropped, the end that was announced has been heard.
+/// Clears the reported outcome when it is dropped. Until then each layer has read it.
 #[derive(Debug)]
-struct Announced;
+struct ClearOutcome;
 
-impl Drop for Announced {
+impl Drop for ClearOutcome {
     fn drop(&mut self) {
-        ANNOUNCED.set(None);
+        FUTURE_OUTCOME.set(None);
     }
 }
 
-/// How the future ended that runs in this span, if it has just ended on this thread.
+/// How the future in this span ended, if it has just ended on this thread.
 ///
-/// The layer asks when the span is exited. So every layer of the subscriber hears it, whatever it is wrapped in.
+/// The layer calls this when the span is exited. A thread-local variable is used so that each such layer of the subscriber can read
+/// the outcome, also if it is inside another layer.
 #[inline]
-pub(crate) fn announced(span: &span::Id) -> Option<Ended> {
-    let (id, ending) = ANNOUNCED.get()?;
-    (id == span.into_u64()).then_some(ending)
+pub(crate) fn future_outcome(span: &span::Id) -> Option<SpanOutcome> {
+    let (id, outcome) = FUTURE_OUTCOME.get()?;
+    (id == span.into_u64()).then_some(outcome)
 }
 
-/// Whether [`announced`] is worth asking.
+/// Whether [`future_outcome`] can return anything.
 #[inline]
-pub(crate) fn any_announced() -> bool {
-    ANNOUNCED.get().is_some()
+pub(crate) fn has_future_outcome() -> bool {
+    FUTURE_OUTCOME.get().is_some()
 }
 
 thread_local! {
-    static ANNOUNCED: Cell<Option<(u64, Ended)>> = const { Cell::new(None) };
+    static FUTURE_OUTCOME: Cell<Option<(u64, SpanOutcome)>> = const { Cell::new(None) };
 }

@@ -1,11 +1,14 @@
-//! What happens while the program runs: the layer, which sees each span and event.
+//! What happens while the program runs, for each span and event.
 //!
-//! `layer` has the callbacks of `tracing_subscriber`. `capture` reads the fields, `open_spans` finds the `span_state` of an
-//! open span, and `metered` and `instrument_event` learn how a span ended.
+//! `layer` has the callbacks of `tracing_subscriber`, and passes them to `spans` and `events`. Both read fields with `capture`. The
+//! state of an open span (`span_state`) is in the table of `open_spans`. `metered` and `instrument_result` find out how a span ended.
 
 pub(crate) mod capture;
-pub(crate) mod instrument_event;
+pub(crate) mod events;
+pub(crate) mod instrument_result;
 pub(crate) mod layer;
 pub(crate) mod metered;
 pub(crate) mod open_spans;
 pub(crate) mod span_state;
+pub(crate) mod spans;
+pub(crate) mod text_buffer;

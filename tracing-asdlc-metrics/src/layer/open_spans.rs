@@ -1,37 +1,40 @@
-//! The open, measured spans.
+//! The states of all open spans that are measured.
 
-use crate::layer::span_state::{Slot, SpanState};
+use crate::layer::span_state::{AtomicSpanState, SpanState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::span::Id;
 
-/// The open spans of one subscriber, by id, outside of their `Extensions`: those allocate for each span, and lock.
+/// The open spans of one subscriber, by id. They are not in the spans' `Extensions`, which allocate for each span, and lock.
 ///
-/// A span belongs into one of the `WAYS` slots of its bucket; when they are taken, into its bucket of the next, larger
-/// table. Each open span has an id of its own, and every look-up compares the whole of it. A slot belongs to the span whose
-/// id it holds: an id is known to nobody else before `insert` returns, nor after the close that calls [`Open::take`]; this
-/// is what orders the accesses to the other fields.
+/// A span is in one of the `WAYS` slots of its bucket. If these are taken, it is in its bucket of the next table, which is twice
+/// as large. A table is added when many spans are open at once, and is kept: the memory is that of the most spans that were ever
+/// open at once.
 ///
-/// Tables are added when many spans are open at once, and kept: the memory is that of the most spans ever open at once.
+/// # Synchronization
+///
+/// Each open span has a unique id, and every search compares the whole id. A slot belongs to the span whose id it holds. Only the
+/// thread that creates the span knows its id before [`insert`](Self::insert) returns, and no thread uses the id after the close,
+/// which calls [`OpenSpan::take`]. This orders the accesses to the other fields.
 #[derive(Debug)]
 pub(crate) struct OpenSpans {
     tables: [OnceLock<Box<[Bucket]>>; TABLES],
 }
 
-/// Slots behind one cache line of ids: that line alone answers for a span that is not here.
+/// The ids have a cache line of their own: it alone says that a span is not in this bucket.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Bucket {
-    /// 0 is a free slot; a span's id never is.
+    /// 0 is a free slot. No span has the id 0.
     ids: [AtomicU64; WAYS],
-    slots: [Slot; WAYS],
+    states: [AtomicSpanState; WAYS],
 }
 
-/// One of them, with the place of its id.
+/// An open span in its slot.
 #[derive(Debug)]
-pub(crate) struct Open<'a> {
-    held: &'a AtomicU64,
-    slot: &'a Slot,
+pub(crate) struct OpenSpan<'a> {
+    id: &'a AtomicU64,
+    state: &'a AtomicSpanState,
 }
 
 impl OpenSpans {
@@ -41,34 +44,34 @@ impl OpenSpans {
         spans
     }
 
-    /// A span that finds no slot in any table is not measured: 10⁷ open spans come before that.
+    /// Stores the state of a new span. A span that finds no slot in any table is not measured; this needs 10⁷ open spans.
     #[inline]
-    pub(crate) fn insert(&self, id: &Id, span: &SpanState) -> Option<&Slot> {
+    pub(crate) fn insert(&self, id: &Id, span: &SpanState) -> Option<&AtomicSpanState> {
         let id = id.into_u64();
-        let slot = (0..TABLES).find_map(|table| bucket(table, self.table(table), id)?.claim(id));
-        slot.inspect(|slot| slot.store(span))
+        let state = (0..TABLES).find_map(|table| bucket(table, self.table(table), id)?.claim(id));
+        state.inspect(|state| state.store(span))
     }
 
     #[inline]
-    pub(crate) fn get(&self, id: &Id) -> Option<&Slot> {
-        Some(self.find(id)?.slot)
+    pub(crate) fn get(&self, id: &Id) -> Option<&AtomicSpanState> {
+        Some(self.find(id)?.state)
     }
 
-    /// What is still open.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
+    /// The states of all open spans.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &AtomicSpanState> {
         let buckets = self.tables.iter().filter_map(OnceLock::get).flat_map(|table| table.iter());
-        let slots = buckets.flat_map(|Bucket { ids, slots }| ids.iter().zip(slots));
-        slots.filter(|(held, _)| held.load(Ordering::Acquire) != 0).map(|(_, slot)| slot)
+        let slots = buckets.flat_map(|Bucket { ids, states }| ids.iter().zip(states));
+        slots.filter(|(id, _)| id.load(Ordering::Acquire) != 0).map(|(_, state)| state)
     }
 
     #[inline]
-    pub(crate) fn find(&self, id: &Id) -> Option<Open<'_>> {
+    pub(crate) fn find(&self, id: &Id) -> Option<OpenSpan<'_>> {
         let id = id.into_u64();
         let tables = self.tables.iter().map_while(OnceLock::get).enumerate();
         let mut buckets = tables.filter_map(|(table, buckets)| bucket(table, buckets, id));
-        buckets.find_map(|Bucket { ids, slots }| {
-            let mut open = ids.iter().zip(slots).map(|(held, slot)| Open { held, slot });
-            open.find(|open| open.held.load(Ordering::Relaxed) == id)
+        buckets.find_map(|Bucket { ids, states }| {
+            let mut open = ids.iter().zip(states).map(|(id, state)| OpenSpan { id, state });
+            open.find(|open| open.id.load(Ordering::Relaxed) == id)
         })
     }
 
@@ -79,50 +82,52 @@ impl OpenSpans {
     }
 }
 
-impl Open<'_> {
-    /// The span's state: it is gone after that.
+impl OpenSpan<'_> {
+    /// Returns the state of the span, and frees its slot.
     #[inline]
     pub(crate) fn take(self, now: impl FnOnce() -> u64) -> SpanState {
-        let span = self.slot.load(now);
-        self.held.store(0, Ordering::Release);
+        let span = self.state.load(now);
+        self.id.store(0, Ordering::Release);
         span
     }
 }
 
 impl Bucket {
     #[inline]
-    fn claim(&self, id: u64) -> Option<&Slot> {
-        let Self { ids, slots } = self;
-        ids.iter().zip(slots).find_map(|(held, slot)| {
-            let free = held.load(Ordering::Relaxed) == 0;
-            // Acquire: what the last span of this slot read comes before what this one writes.
-            let claimed =
-                free && held.compare_exchange(0, id, Ordering::Acquire, Ordering::Relaxed).is_ok();
-            claimed.then_some(slot)
+    fn claim(&self, id: u64) -> Option<&AtomicSpanState> {
+        let Self { ids, states } = self;
+        ids.iter().zip(states).find_map(|(held, state)| {
+            let is_free = held.load(Ordering::Relaxed) == 0;
+            // Acquire: the last span of this slot has read its state before this span writes its own.
+            let is_claimed = is_free
+                && held.compare_exchange(0, id, Ordering::Acquire, Ordering::Relaxed).is_ok();
+            is_claimed.then_some(state)
         })
     }
 }
 
-/// The registry's ids carry a counter of reuses in their upper 13 bits. Without it a thread that opens and closes one span
-/// after the other finds its slot in its own cache. Should ids be made otherwise one day, only the spread suffers.
+/// The bucket of a span in this table.
+///
+/// The registry's ids have a counter of reuses in their upper 13 bits. It is ignored, so that a thread that opens and closes one span
+/// after the other finds the slot in its own cache. If the registry makes its ids in another way, only the spread suffers.
 #[inline]
 fn bucket(table: usize, buckets: &[Bucket], id: u64) -> Option<&Bucket> {
-    let place = (id << 13 >> 13).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let hash = (id << 13 >> 13).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let bits = FIRST_TABLE.ilog2() as usize + table;
-    buckets.get((place >> (64 - bits)) as usize)
+    buckets.get((hash >> (64 - bits)) as usize)
 }
 
 const WAYS: usize = 8;
-/// Buckets of the first table, a power of two: 1024 spans in 72 KiB.
+/// The number of buckets in the first table, a power of two: 1024 spans in 72 KiB.
 const FIRST_TABLE: usize = 128;
-/// Each twice as large as the one before.
+/// Each table is twice as large as the one before.
 const TABLES: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::callsites::CallsiteId;
-    use crate::record::label_values::{IDS_WORDS, Ids};
+    use crate::record::label_values::{VALUE_ID_WORDS, ValueIds};
     use std::thread;
 
     #[test]
@@ -130,7 +135,7 @@ mod tests {
         let spans = OpenSpans::new();
         assert!(spans.insert(&id(7), &span(1)).is_some());
         assert_eq!(take(&spans, &id(8)), None);
-        assert_eq!(take(&spans, &id(7 | 1 << 51)), None, "the same place, used again");
+        assert_eq!(take(&spans, &id(7 | 1 << 51)), None, "the same slot of the registry, reused");
         assert_eq!(take(&spans, &id(7)), Some(span(1)));
         assert_eq!(take(&spans, &id(7)), None);
     }
@@ -138,7 +143,7 @@ mod tests {
     #[test]
     fn ids_that_share_a_bucket_spill_into_larger_tables_and_are_all_found() {
         let spans = OpenSpans::new();
-        // The same place in every table: they differ in the bits that count reuses.
+        // They differ in the bits that count reuses only, so they have the same bucket in every table.
         let ids: Vec<_> = (0..100).map(|reuse| id(5 | reuse << 51)).collect();
         for (start, id) in (0..).zip(&ids) {
             spans.insert(id, &span(start));
@@ -154,7 +159,7 @@ mod tests {
     #[test]
     fn a_span_that_finds_no_slot_is_not_measured() {
         let spans = OpenSpans { tables: [const { OnceLock::new() }; TABLES] };
-        // The larger ones are not for a test.
+        // Tables of one bucket: the real ones are too large for a test.
         for table in &spans.tables {
             let one: Box<[_]> = Box::new([Bucket::default()]);
             assert!(table.set(one).is_ok());
@@ -164,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_freed_slot_is_used_again() {
+    fn a_free_slot_is_reused() {
         let spans = OpenSpans::new();
         for reuse in 0..8_192 {
             spans.insert(&id(9 | reuse << 51), &span(reuse));
@@ -173,7 +178,7 @@ mod tests {
         assert_eq!(spans.tables.iter().filter_map(OnceLock::get).count(), 1);
     }
 
-    /// The registry's ids: the place in the thread's own slab, the thread from bit 38 on, the reuses from bit 51 on.
+    /// The registry's ids have the index in the thread's slab, the thread from bit 38 on, and the reuses from bit 51 on.
     #[test]
     fn threads_do_not_see_each_others_spans() {
         let spans = OpenSpans::new();
@@ -210,7 +215,7 @@ mod tests {
         SpanState {
             callsite: CallsiteId(start as u32 % 1_000),
             start,
-            ids: Ids([start; IDS_WORDS]),
+            ids: ValueIds([start; VALUE_ID_WORDS]),
             in_flight: [1, start as u32],
             ..SpanState::default()
         }

@@ -1,10 +1,16 @@
-//! What is resolved once, so that no span or event compares a string.
+//! What is resolved once for each callsite, so that no string is compared for each span or event.
 //!
-//! `rule_set` checks the rules together and creates their metrics. `plan` resolves, for each callsite, which rules match it
-//! and which fields they read; `callsites` is the table of these plans.
+//! `rule_set` has the checked rules with their metrics. `resolve` compares a callsite with them (`matching`) and makes its `plan`;
+//! `plans` keeps the plans in a table (`callsites`) and finds them again. `prefixed_fields`, `outcome_field`, `instrument_event`
+//! and `log_record` are about fields and events with a meaning of their own.
 
 pub(crate) mod callsites;
+pub(crate) mod instrument_event;
 pub(crate) mod log_record;
+pub(crate) mod matching;
+pub(crate) mod outcome_field;
 pub(crate) mod plan;
+pub(crate) mod plans;
 pub(crate) mod prefixed_fields;
+pub(crate) mod resolve;
 pub(crate) mod rule_set;

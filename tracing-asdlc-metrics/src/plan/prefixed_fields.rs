@@ -1,125 +1,117 @@
-//! Metrics that fields of events name: `monotonic_counter.`, `counter.`, `histogram.`, `gauge.`.
+//! Metrics that the fields of events name: `monotonic_counter.`, `counter.`, `histogram.` and `gauge.`.
 
-use crate::error::Kind;
-use crate::layer::capture::Numbers;
-use crate::record::deferred::{Maker, Waiting};
-use crate::record::instruments::{Definitions, canonical};
-use crate::record::label_values::Values;
-use crate::record::metrics::EventMetrics;
-use crate::rule::check::check_name;
+use crate::record::deferred::{DeferredMetrics, InstrumentCreator};
+use crate::record::label_values::LabelValues;
+use crate::record::per_instrument::PerInstrument;
+use crate::rule::definitions::Definitions;
+use crate::rule::metric::{MetricKind, canonical_name, check_metric_name};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tracing_core::Metadata;
 
-/// A rule for prefixed fields.
+/// A rule for prefixed fields, with the metrics that it has found so far.
 #[derive(Debug)]
-pub(crate) struct Prefixed {
-    maker: Arc<Maker>,
-    pub(crate) labels: Vec<Arc<Values>>,
+pub(crate) struct PrefixedFields {
+    creator: Arc<InstrumentCreator>,
+    pub(crate) labels: Vec<Arc<LabelValues>>,
     max_series: usize,
-    names: Arc<Names>,
-    metrics: Mutex<BTreeMap<String, Arc<EventMetrics>>>,
+    names: Arc<MetricNames>,
+    metrics: Mutex<BTreeMap<String, Arc<DeferredMetrics>>>,
 }
 
-/// The names of all metrics of a layer, with their kinds.
-#[derive(Debug)]
-pub(crate) struct Names(Mutex<BTreeMap<String, (Kind, String)>>);
+impl PrefixedFields {
+    pub(crate) fn new(
+        creator: Arc<InstrumentCreator>,
+        labels: Vec<Arc<LabelValues>>,
+        max_series: usize,
+        names: &Arc<MetricNames>,
+    ) -> Self {
+        Self { creator, labels, max_series, names: Arc::clone(names), metrics: Mutex::default() }
+    }
 
-impl Names {
+    /// The metric with this name; `None` if it is refused. Its instrument is created later.
+    fn metrics(&self, kind: MetricKind, name: &str) -> Option<Arc<DeferredMetrics>> {
+        if let Err(refused) = self.names.claim(kind, name) {
+            self.creator.coverage().refuse(refused);
+            return None;
+        }
+        let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        let metrics = metrics.entry(name.to_owned()).or_insert_with(|| {
+            let labels = self.labels.clone();
+            Arc::new(DeferredMetrics::new(&self.creator, kind, name, labels, self.max_series))
+        });
+        Some(Arc::clone(metrics))
+    }
+}
+
+/// A prefixed field of one callsite.
+#[derive(Debug)]
+pub(crate) struct PrefixedField {
+    prefixed: Arc<PrefixedFields>,
+    kind: MetricKind,
+    name: &'static str,
+    /// Set by the first event; `None` if the metric was refused.
+    metrics: OnceLock<Option<Arc<DeferredMetrics>>>,
+}
+
+impl PrefixedField {
+    /// The prefixed fields of a callsite, each with its index.
+    pub(crate) fn all(
+        prefixed: &Arc<PrefixedFields>,
+        metadata: &'static Metadata<'static>,
+    ) -> impl Iterator<Item = (Self, PerInstrument<usize>)> {
+        metadata.fields().iter().filter_map(move |field| {
+            let name: &'static str = field.name();
+            let (kind, name) = PREFIXES
+                .iter()
+                .find_map(|(prefix, kind)| Some((*kind, name.strip_prefix(prefix)?)))?;
+            let index_for = |instrument| (instrument == kind).then_some(field.index());
+            let numbers = PerInstrument {
+                sum: index_for(MetricKind::Sum),
+                up_down: index_for(MetricKind::UpDown),
+                histogram: index_for(MetricKind::Histogram),
+                gauge: index_for(MetricKind::Gauge),
+            };
+            let prefixed = Arc::clone(prefixed);
+            Some((Self { prefixed, kind, name, metrics: OnceLock::new() }, numbers))
+        })
+    }
+
+    #[inline]
+    pub(crate) fn metrics(&self) -> Option<&Arc<DeferredMetrics>> {
+        let Self { prefixed, kind, name, metrics } = self;
+        metrics.get_or_init(|| prefixed.metrics(*kind, name)).as_ref()
+    }
+}
+
+/// The names and kinds of all metrics of a layer.
+#[derive(Debug)]
+pub(crate) struct MetricNames(Mutex<BTreeMap<String, (MetricKind, String)>>);
+
+impl MetricNames {
     pub(crate) fn new(definitions: &Definitions<'_>) -> Self {
         let names = definitions.names();
         let names = names.map(|(canonical, kind, name)| (canonical, (kind, name.to_owned())));
         Self(Mutex::new(names.collect()))
     }
 
-    /// Why the name is not to be had. A name that a rule gives is never shared: units and boundaries need not agree.
-    fn take(&self, kind: Kind, name: &str) -> Result<(), String> {
-        check_name(kind, name).map_err(|problem| problem.to_string())?;
+    /// Claims a name for a prefixed field, or returns why it is refused. A name that belongs to another kind of metric, or that a
+    /// rule spells differently, is refused.
+    fn claim(&self, kind: MetricKind, name: &str) -> Result<(), String> {
+        check_metric_name(kind, name).map_err(|error| error.to_string())?;
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = names.entry(canonical(name)).or_insert_with(|| (kind, name.to_owned()));
+        let known = names.entry(canonical_name(name)).or_insert_with(|| (kind, name.to_owned()));
         if *known == (kind, name.to_owned()) {
             return Ok(());
         }
-        let (other, spelling) = known;
-        Err(format!("{name:?} is a {kind}, but {spelling:?} already is a {other}"))
+        let (known_kind, known) = known;
+        Err(format!("invalid {kind} name {name:?}: {known:?} is a {known_kind}"))
     }
 }
 
-impl Prefixed {
-    pub(crate) fn new(
-        maker: Arc<Maker>,
-        labels: Vec<Arc<Values>>,
-        max_series: usize,
-        names: &Arc<Names>,
-    ) -> Self {
-        Self { maker, labels, max_series, names: Arc::clone(names), metrics: Mutex::default() }
-    }
-
-    /// The metrics of this name; `None` when it is refused. Their instruments are created later.
-    fn metrics(&self, kind: Kind, name: &str) -> Option<Arc<EventMetrics>> {
-        if let Err(problem) = self.names.take(kind, name) {
-            self.maker.coverage().refuse(problem);
-            return None;
-        }
-        let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        let metrics = metrics.entry(name.to_owned()).or_insert_with(|| {
-            let waiting = Waiting::new(&self.maker, kind, name);
-            Arc::new(EventMetrics::of_field(waiting, self.labels.clone(), self.max_series))
-        });
-        Some(Arc::clone(metrics))
-    }
-}
-
-/// Where the metrics of an event are.
-#[derive(Debug)]
-pub(crate) enum EventSource {
-    Rule(Arc<EventMetrics>),
-    /// Looked up with the first event.
-    Field {
-        prefixed: Arc<Prefixed>,
-        kind: Kind,
-        name: &'static str,
-        metrics: OnceLock<Option<Arc<EventMetrics>>>,
-    },
-}
-
-impl EventSource {
-    #[inline]
-    pub(crate) fn metrics(&self) -> Option<&Arc<EventMetrics>> {
-        match self {
-            Self::Rule(metrics) => Some(metrics),
-            Self::Field { prefixed, kind, name, metrics } => {
-                metrics.get_or_init(|| prefixed.metrics(*kind, name)).as_ref()
-            }
-        }
-    }
-
-    /// One for each prefixed field, with the field's index.
-    pub(crate) fn prefixed(
-        prefixed: &Arc<Prefixed>,
-        metadata: &'static Metadata<'static>,
-    ) -> impl Iterator<Item = (Self, Numbers<usize>)> {
-        metadata.fields().iter().filter_map(move |field| {
-            let name: &'static str = field.name();
-            let (kind, name) = PREFIXES
-                .iter()
-                .find_map(|(prefix, kind)| Some((*kind, name.strip_prefix(prefix)?)))?;
-            let of_kind = |kinds: Kind| (kinds == kind).then_some(field.index());
-            let numbers = Numbers {
-                sum: of_kind(Kind::Sum),
-                up_down: of_kind(Kind::UpDown),
-                histogram: of_kind(Kind::Histogram),
-                gauge: of_kind(Kind::Gauge),
-            };
-            let prefixed = Arc::clone(prefixed);
-            Some((Self::Field { prefixed, kind, name, metrics: OnceLock::new() }, numbers))
-        })
-    }
-}
-
-const PREFIXES: [(&str, Kind); 4] = [
-    ("monotonic_counter.", Kind::Sum),
-    ("counter.", Kind::UpDown),
-    ("histogram.", Kind::Histogram),
-    ("gauge.", Kind::Gauge),
+const PREFIXES: [(&str, MetricKind); 4] = [
+    ("monotonic_counter.", MetricKind::Sum),
+    ("counter.", MetricKind::UpDown),
+    ("histogram.", MetricKind::Histogram),
+    ("gauge.", MetricKind::Gauge),
 ];

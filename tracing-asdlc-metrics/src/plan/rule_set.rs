@@ -1,41 +1,50 @@
-//! The rules as they are at work.
+//! The rules of one layer, checked, with the metrics that each records into.
 
 use crate::coverage::Coverage;
-use crate::error::{BuildError, Problem};
-use crate::layer::span_state::IN_FLIGHTS;
-use crate::plan::prefixed_fields::{Names, Prefixed};
-use crate::record::deferred::Maker;
-use crate::record::instruments::Definitions;
-use crate::record::label_values::{CAPTURES, Values};
-use crate::record::metrics::{EventMetrics, OutcomeField, SpanMetrics};
+use crate::error::{BuildError, BuildErrorKind};
+use crate::plan::outcome_field::OutcomeField;
+use crate::plan::plan::MAX_IN_FLIGHT_GAUGES;
+use crate::plan::prefixed_fields::{MetricNames, PrefixedFields};
+use crate::record::deferred::InstrumentCreator;
+use crate::record::label_values::{LabelValues, MAX_CAPTURES};
+use crate::record::metrics::{EventMetrics, SpanMetrics};
 use crate::rule::check::MAX_LABELS;
+use crate::rule::definitions::Definitions;
 use crate::rule::label::Label;
+use crate::rule::outcome::status_code_field;
 use crate::rule::rule::{Rule, Source};
 use opentelemetry::metrics::Meter;
 use std::sync::Arc;
 use tracing_core::{LevelFilter, Metadata};
 
-/// The rules, and what each records.
 #[derive(Debug)]
-pub(crate) struct Rules {
-    rules: Vec<(Rule, Measured)>,
-    /// The labels that ancestors may give, and the level of their rules.
-    inherited: Vec<(LevelFilter, Arc<Values>)>,
-    clocked: bool,
-    any_outcome: bool,
+pub(crate) struct RuleSet {
+    rules: Vec<(Rule, RuleMetrics)>,
+    /// The labels that ancestors may give, and the levels of their rules.
+    inherited: Vec<(LevelFilter, Arc<LabelValues>)>,
+    needs_entries: bool,
+    has_outcome: bool,
     max_level: LevelFilter,
     coverage: Coverage,
 }
 
+/// What one rule records into.
 #[derive(Debug)]
-pub(crate) enum Measured {
-    Span { metrics: Arc<SpanMetrics>, labels: Vec<Arc<Values>>, outcomes: Vec<OutcomeField> },
-    Event { metrics: Arc<EventMetrics>, labels: Vec<Arc<Values>> },
-    Prefixed(Arc<Prefixed>),
+pub(crate) enum RuleMetrics {
+    Span {
+        metrics: Arc<SpanMetrics>,
+        labels: Vec<Arc<LabelValues>>,
+        outcome_fields: Vec<OutcomeField>,
+    },
+    Event {
+        metrics: Arc<EventMetrics>,
+        labels: Vec<Arc<LabelValues>>,
+    },
+    Prefixed(Arc<PrefixedFields>),
 }
 
-impl Measured {
-    pub(crate) fn labels(&self) -> &[Arc<Values>] {
+impl RuleMetrics {
+    pub(crate) fn labels(&self) -> &[Arc<LabelValues>] {
         match self {
             Self::Span { labels, .. } | Self::Event { labels, .. } => labels,
             Self::Prefixed(prefixed) => &prefixed.labels,
@@ -43,152 +52,160 @@ impl Measured {
     }
 }
 
-impl Rules {
-    /// All rules are checked before anything is created.
+impl RuleSet {
+    /// Checks all rules before it creates any instrument.
     pub(crate) fn new(meter: &Meter, rules: Vec<Rule>) -> Result<Self, BuildError> {
         let refused = |index: usize| {
             let rules = &rules;
-            move |problem| BuildError::new(index, rules[index].subject(), problem)
+            move |kind| BuildError::new(index, rules[index].subject(), kind)
         };
         for (index, rule) in rules.iter().enumerate() {
             rule.check().map_err(refused(index))?;
         }
-        let definitions = Definitions::of(&rules)?;
+        let definitions = Definitions::new(&rules)?;
         for index in 0..rules.len() {
-            check_together(&rules, index).map_err(refused(index))?;
+            check_captures(&rules, index).map_err(refused(index))?;
             definitions.check_shares(&rules[index]).map_err(refused(index))?;
         }
 
-        let coverage = rules.iter().enumerate();
-        let coverage =
-            coverage.map(|(index, rule)| format!("rule {}, {}", index + 1, rule.subject()));
-        let coverage = Coverage::new(coverage);
-        let names = Arc::new(Names::new(&definitions));
-        let mut known = Known::default();
-        let mut measured = Vec::new();
-        for rule in &rules {
-            let labels: Vec<_> = rule.labels.iter().map(|label| known.values(label)).collect();
-            measured.push(match rule.source {
-                Source::Span => Measured::Span {
-                    metrics: Arc::new(SpanMetrics::new(meter, &definitions, rule, labels.clone())),
-                    labels,
-                    outcomes: rule.outcome.as_ref().map_or_else(Vec::new, |outcome| {
-                        OutcomeField::all(outcome, |label| known.values(&label)).to_vec()
-                    }),
-                },
-                Source::Event => {
-                    let instruments = definitions.event(meter, rule);
-                    let max_series = definitions.max_series(rule);
-                    let metrics = EventMetrics::of_rule(instruments, labels.clone(), max_series);
-                    metrics.show(&rule.labels);
-                    Measured::Event { metrics: Arc::new(metrics), labels }
-                }
-                Source::PrefixedFields => {
-                    let maker = Maker::new(meter, rule, &coverage);
-                    let max_series = definitions.max_series(rule);
-                    Measured::Prefixed(Arc::new(Prefixed::new(maker, labels, max_series, &names)))
-                }
-            });
-        }
-        let inherited = rules.iter().zip(&measured).flat_map(|(rule, measured)| {
-            let labels = measured.labels().iter().filter(|values| values.label().is_inherited());
+        let names = rules.iter().enumerate();
+        let names = names.map(|(index, rule)| format!("rule {}, {}", index + 1, rule.subject()));
+        let coverage = Coverage::new(names);
+        let metrics = create_metrics(meter, &rules, &definitions, &coverage);
+        let inherited = rules.iter().zip(&metrics).flat_map(|(rule, metrics)| {
+            let labels = metrics.labels().iter().filter(|values| values.label().is_inherited());
             labels.map(|values| (rule.level(), Arc::clone(values)))
         });
         Ok(Self {
             inherited: inherited.collect(),
-            clocked: rules.iter().any(|rule| rule.clock.is_some()),
-            any_outcome: rules.iter().any(|rule| rule.outcome.is_some()),
+            needs_entries: rules.iter().any(|rule| rule.span_duration.is_some()),
+            has_outcome: rules.iter().any(|rule| rule.outcome.is_some()),
             max_level: max_level(&rules),
             coverage,
-            rules: rules.into_iter().zip(measured).collect(),
+            rules: rules.into_iter().zip(metrics).collect(),
         })
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Rule, Measured)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Rule, RuleMetrics)> {
         self.rules.iter()
     }
 
-    pub(crate) fn inherited(&self) -> &[(LevelFilter, Arc<Values>)] {
+    pub(crate) fn inherited(&self) -> &[(LevelFilter, Arc<LabelValues>)] {
         &self.inherited
     }
 
-    /// Whether any rule measures entries and exits.
-    pub(crate) fn clocked(&self) -> bool {
-        self.clocked
+    /// Whether any rule needs the times of entries and exits.
+    pub(crate) fn needs_entries(&self) -> bool {
+        self.needs_entries
     }
 
-    pub(crate) fn any_outcome(&self) -> bool {
-        self.any_outcome
+    pub(crate) fn has_outcome(&self) -> bool {
+        self.has_outcome
     }
 
     pub(crate) fn coverage(&self) -> &Coverage {
         &self.coverage
     }
 
-    /// Whether a rule reads the events of `#[instrument(err)]` and `#[instrument(ret)]` where this one is: they have the target of
-    /// their span.
-    pub(crate) fn any_outcome_of(&self, event: &Metadata<'_>) -> bool {
+    /// Whether a rule with an outcome reads the events of `#[instrument(err)]` and `#[instrument(ret)]` with this target, which is
+    /// also the target of their span.
+    pub(crate) fn reads_instrument_event(&self, event: &Metadata<'_>) -> bool {
         self.rules.iter().any(|(rule, _)| {
+            let outcome = rule.outcome.as_ref();
             rule.matches_target(event.target())
-                && rule
-                    .outcome
-                    .as_ref()
-                    .is_some_and(|outcome| *event.level() <= outcome.max_level())
+                && outcome.is_some_and(|outcome| *event.level() <= outcome.max_level())
         })
     }
 
-    /// The most verbose level that a rule looks at.
+    /// The most verbose level that any rule needs.
     pub(crate) fn max_level(&self) -> LevelFilter {
         self.max_level
     }
 }
 
-fn max_level(rules: &[Rule]) -> LevelFilter {
-    let ends = rules.iter().filter_map(|rule| rule.outcome.as_ref());
-    let ends = ends.map(|outcome| LevelFilter::from_level(outcome.max_level()));
-    rules.iter().map(Rule::level).chain(ends).max().unwrap_or(LevelFilter::OFF)
+fn create_metrics(
+    meter: &Meter,
+    rules: &[Rule],
+    definitions: &Definitions<'_>,
+    coverage: &Coverage,
+) -> Vec<RuleMetrics> {
+    let names = Arc::new(MetricNames::new(definitions));
+    let mut shared = SharedValues::default();
+    let create = |rule: &Rule| {
+        let labels: Vec<_> = rule.labels.iter().map(|label| shared.values(label)).collect();
+        match rule.source {
+            Source::Span => RuleMetrics::Span {
+                metrics: Arc::new(SpanMetrics::new(meter, definitions, rule, labels.clone())),
+                labels,
+                outcome_fields: rule.outcome.as_ref().map_or_else(Vec::new, |outcome| {
+                    OutcomeField::all(outcome, |label| shared.values(label)).to_vec()
+                }),
+            },
+            Source::Event => RuleMetrics::Event {
+                metrics: Arc::new(EventMetrics::new(meter, definitions, rule, labels.clone())),
+                labels,
+            },
+            Source::PrefixedFields => {
+                let creator = InstrumentCreator::new(meter, rule, coverage);
+                let max_series = definitions.max_series(rule);
+                let prefixed = PrefixedFields::new(creator, labels, max_series, &names);
+                RuleMetrics::Prefixed(Arc::new(prefixed))
+            }
+        }
+    };
+    rules.iter().map(create).collect()
 }
 
-/// The values of each label, once for all rules that have it.
-#[derive(Default)]
-struct Known(Vec<Arc<Values>>);
+fn max_level(rules: &[Rule]) -> LevelFilter {
+    let outcomes = rules.iter().filter_map(|rule| rule.outcome.as_ref());
+    let outcomes = outcomes.map(|outcome| LevelFilter::from_level(outcome.max_level()));
+    rules.iter().map(Rule::level).chain(outcomes).max().unwrap_or(LevelFilter::OFF)
+}
 
-impl Known {
-    fn values(&mut self, label: &Label) -> Arc<Values> {
+/// The values of each label, once for all rules that have an equal label.
+#[derive(Default)]
+struct SharedValues(Vec<Arc<LabelValues>>);
+
+impl SharedValues {
+    fn values(&mut self, label: &Label) -> Arc<LabelValues> {
         if let Some(values) = self.0.iter().find(|values| values.label() == label) {
             return Arc::clone(values);
         }
-        let values = Arc::new(Values::new(label.clone()));
+        let values = Arc::new(LabelValues::new(label.clone()));
         self.0.push(Arc::clone(&values));
         values
     }
 }
 
-/// What the state of a span has room for: the rule with all others that match whatever it matches.
-fn check_together(rules: &[Rule], index: usize) -> Result<(), Problem> {
+/// Checks that the state of a span has room for what this rule needs, together with all rules that match the same spans.
+fn check_captures(rules: &[Rule], index: usize) -> Result<(), BuildErrorKind> {
     let rule = &rules[index];
     let together = || {
-        // What has this name, also those for any name; what has any name, only these.
-        let any_name = |other: &&Rule| rule.name.is_some() || other.name.is_none();
-        rules.iter().filter(|other| rule.may_meet(other)).filter(any_name)
+        // A span with a rule's name matches the rules for that name and the rules for any name. A span with any other name matches
+        // only the rules for any name.
+        let matches_all = |other: &&Rule| rule.name.is_some() || other.name.is_none();
+        rules.iter().filter(|other| rule.may_overlap(other)).filter(matches_all)
     };
-    if rule.in_flight.is_some()
-        && together().filter(|other| other.in_flight.is_some()).count() > IN_FLIGHTS
-    {
-        return Err(Problem::InFlights);
+    let in_flight_gauges = together().filter(|other| other.in_flight.is_some()).count();
+    if rule.in_flight.is_some() && in_flight_gauges > MAX_IN_FLIGHT_GAUGES {
+        return Err(BuildErrorKind::InFlightGauges { most: MAX_IN_FLIGHT_GAUGES });
     }
     let mut labels: Vec<Label> = Vec::new();
     let inherited = rules.iter().flat_map(|rule| &rule.labels).filter(|label| label.is_inherited());
     let outcomes = together().filter_map(|other| other.outcome.as_ref());
-    let outcomes =
-        outcomes.flat_map(|outcome| [outcome.field().0, crate::rule::outcome::status_code().0]);
+    let outcomes = outcomes.flat_map(|outcome| [outcome.field().0, status_code_field().0]);
     let all = together().flat_map(|other| &other.labels).chain(inherited).cloned().chain(outcomes);
     for label in all {
         if !labels.contains(&label) {
             labels.push(label);
         }
     }
-    if labels.len() > CAPTURES { Err(Problem::Captures { count: labels.len() }) } else { Ok(()) }
+    let count = labels.len();
+    if count > MAX_CAPTURES {
+        Err(BuildErrorKind::Captures { count, most: MAX_CAPTURES })
+    } else {
+        Ok(())
+    }
 }
 
-const _: () = assert!(MAX_LABELS + 2 <= CAPTURES, "a rule has room for itself");
+const _: () = assert!(MAX_LABELS + 2 <= MAX_CAPTURES, "every single rule must fit");

@@ -1,4 +1,4 @@
-//! Series that are resolved once: a measurement hashes no attribute and takes none of the SDK's map locks.
+//! Series of the SDK's bound instruments (feature `bound`): a measurement hashes no attributes and takes none of the SDK's map locks.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{

@@ -1,25 +1,46 @@
-//! Instruments that are created while the program runs, on a thread of their own: the SDK can create none while it collects, and
-//! nothing that records waits for that.
+//! Metrics whose instruments are created after their first event, on another thread: those of prefixed fields.
+//!
+//! The SDK cannot create an instrument while it collects, and no event may wait for that.
 
 use crate::coverage::Coverage;
-use crate::error::Kind;
-use crate::layer::capture::Numbers;
-use crate::record::instruments::{EventInstruments, boundaries, prefixed};
-use crate::record::metrics::EventMetrics;
-use crate::record::pending_values::Held;
+use crate::record::instruments::EventInstruments;
+use crate::record::label_values::LabelValues;
+use crate::record::metrics::{EventSeries, series_table};
+use crate::record::pending_values::PendingValues;
+use crate::record::per_instrument::PerInstrument;
 use crate::record::recording;
-use crate::record::series::Key;
+use crate::record::recording_guard::RecordingGuard;
+use crate::record::series::{SeriesKey, SeriesTable};
+use crate::rule::metric::MetricKind;
 use crate::rule::rule::Rule;
 use opentelemetry::metrics::Meter;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-/// Creates the instruments of one rule for prefixed fields, in the order in which they are asked for.
-pub(crate) struct Maker {
+/// A metric of a prefixed field. Until its instrument exists, its values are kept.
+#[derive(Debug)]
+pub(crate) struct DeferredMetrics {
+    kind: MetricKind,
+    name: Box<str>,
+    instruments: OnceLock<EventInstruments>,
+    series: SeriesTable<EventSeries>,
+    pending: Mutex<Pending>,
+    creator: Arc<InstrumentCreator>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    values: PendingValues,
+    /// Whether the metric is, or was, in the creator's queue.
+    is_requested: bool,
+}
+
+/// Creates the instruments of one rule for prefixed fields, in the order in which they are requested.
+pub(crate) struct InstrumentCreator {
     meter: Meter,
     rule: Rule,
     coverage: Coverage,
@@ -29,28 +50,121 @@ pub(crate) struct Maker {
 
 #[derive(Debug, Default)]
 struct Queue {
-    asked: VecDeque<Arc<EventMetrics>>,
-    /// Whether there is a thread. It ends when the queue is empty.
-    running: bool,
+    metrics: VecDeque<Arc<DeferredMetrics>>,
+    /// Whether the thread runs. It ends when the queue is empty.
+    is_running: bool,
 }
 
-/// What a metric has before its instruments are there.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    maker: Arc<Maker>,
-    kind: Kind,
-    name: Box<str>,
-    values: Mutex<Values>,
+impl DeferredMetrics {
+    pub(crate) fn new(
+        creator: &Arc<InstrumentCreator>,
+        kind: MetricKind,
+        name: &str,
+        labels: Vec<Arc<LabelValues>>,
+        max_series: usize,
+    ) -> Self {
+        let values = PendingValues::new(creator.rule.histogram_boundaries());
+        Self {
+            kind,
+            name: name.into(),
+            instruments: OnceLock::new(),
+            series: series_table(labels, max_series),
+            pending: Mutex::new(Pending { values, is_requested: false }),
+            creator: Arc::clone(creator),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn record(self: &Arc<Self>, key: SeriesKey, numbers: PerInstrument<f64>) {
+        match self.instruments.get() {
+            Some(instruments) => recording::event(instruments, &self.series, key, numbers),
+            None => self.record_later(key, numbers),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_later(self: &Arc<Self>, key: SeriesKey, numbers: PerInstrument<f64>) {
+        let series = if numbers.is_empty() { None } else { self.series.series(key) };
+        let Some((index, key, _)) = series else {
+            return;
+        };
+        if self.keep(index, key, numbers) {
+            return;
+        }
+        if let Some(instruments) = self.instruments.get() {
+            self.record_in(instruments, index, key, numbers);
+        }
+    }
+
+    /// Keeps the numbers until the instruments exist. Returns `false` if they exist by now.
+    fn keep(self: &Arc<Self>, index: usize, key: SeriesKey, numbers: PerInstrument<f64>) -> bool {
+        let is_new = {
+            let mut pending = lock(&self.pending);
+            // The instruments are set under this lock, when no values are left.
+            if self.instruments.get().is_some() {
+                return false;
+            }
+            pending.values.add(index, key, numbers);
+            !std::mem::replace(&mut pending.is_requested, true)
+        };
+        if is_new {
+            self.creator.coverage.set_pending(&self.name, true);
+        }
+        self.creator.request(self, is_new);
+        true
+    }
+
+    /// Creates the instruments, and records the values that were kept.
+    fn create(&self) {
+        let InstrumentCreator { meter, rule, coverage, .. } = &*self.creator;
+        let created = catch_unwind(AssertUnwindSafe(|| {
+            EventInstruments::create_prefixed(meter, self.kind, &self.name, rule)
+        }));
+        let instruments = created.unwrap_or_else(|_| {
+            coverage.refuse(format!("{:?} is not recorded: the meter panicked", self.name));
+            EventInstruments::default()
+        });
+        loop {
+            let values = {
+                let mut pending = lock(&self.pending);
+                // Values that are added up may be recorded in any order. The values of a gauge may not: they are kept until
+                // none has arrived while the last ones were recorded.
+                if self.kind != MetricKind::Gauge || pending.values.is_empty() {
+                    // Nothing else sets them.
+                    let _ = self.instruments.set(instruments.clone());
+                }
+                pending.values.take()
+            };
+            for (index, series) in values {
+                // A provider that panics loses these values, but no others.
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    for numbers in series.values() {
+                        self.record_in(&instruments, index, series.key, numbers);
+                    }
+                }));
+            }
+            if self.instruments.get().is_some() {
+                break;
+            }
+        }
+        coverage.set_pending(&self.name, false);
+    }
+
+    fn record_in(
+        &self,
+        instruments: &EventInstruments,
+        index: usize,
+        key: SeriesKey,
+        numbers: PerInstrument<f64>,
+    ) {
+        if let Some(series) = self.series.get(index) {
+            recording::event_in(instruments, series, || self.series.attributes(key), numbers);
+        }
+    }
 }
 
-#[derive(Debug)]
-struct Values {
-    held: Held,
-    /// Whether the maker has been asked.
-    asked: bool,
-}
-
-impl Maker {
+impl InstrumentCreator {
     pub(crate) fn new(meter: &Meter, rule: &Rule, coverage: &Coverage) -> Arc<Self> {
         Self::with_spawn(meter, rule, coverage, |run| {
             thread::Builder::new().name("span-metrics".to_owned()).spawn(run).map(drop)
@@ -76,39 +190,39 @@ impl Maker {
         &self.coverage
     }
 
-    /// Has the metric's instruments created. Does not wait for them: while the SDK collects it creates none.
-    fn make(self: &Arc<Self>, metrics: &Arc<EventMetrics>, is_new: bool) {
-        if metrics.instruments().is_some() {
+    /// Starts the thread that creates the metric's instruments, unless it runs. Does not wait for it.
+    fn request(self: &Arc<Self>, metrics: &Arc<DeferredMetrics>, is_new: bool) {
+        if metrics.instruments.get().is_some() {
             return;
         }
         let start = {
             let mut queue = lock(&self.queue);
             if is_new {
-                queue.asked.push_back(Arc::clone(metrics));
+                queue.metrics.push_back(Arc::clone(metrics));
             }
-            !std::mem::replace(&mut queue.running, true)
+            !std::mem::replace(&mut queue.is_running, true)
         };
         if start {
-            let maker = Arc::clone(self);
-            match (self.spawn)(Box::new(move || maker.run())) {
+            let creator = Arc::clone(self);
+            match (self.spawn)(Box::new(move || creator.run())) {
                 Ok(()) => {}
-                // There are no threads here at all.
+                // This platform has no threads.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => self.run(),
                 // The next event tries again.
-                Err(_) => lock(&self.queue).running = false,
+                Err(_) => lock(&self.queue).is_running = false,
             }
         }
     }
 
-    /// Creates what was asked for, until there is no more.
+    /// Creates the instruments of the queue until it is empty.
     fn run(&self) {
-        // What the SDK logs meanwhile, and what other layers then do, is not measured.
-        let _recording = recording::Recording::start();
+        // Nothing that the SDK logs meanwhile, and nothing that other layers then do, is measured.
+        let _guard = RecordingGuard::start();
         loop {
             let metrics = {
                 let mut queue = lock(&self.queue);
-                let next = queue.asked.pop_front();
-                queue.running = next.is_some();
+                let next = queue.metrics.pop_front();
+                queue.is_running = next.is_some();
                 next
             };
             let Some(metrics) = metrics else {
@@ -119,80 +233,9 @@ impl Maker {
     }
 }
 
-impl Waiting {
-    pub(crate) fn new(maker: &Arc<Maker>, kind: Kind, name: &str) -> Self {
-        let held = Held::new(boundaries(&maker.rule));
-        Self {
-            maker: Arc::clone(maker),
-            kind,
-            name: name.into(),
-            values: Mutex::new(Values { held, asked: false }),
-        }
-    }
-}
-
-impl EventMetrics {
-    /// Keeps the numbers until the instruments are there. Whether they had to be kept: `false` if they have come meanwhile.
-    pub(crate) fn hold(self: &Arc<Self>, place: usize, key: Key, numbers: Numbers<f64>) -> bool {
-        let Some(waiting) = &self.waiting else {
-            return false;
-        };
-        let is_new = {
-            let mut values = lock(&waiting.values);
-            // Set under this lock, when there are no values left.
-            if self.instruments().is_some() {
-                return false;
-            }
-            values.held.add(place, key, numbers);
-            !std::mem::replace(&mut values.asked, true)
-        };
-        if is_new {
-            waiting.maker.coverage.set_pending(&waiting.name, true);
-        }
-        waiting.maker.make(self, is_new);
-        true
-    }
-
-    /// Creates the instruments, and records the values that were kept.
-    fn create(&self) {
-        let Some(Waiting { maker, kind, name, values }) = &self.waiting else {
-            return;
-        };
-        let created =
-            catch_unwind(AssertUnwindSafe(|| prefixed(&maker.meter, *kind, name, &maker.rule)));
-        let instruments = created.unwrap_or_else(|_| {
-            maker.coverage.refuse(format!("{name:?} is left out: the meter panicked"));
-            EventInstruments::default()
-        });
-        loop {
-            let held = {
-                let mut values = lock(values);
-                // Values that add up may be recorded in any order. Those of a gauge may not: it is kept until nothing has come
-                // while its last values were recorded.
-                if *kind != Kind::Gauge || values.held.is_empty() {
-                    self.set_instruments(instruments.clone());
-                }
-                values.held.take()
-            };
-            for (place, series) in held {
-                // A provider that panics costs what it was given.
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    for numbers in series.values() {
-                        recording::replayed(self, &instruments, place, series.key, numbers);
-                    }
-                }));
-            }
-            if self.instruments().is_some() {
-                break;
-            }
-        }
-        maker.coverage.set_pending(name, false);
-    }
-}
-
-impl fmt::Debug for Maker {
+impl fmt::Debug for InstrumentCreator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Maker").field("rule", &self.rule).finish_non_exhaustive()
+        f.debug_struct("InstrumentCreator").field("rule", &self.rule).finish_non_exhaustive()
     }
 }
 
@@ -203,7 +246,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::label_values::Ids;
+    use crate::record::label_values::ValueIds;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
@@ -215,39 +258,39 @@ mod tests {
             0 | 1 => Err(io::ErrorKind::WouldBlock.into()),
             _ => thread::Builder::new().spawn(run).map(drop),
         });
-        assert!(hold(&metrics, 1.0));
-        assert!(hold(&metrics, 2.0));
-        assert!(metrics.instruments().is_none());
-        assert!(hold(&metrics, 3.0));
+        assert!(keep(&metrics, 1.0));
+        assert!(keep(&metrics, 2.0));
+        assert!(metrics.instruments.get().is_none());
+        assert!(keep(&metrics, 3.0));
         let start = Instant::now();
-        while metrics.instruments().is_none() {
+        while metrics.instruments.get().is_none() {
             assert!(start.elapsed() < Duration::from_secs(20), "the thread does not end");
             thread::sleep(Duration::from_millis(1));
         }
-        assert!(metrics.instruments().is_some());
+        assert!(metrics.instruments.get().is_some());
         assert_eq!(TRIES.load(Ordering::Relaxed), 3);
-        assert!(!hold(&metrics, 4.0), "from now on they are recorded");
+        assert!(!keep(&metrics, 4.0), "values are recorded from now on");
     }
 
     #[test]
-    fn where_there_are_no_threads_the_event_creates_its_metric() {
+    fn on_a_platform_without_threads_the_event_creates_its_metric() {
         let metrics = gauge(|_| Err(io::ErrorKind::Unsupported.into()));
-        assert!(hold(&metrics, 1.0));
-        assert!(metrics.instruments().is_some());
+        assert!(keep(&metrics, 1.0));
+        assert!(metrics.instruments.get().is_some());
     }
 
-    fn gauge(spawn: fn(Box<dyn FnOnce() + Send>) -> io::Result<()>) -> Arc<EventMetrics> {
+    fn gauge(spawn: fn(Box<dyn FnOnce() + Send>) -> io::Result<()>) -> Arc<DeferredMetrics> {
         let meter = opentelemetry::global::meter("test");
         let coverage = Coverage::new([]);
-        let maker = Maker::with_spawn(&meter, &Rule::prefixed_fields(), &coverage, spawn);
-        let waiting = Waiting::new(&maker, Kind::Gauge, "load");
-        Arc::new(EventMetrics::of_field(waiting, Vec::new(), 10))
+        let creator =
+            InstrumentCreator::with_spawn(&meter, &Rule::prefixed_fields(), &coverage, spawn);
+        Arc::new(DeferredMetrics::new(&creator, MetricKind::Gauge, "load", Vec::new(), 10))
     }
 
-    fn hold(metrics: &Arc<EventMetrics>, value: f64) -> bool {
-        let numbers = Numbers { gauge: Some(value), ..Numbers::default() };
-        let key = Key::new(&Ids::default(), &[].into_iter().collect());
-        let (place, key, _) = metrics.series.series(key).expect("the first series");
-        metrics.hold(place, key, numbers)
+    fn keep(metrics: &Arc<DeferredMetrics>, value: f64) -> bool {
+        let numbers = PerInstrument { gauge: Some(value), ..PerInstrument::default() };
+        let key = SeriesKey::new(&ValueIds::default(), &[].into_iter().collect());
+        let (index, key, _) = metrics.series.series(key).expect("the first series");
+        metrics.keep(index, key, numbers)
     }
 }

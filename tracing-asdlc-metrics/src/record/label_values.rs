@@ -1,43 +1,43 @@
-//! The values that a label has had, each a small number.
+//! The values that a label has had, each with a small number.
 
-use crate::record::table::Table;
+use crate::record::append_only_table::AppendOnlyTable;
 use crate::rule::label::Label;
 use foldhash::quality::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-/// The values of one label. Rules with the same label share them.
+/// The values of one label. Rules with an equal label share them.
 #[derive(Debug)]
-pub(crate) struct Values {
+pub(crate) struct LabelValues {
     label: Label,
     known: Known,
 }
 
 #[derive(Debug)]
 enum Known {
-    /// A short list of values, all there is: to compare with each is less than to hash.
+    /// A short list of all values: comparing with each of them takes less time than hashing.
     List(Box<[Box<str>]>),
-    Table(Table<Box<str>>, RandomState),
+    Table(AppendOnlyTable<Box<str>>, RandomState),
 }
 
-/// A value's number: fits into 16 bits, see [`Ids`].
+/// The number of a value. It fits into 16 bits; see [`ValueIds`].
 pub(crate) type ValueId = u16;
 
 /// The field has no value.
 pub(crate) const MISSING: ValueId = 0;
-/// Not one of the values that are kept.
-pub(crate) const OTHER: ValueId = 1;
+/// The value is not one of those that are kept.
+pub(crate) const OVERFLOW: ValueId = 1;
 const FIRST: usize = 2;
-/// How many values a list may have that is searched from its start.
-const SHORT: usize = 8;
+/// The longest list that is searched from its start.
+const SHORT_LIST: usize = 8;
 
-impl Values {
+impl LabelValues {
     pub(crate) fn new(label: Label) -> Self {
         let values = label.values().unwrap_or_default();
-        if (1..=SHORT).contains(&values.len()) {
+        if (1..=SHORT_LIST).contains(&values.len()) {
             let list = values.iter().map(|value| Box::from(&**value)).collect();
             return Self { known: Known::List(list), label };
         }
-        let table = Table::with_capacity(label.cap());
+        let table = AppendOnlyTable::bounded(label.max_values());
         let values = Self { known: Known::Table(table, RandomState::default()), label };
         for value in values.label.values().unwrap_or_default() {
             values.id(value);
@@ -51,42 +51,42 @@ impl Values {
 
     #[inline]
     pub(crate) fn id(&self, value: &str) -> ValueId {
-        let place = match &self.known {
+        let index = match &self.known {
             Known::List(list) => list.iter().position(|known| **known == *value),
-            Known::Table(table, hasher) => self.place_in(table, hasher, value),
+            Known::Table(table, hasher) => self.index_in(table, hasher, value),
         };
-        // It fits: no label keeps more than 1000 values, and their table has twice the room.
-        place.map_or(OTHER, |place| (place + FIRST) as ValueId)
+        // It fits: a label keeps at most 1000 values, and their table has at most 2048 slots.
+        index.map_or(OVERFLOW, |index| (index + FIRST) as ValueId)
     }
 
     #[inline(never)]
-    fn place_in(
+    fn index_in(
         &self,
-        table: &Table<Box<str>>,
+        table: &AppendOnlyTable<Box<str>>,
         hasher: &RandomState,
         value: &str,
     ) -> Option<usize> {
         if value.len() > self.label.max_bytes() {
             return None;
         }
-        // `Hash` of a string would add a byte, which separates it from a next one.
+        // Not `Hash` of a string: it would also hash a byte that separates the string from a next one.
         let mut hasher = hasher.build_hasher();
         hasher.write(value.as_bytes());
         let hash = hasher.finish();
-        let made = || value.into();
-        Some(table.get_or_add(self.label.cap(), hash, |known| **known == *value, made)?.0)
+        let limit = self.label.max_values();
+        Some(table.get_or_add(limit, hash, |known| **known == *value, || value.into())?.0)
     }
 
-    /// The value as it stands in the label; `None` when the label is missing.
+    /// The text of a value; `None` if the series does not have the label.
     pub(crate) fn value(&self, id: ValueId) -> Option<&str> {
         match id {
             MISSING => self.label.default_value(),
-            OTHER => Some(self.label.other()),
+            OVERFLOW => Some(self.label.overflow_value()),
             id => {
-                let place = usize::from(id) - FIRST;
+                let index = usize::from(id) - FIRST;
                 let value = match &self.known {
-                    Known::List(list) => list.get(place),
-                    Known::Table(table, _) => table.get(place),
+                    Known::List(list) => list.get(index),
+                    Known::Table(table, _) => table.get(index),
                 };
                 value.map(|value| &**value)
             }
@@ -94,28 +94,28 @@ impl Values {
     }
 }
 
-/// The numbers of the values that were captured of one span or event, by the place of their capture.
+/// The numbers of all label values of one span or event. A capture slot is the index of a captured field in its plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ids(pub(crate) [u64; IDS_WORDS]);
+pub(crate) struct ValueIds(pub(crate) [u64; VALUE_ID_WORDS]);
 
-impl Ids {
+impl ValueIds {
     #[inline]
-    pub(crate) fn get(&self, place: usize) -> ValueId {
-        // Truncation is wanted: it is one of four.
-        (self.0[place / 4] >> (place % 4 * 16)) as ValueId
+    pub(crate) fn get(&self, slot: usize) -> ValueId {
+        // A word has four ids; the cast keeps one of them.
+        (self.0[slot / 4] >> (slot % 4 * 16)) as ValueId
     }
 
     #[inline]
-    pub(crate) fn set(&mut self, place: usize, id: ValueId) {
-        let word = &mut self.0[place / 4];
-        let shift = place % 4 * 16;
+    pub(crate) fn set(&mut self, slot: usize, id: ValueId) {
+        let word = &mut self.0[slot / 4];
+        let shift = slot % 4 * 16;
         *word = *word & !(0xFFFF << shift) | u64::from(id) << shift;
     }
 }
 
-pub(crate) const IDS_WORDS: usize = 3;
-/// The most values captured of one span or event.
-pub(crate) const CAPTURES: usize = IDS_WORDS * 4;
+pub(crate) const VALUE_ID_WORDS: usize = 3;
+/// The number of capture slots: how many fields of one span or event can be captured.
+pub(crate) const MAX_CAPTURES: usize = VALUE_ID_WORDS * 4;
 
 #[cfg(test)]
 mod tests {
@@ -123,10 +123,10 @@ mod tests {
 
     // Trap 10
     #[test]
-    fn the_first_values_are_kept_and_all_later_ones_are_one() {
-        let values = Values::new(Label::field("user").with_max_values(3));
+    fn the_first_values_are_kept_and_all_later_ones_are_the_overflow_value() {
+        let values = LabelValues::new(Label::field("user").with_max_values(3));
         let ids = ["a", "b", "", "d", "e", "a", "b", ""].map(|value| values.id(value));
-        assert_eq!(ids[3..5], [OTHER, OTHER]);
+        assert_eq!(ids[3..5], [OVERFLOW, OVERFLOW]);
         assert_eq!(ids[..3], ids[5..]);
         let texts: Vec<_> = ids[..5].iter().map(|id| values.value(*id)).collect();
         assert_eq!(texts, ["a", "b", "", "other", "other"].map(Some));
@@ -134,26 +134,26 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_list_takes_nothing_else_and_nothing_too_long() {
+    fn a_list_takes_no_other_value_and_a_table_no_longer_one() {
         let label = Label::field("op").with_values(["get", "put"]).with_default("none");
-        let values = Values::new(label);
+        let values = LabelValues::new(label);
         assert_eq!(values.value(values.id("put")), Some("put"));
-        assert_eq!(values.id("delete"), OTHER);
+        assert_eq!(values.id("delete"), OVERFLOW);
         assert_eq!(values.value(MISSING), Some("none"));
-        let values = Values::new(Label::field("op").with_max_bytes(2));
-        assert_eq!(values.id("abc"), OTHER);
-        assert_ne!(values.id("ab"), OTHER);
+        let values = LabelValues::new(Label::field("op").with_max_bytes(2));
+        assert_eq!(values.id("abc"), OVERFLOW);
+        assert_ne!(values.id("ab"), OVERFLOW);
     }
 
     #[test]
-    fn ids_are_kept_by_place() {
-        let mut ids = Ids::default();
-        for place in 0..CAPTURES {
-            ids.set(place, 7);
-            ids.set(place, u16::MAX - place as u16);
+    fn each_slot_keeps_its_id() {
+        let mut ids = ValueIds::default();
+        for slot in 0..MAX_CAPTURES {
+            ids.set(slot, 7);
+            ids.set(slot, u16::MAX - slot as u16);
         }
-        for place in 0..CAPTURES {
-            assert_eq!(ids.get(place), u16::MAX - place as u16);
+        for slot in 0..MAX_CAPTURES {
+            assert_eq!(ids.get(slot), u16::MAX - slot as u16);
         }
     }
 }

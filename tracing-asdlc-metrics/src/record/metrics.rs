@@ -1,39 +1,40 @@
-//! What one rule records: its instruments, its labels and its series.
+//! What one rule records into: its instruments, and the series of each label set.
 
 #[cfg(feature = "bound")]
-use crate::record::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
-use crate::record::deferred::Waiting;
-use crate::record::instruments::{Definitions, EventInstruments, SpanInstruments};
-use crate::record::label_values::{Ids, ValueId, Values};
-use crate::record::series::{Key, Labelled};
+pub(crate) use crate::record::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
+use crate::record::instruments::{EventInstruments, SpanInstruments};
+use crate::record::label_values::LabelValues;
+use crate::record::series::{SeriesKey, SeriesTable};
 #[cfg(not(feature = "bound"))]
-use crate::record::unbound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
-use crate::rule::check::per_second;
+pub(crate) use crate::record::unbound::{
+    CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries,
+};
+use crate::rule::definitions::Definitions;
 use crate::rule::label::Label;
-use crate::rule::outcome::{ENDINGS, Ending, Outcome, status_code};
+use crate::rule::outcome::{Outcome, SpanOutcome};
 use crate::rule::rule::Rule;
-use crate::rule::span_duration::Clock;
+use crate::rule::span_duration::{SpanDuration, units_per_second};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 use std::sync::{Arc, OnceLock};
 
+/// The metrics of a rule for spans.
 #[derive(Debug)]
 pub(crate) struct SpanMetrics {
     pub(crate) instruments: SpanInstruments,
-    pub(crate) series: Labelled<SpanSeries>,
+    pub(crate) series: SeriesTable<SpanSeries>,
     pub(crate) outcome: Option<Outcome>,
-    pub(crate) clock: Clock,
-    /// The durations' unit, in nanoseconds.
-    pub(crate) nanoseconds: f64,
+    pub(crate) span_duration: SpanDuration,
+    pub(crate) nanoseconds_per_unit: f64,
 }
 
-/// The series of one set of labels, each there from its first measurement on.
+/// The series of one label set. Each is created by its first measurement.
 #[derive(Debug, Default)]
 pub(crate) struct SpanSeries {
     pub(crate) opened: OnceLock<CounterSeries<u64>>,
     pub(crate) in_flight: OnceLock<UpDownSeries<i64>>,
-    /// By outcome; the first if there is none.
-    pub(crate) closed: [OnceLock<ClosedSeries>; ENDINGS],
+    /// By outcome. A rule without an outcome uses the first one.
+    pub(crate) closed: [OnceLock<ClosedSeries>; SpanOutcome::COUNT],
 }
 
 #[derive(Debug)]
@@ -47,74 +48,78 @@ impl SpanMetrics {
         meter: &Meter,
         definitions: &Definitions<'_>,
         rule: &Rule,
-        labels: Vec<Arc<Values>>,
+        labels: Vec<Arc<LabelValues>>,
     ) -> Self {
-        let outcomes = rule.outcome.as_ref().map_or(1, Outcome::values);
+        let outcomes = rule.outcome.as_ref().map_or(1, Outcome::distinct_values);
+        let per_second = rule.unit.as_deref().and_then(units_per_second).unwrap_or(1.0);
         let metrics = Self {
-            instruments: definitions.span(meter, rule),
-            series: labelled(labels, definitions.max_series(rule) / outcomes),
+            instruments: SpanInstruments::create(meter, definitions, rule),
+            series: series_table(labels, definitions.max_series(rule) / outcomes),
             outcome: rule.outcome.clone(),
-            clock: rule.clock.unwrap_or_default(),
-            nanoseconds: 1e9 / rule.unit.as_deref().and_then(per_second).unwrap_or(1.0),
+            span_duration: rule.span_duration.unwrap_or_default(),
+            nanoseconds_per_unit: 1e9 / per_second,
         };
-        metrics.show(&rule.labels);
+        metrics.preinitialize(&rule.labels);
         metrics
     }
 
-    pub(crate) fn is_timed(&self) -> bool {
+    pub(crate) fn has_duration(&self) -> bool {
         self.instruments.duration.is_some()
     }
 
-    pub(crate) fn records_open(&self) -> bool {
+    pub(crate) fn is_recorded_at_creation(&self) -> bool {
         self.instruments.opened.is_some() || self.instruments.in_flight.is_some()
     }
 
-    pub(crate) fn records_close(&self) -> bool {
-        self.instruments.closed.is_some() || self.is_timed()
+    pub(crate) fn is_recorded_at_close(&self) -> bool {
+        self.instruments.closed.is_some() || self.has_duration()
     }
 
-    pub(crate) fn closed_series(&self, key: Key, ending: Ending) -> ClosedSeries {
+    pub(crate) fn closed_series(&self, key: SeriesKey, outcome: SpanOutcome) -> ClosedSeries {
         let mut attributes = self.series.attributes(key);
-        attributes.extend(self.outcome_attribute(ending));
+        attributes.extend(self.outcome_attribute(outcome));
         let SpanInstruments { closed, duration, .. } = &self.instruments;
         ClosedSeries {
             counter: closed.as_ref().map(|counter| CounterSeries::new(counter, &attributes)),
-            duration: duration.as_ref().map(|times| HistogramSeries::new(times, &attributes)),
+            duration: duration
+                .as_ref()
+                .map(|histogram| HistogramSeries::new(histogram, &attributes)),
         }
     }
 
-    fn outcome_attribute(&self, ending: Ending) -> Option<KeyValue> {
-        let outcome = self.outcome.as_ref()?;
-        Some(KeyValue::new(outcome.name().to_owned(), outcome.value(ending).to_owned()))
+    fn outcome_attribute(&self, outcome: SpanOutcome) -> Option<KeyValue> {
+        let label = self.outcome.as_ref()?;
+        Some(KeyValue::new(label.name().to_owned(), label.value(outcome).to_owned()))
     }
 
-    /// Makes the counters and the gauge show every series that is known beforehand, so that `rate()` sees its first step.
-    fn show(&self, labels: &[Label]) {
+    /// Adds 0 to each series whose label values are all known when the layer is built, so that `rate()` sees the first increase.
+    fn preinitialize(&self, labels: &[Label]) {
         let SpanInstruments { opened, in_flight, closed, duration: _ } = &self.instruments;
-        for mut attributes in combinations(labels, self.series.cap()) {
+        for mut attributes in combinations(labels, self.series.limit()) {
             opened.iter().for_each(|counter| counter.add(0, &attributes));
             in_flight.iter().for_each(|gauge| gauge.add(0, &attributes));
-            let own = attributes.len();
-            let endings = if self.outcome.is_some() { &Ending::ALL[..] } else { &Ending::ALL[..1] };
-            for ending in endings {
-                attributes.truncate(own);
-                attributes.extend(self.outcome_attribute(*ending));
+            let labels = attributes.len();
+            let outcomes = match self.outcome {
+                Some(_) => &SpanOutcome::ALL[..],
+                None => &SpanOutcome::ALL[..1],
+            };
+            for outcome in outcomes {
+                attributes.truncate(labels);
+                attributes.extend(self.outcome_attribute(*outcome));
                 closed.iter().for_each(|counter| counter.add(0, &attributes));
             }
         }
     }
 }
 
+/// The metrics of a rule for events.
 #[derive(Debug)]
 pub(crate) struct EventMetrics {
-    /// There from the start, but for those of prefixed fields.
-    instruments: OnceLock<EventInstruments>,
-    pub(crate) series: Labelled<EventSeries>,
-    /// What a metric of prefixed fields has before its instruments are there.
-    pub(crate) waiting: Option<Waiting>,
+    pub(crate) instruments: EventInstruments,
+    pub(crate) series: SeriesTable<EventSeries>,
 }
 
-/// The series of one set of labels, each there from its first measurement on.
+/// The series of one label set. Each is created by its first measurement.
 #[derive(Debug, Default)]
 pub(crate) struct EventSeries {
     pub(crate) counter: OnceLock<CounterSeries<u64>>,
@@ -125,79 +130,42 @@ pub(crate) struct EventSeries {
 }
 
 impl EventMetrics {
-    pub(crate) fn of_rule(
-        instruments: EventInstruments,
-        labels: Vec<Arc<Values>>,
-        max_series: usize,
+    pub(crate) fn new(
+        meter: &Meter,
+        definitions: &Definitions<'_>,
+        rule: &Rule,
+        labels: Vec<Arc<LabelValues>>,
     ) -> Self {
-        let instruments = OnceLock::from(instruments);
-        Self { instruments, series: labelled(labels, max_series), waiting: None }
+        let instruments = EventInstruments::create(meter, definitions, rule);
+        let series = series_table(labels, definitions.max_series(rule));
+        let metrics = Self { instruments, series };
+        metrics.preinitialize(&rule.labels);
+        metrics
     }
 
-    pub(crate) fn of_field(waiting: Waiting, labels: Vec<Arc<Values>>, max_series: usize) -> Self {
-        let instruments = OnceLock::new();
-        Self { instruments, series: labelled(labels, max_series), waiting: Some(waiting) }
-    }
-
-    #[inline]
-    pub(crate) fn instruments(&self) -> Option<&EventInstruments> {
-        self.instruments.get()
-    }
-
-    /// From now on values are recorded, and no longer kept.
-    pub(crate) fn set_instruments(&self, instruments: EventInstruments) {
-        // Only their maker sets them, once.
-        let _ = self.instruments.set(instruments);
-    }
-
-    /// As [`SpanMetrics::show`].
-    pub(crate) fn show(&self, labels: &[Label]) {
-        let Some(EventInstruments { counter, sum, .. }) = self.instruments() else {
-            return;
-        };
-        for attributes in combinations(labels, self.series.cap()) {
+    /// As [`SpanMetrics::preinitialize`].
+    fn preinitialize(&self, labels: &[Label]) {
+        let EventInstruments { counter, sum, .. } = &self.instruments;
+        for attributes in combinations(labels, self.series.limit()) {
             counter.iter().for_each(|counter| counter.add(0, &attributes));
             sum.iter().for_each(|counter| counter.add(0.0, &attributes));
         }
     }
 }
 
-/// Where a rule reads the outcome of a span.
-#[derive(Clone, Debug)]
-pub(crate) struct OutcomeField {
-    pub(crate) values: Arc<Values>,
-    meanings: Arc<[(ValueId, Ending)]>,
+/// The series of a metric with this series limit. One of them is the overflow series.
+pub(crate) fn series_table<S: Default>(
+    labels: Vec<Arc<LabelValues>>,
+    max_series: usize,
+) -> SeriesTable<S> {
+    SeriesTable::new(labels, max_series.saturating_sub(1).max(1))
 }
 
-impl OutcomeField {
-    /// In the order in which they decide.
-    pub(crate) fn all(
-        outcome: &Outcome,
-        mut values: impl FnMut(Label) -> Arc<Values>,
-    ) -> [Self; 2] {
-        [outcome.field(), status_code()].map(|(label, meanings)| {
-            let values = values(label);
-            let meanings = meanings.iter().map(|(name, ending)| (values.id(name), *ending));
-            Self { meanings: meanings.collect(), values }
-        })
-    }
-
-    pub(crate) fn ending(&self, ids: &Ids, place: usize) -> Option<Ending> {
-        let id = ids.get(place);
-        self.meanings.iter().find_map(|(known, ending)| (*known == id).then_some(*ending))
-    }
-}
-
-/// One place is for what comes beyond the others.
-fn labelled<S: Default>(labels: Vec<Arc<Values>>, max_series: usize) -> Labelled<S> {
-    Labelled::new(labels, max_series.saturating_sub(1).max(1))
-}
-
-/// Every set of values, if all labels have a list of them, and there are not too many.
-fn combinations(labels: &[Label], most: usize) -> Vec<Vec<KeyValue>> {
+/// Every label set, if each label has a list of values, and there are not more label sets than the limit.
+fn combinations(labels: &[Label], limit: usize) -> Vec<Vec<KeyValue>> {
     let values = |label: &Label| label.values().map_or(0, <[_]>::len);
     let count = labels.iter().map(values).try_fold(1_usize, usize::checked_mul);
-    if count.is_none_or(|count| count > most.min(MOST_SHOWN)) {
+    if count.is_none_or(|count| count > limit.min(MAX_PREINITIALIZED)) {
         return Vec::new();
     }
     labels.iter().fold(vec![Vec::new()], |sets: Vec<Vec<KeyValue>>, label| {
@@ -210,4 +178,5 @@ fn combinations(labels: &[Label], most: usize) -> Vec<Vec<KeyValue>> {
     })
 }
 
-const MOST_SHOWN: usize = 100;
+/// The largest number of label sets that exist from the start.
+const MAX_PREINITIALIZED: usize = 100;

@@ -1,8 +1,10 @@
-//! What is recorded into the OpenTelemetry SDK.
+//! What reaches the OpenTelemetry SDK.
 //!
-//! `instruments` creates every instrument. `label_values` numbers the values of a label, `series` finds the series of a
-//! label set, and `recording` adds to its counters, histograms and gauges.
+//! `instruments` creates every instrument. `label_values` gives each value of a label a number, and `series` finds the series of
+//! these numbers. `metrics` has the instruments and series of one rule, and `recording` adds to them. `deferred` keeps the values
+//! of a prefixed field until its instrument exists.
 
+pub(crate) mod append_only_table;
 #[cfg(feature = "bound")]
 pub(crate) mod bound;
 pub(crate) mod deferred;
@@ -10,8 +12,9 @@ pub(crate) mod instruments;
 pub(crate) mod label_values;
 pub(crate) mod metrics;
 pub(crate) mod pending_values;
+pub(crate) mod per_instrument;
 pub(crate) mod recording;
+pub(crate) mod recording_guard;
 pub(crate) mod series;
-pub(crate) mod table;
 #[cfg(not(feature = "bound"))]
 pub(crate) mod unbound;

@@ -1,22 +1,23 @@
-//! Values that wait for their instrument, added up.
+//! The values of a metric whose instrument does not exist yet.
 
-use crate::layer::capture::Numbers;
-use crate::record::series::Key;
+use crate::record::per_instrument::PerInstrument;
+use crate::record::series::SeriesKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The values of one metric, by the place of their series: as many as its series, however many values there are.
+/// The aggregated values of one metric, by the index of their series. The memory depends on the number of series, not on the
+/// number of values.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct PendingValues {
     boundaries: Arc<[f64]>,
-    series: BTreeMap<usize, HeldSeries>,
+    series: BTreeMap<usize, PendingSeries>,
 }
 
 #[derive(Debug)]
-pub(crate) struct HeldSeries {
-    pub(crate) key: Key,
+pub(crate) struct PendingSeries {
+    pub(crate) key: SeriesKey,
     /// The sums, and the last value of the gauge.
-    totals: Numbers<f64>,
+    totals: PerInstrument<f64>,
     buckets: Vec<Bucket>,
 }
 
@@ -28,7 +29,7 @@ struct Bucket {
     max: f64,
 }
 
-impl Held {
+impl PendingValues {
     pub(crate) fn new(boundaries: &[f64]) -> Self {
         Self { boundaries: boundaries.into(), series: BTreeMap::new() }
     }
@@ -37,15 +38,15 @@ impl Held {
         self.series.is_empty()
     }
 
-    pub(crate) fn add(&mut self, place: usize, key: Key, numbers: Numbers<f64>) {
+    pub(crate) fn add(&mut self, index: usize, key: SeriesKey, numbers: PerInstrument<f64>) {
         let Self { boundaries, series } = self;
-        let held = series.entry(place).or_insert_with(|| HeldSeries {
+        let pending = series.entry(index).or_insert_with(|| PendingSeries {
             key,
-            totals: Numbers::default(),
+            totals: PerInstrument::default(),
             buckets: Vec::new(),
         });
-        let HeldSeries { key: _, totals, buckets } = held;
-        let Numbers { sum, up_down, histogram, gauge } = numbers;
+        let PendingSeries { key: _, totals, buckets } = pending;
+        let PerInstrument { sum, up_down, histogram, gauge } = numbers;
         let add = |total: &mut Option<f64>, value: Option<f64>| {
             if let Some(value) = value {
                 *total = Some(total.unwrap_or(0.0) + value);
@@ -56,21 +57,22 @@ impl Held {
         totals.gauge = gauge.or(totals.gauge);
         if let Some(value) = histogram {
             buckets.resize(boundaries.len() + 1, Bucket::EMPTY);
-            // The first boundary that is not below the value, as in the SDK.
+            // As in the SDK, a value belongs to the first boundary that is not below it.
             buckets[boundaries.partition_point(|boundary| *boundary < value)].add(value);
         }
     }
 
-    /// Takes all values out.
-    pub(crate) fn take(&mut self) -> BTreeMap<usize, HeldSeries> {
+    /// Removes and returns all values.
+    pub(crate) fn take(&mut self) -> BTreeMap<usize, PendingSeries> {
         std::mem::take(&mut self.series)
     }
 }
 
-impl HeldSeries {
-    /// What to record instead of the values: as many of them, with their sum, each in its bucket.
-    pub(crate) fn values(&self) -> impl Iterator<Item = Numbers<f64>> {
-        let histogram = |value| Numbers { histogram: Some(value), ..Numbers::default() };
+impl PendingSeries {
+    /// What to record for these values. A histogram gets as many values, with the same sum, each in the same bucket.
+    pub(crate) fn values(&self) -> impl Iterator<Item = PerInstrument<f64>> {
+        let histogram =
+            |value| PerInstrument { histogram: Some(value), ..PerInstrument::default() };
         let totals = (!self.totals.is_empty()).then_some(self.totals);
         totals.into_iter().chain(self.buckets.iter().flat_map(Bucket::values).map(histogram))
     }
@@ -87,12 +89,12 @@ impl Bucket {
         *max = max.max(value);
     }
 
-    /// The smallest and the largest value as they were, the others at their mean.
+    /// The smallest and the largest value unchanged, and the mean of the others for each of the others.
     fn values(&self) -> impl Iterator<Item = f64> + use<> {
         let Self { count, sum, min, max } = *self;
         let others = count.saturating_sub(2);
         let mean = (sum - min - max) / others as f64;
-        // It may have been rounded, or be infinite: never out of the bucket.
+        // Rounding or an infinite sum must not move the mean out of the bucket.
         let mean = mean.max(min).min(max);
         let ends = [(count > 0).then_some(min), (count > 1).then_some(max)];
         ends.into_iter().flatten().chain((0..others).map(move |_| mean))
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_gives_back_count_sum_smallest_and_largest() {
+    fn a_bucket_keeps_its_count_sum_minimum_and_maximum() {
         let mut bucket = Bucket::EMPTY;
         assert_eq!(bucket.values().count(), 0);
         for (count, value) in (1..).zip([4.0, 1.0, 2.5, 3.0, 1.5]) {
@@ -122,19 +124,27 @@ mod tests {
     }
 
     #[test]
-    fn values_are_kept_by_series_and_added_up() {
-        let mut held = Held::new(&[1.0, 10.0]);
-        assert!(held.is_empty());
-        let key = Key::default();
-        let number = |value| Numbers { gauge: Some(value), sum: Some(value), ..Numbers::default() };
+    fn values_are_aggregated_by_series() {
+        let mut pending = PendingValues::new(&[1.0, 10.0]);
+        assert!(pending.is_empty());
+        let key = SeriesKey::default();
+        let number = |value| PerInstrument {
+            gauge: Some(value),
+            sum: Some(value),
+            ..PerInstrument::default()
+        };
         for value in [1.0, 2.0, 3.0] {
-            held.add(7, key, number(value));
-            held.add(9, key, Numbers { histogram: Some(value * 5.0), ..Numbers::default() });
+            pending.add(7, key, number(value));
+            pending.add(
+                9,
+                key,
+                PerInstrument { histogram: Some(value * 5.0), ..PerInstrument::default() },
+            );
         }
-        let taken = held.take();
-        assert!(held.is_empty());
-        let values = |place: usize| taken[&place].values().collect::<Vec<_>>();
-        assert_eq!(values(7), [Numbers { sum: Some(6.0), ..number(3.0) }]);
+        let taken = pending.take();
+        assert!(pending.is_empty());
+        let values = |index: usize| taken[&index].values().collect::<Vec<_>>();
+        assert_eq!(values(7), [PerInstrument { sum: Some(6.0), ..number(3.0) }]);
         let histogram =
             values(9).iter().filter_map(|numbers| numbers.histogram).collect::<Vec<_>>();
         assert_eq!(histogram, [5.0, 10.0, 15.0]);

@@ -1,280 +1,124 @@
-//! The one place that records, and the guard that keeps a recording from starting another.
+//! The one file that records: it adds to counters and gauges, and records into histograms.
+//!
+//! The caller holds a [`RecordingGuard`](crate::record::recording_guard::RecordingGuard).
 
-use crate::layer::capture::{Measurements, Numbers};
-use crate::layer::span_state::{IN_FLIGHTS, SpanState};
-use crate::plan::plan::{EventBatch, EventPlan, Plan, SpanPlan};
-#[cfg(feature = "bound")]
-use crate::record::bound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
 use crate::record::instruments::{EventInstruments, SpanInstruments};
 use crate::record::metrics::{
-    ClosedSeries, EventMetrics, EventSeries, OutcomeField, SpanMetrics, SpanSeries,
+    ClosedSeries, CounterSeries, EventSeries, GaugeSeries, HistogramSeries, SpanMetrics,
+    SpanSeries, UpDownSeries,
 };
-use crate::record::series::Key;
-#[cfg(not(feature = "bound"))]
-use crate::record::unbound::{CounterSeries, GaugeSeries, HistogramSeries, UpDownSeries};
-use crate::rule::outcome::Ending;
-use crate::rule::span_duration::Clock;
-use std::cell::Cell;
-use std::sync::{Arc, OnceLock};
+use crate::record::per_instrument::PerInstrument;
+use crate::record::series::{SeriesKey, SeriesTable};
+use crate::rule::outcome::SpanOutcome;
+use std::sync::OnceLock;
 
-/// Records that a span was created; tells in which series it is now in flight: one more than their places, 0 for none.
-pub(crate) fn opened(plan: &Plan, span: &SpanState) -> [u32; IN_FLIGHTS] {
-    let mut places = [0; IN_FLIGHTS];
-    let Some(_recording) = Recording::start() else {
-        return places;
-    };
-    let mut gauges = places.iter_mut();
-    for SpanPlan { metrics, places, .. } in &plan.spans {
-        let SpanInstruments { opened, in_flight, .. } = &metrics.instruments;
-        if opened.is_none() && in_flight.is_none() {
-            continue;
-        }
-        let Some((place, key, series)) = metrics.series.series(Key::new(&span.ids, places)) else {
-            continue;
-        };
-        let attributes = || metrics.series.attributes(key);
-        let SpanSeries { opened: opened_series, in_flight: in_flight_series, closed: _ } = series;
-        if let Some(counter) = opened {
-            bound(opened_series, || CounterSeries::new(counter, &attributes())).add(1);
-        }
-        if let Some(gauge) = in_flight {
-            bound(in_flight_series, || UpDownSeries::new(gauge, &attributes())).add(1);
-            // There is room: that was checked when the layer was built.
-            gauges.by_ref().take(1).for_each(|gauge| *gauge = place as u32 + 1);
-        }
-    }
-    places
-}
-
-/// Records that a span closed, at the time `end`. When this thread is already recording, only that it is no longer in flight:
-/// its series are there, and to subtract from them resolves nothing and logs nothing.
-pub(crate) fn closed(plan: &Plan, span: &SpanState, end: u64, unwinding: bool) {
-    let recording = Recording::start();
-    landed(plan, span.in_flight);
-    if recording.is_none() {
-        return;
-    }
-    for SpanPlan { metrics, places, outcomes, rule: _ } in &plan.spans {
-        if !metrics.records_close() {
-            continue;
-        }
-        let Some((_, key, series)) = metrics.series.series(Key::new(&span.ids, places)) else {
-            continue;
-        };
-        let ending = match metrics.outcome {
-            Some(_) => ending(outcomes, span, unwinding),
-            // Without an outcome there is one series.
-            None => Ending::ALL[0],
-        };
-        let ClosedSeries { counter, duration } =
-            bound(&series.closed[ending as usize], || metrics.closed_series(key, ending));
-        if let Some(counter) = counter {
-            counter.add(1);
-        }
-        if let Some(histogram) = duration {
-            histogram.record(nanoseconds(metrics, span, end) as f64 / metrics.nanoseconds);
-        }
-    }
-}
-
-/// Records that a span which never closed is no longer in flight.
-pub(crate) fn abandoned(plan: &Plan, in_flight: [u32; IN_FLIGHTS]) {
-    if let Some(_recording) = Recording::start() {
-        landed(plan, in_flight);
-    }
-}
-
-/// Records the metrics of an event whose numbers were read; `target` is the event's own. Does nothing when this thread is already recording.
-pub(crate) fn event(batch: &EventBatch, measurements: &Measurements<'_>, target: Option<&str>) {
-    let Some(_recording) = Recording::start() else {
-        return;
-    };
-    for event in &batch.plans {
-        if !event.is_for(target) {
-            continue;
-        }
-        if let Some(metrics) = event.source.metrics() {
-            measured(metrics, event, measurements);
-        }
-    }
-}
-
-/// Whether this thread is recording. What it opens or emits there belongs to the SDK, or to a layer that reacts to the
-/// SDK's own events, which it emits while it holds its locks: to measure it would deadlock, or never end.
-pub(crate) fn in_progress() -> bool {
-    RECORDING.get()
-}
-
-/// On its own: inlined, most of it is computed for every span, whether or not a rule asks for it.
-#[inline(never)]
-fn ending(outcomes: &[(OutcomeField, u8)], span: &SpanState, unwinding: bool) -> Ending {
-    let told = |(field, place): &(OutcomeField, u8)| field.ending(&span.ids, usize::from(*place));
-    outcomes.iter().find_map(told).unwrap_or_else(|| span.signs.ending(unwinding))
-}
-
-/// Each in the series in which it was counted, whatever has been recorded since.
+/// Records the creation of a span. Returns the index of the series in which it is in flight, if its rule has such a gauge.
 #[inline]
-fn landed(plan: &Plan, in_flight: [u32; IN_FLIGHTS]) {
-    if in_flight != [0; IN_FLIGHTS] {
-        subtract(plan, in_flight);
+pub(crate) fn span_created(metrics: &SpanMetrics, key: SeriesKey) -> Option<usize> {
+    let SpanInstruments { opened, in_flight, .. } = &metrics.instruments;
+    let (index, key, series) = metrics.series.series(key)?;
+    let attributes = || metrics.series.attributes(key);
+    let SpanSeries { opened: opened_series, in_flight: in_flight_series, closed: _ } = series;
+    if let Some(counter) = opened {
+        get_or_create(opened_series, || CounterSeries::new(counter, &attributes())).add(1);
     }
+    let gauge = in_flight.as_ref()?;
+    get_or_create(in_flight_series, || UpDownSeries::new(gauge, &attributes())).add(1);
+    Some(index)
 }
 
-fn subtract(plan: &Plan, in_flight: [u32; IN_FLIGHTS]) {
-    let gauges = plan.spans.iter().filter(|span| span.metrics.instruments.in_flight.is_some());
-    for (SpanPlan { metrics, .. }, place) in gauges.zip(in_flight) {
-        let series = (place as usize).checked_sub(1).and_then(|place| metrics.series.get(place));
-        if let Some(gauge) = series.and_then(|series| series.in_flight.get()) {
-            gauge.add(-1);
-        }
-    }
-}
-
-fn nanoseconds(metrics: &SpanMetrics, span: &SpanState, end: u64) -> u64 {
-    let open = end.saturating_sub(span.start);
-    match metrics.clock {
-        Clock::LastExit if span.last_exit > 0 => span.last_exit.saturating_sub(span.start),
-        Clock::LastExit | Clock::Close => open,
-        Clock::Busy => span.busy.min(open),
-    }
-}
-
-#[inline(always)]
-fn measured(metrics: &Arc<EventMetrics>, event: &EventPlan, measurements: &Measurements<'_>) {
-    let Some(instruments) = metrics.instruments() else {
-        return kept(metrics, event, measurements);
+/// Records the close of a span: the counter, and the duration in nanoseconds.
+#[inline]
+pub(crate) fn span_closed(
+    metrics: &SpanMetrics,
+    key: SeriesKey,
+    outcome: impl FnOnce() -> SpanOutcome,
+    nanoseconds: impl FnOnce() -> u64,
+) {
+    let Some((_, key, series)) = metrics.series.series(key) else {
+        return;
     };
-    let numbers = numbers(event, measurements);
+    let outcome = match metrics.outcome {
+        Some(_) => outcome(),
+        // Without an outcome there is one series.
+        None => SpanOutcome::ALL[0],
+    };
+    let ClosedSeries { counter, duration } =
+        get_or_create(&series.closed[outcome as usize], || metrics.closed_series(key, outcome));
+    if let Some(counter) = counter {
+        counter.add(1);
+    }
+    if let Some(histogram) = duration {
+        histogram.record(nanoseconds() as f64 / metrics.nanoseconds_per_unit);
+    }
+}
+
+/// Records that a span is no longer in flight, in the series that [`span_created`] returned. The series exists, so this creates
+/// nothing and logs nothing.
+pub(crate) fn span_left(metrics: &SpanMetrics, index: usize) {
+    let series = metrics.series.get(index);
+    if let Some(gauge) = series.and_then(|series| series.in_flight.get()) {
+        gauge.add(-1);
+    }
+}
+
+/// Records an event: 1 in the counter, and the numbers of its fields.
+#[inline(always)]
+pub(crate) fn event(
+    instruments: &EventInstruments,
+    series: &SeriesTable<EventSeries>,
+    key: SeriesKey,
+    numbers: PerInstrument<f64>,
+) {
     if instruments.counter.is_none() && numbers.is_empty() {
         return;
     }
-    let key = Key::new(&measurements.captures.ids, &event.places);
-    if let Some((_, key, series)) = metrics.series.series(key) {
-        recorded(metrics, instruments, key, series, numbers);
+    if let Some((_, key, event_series)) = series.series(key) {
+        event_in(instruments, event_series, || series.attributes(key), numbers);
     }
 }
 
-/// No negative number reaches a counter.
+/// As [`event`], in a known series.
 #[inline(always)]
-fn numbers(event: &EventPlan, measurements: &Measurements<'_>) -> Numbers<f64> {
-    let numbers = measurements.numbers(&event.numbers);
-    Numbers { sum: numbers.sum.filter(|number| *number >= 0.0), ..numbers }
-}
-
-/// Keeps the numbers until their instrument is there; records them if it has come meanwhile.
-#[cold]
-#[inline(never)]
-fn kept(metrics: &Arc<EventMetrics>, event: &EventPlan, measurements: &Measurements<'_>) {
-    let numbers = numbers(event, measurements);
-    let key = Key::new(&measurements.captures.ids, &event.places);
-    let series = if numbers.is_empty() { None } else { metrics.series.series(key) };
-    let Some((place, key, _)) = series else {
-        return;
-    };
-    if metrics.hold(place, key, numbers) {
-        return;
-    }
-    if let Some(instruments) = metrics.instruments() {
-        replayed(metrics, instruments, place, key, numbers);
-    }
-}
-
-/// Records a number that was kept until its instrument was there.
-pub(crate) fn replayed(
-    metrics: &EventMetrics,
+pub(crate) fn event_in(
     instruments: &EventInstruments,
-    place: usize,
-    key: Key,
-    numbers: Numbers<f64>,
-) {
-    if let Some(series) = metrics.series.get(place) {
-        recorded(metrics, instruments, key, series, numbers);
-    }
-}
-
-#[inline(always)]
-fn recorded(
-    metrics: &EventMetrics,
-    instruments: &EventInstruments,
-    key: Key,
     series: &EventSeries,
-    numbers: Numbers<f64>,
+    attributes: impl Fn() -> Vec<opentelemetry::KeyValue>,
+    numbers: PerInstrument<f64>,
 ) {
-    let attributes = || metrics.series.attributes(key);
-    let EventInstruments {
-        counter: count,
-        sum: sums,
-        up_down: ups,
-        histogram: values,
-        gauge: last,
-    } = instruments;
-    let Numbers { sum, up_down, histogram, gauge } = numbers;
-    if let Some(counter) = count {
-        bound(&series.counter, || CounterSeries::new(counter, &attributes())).add(1);
+    let EventInstruments { counter, sum, up_down, histogram, gauge } = instruments;
+    if let Some(counter) = counter {
+        get_or_create(&series.counter, || CounterSeries::new(counter, &attributes())).add(1);
     }
-    if let (Some(counter), Some(number)) = (sums, sum) {
-        bound(&series.sum, || CounterSeries::new(counter, &attributes())).add(number);
+    if let (Some(counter), Some(number)) = (sum, numbers.sum) {
+        get_or_create(&series.sum, || CounterSeries::new(counter, &attributes())).add(number);
     }
-    if let (Some(counter), Some(number)) = (ups, up_down) {
-        bound(&series.up_down, || UpDownSeries::new(counter, &attributes())).add(number);
+    if let (Some(counter), Some(number)) = (up_down, numbers.up_down) {
+        get_or_create(&series.up_down, || UpDownSeries::new(counter, &attributes())).add(number);
     }
-    if let (Some(values), Some(number)) = (values, histogram) {
-        bound(&series.histogram, || HistogramSeries::new(values, &attributes())).record(number);
+    if let (Some(histogram), Some(number)) = (histogram, numbers.histogram) {
+        get_or_create(&series.histogram, || HistogramSeries::new(histogram, &attributes()))
+            .record(number);
     }
-    if let (Some(last), Some(number)) = (last, gauge) {
-        bound(&series.gauge, || GaugeSeries::new(last, &attributes())).record(number);
+    if let (Some(gauge), Some(number)) = (gauge, numbers.gauge) {
+        get_or_create(&series.gauge, || GaugeSeries::new(gauge, &attributes())).record(number);
     }
 }
 
-/// The series, which is made if it is not there. The SDK makes it with none of our locks held: threads that meet a new series at
-/// once each ask the SDK for it, and keep the same one.
+/// Returns the series, which its first measurement creates.
+///
+/// The SDK creates it while none of our locks is held. Threads that need a new series at the same time each ask the SDK for
+/// it, and all use the same one.
 #[inline(always)]
-fn bound<S>(series: &OnceLock<S>, make: impl FnOnce() -> S) -> &S {
+fn get_or_create<S>(series: &OnceLock<S>, create: impl FnOnce() -> S) -> &S {
     match series.get() {
         Some(series) => series,
-        None => publish(series, make()),
+        None => publish(series, create()),
     }
 }
 
 #[cold]
-fn publish<S>(series: &OnceLock<S>, made: S) -> &S {
-    // If another thread was first, this one's is dropped when the lock is free again.
-    series.get_or_init(move || made)
-}
-
-/// While it is there, this thread is recording.
-#[derive(Debug)]
-pub(crate) struct Recording;
-
-impl Recording {
-    pub(crate) fn start() -> Option<Self> {
-        if RECORDING.replace(true) { None } else { Some(Self) }
-    }
-}
-
-impl Drop for Recording {
-    fn drop(&mut self) {
-        RECORDING.set(false);
-    }
-}
-
-thread_local! {
-    static RECORDING: Cell<bool> = const { Cell::new(false) };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_recording_lasts_until_it_ends_whatever_is_tried_within() {
-        assert!(!in_progress());
-        let recording = Recording::start();
-        assert!(recording.is_some());
-        assert!(Recording::start().is_none());
-        assert!(in_progress(), "the refused one must not have ended it");
-        drop(recording);
-        assert!(!in_progress());
-        assert!(Recording::start().is_some());
-    }
+fn publish<S>(series: &OnceLock<S>, created: S) -> &S {
+    // If another thread was faster, this thread's series is dropped after the `OnceLock` is free again.
+    series.get_or_init(move || created)
 }

@@ -1,4 +1,4 @@
-//! The same series without bound instruments, for a `MeterProvider` that has none: attributes are hashed each time.
+//! The same series without bound instruments, for a `MeterProvider` that has none: each measurement hashes its attributes.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
@@ -6,7 +6,7 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
 #[derive(Debug)]
 struct Series<I> {
     instrument: I,
-    /// Always in one order: the SDK keeps a copy of a set for each order it meets.
+    /// Always in the same order, because the SDK keeps a copy of an attribute set for each order.
     attributes: Box<[KeyValue]>,
 }
 

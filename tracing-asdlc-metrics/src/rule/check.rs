@@ -1,64 +1,53 @@
-//! What is wrong with a rule, whatever the other rules are.
+//! Checks of one rule, independent of the other rules. `definitions` checks the rules together.
 
-use crate::error::{Kind, Problem};
+use crate::error::BuildErrorKind;
+use crate::rule::label::Label;
+use crate::rule::metric::check_metric_name;
+use crate::rule::outcome::Outcome;
 use crate::rule::rule::{Rule, Source};
+use crate::rule::span_duration::units_per_second;
 
 impl Rule {
-    pub(crate) fn check(&self) -> Result<(), Problem> {
+    pub(crate) fn check(&self) -> Result<(), BuildErrorKind> {
         let Self { source, name, target, .. } = self;
         if name.as_ref().is_some_and(|name| name.is_empty()) {
             let what = if *source == Source::Span { "span" } else { "event" };
-            return Err(Problem::NoName { what });
+            return Err(BuildErrorKind::EmptyName { what });
         }
         if target.as_ref().is_some_and(|target| target.is_empty()) {
-            return Err(Problem::NoTarget);
+            return Err(BuildErrorKind::EmptyTarget);
         }
-        if let Some(method) = self.twice {
-            return Err(Problem::MethodTwice { method });
+        if let Some(method) = self.called_twice {
+            return Err(BuildErrorKind::MethodTwice { method });
         }
-        self.check_source()?;
+        self.check_methods()?;
         for (kind, name) in self.metrics() {
-            check_name(kind, name)?;
+            check_metric_name(kind, name)?;
         }
         self.check_labels()?;
         self.check_unit()?;
         match self.max_series {
-            Some(series) if !(self.min_series()..=MAX_SERIES).contains(&series) => {
-                Err(Problem::MaxSeries { series, least: self.min_series() })
+            Some(limit) if !(self.min_series()..=MAX_SERIES).contains(&limit) => {
+                Err(BuildErrorKind::SeriesLimit { limit, least: self.min_series() })
             }
             _ => self.check_boundaries(),
         }
     }
 
-    /// One set of labels and the overflow, each with every outcome.
+    /// The lowest series limit: one label set and the overflow, each with every outcome.
     pub(crate) fn min_series(&self) -> usize {
-        let outcomes = self.outcome.as_ref().map_or(1, crate::Outcome::values);
+        let outcomes = self.outcome.as_ref().map_or(1, Outcome::distinct_values);
         MIN_SERIES.max(2 * outcomes)
     }
 
-    /// The names of the rule's metrics, with their kinds.
-    pub(crate) fn metrics(&self) -> impl Iterator<Item = (Kind, &str)> {
-        let Self { counter, opened, in_flight, duration, sum, histogram, gauge, .. } = self;
-        let own = [
-            (Kind::Counter, opened),
-            (Kind::Counter, counter),
-            (Kind::InFlight, in_flight),
-            (Kind::Histogram, duration),
-        ];
-        let of_fields = [(Kind::Sum, sum), (Kind::Histogram, histogram), (Kind::Gauge, gauge)];
-        let of_fields =
-            of_fields.into_iter().filter_map(|(kind, of)| Some((kind, &*of.as_ref()?.name)));
-        own.into_iter().filter_map(|(kind, name)| Some((kind, name.as_deref()?))).chain(of_fields)
-    }
-
-    /// Each kind of rule has methods of its own.
-    fn check_source(&self) -> Result<(), Problem> {
+    /// Rules for spans, for events and for prefixed fields have different methods.
+    fn check_methods(&self) -> Result<(), BuildErrorKind> {
         let Self { source, .. } = self;
         let spans = [
-            (self.opened.is_some(), "with_opened_counter"),
+            (self.opened_counter.is_some(), "with_opened_counter"),
             (self.in_flight.is_some(), "with_in_flight"),
             (self.duration.is_some(), "with_duration"),
-            (self.clock.is_some(), "with_clock"),
+            (self.span_duration.is_some(), "with_span_duration"),
             (self.outcome.is_some(), "with_outcome"),
         ];
         let events = [
@@ -67,141 +56,134 @@ impl Rule {
             (self.gauge.is_some(), "with_gauge"),
         ];
         let counter = [(self.counter.is_some(), "with_counter")];
-        let refused = |methods: &[(bool, &'static str)]| {
+        let first_set = |methods: &[(bool, &'static str)]| {
             methods.iter().find_map(|(is_set, method)| is_set.then_some(*method))
         };
-        let method = match source {
-            Source::Span => refused(&events),
-            Source::Event => refused(&spans),
-            Source::PrefixedFields => refused(&[&spans[..], &events, &counter].concat()),
+        let refused = match source {
+            Source::Span => first_set(&events),
+            Source::Event => first_set(&spans),
+            Source::PrefixedFields => first_set(&[&spans[..], &events, &counter].concat()),
         };
-        match method {
-            Some(method) => Err(Problem::Method { method, source: *source }),
+        match refused {
+            Some(method) => Err(BuildErrorKind::Method { method, source: *source }),
             None if *source != Source::PrefixedFields && self.metrics().next().is_none() => {
-                Err(Problem::NoMetric { source: *source })
+                Err(BuildErrorKind::NoMetric { source: *source })
             }
-            None if self.clock.is_some() && self.duration.is_none() => {
-                Err(Problem::NoDuration { what: "a clock" })
+            None if self.span_duration.is_some() && self.duration.is_none() => {
+                Err(BuildErrorKind::NoDuration { what: "`with_span_duration`" })
             }
             None if self.outcome.is_some() && self.counter.is_none() && self.duration.is_none() => {
-                Err(Problem::NoClosed)
+                Err(BuildErrorKind::NoMetricAtClose)
             }
             None => self.check_fields(),
         }
     }
 
-    fn check_fields(&self) -> Result<(), Problem> {
-        let fields = [&self.sum, &self.histogram, &self.gauge];
-        match fields.into_iter().flatten().find(|of| of.field.is_empty()) {
-            Some(of) => Err(Problem::NoField { name: of.name.to_string() }),
+    fn check_fields(&self) -> Result<(), BuildErrorKind> {
+        let metrics = [&self.sum, &self.histogram, &self.gauge];
+        match metrics.into_iter().flatten().find(|metric| metric.field.is_empty()) {
+            Some(metric) => Err(BuildErrorKind::EmptyField { metric: metric.name.to_string() }),
             None => Ok(()),
         }
     }
 
-    fn check_labels(&self) -> Result<(), Problem> {
+    fn check_labels(&self) -> Result<(), BuildErrorKind> {
         let Self { labels, outcome, .. } = self;
         if labels.len() > MAX_LABELS {
-            return Err(Problem::Labels { count: labels.len() });
+            return Err(BuildErrorKind::Labels { count: labels.len() });
         }
-        labels.iter().try_for_each(crate::Label::check)?;
+        labels.iter().try_for_each(Label::check)?;
         if let Some(outcome) = outcome {
             outcome.check()?;
         }
-        let names: Vec<_> = labels
-            .iter()
-            .map(crate::Label::name)
-            .chain(outcome.iter().map(crate::Outcome::name))
-            .collect();
-        match (1..names.len()).find(|&after| names[..after].contains(&names[after])) {
-            Some(twice) => Err(Problem::Label {
-                label: names[twice].to_owned(),
-                what: "is there twice; each label has a name of its own",
+        let keys: Vec<_> =
+            labels.iter().map(Label::name).chain(outcome.iter().map(Outcome::name)).collect();
+        match (1..keys.len()).find(|&index| keys[..index].contains(&keys[index])) {
+            Some(index) => Err(BuildErrorKind::LabelKey {
+                key: keys[index].to_owned(),
+                allowed: "must be used by one label of the rule only",
+                hint: "",
             }),
             None => Ok(()),
         }
     }
 
-    fn check_unit(&self) -> Result<(), Problem> {
+    fn check_unit(&self) -> Result<(), BuildErrorKind> {
         let Some(unit) = self.unit.as_deref() else {
             return Ok(());
         };
         let has_values = match self.source {
             Source::Span => self.duration.is_some(),
             Source::Event => {
-                [&self.sum, &self.histogram, &self.gauge].iter().any(|of| of.is_some())
+                [&self.sum, &self.histogram, &self.gauge].iter().any(|metric| metric.is_some())
             }
             Source::PrefixedFields => true,
         };
-        let valid = match self.source {
-            Source::Span => per_second(unit).is_some(),
+        let is_valid = match self.source {
+            Source::Span => units_per_second(unit).is_some(),
             _ => (1..=63).contains(&unit.len()) && unit.bytes().all(|byte| byte.is_ascii_graphic()),
         };
-        match (has_values, valid) {
-            (false, _) => Err(Problem::NoValues),
-            (true, false) => Err(Problem::Unit { unit: unit.to_owned(), source: self.source }),
+        match (has_values, is_valid) {
+            (false, _) => Err(BuildErrorKind::NoValues),
+            (true, false) => {
+                Err(BuildErrorKind::Unit { unit: unit.to_owned(), source: self.source })
+            }
             (true, true) => Ok(()),
         }
     }
 
-    fn check_boundaries(&self) -> Result<(), Problem> {
+    fn check_boundaries(&self) -> Result<(), BuildErrorKind> {
         let Some(boundaries) = self.boundaries.as_deref() else {
             return self.check_default_boundaries();
         };
         match self.source {
             Source::Span if self.duration.is_none() => {
-                return Err(Problem::NoDuration { what: "boundaries" });
+                Err(BuildErrorKind::NoDuration { what: "the boundaries" })
             }
-            Source::Event if self.histogram.is_none() => return Err(Problem::NoHistogram),
-            _ if boundaries.is_empty() => return Err(Problem::NoBoundaries),
-            _ => {}
+            Source::Event if self.histogram.is_none() => Err(BuildErrorKind::NoHistogram),
+            // A duration of 0 or less has no bucket of its own.
+            Source::Span => check_boundaries(boundaries, Some(0.0)),
+            Source::Event | Source::PrefixedFields => check_boundaries(boundaries, None),
         }
-        let span = self.source == Source::Span;
-        let refused = |value: &f64| !value.is_finite() || span && *value <= 0.0;
-        if let Some(&value) = boundaries.iter().find(|value| refused(value)) {
-            return Err(Problem::Boundary { value, source: self.source });
-        }
-        boundaries.windows(2).try_for_each(|pair| match *pair {
-            [before, after] if after <= before => Err(Problem::Order { before, after }),
-            _ => Ok(()),
-        })
     }
 
-    /// The default boundaries are seconds.
-    fn check_default_boundaries(&self) -> Result<(), Problem> {
+    /// The default boundaries are for seconds.
+    fn check_default_boundaries(&self) -> Result<(), BuildErrorKind> {
         let unit = self.unit.as_deref();
-        let has_defaults = match self.source {
+        let is_in_seconds = match self.source {
             Source::Span => self.duration.is_none() || matches!(unit, None | Some("s")),
             Source::Event => self.histogram.is_none() || unit == Some("s"),
-            // It may name no histogram at all.
+            // Such a rule may have no histogram at all.
             Source::PrefixedFields => matches!(unit, None | Some("s")),
         };
-        if has_defaults { Ok(()) } else { Err(Problem::DefaultBoundaries { source: self.source }) }
+        if is_in_seconds {
+            Ok(())
+        } else {
+            Err(BuildErrorKind::DefaultBoundaries { source: self.source })
+        }
     }
 }
 
-/// OpenTelemetry's rule, and no separator at the end: an exporter appends to the name.
-pub(crate) fn check_name(kind: Kind, name: &str) -> Result<(), Problem> {
-    let valid = name.len() <= 255
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.ends_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/".contains(c));
-    if valid { Ok(()) } else { Err(Problem::Name { kind, name: name.to_owned() }) }
-}
-
-/// How many of a unit of time a second has.
-pub(crate) fn per_second(unit: &str) -> Option<f64> {
-    match unit {
-        "s" => Some(1.0),
-        "ms" => Some(1e3),
-        "us" => Some(1e6),
-        "ns" => Some(1e9),
-        _ => None,
+/// The boundaries of a histogram must be finite and strictly increasing, and there must be at least one.
+fn check_boundaries(boundaries: &[f64], above: Option<f64>) -> Result<(), BuildErrorKind> {
+    if boundaries.is_empty() {
+        return Err(BuildErrorKind::NoBoundaries);
     }
+    let is_valid = |value: f64| value.is_finite() && above.is_none_or(|least| value > least);
+    if let Some(&value) = boundaries.iter().find(|value| !is_valid(**value)) {
+        return Err(BuildErrorKind::Boundary { value, above });
+    }
+    boundaries.windows(2).try_for_each(|pair| match *pair {
+        [previous, value] if value <= previous => {
+            Err(BuildErrorKind::BoundaryOrder { value, previous })
+        }
+        _ => Ok(()),
+    })
 }
 
-/// So that their numbers fit into the key of a series.
+/// The key of a series has room for the values of so many labels.
 pub(crate) const MAX_LABELS: usize = 8;
-/// The least of any rule.
+/// The lowest series limit of any rule.
 const MIN_SERIES: usize = 8;
-/// Below the 2000 at which the SDK itself gives up: what it then loses are the labels of all series to come.
+/// Less than the 2000 series at which the SDK drops the labels of every further series.
 pub(crate) const MAX_SERIES: usize = 1_800;

@@ -1,13 +1,13 @@
 use crate::rule::label::Label;
 use crate::rule::outcome::Outcome;
-use crate::rule::rule::{OfField, Rule};
-use crate::rule::span_duration::Clock;
+use crate::rule::rule::{FieldMetric, Rule};
+use crate::rule::span_duration::SpanDuration;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::str::FromStr;
 use tracing_core::Level;
 
-/// A [`Rule`] in configuration, of any format that `serde` reads. A key that is not here is refused by its name.
+/// A [`Rule`] from configuration, in any format that `serde` reads. An unknown key is an error that names the key.
 ///
 /// ```
 /// use tracing_asdlc_metrics::{Label, Rule, RuleConfig};
@@ -31,19 +31,31 @@ use tracing_core::Level;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// A rule has one of these keys, which say what it looks at:
+/// # Keys
+///
+/// A rule has exactly one of these keys:
 ///
 /// | key | rule |
 /// |---|---|
-/// | `span: NAME`, `event: NAME` | [`Rule::span`], [`Rule::event`] |
-/// | `source: spans`, `events`, `prefixed_fields` | [`Rule::spans`], [`Rule::events`], [`Rule::prefixed_fields`] |
+/// | `span: NAME` | [`Rule::span`] |
+/// | `event: NAME` | [`Rule::event`] |
+/// | `source: spans`, `events` or `prefixed_fields` | [`Rule::spans`], [`Rule::events`] or [`Rule::prefixed_fields`] |
 ///
-/// All other keys are methods of [`Rule`] without their `with_`: `target`, `max_level` (`info`), `counter`,
-/// `opened_counter`, `in_flight`, `duration`, `clock` (`close`, `last_exit`, `busy`), `sum`, `histogram` and `gauge` (each
-/// `{name, field}`), `unit`, `boundaries`, `labels` (each a field's name, or `{field, name, values, max_values, max_bytes,
-/// other, default, inherited}`), `outcome` (a label's name, or `{label, field, success, failed, cancelled, panicked, unknown, max_level}`) and
-/// `max_series`. What they mean, and what is allowed, is told there, and checked by
-/// [`SpanMetricsLayer::new`](crate::SpanMetricsLayer::new).
+/// Every other key is a method of [`Rule`], without `with_`:
+///
+/// | key | value |
+/// |---|---|
+/// | `target`, `counter`, `opened_counter`, `in_flight`, `duration`, `unit` | text |
+/// | `max_level` | `error`, `warn`, `info`, `debug` or `trace` |
+/// | `span_duration` | `until_close`, `until_last_exit` or `busy` |
+/// | `sum`, `histogram`, `gauge` | `{name, field}` |
+/// | `boundaries` | a list of numbers |
+/// | `labels` | a list; each is a field's name, or `{field, name, values, max_values, max_bytes, overflow_value, default, inherited}` |
+/// | `outcome` | a label's name, or `{label, field, success, failed, cancelled, panicked, unknown, max_level}` |
+/// | `max_series` | a number |
+///
+/// Their meaning and their valid values are those of the methods. [`SpanMetricsLayer::new`](crate::SpanMetricsLayer::new) checks
+/// the values.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(try_from = "Keys")]
 pub struct RuleConfig(Rule);
@@ -66,10 +78,10 @@ struct Keys {
     opened_counter: Option<String>,
     in_flight: Option<String>,
     duration: Option<String>,
-    clock: Option<ClockKey>,
-    sum: Option<OfFieldKeys>,
-    histogram: Option<OfFieldKeys>,
-    gauge: Option<OfFieldKeys>,
+    span_duration: Option<SpanDurationKey>,
+    sum: Option<FieldMetricKeys>,
+    histogram: Option<FieldMetricKeys>,
+    gauge: Option<FieldMetricKeys>,
     unit: Option<String>,
     boundaries: Option<Vec<f64>>,
     #[serde(default)]
@@ -88,15 +100,15 @@ enum SourceKey {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum ClockKey {
-    Close,
-    LastExit,
+enum SpanDurationKey {
+    UntilClose,
+    UntilLastExit,
     Busy,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OfFieldKeys {
+struct FieldMetricKeys {
     name: String,
     field: String,
 }
@@ -118,7 +130,7 @@ struct LabelKeys {
     values: Option<Vec<String>>,
     max_values: Option<usize>,
     max_bytes: Option<usize>,
-    other: Option<String>,
+    overflow_value: Option<String>,
     default: Option<String>,
     #[serde(default)]
     inherited: bool,
@@ -137,7 +149,7 @@ struct OutcomeKeys {
     max_level: Option<String>,
 }
 
-/// By hand: `#[serde(untagged)]` would forget which key was unknown.
+/// Written by hand because `#[serde(untagged)]` would not say which key is unknown.
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for NameOr<T> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor<T>(std::marker::PhantomData<T>);
@@ -146,7 +158,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for NameOr<T> {
             type Value = NameOr<T>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a name, or a map")
+                f.write_str("a name or a map")
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
@@ -177,9 +189,9 @@ impl TryFrom<Keys> for RuleConfig {
             (None, None, Some(SourceKey::Events)) => Rule::events(),
             (None, None, Some(SourceKey::PrefixedFields)) => Rule::prefixed_fields(),
             _ => {
-                return Err(
-                    "a rule has exactly one of the keys `span`, `event` and `source`".into()
-                );
+                return Err("invalid rule: must have exactly one of the keys `span`, `event` and \
+                            `source`"
+                    .into());
             }
         };
         let max_level = match max_level {
@@ -191,13 +203,13 @@ impl TryFrom<Keys> for RuleConfig {
             target: cow(target),
             max_level,
             counter: cow(keys.counter),
-            opened: cow(keys.opened_counter),
+            opened_counter: cow(keys.opened_counter),
             in_flight: cow(keys.in_flight),
             duration: cow(keys.duration),
-            clock: keys.clock.map(Clock::from),
-            sum: keys.sum.map(OfField::from),
-            histogram: keys.histogram.map(OfField::from),
-            gauge: keys.gauge.map(OfField::from),
+            span_duration: keys.span_duration.map(SpanDuration::from),
+            sum: keys.sum.map(FieldMetric::from),
+            histogram: keys.histogram.map(FieldMetric::from),
+            gauge: keys.gauge.map(FieldMetric::from),
             unit: cow(keys.unit),
             boundaries: keys.boundaries,
             labels: labels.into_iter().map(Label::from).collect(),
@@ -208,35 +220,44 @@ impl TryFrom<Keys> for RuleConfig {
     }
 }
 
-impl From<ClockKey> for Clock {
-    fn from(clock: ClockKey) -> Self {
-        match clock {
-            ClockKey::Close => Self::Close,
-            ClockKey::LastExit => Self::LastExit,
-            ClockKey::Busy => Self::Busy,
+impl From<SpanDurationKey> for SpanDuration {
+    fn from(duration: SpanDurationKey) -> Self {
+        match duration {
+            SpanDurationKey::UntilClose => Self::UntilClose,
+            SpanDurationKey::UntilLastExit => Self::UntilLastExit,
+            SpanDurationKey::Busy => Self::Busy,
         }
     }
 }
 
-impl From<OfFieldKeys> for OfField {
-    fn from(OfFieldKeys { name, field }: OfFieldKeys) -> Self {
+impl From<FieldMetricKeys> for FieldMetric {
+    fn from(FieldMetricKeys { name, field }: FieldMetricKeys) -> Self {
         Self { name: name.into(), field: field.into() }
     }
 }
 
 impl From<LabelKey> for Label {
     fn from(label: LabelKey) -> Self {
-        let LabelKeys { field, name, values, max_values, max_bytes, other, default, inherited } =
-            match label {
-                NameOr::Name(field) => return Self::field(field),
-                NameOr::Keys(keys) => keys,
-            };
+        let keys = match label {
+            NameOr::Name(field) => return Self::field(field),
+            NameOr::Keys(keys) => keys,
+        };
+        let LabelKeys {
+            field,
+            name,
+            values,
+            max_values,
+            max_bytes,
+            overflow_value,
+            default,
+            inherited,
+        } = keys;
         let label = Self::field(field);
         let label = apply(label, name, Self::with_name);
         let label = apply(label, values, Self::with_values);
         let label = apply(label, max_values, Self::with_max_values);
         let label = apply(label, max_bytes, Self::with_max_bytes);
-        let label = apply(label, other, Self::with_other);
+        let label = apply(label, overflow_value, Self::with_overflow_value);
         let label = apply(label, default, Self::with_default);
         if inherited { label.inherited() } else { label }
     }
@@ -264,8 +285,9 @@ impl TryFrom<OutcomeKey> for Outcome {
 }
 
 fn level(level: &str) -> Result<Level, String> {
-    Level::from_str(level)
-        .map_err(|_| format!("max_level {level:?}; allowed are error, warn, info, debug and trace"))
+    Level::from_str(level).map_err(|_| {
+        format!("invalid max_level {level:?}: must be error, warn, info, debug or trace")
+    })
 }
 
 fn apply<T, V>(to: T, value: Option<V>, with: impl FnOnce(T, V) -> T) -> T {

@@ -1,8 +1,9 @@
-use crate::error::Problem;
+use crate::error::BuildErrorKind;
+use crate::rule::label_key::check_label_key;
 use crate::rule::set_once::set_once;
 use std::borrow::Cow;
 
-/// A label of a rule's metrics: a declared field of its spans or events, with a bounded set of values.
+/// A label of a rule's metrics: a declared field of the spans or events, with a bounded set of values.
 ///
 /// ```
 /// use tracing_asdlc_metrics::{Label, Rule};
@@ -13,14 +14,23 @@ use std::borrow::Cow;
 ///     .with_label("tenant"); // short for Label::field("tenant")
 /// ```
 ///
-/// Without [`with_values`](Self::with_values) the first 100 different values are kept (see
-/// [`with_max_values`](Self::with_max_values)). Whatever comes beyond is the value `other`, as is a value longer than 64 bytes.
+/// Without [`with_values`](Self::with_values), the label keeps the first 100 different values (see
+/// [`with_max_values`](Self::with_max_values)). Every later value becomes the overflow value `other`, and so does a value longer
+/// than 64 bytes.
 ///
 /// # Values as text
 ///
-/// A string and what is recorded with `%` (`Display`) stand as they are, `?` as its `Debug` output (a string then has its
-/// quotes), integers in decimal, floats as Rust's `{:?}` (`1.0`, `NaN`), `bool` as `true` and `false`, `&dyn Error` as its
-/// message. An empty string is a value; a field that has none is a missing label, see [`with_default`](Self::with_default).
+/// | value of the field | label value |
+/// |---|---|
+/// | a string | the string |
+/// | recorded with `%` | its `Display` output |
+/// | recorded with `?` | its `Debug` output (a string is then quoted) |
+/// | an integer | decimal |
+/// | a float | as Rust's `{:?}` formats it (`1.0`, `NaN`) |
+/// | `bool` | `true` or `false` |
+/// | `&dyn Error` | its message |
+///
+/// An empty string is a value. A field without a value is a missing label; see [`with_default`](Self::with_default).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a label does nothing until it is given to `Rule::with_label`"]
 pub struct Label {
@@ -29,15 +39,15 @@ pub struct Label {
     values: Option<Vec<Cow<'static, str>>>,
     max_values: Option<usize>,
     max_bytes: Option<usize>,
-    other: Option<Cow<'static, str>>,
+    overflow_value: Option<Cow<'static, str>>,
     default: Option<Cow<'static, str>>,
     inherited: bool,
     /// The first method that was called twice.
-    twice: Option<&'static str>,
+    called_twice: Option<&'static str>,
 }
 
 impl Label {
-    /// The label with the name and the values of this field.
+    /// A label with the name and the values of this field.
     pub fn field(field: impl Into<Cow<'static, str>>) -> Self {
         Self {
             field: field.into(),
@@ -45,25 +55,26 @@ impl Label {
             values: None,
             max_values: None,
             max_bytes: None,
-            other: None,
+            overflow_value: None,
             default: None,
             inherited: false,
-            twice: None,
+            called_twice: None,
         }
     }
 
-    /// Another name for the label than the field's.
+    /// Sets the label's name. By default it is the field's name.
     ///
-    /// Needed for fields such as `http.method`: allowed are ASCII letters, digits and `_`, first no digit.
+    /// A name must match `[a-zA-Z_][a-zA-Z0-9_]*`, so a field such as `http.method` needs another one. It must not start with
+    /// `__`, and it must not be `le` or `quantile`.
     pub fn with_name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        set_once(&mut self.name, name.into(), "with_name", &mut self.twice);
+        set_once(&mut self.name, name.into(), "with_name", &mut self.called_twice);
         self
     }
 
-    /// The only values; any other becomes `other`.
+    /// Sets the only values that the label has, 1 to 1000. Any other value becomes the overflow value.
     ///
-    /// When all labels of a rule have such a list (and there are at most 100 combinations), its counters and its in-flight
-    /// gauge show all of them from the moment the layer is built, with the value 0.
+    /// If all labels of a rule have such a list, with at most 100 combinations, the rule's counters and its in-flight gauge
+    /// have all these series, with the value 0, from the moment the layer is built.
     pub fn with_values<V: Into<Cow<'static, str>>>(
         mut self,
         values: impl IntoIterator<Item = V>,
@@ -72,39 +83,45 @@ impl Label {
             &mut self.values,
             values.into_iter().map(Into::into).collect(),
             "with_values",
-            &mut self.twice,
+            &mut self.called_twice,
         );
         self
     }
 
-    /// How many different values are kept, 1 to 1000; any later one becomes `other`. Not together with
-    /// [`with_values`](Self::with_values).
-    pub fn with_max_values(mut self, values: usize) -> Self {
-        set_once(&mut self.max_values, values, "with_max_values", &mut self.twice);
-        self
-    }
-
-    /// How long a value may be, 1 to 128 bytes; a longer one becomes `other`.
-    pub fn with_max_bytes(mut self, bytes: usize) -> Self {
-        set_once(&mut self.max_bytes, bytes, "with_max_bytes", &mut self.twice);
-        self
-    }
-
-    /// Another word for `other`.
-    pub fn with_other(mut self, value: impl Into<Cow<'static, str>>) -> Self {
-        set_once(&mut self.other, value.into(), "with_other", &mut self.twice);
-        self
-    }
-
-    /// The value when the field has none. Without it the series then lacks the label.
-    pub fn with_default(mut self, value: impl Into<Cow<'static, str>>) -> Self {
-        set_once(&mut self.default, value.into(), "with_default", &mut self.twice);
-        self
-    }
-
-    /// When the span or event has no value at its start, takes that of its nearest ancestor that has one.
+    /// Sets how many different values are kept, 1 to 1000 (default 100). Any later value becomes the overflow value.
     ///
-    /// A span that declares the field is then enabled, up to the rule's level, whether or not a rule matches it.
+    /// It cannot be combined with [`with_values`](Self::with_values).
+    pub fn with_max_values(mut self, values: usize) -> Self {
+        set_once(&mut self.max_values, values, "with_max_values", &mut self.called_twice);
+        self
+    }
+
+    /// Sets how long a value may be, 1 to 128 bytes (default 64). A longer value becomes the overflow value.
+    pub fn with_max_bytes(mut self, bytes: usize) -> Self {
+        set_once(&mut self.max_bytes, bytes, "with_max_bytes", &mut self.called_twice);
+        self
+    }
+
+    /// Sets the overflow value (default `other`).
+    pub fn with_overflow_value(mut self, value: impl Into<Cow<'static, str>>) -> Self {
+        set_once(
+            &mut self.overflow_value,
+            value.into(),
+            "with_overflow_value",
+            &mut self.called_twice,
+        );
+        self
+    }
+
+    /// Sets the value for spans and events whose field has no value. Without a default, their series do not have the label.
+    pub fn with_default(mut self, value: impl Into<Cow<'static, str>>) -> Self {
+        set_once(&mut self.default, value.into(), "with_default", &mut self.called_twice);
+        self
+    }
+
+    /// If the span or event has no value when it is created, takes the value of the nearest ancestor span that has one.
+    ///
+    /// A span that declares the field is then enabled, up to the rule's level, even if no rule matches it.
     pub fn inherited(mut self) -> Self {
         self.inherited = true;
         self
@@ -122,16 +139,17 @@ impl Label {
         self.values.as_deref()
     }
 
-    pub(crate) fn cap(&self) -> usize {
-        self.values.as_ref().map_or(self.max_values.unwrap_or(DEFAULT_VALUES), Vec::len)
+    /// How many values the label may have, besides the overflow value and the default.
+    pub(crate) fn max_values(&self) -> usize {
+        self.values.as_ref().map_or(self.max_values.unwrap_or(DEFAULT_MAX_VALUES), Vec::len)
     }
 
     pub(crate) fn max_bytes(&self) -> usize {
-        self.max_bytes.unwrap_or(DEFAULT_BYTES)
+        self.max_bytes.unwrap_or(DEFAULT_MAX_BYTES)
     }
 
-    pub(crate) fn other(&self) -> &str {
-        self.other.as_deref().unwrap_or("other")
+    pub(crate) fn overflow_value(&self) -> &str {
+        self.overflow_value.as_deref().unwrap_or("other")
     }
 
     pub(crate) fn default_value(&self) -> Option<&str> {
@@ -142,48 +160,69 @@ impl Label {
         self.inherited
     }
 
-    pub(crate) fn check(&self) -> Result<(), Problem> {
-        let Self { field, values, max_values, other, default, twice, .. } = self;
-        let problem = |what| Problem::Label { label: self.name().to_owned(), what };
+    pub(crate) fn check(&self) -> Result<(), BuildErrorKind> {
+        let Self { field, max_values, overflow_value, default, called_twice, .. } = self;
+        let invalid =
+            |what: String| Err(BuildErrorKind::Label { label: self.name().to_owned(), what });
         if field.is_empty() {
-            return Err(problem("its field's name is empty"));
+            return invalid("missing field name: name the field of the label".to_owned());
         }
         if field == "message" {
-            return Err(problem(
-                "the field \"message\" is text for people, never a label; use a field of its own",
-            ));
+            return invalid(
+                "invalid field \"message\": its text is for people; use a field of its own for the label"
+                    .to_owned(),
+            );
         }
-        check_label_name(self.name())?;
-        if let Some(method) = *twice {
-            return Err(Problem::LabelTwice { label: self.name().to_owned(), method });
+        check_label_key(self.name()).map_err(|allowed| BuildErrorKind::LabelKey {
+            key: self.name().to_owned(),
+            allowed,
+            hint: "; `with_name` sets another key",
+        })?;
+        if let Some(method) = *called_twice {
+            return Err(BuildErrorKind::LabelMethodTwice { label: self.name().to_owned(), method });
         }
         if !(1..=MAX_BYTES).contains(&self.max_bytes()) {
-            return Err(problem("`with_max_bytes` allows 1 to 128"));
-        }
-        if [other, default].into_iter().flatten().any(|own| own.len() > MAX_BYTES) {
-            return Err(problem("`with_other` and `with_default` take up to 128 bytes"));
-        }
-        let Some(values) = values else {
-            return match *max_values {
-                None | Some(1..=MAX_VALUES) => Ok(()),
-                Some(_) => Err(problem("`with_max_values` allows 1 to 1000")),
-            };
-        };
-        if values.is_empty() || values.len() > MAX_VALUES {
-            return Err(problem("`with_values` takes 1 to 1000 values"));
-        }
-        if max_values.is_some() {
-            return Err(problem("has both `with_values` and `with_max_values`; use one of them"));
-        }
-        if (1..values.len()).any(|after| values[..after].contains(&values[after])) {
-            return Err(problem("`with_values` has a value twice"));
-        }
-        if values.iter().any(|value| value.len() > self.max_bytes()) {
-            return Err(problem(
-                "a value of `with_values` is longer than `with_max_bytes` allows (64 if not set)",
+            return invalid(format!(
+                "invalid value length {}: must be 1 to {MAX_BYTES} bytes",
+                self.max_bytes()
             ));
         }
-        Ok(())
+        for (what, value) in [("overflow", overflow_value), ("default", default)] {
+            if let Some(value) = value.as_ref().filter(|value| value.len() > MAX_BYTES) {
+                return invalid(format!(
+                    "invalid {what} value {value:?}: must have at most {MAX_BYTES} bytes"
+                ));
+            }
+        }
+        match (&self.values, *max_values) {
+            (Some(_), Some(_)) => invalid(
+                "invalid `with_max_values`: must not be combined with `with_values`".to_owned(),
+            ),
+            (Some(values), None) => self.check_values(values).or_else(invalid),
+            (None, None | Some(1..=MAX_VALUES)) => Ok(()),
+            (None, Some(count)) => {
+                invalid(format!("invalid number of values {count}: must be 1 to {MAX_VALUES}"))
+            }
+        }
+    }
+
+    fn check_values(&self, values: &[Cow<'static, str>]) -> Result<(), String> {
+        if values.is_empty() || values.len() > MAX_VALUES {
+            let count = values.len();
+            return Err(format!("invalid number of values {count}: must be 1 to {MAX_VALUES}"));
+        }
+        if let Some(index) =
+            (1..values.len()).find(|&index| values[..index].contains(&values[index]))
+        {
+            return Err(format!("invalid value {:?}: must not be repeated", values[index]));
+        }
+        match values.iter().find(|value| value.len() > self.max_bytes()) {
+            Some(value) => Err(format!(
+                "invalid value {value:?}: must have at most {} bytes; `with_max_bytes` changes that",
+                self.max_bytes()
+            )),
+            None => Ok(()),
+        }
     }
 }
 
@@ -199,19 +238,9 @@ impl From<String> for Label {
     }
 }
 
-/// What every backend takes, and not the names that Prometheus keeps for itself.
-pub(crate) fn check_label_name(name: &str) -> Result<(), Problem> {
-    let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && !name.starts_with("__")
-        && name.len() <= 255
-        && !["le", "quantile"].contains(&name)
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if valid { Ok(()) } else { Err(Problem::LabelName { name: name.to_owned() }) }
-}
-
 /// No value is longer, and none is formatted further than this.
 pub(crate) const MAX_BYTES: usize = 128;
-const DEFAULT_BYTES: usize = 64;
-/// So that a value's number fits into 16 bits.
+const DEFAULT_MAX_BYTES: usize = 64;
+/// The number of a value must fit into 16 bits.
 const MAX_VALUES: usize = 1_000;
-const DEFAULT_VALUES: usize = 100;
+const DEFAULT_MAX_VALUES: usize = 100;

@@ -1,12 +1,16 @@
 //! What the user asks for: plain data, checked before anything is created.
 //!
-//! A [`Rule`](rule::Rule) has [`Label`](label::Label)s and at most one [`Outcome`](outcome::Outcome). `config` reads the
-//! same rules from configuration. `check` refuses a rule that is invalid.
+//! A [`Rule`](rule::Rule) has [`Label`](label::Label)s, an [`Outcome`](outcome::Outcome) and a
+//! [`SpanDuration`](span_duration::SpanDuration); `config` reads the same from configuration. `check` checks each rule
+//! (`label_key`, `metric`: the names in it), and `definitions` checks all rules of a layer together.
 
 pub(crate) mod check;
 #[cfg(feature = "serde")]
 pub(crate) mod config;
+pub(crate) mod definitions;
 pub(crate) mod label;
+pub(crate) mod label_key;
+pub(crate) mod metric;
 pub(crate) mod outcome;
 pub(crate) mod rule;
 pub(crate) mod set_once;

@@ -1,14 +1,12 @@
-use crate::layer::capture::Numbers;
-use crate::plan::log_record::is_log;
 use crate::rule::label::Label;
 use crate::rule::outcome::Outcome;
 use crate::rule::set_once::set_once;
-use crate::rule::span_duration::Clock;
+use crate::rule::span_duration::SpanDuration;
 use std::borrow::Cow;
 use std::fmt;
-use tracing_core::{Level, LevelFilter, Metadata};
+use tracing_core::{Level, LevelFilter};
 
-/// Which spans or events to measure, and the metrics that they give.
+/// Selects spans or events, and the metrics that are recorded for them.
 ///
 /// ```
 /// use tracing_asdlc_metrics::{Label, Outcome, Rule};
@@ -30,11 +28,11 @@ use tracing_core::{Level, LevelFilter, Metadata};
 /// ];
 /// ```
 ///
-/// Several rules may match one span or event: each records it. The same metric name may stand in several rules: they then
-/// record into one metric. Labels are denied by default: only fields named with [`with_label`](Self::with_label) are one.
+/// Several rules may match one span or event; each of them records it. Several rules may name the same metric; they then record
+/// into one metric. A field is a label only if [`with_label`](Self::with_label) names it.
 ///
-/// Each method may be called once, but for [`with_label`](Self::with_label): a second call is an error when the layer is built. For two
-/// metrics of one kind from the same spans or events, make two rules.
+/// Except for [`with_label`](Self::with_label), each method may be called once: a second call is an error when the layer is
+/// built. For two metrics of one kind from the same spans or events, make two rules.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a rule does nothing until it is given to `SpanMetricsLayer::new`"]
 pub struct Rule {
@@ -43,87 +41,90 @@ pub struct Rule {
     pub(crate) target: Option<Cow<'static, str>>,
     pub(crate) max_level: Option<Level>,
     pub(crate) counter: Option<Cow<'static, str>>,
-    pub(crate) opened: Option<Cow<'static, str>>,
+    pub(crate) opened_counter: Option<Cow<'static, str>>,
     pub(crate) in_flight: Option<Cow<'static, str>>,
     pub(crate) duration: Option<Cow<'static, str>>,
-    pub(crate) clock: Option<Clock>,
-    pub(crate) sum: Option<OfField>,
-    pub(crate) histogram: Option<OfField>,
-    pub(crate) gauge: Option<OfField>,
+    pub(crate) span_duration: Option<SpanDuration>,
+    pub(crate) sum: Option<FieldMetric>,
+    pub(crate) histogram: Option<FieldMetric>,
+    pub(crate) gauge: Option<FieldMetric>,
     pub(crate) unit: Option<Cow<'static, str>>,
     pub(crate) boundaries: Option<Vec<f64>>,
     pub(crate) labels: Vec<Label>,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) max_series: Option<usize>,
     /// The first method that was called twice.
-    pub(crate) twice: Option<&'static str>,
+    pub(crate) called_twice: Option<&'static str>,
 }
 
 /// # Which spans or events
 impl Rule {
-    /// The spans with exactly this name, which is the function's name for `#[tracing::instrument]`, at level `INFO`, `WARN`
-    /// and `ERROR`.
+    /// Matches the spans with exactly this name, at the levels `INFO`, `WARN` and `ERROR`. With `#[tracing::instrument]` the name
+    /// of a span is the function's name.
     pub fn span(name: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Source::Span, Some(name.into()))
     }
 
-    /// Spans whatever their name. Say which with [`with_target`](Self::with_target).
+    /// Matches spans with any name. [`with_target`](Self::with_target) selects some of them.
     pub fn spans() -> Self {
         Self::new(Source::Span, None)
     }
 
-    /// The events with exactly this name (`event!(name: "cache.lookup", …)`), at level `INFO`, `WARN` and `ERROR`.
+    /// Matches the events with exactly this name (`event!(name: "cache.lookup", …)`), at the levels `INFO`, `WARN` and `ERROR`.
     pub fn event(name: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Source::Event, Some(name.into()))
     }
 
-    /// Events whatever their name. Say which with [`with_target`](Self::with_target), or by the fields that they must have.
+    /// Matches events with any name. [`with_target`](Self::with_target) selects some of them. Without a counter, the rule matches
+    /// only events that have one of the fields of its metrics.
     pub fn events() -> Self {
         Self::new(Source::Event, None)
     }
 
-    /// The events with fields named like those that `tracing-opentelemetry` makes metrics of: what follows the prefix is the
-    /// metric's name.
-    ///
-    /// | field | metric |
-    /// |---|---|
-    /// | `monotonic_counter.NAME` | a counter; what is negative or no number is left out |
-    /// | `counter.NAME` | an up-down counter |
-    /// | `histogram.NAME` | a histogram, with [`with_boundaries`](Self::with_boundaries): the default is for seconds |
-    /// | `gauge.NAME` | a gauge |
-    ///
-    /// Any kind of number is taken (also `i64` in a histogram). Other fields are no labels, but for those of the rule's
-    /// [`with_label`](Self::with_label). A metric whose name is not allowed, or is already that of a metric of another kind, is left
-    /// out and listed by [`Coverage::refused`](crate::Coverage::refused).
-    ///
-    /// # When a metric is created
-    ///
-    /// A short-lived thread of the layer creates the metric at its first event, about 0.1 ms later. The SDK cannot create an
-    /// instrument while it collects, and a collection lasts as long as its slowest callback; no event waits for that. So a
-    /// collection that starts just after the first event may not have the metric yet; the next one has all of it.
-    ///
-    /// Until the metric exists, the layer adds up its values in a bounded amount of memory. No value is lost: the metric then
-    /// has every count and sum, each value in its bucket, and the last value of a gauge. (The buckets are those of the rule's
-    /// boundaries. If a view sets other boundaries, the values of such a bucket are recorded as their mean.)
-    /// [`Coverage::pending`](crate::Coverage::pending) lists such metrics. If no thread can be started, the next event of
-    /// such a metric tries again.
+    /// Matches the events with fields that `tracing-opentelemetry` turns into metrics. A field's name has a prefix, and then
+    /// the metric's name.
     ///
     /// ```
     /// use tracing_asdlc_metrics::Rule;
     ///
     /// let rule = Rule::prefixed_fields().with_target("shop").with_label("currency");
     /// ```
+    ///
+    /// | field | metric |
+    /// |---|---|
+    /// | `monotonic_counter.NAME` | a counter; a negative or non-finite value is ignored |
+    /// | `counter.NAME` | an up-down counter |
+    /// | `histogram.NAME` | a histogram with the rule's [boundaries](Self::with_boundaries); the default ones are for seconds |
+    /// | `gauge.NAME` | a gauge |
+    ///
+    /// A field may have a number of any type (also `i64` in a histogram). The only labels are those of
+    /// [`with_label`](Self::with_label). If a metric's name is not valid, or a metric of another kind already has it, the metric is
+    /// not recorded, and [`Coverage::refused`](crate::Coverage::refused) lists it.
+    ///
+    /// # When a metric is created
+    ///
+    /// A short-lived thread of the layer creates the metric after its first event, about 0.1 ms later. The SDK cannot create an
+    /// instrument while it collects, and a collection takes as long as its slowest callback; no event waits for that. A
+    /// collection that starts just after the first event may therefore not have the metric yet. The next collection has
+    /// all of it.
+    ///
+    /// Until the metric exists, the layer aggregates its values in a bounded amount of memory. No value is lost: the metric then
+    /// has every count and sum, each value in its bucket, and the last value of a gauge. (The buckets are those of the rule's
+    /// boundaries. If a view sets other boundaries, the values of one bucket are recorded as their mean.)
+    /// [`Coverage::pending`](crate::Coverage::pending) lists such metrics. If no thread can be started, the next event of
+    /// such a metric tries again.
     pub fn prefixed_fields() -> Self {
         Self::new(Source::PrefixedFields, None)
     }
 
-    /// Only spans or events of this target: the module, or a module within it (`shop` has `shop::basket`, not `shopping`).
+    /// Matches only spans or events with this target, or with the target of a module inside it: `shop` also matches `shop::basket`,
+    /// but not `shopping`.
     pub fn with_target(mut self, target: impl Into<Cow<'static, str>>) -> Self {
-        set_once(&mut self.target, target.into(), "with_target", &mut self.twice);
+        set_once(&mut self.target, target.into(), "with_target", &mut self.called_twice);
         self
     }
 
-    /// Matches up to this level: `DEBUG` to measure a `debug_span!`, `TRACE` for all.
+    /// Sets the most verbose level that the rule matches (default `INFO`): `DEBUG` for a `debug_span!`, `TRACE` for every level.
     ///
     /// ```
     /// use tracing::Level;
@@ -132,72 +133,79 @@ impl Rule {
     /// let rule = Rule::span("parse").with_max_level(Level::DEBUG).with_counter("parsed_total");
     /// ```
     ///
-    /// The level is part of the rule because the layer keeps this level, and no more, enabled in the process: it measures
-    /// the same spans whatever the other layers of the subscriber log.
+    /// The layer keeps this level enabled in the process, and no more verbose one. The rule therefore matches the same spans and
+    /// events, independent of what the other layers of the subscriber log.
     pub fn with_max_level(mut self, level: Level) -> Self {
-        set_once(&mut self.max_level, level, "with_max_level", &mut self.twice);
+        set_once(&mut self.max_level, level, "with_max_level", &mut self.called_twice);
         self
     }
 }
 
 /// # The metrics of a span
 impl Rule {
-    /// Adds 1 to this counter at the moment the span closes, once for each span: when its last handle is dropped and its
-    /// last child has closed, however often it was entered. For an event: at the event.
+    /// Adds 1 to this counter when the span closes, once for each span: when its last handle is dropped and its last child has
+    /// closed, independent of how often it was entered. For an event: adds 1 when the event is emitted.
     ///
-    /// Only a child that exists counts: one that no rule matches exists when another layer has enabled it.
+    /// A child counts only if it exists. A child span that no rule matches exists if another layer has enabled it.
     ///
-    /// Where all labels have a list of values (or there is none), it is there, with the value 0, from the moment the layer
-    /// is built.
+    /// If each label of the rule has a [list of values](Label::with_values), or there is no label, the counter has the value 0 from
+    /// the moment the layer is built.
     pub fn with_counter(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        set_once(&mut self.counter, name.into(), "with_counter", &mut self.twice);
+        set_once(&mut self.counter, name.into(), "with_counter", &mut self.called_twice);
         self
     }
 
-    /// Adds 1 to this counter at the moment the span is created, with the labels that it then has, and without the outcome.
+    /// Adds 1 to this counter when the span is created, with the label values that the span then has. This metric has no outcome.
     pub fn with_opened_counter(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        set_once(&mut self.opened, name.into(), "with_opened_counter", &mut self.twice);
+        set_once(
+            &mut self.opened_counter,
+            name.into(),
+            "with_opened_counter",
+            &mut self.called_twice,
+        );
         self
     }
 
-    /// A gauge (an up-down counter) of the spans that are open: + 1 at creation, − 1 at close.
+    /// Counts the open spans in this gauge (an up-down counter): it adds 1 when a span is created, and subtracts 1 when it closes.
     ///
-    /// Both have the labels that the span had when it was created, whatever is recorded later, and no outcome.
+    /// Both use the label values that the span had when it was created, even if other values are recorded later. This metric has
+    /// no outcome.
     pub fn with_in_flight(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        set_once(&mut self.in_flight, name.into(), "with_in_flight", &mut self.twice);
+        set_once(&mut self.in_flight, name.into(), "with_in_flight", &mut self.called_twice);
         self
     }
 
-    /// Records the span's duration into this histogram when the span closes. The rule's [`Clock`] says what the duration is, by
-    /// default the time from the span's creation to its close. It is recorded in seconds (unit `s`), or in the unit of
-    /// [`with_unit`](Self::with_unit).
+    /// Records the span's duration into this histogram when the span closes, in seconds (unit `s`), or in the unit of
+    /// [`with_unit`](Self::with_unit). By default it is the time from the span's creation to its close;
+    /// [`with_span_duration`](Self::with_span_duration) selects another duration.
     ///
     /// The boundaries are those of [`with_boundaries`](Self::with_boundaries). In seconds the default is 0.005, 0.01, 0.025, 0.05,
     /// 0.1, 0.25, 0.5, 1, 2.5, 5 and 10; any other unit needs boundaries.
     pub fn with_duration(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        set_once(&mut self.duration, name.into(), "with_duration", &mut self.twice);
+        set_once(&mut self.duration, name.into(), "with_duration", &mut self.called_twice);
         self
     }
 
-    /// What the duration is; see [`Clock`].
-    pub fn with_clock(mut self, clock: Clock) -> Self {
-        set_once(&mut self.clock, clock, "with_clock", &mut self.twice);
+    /// Selects which duration of the span [`with_duration`](Self::with_duration) records (default
+    /// [`UntilClose`](SpanDuration::UntilClose)).
+    pub fn with_span_duration(mut self, duration: SpanDuration) -> Self {
+        set_once(&mut self.span_duration, duration, "with_span_duration", &mut self.called_twice);
         self
     }
 
-    /// Adds a label that tells how the span ended to the metrics that are recorded when it closes: the counter of
-    /// [`with_counter`](Self::with_counter) and the duration. For one of them only, make two rules.
+    /// Adds a label that says how the span ended. The metrics that are recorded when the span closes have it: the counter of
+    /// [`with_counter`](Self::with_counter) and the duration. To have it on one of them only, make two rules.
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
-        set_once(&mut self.outcome, outcome, "with_outcome", &mut self.twice);
+        set_once(&mut self.outcome, outcome, "with_outcome", &mut self.called_twice);
         self
     }
 }
 
 /// # The metrics of an event
 ///
-/// [`with_counter`](Self::with_counter) counts events. The numbers of these fields may be of any kind; `true` is 1.
+/// [`with_counter`](Self::with_counter) counts events. The metrics below record the number in a field, of any type; `true` is 1.
 impl Rule {
-    /// Adds the number in the field to this counter. What is negative or not finite is left out.
+    /// Adds the number in the field to this counter. A negative or non-finite number is ignored.
     pub fn with_sum(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -205,17 +213,17 @@ impl Rule {
     ) -> Self {
         set_once(
             &mut self.sum,
-            OfField { name: name.into(), field: field.into() },
+            FieldMetric { name: name.into(), field: field.into() },
             "with_sum",
-            &mut self.twice,
+            &mut self.called_twice,
         );
         self
     }
 
-    /// Records the number in the field into this histogram. What is not finite is left out.
+    /// Records the number in the field into this histogram. A non-finite number is ignored.
     ///
-    /// It needs [`with_boundaries`](Self::with_boundaries), unless the rule has the unit `s`: then the default is that of
-    /// [`with_duration`](Self::with_duration).
+    /// It needs [`with_boundaries`](Self::with_boundaries), unless the rule has the unit `s`: then the default boundaries are those
+    /// of [`with_duration`](Self::with_duration).
     pub fn with_histogram(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -223,14 +231,14 @@ impl Rule {
     ) -> Self {
         set_once(
             &mut self.histogram,
-            OfField { name: name.into(), field: field.into() },
+            FieldMetric { name: name.into(), field: field.into() },
             "with_histogram",
-            &mut self.twice,
+            &mut self.called_twice,
         );
         self
     }
 
-    /// Sets this gauge to the number in the field. What is not finite is left out.
+    /// Sets this gauge to the number in the field. A non-finite number is ignored.
     pub fn with_gauge(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -238,23 +246,23 @@ impl Rule {
     ) -> Self {
         set_once(
             &mut self.gauge,
-            OfField { name: name.into(), field: field.into() },
+            FieldMetric { name: name.into(), field: field.into() },
             "with_gauge",
-            &mut self.twice,
+            &mut self.called_twice,
         );
         self
     }
 }
 
-/// # Labels, units and bounds
+/// # Labels, units and limits
 impl Rule {
-    /// Adds a label to all metrics of the rule; up to eight.
+    /// Adds a label to all metrics of the rule. A rule has at most eight labels.
     pub fn with_label(mut self, label: impl Into<Label>) -> Self {
         self.labels.push(label.into());
         self
     }
 
-    /// The upper bounds of the histogram's buckets, in its unit; `+Inf` comes by itself.
+    /// Sets the upper bounds of the histogram's buckets, in its unit. `+Inf` is added to them.
     ///
     /// ```
     /// use tracing_asdlc_metrics::Rule;
@@ -262,31 +270,33 @@ impl Rule {
     /// let rule = Rule::span("get").with_duration("get_duration_seconds").with_boundaries([0.0001, 0.001, 0.01]);
     /// ```
     ///
-    /// Each is finite and greater than the one before; those of a duration are above 0.
+    /// Each must be finite and above the previous one. Those of a duration must be above 0.
     pub fn with_boundaries(mut self, boundaries: impl IntoIterator<Item = f64>) -> Self {
         set_once(
             &mut self.boundaries,
             boundaries.into_iter().collect(),
             "with_boundaries",
-            &mut self.twice,
+            &mut self.called_twice,
         );
         self
     }
 
-    /// The unit of the rule's values: of a duration one of `s`, `ms`, `us` and `ns`, in which it is then recorded; of an event's
-    /// numbers any, by the [UCUM](https://ucum.org) (`By`, `1`): it describes them.
+    /// Sets the unit of the rule's values.
+    ///
+    /// For a duration it is `s`, `ms`, `us` or `ns`, and durations are recorded in it. For the numbers of events it is any unit of
+    /// [UCUM](https://ucum.org) (`By`, `1`), and only describes them.
     pub fn with_unit(mut self, unit: impl Into<Cow<'static, str>>) -> Self {
-        set_once(&mut self.unit, unit.into(), "with_unit", &mut self.twice);
+        set_once(&mut self.unit, unit.into(), "with_unit", &mut self.called_twice);
         self
     }
 
-    /// The most series that each of the rule's metrics may have: 8 to 1800 (at least 10 with an [`Outcome`] of five values).
-    /// Beyond it, measurements go to a series with the value `other` for every label.
+    /// Sets the series limit of each of the rule's metrics: 8 to 1800, and at least 10 with an [`Outcome`] of five values. Further
+    /// label sets are recorded in one series, which has the overflow value (default `other`) for every label.
     ///
-    /// The default is 1800: the SDK itself stops at 2000. Where several rules record into one metric they share the 1800 equally,
-    /// and none may ask for more than its share.
-    pub fn with_max_series(mut self, series: usize) -> Self {
-        set_once(&mut self.max_series, series, "with_max_series", &mut self.twice);
+    /// The default is 1800, because the SDK itself stops at 2000. Rules that record into one metric share the 1800 equally, and no
+    /// rule may have a higher limit than its share.
+    pub fn with_max_series(mut self, limit: usize) -> Self {
+        set_once(&mut self.max_series, limit, "with_max_series", &mut self.called_twice);
         self
     }
 }
@@ -299,10 +309,10 @@ impl Rule {
             target: None,
             max_level: None,
             counter: None,
-            opened: None,
+            opened_counter: None,
             in_flight: None,
             duration: None,
-            clock: None,
+            span_duration: None,
             sum: None,
             histogram: None,
             gauge: None,
@@ -311,55 +321,22 @@ impl Rule {
             labels: Vec::new(),
             outcome: None,
             max_series: None,
-            twice: None,
+            called_twice: None,
         }
     }
 
+    /// The most verbose level that the rule matches.
     pub(crate) fn level(&self) -> LevelFilter {
         LevelFilter::from_level(self.max_level.unwrap_or(Level::INFO))
     }
 
-    pub(crate) fn matches(&self, metadata: &Metadata<'_>) -> bool {
-        let Self { source, name, sum, histogram, gauge, .. } = self;
-        let mut numbers = [sum, histogram, gauge].into_iter().flatten();
-        (*source == Source::Span) == metadata.is_span()
-            && *metadata.level() <= self.level()
-            && name.as_ref().is_none_or(|name| metadata.name() == name)
-            // What `tracing-log` passes on has its target in a field: each event is asked.
-            && (is_log(metadata) || self.matches_target(metadata.target()))
-            && (self.counter.is_some()
-                || *source != Source::Event
-                || numbers.any(|OfField { field, .. }| metadata.fields().field(&**field).is_some()))
-    }
-
-    /// The indices of the fields whose numbers are recorded.
-    pub(crate) fn numbers(&self, metadata: &Metadata<'_>) -> Numbers<usize> {
-        let index =
-            |of: &Option<OfField>| Some(metadata.fields().field(&*of.as_ref()?.field)?.index());
-        let Self { sum, histogram, gauge, .. } = self;
-        Numbers { sum: index(sum), up_down: None, histogram: index(histogram), gauge: index(gauge) }
-    }
-
-    pub(crate) fn matches_target(&self, target: &str) -> bool {
-        self.target.as_ref().is_none_or(|module| is_within(target, module))
-    }
-
-    /// Whether there may be a span or event that both match.
-    pub(crate) fn may_meet(&self, other: &Self) -> bool {
-        let apart = |one: &Option<Cow<'_, str>>, other: &Option<Cow<'_, str>>| {
-            one.as_ref().zip(other.as_ref()).is_some_and(|(one, other)| one != other)
-        };
-        (self.source == Source::Span) == (other.source == Source::Span)
-            && !apart(&self.name, &other.name)
-    }
-
-    /// What it matches, as errors and descriptions tell it.
+    /// What the rule matches, for errors and instrument descriptions.
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject(self)
     }
 }
 
-/// As in `span "checkout"`.
+/// Displayed as `span "checkout"`.
 pub(crate) struct Subject<'a>(&'a Rule);
 
 impl fmt::Display for Subject<'_> {
@@ -379,7 +356,7 @@ impl fmt::Display for Subject<'_> {
     }
 }
 
-/// What a rule looks at.
+/// What a rule matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Span,
@@ -387,13 +364,9 @@ pub(crate) enum Source {
     PrefixedFields,
 }
 
-/// A metric of the numbers in a field.
+/// A metric that records the numbers in a field.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct OfField {
+pub(crate) struct FieldMetric {
     pub(crate) name: Cow<'static, str>,
     pub(crate) field: Cow<'static, str>,
-}
-
-pub(crate) fn is_within(target: &str, module: &str) -> bool {
-    target.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }

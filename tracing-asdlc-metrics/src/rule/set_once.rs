@@ -1,14 +1,15 @@
-//! Settings that are given once.
+//! Settings that may be given once.
 
-/// Keeps the value, and the name of the first method that was called twice: the second value would replace the first without a
-/// word, so the layer refuses the rule.
+/// Stores a setting, and the name of the first method that was called twice.
+///
+/// The second value would silently replace the first, so the layer refuses a rule with such a method.
 pub(crate) fn set_once<T>(
     setting: &mut Option<T>,
     value: T,
     method: &'static str,
-    twice: &mut Option<&'static str>,
+    called_twice: &mut Option<&'static str>,
 ) {
     if setting.replace(value).is_some() {
-        twice.get_or_insert(method);
+        called_twice.get_or_insert(method);
     }
 }

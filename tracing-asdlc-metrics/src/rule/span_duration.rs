@@ -1,14 +1,26 @@
-/// What a span's duration is.
+/// Which duration of a span [`Rule::with_duration`](crate::Rule::with_duration) records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Clock {
-    /// From the span's creation to its close: wall-clock time, also while it waits, and while a child of it is still open.
+pub enum SpanDuration {
+    /// The wall-clock time from the span's creation to its close. It includes the time in which the span waits, and the time in
+    /// which only a child span is still open.
     #[default]
-    Close,
-    /// From the span's creation to its last exit. The time of a child that is still open after that does not count. A span that
-    /// was never entered is timed to its close.
-    LastExit,
-    /// The time during which the span was entered; when several threads enter it at once, the overlap counts once. The time that
-    /// a future waits does not count.
+    UntilClose,
+    /// The wall-clock time from the span's creation to its last exit. It does not include the time in which only a child span is
+    /// still open. For a span that was never entered, this is the time until its close.
+    UntilLastExit,
+    /// The time in which the span was entered. It does not include the time in which a future waits. When several threads have
+    /// entered the span at the same time, that time counts once.
     Busy,
+}
+
+/// How many of these units a second has. `None` for a unit in which durations cannot be recorded.
+pub(crate) fn units_per_second(unit: &str) -> Option<f64> {
+    match unit {
+        "s" => Some(1.0),
+        "ms" => Some(1e3),
+        "us" => Some(1e6),
+        "ns" => Some(1e9),
+        _ => None,
+    }
 }

@@ -1,0 +1,130 @@
+//! What the layer does with an event: records its metrics, or notes how the function of a span ended.
+
+use crate::layer::capture::CapturedEvent;
+use crate::layer::instrument_result;
+use crate::layer::spans::Spans;
+use crate::plan::instrument_event::InstrumentEvent;
+use crate::plan::log_record::with_log_target;
+use crate::plan::matching::is_opentelemetry;
+use crate::plan::plan::{EventBatch, EventDestination, Plan};
+use crate::plan::plans::Plans;
+use crate::record::recording;
+use crate::record::recording_guard::RecordingGuard;
+use crate::record::series::SeriesKey;
+use tracing_core::{Event, Subscriber};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+/// An event was emitted.
+#[inline]
+pub(crate) fn emitted<S>(plans: &Plans, spans: &Spans, event: &Event<'_>, context: &Context<'_, S>)
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let Some((_, plan)) = plans.find(event.metadata()) else {
+        return;
+    };
+    if RecordingGuard::is_active() {
+        return;
+    }
+    if let Some(kind) = plan.instrument_event {
+        note_result(plans, spans, (kind, plan), event, context);
+    }
+    if plan.events.is_empty() {
+        return;
+    }
+    plans.mark_seen(plan);
+    if plan.is_log_record {
+        log_record(plans, spans, plan, event, context);
+    } else {
+        record(plans, spans, plan, event, context, None);
+    }
+}
+
+/// Notes how the function of a span ended, in the state of that span.
+#[inline]
+fn note_result<S>(
+    plans: &Plans,
+    spans: &Spans,
+    (kind, plan): (InstrumentEvent, &Plan),
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+) where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let current = context.current_span();
+    let contextual = current.id().filter(|_| event.is_contextual());
+    let span = event.parent().or(contextual).and_then(|id| spans.find(plans, id));
+    if let Some((state, _)) = span.filter(|(_, span)| plan.is_instrument_event_of(span)) {
+        instrument_result::set_flag(state, kind, event);
+    }
+}
+
+/// A record of the `log` crate: each rule is compared with its own target.
+#[inline(never)]
+fn log_record<S>(
+    plans: &Plans,
+    spans: &Spans,
+    plan: &Plan,
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+) where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    with_log_target(event, |target| {
+        if is_opentelemetry(target) || plan.events_for(target).next().is_none() {
+            return;
+        }
+        record(plans, spans, plan, event, context, Some(target));
+        let coverage = plans.rule_set().coverage();
+        plan.events_for(target).for_each(|event| coverage.matched(event.rule));
+    });
+}
+
+/// Reads the event's fields and records its metrics. `target` is the event's own target, if it has one.
+#[inline(always)]
+fn record<S>(
+    plans: &Plans,
+    spans: &Spans,
+    plan: &Plan,
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+    target: Option<&str>,
+) where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let [first, others @ ..] = &*plan.events else {
+        return;
+    };
+    let mut captured = CapturedEvent::new(&plan.captures, &first.fields);
+    event.record(&mut captured);
+    if plan.inherits {
+        spans.inherit(plans, &mut captured.values, context.event_span(event));
+    }
+    record_batch(first, &captured, target);
+    for batch in others {
+        captured.next_batch(&batch.fields);
+        event.record(&mut captured);
+        record_batch(batch, &captured, target);
+    }
+}
+
+fn record_batch(batch: &EventBatch, captured: &CapturedEvent<'_>, target: Option<&str>) {
+    let Some(_guard) = RecordingGuard::start() else {
+        return;
+    };
+    for plan in batch.plans.iter().filter(|plan| plan.is_for(target)) {
+        let key = SeriesKey::new(&captured.values.ids, &plan.label_slots);
+        let numbers = captured.numbers(&plan.numbers);
+        match &plan.destination {
+            EventDestination::Rule(metrics) => {
+                recording::event(&metrics.instruments, &metrics.series, key, numbers);
+            }
+            EventDestination::Prefixed(field) => {
+                if let Some(metrics) = field.metrics() {
+                    metrics.record(key, numbers);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What the layer does with a span: keeps its state from creation to close, and records both.
+
+use crate::layer::capture::CapturedValues;
+use crate::layer::metered::future_outcome;
+use crate::layer::open_spans::{OpenSpan, OpenSpans};
+use crate::layer::span_state::{AtomicSpanState, SpanFlags, SpanState};
+use crate::plan::callsites::CallsiteId;
+use crate::plan::outcome_field::OutcomeField;
+use crate::plan::plan::{MAX_IN_FLIGHT_GAUGES, Plan, SpanPlan};
+use crate::plan::plans::Plans;
+use crate::record::label_values::MISSING;
+use crate::record::metrics::SpanMetrics;
+use crate::record::recording;
+use crate::record::recording_guard::RecordingGuard;
+use crate::record::series::SeriesKey;
+use crate::rule::outcome::SpanOutcome;
+use crate::rule::span_duration::SpanDuration;
+use std::thread;
+use std::time::Instant;
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+/// The open spans of one subscriber, and the clock that measures them.
+///
+/// Some methods are not inlined, because they would make the layers around this one slower for every span.
+#[derive(Debug)]
+pub(crate) struct Spans {
+    open: OpenSpans,
+    built: Instant,
+}
+
+impl Spans {
+    pub(crate) fn new() -> Self {
+        Self { open: OpenSpans::new(), built: Instant::now() }
+    }
+
+    #[inline(never)]
+    pub(crate) fn created<'a, S>(
+        &self,
+        plans: &Plans,
+        (callsite, plan): (CallsiteId, &Plan),
+        attributes: &Attributes<'_>,
+        id: &Id,
+        parent: impl FnOnce() -> Option<SpanRef<'a, S>>,
+    ) where
+        S: for<'span> LookupSpan<'span> + 'a,
+    {
+        if RecordingGuard::is_active() {
+            return;
+        }
+        plans.mark_seen(plan);
+        let start = if plan.has_duration { self.now() } else { 0 };
+        let mut values = CapturedValues::new(&plan.captures);
+        if !plan.captures.is_empty() {
+            attributes.record(&mut values);
+            if plan.inherits {
+                self.inherit(plans, &mut values, parent());
+            }
+        }
+        let flags =
+            if thread::panicking() { SpanFlags::CREATED_UNWINDING } else { SpanFlags::default() };
+        let span = SpanState { callsite, start, ids: values.ids, flags, ..SpanState::default() };
+        let state = self.open.insert(id, &span);
+        if let Some(state) = state.filter(|_| plan.is_recorded_at_creation) {
+            state.set_in_flight(record_creation(plan, &span));
+        }
+    }
+
+    /// Fields of an open span were recorded.
+    pub(crate) fn recorded(&self, plans: &Plans, id: &Id, fields: &Record<'_>) {
+        if let Some((state, plan)) = self.find(plans, id) {
+            let mut values = CapturedValues::new(&plan.captures);
+            fields.record(&mut values);
+            for slot in (0..plan.captures.len()).filter(|slot| values.present & 1 << slot != 0) {
+                state.set_value(slot, values.ids.get(slot));
+            }
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn entered(&self, plans: &Plans, id: &Id) {
+        if let Some((state, plan)) = self.find(plans, id) {
+            if thread::panicking() {
+                state.enter_unwinding();
+            }
+            if plan.needs_entries {
+                state.enter(|| self.now());
+            }
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn exited(&self, plans: &Plans, id: &Id) {
+        if let Some((state, plan)) = self.find(plans, id) {
+            if plan.needs_entries {
+                state.exit(self.now());
+            }
+            if thread::panicking() {
+                state.exit_unwinding();
+            }
+            if let Some(outcome) = future_outcome(id) {
+                state.set_future_outcome(outcome, thread::panicking());
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn closed(&self, plans: &Plans, id: &Id) {
+        if let Some(open) = self.open.find(id) {
+            self.close(plans, open);
+        }
+    }
+
+    #[inline(never)]
+    fn close(&self, plans: &Plans, open: OpenSpan<'_>) {
+        let span = open.take(|| self.now());
+        if let Some(plan) = plans.get(span.callsite) {
+            let end = if plan.has_duration { self.now() } else { 0 };
+            record_close(plan, &span, end, thread::panicking());
+        }
+    }
+
+    /// The subscriber is dropped. A span that is still open then never closes, and leaves its in-flight gauges.
+    pub(crate) fn abandon(&self, plans: &Plans) {
+        for state in self.open.iter() {
+            if let Some(plan) = plans.get(state.callsite()) {
+                if let Some(_guard) = RecordingGuard::start() {
+                    leave_in_flight(plan, state.in_flight());
+                }
+            }
+        }
+    }
+
+    /// The state and the plan of an open span.
+    #[inline]
+    pub(crate) fn find<'a>(
+        &'a self,
+        plans: &'a Plans,
+        id: &Id,
+    ) -> Option<(&'a AtomicSpanState, &'a Plan)> {
+        let state = self.open.get(id)?;
+        Some((state, plans.get(state.callsite())?))
+    }
+
+    /// Fills in each missing value from the nearest ancestor that has one.
+    #[cold]
+    pub(crate) fn inherit<S>(
+        &self,
+        plans: &Plans,
+        values: &mut CapturedValues<'_>,
+        mut ancestor: Option<SpanRef<'_, S>>,
+    ) where
+        S: for<'span> LookupSpan<'span>,
+    {
+        while let Some(span) = ancestor.filter(|_| values.missing().next().is_some()) {
+            if let Some((state, plan)) = self.find(plans, &span.id()) {
+                let ids = state.ids();
+                for (slot, capture) in values.missing() {
+                    let id = plan.slot_of(&capture.values).map_or(MISSING, |slot| ids.get(slot));
+                    if id != MISSING {
+                        values.set(slot, id);
+                    }
+                }
+            }
+            ancestor = span.parent();
+        }
+    }
+
+    /// Nanoseconds since the layer was built. They are enough for 584 years.
+    #[inline]
+    fn now(&self) -> u64 {
+        let elapsed = self.built.elapsed();
+        elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos())
+    }
+}
+
+/// Records the creation of a span. Returns the series in which it is in flight, for [`SpanState::in_flight`].
+fn record_creation(plan: &Plan, span: &SpanState) -> [u32; MAX_IN_FLIGHT_GAUGES] {
+    let mut in_flight = [0; MAX_IN_FLIGHT_GAUGES];
+    let Some(_guard) = RecordingGuard::start() else {
+        return in_flight;
+    };
+    let mut free = in_flight.iter_mut();
+    for SpanPlan { metrics, label_slots, .. } in &plan.spans {
+        if !metrics.is_recorded_at_creation() {
+            continue;
+        }
+        if let Some(index) =
+            recording::span_created(metrics, SeriesKey::new(&span.ids, label_slots))
+        {
+            // There is a free one: this was checked when the layer was built.
+            free.by_ref().take(1).for_each(|series| *series = index as u32 + 1);
+        }
+    }
+    in_flight
+}
+
+/// Records the close of a span, at the time `end`. If this thread already records, only the in-flight gauges are updated: their
+/// series exist, so subtracting from them creates nothing and logs nothing.
+fn record_close(plan: &Plan, span: &SpanState, end: u64, unwinding: bool) {
+    let guard = RecordingGuard::start();
+    if span.in_flight != [0; MAX_IN_FLIGHT_GAUGES] {
+        leave_in_flight(plan, span.in_flight);
+    }
+    if guard.is_none() {
+        return;
+    }
+    for SpanPlan { metrics, label_slots, outcome_fields, rule: _ } in &plan.spans {
+        if !metrics.is_recorded_at_close() {
+            continue;
+        }
+        recording::span_closed(
+            metrics,
+            SeriesKey::new(&span.ids, label_slots),
+            || outcome(outcome_fields, span, unwinding),
+            || nanoseconds(metrics, span, end),
+        );
+    }
+}
+
+/// Subtracts from each series to which the creation added, even if other label values were recorded since.
+fn leave_in_flight(plan: &Plan, in_flight: [u32; MAX_IN_FLIGHT_GAUGES]) {
+    let gauges = plan.spans.iter().filter(|span| span.metrics.instruments.in_flight.is_some());
+    for (SpanPlan { metrics, .. }, series) in gauges.zip(in_flight) {
+        if let Some(index) = (series as usize).checked_sub(1) {
+            recording::span_left(metrics, index);
+        }
+    }
+}
+
+/// Not inlined: most of it would then be computed for every span, also without a rule that needs it.
+#[inline(never)]
+fn outcome(fields: &[(OutcomeField, u8)], span: &SpanState, unwinding: bool) -> SpanOutcome {
+    let decided = |(field, slot): &(OutcomeField, u8)| field.outcome(&span.ids, usize::from(*slot));
+    fields.iter().find_map(decided).unwrap_or_else(|| span.flags.outcome(unwinding))
+}
+
+fn nanoseconds(metrics: &SpanMetrics, span: &SpanState, end: u64) -> u64 {
+    let until_close = end.saturating_sub(span.start);
+    match metrics.span_duration {
+        SpanDuration::UntilLastExit if span.last_exit > 0 => {
+            span.last_exit.saturating_sub(span.start)
+        }
+        SpanDuration::UntilLastExit | SpanDuration::UntilClose => until_close,
+        SpanDuration::Busy => span.busy.min(until_close),
+    }
+}

@@ -1,0 +1,49 @@
+//! Keeps a recording from starting another one on the same thread.
+
+use std::cell::Cell;
+
+/// Exists while this thread records.
+///
+/// What a thread does meanwhile belongs to the SDK, or to a layer that reacts to the SDK's own events. The SDK emits these while it
+/// holds its locks: measuring them would deadlock or recurse without end.
+#[derive(Debug)]
+pub(crate) struct RecordingGuard;
+
+impl RecordingGuard {
+    /// Returns `None` if this thread already records.
+    pub(crate) fn start() -> Option<Self> {
+        if IS_RECORDING.replace(true) { None } else { Some(Self) }
+    }
+
+    /// Whether this thread records.
+    pub(crate) fn is_active() -> bool {
+        IS_RECORDING.get()
+    }
+}
+
+impl Drop for RecordingGuard {
+    fn drop(&mut self) {
+        IS_RECORDING.set(false);
+    }
+}
+
+thread_local! {
+    static IS_RECORDING: Cell<bool> = const { Cell::new(false) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_lasts_until_its_guard_is_dropped_and_a_second_one_is_refused() {
+        assert!(!RecordingGuard::is_active());
+        let guard = RecordingGuard::start();
+        assert!(guard.is_some());
+        assert!(RecordingGuard::start().is_none());
+        assert!(RecordingGuard::is_active(), "the refused start must not end the recording");
+        drop(guard);
+        assert!(!RecordingGuard::is_active());
+        assert!(RecordingGuard::start().is_some());
+    }
+}
