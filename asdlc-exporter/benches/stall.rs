@@ -19,7 +19,7 @@ use std::{
 };
 
 fn main() {
-    let exporter = Exporter::builder("bench").with_cardinality_limit(SERIES + 1).build();
+    let exporter = Exporter::builder("bench").with_max_series(SERIES + 1).build();
     let exporter = exporter.expect("the settings are valid");
     let meter = exporter.meter();
     let counter = meter.u64_counter("requests").build();

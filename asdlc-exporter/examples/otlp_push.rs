@@ -47,6 +47,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::signal::ctrl_c().await?;
     listening.stop().await;
     // The last push. It waits for the runtime, so it must not stand in its way.
-    tokio::task::spawn_blocking(move || exporter.meter_provider().shutdown()).await??;
+    tokio::task::spawn_blocking(move || exporter.shutdown()).await??;
     Ok(())
 }

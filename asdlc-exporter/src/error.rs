@@ -1,15 +1,15 @@
-//! What can go wrong: once when the exporter is built, and at each scrape.
+//! The errors of building an exporter and of a scrape.
 
-use crate::{
-    exporter::settings::MOST_SERIES,
-    families::truncate::{LEAST_VALUE_LEN, MAX_CONSTANT_LEN, MAX_KEY_LEN, MOST_VALUE_LEN, excerpt},
+use crate::families::{
+    limits::{MAX_CONSTANT_LEN, MAX_KEY_LEN, MAX_SERIES, MAX_VALUE_LEN, MIN_VALUE_LEN},
+    truncate::excerpt,
 };
 use opentelemetry_sdk::error::OTelSdkError;
 use std::{error::Error, fmt, time::Duration};
 
-/// The exporter cannot be built from what it was given.
+/// A setting of an [`ExporterBuilder`](crate::ExporterBuilder) is invalid.
 ///
-/// The message names the setting, the value and what is allowed:
+/// The message has the setting, its value and what is allowed:
 ///
 /// ```
 /// use asdlc_exporter::Exporter;
@@ -17,7 +17,7 @@ use std::{error::Error, fmt, time::Duration};
 /// let error = Exporter::builder("shop").with_constant_label("le", "x").build().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "constant label `le` is reserved: `service`, `le` and `quantile` have a meaning of their own",
+///     "invalid label key \"le\": must not be service, le or quantile",
 /// );
 /// ```
 pub struct BuildError {
@@ -28,83 +28,73 @@ pub struct BuildError {
 pub(crate) enum BuildErrorKind {
     EmptyService,
     LongService { len: usize, max: usize },
-    Namespace(String),
+    Namespace { namespace: String, allowed: &'static str },
     LongNamespace(String),
-    LabelKey(String),
-    ReservedLabelKey(String),
+    LabelKey { key: String, allowed: &'static str },
     DuplicateLabelKey(String),
     LongLabelKey(String),
     LongLabelValue { key: String, len: usize, max: usize },
     LongLabels(usize),
     ScrapeTimeout(Duration),
     SourceTimeout(Duration),
-    InFlight,
-    Cardinality(usize),
+    MaxInFlight,
+    MaxSeries(usize),
     MaxLabelValueLen(usize),
-    ReaderInUse,
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             BuildErrorKind::EmptyService => f.write_str(
-                "the service name is empty: it becomes the label `service` of every series",
+                "missing service name: give the name that becomes the label service of every series",
             ),
-            BuildErrorKind::Namespace(value) => {
-                write!(
-                    f,
-                    "namespace `{}` is not a metric name prefix: {ALLOWED}",
-                    value.escape_debug()
-                )
+            BuildErrorKind::LongService { len, max } => {
+                write!(f, "invalid service name of {len} bytes: must have at most {max} bytes")
             }
-            BuildErrorKind::LabelKey(key) => {
-                write!(f, "constant label `{}` is not a label name: {ALLOWED}", key.escape_debug())
+            BuildErrorKind::Namespace { namespace, allowed } => {
+                write!(f, "invalid namespace {namespace:?}: {allowed}")
             }
-            BuildErrorKind::ReservedLabelKey(key) => {
-                write!(f, "constant label `{key}` is reserved: {RESERVED}")
+            BuildErrorKind::LongNamespace(namespace) => write!(
+                f,
+                "invalid namespace {:?}: must have at most {MAX_KEY_LEN} bytes, has {}",
+                excerpt(namespace),
+                namespace.len()
+            ),
+            BuildErrorKind::LabelKey { key, allowed } => {
+                write!(f, "invalid label key {key:?}: {allowed}")
             }
             BuildErrorKind::DuplicateLabelKey(key) => {
-                write!(f, "constant label `{key}` is given twice")
+                write!(f, "invalid label key {key:?}: must not be given twice")
             }
-            BuildErrorKind::LongService { len, max } => {
-                write!(f, "the service name has {len} bytes: allowed are {max}")
-            }
-            BuildErrorKind::LongNamespace(value) => write!(
-                f,
-                "namespace `{}` has {} bytes: allowed are {MAX_KEY_LEN}",
-                excerpt(value),
-                value.len()
-            ),
             BuildErrorKind::LongLabelKey(key) => write!(
                 f,
-                "constant label `{}` has {} bytes: allowed are {MAX_KEY_LEN}",
+                "invalid label key {:?}: must have at most {MAX_KEY_LEN} bytes, has {}",
                 excerpt(key),
                 key.len()
             ),
-            BuildErrorKind::LongLabelValue { key, len, max } => {
-                write!(f, "the value of constant label `{key}` has {len} bytes: allowed are {max}")
-            }
+            BuildErrorKind::LongLabelValue { key, len, max } => write!(
+                f,
+                "invalid value of label {key:?} of {len} bytes: must have at most {max} bytes"
+            ),
             BuildErrorKind::LongLabels(len) => write!(
                 f,
-                "the constant labels have {len} bytes together: allowed are {MAX_CONSTANT_LEN}"
+                "invalid constant labels of {len} bytes: must have at most {MAX_CONSTANT_LEN} bytes together"
             ),
             BuildErrorKind::ScrapeTimeout(timeout) => {
-                write!(f, "scrape timeout {timeout:?}: allowed is 1ms and more")
+                write!(f, "invalid scrape timeout {timeout:?}: must be at least 1ms")
             }
             BuildErrorKind::SourceTimeout(timeout) => {
-                write!(f, "source timeout {timeout:?}: allowed is 1ms and more")
+                write!(f, "invalid source timeout {timeout:?}: must be at least 1ms")
             }
-            BuildErrorKind::InFlight => f.write_str("0 scrapes in flight: allowed is 1 and more"),
-            BuildErrorKind::Cardinality(limit) => {
-                write!(f, "cardinality limit {limit}: allowed are 1 to {MOST_SERIES}")
+            BuildErrorKind::MaxInFlight => {
+                f.write_str("invalid maximum of scrapes in flight 0: must be at least 1")
+            }
+            BuildErrorKind::MaxSeries(limit) => {
+                write!(f, "invalid series limit {limit}: must be 1 to {MAX_SERIES}")
             }
             BuildErrorKind::MaxLabelValueLen(len) => write!(
                 f,
-                "label values of up to {len} bytes: allowed are {LEAST_VALUE_LEN} to {MOST_VALUE_LEN}"
-            ),
-            BuildErrorKind::ReaderInUse => f.write_str(
-                "a reader given to `with_reader` is in use: a clone of this builder was built with it, \
-                 and a reader serves one exporter",
+                "invalid maximum length of label values {len}: must be {MIN_VALUE_LEN} to {MAX_VALUE_LEN}"
             ),
         }
     }
@@ -124,9 +114,9 @@ impl From<BuildErrorKind> for BuildError {
     }
 }
 
-/// There is nothing true to answer a scrape with.
+/// The metrics could not be collected.
 ///
-/// [`ScrapeService`](crate::ScrapeService) answers it with status 503 and this message.
+/// [`ScrapeService`](crate::ScrapeService) responds with status 503 and this message.
 pub struct ScrapeError {
     kind: ScrapeErrorKind,
 }
@@ -144,23 +134,22 @@ pub(crate) enum ScrapeErrorKind {
 }
 
 impl ScrapeError {
-    /// Whether the meter provider was shut down: no later scrape will succeed, and that was
-    /// intended.
+    /// Whether the meter provider was shut down. No later scrape will succeed.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         matches!(self.kind, ScrapeErrorKind::ShutDown)
     }
 
-    /// Whether the answer took longer than the client or the exporter allows.
+    /// Whether the scrape took longer than the client or the exporter allows.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self.kind, ScrapeErrorKind::Deadline)
     }
 
-    /// Whether a callback panicked, at this scrape or an earlier one, on a meter that the exporter
-    /// does not [guard](crate::Meters).
+    /// Whether a callback of an [unguarded meter](crate::Exporter::sdk_meter_provider) panicked, at this
+    /// scrape or an earlier one.
     ///
-    /// The SDK cannot collect again after that: no later scrape will succeed until the process
+    /// The SDK cannot collect again after that. No later scrape will succeed until the process
     /// restarts.
     #[must_use]
     pub fn is_callback_panic(&self) -> bool {
@@ -173,14 +162,16 @@ impl fmt::Display for ScrapeError {
         f.write_str(match &self.kind {
             ScrapeErrorKind::ShutDown => "the meter provider is shut down",
             ScrapeErrorKind::CallbackPanicked => {
-                "a metric callback panicked: metrics are lost until a restart"
+                "a metric callback panicked: no metrics can be collected until a restart"
             }
-            ScrapeErrorKind::Collect(_) => "the metrics cannot be collected",
+            ScrapeErrorKind::Collect(_) => "the metrics could not be collected",
             ScrapeErrorKind::Empty => "the meter provider returned no metrics",
-            ScrapeErrorKind::Deadline => "the metrics are not there in time",
+            ScrapeErrorKind::Deadline => "the metrics were not collected in time",
             ScrapeErrorKind::TooMany => "too many scrapes are waiting already",
-            ScrapeErrorKind::NoThread(_) => "there is no thread to collect the metrics on",
-            ScrapeErrorKind::Panicked => "the metrics cannot be written: this is a bug",
+            ScrapeErrorKind::NoThread(_) => {
+                "the thread that collects the metrics could not be started"
+            }
+            ScrapeErrorKind::Panicked => "writing the metrics panicked: this is a bug",
         })
     }
 }
@@ -212,25 +203,19 @@ impl From<ScrapeErrorKind> for ScrapeError {
     }
 }
 
-/// Writes the name of the type and the sentence of the error, with its causes, so that `unwrap` and a
-/// `main` that returns the error say what is wrong.
+/// Writes the `Debug` form of an error: the name of its type, its message and its sources. So `unwrap`,
+/// and a `main` that returns the error, print what is wrong.
 pub(crate) fn debug(f: &mut fmt::Formatter<'_>, name: &str, error: &dyn Error) -> fmt::Result {
-    let mut sentence = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
         let text = error.to_string();
-        // Some sentences have their cause.
-        if !sentence.contains(&text) {
-            sentence.push_str(": ");
-            sentence.push_str(&text);
+        // Some messages have that of their source already.
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
         }
-        cause = error.source();
+        source = error.source();
     }
-    write!(f, "{name}({sentence})")
+    write!(f, "{name}({message})")
 }
-
-/// The rule of [`is_label_key`](crate::families::name::is_label_key), in words.
-const ALLOWED: &str =
-    "allowed are ASCII letters, digits and `_`, no digit first, not empty, no `__` first";
-
-const RESERVED: &str = "`service`, `le` and `quantile` have a meaning of their own";

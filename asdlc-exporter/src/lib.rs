@@ -112,6 +112,8 @@
 // docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod accept;
+mod catch_panic;
 mod collect;
 #[cfg(feature = "config")]
 pub mod config;
@@ -135,7 +137,8 @@ pub mod redis;
 mod scrape;
 #[cfg(feature = "serve")]
 pub mod serve;
-mod survive;
+#[cfg(any(feature = "health", feature = "redis", feature = "victoria-metrics"))]
+mod single_flight;
 #[cfg(feature = "victoria-metrics")]
 pub mod victoria_metrics;
 pub mod workers;
@@ -143,10 +146,11 @@ pub mod workers;
 pub use collect::source::{Source, blocking};
 pub use error::{BuildError, ScrapeError};
 pub use exporter::{
-    builder::ExporterBuilder, exporter::Exporter, meters::Meters, service_info,
+    builder::ExporterBuilder, exporter::Exporter, meters::GuardedMeterProvider, service_info,
     state_gauge::StateGauge,
 };
-pub use families::{model::Format, policy::MetricPolicy};
+pub use exposition::format::Format;
+pub use families::policy::MetricPolicy;
 #[cfg(feature = "prometheus")]
 pub use prometheus;
 pub use scrape::{ScrapeFuture, ScrapeService};

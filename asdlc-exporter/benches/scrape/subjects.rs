@@ -53,7 +53,7 @@ pub(crate) struct Exposed {
 impl Exposed {
     pub(crate) fn new(series: usize) -> Self {
         let exporter = Exporter::builder("bench")
-            .with_cardinality_limit(series + 1)
+            .with_max_series(series + 1)
             .build()
             .expect("an exporter");
         let unbound = record(&exporter.meter(), series);

@@ -1,12 +1,14 @@
-//! Collects the metrics of one scrape.
+//! Collects the metrics of a scrape.
 //!
-//! A `source` is refreshed first, in a `source_run`; then `reader` makes the SDK run the callbacks
-//! and aggregate. `extra_reader` wraps readers that push, `shared_read` lets several callbacks share
-//! one reading, `self_metrics` are the exporter's own.
+//! `collector` is the entry: it refreshes the `sources`, makes the `reader` collect, and hands the
+//! data to the renderer. A `source_run` is one run of all sources with its time limit.
+//! `self_metrics` counts what the exporter does. `shared_read` serves adapters: several callbacks
+//! share one reading.
 
-pub(crate) mod extra_reader;
+pub(crate) mod collector;
 pub(crate) mod reader;
 pub(crate) mod self_metrics;
 pub(crate) mod shared_read;
 pub(crate) mod source;
 pub(crate) mod source_run;
+pub(crate) mod sources;

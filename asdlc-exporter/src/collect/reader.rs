@@ -1,8 +1,8 @@
-//! The connection to the SDK: collects on demand and says why when it cannot.
+//! Makes the SDK collect, and finds out why it could not.
 
 use crate::{
+    catch_panic::catch_panic,
     error::{ScrapeError, ScrapeErrorKind},
-    survive::survive,
 };
 use opentelemetry_sdk::{
     error::OTelSdkResult,
@@ -19,27 +19,27 @@ use std::{
     time::Duration,
 };
 
-/// The SDK's reader for collections on demand, shared between the meter provider, which owns its
-/// readers, and the exporter. Its temporality is cumulative, as Prometheus needs it.
+/// The SDK's reader for collections on demand. The meter provider owns its readers, so that it shares
+/// this one with the collector. The temporality is cumulative, as Prometheus needs it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reader(Arc<Inner>);
+pub(crate) struct Reader(Arc<ReaderState>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    reader: ManualReader,
+struct ReaderState {
+    sdk: ManualReader,
     is_shut_down: AtomicBool,
     has_panicked: AtomicBool,
 }
 
 impl Reader {
-    /// Fills `metrics`; runs the callbacks of observable instruments on this thread.
+    /// Fills `metrics`. Runs the callbacks of observable instruments on this thread.
     pub(crate) fn gather(&self, metrics: &mut ResourceMetrics) -> Result<(), ScrapeError> {
-        let Inner { reader, is_shut_down, has_panicked } = &*self.0;
-        // A panic has poisoned the SDK's locks: nothing can be collected any more.
+        let ReaderState { sdk, is_shut_down, has_panicked } = &*self.0;
+        // A panic poisoned the SDK's locks: nothing can be collected any more.
         if has_panicked.load(Ordering::Acquire) {
             return Err(ScrapeErrorKind::CallbackPanicked.into());
         }
-        match survive(|| reader.collect(metrics)) {
+        match catch_panic(|| sdk.collect(metrics)) {
             Some(Ok(())) => Ok(()),
             Some(Err(_)) if is_shut_down.load(Ordering::Acquire) => {
                 Err(ScrapeErrorKind::ShutDown.into())
@@ -56,23 +56,23 @@ impl Reader {
 
 impl MetricReader for Reader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.reader.register_pipeline(pipeline);
+        self.0.sdk.register_pipeline(pipeline);
     }
 
     fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.reader.collect(metrics)
+        self.0.sdk.collect(metrics)
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.reader.force_flush()
+        self.0.sdk.force_flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.0.is_shut_down.store(true, Ordering::Release);
-        self.0.reader.shutdown_with_timeout(timeout)
+        self.0.sdk.shutdown_with_timeout(timeout)
     }
 
     fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.reader.temporality(kind)
+        self.0.sdk.temporality(kind)
     }
 }

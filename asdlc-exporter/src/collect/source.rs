@@ -1,23 +1,17 @@
-//! What has to be asked for its values before metrics are collected.
+//! The trait `Source`, and what the exporter keeps of each.
 
-use crate::{collect::source_run::Round, survive::survive};
+use crate::catch_panic::catch_panic;
 use std::{
     fmt,
-    pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
-    time::{Duration, Instant},
+    pin::Pin,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Something that is asked for its values before each collection, to leave them where the callbacks
-/// of its instruments find them.
+/// Refreshes values before each collection, and stores them where the callbacks of its instruments
+/// find them.
 ///
-/// A callback itself must not wait: all others wait with it. A source may. Every function that
-/// returns a future is one:
+/// A callback must not wait, because all other callbacks wait with it. A source may wait. Every
+/// function that returns a future is a source:
 ///
 /// ```
 /// use asdlc_exporter::Exporter;
@@ -41,10 +35,10 @@ use std::{
 /// # Ok(()) }
 /// ```
 ///
-/// and what blocks is one in [`blocking`].
+/// Use [`blocking`] for a function that blocks its thread.
 ///
-/// All sources run at the same time, each on a thread of its own, which is no thread of a runtime:
-/// a future that needs one brings it along.
+/// All sources run at the same time, each on its own thread. It is not a thread of an async runtime:
+/// a future that needs a runtime has to bring a handle to it.
 ///
 /// ```
 /// # async fn ping() {}
@@ -59,22 +53,23 @@ use std::{
 /// # Ok(()) }
 /// ```
 ///
-/// One that panics, or takes longer than
-/// [allowed](crate::ExporterBuilder::with_source_timeout), costs what it would have brought and
-/// nothing else: the scrape goes on with the values that are there. Its future is dropped; one that
-/// blocks is left alone and not asked again before it is back. The log says so once, and
-/// `exporter_source_up` of the
-/// [self-metrics](crate::ExporterBuilder::with_self_metrics) at each scrape.
+/// A source that panics, or takes longer than
+/// [allowed](crate::ExporterBuilder::with_source_timeout), does not fail the scrape: the scrape
+/// continues with the values that were stored before. The exporter drops the future of a late source.
+/// It cannot stop a source that blocks: it leaves the thread running and does not start the source
+/// again until the thread returns. The exporter logs the first failure, and
+/// `exporter_source_up` of the [self-metrics](crate::ExporterBuilder::with_self_metrics) shows the
+/// result of the last run.
 ///
 /// Clients do not change the time limit of a source. If a client waits for less time than a source
-/// needs, it gets the values that are there, or a 503. The source continues, for other clients and for
-/// the next scrape, and is not reported as late or down. So an instrument should have no value
+/// needs, it gets the values that were stored before, or a 503. The source continues, for other
+/// clients and for the next scrape, and does not count as late. So an instrument should have no value
 /// before its source has run for the first time: `up 0` would be a false alarm.
 pub trait Source: Send + Sync + 'static {
-    /// Brings the values up to date.
+    /// Refreshes the values.
     fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
-    /// The source panicked, or its time is up: there are no fresh values.
+    /// Called when the source panicked or was late: there are no fresh values.
     ///
     /// The exporter calls this before the callbacks of the scrapes that waited for the source. The
     /// callbacks would read old values; a source can reset them here. This method must not block. It is
@@ -92,7 +87,7 @@ where
     }
 }
 
-/// A source that blocks its thread.
+/// Makes a source of a function that blocks its thread.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, blocking};
@@ -120,139 +115,68 @@ impl<F: Fn() + Send + Sync + 'static> Source for Blocking<F> {
     }
 }
 
-/// The sources of one exporter.
-#[derive(Default)]
-pub(crate) struct Sources {
-    slots: Mutex<Vec<Arc<Slot>>>,
-    /// The round that began last.
-    last: Mutex<Option<Arc<Round>>>,
-}
-
-pub(crate) struct Slot {
+/// A source with its name and what is known from its last run.
+pub(crate) struct NamedSource {
     name: String,
     source: Box<dyn Source>,
+    /// Whether a thread is still inside the source, perhaps one of an earlier run.
     is_running: AtomicBool,
     was_fresh: AtomicBool,
 }
 
-/// How a source did.
+/// How a run of one source ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum SourceOutcome {
     Fresh,
     Panicked,
     Late,
     NoThread,
 }
 
-impl Sources {
-    pub(crate) fn add(&self, name: String, source: impl Source) {
-        let slot = Slot {
+impl NamedSource {
+    pub(crate) fn new(name: String, source: impl Source) -> Self {
+        Self {
             name,
             source: Box::new(source),
             is_running: AtomicBool::new(false),
             was_fresh: AtomicBool::new(true),
-        };
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(slot));
-    }
-
-    /// The round to wait for by those that came before `since`. `None` without a source.
-    ///
-    /// It may have begun before `since`: then they wait for it, and ask again. There is one round at
-    /// a time, and each gets all its time, so that sources are neither asked twice at once nor cut
-    /// short.
-    pub(crate) fn round(&self, since: Instant, timeout: Duration) -> Option<Arc<Round>> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if slots.is_empty() {
-            return None;
-        }
-        let mut last = self.last();
-        if let Some(round) = &*last
-            && (!round.is_closed() || round.began >= since)
-        {
-            return Some(Arc::clone(round));
-        }
-        let round = Arc::new(Round::new(slots, timeout));
-        *last = Some(Arc::clone(&round));
-        drop(last);
-        start(&round);
-        Some(round)
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<Arc<Round>>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Sources {
-    fn drop(&mut self) {
-        if let Some(round) = self.last().take() {
-            round.abandon();
         }
     }
-}
 
-impl Slot {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Says so when there are no fresh values, to the source each time and in the log once.
-    pub(crate) fn ended(&self, outcome: Outcome) {
-        let is_fresh = outcome == Outcome::Fresh;
+    pub(crate) fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.source.refresh()
+    }
+
+    /// Marks the source as running. `false` if it is running already.
+    pub(crate) fn try_start(&self) -> bool {
+        !self.is_running.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn set_stopped(&self) {
+        self.is_running.store(false, Ordering::Release);
+    }
+
+    /// Calls [`Source::missed`] if there are no fresh values, and logs the first such outcome.
+    pub(crate) fn report(&self, outcome: SourceOutcome) {
+        let is_fresh = outcome == SourceOutcome::Fresh;
         if !is_fresh {
-            // A panic here tells no more than the line below.
-            let _ = survive(|| self.source.missed());
+            // The warning below is enough: a panic in `missed` is not logged as well.
+            let _ = catch_panic(|| self.source.missed());
         }
         let was_fresh = self.was_fresh.swap(is_fresh, Ordering::Relaxed);
         if was_fresh && !is_fresh {
-            // A subscriber is foreign code.
-            let _ = survive(|| {
+            let _ = catch_panic(|| {
                 tracing::warn!("source `{}` has no fresh values: it {outcome}", self.name);
             });
         }
     }
 }
 
-fn start(round: &Arc<Round>) {
-    for (at, slot) in round.slots().iter().enumerate() {
-        if slot.is_running.swap(true, Ordering::AcqRel) {
-            round.end(at, Outcome::Late);
-            continue;
-        }
-        let (ours, of) = (Arc::clone(slot), Arc::clone(round));
-        let run = move || {
-            of.runs_on(thread::current());
-            let outcome = survive(|| drive(ours.source.refresh(), &of));
-            ours.is_running.store(false, Ordering::Release);
-            of.end(at, outcome.unwrap_or(Outcome::Panicked));
-        };
-        if thread::Builder::new().name("metrics-source".into()).spawn(run).is_err() {
-            slot.is_running.store(false, Ordering::Release);
-            round.end(at, Outcome::NoThread);
-        }
-    }
-}
-
-/// Polls the future on this thread until it is ready or its time is up.
-fn drive(future: impl Future<Output = ()>, round: &Round) -> Outcome {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(()) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return Outcome::Fresh;
-        }
-        let Some(left) = round.time_left() else { return Outcome::Late };
-        thread::park_timeout(left);
-    }
-}
-
-impl fmt::Display for Outcome {
+impl fmt::Display for SourceOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fresh => "is up to date",

@@ -1,173 +1,209 @@
-//! One run of all sources, and everybody who waits for it.
+//! One run of all sources, and the scrapes that wait for it.
 
 use crate::{
-    collect::source::{Outcome, Slot},
-    survive::survive,
+    catch_panic::catch_panic,
+    collect::source::{NamedSource, SourceOutcome},
 };
 use std::{
+    mem,
+    pin::pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::Thread,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
-/// A run of all sources at the same time.
+/// Runs all sources at the same time, each on its own thread, until they have ended or are late.
 ///
-/// Its time limit is a property of the exporter: no client shortens it. Whoever waits for it may
-/// stop waiting at any time, which changes nothing for the sources and for others that wait.
-pub(crate) struct Round {
+/// The time limit comes from the exporter: no client can shorten it. A waiter may stop waiting at any
+/// time, without an effect on the sources or on other waiters.
+pub(crate) struct SourceRun {
     pub(crate) began: Instant,
-    /// When sources that have not ended are late. Never, if there is none.
-    limit: Option<Instant>,
-    slots: Vec<Arc<Slot>>,
-    state: Mutex<State>,
+    /// A source that has not ended by then is late. `None`: too far away for an `Instant`.
+    deadline: Option<Instant>,
+    sources: Vec<Arc<NamedSource>>,
+    progress: Mutex<Progress>,
     changed: Condvar,
 }
 
-struct State {
+struct Progress {
     stage: Stage,
-    outcomes: Vec<Option<Outcome>>,
+    /// One for each source, `None` while it runs.
+    outcomes: Vec<Option<SourceOutcome>>,
+    /// The threads that the sources run on.
     threads: Vec<Thread>,
-    /// How often those that wait were asked to look again.
+    /// How often [`SourceRun::nudge`] was called.
     nudges: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Open,
-    /// All outcomes are final. One thread reports them.
+    /// All outcomes are final. One of the waiters reports them.
     Closing,
     Closed,
 }
 
-impl Round {
-    pub(crate) fn new(slots: Vec<Arc<Slot>>, timeout: Duration) -> Self {
+impl SourceRun {
+    pub(crate) fn new(sources: Vec<Arc<NamedSource>>, timeout: Duration) -> Self {
         let began = Instant::now();
-        let state = State {
+        let progress = Progress {
             stage: Stage::Open,
-            outcomes: vec![None; slots.len()],
+            outcomes: vec![None; sources.len()],
             threads: Vec::new(),
             nudges: 0,
         };
         Self {
             began,
-            limit: began.checked_add(timeout),
-            slots,
-            state: Mutex::new(state),
+            deadline: began.checked_add(timeout),
+            sources,
+            progress: Mutex::new(progress),
             changed: Condvar::new(),
         }
     }
 
-    pub(crate) fn slots(&self) -> &[Arc<Slot>] {
-        &self.slots
-    }
-
-    /// A source runs on this thread, which parks.
-    pub(crate) fn runs_on(&self, thread: Thread) {
-        self.state().threads.push(thread);
-    }
-
-    /// The source of this number has ended. After the limit it is late whatever it says, also when
-    /// nobody waits who would have closed the round.
-    pub(crate) fn end(&self, source: usize, outcome: Outcome) {
-        let is_late = self.limit.is_some_and(|limit| limit <= Instant::now());
-        let outcome = if is_late { Outcome::Late } else { outcome };
-        let mut state = self.state();
-        if let (Stage::Open, Some(place)) = (state.stage, state.outcomes.get_mut(source)) {
-            *place = Some(outcome);
+    /// Starts a thread for each source. A source that still runs since an earlier run is late.
+    pub(crate) fn start(self: &Arc<Self>) {
+        for (at, source) in self.sources.iter().enumerate() {
+            if !source.try_start() {
+                self.set_outcome(at, SourceOutcome::Late);
+                continue;
+            }
+            let (run, started) = (Arc::clone(self), Arc::clone(source));
+            let refresh = move || {
+                run.progress().threads.push(thread::current());
+                let outcome = catch_panic(|| run.drive(started.refresh()));
+                started.set_stopped();
+                run.set_outcome(at, outcome.unwrap_or(SourceOutcome::Panicked));
+            };
+            if thread::Builder::new().name("metrics-source".into()).spawn(refresh).is_err() {
+                source.set_stopped();
+                self.set_outcome(at, SourceOutcome::NoThread);
+            }
         }
-        drop(state);
-        self.changed.notify_all();
     }
 
-    /// How long a source may still run. `None` when it has to end.
-    pub(crate) fn time_left(&self) -> Option<Duration> {
-        if self.state().stage != Stage::Open {
+    /// Polls the future on this thread until it is ready or late.
+    fn drive(&self, future: impl Future<Output = ()>) -> SourceOutcome {
+        struct Unpark(Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut future = pin!(future);
+        loop {
+            if let Poll::Ready(()) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return SourceOutcome::Fresh;
+            }
+            let Some(time_left) = self.time_left() else { return SourceOutcome::Late };
+            thread::park_timeout(time_left);
+        }
+    }
+
+    /// How long a source may still run. `None` if it has to stop.
+    fn time_left(&self) -> Option<Duration> {
+        if self.progress().stage != Stage::Open {
             return None;
         }
         let left =
-            self.limit.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            self.deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
         (!left.is_zero()).then_some(left)
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state().stage == Stage::Closed
-    }
-
-    /// Makes those that wait look again at how long they want to wait.
-    pub(crate) fn nudge(&self) {
-        self.state().nudges += 1;
+    /// Stores the outcome of the source with this index. After the deadline every outcome is `Late`,
+    /// also if nobody waited and closed the run at the deadline.
+    fn set_outcome(&self, source: usize, outcome: SourceOutcome) {
+        let is_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let outcome = if is_late { SourceOutcome::Late } else { outcome };
+        let mut progress = self.progress();
+        if progress.stage == Stage::Open {
+            progress.outcomes[source] = Some(outcome);
+        }
+        drop(progress);
         self.changed.notify_all();
     }
 
-    /// How often there was a [`nudge`](Self::nudge).
-    pub(crate) fn nudges(&self) -> u64 {
-        self.state().nudges
+    pub(crate) fn is_closed(&self) -> bool {
+        self.progress().stage == Stage::Closed
     }
 
-    /// Waits until all sources have ended or are late, and what that means was reported. Returns
-    /// earlier, with `false`, at `until` and when there were more than these `nudges`.
+    /// Makes all waiters return, so that they compute anew how long they want to wait.
+    pub(crate) fn nudge(&self) {
+        self.progress().nudges += 1;
+        self.changed.notify_all();
+    }
+
+    /// How often [`nudge`](Self::nudge) was called. Pass it to [`wait`](Self::wait).
+    pub(crate) fn nudges(&self) -> u64 {
+        self.progress().nudges
+    }
+
+    /// Waits until the run is closed: all sources have ended or are late, and the outcomes were
+    /// reported. Returns `false` earlier, at `until` or after a nudge that `nudges` does not count.
     ///
-    /// `report` gets the name of each source and whether its values are fresh, from one of those that
-    /// wait. It runs without a lock, after [`Source::missed`](crate::Source::missed).
+    /// One of the waiters reports: it calls `report` for each source, with its name and whether its
+    /// values are fresh, after [`Source::missed`](crate::Source::missed) and without a lock.
     pub(crate) fn wait(
         &self,
         until: Option<Instant>,
         nudges: u64,
         report: impl FnMut(&str, bool),
     ) -> bool {
-        let mut state = self.state();
+        let mut progress = self.progress();
         loop {
             let now = Instant::now();
-            let is_late = self.limit.is_some_and(|limit| limit <= now);
-            match state.stage {
+            let is_late = self.deadline.is_some_and(|deadline| deadline <= now);
+            match progress.stage {
                 Stage::Closed => return true,
-                Stage::Open if is_late || !state.outcomes.contains(&None) => {
-                    self.close(state, report);
+                Stage::Open if is_late || !progress.outcomes.contains(&None) => {
+                    self.close(progress, report);
                     return true;
                 }
                 Stage::Open | Stage::Closing => {}
             }
-            if state.nudges != nudges || until.is_some_and(|until| until <= now) {
+            if progress.nudges != nudges || until.is_some_and(|until| until <= now) {
                 return false;
             }
-            let limit = self.limit.filter(|_| state.stage == Stage::Open);
-            state = match until.into_iter().chain(limit).min() {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            let deadline = self.deadline.filter(|_| progress.stage == Stage::Open);
+            progress = match until.into_iter().chain(deadline).min() {
+                None => self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner),
                 Some(at) => {
-                    let wait = self.changed.wait_timeout(state, at.saturating_duration_since(now));
-                    wait.unwrap_or_else(PoisonError::into_inner).0
+                    let timeout = at.saturating_duration_since(now);
+                    let woken = self.changed.wait_timeout(progress, timeout);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
     }
 
-    fn close(&self, mut state: MutexGuard<'_, State>, mut report: impl FnMut(&str, bool)) {
-        state.stage = Stage::Closing;
-        let outcomes = std::mem::take(&mut state.outcomes);
-        let threads = std::mem::take(&mut state.threads);
-        drop(state);
+    fn close(&self, mut progress: MutexGuard<'_, Progress>, mut report: impl FnMut(&str, bool)) {
+        progress.stage = Stage::Closing;
+        let outcomes = mem::take(&mut progress.outcomes);
+        let threads = mem::take(&mut progress.threads);
+        drop(progress);
         threads.iter().for_each(Thread::unpark);
-        for (slot, outcome) in self.slots.iter().zip(outcomes) {
-            let outcome = outcome.unwrap_or(Outcome::Late);
-            slot.ended(outcome);
-            // Self-metrics: the SDK's code.
-            let _ = survive(|| report(slot.name(), outcome == Outcome::Fresh));
+        for (source, outcome) in self.sources.iter().zip(outcomes) {
+            let outcome = outcome.unwrap_or(SourceOutcome::Late);
+            source.report(outcome);
+            let _ = catch_panic(|| report(source.name(), outcome == SourceOutcome::Fresh));
         }
-        self.state().stage = Stage::Closed;
+        self.progress().stage = Stage::Closed;
         self.changed.notify_all();
     }
 
-    /// Ends the run without a report: nobody will wait any more.
+    /// Closes the run without a report, when its exporter is dropped.
     pub(crate) fn abandon(&self) {
-        let mut state = self.state();
-        state.stage = Stage::Closed;
-        let threads = std::mem::take(&mut state.threads);
-        drop(state);
+        let mut progress = self.progress();
+        progress.stage = Stage::Closed;
+        let threads = mem::take(&mut progress.threads);
+        drop(progress);
         threads.iter().for_each(Thread::unpark);
         self.changed.notify_all();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! What values are allowed, for files and for the environment.
 
-use crate::{families::name::is_label_key, redact};
+use crate::{families::label_key::check_label_key, redact};
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -30,7 +30,7 @@ pub(super) fn check_service(service: String) -> Result<String, String> {
 }
 
 pub(super) fn check_namespace(namespace: String) -> Result<String, String> {
-    if is_label_key(&namespace) {
+    if check_label_key(&namespace).is_ok() {
         return Ok(namespace);
     }
     Err(format!("`{}` is not a metric name prefix: {NAME}", redact::text(&namespace)))
@@ -40,7 +40,7 @@ pub(super) fn check_labels(
     labels: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, String> {
     for key in labels.keys() {
-        if !is_label_key(key) {
+        if check_label_key(key).is_err() {
             return Err(format!("`{}` is not a label name: {NAME}", redact::text(key)));
         }
         if RESERVED.contains(&key.as_str()) {
@@ -126,7 +126,7 @@ impl<'de, V: Deserialize<'de>> de::Visitor<'de> for Once<V> {
     }
 }
 
-/// The rule of [`is_label_key`], in words.
+/// The rule of [`check_label_key`], in words.
 const NAME: &str =
     "allowed are ASCII letters, digits and `_`, no digit first, not empty, no `__` first";
 

@@ -1,22 +1,24 @@
 use crate::{
-    collect::{extra_reader::ExtraReader, reader::Reader, self_metrics::SelfMetrics},
-    error::{BuildError, BuildErrorKind},
+    collect::{collector::Collector, reader::Reader, self_metrics::SelfMetrics},
+    error::BuildError,
     exporter::{
-        exporter::{Exporter, Limits, Parts},
-        meters::{Meters, Panics},
+        exporter::Exporter,
+        meters::GuardedMeterProvider,
         service_info,
         settings::{check_limits, constant_label_set, metric_prefix, resource},
+        view::view,
     },
     exposition::render::Renderer,
     families::{
-        policy::{MetricPolicy, Rules},
+        limits::DEFAULT_VALUE_LEN,
+        policy::{MetricPolicy, NamePolicy},
         registered::Registry,
-        truncate::DEFAULT_VALUE_LEN,
     },
+    scrape::{ScrapeEndpoint, ScrapeLimits},
 };
 use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry_sdk::metrics::{SdkMeterProvider, reader::MetricReader};
-use std::time::{Duration, Instant, SystemTime};
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider, reader::MetricReader};
+use std::time::{Duration, Instant};
 
 /// Settings of an [`Exporter`].
 ///
@@ -36,8 +38,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// );
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
-#[must_use = "an exporter exists once it is built"]
+#[derive(Debug)]
+#[must_use = "call `build` to get an exporter"]
 pub struct ExporterBuilder {
     service: String,
     namespace: Option<String>,
@@ -45,9 +47,11 @@ pub struct ExporterBuilder {
     version: Option<String>,
     policy: MetricPolicy,
     registry: Option<Registry>,
-    readers: Vec<ExtraReader>,
-    limits: Limits,
-    cardinality_limit: Option<usize>,
+    /// Has the additional readers.
+    provider: MeterProviderBuilder,
+    limits: ScrapeLimits,
+    source_timeout: Duration,
+    max_series: Option<usize>,
     max_label_value_len: usize,
     has_self_metrics: bool,
 }
@@ -61,30 +65,31 @@ impl ExporterBuilder {
             version: None,
             policy: MetricPolicy::default(),
             registry: None,
-            readers: Vec::new(),
-            limits: Limits::default(),
-            cardinality_limit: None,
+            provider: SdkMeterProvider::builder(),
+            limits: ScrapeLimits::default(),
+            source_timeout: Duration::from_secs(1),
+            max_series: None,
             max_label_value_len: DEFAULT_VALUE_LEN,
             has_self_metrics: false,
         }
     }
 
-    /// Puts `namespace` and `_` before every metric name. Default: none.
+    /// Prepends `namespace` and `_` to every metric name. Default: none.
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
     }
 
-    /// Adds a label to every series, behind `service` and in the order of the calls. One with an empty
-    /// value is no label, as in Prometheus.
+    /// Adds a label to every series, after `service` and in the order of the calls. A label with an empty
+    /// value is left out: in Prometheus, it is no label.
     ///
-    /// An attribute that is recorded with the same key is served as `exported_<key>`.
+    /// If an attribute is recorded with the same key, it is served as `exported_<key>`.
     pub fn with_constant_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.constant_labels.push((key.into(), value.into()));
         self
     }
 
-    /// Adds several labels to every series, or one that may be missing.
+    /// Adds any number of labels to every series, for example an optional one.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -113,27 +118,28 @@ impl ExporterBuilder {
         self
     }
 
-    /// How many series an instrument can have; what is recorded beyond them becomes one series with
-    /// the label `otel_metric_overflow`. Default: the SDK's, which is 2000.
+    /// How many series an instrument can have (the SDK names this the cardinality limit). All label sets
+    /// beyond it are recorded in one series with the label `otel_metric_overflow`. Default: the SDK's,
+    /// which is 2000.
     ///
-    /// Each instrument sets memory aside for so many series when it is created. Allowed: 1 to
+    /// Each instrument allocates memory for this number of series when it is created. Allowed: 1 to
     /// 10 000 000.
-    pub fn with_cardinality_limit(mut self, series: usize) -> Self {
-        self.cardinality_limit = Some(series);
+    pub fn with_max_series(mut self, series: usize) -> Self {
+        self.max_series = Some(series);
         self
     }
 
-    /// How many bytes a label value can have; longer ones are truncated. Default: 1024, which every
-    /// scraper and backend takes. Allowed: 64 to 4096.
+    /// How many bytes a label value can have. Longer values are truncated. Default: 1024, which every
+    /// scraper and backend accepts. Allowed: 64 to 4096.
     ///
     /// A truncated value ends in `...` and a hash of the whole value, so that values with the same
     /// beginning stay different series. The exporter logs once for each family that its labels are
     /// truncated. `exporter_truncated_labels` of the [self-metrics](Self::with_self_metrics) counts them.
-    /// Without this limit, one long value could lose the whole target: vmagent rejects a large answer
-    /// that has a line of more than 256 KiB. For the same reason there are more limits:
+    /// Without this limit, one long value could make a scraper drop the whole target: vmagent rejects a
+    /// large response that has a line of more than 256 KiB. For the same reason there are more limits:
     ///
     /// * label keys of more than 256 bytes are truncated in the same way;
-    /// * labels of a series beyond 64 are left out, the last ones by key, and series that become equal
+    /// * a series has at most 64 labels: the last ones by key are left out, and series that become equal
     ///   are merged;
     /// * values are truncated to 1024 bytes when those of a series have more than 128 KiB together;
     /// * help texts are truncated to 1024 bytes;
@@ -156,7 +162,7 @@ impl ExporterBuilder {
         self
     }
 
-    /// Also serves what other code registers in this registry.
+    /// Also serves the metrics of this registry, for code that uses the crate `prometheus`.
     ///
     /// ```
     /// use asdlc_exporter::Exporter;
@@ -164,7 +170,7 @@ impl ExporterBuilder {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let registry = Registry::new();
-    /// let hits = IntCounter::new("cache_hits", "Answers from the cache.")?;
+    /// let hits = IntCounter::new("cache_hits", "Hits in the cache.")?;
     /// registry.register(Box::new(hits.clone()))?;
     /// hits.inc();
     ///
@@ -173,17 +179,17 @@ impl ExporterBuilder {
     /// # Ok(()) }
     /// ```
     ///
-    /// Its names are final: they get neither namespace nor suffix. Constant labels, label keys,
-    /// merging and conflicts are as for recorded metrics, which come first; timestamps are left
-    /// out. A collector that panics costs what this registry has, in this scrape. Default: none.
+    /// Names in the registry get neither the namespace nor a suffix. Constant labels, label keys, merging
+    /// and conflicts are as for recorded metrics. In a conflict, the recorded metric is served. Timestamps
+    /// are left out. If a collector panics, the scrape has no metrics of the registry. Default: none.
     #[cfg(feature = "prometheus")]
     pub fn with_registry(mut self, registry: Registry) -> Self {
         self.registry = Some(registry);
         self
     }
 
-    /// Gives the same metrics to a reader beside the scrapes, such as one that pushes them to a
-    /// collector over OTLP. May be called for several. Default: none.
+    /// Adds a reader that gets the same metrics, for example one that pushes them over OTLP. Can be called
+    /// several times. Default: none.
     ///
     /// ```
     /// use asdlc_exporter::Exporter;
@@ -203,52 +209,51 @@ impl ExporterBuilder {
     /// exporter.meter().u64_counter("orders").build().add(1, &[]);
     /// assert!(exporter.render()?.contains("orders_total{service=\"shop\"} 1\n"));
     ///
-    /// // At the end of the service what is not pushed yet goes out, and scrapes are a 503 from here.
-    /// // It waits for the push, which needs the runtime: not on one of its own threads.
-    /// let shutdown = move || exporter.meter_provider().shutdown();
-    /// let pushed = tokio::task::spawn_blocking(shutdown).await?;
+    /// // At the end of the service: pushes a last time. Scrapes are a 503 from here. The push needs the
+    /// // runtime, so that its threads must not be blocked.
+    /// let pushed = tokio::task::spawn_blocking(move || exporter.shutdown()).await?;
     /// # drop(pushed);
     /// # Ok(()) }
     /// ```
     ///
-    /// What a scrape says is the same with it and without. What the reader gets is the SDK's data:
+    /// Scrapes do not change if there is an additional reader. The reader gets the SDK's data:
     ///
-    /// * names and units as the instruments have them, without namespace; the service, its version
+    /// * names and units as the instruments have them, without the namespace; the service, its version
     ///   and the constant labels as attributes of the resource (`service.name`, `service.version`,
     ///   `<key>`);
-    /// * nothing that the [policy](Self::with_policy) denies, and nothing from the
-    ///   registry of `with_registry`, which is not the SDK's;
-    /// * from a [`Source`](crate::Source) the values of the last scrape: only scrapes ask it.
+    /// * no metrics that the [policy](Self::with_policy) denies, and none of the
+    ///   registry of `with_registry`;
+    /// * from a [`Source`](crate::Source), the values of the last scrape: only scrapes refresh it.
     ///
-    /// Each reader has a storage of its own, with room for the
-    /// [cardinality limit](Self::with_cardinality_limit), and every measurement goes into each: that
-    /// much more memory, and that much more time in the recording path. The callbacks of observable
-    /// instruments run for each reader, on its thread, perhaps at the same time, and observe for all
-    /// readers: what one observes only sometimes may reach a reader in whose turn it did not. Observe
-    /// a fixed set of attributes, as all of this crate do.
+    /// Each reader has its own storage, for as many series as the [series limit](Self::with_max_series)
+    /// allows, and each measurement is recorded in each storage. This takes more memory, and more time for
+    /// each measurement.
+    ///
+    /// The callbacks of observable instruments run once for each reader, on its thread, perhaps at the
+    /// same time. A value that a callback observes is stored for all readers. So a reader can miss
+    /// attributes that the callback does not observe every time. Always observe the same attributes, as
+    /// all callbacks of this crate do.
     pub fn with_reader(mut self, reader: impl MetricReader) -> Self {
-        self.readers.push(ExtraReader::new(reader));
+        self.provider = self.provider.with_reader(reader);
         self
     }
 
-    /// The longest that a scrape over HTTP may take; later it is answered with status 503. Default:
-    /// 10 seconds, which is how long a Prometheus server waits unless it is told otherwise.
-    ///
-    /// Allowed: 1 millisecond and more.
+    /// How long a scrape over HTTP may take. After that, the response is a 503. Default: 10 seconds, the
+    /// default of Prometheus servers. Allowed: 1 millisecond and more.
     ///
     /// A client may allow less with the header `X-Prometheus-Scrape-Timeout-Seconds`, as Prometheus
     /// servers do. This affects only this client, see [`ScrapeService`](crate::ScrapeService). The
-    /// exporter answers earlier than the client allows, by a fifth of that time but at most by half a
-    /// second, so that the answer arrives in time.
+    /// exporter responds earlier than the client's timeout, by a fifth of it but at most by half a second,
+    /// so that the response arrives in time.
     pub fn with_scrape_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self
     }
 
-    /// How many scrapes over HTTP may wait for their answers at the same time; more are answered
-    /// with status 503 at once. Default: 128. Allowed: 1 and more.
+    /// How many scrapes over HTTP may wait at the same time. The response to any other is a 503, at once.
+    /// Default: 128. Allowed: 1 and more.
     pub fn with_max_scrapes_in_flight(mut self, scrapes: usize) -> Self {
-        self.limits.in_flight = scrapes;
+        self.limits.max_in_flight = scrapes;
         self
     }
 
@@ -256,29 +261,28 @@ impl ExporterBuilder {
     /// more.
     ///
     /// A client cannot change it. A scrape over HTTP waits for sources for at most half of its time, and
-    /// then goes on with the values that are there.
+    /// then continues with the values that were stored before.
     pub fn with_source_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.source_timeout = timeout;
+        self.source_timeout = timeout;
         self
     }
 
-    /// Also serves what the exporter measures about itself. Default: it does not.
+    /// Also serves metrics about the exporter itself. Default: off.
     ///
     /// | family | type | meaning |
     /// |---|---|---|
-    /// | `promhttp_metric_handler_requests_total{code}` | counter | scrapes by the status code of the answer; 405 is not a scrape |
-    /// | `promhttp_metric_handler_requests_in_flight` | gauge | scrapes that wait for their answer |
-    /// | `exporter_scrape_duration_seconds` | histogram | from the arrival of a scrape to its answer |
-    /// | `exporter_response_bytes_total` | counter | bytes of the bodies of answers, as they were sent |
-    /// | `exporter_series` | gauge | series in the last scrape of everything |
-    /// | `exporter_dropped_metrics` | gauge | metrics that are not served because their names are taken |
-    /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape of everything |
+    /// | `promhttp_metric_handler_requests_total{code}` | counter | scrapes by the status code of the response; a 405 does not count |
+    /// | `promhttp_metric_handler_requests_in_flight` | gauge | scrapes that wait for their response |
+    /// | `exporter_scrape_duration_seconds` | histogram | from the arrival of a scrape to its response |
+    /// | `exporter_response_bytes_total` | counter | bytes of response bodies, compressed if they were sent compressed |
+    /// | `exporter_series` | gauge | series in the last scrape without a filter |
+    /// | `exporter_dropped_metrics` | gauge | metrics that are not served because their name belongs to another metric |
+    /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape without a filter |
     /// | `exporter_callback_panics_total` | counter | callbacks of observable instruments that panicked |
-    /// | `exporter_source_up{source}` | gauge | 1 if the [source](crate::Source) brought its values when it was last asked, 0 if it panicked or was late; absent before the first |
+    /// | `exporter_source_up{source}` | gauge | 1 if the last run of the [source](crate::Source) refreshed its values, 0 if it panicked or was late; absent before the first run |
     ///
-    /// The first two are named as Go's `promhttp` names them, so that its dashboards and alerts
-    /// hold. What a scrape is found to be shows in the next one. They have the namespace and the
-    /// constant labels of all others.
+    /// The first two have the names of Go's `promhttp`, so that its dashboards and alerts work. The values
+    /// of a scrape are served by the next scrape. All have the namespace and the constant labels.
     ///
     /// ```
     /// use asdlc_exporter::Exporter;
@@ -294,17 +298,17 @@ impl ExporterBuilder {
         self
     }
 
-    /// Builds the exporter; `uptime_seconds` counts from here.
+    /// Builds the exporter. `uptime_seconds` is the time since this call.
     ///
     /// # Errors
     ///
-    /// When the service name is empty, when the namespace or the key of a constant label is not
-    /// made of ASCII letters, digits and `_`, begins with a digit or `__`, or has more than 256 bytes,
-    /// and when a key is reserved (`service`, `le`, `quantile`) or given twice. When the service name
-    /// or the value of a constant label is longer than
-    /// [allowed](Self::with_max_label_value_len), or all constant labels have more than 32 KiB. When
-    /// a limit is not what its method allows. And when a clone of this builder has been built with the
-    /// same [reader](Self::with_reader).
+    /// * The service name is empty or longer than [allowed](Self::with_max_label_value_len).
+    /// * The namespace or the key of a constant label does not match `[a-zA-Z_][a-zA-Z0-9_]*`, starts with
+    ///   `__`, or has more than 256 bytes.
+    /// * The key of a constant label is `service`, `le` or `quantile`, or is given twice.
+    /// * The value of a constant label is longer than [allowed](Self::with_max_label_value_len), or all
+    ///   constant labels together have more than 32 KiB.
+    /// * A limit is not in the range that its method allows.
     pub fn build(self) -> Result<Exporter, BuildError> {
         let Self {
             service,
@@ -313,45 +317,33 @@ impl ExporterBuilder {
             version,
             policy,
             registry,
-            readers,
+            provider,
             limits,
-            cardinality_limit,
+            source_timeout,
+            max_series,
             max_label_value_len,
             has_self_metrics,
         } = self;
-        check_limits(limits, cardinality_limit, max_label_value_len)?;
-        let rules =
-            Rules::new(metric_prefix(namespace)?, policy).with_cardinality_limit(cardinality_limit);
+        check_limits(limits, source_timeout, max_series, max_label_value_len)?;
+        let policy = NamePolicy::new(metric_prefix(namespace)?, policy);
         let resource = resource(&service, version.as_deref(), &constant_labels);
         let constant = constant_label_set(&service, constant_labels, max_label_value_len)?;
         let reader = Reader::default();
-        let mut provider = SdkMeterProvider::builder()
+        let sdk_provider = provider
             .with_resource(resource)
             .with_reader(reader.clone())
-            .with_view(rules.clone().view());
-        for extra in readers {
-            if !extra.take() {
-                return Err(BuildErrorKind::ReaderInUse.into());
-            }
-            provider = provider.with_reader(extra);
-        }
-        let provider = provider.build();
-        let panics = Panics::default();
-        let meters = Meters::new(provider.clone(), panics.clone());
-        let meter = meters.meter(env!("CARGO_PKG_NAME"));
+            .with_view(view(policy.clone(), max_series))
+            .build();
+        let provider = GuardedMeterProvider::new(sdk_provider.clone());
+        let meter = provider.meter(env!("CARGO_PKG_NAME"));
         service_info::register(&meter, version, Instant::now());
-        let self_metrics = has_self_metrics.then(|| SelfMetrics::new(&meter, panics));
-        Ok(Exporter::new(Parts {
-            service,
-            provider,
-            meters,
-            meter,
-            reader,
-            registry,
-            renderer: Renderer::new(rules, constant, max_label_value_len),
-            limits,
-            self_metrics,
-            start: SystemTime::now(),
-        }))
+        let self_metrics = has_self_metrics.then(|| {
+            let panics = provider.callback_panics();
+            SelfMetrics::new(&meter, move || panics.count())
+        });
+        let renderer = Renderer::new(policy, constant, max_label_value_len);
+        let collector = Collector::new(reader, registry, renderer, source_timeout, self_metrics);
+        let scrapes = ScrapeEndpoint::new(collector, limits, sdk_provider);
+        Ok(Exporter::new(service, provider, meter, scrapes))
     }
 }

@@ -1,29 +1,15 @@
 use crate::{
-    collect::{
-        reader::Reader,
-        self_metrics::SelfMetrics,
-        source::{Source, Sources},
-        source_run::Round,
-    },
+    collect::{collector::Collector, source::Source},
     error::{ScrapeError, ScrapeErrorKind},
-    exporter::{builder::ExporterBuilder, meters::Meters},
-    exposition::render::{Collected, Query, Rendered, Renderer},
-    families::{
-        model::Format,
-        registered::{MetricFamily, Registry},
-    },
-    scrape::{Desk, ScrapeService},
-    survive::survive,
+    exporter::{builder::ExporterBuilder, meters::GuardedMeterProvider},
+    exposition::{format::Format, render::Query},
+    scrape::{ScrapeEndpoint, ScrapeService},
 };
 use opentelemetry::metrics::Meter;
-use opentelemetry_sdk::metrics::{SdkMeterProvider, data::ResourceMetrics};
-use std::{
-    fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime},
-};
+use opentelemetry_sdk::{error::OTelSdkResult, metrics::SdkMeterProvider};
+use std::{fmt, mem, sync::Arc};
 
-/// A meter provider and the Prometheus text of what its meters record.
+/// A meter provider, and the Prometheus exposition of what its meters record.
 ///
 /// ```
 /// use asdlc_exporter::Exporter;
@@ -40,142 +26,113 @@ use std::{
 /// # Ok(()) }
 /// ```
 ///
-/// Clones are cheap and share everything; nothing is global. The provider lives as long as the last
-/// clone, a [`ScrapeService`] included.
+/// Clones are cheap and share everything. Nothing is global. The provider lives as long as the last
+/// clone of the exporter or of a [`ScrapeService`].
 #[derive(Clone)]
 pub struct Exporter {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
 }
 
-pub(crate) struct Inner {
+struct Shared {
     service: String,
-    provider: SdkMeterProvider,
-    meters: Meters,
+    provider: GuardedMeterProvider,
     meter: Meter,
-    reader: Reader,
-    registry: Option<Registry>,
-    scrape: Mutex<Scrape>,
-    limits: Limits,
-    sources: Sources,
-    self_metrics: Option<SelfMetrics>,
-    start: SystemTime,
-    desk: Desk,
-}
-
-/// What one scrape leaves for the next.
-struct Scrape {
-    /// Memory to collect into. Taken while a scrape collects.
-    metrics: Option<ResourceMetrics>,
-    renderer: Renderer,
-}
-
-/// How much is done for scrapes over HTTP.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) timeout: Duration,
-    pub(crate) in_flight: usize,
-    /// Of each source, whoever waits for it.
-    pub(crate) source_timeout: Duration,
-}
-
-/// What the builder prepares.
-pub(crate) struct Parts {
-    pub(crate) service: String,
-    pub(crate) provider: SdkMeterProvider,
-    pub(crate) meters: Meters,
-    pub(crate) meter: Meter,
-    pub(crate) reader: Reader,
-    pub(crate) registry: Option<Registry>,
-    pub(crate) renderer: Renderer,
-    pub(crate) limits: Limits,
-    pub(crate) self_metrics: Option<SelfMetrics>,
-    pub(crate) start: SystemTime,
+    scrapes: Arc<ScrapeEndpoint>,
 }
 
 impl Exporter {
-    /// Starts an exporter for the service of this name, which becomes the label `service` of every
-    /// series.
+    /// Creates a builder for the service of this name. Every series has the label `service` with it.
     pub fn builder(service: impl Into<String>) -> ExporterBuilder {
         ExporterBuilder::new(service.into())
     }
 
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts {
-            service,
-            provider,
-            meters,
-            meter,
-            reader,
-            registry,
-            renderer,
-            limits,
-            self_metrics,
-            start,
-        } = parts;
-        let inner = Arc::new_cyclic(|inner| Inner {
-            service,
-            provider,
-            meters,
-            meter,
-            reader,
-            registry,
-            scrape: Mutex::new(Scrape { metrics: None, renderer }),
-            limits,
-            sources: Sources::default(),
-            self_metrics,
-            start,
-            desk: Desk::new(inner.clone()),
-        });
-        Self { inner }
+    pub(crate) fn new(
+        service: String,
+        provider: GuardedMeterProvider,
+        meter: Meter,
+        scrapes: ScrapeEndpoint,
+    ) -> Self {
+        let scrapes = Arc::new(scrapes);
+        Self { shared: Arc::new(Shared { service, provider, meter, scrapes }) }
     }
 
-    /// The meter to create instruments with. A callback of its observable instruments that panics
-    /// costs its own metric only.
+    /// The meter to create instruments with.
+    ///
+    /// If a callback of its observable instruments panics, only the metric of this callback is
+    /// incomplete.
     #[must_use]
     pub fn meter(&self) -> Meter {
-        self.inner.meter.clone()
+        self.shared.meter.clone()
     }
 
-    /// Meters for other scopes; the provider to give to libraries that ask for one.
-    #[must_use]
-    pub fn meters(&self) -> Meters {
-        self.inner.meters.clone()
-    }
-
-    /// The SDK's provider behind [`meter`](Self::meter) and [`meters`](Self::meters): to flush or
-    /// shut down. Its own meters work too, but a callback that panics there is the end of all
-    /// metrics: every later scrape is a 503.
+    /// The meter provider, for meters with other scopes and for libraries that take a provider.
     ///
-    /// Scopes are not told apart in the text: metrics of the same name and kind are one family, and
-    /// of two metrics of the same name and different kind the one that was seen first is served.
+    /// Its meters are guarded as [`meter`](Self::meter) is. Scopes are not visible in the exposition:
+    /// metrics of the same name and kind are one family. Of two metrics of the same name and different
+    /// kinds, the first one is served.
     #[must_use]
-    pub fn meter_provider(&self) -> &SdkMeterProvider {
-        &self.inner.provider
+    pub fn meter_provider(&self) -> GuardedMeterProvider {
+        self.shared.provider.clone()
     }
 
-    /// The service that answers scrapes.
-    #[must_use]
-    pub fn scrape_service(&self) -> ScrapeService {
-        ScrapeService::new(self.clone())
-    }
-
-    /// The current metrics in Prometheus text format 0.0.4.
+    /// The SDK's meter provider, for functions that need this type.
     ///
-    /// Asks the sources and collects when called, on the calling thread; concurrent calls take turns. Do not call it in
-    /// the callback of an observable instrument: collecting runs the callbacks, and the call would
-    /// wait for itself.
+    /// Prefer [`meter_provider`](Self::meter_provider): meters of the SDK's provider are not guarded.
+    /// If one of their callbacks panics, no metrics can be collected any more, and every later scrape
+    /// is a 503.
+    #[must_use]
+    pub fn sdk_meter_provider(&self) -> &SdkMeterProvider {
+        self.shared.provider.sdk()
+    }
+
+    /// Makes all [additional readers](ExporterBuilder::with_reader) push what they have not pushed
+    /// yet, and waits for them.
+    ///
+    /// Scrapes need no flush: each collects the current values.
     ///
     /// # Errors
     ///
-    /// When the provider is shut down, when a callback of one of the
-    /// [SDK's own meters](Self::meter_provider) panicked in this call or an earlier one, and
-    /// when nothing was collected: the exporter's own `uptime_seconds` is always there, so that no
-    /// metrics means lost metrics.
+    /// When a reader fails or the provider is shut down.
+    pub fn force_flush(&self) -> OTelSdkResult {
+        self.sdk_meter_provider().force_flush()
+    }
+
+    /// Shuts the meter provider down: pushes a last time through
+    /// [additional readers](ExporterBuilder::with_reader) and waits for them. Every later scrape is a
+    /// 503.
+    ///
+    /// It can block. In an async service, call it with `tokio::task::spawn_blocking`.
+    ///
+    /// # Errors
+    ///
+    /// When a reader fails or the provider was shut down before.
+    pub fn shutdown(&self) -> OTelSdkResult {
+        self.sdk_meter_provider().shutdown()
+    }
+
+    /// The service that responds to scrapes.
+    #[must_use]
+    pub fn scrape_service(&self) -> ScrapeService {
+        ScrapeService::new(Arc::clone(&self.shared.scrapes))
+    }
+
+    /// Returns the current metrics in Prometheus text format 0.0.4.
+    ///
+    /// Refreshes the sources, collects and writes on the calling thread. Concurrent calls wait for each
+    /// other. Do not call it in the callback of an observable instrument: collecting runs the callbacks,
+    /// so that the call would wait for itself.
+    ///
+    /// # Errors
+    ///
+    /// When the provider is shut down, when a callback of an [unguarded
+    /// meter](Self::sdk_meter_provider) panicked in this call or an earlier one, and when nothing was
+    /// collected. The exporter's own `uptime_seconds` is always collected, so that no metrics means
+    /// lost metrics.
     pub fn render(&self) -> Result<String, ScrapeError> {
         self.render_as(Format::Text)
     }
 
-    /// The current metrics in this format; otherwise as [`render`](Self::render).
+    /// Returns the current metrics in this format. Otherwise as [`render`](Self::render).
     ///
     /// # Errors
     ///
@@ -186,10 +143,10 @@ impl Exporter {
         Ok(text)
     }
 
-    /// Replaces `text` by the current metrics in this format; otherwise as
+    /// Replaces `text` by the current metrics in this format. Otherwise as
     /// [`render_as`](Self::render_as).
     ///
-    /// For who writes them again and again: new memory for a large text costs more than writing it.
+    /// Use it to render repeatedly: allocating memory for a large text takes longer than writing it.
     ///
     /// ```
     /// # use asdlc_exporter::{Exporter, Format};
@@ -205,131 +162,33 @@ impl Exporter {
     ///
     /// # Errors
     ///
-    /// As [`render`](Self::render); then `text` is empty.
+    /// As [`render`](Self::render). Then `text` is empty.
     pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
         let query = Query { format, names: Vec::new() };
-        let since = Instant::now();
-        while let Some(round) = self.inner.ask_sources(since) {
-            if self.inner.wait_for(&round, None, round.nudges()) && round.began >= since {
-                break;
-            }
-        }
-        let rendered = self.inner.render([&query], mem::take(text))?;
+        let spare = mem::take(text);
+        self.collector().refresh_sources();
+        let rendered = self.collector().render([&query], spare)?;
         let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;
         *text = rendered.text;
         Ok(())
     }
 
-    /// Asks this source for its values before each collection.
+    /// Refreshes this source before each collection from now on.
     ///
-    /// Add each once: there is no way to take one out. The name is for the log and the
-    /// self-metrics. A source that owns the exporter would keep it for ever; the instruments are
-    /// enough.
+    /// Add each source once: a source cannot be removed. `name` is used in the log and in the
+    /// self-metrics. A source must not own the exporter, because the exporter owns the source: neither
+    /// would ever be dropped. A source that owns instruments is fine.
     pub fn add_source(&self, name: impl Into<String>, source: impl Source) {
-        self.inner.sources.add(name.into(), source);
+        self.collector().add_source(name.into(), source);
     }
 
-    pub(crate) fn desk(&self) -> &Desk {
-        &self.inner.desk
-    }
-
-    pub(crate) fn limits(&self) -> Limits {
-        self.inner.limits
-    }
-
-    pub(crate) fn self_metrics(&self) -> Option<&SelfMetrics> {
-        self.inner.self_metrics.as_ref()
-    }
-
-    /// When it was built.
-    pub(crate) fn start(&self) -> SystemTime {
-        self.inner.start
-    }
-}
-
-impl Inner {
-    /// The round of the sources that scrapes wait for which came before `since`.
-    pub(crate) fn ask_sources(&self, since: Instant) -> Option<Arc<Round>> {
-        self.sources.round(since, self.limits.source_timeout)
-    }
-
-    /// Waits for the round, as [`Round::wait`] does.
-    pub(crate) fn wait_for(&self, round: &Round, until: Option<Instant>, nudges: u64) -> bool {
-        round.wait(until, nudges, |name, is_fresh| {
-            if let Some(self_metrics) = &self.self_metrics {
-                self_metrics.asked(name, is_fresh);
-            }
-        })
-    }
-
-    /// Collects once and writes each query; the first query for everything gets the memory of
-    /// `spare`. Does not ask the sources.
-    pub(crate) fn render<'q>(
-        &self,
-        queries: impl IntoIterator<Item = &'q Query>,
-        mut spare: String,
-    ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
-        let Self { reader, registry, self_metrics, .. } = self;
-        let registered = registry.as_ref().map(gather_registry).unwrap_or_default();
-        // Collectors and callbacks are foreign code: they run without our lock.
-        let mut metrics = self.scrape().metrics.take().unwrap_or_default();
-        reader.gather(&mut metrics)?;
-        let (rendered, problems, dropped) = {
-            let mut scrape = self.scrape();
-            let renderer = &mut scrape.renderer;
-            let collected = Collected { recorded: &metrics, registered: &registered };
-            let render = |query: &'q Query| {
-                let text =
-                    if query.names.is_empty() { mem::take(&mut spare) } else { String::new() };
-                Some((query, renderer.render(collected, query, text)?))
-            };
-            let rendered: Option<Vec<_>> = queries.into_iter().map(render).collect();
-            let (problems, dropped) = (renderer.take_problems(), renderer.dropped());
-            scrape.metrics = Some(metrics);
-            (rendered, problems, dropped)
-        };
-        // A subscriber is foreign code: it runs without our lock.
-        for problem in problems {
-            let _ = survive(|| tracing::warn!("{problem}"));
-        }
-        let rendered = rendered.ok_or(ScrapeErrorKind::Empty)?;
-        if let Some(self_metrics) = self_metrics {
-            let whole = rendered.iter().find(|(query, _)| query.names.is_empty());
-            self_metrics.collected(whole.map(|(_, rendered)| rendered), dropped);
-        }
-        Ok(rendered)
-    }
-
-    /// What a panic left behind is overwritten by the next scrape.
-    fn scrape(&self) -> MutexGuard<'_, Scrape> {
-        self.scrape.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What the registry has; nothing when one of its collectors panics.
-fn gather_registry(registry: &Registry) -> Vec<MetricFamily> {
-    survive(|| registry.gather()).unwrap_or_else(|| {
-        let _ = survive(|| {
-            tracing::warn!(
-                "a collector of the registry panicked: its metrics are not in this scrape"
-            );
-        });
-        Vec::new()
-    })
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(10),
-            in_flight: 128,
-            source_timeout: Duration::from_secs(1),
-        }
+    fn collector(&self) -> &Collector {
+        self.shared.scrapes.collector()
     }
 }
 
 impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exporter").field("service", &self.inner.service).finish_non_exhaustive()
+        f.debug_struct("Exporter").field("service", &self.shared.service).finish_non_exhaustive()
     }
 }

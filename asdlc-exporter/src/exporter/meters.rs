@@ -1,9 +1,9 @@
-//! Meters whose callbacks may panic.
+//! The meter provider of an exporter: a callback that panics does not stop the metrics.
 //!
-//! The SDK runs the callbacks of observable instruments under its locks: a panic there would poison
-//! them, and with them every later collection. Here it ends in the callback.
+//! The SDK runs the callbacks of observable instruments while it holds locks. A panic would poison
+//! them, and no metrics could be collected any more. So each callback is wrapped.
 
-use crate::survive::survive;
+use crate::catch_panic::catch_panic;
 use opentelemetry::{
     InstrumentationScope,
     metrics::{
@@ -18,7 +18,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-/// The meters of an exporter, for scopes of their own.
+/// The meter provider of an [`Exporter`](crate::Exporter).
 ///
 /// ```
 /// use asdlc_exporter::Exporter;
@@ -26,7 +26,7 @@ use std::sync::{
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let exporter = Exporter::builder("shop").build()?;
-/// let meter = exporter.meters().meter("database");
+/// let meter = exporter.meter_provider().meter("database");
 /// meter.u64_observable_gauge("broken").with_callback(|_| panic!("no database")).build();
 /// meter.u64_counter("queries").build().add(1, &[]);
 /// # std::panic::set_hook(Box::new(|_| {}));
@@ -35,55 +35,63 @@ use std::sync::{
 /// # Ok(()) }
 /// ```
 ///
-/// A callback that panics costs what it has not observed yet, in this collection; the log says so
-/// once. A meter taken from
-/// [`Exporter::meter_provider`](crate::Exporter::meter_provider) itself has no such protection: a
-/// panic there is the end of all metrics.
+/// It creates instruments with the SDK's provider and guards their callbacks. If a callback panics,
+/// the values that it has not observed yet are missing in this collection, and the exporter logs the
+/// first panic of each callback. Meters of the
+/// [SDK's provider](crate::Exporter::sdk_meter_provider) have no such guard.
 #[derive(Clone, Debug)]
-pub struct Meters {
-    provider: SdkMeterProvider,
-    panics: Panics,
+pub struct GuardedMeterProvider {
+    sdk: SdkMeterProvider,
+    panics: CallbackPanics,
 }
 
-/// How often callbacks panicked.
+/// How many callbacks have panicked.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Panics(Arc<AtomicU64>);
+pub(crate) struct CallbackPanics(Arc<AtomicU64>);
 
-impl Meters {
-    pub(crate) fn new(provider: SdkMeterProvider, panics: Panics) -> Self {
-        Self { provider, panics }
+impl GuardedMeterProvider {
+    pub(crate) fn new(sdk: SdkMeterProvider) -> Self {
+        Self { sdk, panics: CallbackPanics::default() }
+    }
+
+    pub(crate) fn sdk(&self) -> &SdkMeterProvider {
+        &self.sdk
+    }
+
+    pub(crate) fn callback_panics(&self) -> CallbackPanics {
+        self.panics.clone()
     }
 }
 
-impl Panics {
+impl CallbackPanics {
     pub(crate) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl MeterProvider for Meters {
+impl MeterProvider for GuardedMeterProvider {
     fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
-        let meter = self.provider.meter_with_scope(scope);
-        Meter::new(Arc::new(Guarded { meter, panics: self.panics.clone() }))
+        let meter = self.sdk.meter_with_scope(scope);
+        Meter::new(Arc::new(GuardedMeter { meter, panics: self.panics.clone() }))
     }
 }
 
-/// Creates the instruments of another meter.
-struct Guarded {
+/// Creates instruments with the SDK's meter, and wraps their callbacks.
+struct GuardedMeter {
     meter: Meter,
-    panics: Panics,
+    panics: CallbackPanics,
 }
 
-impl Guarded {
+impl GuardedMeter {
     fn guard<T: 'static>(&self, name: &str, callback: Callback<T>) -> Callback<T> {
         let (name, panics) = (name.to_owned(), self.panics.clone());
-        let is_known = AtomicBool::new(false);
+        let is_logged = AtomicBool::new(false);
         Box::new(move |observer: &dyn AsyncInstrument<T>| {
-            if survive(|| callback(observer)).is_none() {
+            if catch_panic(|| callback(observer)).is_none() {
                 panics.0.fetch_add(1, Ordering::Relaxed);
-                if !is_known.swap(true, Ordering::Relaxed) {
-                    // The SDK's locks are held: a subscriber must not poison them either.
-                    let _ = survive(|| {
+                if !is_logged.swap(true, Ordering::Relaxed) {
+                    // The SDK holds its locks: a panic of the log subscriber must not poison them.
+                    let _ = catch_panic(|| {
                         tracing::warn!("the callback of `{name}` panicked: its values are missing");
                     });
                 }
@@ -92,30 +100,30 @@ impl Guarded {
     }
 }
 
-macro_rules! recorded {
+macro_rules! synchronous {
     ($($method:ident: $instrument:ty),* $(,)?) => {$(
         fn $method(&self, builder: InstrumentBuilder<'_, $instrument>) -> $instrument {
-            let mut inner = self.meter.$method(builder.name);
-            inner.description = builder.description;
-            inner.unit = builder.unit;
-            inner.build()
+            let mut sdk = self.meter.$method(builder.name);
+            sdk.description = builder.description;
+            sdk.unit = builder.unit;
+            sdk.build()
         }
     )*};
 }
 
-macro_rules! recorded_in_buckets {
+macro_rules! histograms {
     ($($method:ident: $instrument:ty),* $(,)?) => {$(
         fn $method(&self, builder: HistogramBuilder<'_, $instrument>) -> $instrument {
-            let mut inner = self.meter.$method(builder.name);
-            inner.description = builder.description;
-            inner.unit = builder.unit;
-            inner.boundaries = builder.boundaries;
-            inner.build()
+            let mut sdk = self.meter.$method(builder.name);
+            sdk.description = builder.description;
+            sdk.unit = builder.unit;
+            sdk.boundaries = builder.boundaries;
+            sdk.build()
         }
     )*};
 }
 
-macro_rules! observed {
+macro_rules! observable {
     ($($method:ident: $instrument:ty, $number:ty);* $(;)?) => {$(
         fn $method(
             &self,
@@ -123,17 +131,17 @@ macro_rules! observed {
         ) -> $instrument {
             let guard = |callback| self.guard(&builder.name, callback);
             let callbacks = builder.callbacks.into_iter().map(guard).collect();
-            let mut inner = self.meter.$method(builder.name);
-            inner.description = builder.description;
-            inner.unit = builder.unit;
-            inner.callbacks = callbacks;
-            inner.build()
+            let mut sdk = self.meter.$method(builder.name);
+            sdk.description = builder.description;
+            sdk.unit = builder.unit;
+            sdk.callbacks = callbacks;
+            sdk.build()
         }
     )*};
 }
 
-impl InstrumentProvider for Guarded {
-    recorded! {
+impl InstrumentProvider for GuardedMeter {
+    synchronous! {
         u64_counter: Counter<u64>,
         f64_counter: Counter<f64>,
         i64_up_down_counter: UpDownCounter<i64>,
@@ -143,12 +151,12 @@ impl InstrumentProvider for Guarded {
         i64_gauge: Gauge<i64>,
     }
 
-    recorded_in_buckets! {
+    histograms! {
         f64_histogram: Histogram<f64>,
         u64_histogram: Histogram<u64>,
     }
 
-    observed! {
+    observable! {
         u64_observable_counter: ObservableCounter<u64>, u64;
         f64_observable_counter: ObservableCounter<f64>, f64;
         i64_observable_up_down_counter: ObservableUpDownCounter<i64>, i64;

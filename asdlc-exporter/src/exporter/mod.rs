@@ -1,12 +1,13 @@
-//! The public side: builds an exporter and hands out its meters.
+//! The public handle: builds an exporter and returns its meters.
 //!
-//! `settings` checks what the `builder` was given, `exporter` is the handle that it builds,
-//! `meters` protects the SDK from callbacks that panic. `service_info` and `state_gauge` are
-//! metrics that an exporter serves about its service.
+//! `settings` checks what the `builder` was given, and `view` applies it in the SDK. `exporter` is the
+//! handle that is built, `meters` its meter provider. `service_info` and `state_gauge` create metrics of
+//! the service.
 
 pub(crate) mod builder;
 pub(crate) mod exporter;
 pub(crate) mod meters;
 pub mod service_info;
-pub(crate) mod settings;
+mod settings;
 pub(crate) mod state_gauge;
+mod view;

@@ -1,23 +1,23 @@
-//! What the settings of an exporter may be.
+//! Checks the settings of a builder.
 
 use crate::{
     error::{BuildError, BuildErrorKind},
-    exporter::exporter::Limits,
     families::{
         constant_labels::ConstantLabels,
-        name::is_label_key,
-        truncate::{LEAST_VALUE_LEN, MAX_CONSTANT_LEN, MAX_KEY_LEN, MOST_VALUE_LEN},
+        label_key::{check_constant_label_key, check_label_key},
+        limits::{MAX_CONSTANT_LEN, MAX_KEY_LEN, MAX_SERIES, MAX_VALUE_LEN, MIN_VALUE_LEN},
     },
+    scrape::ScrapeLimits,
 };
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use std::time::Duration;
 
-/// Nothing, or the namespace with one `_` at its end.
+/// The prefix of all family names: the namespace with one `_` at its end, or nothing.
 pub(crate) fn metric_prefix(namespace: Option<String>) -> Result<String, BuildError> {
     let Some(mut namespace) = namespace else { return Ok(String::new()) };
-    if !is_label_key(&namespace) {
-        return Err(BuildErrorKind::Namespace(namespace).into());
+    if let Err(allowed) = check_label_key(&namespace) {
+        return Err(BuildErrorKind::Namespace { namespace, allowed }.into());
     }
     if namespace.len() > MAX_KEY_LEN {
         return Err(BuildErrorKind::LongNamespace(namespace).into());
@@ -28,6 +28,7 @@ pub(crate) fn metric_prefix(namespace: Option<String>) -> Result<String, BuildEr
     Ok(namespace)
 }
 
+/// The labels of every series: `service` and those of the builder.
 pub(crate) fn constant_label_set(
     service: &str,
     configured: Vec<(String, String)>,
@@ -41,8 +42,8 @@ pub(crate) fn constant_label_set(
     }
     let mut labels = vec![("service".to_owned(), service.to_owned())];
     for (key, value) in configured {
-        if !is_label_key(&key) {
-            return Err(BuildErrorKind::LabelKey(key).into());
+        if let Err(allowed) = check_constant_label_key(&key) {
+            return Err(BuildErrorKind::LabelKey { key, allowed }.into());
         }
         if key.len() > MAX_KEY_LEN {
             return Err(BuildErrorKind::LongLabelKey(key).into());
@@ -50,9 +51,6 @@ pub(crate) fn constant_label_set(
         if value.len() > max_value_len {
             let len = value.len();
             return Err(BuildErrorKind::LongLabelValue { key, len, max: max_value_len }.into());
-        }
-        if ["service", "le", "quantile"].contains(&key.as_str()) {
-            return Err(BuildErrorKind::ReservedLabelKey(key).into());
         }
         if labels.iter().any(|(known, _)| *known == key) {
             return Err(BuildErrorKind::DuplicateLabelKey(key).into());
@@ -67,19 +65,20 @@ pub(crate) fn constant_label_set(
 }
 
 pub(crate) fn check_limits(
-    Limits { timeout, in_flight, source_timeout }: Limits,
-    cardinality: Option<usize>,
+    ScrapeLimits { timeout, max_in_flight }: ScrapeLimits,
+    source_timeout: Duration,
+    max_series: Option<usize>,
     max_value_len: usize,
 ) -> Result<(), BuildError> {
-    Err(if timeout < LEAST_TIMEOUT {
+    Err(if timeout < MIN_TIMEOUT {
         BuildErrorKind::ScrapeTimeout(timeout)
-    } else if source_timeout < LEAST_TIMEOUT {
+    } else if source_timeout < MIN_TIMEOUT {
         BuildErrorKind::SourceTimeout(source_timeout)
-    } else if in_flight == 0 {
-        BuildErrorKind::InFlight
-    } else if let Some(limit) = cardinality.filter(|limit| !(1..=MOST_SERIES).contains(limit)) {
-        BuildErrorKind::Cardinality(limit)
-    } else if !(LEAST_VALUE_LEN..=MOST_VALUE_LEN).contains(&max_value_len) {
+    } else if max_in_flight == 0 {
+        BuildErrorKind::MaxInFlight
+    } else if let Some(limit) = max_series.filter(|limit| !(1..=MAX_SERIES).contains(limit)) {
+        BuildErrorKind::MaxSeries(limit)
+    } else if !(MIN_VALUE_LEN..=MAX_VALUE_LEN).contains(&max_value_len) {
         BuildErrorKind::MaxLabelValueLen(max_value_len)
     } else {
         return Ok(());
@@ -87,7 +86,8 @@ pub(crate) fn check_limits(
     .into())
 }
 
-/// For readers other than ours, which the writer of constant labels does not serve.
+/// The resource of the provider, for additional readers. Scrapes do not use it: the renderer writes the
+/// constant labels.
 pub(crate) fn resource(
     service: &str,
     version: Option<&str>,
@@ -102,7 +102,4 @@ pub(crate) fn resource(
         .build()
 }
 
-const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
-
-/// Of an instrument: room for more would not fit into memory.
-pub(crate) const MOST_SERIES: usize = 10_000_000;
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);

@@ -1,7 +1,10 @@
-//! Writes families as text: `render` walks families and series, `text` writes their lines,
-//! `open_metrics` has what that format writes in another way, `escape` the escapes of both.
+//! Writes families in a `format`.
+//!
+//! `render` goes through families and series, `text` writes their lines. `open_metrics` has the lines
+//! and the rules that are different in `OpenMetrics`, `number` writes the numbers of both formats.
 
-pub(crate) mod escape;
-pub(crate) mod open_metrics;
+pub(crate) mod format;
+mod number;
+mod open_metrics;
 pub(crate) mod render;
-pub(crate) mod text;
+mod text;

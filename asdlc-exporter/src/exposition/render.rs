@@ -1,34 +1,35 @@
-//! From collected metrics to the text of a scrape.
+//! Writes the collected metrics of a scrape.
 
 use crate::{
     exposition::{
+        format::Format,
         open_metrics,
         text::{SPARE, TextWriter},
     },
     families::{
-        catalogue::{Catalogue, Families, Problem},
+        catalogue::{Catalogue, FamilyWarning},
         constant_labels::ConstantLabels,
-        labels::Shapes,
-        model::{Format, Kind},
-        policy::Rules,
+        family::Families,
+        label_cache::LabelCache,
+        model::FamilyKind,
+        policy::NamePolicy,
         registered::MetricFamily,
-        series::{Order, SeriesTable},
+        series::{SeriesOrder, SeriesTable},
     },
 };
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 
-/// What the scrapes of one exporter have in common.
+/// What is kept between the scrapes of an exporter.
 #[derive(Debug)]
 pub(crate) struct Renderer {
     catalogue: Catalogue,
-    shapes: Shapes,
-    /// For each family the order of its points.
-    orders: Vec<Order>,
-    /// How much text the last scrape of everything had, by format: the next one will have about as
-    /// much.
+    labels: LabelCache,
+    /// By the id of the family.
+    orders: Vec<SeriesOrder>,
+    /// The size of the last unfiltered exposition, by format. The next one has about the same size.
     sizes: [usize; 2],
-    /// Families of which labels are truncated.
-    problems: Vec<Problem>,
+    /// Families with truncated labels.
+    warnings: Vec<FamilyWarning>,
 }
 
 /// What was collected for one scrape.
@@ -38,44 +39,44 @@ pub(crate) struct Collected<'a> {
     pub(crate) registered: &'a [MetricFamily],
 }
 
-/// What a client asked for.
+/// What a client requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Query {
     pub(crate) format: Format,
-    /// Only families of these names; all, if there are none.
+    /// The families to write. Empty means all.
     pub(crate) names: Vec<String>,
 }
 
-/// The answer to a query.
+/// The exposition of a query.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Rendered {
     pub(crate) text: String,
     pub(crate) series: usize,
-    /// Labels that are truncated or left out.
+    /// How many labels are truncated or left out.
     pub(crate) truncated: usize,
 }
 
 impl Renderer {
-    pub(crate) fn new(rules: Rules, constant: ConstantLabels, max_value_len: usize) -> Self {
+    pub(crate) fn new(policy: NamePolicy, constant: ConstantLabels, max_value_len: usize) -> Self {
         Self {
-            catalogue: Catalogue::new(rules),
-            shapes: Shapes::new(constant, max_value_len),
+            catalogue: Catalogue::new(policy),
+            labels: LabelCache::new(constant, max_value_len),
             orders: Vec::new(),
             sizes: [0; 2],
-            problems: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
-    /// The metrics as text, in the memory of `text`; `None` when there is not a single family, which
-    /// cannot be.
+    /// Writes the metrics, in the memory of `text`. `None` if there is no family at all, although the
+    /// exporter always has one.
     pub(crate) fn render(
         &mut self,
         collected: Collected<'_>,
         query: &Query,
         mut text: String,
     ) -> Option<Rendered> {
-        let Self { catalogue, shapes, orders, sizes, problems } = self;
-        shapes.trim();
+        let Self { catalogue, labels, orders, sizes, warnings } = self;
+        labels.trim();
         let may_be_empty = catalogue.may_be_empty();
         let families = catalogue.sort(collected.recorded, collected.registered);
         if families.is_empty() && !may_be_empty {
@@ -85,7 +86,7 @@ impl Renderer {
         text.clear();
         text.reserve_exact(*size + *size / 512 + SPARE);
         let mut counts = Counts::default();
-        write(&families, query, shapes, orders, &mut text, &mut counts, problems);
+        write(&families, query, labels, orders, &mut text, &mut counts, warnings);
         if query.format == Format::OpenMetrics {
             text.push_str(open_metrics::EOF);
         } else if text.is_empty() {
@@ -96,10 +97,11 @@ impl Renderer {
         Some(Rendered { text, series, truncated })
     }
 
-    pub(crate) fn take_problems(&mut self) -> Vec<Problem> {
-        let mut problems = self.catalogue.take_problems();
-        problems.append(&mut self.problems);
-        problems
+    /// The warnings since the last call.
+    pub(crate) fn take_warnings(&mut self) -> Vec<FamilyWarning> {
+        let mut warnings = self.catalogue.take_warnings();
+        warnings.append(&mut self.warnings);
+        warnings
     }
 
     /// How many metrics are not served because of their names or kinds.
@@ -117,45 +119,48 @@ struct Counts {
 fn write(
     families: &Families<'_>,
     Query { format, names }: &Query,
-    shapes: &mut Shapes,
-    orders: &mut Vec<Order>,
+    labels: &mut LabelCache,
+    orders: &mut Vec<SeriesOrder>,
     out: &mut String,
     counts: &mut Counts,
-    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<FamilyWarning>,
 ) {
-    let constant = shapes.constant().text().to_owned();
+    let constant = labels.constant().text().to_owned();
     let mut writer = TextWriter::new(out, &constant, *format);
     let mut table = SeriesTable::default();
     let (mut buckets, mut quantiles) = (Vec::new(), Vec::new());
     for family in families.iter() {
-        if !names.is_empty() && !names.iter().any(|name| name == family.name) {
+        let description = family.description;
+        if !names.is_empty() && !names.contains(&description.name) {
             continue;
         }
         if orders.len() <= family.id {
-            orders.resize_with(family.id + 1, Order::default);
+            orders.resize_with(family.id + 1, SeriesOrder::default);
         }
         let order = &mut orders[family.id];
-        table.load(&family, shapes, order);
-        let truncated = shapes.take_truncated();
+        table.load(&family, labels, order);
+        let truncated = labels.take_truncated();
         counts.truncated += truncated;
-        if truncated > 0 && !order.is_reported {
-            order.is_reported = true;
-            problems.push(Problem::Truncated(family.name.to_owned()));
+        if truncated > 0 && !order.is_truncation_logged {
+            order.is_truncation_logged = true;
+            warnings.push(FamilyWarning::TruncatedLabels(description.name.clone()));
         }
-        let kind = family.kind;
+        let kind = description.kind;
         let is_typical = *format == Format::OpenMetrics
-            && family.has_base
-            && table.iter(shapes, order).all(|s| open_metrics::is_typical(kind, s.value()));
-        writer.family(&family, is_typical);
-        for series in table.iter(shapes, order) {
+            && description.has_base_name
+            && table.iter(labels, order).all(|s| open_metrics::is_typical(kind, s.value()));
+        writer.family(description, is_typical);
+        for series in table.iter(labels, order) {
             counts.series += 1;
             match kind {
-                Kind::Counter | Kind::Gauge => writer.sample(series.labels, series.value()),
-                Kind::Histogram => {
+                FamilyKind::Counter | FamilyKind::Gauge => {
+                    writer.sample(series.labels, series.value())
+                }
+                FamilyKind::Histogram => {
                     let (count, sum) = series.histogram(&mut buckets);
                     writer.histogram(series.labels, &buckets, count, sum);
                 }
-                Kind::Summary => {
+                FamilyKind::Summary => {
                     let (count, sum) = series.summary(&mut quantiles);
                     writer.summary(series.labels, &quantiles, count, sum);
                 }
@@ -167,7 +172,7 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{collect::reader::Reader, families::truncate::DEFAULT_VALUE_LEN};
+    use crate::{collect::reader::Reader, families::limits::DEFAULT_VALUE_LEN};
     use opentelemetry::{
         KeyValue,
         metrics::{Meter, MeterProvider as _},
@@ -178,7 +183,7 @@ mod tests {
     use prometheus::{Registry, TextEncoder};
 
     fn renderer() -> Renderer {
-        Renderer::new(Rules::default(), ConstantLabels::default(), DEFAULT_VALUE_LEN)
+        Renderer::new(NamePolicy::default(), ConstantLabels::default(), DEFAULT_VALUE_LEN)
     }
 
     fn text(renderer: &mut Renderer, recorded: &ResourceMetrics) -> Option<String> {
@@ -187,8 +192,8 @@ mod tests {
         rendered.map(|rendered| rendered.text)
     }
 
-    /// What the reader collects of what `record` does, and the text that opentelemetry-prometheus
-    /// makes of it.
+    /// The metrics that the reader collects after `record`, and the text that opentelemetry-prometheus
+    /// writes.
     fn collect(
         view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static,
         record: impl FnOnce(&Meter),
@@ -213,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn well_behaved_metrics_come_out_as_opentelemetry_prometheus_writes_them() {
+    fn valid_metrics_are_written_as_opentelemetry_prometheus_writes_them() {
         let (metrics, expected) = collect(
             |_| None,
             |meter| {
@@ -265,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_reserved_in_one_family_and_free_in_the_next() {
+    fn a_key_can_be_reserved_in_one_family_and_not_in_the_next() {
         let (metrics, _) = collect(
             |_| None,
             |meter| {
@@ -295,21 +300,21 @@ mod tests {
         );
         let mut renderer = renderer();
         let first = text(&mut renderer, &metrics).unwrap();
-        let problems: Vec<_> = renderer.take_problems().iter().map(ToString::to_string).collect();
+        let warnings: Vec<_> = renderer.take_warnings().iter().map(ToString::to_string).collect();
         assert_eq!(
-            problems,
+            warnings,
             [
-                "histogram `jobs` is not served: gauge `jobs` was there first",
-                "histogram `wait` is not served: gauge `wait_sum` was there first",
+                "histogram `jobs` is not served: the name belongs to gauge `jobs`, which was there first",
+                "histogram `wait` is not served: the name belongs to gauge `wait_sum`, which was there first",
             ]
         );
         assert_eq!(text(&mut renderer, &metrics).unwrap(), first);
-        assert!(renderer.take_problems().is_empty());
+        assert!(renderer.take_warnings().is_empty());
     }
 
     //
     #[test]
-    fn no_metrics_are_no_text() {
+    fn without_metrics_there_is_no_text() {
         assert_eq!(text(&mut renderer(), &ResourceMetrics::default()), None);
     }
 }

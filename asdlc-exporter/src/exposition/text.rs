@@ -1,22 +1,26 @@
-//! The Prometheus text format 0.0.4, line by line; `OpenMetrics` where it differs.
+//! Writes the lines of text format 0.0.4, and of `OpenMetrics` where they are the same.
 
 use crate::{
-    exposition::open_metrics,
+    exposition::{
+        format::Format,
+        number::{push_float, push_integer, push_number},
+        open_metrics,
+    },
     families::{
-        catalogue::Family,
+        family::FamilyDescription,
         labels::Labels,
-        model::{Bucket, Format, Number, Quantile},
+        model::{Bucket, Number, Quantile},
     },
 };
 use std::ops::Range;
 
-/// Writes families one after the other: [`family`](Self::family) first, then its series.
+/// Writes families one after the other: [`family`](Self::family) first, then each of its series.
 pub(crate) struct TextWriter<'a> {
     out: &'a mut String,
     constant: &'a str,
     format: Format,
     name: String,
-    /// What the bucket lines of the series at hand begin with.
+    /// The beginning that all bucket lines of a series share. A field, to reuse its memory.
     head: String,
     bounds: BoundTexts,
 }
@@ -28,10 +32,10 @@ impl<'a> TextWriter<'a> {
         Self { out, constant, format, name, head, bounds: BoundTexts::default() }
     }
 
-    /// Begins a family; every family has both lines, the help text may be empty.
+    /// Writes the first lines of a family. Each has the lines `HELP` and `TYPE`, also without a help text.
     ///
-    /// `is_typical` says that all its values are what `OpenMetrics` expects of its type.
-    pub(crate) fn family(&mut self, family: &Family<'_, '_>, is_typical: bool) {
+    /// `is_typical` means that all values are [typical](open_metrics::is_typical) in `OpenMetrics`.
+    pub(crate) fn family(&mut self, family: &FamilyDescription, is_typical: bool) {
         family.name.clone_into(&mut self.name);
         match self.format {
             Format::Text => push_head(self.out, family),
@@ -39,13 +43,13 @@ impl<'a> TextWriter<'a> {
         }
     }
 
-    /// A series of a counter or gauge.
+    /// Writes a series of a counter or gauge.
     pub(crate) fn sample(&mut self, labels: Labels<'_>, value: Number) {
         let range = self.labelled("", labels);
         self.value_after(!range.is_empty(), value);
     }
 
-    /// A series of a histogram: the buckets, the one at `+Inf` that equals `count`, sum and count.
+    /// Writes a series of a histogram: the buckets, the bucket `+Inf`, which equals `count`, sum and count.
     pub(crate) fn histogram(
         &mut self,
         labels: Labels<'_>,
@@ -53,9 +57,8 @@ impl<'a> TextWriter<'a> {
         count: u64,
         sum: Number,
     ) {
-        // What all bucket lines of the series begin with is copied from line to line, and the
-        // labels to the lines of sum and count. The line feed of the line before is a part of it:
-        // one copy less.
+        // The beginning of the first bucket line is copied to the other bucket lines, and its labels to
+        // the lines of sum and count. It has the line feed of the line before, which saves a copy.
         let start = self.out.len() - 1;
         let labels = self.labelled("_bucket", labels);
         self.out.push_str(if labels.is_empty() { "{le=\"" } else { ",le=\"" });
@@ -82,7 +85,7 @@ impl<'a> TextWriter<'a> {
         }
     }
 
-    /// A series of a summary: the quantiles, sum and count.
+    /// Writes a series of a summary: the quantiles, sum and count.
     pub(crate) fn summary(
         &mut self,
         labels: Labels<'_>,
@@ -98,7 +101,7 @@ impl<'a> TextWriter<'a> {
             self.out.push('"');
             self.value_after(true, Number::F64(*value));
         }
-        if !is_open || open_metrics::is_countable(sum) {
+        if !is_open || open_metrics::is_count_or_sum(sum) {
             let range = self.labelled("_sum", labels);
             self.value_after(!range.is_empty(), sum);
         }
@@ -106,9 +109,9 @@ impl<'a> TextWriter<'a> {
         self.value_after(!range.is_empty(), Number::U64(count));
     }
 
-    /// Name and labels, without the closing brace. Returns where `{` and labels are.
+    /// Writes name and labels, without the closing brace. Returns the range of `{` and the labels.
     fn labelled(&mut self, suffix: &str, labels: Labels<'_>) -> Range<usize> {
-        // By itself a string grows to twice its size, which is too much for a large one.
+        // By default, a string doubles its capacity, which is too much for a large one.
         if self.out.capacity() - self.out.len() < SPARE / 2 {
             self.out.reserve_exact(SPARE + self.out.len() / 8);
         }
@@ -133,11 +136,11 @@ impl<'a> TextWriter<'a> {
     }
 }
 
-/// The boundaries of the histogram at hand as text: the series of a metric share them, so that each
+/// The boundaries of a histogram as text. All series of a metric have the same boundaries, so that each
 /// is formatted once.
 #[derive(Default)]
 struct BoundTexts(
-    /// `0.5"} ` and so on.
+    /// Each boundary with its text, for example `0.5"} `.
     Vec<(f64, String)>,
 );
 
@@ -152,63 +155,23 @@ impl BoundTexts {
         for ((bound, text), bucket) in bounds.iter_mut().zip(buckets) {
             *bound = bucket.bound;
             text.clear();
-            match format {
-                Format::Text => push_float(text, *bound),
-                Format::OpenMetrics => open_metrics::push_float(text, *bound),
-            }
+            push_float(text, *bound, format);
             text.push_str("\"} ");
         }
     }
 }
 
-fn push_head(out: &mut String, family: &Family<'_, '_>) {
-    for part in ["# HELP ", family.name, " "] {
+fn push_head(out: &mut String, FamilyDescription { name, help, kind, .. }: &FamilyDescription) {
+    for part in ["# HELP ", name, " "] {
         out.push_str(part);
     }
-    push_help(out, family.help);
-    for part in ["\n# TYPE ", family.name, " ", family.kind.as_str(), "\n"] {
+    push_help(out, help);
+    for part in ["\n# TYPE ", name, " ", kind.as_str(), "\n"] {
         out.push_str(part);
     }
 }
 
-fn push_integer(out: &mut String, value: u64) {
-    // Many buckets are empty or nearly so.
-    if value < 10 {
-        out.push(char::from(b'0' + value as u8));
-    } else {
-        out.push_str(itoa::Buffer::new().format(value));
-    }
-}
-
-fn push_number(out: &mut String, value: Number, format: Format) {
-    match value {
-        Number::U64(v) => push_integer(out, v),
-        Number::I64(v) => out.push_str(itoa::Buffer::new().format(v)),
-        Number::F64(v) if format == Format::OpenMetrics => open_metrics::push_float(out, v),
-        Number::F64(v) => push_float(out, v),
-    }
-}
-
-/// Appends the shortest text that reads back as the same number.
-pub(crate) fn push_float(out: &mut String, value: f64) {
-    if value.is_nan() {
-        out.push_str("NaN");
-    } else if value.is_infinite() {
-        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
-    } else {
-        let mut buffer = zmij::Buffer::new();
-        let text = buffer.format_finite(value);
-        let text = text.strip_suffix(".0").unwrap_or(text);
-        // Only those have an exponent with a sign to drop.
-        let parts = if value.abs() >= 1e16 { text.split_once("e+") } else { None };
-        match parts {
-            Some((digits, exponent)) => out.extend([digits, "e", exponent]),
-            None => out.push_str(text),
-        }
-    }
-}
-
-/// Room for some series, in bytes.
+/// Free memory for some series, in bytes.
 pub(crate) const SPARE: usize = 16 * 1024;
 
 /// Appends a help text with `\` and LF escaped.
@@ -229,35 +192,20 @@ fn push_help(out: &mut String, help: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::families::model::Kind;
+    use crate::families::model::FamilyKind;
 
-    #[test]
-    fn floats_are_written_as_go_reads_them() {
-        for (value, expected) in [
-            (f64::NAN, "NaN"),
-            (f64::INFINITY, "+Inf"),
-            (f64::NEG_INFINITY, "-Inf"),
-            (-0.0, "-0"),
-            (5.0, "5"),
-            (0.005, "0.005"),
-            (1e15, "1000000000000000"),
-            (1e16, "1e16"),
-            (-1e300, "-1e300"),
-            (1e-7, "1e-7"),
-        ] {
-            let mut out = String::new();
-            push_float(&mut out, value);
-            assert_eq!(out, expected);
-        }
+    fn family(name: &str, help: &str, kind: FamilyKind) -> FamilyDescription {
+        let (name, help) = (name.to_owned(), help.to_owned());
+        FamilyDescription { name, help, kind, unit: String::new(), has_base_name: false }
     }
 
     #[test]
     fn a_series_without_labels_has_no_braces() {
         let mut out = String::new();
         let mut writer = TextWriter::new(&mut out, "", Format::Text);
-        writer.family(&Family::of("a", "", Kind::Gauge), true);
+        writer.family(&family("a", "", FamilyKind::Gauge), true);
         writer.sample(Labels::NONE, Number::I64(-1));
-        writer.family(&Family::of("h", "x\\y\nz", Kind::Histogram), true);
+        writer.family(&family("h", "x\\y\nz", FamilyKind::Histogram), true);
         writer.histogram(
             Labels::NONE,
             &[Bucket { bound: 0.5, cumulative: 1 }],
@@ -280,10 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn histograms_with_other_boundaries_get_their_own_texts() {
+    fn histograms_with_different_boundaries_get_different_texts() {
         let mut out = String::new();
         let mut writer = TextWriter::new(&mut out, "service=\"shop\"", Format::Text);
-        writer.family(&Family::of("h", "", Kind::Histogram), true);
+        writer.family(&family("h", "", FamilyKind::Histogram), true);
         for bound in [1.0, 2.0] {
             writer.histogram(Labels::NONE, &[Bucket { bound, cumulative: 1 }], 1, Number::U64(1));
         }

@@ -1,8 +1,7 @@
-//! The labels that every series has.
+//! The labels that every series has: `service` and those of the builder.
 
-use crate::exposition::escape::push_escaped;
+use crate::families::escape::push_escaped;
 
-/// The labels of every series.
 #[derive(Debug, Default)]
 pub(crate) struct ConstantLabels {
     keys: Vec<String>,
@@ -12,7 +11,7 @@ pub(crate) struct ConstantLabels {
 impl ConstantLabels {
     pub(crate) fn new(pairs: Vec<(String, String)>) -> Self {
         let mut this = Self::default();
-        // An empty label is no label.
+        // In Prometheus, a label with an empty value is no label.
         for (key, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
             if !this.text.is_empty() {
                 this.text.push(',');
@@ -26,7 +25,7 @@ impl ConstantLabels {
         this
     }
 
-    /// `service="shop",environment="prod"`, as it stands in each line.
+    /// `service="shop",environment="prod"`, as in each line of the text.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

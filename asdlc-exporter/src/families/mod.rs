@@ -1,16 +1,23 @@
-//! Sorts collected metrics into Prometheus families and their points into series.
+//! Sorts collected metrics into families and their data points into series.
 //!
-//! `name` makes the family name, `policy` decides whether the family is served, `catalogue` keeps
-//! the first metric of each name, `points` and `registered` read the data points, `labels` makes the
-//! label set of each, and `series` sorts and merges them.
+//! `name` makes the name of a family, `policy` decides whether it is served, and `catalogue` keeps the
+//! first metric of each name. `points` and `registered` read the data points of a `family`,
+//! `label_cache` makes labels of their attributes, and `series` sorts and merges them.
 
+pub(crate) mod base_name;
 pub(crate) mod catalogue;
 pub(crate) mod constant_labels;
+mod escape;
+pub(crate) mod family;
+pub(crate) mod label_cache;
+pub(crate) mod label_key;
 pub(crate) mod labels;
+mod layouts;
+pub(crate) mod limits;
 pub(crate) mod model;
 pub(crate) mod name;
-pub(crate) mod packed;
-pub(crate) mod points;
+mod packed_lengths;
+mod points;
 pub(crate) mod policy;
 #[cfg(feature = "prometheus")]
 pub(crate) mod registered;

@@ -1,31 +1,8 @@
-//! The plain values that pass from the collected metrics to the writer.
+//! Plain values that pass from the collected metrics to the writers.
 
-/// What an exposition is written in.
-///
-/// ```
-/// use asdlc_exporter::{Exporter, Format};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let exporter = Exporter::builder("shop").build()?;
-/// exporter.meter().u64_counter("orders").build().add(1, &[]);
-/// let text = exporter.render_as(Format::OpenMetrics)?;
-/// assert!(text.contains("# TYPE orders counter\norders_total{service=\"shop\"} 1\n"));
-/// assert!(text.ends_with("# EOF\n"));
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// The Prometheus text format, version 0.0.4.
-    #[default]
-    Text,
-    /// The `OpenMetrics` text format, version 1.0.0.
-    OpenMetrics,
-}
-
-/// What a family is.
+/// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum FamilyKind {
     Counter,
     Gauge,
     Histogram,
@@ -37,7 +14,7 @@ pub(crate) enum Kind {
     Summary,
 }
 
-impl Kind {
+impl FamilyKind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -47,8 +24,8 @@ impl Kind {
         }
     }
 
-    /// What names beside its own the family claims: those of its samples, and of `OpenMetrics`'
-    /// creation times, which a parser there reserves.
+    /// Suffixes of names that the family uses beside its own: those of its samples, and `_created`,
+    /// which `OpenMetrics` parsers reserve.
     pub(crate) fn suffixes(self) -> &'static [&'static str] {
         match self {
             Self::Counter | Self::Gauge => &[],
@@ -57,7 +34,7 @@ impl Kind {
         }
     }
 
-    /// The label key that tells the samples of one series apart.
+    /// The label key that distinguishes the samples of one series.
     pub(crate) fn reserved_key(self) -> Option<&'static str> {
         match self {
             Self::Counter | Self::Gauge => None,
@@ -67,8 +44,8 @@ impl Kind {
     }
 }
 
-/// A recorded number in the type it was recorded in: an integer never passes through a float, which
-/// rounds above 2^53.
+/// A number in the type it was recorded in. An integer is never converted to a float, which would round
+/// above 2^53.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Number {
     U64(u64),
@@ -77,7 +54,7 @@ pub(crate) enum Number {
 }
 
 impl Number {
-    /// The sum, exact as long as it is an integer that fits.
+    /// The sum. It is exact if it is an integer and fits.
     pub(crate) fn plus(self, other: Self) -> Self {
         let (Some(a), Some(b)) = (self.integer(), other.integer()) else {
             return Self::F64(self.float() + other.float());
@@ -89,7 +66,7 @@ impl Number {
             .unwrap_or(Self::F64(sum as f64))
     }
 
-    /// The greater one. NaN is less than any number.
+    /// The greater number. NaN is less than any number.
     pub(crate) fn max(self, other: Self) -> Self {
         let is_less = match (self.integer(), other.integer()) {
             (Some(a), Some(b)) => a < b,
@@ -153,7 +130,7 @@ mod tests {
 
     #[test]
     fn integers_add_exactly() {
-        let big = 9_007_199_254_740_993; // 2^53 + 1: not a float
+        let big = 9_007_199_254_740_993; // 2^53 + 1, which no f64 can hold
         assert_eq!(Number::U64(big).plus(Number::I64(-1)), Number::U64(big - 1));
         assert_eq!(Number::I64(-5).plus(Number::U64(2)), Number::I64(-3));
         assert_eq!(Number::U64(1).plus(Number::F64(0.5)), Number::F64(1.5));
@@ -165,7 +142,7 @@ mod tests {
 
     // F-13
     #[test]
-    fn the_greater_number_is_exact_and_no_nan() {
+    fn the_greater_number_is_exact_and_not_nan() {
         let big = 9_007_199_254_740_993;
         assert_eq!(Number::U64(big).max(Number::U64(big - 1)), Number::U64(big));
         assert_eq!(Number::I64(-1).max(Number::U64(big)), Number::U64(big));

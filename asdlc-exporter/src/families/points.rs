@@ -1,47 +1,47 @@
-//! The data points of a metric, whatever number type and aggregation they were recorded with.
+//! Reads the data points of a metric, of any number type and aggregation.
 
 use crate::families::{
-    labels::Label,
-    model::{Bucket, Kind, Number, Quantile},
+    labels::Attribute,
+    model::{Bucket, FamilyKind, Number, Quantile},
 };
 use opentelemetry_sdk::metrics::data::{
     AggregatedMetrics, ExponentialHistogramDataPoint, HistogramDataPoint, MetricData,
 };
 
-/// The value of one series. The variants say how two points of one series merge.
+/// The value of one series. The variant says how two points of one series are merged.
 #[derive(Clone, Copy)]
 pub(crate) enum Point<'a> {
-    /// Adds up: a counter, an up-down counter.
+    /// A counter or up-down counter: the values are added.
     Sum(Number),
-    /// The greatest stands: a gauge. The SDK says neither which was recorded last nor does it return
-    /// them in an order that stays.
-    Last(Number),
-    /// Adds up bucket by bucket.
-    Histogram(&'a dyn Distribution),
-    /// The last one stands: quantiles do not add up.
+    /// A gauge: the greatest value is used. The SDK does not say which was recorded last, and does not
+    /// return them in a fixed order.
+    Gauge(Number),
+    /// The buckets are added.
+    Histogram(&'a dyn HistogramPoint),
+    /// The last one is used: quantiles cannot be added.
     #[cfg_attr(
         not(feature = "prometheus"),
         expect(dead_code, reason = "only a registry has summaries")
     )]
-    Summary(&'a dyn Quantiles),
+    Summary(&'a dyn SummaryPoint),
 }
 
 /// A histogram data point without its number type.
-pub(crate) trait Distribution {
+pub(crate) trait HistogramPoint {
     fn sum(&self) -> Number;
 
     /// Replaces `buckets` by the finite buckets in ascending order and returns the count of all
     /// values.
     ///
-    /// The count is the sum of the buckets, so that `+Inf` and `_count` agree by construction.
+    /// The count is the sum of the buckets, so that `+Inf` and `_count` are always equal.
     fn read(&self, buckets: &mut Vec<Bucket>) -> u64;
 
-    /// Looks at some of what `read` will read, with a result that depends on it.
-    fn fetch(&self) -> u64;
+    /// Reads the first words of the data, to bring it into the CPU caches. The result depends on them.
+    fn prefetch(&self) -> u64;
 }
 
 /// A summary data point.
-pub(crate) trait Quantiles {
+pub(crate) trait SummaryPoint {
     fn sum(&self) -> Number;
 
     fn count(&self) -> u64;
@@ -50,12 +50,12 @@ pub(crate) trait Quantiles {
     fn read(&self, quantiles: &mut Vec<Quantile>);
 }
 
-pub(crate) fn kind(data: &AggregatedMetrics) -> Kind {
-    fn of<T>(data: &MetricData<T>) -> Kind {
+pub(crate) fn kind(data: &AggregatedMetrics) -> FamilyKind {
+    fn of<T>(data: &MetricData<T>) -> FamilyKind {
         match data {
-            MetricData::Sum(sum) if sum.is_monotonic() => Kind::Counter,
-            MetricData::Sum(_) | MetricData::Gauge(_) => Kind::Gauge,
-            MetricData::Histogram(_) | MetricData::ExponentialHistogram(_) => Kind::Histogram,
+            MetricData::Sum(sum) if sum.is_monotonic() => FamilyKind::Counter,
+            MetricData::Sum(_) | MetricData::Gauge(_) => FamilyKind::Gauge,
+            MetricData::Histogram(_) | MetricData::ExponentialHistogram(_) => FamilyKind::Histogram,
         }
     }
     match data {
@@ -65,36 +65,39 @@ pub(crate) fn kind(data: &AggregatedMetrics) -> Kind {
     }
 }
 
-/// Takes points one by one. A trait and no closure, so that the loop over the labels is compiled for
-/// each kind of points: it runs for every label of a scrape.
-pub(crate) trait Visit<'a> {
-    fn point(&mut self, labels: impl Iterator<Item = Label<'a>>, point: Point<'a>);
+/// Takes data points one by one. It is not a closure, so that the loop over the labels is compiled for
+/// each type of points: it runs for every label of a scrape.
+pub(crate) trait PointVisitor<'a> {
+    fn point(&mut self, attributes: impl Iterator<Item = Attribute<'a>>, point: Point<'a>);
 }
 
-/// Shows every data point to the visitor.
-pub(crate) fn for_each<'a>(data: &'a AggregatedMetrics, visitor: &mut impl Visit<'a>) {
-    fn walk<'a, T: Copy + Into<Number>>(data: &'a MetricData<T>, visitor: &mut impl Visit<'a>) {
+/// Passes every data point to the visitor.
+pub(crate) fn for_each<'a>(data: &'a AggregatedMetrics, visitor: &mut impl PointVisitor<'a>) {
+    fn walk<'a, T: Copy + Into<Number>>(
+        data: &'a MetricData<T>,
+        visitor: &mut impl PointVisitor<'a>,
+    ) {
         match data {
             MetricData::Sum(sum) => {
                 for point in sum.data_points() {
-                    let labels = point.attributes().map(Label::from);
-                    visitor.point(labels, Point::Sum(point.value().into()));
+                    let attributes = point.attributes().map(Attribute::from);
+                    visitor.point(attributes, Point::Sum(point.value().into()));
                 }
             }
             MetricData::Gauge(gauge) => {
                 for point in gauge.data_points() {
-                    let labels = point.attributes().map(Label::from);
-                    visitor.point(labels, Point::Last(point.value().into()));
+                    let attributes = point.attributes().map(Attribute::from);
+                    visitor.point(attributes, Point::Gauge(point.value().into()));
                 }
             }
             MetricData::Histogram(histogram) => {
                 for point in histogram.data_points() {
-                    visitor.point(point.attributes().map(Label::from), Point::Histogram(point));
+                    visitor.point(point.attributes().map(Attribute::from), Point::Histogram(point));
                 }
             }
             MetricData::ExponentialHistogram(histogram) => {
                 for point in histogram.data_points() {
-                    visitor.point(point.attributes().map(Label::from), Point::Histogram(point));
+                    visitor.point(point.attributes().map(Attribute::from), Point::Histogram(point));
                 }
             }
         }
@@ -106,7 +109,7 @@ pub(crate) fn for_each<'a>(data: &'a AggregatedMetrics, visitor: &mut impl Visit
     }
 }
 
-impl<T: Copy + Into<Number>> Distribution for HistogramDataPoint<T> {
+impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
     fn sum(&self) -> Number {
         self.sum().into()
     }
@@ -119,7 +122,7 @@ impl<T: Copy + Into<Number>> Distribution for HistogramDataPoint<T> {
         for bound in self.bounds() {
             let Some(count) = counts.next() else { break };
             cumulative = cumulative.saturating_add(count);
-            // A view can bring boundaries that were never validated.
+            // Boundaries from a view are not validated.
             if bound > last && bound.is_finite() {
                 buckets.push(Bucket { bound, cumulative });
                 last = bound;
@@ -131,15 +134,15 @@ impl<T: Copy + Into<Number>> Distribution for HistogramDataPoint<T> {
         counts.fold(cumulative, u64::saturating_add)
     }
 
-    fn fetch(&self) -> u64 {
+    fn prefetch(&self) -> u64 {
         let bound = self.bounds().next().unwrap_or_default();
         bound.to_bits() ^ self.bucket_counts().next().unwrap_or_default()
     }
 }
 
-/// Only count and sum: text 0.0.4 has no native histograms, and the boundaries move whenever the
-/// SDK changes the scale, which a rate over classic buckets would read as resets.
-impl<T: Copy + Into<Number>> Distribution for ExponentialHistogramDataPoint<T> {
+/// Has only count and sum: the text formats have no native histograms. Classic buckets would not do:
+/// the boundaries move when the SDK changes the scale, which `rate` would take for counter resets.
+impl<T: Copy + Into<Number>> HistogramPoint for ExponentialHistogramDataPoint<T> {
     fn sum(&self) -> Number {
         self.sum().into()
     }
@@ -149,7 +152,7 @@ impl<T: Copy + Into<Number>> Distribution for ExponentialHistogramDataPoint<T> {
         self.count() as u64
     }
 
-    fn fetch(&self) -> u64 {
+    fn prefetch(&self) -> u64 {
         self.count() as u64
     }
 }

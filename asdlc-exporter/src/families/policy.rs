@@ -1,7 +1,6 @@
-//! Which metrics may be served.
+//! Which families are served, by name.
 
-use crate::families::{model::Kind, name::push_name};
-use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, Stream};
+use crate::families::{model::FamilyKind, name::push_name};
 
 /// Which metric families may be served, by name.
 ///
@@ -22,19 +21,18 @@ use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, Stream
 /// # Ok(()) }
 /// ```
 ///
-/// A pattern is a name in which `*` stands for any characters, also none, and `?` for one. Letters
-/// match in either case. It is compared with the name as it is served (`asdlc_orders_total`), the
-/// same without the namespace (`orders_total`), both without `_total` (`orders`), and the name of
-/// the instrument (`orders`, with `_` for characters that Prometheus has not).
+/// In a pattern, `*` matches any number of characters and `?` one character. Case is ignored. A pattern
+/// is compared with four forms of the name: as it is served (`asdlc_orders_total`), without the namespace
+/// (`orders_total`), each of these without `_total` (`orders`), and the name of the instrument (`orders`,
+/// with `_` for invalid characters).
 ///
-/// * A family that matches a denying pattern is not served.
-/// * If there are allowing patterns, a family that matches none of them is not served either,
+/// * A family that matches a `deny` pattern is not served.
+/// * If there are `allow` patterns, a family that matches none of them is not served either,
 ///   except the exporter's own `service_info`, `uptime_seconds` and self-metrics.
-/// * Without patterns everything is served.
+/// * Without patterns, everything is served.
 ///
-/// What is not served is not recorded either: its instruments do nothing, for other readers of the
-/// same provider too. Metrics of a registry ([`with_registry`]) are left out when the text is
-/// written.
+/// What is not served is not recorded either: the instruments do nothing, also for other readers of the
+/// same provider. Metrics of a registry ([`with_registry`]) are left out of the exposition.
 ///
 /// [`with_registry`]: crate::ExporterBuilder::with_registry
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,14 +48,14 @@ impl MetricPolicy {
         Self::default()
     }
 
-    /// Adds a pattern of families to serve, to the exclusion of those that no such pattern matches.
+    /// Adds a pattern of families to serve. Families that match no `allow` pattern are not served.
     #[must_use]
     pub fn allow(mut self, pattern: impl Into<String>) -> Self {
         self.allow.push(pattern.into());
         self
     }
 
-    /// Adds a pattern of families not to serve, whatever else allows them.
+    /// Adds a pattern of families not to serve. It takes precedence over `allow`.
     #[must_use]
     pub fn deny(mut self, pattern: impl Into<String>) -> Self {
         self.deny.push(pattern.into());
@@ -65,30 +63,24 @@ impl MetricPolicy {
     }
 }
 
-/// The rules of names of one exporter.
+/// The policy of an exporter together with its name prefix.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Rules {
+pub(crate) struct NamePolicy {
     prefix: String,
     policy: MetricPolicy,
-    cardinality_limit: Option<usize>,
 }
 
-impl Rules {
+impl NamePolicy {
     pub(crate) fn new(prefix: String, policy: MetricPolicy) -> Self {
-        Self { prefix, policy, cardinality_limit: None }
-    }
-
-    pub(crate) fn with_cardinality_limit(mut self, limit: Option<usize>) -> Self {
-        self.cardinality_limit = limit;
-        self
+        Self { prefix, policy }
     }
 
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Whether a family may be served: by the name it was recorded under and the one it would have.
-    pub(crate) fn serves(&self, recorded: &str, name: &str, kind: Kind) -> bool {
+    /// Whether a family is served. `recorded` is the name of its instrument, `name` its family name.
+    pub(crate) fn serves(&self, recorded: &str, name: &str, kind: FamilyKind) -> bool {
         let MetricPolicy { allow, deny } = &self.policy;
         if allow.is_empty() && deny.is_empty() {
             return true;
@@ -96,11 +88,11 @@ impl Rules {
         let mut instrument = String::new();
         push_name(&mut instrument, "", recorded);
         let bare = name.strip_prefix(&self.prefix).unwrap_or(name);
-        let untotalled = |name| match kind {
-            Kind::Counter => str::strip_suffix(name, "_total").unwrap_or(name),
-            Kind::Gauge | Kind::Histogram | Kind::Summary => name,
+        let without_total = |name| match kind {
+            FamilyKind::Counter => str::strip_suffix(name, "_total").unwrap_or(name),
+            FamilyKind::Gauge | FamilyKind::Histogram | FamilyKind::Summary => name,
         };
-        let names = [name, bare, untotalled(name), untotalled(bare), &instrument];
+        let names = [name, bare, without_total(name), without_total(bare), &instrument];
         let any_of =
             |patterns: &[String]| patterns.iter().any(|p| names.iter().any(|name| glob(p, name)));
         let is_own = OWN.contains(&bare) || SELF_METRICS.iter().any(|p| bare.starts_with(p));
@@ -108,35 +100,7 @@ impl Rules {
     }
 
     pub(crate) fn serves_uptime(&self) -> bool {
-        self.serves("uptime_seconds", &format!("{}uptime_seconds", self.prefix), Kind::Gauge)
-    }
-
-    /// The view that makes instruments of families that may not be served do nothing, and limits
-    /// the others.
-    pub(crate) fn view(self) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
-        move |instrument| {
-            let kind = match instrument.kind() {
-                InstrumentKind::Counter | InstrumentKind::ObservableCounter => Kind::Counter,
-                InstrumentKind::Histogram => Kind::Histogram,
-                InstrumentKind::UpDownCounter
-                | InstrumentKind::ObservableUpDownCounter
-                | InstrumentKind::Gauge
-                | InstrumentKind::ObservableGauge => Kind::Gauge,
-            };
-            let mut name = String::new();
-            crate::families::name::push_family_name(
-                &mut name,
-                &self.prefix,
-                instrument.name(),
-                instrument.unit(),
-                kind,
-            );
-            if self.serves(instrument.name(), &name, kind) {
-                let limit = self.cardinality_limit?;
-                return Stream::builder().with_cardinality_limit(limit).build().ok();
-            }
-            Stream::builder().with_aggregation(Aggregation::Drop).build().ok()
-        }
+        self.serves("uptime_seconds", &format!("{}uptime_seconds", self.prefix), FamilyKind::Gauge)
     }
 }
 
@@ -144,7 +108,7 @@ impl Rules {
 fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where to go on when the text does not match: the last `*` takes one more byte.
+    // Where to continue after a mismatch: the last `*` matches one more byte then.
     let mut retry = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -167,7 +131,7 @@ fn glob(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|b| *b == b'*')
 }
 
-/// What the exporter says about itself.
+/// The exporter's own families.
 const OWN: [&str; 2] = ["service_info", "uptime_seconds"];
 const SELF_METRICS: [&str; 2] = ["promhttp_metric_handler_", "exporter_"];
 
@@ -205,25 +169,25 @@ mod tests {
 
     // A-07
     #[test]
-    fn a_hostile_pattern_takes_no_exponential_time() {
+    fn a_hostile_pattern_does_not_take_exponential_time() {
         let pattern = "*a".repeat(1_000) + "b";
         assert!(!glob(&pattern, &"a".repeat(5_000)));
     }
 
     // A-07
     #[test]
-    fn denial_sees_every_form_of_a_name() {
-        let rules = Rules::new("asdlc_".into(), MetricPolicy::new().deny("halt_state"));
+    fn deny_patterns_match_every_form_of_a_name() {
+        let policy = NamePolicy::new("asdlc_".into(), MetricPolicy::new().deny("halt_state"));
         for (recorded, name, kind) in [
-            ("halt_state", "asdlc_halt_state", Kind::Gauge),
-            ("halt.state", "asdlc_halt_state_total", Kind::Counter),
-            ("halt_state_total", "asdlc_halt_state_total", Kind::Counter),
-            ("halt.state", "asdlc_halt_state_seconds", Kind::Histogram),
-            ("halt_state", "halt_state", Kind::Gauge),
+            ("halt_state", "asdlc_halt_state", FamilyKind::Gauge),
+            ("halt.state", "asdlc_halt_state_total", FamilyKind::Counter),
+            ("halt_state_total", "asdlc_halt_state_total", FamilyKind::Counter),
+            ("halt.state", "asdlc_halt_state_seconds", FamilyKind::Histogram),
+            ("halt_state", "halt_state", FamilyKind::Gauge),
         ] {
-            assert!(!rules.serves(recorded, name, kind), "{recorded} as {name}");
+            assert!(!policy.serves(recorded, name, kind), "{recorded} as {name}");
         }
-        assert!(rules.serves("halt_states", "asdlc_halt_states", Kind::Gauge));
-        assert!(rules.serves("halt_state_total", "asdlc_halt_state_total", Kind::Gauge));
+        assert!(policy.serves("halt_states", "asdlc_halt_states", FamilyKind::Gauge));
+        assert!(policy.serves("halt_state_total", "asdlc_halt_state_total", FamilyKind::Gauge));
     }
 }

@@ -1,64 +1,68 @@
-//! Metrics that other code registered in a `prometheus::Registry`.
+//! Reads the metrics of a `prometheus::Registry`.
 
 use crate::families::{
-    labels::{Label, LabelValue},
-    model::{Bucket, Kind, Number, Quantile},
-    points::{Distribution, Point, Quantiles, Visit},
+    labels::{Attribute, AttributeValue},
+    model::{Bucket, FamilyKind, Number, Quantile},
+    points::{HistogramPoint, Point, PointVisitor, SummaryPoint},
 };
 use prometheus::proto::{Histogram, Metric, MetricType, Summary};
 
 pub(crate) use prometheus::{Registry, proto::MetricFamily};
 
-/// What the family is; nothing for one without a type, whose values this library keeps to itself.
-pub(crate) fn kind(family: &MetricFamily) -> Option<Kind> {
+/// The type of the family. `None` if it has none: the library does not return values of untyped metrics.
+pub(crate) fn kind(family: &MetricFamily) -> Option<FamilyKind> {
     match family.get_field_type() {
-        MetricType::COUNTER => Some(Kind::Counter),
-        MetricType::GAUGE => Some(Kind::Gauge),
-        MetricType::HISTOGRAM => Some(Kind::Histogram),
-        MetricType::SUMMARY => Some(Kind::Summary),
+        MetricType::COUNTER => Some(FamilyKind::Counter),
+        MetricType::GAUGE => Some(FamilyKind::Gauge),
+        MetricType::HISTOGRAM => Some(FamilyKind::Histogram),
+        MetricType::SUMMARY => Some(FamilyKind::Summary),
         MetricType::UNTYPED => None,
     }
 }
 
-/// Shows every metric of the family, which is of this kind, to the visitor.
-pub(crate) fn for_each<'a>(family: &'a MetricFamily, kind: Kind, visitor: &mut impl Visit<'a>) {
+/// Passes every metric of the family, which is of this kind, to the visitor.
+pub(crate) fn for_each<'a>(
+    family: &'a MetricFamily,
+    kind: FamilyKind,
+    visitor: &mut impl PointVisitor<'a>,
+) {
     for metric in family.get_metric() {
-        let labels = metric
-            .get_label()
-            .iter()
-            .map(|label| Label { key: label.name(), value: LabelValue::Text(label.value()) });
-        visitor.point(labels, point(metric, kind));
+        let attributes = metric.get_label().iter().map(|label| Attribute {
+            key: label.name(),
+            value: AttributeValue::Text(label.value()),
+        });
+        visitor.point(attributes, point(metric, kind));
     }
 }
 
-fn point(metric: &Metric, kind: Kind) -> Point<'_> {
+fn point(metric: &Metric, kind: FamilyKind) -> Point<'_> {
     match kind {
-        Kind::Counter => Point::Sum(number(metric.get_counter().get_value())),
-        Kind::Gauge => Point::Last(number(metric.get_gauge().get_value())),
-        Kind::Histogram => {
+        FamilyKind::Counter => Point::Sum(number(metric.get_counter().get_value())),
+        FamilyKind::Gauge => Point::Gauge(number(metric.get_gauge().get_value())),
+        FamilyKind::Histogram => {
             let histogram: &Histogram = metric.get_histogram();
             Point::Histogram(histogram)
         }
-        Kind::Summary => {
+        FamilyKind::Summary => {
             let summary: &Summary = metric.get_summary();
             Point::Summary(summary)
         }
     }
 }
 
-/// The library has floats only.
+/// The library has only floats.
 fn number(value: f64) -> Number {
     Number::F64(value)
 }
 
-impl Distribution for Histogram {
+impl HistogramPoint for Histogram {
     fn sum(&self) -> Number {
         number(self.get_sample_sum())
     }
 
     fn read(&self, buckets: &mut Vec<Bucket>) -> u64 {
         buckets.clear();
-        // A collector can return anything.
+        // A collector can return invalid buckets.
         let mut last = Bucket { bound: f64::NEG_INFINITY, cumulative: 0 };
         for bucket in self.get_bucket() {
             let bound = bucket.upper_bound();
@@ -71,12 +75,12 @@ impl Distribution for Histogram {
         self.get_sample_count().max(last.cumulative)
     }
 
-    fn fetch(&self) -> u64 {
+    fn prefetch(&self) -> u64 {
         self.get_sample_count()
     }
 }
 
-impl Quantiles for Summary {
+impl SummaryPoint for Summary {
     fn sum(&self) -> Number {
         number(self.sample_sum())
     }

@@ -1,40 +1,43 @@
-//! The series of one family: label sets in order, each once.
+//! Sorts the points of a family by their labels, and merges the points of one series.
 
 use crate::families::{
-    catalogue::Family,
-    labels::{DigestHasher, Label, Labels, LayoutId, ShapeId, Shapes},
+    family::Family,
+    label_cache::{DigestHasher, KeyListId, LabelCache},
+    labels::{Attribute, Labels},
+    layouts::LayoutId,
     model::{Bucket, Number, Quantile},
-    packed,
-    points::{Point, Visit},
+    packed_lengths,
+    points::{Point, PointVisitor},
 };
 use std::{cmp::Ordering, hash::Hasher as _, hint, ptr};
 
-/// Label values and points of the family at hand; the memory serves the next family too.
+/// The label values and points of one family. Its memory is reused for the next family.
 #[derive(Default)]
 pub(crate) struct SeriesTable<'a> {
-    /// For each row the label values and their packed lengths.
+    /// For each row, the label values and their packed lengths.
     text: String,
     rows: Vec<Row<'a>>,
-    /// Scratch.
-    labels: Vec<Label<'a>>,
-    /// Scratch.
+    /// The attributes of one point. A field, to reuse its memory.
+    attributes: Vec<Attribute<'a>>,
+    /// The lengths of its label values. A field, to reuse its memory.
     lengths: Vec<usize>,
-    /// The keys of points before. The SDK keeps each attribute set in the order of recording and
-    /// sorted, and returns either: so there are two.
-    recent: [Recent<'a>; 2],
+    /// The keys of the last points. Two, because the SDK stores an attribute set in the order of
+    /// recording and sorted, and returns either.
+    recent: [RecentKeys<'a>; 2],
 }
 
-/// The order of a family's points, for as long as they are the same points.
+/// The sorted order of a family's points. It is kept between scrapes, and valid while the family has the
+/// same points.
 #[derive(Debug, Default)]
-pub(crate) struct Order {
+pub(crate) struct SeriesOrder {
     rows: Vec<u32>,
     /// Whether each point is a series of its own.
     is_distinct: bool,
-    /// Of what is in order.
+    /// The hash of the labels that this is the order of.
     digest: u64,
     text_len: usize,
-    /// Whether the log has that labels of this family are truncated.
-    pub(crate) is_reported: bool,
+    /// Whether a warning was logged that labels of this family are truncated.
+    pub(crate) is_truncation_logged: bool,
 }
 
 struct Row<'a> {
@@ -44,9 +47,8 @@ struct Row<'a> {
     point: Point<'a>,
 }
 
-/// One series: a label set and all points that were recorded for it, which is one except when
-/// attribute sets differ only in what a label cannot express, or when several metrics share a
-/// family.
+/// One series: a label set and its points. It has several points if attribute sets differ only in what
+/// labels cannot express, or if several metrics share a family.
 pub(crate) struct Series<'t, 'a> {
     pub(crate) labels: Labels<'t>,
     rows: &'t [u32],
@@ -54,34 +56,39 @@ pub(crate) struct Series<'t, 'a> {
 }
 
 impl<'a> SeriesTable<'a> {
-    /// Takes the points of the family and puts them in order.
-    pub(crate) fn load(&mut self, family: &Family<'a, '_>, shapes: &mut Shapes, order: &mut Order) {
+    /// Reads and sorts the points of the family.
+    pub(crate) fn load(
+        &mut self,
+        family: &Family<'a, '_>,
+        labels: &mut LabelCache,
+        order: &mut SeriesOrder,
+    ) {
         self.text.clear();
         self.rows.clear();
-        // Keys become other labels in a family of another kind.
-        self.recent.iter_mut().for_each(|recent| recent.shape = None);
-        // What was there the last time: no more memory than that.
+        // The same keys become other labels in a family of another type.
+        self.recent.iter_mut().for_each(|recent| recent.key_list = None);
+        // As much memory as the last scrape needed, and not more.
         self.text.reserve_exact(order.text_len);
         self.rows.reserve_exact(order.rows.len());
         let digest = {
-            let (reserved, layouts) = (family.kind.reserved_key(), shapes.hasher());
-            let mut loading = Loading { table: self, shapes, reserved, layouts };
-            family.for_each_point(&mut loading);
-            let Loading { table, mut layouts, .. } = loading;
-            layouts.write(table.text.as_bytes());
-            layouts.write_usize(table.rows.len());
-            layouts.finish()
+            let (reserved, digest) = (family.description.kind.reserved_key(), labels.hasher());
+            let mut loader = TableLoader { table: self, labels, reserved, digest };
+            family.for_each_point(&mut loader);
+            let TableLoader { table, mut digest, .. } = loader;
+            digest.write(table.text.as_bytes());
+            digest.write_usize(table.rows.len());
+            digest.finish()
         };
-        // The SDK returns the points of a metric in the same order until there is a new one: then
-        // all that has to be found out is that nothing has changed.
+        // The SDK returns the points of a metric in the same order until a point is added. So the order
+        // of the last scrape is still right if the labels have the same hash.
         if order.digest == digest && order.rows.len() == self.rows.len() {
             return;
         }
         order.rows.clear();
         order.rows.extend(0..self.rows.len() as u32);
-        // Later points stay behind earlier ones of the same label set.
-        order.rows.sort_unstable_by(|&a, &b| self.compare(shapes, a, b).then(a.cmp(&b)));
-        let is_less = |pair: &[u32]| self.compare(shapes, pair[0], pair[1]).is_lt();
+        // Points of the same label set stay in the order of recording.
+        order.rows.sort_unstable_by(|&a, &b| self.compare(labels, a, b).then(a.cmp(&b)));
+        let is_less = |pair: &[u32]| self.compare(labels, pair[0], pair[1]).is_lt();
         order.is_distinct = order.rows.windows(2).all(is_less);
         order.digest = digest;
         order.text_len = self.text.len();
@@ -89,40 +96,41 @@ impl<'a> SeriesTable<'a> {
 
     pub(crate) fn iter<'t>(
         &'t self,
-        shapes: &'t Shapes,
-        order: &'t Order,
+        labels: &'t LabelCache,
+        order: &'t SeriesOrder,
     ) -> impl Iterator<Item = Series<'t, 'a>> {
-        let Order { rows, is_distinct, .. } = order;
-        let (mut ahead, mut done) = (rows.chunks(FETCHED), 0);
-        rows.chunk_by(move |&a, &b| !is_distinct && self.compare(shapes, a, b).is_eq()).map(
+        let SeriesOrder { rows, is_distinct, .. } = order;
+        let (mut ahead, mut done) = (rows.chunks(PREFETCHED), 0);
+        rows.chunk_by(move |&a, &b| !is_distinct && self.compare(labels, a, b).is_eq()).map(
             move |rows| {
                 if done == 0 {
-                    ahead.next().into_iter().flatten().for_each(|&at| self.fetch(at));
-                    done = FETCHED;
+                    ahead.next().into_iter().flatten().for_each(|&at| self.prefetch(at));
+                    done = PREFETCHED;
                 }
                 done -= 1;
                 let first = self.row(rows[0]);
-                let labels = shapes.labels(first.layout, self.values(first), self.lengths(first));
+                let labels = labels.labels(first.layout, self.values(first), self.lengths(first));
                 Series { labels, rows, table: self }
             },
         )
     }
 
-    /// Makes the processor fetch what belongs to the row.
+    /// Loads the data of the row into the CPU caches.
     ///
-    /// Rows are written in another order than that of the SDK's memory. While a series waits for
-    /// its data nothing is written, but the data of many can be waited for at once.
-    fn fetch(&self, at: u32) {
+    /// The order of the rows is not the order in memory, so that the data of each row is a cache miss.
+    /// The CPU waits for one miss at a time when rows are written one by one, but loads the data of many
+    /// rows at the same time here.
+    fn prefetch(&self, at: u32) {
         let row = self.row(at);
         hint::black_box(self.text.as_bytes().get(row.start));
         if let Point::Histogram(point) = row.point {
-            hint::black_box(point.fetch());
+            hint::black_box(point.prefetch());
         }
     }
 
-    fn compare(&self, shapes: &Shapes, a: u32, b: u32) -> Ordering {
+    fn compare(&self, labels: &LabelCache, a: u32, b: u32) -> Ordering {
         let (a, b) = (self.row(a), self.row(b));
-        shapes.compare(a.layout, b.layout).then_with(|| self.values(a).cmp(self.values(b)))
+        labels.compare(a.layout, b.layout).then_with(|| self.values(a).cmp(self.values(b)))
     }
 
     fn row(&self, at: u32) -> &Row<'a> {
@@ -133,63 +141,64 @@ impl<'a> SeriesTable<'a> {
         &self.text[row.start..][..row.values_len as usize]
     }
 
-    /// The packed lengths of the values, and more.
+    /// The packed lengths of the values. The slice has the data of later rows too.
     fn lengths(&self, row: &Row<'_>) -> &[u8] {
         &self.text.as_bytes()[row.start + row.values_len as usize..]
     }
 }
 
-/// A table that takes the points of a family.
-struct Loading<'t, 'a> {
+/// Adds the points of a family to the table.
+struct TableLoader<'t, 'a> {
     table: &'t mut SeriesTable<'a>,
-    shapes: &'t mut Shapes,
+    labels: &'t mut LabelCache,
     reserved: Option<&'static str>,
-    /// Where which layout begins.
-    layouts: DigestHasher,
+    /// Has the positions where the layout changes, and the layouts.
+    digest: DigestHasher,
 }
 
-impl<'a> Visit<'a> for Loading<'_, 'a> {
-    fn point(&mut self, recorded: impl Iterator<Item = Label<'a>>, point: Point<'a>) {
-        let Self { table, shapes, reserved, layouts } = self;
-        let SeriesTable { text, rows, labels, lengths, recent } = &mut **table;
-        labels.clear();
-        labels.extend(recorded);
-        // Most points have the very keys of one before: no need to read them.
-        let shape = recent.iter().find_map(|recent| recent.of(labels)).unwrap_or_else(|| {
-            let shape = shapes.find(*reserved, labels);
+impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
+    fn point(&mut self, recorded: impl Iterator<Item = Attribute<'a>>, point: Point<'a>) {
+        let Self { table, labels, reserved, digest } = self;
+        let SeriesTable { text, rows, attributes, lengths, recent } = &mut **table;
+        attributes.clear();
+        attributes.extend(recorded);
+        // Most points have the key strings of one of the last points: no need to read them.
+        let known = recent.iter().find_map(|recent| recent.key_list_of(attributes));
+        let key_list = known.unwrap_or_else(|| {
+            let key_list = labels.find(*reserved, attributes);
             recent.swap(0, 1);
-            recent[0].shape = Some(shape);
+            recent[0].key_list = Some(key_list);
             recent[0].keys.clear();
-            recent[0].keys.extend(labels.iter().map(|label| label.key));
-            shape
+            recent[0].keys.extend(attributes.iter().map(|attribute| attribute.key));
+            key_list
         });
         let start = text.len();
-        let layout = shapes.push_values(text, lengths, shape, labels);
+        let layout = labels.push_values(text, lengths, key_list, attributes);
         let values_len = (text.len() - start) as u32;
         if rows.last().is_none_or(|last| last.layout != layout) {
-            layouts.write_usize(rows.len());
-            layouts.write_u32(layout.number());
+            digest.write_usize(rows.len());
+            digest.write_u32(layout.number());
         }
-        lengths.iter().for_each(|length| packed::push(text, *length));
+        lengths.iter().for_each(|length| packed_lengths::push(text, *length));
         rows.push(Row { start, values_len, layout, point });
     }
 }
 
-/// The keys of a point before.
+/// The keys of an earlier point.
 #[derive(Default)]
-struct Recent<'a> {
+struct RecentKeys<'a> {
     keys: Vec<&'a str>,
-    shape: Option<ShapeId>,
+    key_list: Option<KeyListId>,
 }
 
-impl Recent<'_> {
-    /// Its shape, if the keys are the same strings in memory, which is quicker to tell than equal
-    /// ones.
-    fn of(&self, labels: &[Label<'_>]) -> Option<ShapeId> {
-        let mut both = labels.iter().zip(&self.keys);
-        let are_same =
-            labels.len() == self.keys.len() && both.all(|(label, key)| ptr::eq(label.key, *key));
-        self.shape.filter(|_| are_same)
+impl RecentKeys<'_> {
+    /// The key list, if these attributes have the same key strings in memory. Comparing addresses is
+    /// faster than comparing strings.
+    fn key_list_of(&self, attributes: &[Attribute<'_>]) -> Option<KeyListId> {
+        let mut both = attributes.iter().zip(&self.keys);
+        let are_same = attributes.len() == self.keys.len()
+            && both.all(|(attribute, key)| ptr::eq(attribute.key, *key));
+        self.key_list.filter(|_| are_same)
     }
 }
 
@@ -200,8 +209,8 @@ impl<'a> Series<'_, 'a> {
         for point in self.points() {
             value = match (point, value) {
                 (Point::Sum(number), Some(sum)) => Some(number.plus(sum)),
-                (Point::Last(number), Some(other)) => Some(number.max(other)),
-                (Point::Sum(number) | Point::Last(number), None) => Some(number),
+                (Point::Gauge(number), Some(other)) => Some(number.max(other)),
+                (Point::Sum(number) | Point::Gauge(number), None) => Some(number),
                 (Point::Histogram(_) | Point::Summary(_), value) => value,
             };
         }
@@ -210,12 +219,12 @@ impl<'a> Series<'_, 'a> {
 
     /// Replaces `buckets` by those of a histogram series and returns count and sum.
     ///
-    /// Histograms with different boundaries are merged to the boundaries they share, where the
+    /// Histograms with different boundaries are merged to the boundaries that they share, where the
     /// counts are exact.
     pub(crate) fn histogram(&self, buckets: &mut Vec<Bucket>) -> (u64, Number) {
         let mut points = self.points().filter_map(|point| match point {
             Point::Histogram(point) => Some(point),
-            Point::Sum(_) | Point::Last(_) | Point::Summary(_) => None,
+            Point::Sum(_) | Point::Gauge(_) | Point::Summary(_) => None,
         });
         let Some(first) = points.next() else {
             buckets.clear();
@@ -242,7 +251,7 @@ impl<'a> Series<'_, 'a> {
         quantiles.clear();
         let last = self.points().filter_map(|point| match point {
             Point::Summary(point) => Some(point),
-            Point::Sum(_) | Point::Last(_) | Point::Histogram(_) => None,
+            Point::Sum(_) | Point::Gauge(_) | Point::Histogram(_) => None,
         });
         last.last().map_or((0, Number::U64(0)), |last| {
             last.read(quantiles);
@@ -255,5 +264,5 @@ impl<'a> Series<'_, 'a> {
     }
 }
 
-/// Of so many rows the data is fetched at once.
-const FETCHED: usize = 16;
+/// How many rows are prefetched at the same time.
+const PREFETCHED: usize = 16;

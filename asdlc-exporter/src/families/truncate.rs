@@ -1,16 +1,13 @@
-//! What is too long for a scraper.
-//!
-//! Scrapers give up the whole target when one line of it is too long: vmagent reads large answers line
-//! by line, and refuses them when a line has more than 256 KiB. Backends refuse single series: Mimir
-//! those with a label value of more than 2048 bytes, recent versions of `VictoriaMetrics` 4096.
+//! Truncates what is too long for a scraper; see `limits`.
 
+use crate::families::limits::{MAX_HELP_LEN, MAX_KEY_LEN};
 use std::fmt::Write as _;
 
-/// Truncates what was appended, escaped, since `start`, when it has more than `max_len` bytes without
-/// its escapes. Says whether it did.
+/// Truncates the escaped value that was appended at `start`, if it has more than `max_len` bytes
+/// unescaped. Returns whether it did.
 ///
-/// What is left ends in a hash of the whole value: values that begin in the same way stay different,
-/// and each stays the same in every scrape.
+/// The truncated value ends in a hash of the whole value. So values with the same beginning stay
+/// different, and each value is the same in every scrape.
 #[cold]
 pub(crate) fn truncate_value(out: &mut String, start: usize, max_len: usize) -> bool {
     let escaped = &out[start..];
@@ -39,7 +36,7 @@ pub(crate) fn truncate_value(out: &mut String, start: usize, max_len: usize) -> 
     is_long
 }
 
-/// Truncates a label key, which is ASCII, to [`MAX_KEY_LEN`]; what is left ends in a hash of it.
+/// Truncates a label key, which is ASCII, to [`MAX_KEY_LEN`] bytes. It ends in a hash of the whole key.
 pub(crate) fn truncate_key(key: &mut String) {
     let hash = hash(key.as_bytes());
     key.truncate(MAX_KEY_LEN - 1 - HASH_LEN);
@@ -47,7 +44,7 @@ pub(crate) fn truncate_key(key: &mut String) {
     let _ = write!(key, "_{hash:016x}");
 }
 
-/// The help text, or its begin.
+/// The help text, truncated to [`MAX_HELP_LEN`] bytes.
 pub(crate) fn truncated_help(help: &str) -> String {
     if help.len() <= MAX_HELP_LEN {
         return help.to_owned();
@@ -56,12 +53,12 @@ pub(crate) fn truncated_help(help: &str) -> String {
     help[..end].to_owned() + ELLIPSIS
 }
 
-/// The greatest index up to `at` where `text` can be cut.
+/// The greatest index up to `at` at which `text` can be split. `str::floor_char_boundary` needs Rust 1.91.
 pub(crate) fn floor_char_boundary(text: &str, at: usize) -> usize {
-    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
+    (0..=at).rfind(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
-/// The begin of what is too long to repeat in a message.
+/// The beginning of a text that may be too long for a message.
 pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(EXCERPT_LEN) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -69,57 +66,33 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// The same in each process of each version, so that series keep their identity. Who finds two values
-/// of the same hash gets one series for both, in which they add up.
+/// The hash is the same in each process and each version, so that series keep their identity. Two values
+/// with the same hash become one series, in which they are added.
 fn hash(bytes: &[u8]) -> u64 {
-    let chunks = bytes.chunks_exact(8);
-    let rest = chunks.remainder();
+    let words = bytes.chunks_exact(8);
+    let rest = words.remainder();
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
-    let words = chunks.filter_map(<[u8]>::first_chunk).chain([&last]);
-    let words = words.map(|word| u64::from_le_bytes(*word));
+    let words = words.filter_map(|word| word.try_into().ok()).chain([last]).map(u64::from_le_bytes);
     words.chain([bytes.len() as u64]).fold(0, |hash: u64, word| {
         let mixed = (hash.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         mixed ^ mixed >> 32
     })
 }
 
-/// The default of [`with_max_label_value_len`](crate::ExporterBuilder::with_max_label_value_len).
-pub(crate) const DEFAULT_VALUE_LEN: usize = 1024;
-/// Room for a hash and some of the value.
-pub(crate) const LEAST_VALUE_LEN: usize = 64;
-pub(crate) const MOST_VALUE_LEN: usize = 4096;
-
-/// Of a label key, and of the namespace.
-pub(crate) const MAX_KEY_LEN: usize = 256;
-
-/// Of a series, beside the constant ones. No more than there are bits in an `u64`.
-pub(crate) const MAX_LABELS: usize = 64;
-
-/// Of all escaped label values of a series. Together with 64 keys and the constant labels a line is far
-/// below 256 KiB.
-pub(crate) const MAX_LABELS_LEN: usize = 128 * 1024;
-
-/// Of all constant labels.
-pub(crate) const MAX_CONSTANT_LEN: usize = 32 * 1024;
-
-/// Of a family. The SDK allows 255 for an instrument; namespace and unit come on top.
-pub(crate) const MAX_NAME_LEN: usize = 1024;
-
-const MAX_HELP_LEN: usize = 1024;
 const EXCERPT_LEN: usize = 32;
 const ELLIPSIS: &str = "...";
-/// Hexadecimal.
+/// Hexadecimal digits.
 const HASH_LEN: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::escape::push_escaped;
+    use crate::families::{escape::push_escaped, label_key::check_label_key};
 
     // F-16
     #[test]
-    fn a_value_is_cut_between_characters_and_escapes() {
+    fn a_value_is_truncated_between_characters_and_escapes() {
         for unit in ["x", "é", "€", "🦀", "\"", "\\", "\n", "x\"", "\\é"] {
             for len in [62, 63, 64, 65, 66, 67, 100, 1000] {
                 for before in ["", "x", "xx", "xxx"] {
@@ -128,9 +101,9 @@ mod tests {
                     let start = out.len();
                     push_escaped(&mut out, &value);
                     let whole = out.clone();
-                    let is_cut = truncate_value(&mut out, start, 64);
-                    assert_eq!(is_cut, value.len() > 64, "{value}");
-                    if !is_cut {
+                    let is_truncated = truncate_value(&mut out, start, 64);
+                    assert_eq!(is_truncated, value.len() > 64, "{value}");
+                    if !is_truncated {
                         assert_eq!(out, whole);
                         continue;
                     }
@@ -149,7 +122,7 @@ mod tests {
 
     // F-16
     #[test]
-    fn the_hash_tells_values_apart_and_is_always_the_same() {
+    fn the_hash_distinguishes_values_and_never_changes() {
         assert_eq!(hash(b""), hash(b""));
         let mut all = std::collections::HashSet::new();
         for len in 0..200 {
@@ -163,13 +136,13 @@ mod tests {
 
     // F-16, a neighbour
     #[test]
-    fn help_and_keys_are_cut() {
+    fn help_and_keys_are_truncated() {
         assert_eq!(truncated_help("Help."), "Help.");
         let help = truncated_help(&"é".repeat(600));
         assert_eq!(help, "é".repeat(510) + "...");
         let mut key = "k".repeat(300);
         truncate_key(&mut key);
         assert_eq!(key.len(), MAX_KEY_LEN);
-        assert!(crate::families::name::is_label_key(&key));
+        assert_eq!(check_label_key(&key), Ok(()));
     }
 }

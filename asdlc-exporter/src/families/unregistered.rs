@@ -1,9 +1,9 @@
-//! Stands in for `registered.rs` without the feature `prometheus`: the same names for a registry and
-//! a family that cannot exist, so that no other file asks for the feature.
+//! Replaces `registered.rs` if the feature `prometheus` is off. It has the same names, for types without
+//! values, so that no other file needs to check the feature.
 
-use crate::families::{model::Kind, points::Visit};
+use crate::families::{model::FamilyKind, points::PointVisitor};
 
-/// A registry: there is none.
+/// There is no registry.
 #[derive(Clone, Debug)]
 pub(crate) enum Registry {}
 
@@ -13,7 +13,7 @@ impl Registry {
     }
 }
 
-/// A registered family: there is none.
+/// There is no registered family.
 #[derive(Clone, Debug)]
 pub(crate) enum MetricFamily {}
 
@@ -27,10 +27,10 @@ impl MetricFamily {
     }
 }
 
-pub(crate) fn kind(family: &MetricFamily) -> Option<Kind> {
+pub(crate) fn kind(family: &MetricFamily) -> Option<FamilyKind> {
     match *family {}
 }
 
-pub(crate) fn for_each<'a>(family: &'a MetricFamily, _: Kind, _: &mut impl Visit<'a>) {
+pub(crate) fn for_each<'a>(family: &'a MetricFamily, _: FamilyKind, _: &mut impl PointVisitor<'a>) {
     match *family {}
 }

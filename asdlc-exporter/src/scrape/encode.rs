@@ -1,12 +1,21 @@
-//! Compressed bodies.
+//! Compresses the text of a scrape.
 
-use crate::scrape::negotiate::Encoding;
 use bytes::Bytes;
 use http::HeaderValue;
 
-/// The text in this encoding; as it is, should that fail.
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Encoding {
+    Identity,
+    #[cfg(feature = "gzip")]
+    Gzip,
+    #[cfg(feature = "zstd")]
+    Zstd,
+}
+
+/// Compresses the text. Returns it uncompressed if that fails.
 ///
-/// Level 1: exposition repeats itself so much that more effort saves little.
+/// Uses level 1: an exposition repeats itself so much that higher levels save little.
 pub(crate) fn encode(text: &Bytes, encoding: Encoding) -> (Bytes, Encoding) {
     let encoded = match encoding {
         Encoding::Identity => None,
@@ -19,7 +28,7 @@ pub(crate) fn encode(text: &Bytes, encoding: Encoding) -> (Bytes, Encoding) {
     encoded.map_or_else(|| (text.clone(), Encoding::Identity), |body| (body.into(), encoding))
 }
 
-/// What the header `Content-Encoding` says.
+/// The value of the header `Content-Encoding`.
 pub(crate) fn content_encoding(encoding: Encoding) -> Option<HeaderValue> {
     match encoding {
         Encoding::Identity => None,

@@ -1,69 +1,56 @@
-//! Which format and which encoding a client prefers, by the headers `Accept` and
-//! `Accept-Encoding`. What they say is only ever compared with what there is.
+//! Chooses the format and the encoding of a response, by `Accept` and `Accept-Encoding`.
 
-use crate::families::model::Format;
+use crate::{
+    accept::{AcceptItem, accept_items},
+    exposition::format::Format,
+    scrape::encode::Encoding,
+};
 use http::{
-    HeaderMap, HeaderValue,
-    header::{ACCEPT, ACCEPT_ENCODING, AsHeaderName},
+    HeaderMap,
+    header::{ACCEPT, ACCEPT_ENCODING},
 };
 
-/// How a body is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Encoding {
-    Identity,
-    #[cfg(feature = "gzip")]
-    Gzip,
-    #[cfg(feature = "zstd")]
-    Zstd,
-}
-
-/// The format that the client likes best: text unless it names `OpenMetrics` 1.0.0 and likes it
-/// better.
+/// The format that the client prefers: text, unless the client names `OpenMetrics` 1.0.0 and prefers
+/// it.
 pub(crate) fn format(headers: &HeaderMap) -> Format {
-    let ranges: Vec<Range<'_>> = items(headers, ACCEPT).filter_map(Range::parse).collect();
+    let ranges: Vec<_> = accept_items(headers, ACCEPT).filter_map(MediaRange::parse).collect();
+    // Of the ranges that match a format, the most precise one has its weight, whatever the others say.
     let best = |kind, subtype, versions| {
         let matching = ranges.iter().enumerate().filter_map(move |(at, range)| {
-            range.matches(kind, subtype, versions).map(|precision| (precision, range.q, at))
+            range.precision(kind, subtype, versions).map(|precision| (precision, range.q, at))
         });
-        // The most precise range says how much a format is liked, whatever the others say.
         matching.max_by(|(a, _, x), (b, _, y)| (a, y).cmp(&(b, x)))
     };
     let text = best("text", "plain", [None, Some("0.0.4")]);
-    let open = best("application", "openmetrics-text", [None, Some("1.0.0")]);
-    match (open, text) {
-        (Some((_, q, _)), _) if q <= 0.0 => Format::Text,
-        (Some((open, _, _)), None) if open >= NAMED => Format::OpenMetrics,
-        // A client that likes both is asked what it named first, but a wildcard names nothing.
-        (Some((open, q, at)), Some((text, other_q, other_at)))
-            if open >= NAMED
-                && (q > other_q || (q == other_q && (text < NAMED || at < other_at))) =>
-        {
-            Format::OpenMetrics
-        }
-        _ => Format::Text,
+    let Some((open_precision, open_q, open_at)) =
+        best("application", "openmetrics-text", [None, Some("1.0.0")])
+    else {
+        return Format::Text;
+    };
+    // A wildcard does not name `OpenMetrics`.
+    if open_q <= 0.0 || open_precision < NAMED {
+        return Format::Text;
     }
+    let is_preferred = text.is_none_or(|(text_precision, text_q, text_at)| {
+        // Of two with the same weight, the one that is named wins, and then the first one.
+        open_q > text_q || (open_q == text_q && (text_precision < NAMED || open_at < text_at))
+    });
+    if is_preferred { Format::OpenMetrics } else { Format::Text }
 }
 
-/// The encoding that the client likes best; of those it likes the same, the smallest.
+/// The encoding that the client prefers. Of several with the same weight, the one with the smallest
+/// result.
+///
+/// Uncompressed is always acceptable. It is chosen only if the client prefers it, or names no encoding
+/// that we have.
 pub(crate) fn encoding(headers: &HeaderMap) -> Encoding {
-    let accepted: Vec<(&str, f32)> = items(headers, ACCEPT_ENCODING)
-        .map(|item| {
-            let mut parts = item.split(';').map(str::trim);
-            (parts.next().unwrap_or_default(), q(parts))
-        })
-        .collect();
-    let q_of = |names: &[&str]| {
-        let named = |name: &str| accepted.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-        names.iter().find_map(|name| named(name)).or_else(|| named("*")).map(|(_, q)| *q)
-    };
-    // Not named, no encoding is always possible but never preferred.
-    let identity = accepted.iter().find(|(n, _)| n.eq_ignore_ascii_case("identity"));
-    let mut best = (Encoding::Identity, identity.map_or(0.0, |(_, q)| *q));
+    let accepted: Vec<_> = accept_items(headers, ACCEPT_ENCODING).collect();
+    let named = |name: &str| accepted.iter().find(|item| item.is_named(name)).map(|item| item.q);
+    let mut best = (Encoding::Identity, named("identity").unwrap_or(0.0));
     for (encoding, names) in ENCODINGS {
-        if let Some(q) = q_of(names)
-            && q > 0.0
-            && (q > best.1 || (q == best.1 && best.0 == Encoding::Identity))
-        {
+        let q = names.iter().find_map(|name| named(name)).or_else(|| named("*")).unwrap_or(0.0);
+        let is_tie = q == best.1 && best.0 == Encoding::Identity;
+        if q > 0.0 && (q > best.1 || is_tie) {
             best = (*encoding, q);
         }
     }
@@ -71,58 +58,39 @@ pub(crate) fn encoding(headers: &HeaderMap) -> Encoding {
 }
 
 /// One item of `Accept`.
-struct Range<'a> {
+struct MediaRange<'a> {
     kind: &'a str,
     subtype: &'a str,
     version: Option<&'a str>,
     q: f32,
 }
 
-impl<'a> Range<'a> {
-    fn parse(item: &'a str) -> Option<Self> {
-        let mut parts = item.split(';').map(str::trim);
-        let (kind, subtype) = parts.next()?.split_once('/')?;
-        let version = parts.clone().find_map(|part| parameter(part, "version"));
-        Some(Self { kind, subtype, version, q: q(parts) })
+impl<'a> MediaRange<'a> {
+    fn parse(item: AcceptItem<'a>) -> Option<Self> {
+        let (kind, subtype) = item.name.split_once('/')?;
+        Some(Self { kind, subtype, version: item.parameter("version"), q: item.q })
     }
 
-    /// How precisely the range names this media type; `None` when it is another.
-    fn matches(&self, kind: &str, subtype: &str, versions: [Option<&str>; 2]) -> Option<u8> {
+    /// How precisely the range names this media type. `None` if it does not match.
+    fn precision(&self, kind: &str, subtype: &str, versions: [Option<&str>; 2]) -> Option<u8> {
         if !versions.contains(&self.version) {
             return None;
         }
-        let Self { kind: k, subtype: s, version, q: _ } = self;
-        match (k.eq_ignore_ascii_case(kind), s.eq_ignore_ascii_case(subtype)) {
-            (true, true) => Some(NAMED + u8::from(version.is_some())),
-            (true, false) if *s == "*" => Some(1),
-            (false, _) if *k == "*" && *s == "*" => Some(0),
+        let has_kind = self.kind.eq_ignore_ascii_case(kind);
+        let has_subtype = self.subtype.eq_ignore_ascii_case(subtype);
+        match (self.kind, self.subtype) {
+            _ if has_kind && has_subtype => Some(NAMED + u8::from(self.version.is_some())),
+            (_, "*") if has_kind => Some(1),
+            ("*", "*") => Some(0),
             _ => None,
         }
     }
 }
 
-/// The items of a header that lists some, in whatever number of lines.
-pub(crate) fn items(headers: &HeaderMap, name: impl AsHeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).iter().filter_map(|value| HeaderValue::to_str(value).ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
-}
-
-/// The weight among the parameters: 1 if there is none, 0 if it is nonsense.
-fn q<'a>(mut parameters: impl Iterator<Item = &'a str>) -> f32 {
-    parameters
-        .find_map(|part| parameter(part, "q"))
-        .map_or(1.0, |q| q.parse().ok().filter(|q| (0.0..=1.0).contains(q)).unwrap_or(0.0))
-}
-
-fn parameter<'a>(part: &'a str, name: &str) -> Option<&'a str> {
-    let (key, value) = part.split_once('=')?;
-    key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
-}
-
 /// The precision of a range without `*`.
 const NAMED: u8 = 2;
 
-/// What there is, the smallest first, and what it is called.
+/// The encodings that we have and their names, the one with the smallest result first.
 const ENCODINGS: &[(Encoding, &[&str])] = &[
     #[cfg(feature = "zstd")]
     (Encoding::Zstd, &["zstd"]),
@@ -133,7 +101,7 @@ const ENCODINGS: &[(Encoding, &[&str])] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::HeaderName;
+    use http::header::{HeaderName, HeaderValue};
 
     fn headers(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
@@ -141,7 +109,7 @@ mod tests {
 
     // O-01, X-04
     #[test]
-    fn text_unless_the_client_likes_openmetrics_better() {
+    fn text_unless_the_client_prefers_openmetrics() {
         use Format::{OpenMetrics, Text};
         let prometheus_2 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
@@ -180,7 +148,7 @@ mod tests {
     // X-04
     #[cfg(all(feature = "gzip", feature = "zstd"))]
     #[test]
-    fn compressed_only_when_the_client_takes_it() {
+    fn compressed_only_if_the_client_accepts_it() {
         use Encoding::{Gzip, Identity, Zstd};
         for (accept, expected) in [
             ("", Identity),

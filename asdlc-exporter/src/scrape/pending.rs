@@ -1,7 +1,8 @@
-//! One scrape that waits for its answer.
+//! One scrape that waits for its result.
 
 use crate::{
-    error::ScrapeError, exposition::render::Query, scrape::negotiate::Encoding, survive::survive,
+    catch_panic::catch_panic, error::ScrapeError, exposition::render::Query,
+    scrape::encode::Encoding,
 };
 use bytes::Bytes;
 use std::{
@@ -11,84 +12,87 @@ use std::{
     time::Instant,
 };
 
-/// What a scrape gets. Scrapes that were answered together share it.
-pub(crate) type Answer = Result<Body, Arc<ScrapeError>>;
+/// The result of a scrape. Scrapes that one collection serves share it.
+pub(crate) type ScrapeResult = Result<Exposition, Arc<ScrapeError>>;
 
+/// The encoded text of a scrape.
 #[derive(Clone, Debug)]
-pub(crate) struct Body {
+pub(crate) struct Exposition {
     pub(crate) bytes: Bytes,
     pub(crate) encoding: Encoding,
 }
 
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct PendingScrape {
     pub(crate) query: Query,
     pub(crate) encoding: Encoding,
-    /// When it stops waiting for sources and takes the values that are there.
-    pub(crate) patience: Instant,
-    /// When it must be answered.
+    /// When it stops waiting for sources and takes the values that were stored before.
+    pub(crate) source_deadline: Instant,
+    /// When it must have a result.
     pub(crate) deadline: Instant,
-    state: Mutex<State>,
+    stage: Mutex<Stage>,
 }
 
-/// A waker is foreign code: it is cloned, called and dropped without the lock, and may panic.
+/// A waker is user code: it is cloned, called and dropped without the lock, and may panic.
 #[derive(Debug)]
-enum State {
+enum Stage {
     Waiting(Option<Waker>),
-    Answered(Answer),
-    /// The answer was taken, or nobody wants it any more.
+    Completed(ScrapeResult),
+    /// The result was taken, or the client is gone.
     Done,
 }
 
-impl Ticket {
+impl PendingScrape {
     pub(crate) fn new(query: Query, encoding: Encoding, deadline: Instant) -> Self {
         let now = Instant::now();
-        // Half of its time is for what comes after the sources.
-        let patience = now + deadline.saturating_duration_since(now) / 2;
-        Self { query, encoding, patience, deadline, state: Mutex::new(State::Waiting(None)) }
+        // The other half of the time is for collecting and writing.
+        let source_deadline = now + deadline.saturating_duration_since(now) / 2;
+        let stage = Mutex::new(Stage::Waiting(None));
+        Self { query, encoding, source_deadline, deadline, stage }
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(*self.state(), State::Waiting(_))
+        matches!(*self.stage(), Stage::Waiting(_))
     }
 
-    /// Only the first answer counts.
-    pub(crate) fn answer(&self, answer: Answer) {
-        let mut state = self.state();
-        let State::Waiting(waker) = &mut *state else { return };
+    /// Stores the result and wakes the task that waits. Only the first call counts.
+    pub(crate) fn complete(&self, result: ScrapeResult) {
+        let mut stage = self.stage();
+        let Stage::Waiting(waker) = &mut *stage else { return };
         let waker = waker.take();
-        *state = State::Answered(answer);
-        drop(state);
-        let _ = survive(|| waker.map(Waker::wake));
+        *stage = Stage::Completed(result);
+        drop(stage);
+        let _ = catch_panic(|| waker.map(Waker::wake));
     }
 
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Answer> {
-        match &*self.state() {
-            State::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => return Poll::Pending,
-            State::Waiting(_) | State::Answered(_) => {}
-            State::Done => return Poll::Pending,
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<ScrapeResult> {
+        match &*self.stage() {
+            Stage::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => return Poll::Pending,
+            Stage::Waiting(_) | Stage::Completed(_) => {}
+            Stage::Done => return Poll::Pending,
         }
-        let new = cx.waker().clone();
-        let mut state = self.state();
-        let (poll, unused) = match mem::replace(&mut *state, State::Done) {
-            State::Answered(answer) => (Poll::Ready(answer), Some(new)),
-            State::Waiting(old) => {
-                *state = State::Waiting(Some(new));
-                (Poll::Pending, old)
+        let new_waker = cx.waker().clone();
+        let mut stage = self.stage();
+        let (poll, unused_waker) = match mem::replace(&mut *stage, Stage::Done) {
+            Stage::Completed(result) => (Poll::Ready(result), Some(new_waker)),
+            Stage::Waiting(old_waker) => {
+                *stage = Stage::Waiting(Some(new_waker));
+                (Poll::Pending, old_waker)
             }
-            State::Done => (Poll::Pending, Some(new)),
+            Stage::Done => (Poll::Pending, Some(new_waker)),
         };
-        drop(state);
-        let _ = survive(|| drop(unused));
+        drop(stage);
+        let _ = catch_panic(|| drop(unused_waker));
         poll
     }
 
-    pub(crate) fn give_up(&self) {
-        let state = mem::replace(&mut *self.state(), State::Done);
-        let _ = survive(|| drop(state));
+    /// Ends the scrape without a result.
+    pub(crate) fn cancel(&self) {
+        let stage = mem::replace(&mut *self.stage(), Stage::Done);
+        let _ = catch_panic(|| drop(stage));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,73 +1,87 @@
-//! Where scrapes wait: those that wait at the same time are answered from one collection.
+//! The scrapes that wait. Those that wait at the same time are served by one collection.
 //!
-//! Two threads per exporter, started at the first scrape: one collects and writes, and one answers
-//! those whose time is up, which the first cannot when a callback hangs. So a scrape needs no
-//! runtime and no timer of one, and never holds up a thread that serves other requests.
+//! Each exporter has two threads, started at the first scrape. The collecting thread collects and
+//! writes. The deadline thread fails scrapes that are late, which the collecting thread cannot do
+//! while a callback hangs. So a scrape needs no async runtime and no timer, and never blocks a thread
+//! that serves other requests.
 
 use crate::{
-    collect::source_run::Round,
+    catch_panic::catch_panic,
+    collect::{collector::Collector, source_run::SourceRun},
     error::{ScrapeError, ScrapeErrorKind},
-    exporter::exporter::Inner,
     exposition::render::Query,
     scrape::{
-        encode::encode,
-        negotiate::Encoding,
-        pending::{Answer, Body, Ticket},
+        encode::{Encoding, encode},
+        pending::{Exposition, PendingScrape, ScrapeResult},
     },
-    survive::survive,
 };
 use bytes::Bytes;
 use std::{
     collections::HashSet,
     fmt, io, mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     thread,
     time::Instant,
 };
 
-/// The place of one exporter. Its threads end with it.
-pub(crate) struct Desk {
-    exporter: Weak<Inner>,
+/// The queue of one exporter. Dropping it ends its threads.
+pub(crate) struct ScrapeQueue {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
-    /// For the collecting thread: someone waits.
-    arrived: Condvar,
-    /// For the watching thread: someone waits whose time is up earlier.
-    alarm: Condvar,
+    state: Mutex<QueueState>,
+    /// Wakes the collecting thread: a scrape waits.
+    scrape_arrived: Condvar,
+    /// Wakes the deadline thread: a scrape has an earlier deadline.
+    deadline_moved: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    waiting: Vec<Arc<Ticket>>,
-    being_answered: Vec<Arc<Ticket>>,
-    /// What the collecting thread waits for.
-    round: Option<Arc<Round>>,
+struct QueueState {
+    /// Taken when the queue is dropped: the threads end then. They hold it only while they serve a
+    /// scrape, so that dropping the exporter drops its sources at once.
+    collector: Option<Arc<Collector>>,
+    waiting: Vec<Arc<PendingScrape>>,
+    being_served: Vec<Arc<PendingScrape>>,
+    /// The run that the collecting thread waits for.
+    source_run: Option<Arc<SourceRun>>,
     in_flight: usize,
-    /// When the watching thread wakes up next.
-    next_alarm: Option<Instant>,
-    has_collector: bool,
-    has_watch: bool,
-    is_closed: bool,
+    /// When the deadline thread wakes up next.
+    next_deadline: Option<Instant>,
+    has_collecting_thread: bool,
+    has_deadline_thread: bool,
 }
 
-/// A scrape in flight.
+/// A scrape in the queue. Dropping it cancels the scrape.
 pub(crate) struct InFlight {
     shared: Arc<Shared>,
-    ticket: Arc<Ticket>,
+    scrape: Arc<PendingScrape>,
 }
 
-impl Desk {
-    pub(crate) fn new(exporter: Weak<Inner>) -> Self {
-        Self { exporter, shared: Arc::default() }
+impl ScrapeQueue {
+    pub(crate) fn new(collector: Arc<Collector>) -> Self {
+        let state = QueueState {
+            collector: Some(collector),
+            waiting: Vec::new(),
+            being_served: Vec::new(),
+            source_run: None,
+            in_flight: 0,
+            next_deadline: None,
+            has_collecting_thread: false,
+            has_deadline_thread: false,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                scrape_arrived: Condvar::new(),
+                deadline_moved: Condvar::new(),
+            }),
+        }
     }
 
-    /// Queues a scrape. It is answered from a collection that begins after this call, so that what
-    /// was recorded before is in the answer.
+    /// Queues a scrape. The collection that serves it begins after this call, so that its text has
+    /// everything that was recorded before.
     pub(crate) fn enqueue(
         &self,
         query: Query,
@@ -80,146 +94,152 @@ impl Desk {
             return Err(ScrapeErrorKind::TooMany.into());
         }
         self.start_threads(&mut state).map_err(ScrapeErrorKind::NoThread)?;
-        let ticket = Arc::new(Ticket::new(query, encoding, deadline));
+        let scrape = Arc::new(PendingScrape::new(query, encoding, deadline));
         state.in_flight += 1;
-        state.waiting.push(ticket.clone());
-        let round = state.round.clone();
-        let is_earlier = state.next_alarm.is_none_or(|alarm| deadline < alarm);
+        state.waiting.push(scrape.clone());
+        let source_run = state.source_run.clone();
+        let is_earlier = state.next_deadline.is_none_or(|next| deadline < next);
         drop(state);
-        self.shared.arrived.notify_one();
-        // It may have less patience than those that wait with the collecting thread.
-        nudge(round);
+        self.shared.scrape_arrived.notify_one();
+        // Its source deadline may be earlier than those that the collecting thread knows.
+        nudge(source_run);
         if is_earlier {
-            self.shared.alarm.notify_one();
+            self.shared.deadline_moved.notify_one();
         }
-        Ok(InFlight { shared: self.shared.clone(), ticket })
+        Ok(InFlight { shared: self.shared.clone(), scrape })
     }
 
-    fn start_threads(&self, state: &mut State) -> io::Result<()> {
-        if !state.has_watch {
+    fn start_threads(&self, state: &mut QueueState) -> io::Result<()> {
+        if !state.has_deadline_thread {
             let shared = self.shared.clone();
-            thread::Builder::new().name("metrics-watch".into()).spawn(move || shared.watch())?;
-            state.has_watch = true;
+            thread::Builder::new()
+                .name("metrics-timeout".into())
+                .spawn(move || shared.fail_late_scrapes())?;
+            state.has_deadline_thread = true;
         }
-        if !state.has_collector {
-            let (shared, exporter) = (self.shared.clone(), self.exporter.clone());
+        if !state.has_collecting_thread {
+            let shared = self.shared.clone();
             thread::Builder::new()
                 .name("metrics-collect".into())
-                .spawn(move || shared.collect(&exporter))?;
-            state.has_collector = true;
+                .spawn(move || shared.serve_scrapes())?;
+            state.has_collecting_thread = true;
         }
         Ok(())
     }
 }
 
-impl Drop for Desk {
+impl Drop for ScrapeQueue {
     fn drop(&mut self) {
-        self.shared.state().is_closed = true;
-        self.shared.arrived.notify_all();
-        self.shared.alarm.notify_all();
+        let collector = self.shared.state().collector.take();
+        self.shared.scrape_arrived.notify_all();
+        self.shared.deadline_moved.notify_all();
+        drop(collector);
     }
 }
 
 impl Shared {
-    /// Answers all that wait, and again.
-    fn collect(&self, exporter: &Weak<Inner>) {
-        let mut last = Bytes::new();
+    /// The collecting thread: serves all scrapes that wait, again and again.
+    fn serve_scrapes(&self) {
+        let mut last_text = Bytes::new();
         loop {
             let mut state = self.state();
-            while state.waiting.is_empty() && !state.is_closed {
-                state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+            while state.waiting.is_empty() && state.collector.is_some() {
+                state = self.scrape_arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
-            if state.is_closed {
-                return;
-            }
-            let tickets = mem::take(&mut state.waiting);
-            state.being_answered.clone_from(&tickets);
+            let Some(collector) = state.collector.clone() else { return };
+            let scrapes = mem::take(&mut state.waiting);
+            state.being_served.clone_from(&scrapes);
             drop(state);
-            // Who waits for an answer keeps the exporter alive.
-            let Some(exporter) = exporter.upgrade() else { continue };
-            let _ = survive(|| {
-                self.wait_for_sources(&exporter, &tickets, &mut last);
-                answer(&exporter, &tickets, &mut last);
+            let _ = catch_panic(|| {
+                self.refresh_sources(&collector, &scrapes, &mut last_text);
+                serve(&collector, &scrapes, &mut last_text);
             });
-            // Without the lock: this may be the last one, and dropping it closes the desk and drops
-            // what users gave.
-            let _ = survive(|| drop(exporter));
-            let answered = mem::take(&mut self.state().being_answered);
-            drop(answered);
+            // The exporter may be gone: then this drops its sources, which are user code. So not under
+            // our lock.
+            let _ = catch_panic(|| drop(collector));
+            let served = mem::take(&mut self.state().being_served);
+            drop(served);
         }
     }
 
-    /// Waits until the sources were asked on behalf of these scrapes, or all of these are over.
+    /// Waits until the sources were refreshed for these scrapes, or all of these scrapes have ended.
     ///
-    /// Meanwhile answers those of them, and of those that come, whose patience ends before: from the
-    /// values that are there, without any harm to the round.
-    fn wait_for_sources(&self, exporter: &Inner, tickets: &[Arc<Ticket>], last: &mut Bytes) {
+    /// Scrapes whose source deadline comes first, among these and those that arrive meanwhile, are
+    /// served from the values that were stored before. This does not affect the run.
+    fn refresh_sources(
+        &self,
+        collector: &Collector,
+        scrapes: &[Arc<PendingScrape>],
+        last_text: &mut Bytes,
+    ) {
         let since = Instant::now();
-        while let Some(round) = exporter.ask_sources(since) {
-            let nudges = round.nudges();
+        while let Some(run) = collector.source_run(since) {
+            let nudges = run.nudges();
             let (is_needed, until) = {
                 let mut state = self.state();
-                state.round = Some(Arc::clone(&round));
-                let waiting = |ticket: &&Arc<Ticket>| ticket.is_waiting();
-                let until = tickets.iter().chain(&state.waiting).filter(waiting);
-                (tickets.iter().any(|t| t.is_waiting()), until.map(|ticket| ticket.patience).min())
+                state.source_run = Some(Arc::clone(&run));
+                let waiting = scrapes.iter().chain(&state.waiting).filter(|s| s.is_waiting());
+                let until = waiting.map(|scrape| scrape.source_deadline).min();
+                (scrapes.iter().any(|scrape| scrape.is_waiting()), until)
             };
-            let is_closed = is_needed && exporter.wait_for(&round, until, nudges);
+            let is_closed = is_needed && collector.wait_for(&run, until, nudges);
             let mut state = self.state();
-            state.round = None;
-            if !is_needed || (is_closed && round.began >= since) {
+            state.source_run = None;
+            if !is_needed || (is_closed && run.began >= since) {
                 return;
             }
             let now = Instant::now();
-            let is_due = |ticket: &Arc<Ticket>| ticket.patience <= now && ticket.is_waiting();
+            let is_due =
+                |scrape: &Arc<PendingScrape>| scrape.source_deadline <= now && scrape.is_waiting();
             let (mut due, waiting): (Vec<_>, Vec<_>) =
                 mem::take(&mut state.waiting).into_iter().partition(is_due);
             state.waiting = waiting;
-            // A round may take long, and many may be in a hurry: what is answered is not kept.
-            state.being_answered.retain(|ticket| ticket.is_waiting());
-            state.being_answered.extend_from_slice(&due);
+            // A run may be long and may have many due scrapes: the served ones must not pile up.
+            state.being_served.retain(|scrape| scrape.is_waiting());
+            state.being_served.extend_from_slice(&due);
             drop(state);
-            due.extend(tickets.iter().filter(|ticket| is_due(ticket)).cloned());
-            answer(exporter, &due, last);
+            due.extend(scrapes.iter().filter(|scrape| is_due(scrape)).cloned());
+            serve(collector, &due, last_text);
         }
     }
 
-    /// Answers those whose time is up.
-    fn watch(&self) {
+    /// The deadline thread: fails the scrapes whose deadline is over.
+    fn fail_late_scrapes(&self) {
         let mut state = self.state();
-        while !state.is_closed {
+        while state.collector.is_some() {
             let now = Instant::now();
-            let all = state.waiting.iter().chain(&state.being_answered);
+            let all = state.waiting.iter().chain(&state.being_served);
             let (late, in_time): (Vec<_>, Vec<_>) =
-                all.filter(|ticket| ticket.is_waiting()).partition(|ticket| ticket.deadline <= now);
-            let next = in_time.iter().map(|ticket| ticket.deadline).min();
+                all.filter(|scrape| scrape.is_waiting()).partition(|scrape| scrape.deadline <= now);
+            let next = in_time.iter().map(|scrape| scrape.deadline).min();
             let late: Vec<_> = late.into_iter().cloned().collect();
             if !late.is_empty() {
                 drop(state);
                 let error = Arc::new(ScrapeErrorKind::Deadline.into());
-                late.iter().for_each(|ticket| ticket.answer(Err(Arc::clone(&error))));
+                late.iter().for_each(|scrape| scrape.complete(Err(Arc::clone(&error))));
                 state = self.state();
                 continue;
             }
-            state.next_alarm = next;
+            state.next_deadline = next;
             state = match next {
-                None => self.alarm.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self.deadline_moved.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(at) => {
-                    let wait = self.alarm.wait_timeout(state, at.saturating_duration_since(now));
-                    wait.unwrap_or_else(PoisonError::into_inner).0
+                    let timeout = at.saturating_duration_since(now);
+                    let woken = self.deadline_moved.wait_timeout(state, timeout);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl InFlight {
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Answer> {
-        self.ticket.poll(cx)
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<ScrapeResult> {
+        self.scrape.poll(cx)
     }
 }
 
@@ -227,65 +247,65 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         state.in_flight -= 1;
-        state.waiting.retain(|ticket| !Arc::ptr_eq(ticket, &self.ticket));
-        let round = state.round.clone();
+        state.waiting.retain(|scrape| !Arc::ptr_eq(scrape, &self.scrape));
+        let source_run = state.source_run.clone();
         drop(state);
-        self.ticket.give_up();
-        // Perhaps nobody waits any more.
-        nudge(round);
+        self.scrape.cancel();
+        // Perhaps no other scrape needs the run.
+        nudge(source_run);
     }
 }
 
 impl fmt::Debug for InFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("InFlight").field(&self.ticket).finish()
+        f.debug_tuple("InFlight").field(&self.scrape).finish()
     }
 }
 
-fn nudge(round: Option<Arc<Round>>) {
-    if let Some(round) = round {
-        round.nudge();
+fn nudge(source_run: Option<Arc<SourceRun>>) {
+    if let Some(source_run) = source_run {
+        source_run.nudge();
     }
 }
 
 /// Collects once, writes each query once and encodes each text once.
 ///
-/// The memory of the `last` text serves this one, unless a client is still receiving it.
-fn answer(exporter: &Inner, tickets: &[Arc<Ticket>], last: &mut Bytes) {
-    let tickets: Vec<_> = tickets.iter().filter(|ticket| ticket.is_waiting()).collect();
-    if tickets.is_empty() {
+/// Reuses the memory of `last_text`, unless a client still receives it.
+fn serve(collector: &Collector, scrapes: &[Arc<PendingScrape>], last_text: &mut Bytes) {
+    let scrapes: Vec<_> = scrapes.iter().filter(|scrape| scrape.is_waiting()).collect();
+    if scrapes.is_empty() {
         return;
     }
-    let answered = survive(|| -> Result<(), ScrapeError> {
-        let queries: HashSet<&Query> = tickets.iter().map(|ticket| &ticket.query).collect();
-        for (query, rendered) in exporter.render(queries, reuse(mem::take(last)))? {
-            let of_query = || tickets.iter().filter(|ticket| ticket.query == *query);
+    let served = catch_panic(|| -> Result<(), ScrapeError> {
+        let queries: HashSet<&Query> = scrapes.iter().map(|scrape| &scrape.query).collect();
+        for (query, rendered) in collector.render(queries, reuse(mem::take(last_text)))? {
+            let of_query = || scrapes.iter().filter(|scrape| scrape.query == *query);
             let text = Bytes::from(rendered.text);
-            // What filters leave is small.
+            // A filtered text is small: its memory is not worth keeping.
             if query.names.is_empty() {
-                last.clone_from(&text);
+                last_text.clone_from(&text);
             }
-            let encodings: HashSet<Encoding> = of_query().map(|ticket| ticket.encoding).collect();
-            for wanted in encodings {
-                let (bytes, encoding) = encode(&text, wanted);
-                let body = Body { bytes, encoding };
+            let encodings: HashSet<Encoding> = of_query().map(|scrape| scrape.encoding).collect();
+            for requested in encodings {
+                let (bytes, encoding) = encode(&text, requested);
+                let exposition = Exposition { bytes, encoding };
                 of_query()
-                    .filter(|ticket| ticket.encoding == wanted)
-                    .for_each(|ticket| ticket.answer(Ok(body.clone())));
+                    .filter(|scrape| scrape.encoding == requested)
+                    .for_each(|scrape| scrape.complete(Ok(exposition.clone())));
             }
         }
         Ok(())
     });
-    let error = match answered {
+    let error = match served {
         Some(Ok(())) => return,
         Some(Err(error)) => error,
         None => ScrapeErrorKind::Panicked.into(),
     };
     let error = Arc::new(error);
-    tickets.iter().for_each(|ticket| ticket.answer(Err(Arc::clone(&error))));
+    scrapes.iter().for_each(|scrape| scrape.complete(Err(Arc::clone(&error))));
 }
 
-/// An empty string in the memory of the text, if nobody else has it.
+/// An empty string with the memory of the text, if nobody else holds the text.
 fn reuse(text: Bytes) -> String {
     let memory = text.try_into_mut().map(|mut text| {
         text.clear();
@@ -299,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_memory_of_a_text_is_reused_unless_someone_still_has_it() {
+    fn the_memory_of_a_text_is_reused_unless_a_client_still_has_it() {
         let last = Bytes::from(String::from("a 1\n"));
         let receiving = last.clone();
         assert_eq!(reuse(last).capacity(), 0);

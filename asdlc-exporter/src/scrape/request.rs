@@ -1,25 +1,25 @@
-//! What a scrape asks for.
+//! Reads the HTTP request of a scrape.
 
 use crate::{
-    exposition::render::Query,
-    families::model::Format,
-    scrape::negotiate::{self, Encoding},
+    accept::list_items,
+    exposition::{format::Format, render::Query},
+    scrape::{encode::Encoding, negotiate},
 };
 use http::{HeaderMap, Method, Uri};
 use std::time::Duration;
 
-/// The part of a request that matters.
+/// What a scrape requests.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct ScrapeRequest {
     pub(crate) query: Query,
     pub(crate) encoding: Encoding,
     pub(crate) is_head: bool,
-    /// How long the client waits.
+    /// How long the client waits for the response, less the time that the response needs to reach it.
     pub(crate) timeout: Option<Duration>,
 }
 
-impl Wanted {
-    /// `None` for a method that is not allowed.
+impl ScrapeRequest {
+    /// `None` if the method is not allowed.
     pub(crate) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         let is_head = method == Method::HEAD;
         (is_head || method == Method::GET).then(|| Self {
@@ -35,7 +35,7 @@ impl Wanted {
     }
 }
 
-/// The values of `name[]`, each once and in order: equal sets are equal queries.
+/// The values of `name[]`, sorted and without duplicates, so that equal sets are equal queries.
 fn names(uri: &Uri) -> Vec<String> {
     let mut names: Vec<_> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .filter(|(key, _)| key == "name[]")
@@ -46,12 +46,12 @@ fn names(uri: &Uri) -> Vec<String> {
     names
 }
 
-/// How long the client waits, less what the answer needs to reach it.
+/// How long the client waits, less the time that the response needs to reach it.
 ///
-/// Of several values the least. What is no number of seconds, less than a millisecond or beyond all
-/// clocks is ignored: no client means it.
+/// Of several values, the smallest counts. A value that is not a number, less than a millisecond or too
+/// large for a [`Duration`] is ignored.
 fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = negotiate::items(headers, SCRAPE_TIMEOUT).filter_map(|item| item.parse().ok());
+    let seconds = list_items(headers, SCRAPE_TIMEOUT).filter_map(|item| item.parse().ok());
     let timeouts = seconds.filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let timeout = timeouts.filter(|timeout| *timeout >= SHORTEST).min()?;
     Some(timeout - MARGIN.min(timeout / 5))
@@ -68,7 +68,7 @@ mod tests {
 
     //
     #[test]
-    fn the_timeout_leaves_time_for_the_way_back() {
+    fn the_timeout_leaves_time_to_send_the_response() {
         for (value, expected) in [
             ("10", Some(9_500)),
             ("10.000000", Some(9_500)),
@@ -106,7 +106,7 @@ mod tests {
 
     //
     #[test]
-    fn names_are_decoded_and_in_order() {
+    fn names_are_decoded_and_sorted() {
         for (uri, expected) in [
             ("/", [].as_slice()),
             ("/?", &[]),

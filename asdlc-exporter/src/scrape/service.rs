@@ -1,12 +1,11 @@
 use crate::{
-    error::ScrapeError,
-    exporter::exporter::Exporter,
-    families::model::Format,
+    exposition::format::Format,
     scrape::{
         encode::content_encoding,
-        pending::{Answer, Body as AnswerBody},
+        endpoint::ScrapeEndpoint,
+        pending::{Exposition, ScrapeResult},
         queue::InFlight,
-        request::Wanted,
+        request::ScrapeRequest,
     },
 };
 use bytes::Bytes;
@@ -18,15 +17,15 @@ use http_body::Body as _;
 use http_body_util::Full;
 use std::{
     convert::Infallible,
-    mem,
+    fmt, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 use tower_service::Service;
 
-/// Answers scrapes: a `tower::Service` to mount under the path of your choice.
+/// Responds to scrapes. A `tower::Service` to mount under the path of your choice.
 ///
 /// ```
 /// use asdlc_exporter::Exporter;
@@ -38,42 +37,42 @@ use tower_service::Service;
 /// # Ok(()) }
 /// ```
 ///
-/// | request | answer |
+/// | request | response |
 /// |---|---|
 /// | `GET` | 200, `Content-Type: text/plain; version=0.0.4; charset=utf-8` |
-/// | … that likes `OpenMetrics` better, by `Accept` | 200, `Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8` |
-/// | … that takes `gzip` or `zstd`, by `Accept-Encoding` | the same, compressed (features `gzip`, on by default, and `zstd`) |
-/// | … with `name[]=orders_total` in the query | the same, but only of the families of these names; a comment if there are none |
+/// | `GET` that prefers `OpenMetrics`, by `Accept` | 200, `Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8` |
+/// | `GET` that accepts `gzip` or `zstd`, by `Accept-Encoding` | the same, compressed (features `gzip`, on by default, and `zstd`) |
+/// | `GET` with `name[]=orders_total` in the query | the same, but only the families of these names; a comment if there are none |
 /// | `HEAD` | the headers of `GET`, `Content-Length` included, and no body |
 /// | other methods | 405 with `Allow: GET, HEAD` |
-/// | `GET` or `HEAD` when there is nothing true to tell | 503 and the [`ScrapeError`](crate::ScrapeError) as text |
-/// | … when the answer would come too late ([`with_scrape_timeout`]) | 503, in time |
-/// | … when too many wait already ([`with_max_scrapes_in_flight`]) | 503, at once |
+/// | `GET` or `HEAD`, but the metrics could not be collected | 503 and the [`ScrapeError`](crate::ScrapeError) as text |
+/// | `GET` or `HEAD`, but the response would be late ([`with_scrape_timeout`]) | 503, in time |
+/// | `GET` or `HEAD`, but too many scrapes wait already ([`with_max_scrapes_in_flight`]) | 503, at once |
 ///
-/// Nothing of the request comes back in the answer. Each has `Process-Start-Time-Unix`: the second
-/// in which the exporter was built.
+/// A response never repeats anything of the request. Each response has the header
+/// `Process-Start-Time-Unix`: the second in which the exporter was built.
 ///
-/// Metrics are collected on a thread of the exporter's own, so that the threads that serve requests
-/// stay free and no runtime is needed. Scrapes that wait at the same time share one collection,
-/// which begins after they came: what was recorded before a scrape is in its answer.
+/// The exporter collects on a thread of its own, so that the threads that serve requests stay free, and
+/// no async runtime is needed. Scrapes that wait at the same time share one collection. It begins after
+/// they arrived, so that the response has everything that was recorded before the scrape.
 ///
 /// A client may allow less time than the exporter, with the header
-/// `X-Prometheus-Scrape-Timeout-Seconds`. This affects only its own answer, not the sources and not
-/// other clients. The scrape waits for [sources](crate::Source) for half of this time and then answers
-/// with the values that are there, or with a 503 when the time is over. If there are several values,
-/// the smallest counts. A value that is not a number, below 0.001 or too large to be a duration is
-/// ignored.
+/// `X-Prometheus-Scrape-Timeout-Seconds`. This affects only its own response, not the sources and not
+/// other clients. The scrape waits for [sources](crate::Source) for half of this time and then
+/// continues with the values that were stored before. When the whole time is over, the response is a
+/// 503. If there are several values, the smallest counts. A value that is not a number, below 0.001 or
+/// too large to be a duration is ignored.
 ///
 /// [`with_scrape_timeout`]: crate::ExporterBuilder::with_scrape_timeout
 /// [`with_max_scrapes_in_flight`]: crate::ExporterBuilder::with_max_scrapes_in_flight
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ScrapeService {
-    exporter: Exporter,
+    endpoint: Arc<ScrapeEndpoint>,
 }
 
 impl ScrapeService {
-    pub(crate) fn new(exporter: Exporter) -> Self {
-        Self { exporter }
+    pub(crate) fn new(endpoint: Arc<ScrapeEndpoint>) -> Self {
+        Self { endpoint }
     }
 }
 
@@ -87,31 +86,36 @@ impl<B> Service<Request<B>> for ScrapeService {
     }
 
     fn call(&mut self, request: Request<B>) -> ScrapeFuture {
-        let wanted = Wanted::of(request.method(), request.uri(), request.headers());
-        let state = wanted.map_or(State::NotAllowed, State::New);
-        ScrapeFuture { exporter: self.exporter.clone(), state }
+        let request = ScrapeRequest::of(request.method(), request.uri(), request.headers());
+        let progress = request.map_or(Progress::NotAllowed, Progress::New);
+        ScrapeFuture { endpoint: self.endpoint.clone(), progress }
     }
 }
 
-/// The answer of a [`ScrapeService`].
-#[derive(Debug)]
+impl fmt::Debug for ScrapeService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScrapeService").finish_non_exhaustive()
+    }
+}
+
+/// The response of a [`ScrapeService`].
 #[must_use = "futures do nothing unless polled"]
 pub struct ScrapeFuture {
-    exporter: Exporter,
-    state: State,
+    endpoint: Arc<ScrapeEndpoint>,
+    progress: Progress,
 }
 
 #[derive(Debug)]
-enum State {
+enum Progress {
     NotAllowed,
-    New(Wanted),
-    Waiting(InFlight, Shape, Measured),
+    New(ScrapeRequest),
+    Waiting(InFlight, ResponseForm, Measurement),
     Done,
 }
 
-/// What the answer looks like, whatever it is.
+/// What the response depends on beside its result.
 #[derive(Clone, Copy, Debug)]
-struct Shape {
+struct ResponseForm {
     format: Format,
     is_head: bool,
 }
@@ -120,75 +124,80 @@ impl Future for ScrapeFuture {
     type Output = Result<Response<Full<Bytes>>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { exporter, state } = &mut *self;
+        let Self { endpoint, progress } = &mut *self;
         let mut response = loop {
-            // The waker may panic: until there is an answer the state stays what it is.
-            if let State::Waiting(in_flight, ..) = state {
+            // The waker may panic: `progress` stays as it is until there is a result.
+            if let Progress::Waiting(in_flight, ..) = progress {
                 let Poll::Ready(result) = in_flight.poll(cx) else { return Poll::Pending };
-                let State::Waiting(_, shape, measured) = mem::replace(state, State::Done) else {
+                let waited = mem::replace(progress, Progress::Done);
+                let Progress::Waiting(_, form, measurement) = waited else {
                     return Poll::Pending;
                 };
-                break measured.end(answer(result, shape));
+                break measurement.end(respond(result, form));
             }
-            match mem::replace(state, State::Done) {
-                State::NotAllowed => break not_allowed(),
-                State::New(wanted) => {
-                    let shape = Shape { format: wanted.format(), is_head: wanted.is_head };
-                    let measured = Measured::begin(exporter.clone());
-                    match enqueue(exporter, wanted) {
-                        Ok(in_flight) => *state = State::Waiting(in_flight, shape, measured),
-                        Err(error) => break measured.end(answer(Err(Arc::new(error)), shape)),
+            match mem::replace(progress, Progress::Done) {
+                Progress::NotAllowed => break not_allowed(),
+                Progress::New(request) => {
+                    let form = ResponseForm { format: request.format(), is_head: request.is_head };
+                    let measurement = Measurement::begin(endpoint.clone());
+                    match endpoint.enqueue(request) {
+                        Ok(in_flight) => {
+                            *progress = Progress::Waiting(in_flight, form, measurement);
+                        }
+                        Err(error) => break measurement.end(respond(Err(Arc::new(error)), form)),
                     }
                 }
-                State::Waiting(..) | State::Done => return Poll::Pending,
+                Progress::Waiting(..) | Progress::Done => return Poll::Pending,
             }
         };
-        if let Ok(since) = exporter.start().duration_since(SystemTime::UNIX_EPOCH) {
-            response.headers_mut().insert(PROCESS_START_TIME, since.as_secs().into());
+        if let Ok(since_1970) = endpoint.built_at().duration_since(SystemTime::UNIX_EPOCH) {
+            response.headers_mut().insert(PROCESS_START_TIME, since_1970.as_secs().into());
         }
         Poll::Ready(Ok(response))
     }
 }
 
-fn enqueue(exporter: &Exporter, wanted: Wanted) -> Result<InFlight, ScrapeError> {
-    let Wanted { query, encoding, timeout, is_head: _ } = wanted;
-    let limits = exporter.limits();
-    let timeout = timeout.map_or(limits.timeout, |timeout| timeout.min(limits.timeout));
-    let now = Instant::now();
-    // So far away that it never comes, for a timeout beyond all clocks.
-    let deadline = now.checked_add(timeout).unwrap_or(now + FOREVER);
-    exporter.desk().enqueue(query, encoding, deadline, limits.in_flight)
+impl fmt::Debug for ScrapeFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScrapeFuture").field("progress", &self.progress).finish_non_exhaustive()
+    }
 }
 
-/// Measures one scrape, if it is to be measured; dropped, the scrape was given up.
-#[derive(Debug)]
-struct Measured {
-    exporter: Exporter,
+/// Counts one scrape in the self-metrics, if the exporter has them. Dropping it without
+/// [`end`](Self::end) means that the client is gone.
+struct Measurement {
+    endpoint: Arc<ScrapeEndpoint>,
     start: Instant,
 }
 
-impl Measured {
-    fn begin(exporter: Exporter) -> Self {
-        if let Some(metrics) = exporter.self_metrics() {
-            metrics.arrived();
+impl Measurement {
+    fn begin(endpoint: Arc<ScrapeEndpoint>) -> Self {
+        if let Some(metrics) = endpoint.collector().self_metrics() {
+            metrics.scrape_started();
         }
-        Self { exporter, start: Instant::now() }
+        Self { endpoint, start: Instant::now() }
     }
 
     fn end(self, response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-        if let Some(metrics) = self.exporter.self_metrics() {
+        if let Some(metrics) = self.endpoint.collector().self_metrics() {
             let bytes = response.body().size_hint().lower();
-            metrics.answered(response.status().as_u16(), bytes, self.start.elapsed());
+            metrics.scrape_answered(response.status().as_u16(), bytes, self.start.elapsed());
         }
         response
     }
 }
 
-impl Drop for Measured {
+impl Drop for Measurement {
     fn drop(&mut self) {
-        if let Some(metrics) = self.exporter.self_metrics() {
-            metrics.left();
+        if let Some(metrics) = self.endpoint.collector().self_metrics() {
+            metrics.scrape_ended();
         }
+    }
+}
+
+impl fmt::Debug for Measurement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Measurement").field("start", &self.start).finish_non_exhaustive()
     }
 }
 
@@ -199,9 +208,12 @@ fn not_allowed() -> Response<Full<Bytes>> {
     response
 }
 
-fn answer(answer: Answer, Shape { format, is_head }: Shape) -> Response<Full<Bytes>> {
-    let mut response = match answer {
-        Ok(AnswerBody { bytes, encoding }) => {
+fn respond(
+    result: ScrapeResult,
+    ResponseForm { format, is_head }: ResponseForm,
+) -> Response<Full<Bytes>> {
+    let mut response = match result {
+        Ok(Exposition { bytes, encoding }) => {
             let content_type = match format {
                 Format::Text => TEXT_0_0_4,
                 Format::OpenMetrics => OPEN_METRICS_1_0_0,
@@ -226,7 +238,7 @@ fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respo
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
-    // Explicit, so that HEAD has it too.
+    // A server adds it to `GET` only: `HEAD` has no body to measure.
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response
 }
@@ -237,4 +249,3 @@ const OPEN_METRICS_1_0_0: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const PROCESS_START_TIME: HeaderName = HeaderName::from_static("process-start-time-unix");
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -20,7 +20,7 @@
 //! # Ok(()) }
 //! ```
 
-use crate::{collect::shared_read::SharedRead, survive::survive};
+use crate::{catch_panic::catch_panic, collect::shared_read::SharedRead};
 use opentelemetry::{KeyValue, metrics::Meter};
 use std::sync::Arc;
 
@@ -120,9 +120,9 @@ impl PoolStatistics {
 /// apart.
 pub fn register(meter: &Meter, pool: impl Pool) {
     let pool = Arc::new(SharedRead::of_foreign(move || {
-        let statistics = survive(|| pool.statistics());
+        let statistics = catch_panic(|| pool.statistics());
         if statistics.is_none() {
-            let _ = survive(|| {
+            let _ = catch_panic(|| {
                 tracing::warn!("the statistics of the worker pool panicked: no metrics of it");
             });
         }

@@ -204,7 +204,7 @@ fn an_empty_value_has_no_part_in_a_joined_one() -> Result {
 #[test]
 fn it_holds_across_scopes_and_scrapes() -> Result {
     let exporter = Exporter::builder("shop").build()?;
-    let other = exporter.meters().meter("other");
+    let other = exporter.meter_provider().meter("other");
     let (ours, theirs) =
         (exporter.meter().u64_counter("jobs").build(), other.f64_counter("jobs").build());
     for round in 1..=4 {

@@ -10,7 +10,7 @@ fn what_is_beyond_the_limit_is_one_series() -> Result<(), Box<dyn std::error::Er
     for (limit, expected) in [(None, 2_000), (Some(1), 1), (Some(3), 3), (Some(3_000), 2_500)] {
         let mut builder = Exporter::builder("shop");
         if let Some(limit) = limit {
-            builder = builder.with_cardinality_limit(limit);
+            builder = builder.with_max_series(limit);
         }
         let exporter = builder.build()?;
         let histogram = exporter.meter().u64_histogram("sizes").with_boundaries(vec![7.0]).build();

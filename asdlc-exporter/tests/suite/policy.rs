@@ -122,7 +122,7 @@ fn a_policy_that_leaves_nothing_is_still_no_empty_text() -> Result {
     exporter.meter().u64_counter("orders").build().add(1, &[]);
     assert_eq!(exporter.render()?, "# There are no such metrics.\n");
     assert_eq!(exporter.render_as(Format::OpenMetrics)?, "# EOF\n");
-    exporter.meter_provider().shutdown()?;
+    exporter.shutdown()?;
     assert!(exporter.render().expect_err("shut down").is_shut_down());
     Ok(())
 }

@@ -38,7 +38,7 @@ async fn get_answers_valid_text_from_the_start() -> Result {
 async fn head_has_the_headers_of_get_and_no_body() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     // Text whose length does not change: uptime would.
-    exporter.meter_provider().shutdown()?;
+    exporter.shutdown()?;
     let service = exporter.scrape_service();
     let (status, headers, body) = send(&service, Method::HEAD).await?;
     assert_eq!(body, "");
@@ -78,7 +78,7 @@ async fn other_methods_are_told_which_are_allowed() -> Result {
 async fn a_provider_that_is_shut_down_is_a_503() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     exporter.render()?;
-    exporter.meter_provider().shutdown()?;
+    exporter.shutdown()?;
     for _ in 0..2 {
         let (status, headers, body) = send(&exporter.scrape_service(), Method::GET).await?;
         assert_eq!(
@@ -95,7 +95,7 @@ async fn a_provider_that_is_shut_down_is_a_503() -> Result {
 #[tokio::test]
 async fn a_callback_that_panics_costs_its_own_metric_only() -> Result {
     let exporter = Exporter::builder("shop").with_self_metrics().build()?;
-    let others = exporter.meters().meter("others");
+    let others = exporter.meter_provider().meter("others");
     for (at, meter) in [exporter.meter(), others].into_iter().enumerate() {
         let broken = move |_: &dyn AsyncInstrument<u64>| panic!("secret");
         meter.u64_observable_gauge("broken").with_callback(broken).build();
@@ -136,7 +136,7 @@ async fn a_callback_that_panics_costs_its_own_metric_only() -> Result {
 async fn a_callback_that_panics_on_a_meter_of_the_sdk_is_a_503_and_never_an_empty_200() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     exporter
-        .meter_provider()
+        .sdk_meter_provider()
         .meter("bare")
         .u64_observable_gauge("broken")
         .with_callback(|_| panic!("secret"))
@@ -144,7 +144,7 @@ async fn a_callback_that_panics_on_a_meter_of_the_sdk_is_a_503_and_never_an_empt
     for _ in 0..3 {
         let (status, _, body) = send(&exporter.scrape_service(), Method::GET).await?;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(body, "a metric callback panicked: metrics are lost until a restart\n");
+        assert_eq!(body, "a metric callback panicked: no metrics can be collected until a restart\n");
         assert!(exporter.render().expect_err("panicked").is_callback_panic());
     }
     Ok(())

@@ -86,7 +86,7 @@ fn after_a_waker_panics_at_an_error_the_next_scrape_is_answered() -> Result {
     let gate = Gate::default();
     let inside = gate.clone();
     // The exporter does not guard the SDK's own meters: there is nothing to collect after this.
-    let meter = exporter.meter_provider().meter("bare");
+    let meter = exporter.sdk_meter_provider().meter("bare");
     let callback = move |_: &dyn AsyncInstrument<u64>| {
         inside.pass();
         panic!("somebody else's callback");
@@ -100,7 +100,7 @@ fn after_a_waker_panics_at_an_error_the_next_scrape_is_answered() -> Result {
     is_called.recv_timeout(Duration::from_secs(20))?;
     for future in [first, panics, scrape(&exporter, "500")?] {
         let (_, text) = finish(future);
-        assert_eq!(text, "a metric callback panicked: metrics are lost until a restart\n");
+        assert_eq!(text, "a metric callback panicked: no metrics can be collected until a restart\n");
     }
     Ok(())
 }
@@ -117,7 +117,7 @@ fn after_a_waker_panics_at_its_deadline_the_next_deadline_holds() -> Result {
     for future in [panics, scrape(&exporter, "0.2")?] {
         let (status, text) = finish(future);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(text, "the metrics are not there in time\n");
+        assert_eq!(text, "the metrics were not collected in time\n");
     }
     gate.open();
     Ok(())

@@ -29,7 +29,7 @@ fn floats_are_written_as_python_writes_them() {
     let expected = PythonParsers::start().floats(&values);
 
     let exporter = Exporter::builder("shop")
-        .with_cardinality_limit(values.len() + 1)
+        .with_max_series(values.len() + 1)
         .build()
         .expect("the settings are valid");
     let gauge = exporter.meter().f64_gauge("number").build();

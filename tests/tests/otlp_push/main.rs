@@ -102,7 +102,7 @@ fn the_last_push_of_a_service_that_shuts_down_has_everything() {
     let pushing = Pushing::to(&receiver, Duration::from_secs(3600));
     pushing.exporter.meter().u64_counter("orders").build().add(3, &[]);
     assert_eq!(receiver.count(), 0);
-    pushing.exporter.meter_provider().shutdown().expect("the receiver takes it");
+    pushing.exporter.shutdown().expect("the receiver takes it");
     assert_eq!((receiver.count(), receiver.orders()), (1, 3));
     pushing.exporter.render().expect_err("and no scrape finds less");
 }

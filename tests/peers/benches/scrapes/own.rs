@@ -20,7 +20,7 @@ pub fn open_metrics(series: usize) -> Subject {
 }
 
 fn of(name: &'static str, series: usize, format: Format) -> Subject {
-    let exporter = Exporter::builder("bench").with_cardinality_limit(series + 1).build();
+    let exporter = Exporter::builder("bench").with_max_series(series + 1).build();
     let exporter = exporter.expect("the settings are valid");
     otel::record(&exporter.meter(), series);
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Lengths as ASCII, six bits a byte, so that they can stand beside the texts that they are of.
+//! Encodes lengths as ASCII, six bits a byte, so that they fit into the same `String` as the values.
 
 pub(crate) fn push(out: &mut String, mut value: usize) {
     while value >= MORE {
@@ -8,7 +8,7 @@ pub(crate) fn push(out: &mut String, mut value: usize) {
     out.push(char::from(value as u8));
 }
 
-/// Takes the first of what was pushed.
+/// Removes and returns the first length.
 #[inline]
 pub(crate) fn take(packed: &mut &[u8]) -> usize {
     let (mut value, mut shift) = (0, 0);
@@ -24,7 +24,7 @@ pub(crate) fn take(packed: &mut &[u8]) -> usize {
     value
 }
 
-/// A byte that is at least this has another one after it.
+/// Added to a byte that is followed by another byte of the same length.
 const MORE: usize = 64;
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_come_back_as_they_were() {
+    fn lengths_are_decoded_as_they_were_encoded() {
         let lengths = [0, 1, 63, 64, 4095, 4096, usize::MAX / 2, usize::MAX];
         let mut text = String::new();
         lengths.into_iter().for_each(|length| push(&mut text, length));

@@ -1,4 +1,4 @@
-//! Label values as both text formats write them.
+//! Escapes label values. Both text formats use the same escapes.
 
 use std::fmt;
 
@@ -25,15 +25,16 @@ fn is_special(b: u8) -> bool {
     matches!(b, b'\\' | b'"' | b'\n')
 }
 
-/// Looks at eight bytes at a time.
+/// Checks eight bytes at a time. `memchr` needs more instructions: most values are short.
 fn has_special(value: &[u8]) -> bool {
-    let chunks = value.chunks_exact(8);
-    let rest = chunks.remainder();
-    let mut words = chunks.filter_map(<[u8]>::first_chunk::<8>);
-    if words.any(|word| has_special_byte(u64::from_le_bytes(*word))) {
-        return true;
+    let mut rest = value;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        if has_special_byte(u64::from_le_bytes(*word)) {
+            return true;
+        }
+        rest = tail;
     }
-    // The last bytes of what is long enough are looked at a second time.
+    // A long value ends with a whole word too. It overlaps the last word above.
     if let Some(last) = value.last_chunk::<8>() {
         return has_special_byte(u64::from_le_bytes(*last));
     }
@@ -49,7 +50,7 @@ fn has_special(value: &[u8]) -> bool {
 fn has_special_byte(word: u64) -> bool {
     const ONES: u64 = u64::from_le_bytes([0x01; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    // Taking one from each byte borrows from its high bit only where it is zero.
+    // Subtracting 1 from each byte sets its high bit only if the byte is 0, or if it was set before.
     let has = |b: u8| {
         let zero_where_equal = word ^ (ONES * u64::from(b));
         zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & HIGH
@@ -57,7 +58,7 @@ fn has_special_byte(word: u64) -> bool {
     has(b'\\') | has(b'"') | has(b'\n') != 0
 }
 
-/// Writes label values into a text.
+/// Appends escaped text to a string, for `write!`.
 pub(crate) struct Escaping<'a>(pub(crate) &'a mut String);
 
 impl fmt::Write for Escaping<'_> {
@@ -73,7 +74,7 @@ mod tests {
 
     // O-01
     #[test]
-    fn each_special_character_is_escaped_wherever_it_stands() {
+    fn each_special_character_is_escaped_at_any_position() {
         for len in 0..40 {
             let plain = "é".repeat(len / 2) + &"x".repeat(len % 2);
             let mut out = String::new();

@@ -1,0 +1,136 @@
+//! Everything that a scrape needs: sources, reader, registry, renderer, self-metrics.
+//!
+//! An exporter and its scrape services share one collector. A reader for meter providers that this
+//! crate did not build would own one too.
+
+use crate::{
+    catch_panic::catch_panic,
+    collect::{
+        reader::Reader, self_metrics::SelfMetrics, source::Source, source_run::SourceRun,
+        sources::Sources,
+    },
+    error::{ScrapeError, ScrapeErrorKind},
+    exposition::render::{Collected, Query, Rendered, Renderer},
+    families::registered::{MetricFamily, Registry},
+};
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+pub(crate) struct Collector {
+    reader: Reader,
+    registry: Option<Registry>,
+    sources: Sources,
+    source_timeout: Duration,
+    kept: Mutex<Kept>,
+    self_metrics: Option<SelfMetrics>,
+}
+
+/// What one scrape keeps for the next.
+struct Kept {
+    /// Memory to collect into. `None` while a scrape collects.
+    metrics: Option<ResourceMetrics>,
+    renderer: Renderer,
+}
+
+impl Collector {
+    pub(crate) fn new(
+        reader: Reader,
+        registry: Option<Registry>,
+        renderer: Renderer,
+        source_timeout: Duration,
+        self_metrics: Option<SelfMetrics>,
+    ) -> Self {
+        let kept = Mutex::new(Kept { metrics: None, renderer });
+        Self { reader, registry, sources: Sources::default(), source_timeout, kept, self_metrics }
+    }
+
+    pub(crate) fn add_source(&self, name: String, source: impl Source) {
+        self.sources.add(name, source);
+    }
+
+    pub(crate) fn self_metrics(&self) -> Option<&SelfMetrics> {
+        self.self_metrics.as_ref()
+    }
+
+    /// Runs all sources and waits until they have ended or are late.
+    pub(crate) fn refresh_sources(&self) {
+        let since = Instant::now();
+        while let Some(run) = self.source_run(since) {
+            if self.wait_for(&run, None, run.nudges()) && run.began >= since {
+                return;
+            }
+        }
+    }
+
+    /// See [`Sources::run`].
+    pub(crate) fn source_run(&self, since: Instant) -> Option<Arc<SourceRun>> {
+        self.sources.run(since, self.source_timeout)
+    }
+
+    /// Waits as [`SourceRun::wait`] does, and reports to the self-metrics.
+    pub(crate) fn wait_for(&self, run: &SourceRun, until: Option<Instant>, nudges: u64) -> bool {
+        run.wait(until, nudges, |source, is_fresh| {
+            if let Some(self_metrics) = &self.self_metrics {
+                self_metrics.source_ended(source, is_fresh);
+            }
+        })
+    }
+
+    /// Collects once and writes each query. The first query for all families gets the memory of
+    /// `spare`. Does not refresh the sources.
+    pub(crate) fn render<'q>(
+        &self,
+        queries: impl IntoIterator<Item = &'q Query>,
+        mut spare: String,
+    ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
+        let registered = self.registry.as_ref().map(gather_registry).unwrap_or_default();
+        // Collectors and callbacks are user code: they run without our lock.
+        let mut metrics = self.kept().metrics.take().unwrap_or_default();
+        self.reader.gather(&mut metrics)?;
+        let (rendered, warnings, dropped) = {
+            let mut kept = self.kept();
+            let renderer = &mut kept.renderer;
+            let collected = Collected { recorded: &metrics, registered: &registered };
+            let render = |query: &'q Query| {
+                let text =
+                    if query.names.is_empty() { mem::take(&mut spare) } else { String::new() };
+                Some((query, renderer.render(collected, query, text)?))
+            };
+            let rendered: Option<Vec<_>> = queries.into_iter().map(render).collect();
+            let (warnings, dropped) = (renderer.take_warnings(), renderer.dropped());
+            kept.metrics = Some(metrics);
+            (rendered, warnings, dropped)
+        };
+        // A log subscriber is user code: it runs without our lock.
+        for warning in warnings {
+            let _ = catch_panic(|| tracing::warn!("{warning}"));
+        }
+        let rendered = rendered.ok_or(ScrapeErrorKind::Empty)?;
+        if let Some(self_metrics) = &self.self_metrics {
+            let whole = rendered.iter().find(|(query, _)| query.names.is_empty());
+            self_metrics.rendered(whole.map(|(_, rendered)| rendered), dropped);
+        }
+        Ok(rendered)
+    }
+
+    /// A panic while the lock was held leaves nothing behind that the next scrape does not overwrite.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The metrics of the registry, or none if one of its collectors panics.
+fn gather_registry(registry: &Registry) -> Vec<MetricFamily> {
+    catch_panic(|| registry.gather()).unwrap_or_else(|| {
+        let _ = catch_panic(|| {
+            tracing::warn!(
+                "a collector of the registry panicked: its metrics are not in this scrape"
+            );
+        });
+        Vec::new()
+    })
+}

@@ -1,0 +1,39 @@
+//! Names of families in `OpenMetrics`, which has some of them without their suffix.
+//!
+//! There, the counter `orders_total` is the family `orders` with the sample `orders_total`, and the
+//! gauge `build_info` is the family `build`.
+
+use crate::families::{family::FamilyDescription, model::FamilyKind};
+use std::collections::HashSet;
+
+/// Finds out which families can have their base name.
+///
+/// They cannot if the name is taken: `orders` may be a gauge, or a histogram `x` has the sample
+/// `x_count`, which is the base name of the counter `x_count_total`. Such a family keeps its whole name.
+/// If it is a counter, its type is `unknown`.
+pub(crate) fn find_base_names(families: &mut [FamilyDescription]) {
+    let mut used = HashSet::new();
+    for family in &*families {
+        used.insert(family.name.clone());
+        used.extend(family.kind.suffixes().iter().map(|suffix| format!("{}{suffix}", family.name)));
+    }
+    for family in families {
+        let Some(base) = base_name(&family.name, family.kind) else { continue };
+        let created = (family.kind == FamilyKind::Counter).then(|| format!("{base}_created"));
+        let needed = || [Some(base.to_owned()), created.clone()].into_iter().flatten();
+        family.has_base_name = !needed().any(|name| used.contains(&name));
+        if family.has_base_name {
+            used.extend(needed());
+        }
+    }
+}
+
+/// The name without the suffix that `OpenMetrics` adds to the samples. `None` if there is none.
+pub(crate) fn base_name(name: &str, kind: FamilyKind) -> Option<&str> {
+    match kind {
+        FamilyKind::Counter => name.strip_suffix("_total"),
+        FamilyKind::Gauge => name.strip_suffix("_info"),
+        FamilyKind::Histogram | FamilyKind::Summary => None,
+    }
+    .filter(|base| !base.is_empty())
+}

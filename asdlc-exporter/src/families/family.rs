@@ -1,0 +1,69 @@
+//! The families of a scrape: a name, a type, and the collected metrics that have this name.
+
+use crate::families::{
+    model::FamilyKind,
+    points::{self, PointVisitor},
+    registered::{self, MetricFamily},
+};
+use opentelemetry_sdk::metrics::data::AggregatedMetrics;
+
+/// What is known of a family in every scrape.
+#[derive(Debug)]
+pub(crate) struct FamilyDescription {
+    pub(crate) name: String,
+    pub(crate) help: String,
+    pub(crate) kind: FamilyKind,
+    /// In Prometheus' words. Empty if there is none.
+    pub(crate) unit: String,
+    /// Whether `OpenMetrics` can use the name without its suffix.
+    pub(crate) has_base_name: bool,
+}
+
+/// The families of one scrape, sorted by name.
+pub(crate) struct Families<'a> {
+    pub(crate) descriptions: &'a [FamilyDescription],
+    /// Indexes of descriptions, each with one metric of the family. Sorted by name.
+    pub(crate) members: Vec<(usize, Member<'a>)>,
+}
+
+/// A metric of a family.
+#[derive(Clone, Copy)]
+pub(crate) enum Member<'a> {
+    Recorded(&'a AggregatedMetrics),
+    Registered(&'a MetricFamily),
+}
+
+/// All metrics of one name. Several scopes may have recorded them, in several number types.
+pub(crate) struct Family<'a, 'm> {
+    /// The index of its description. It is the same in every scrape.
+    pub(crate) id: usize,
+    pub(crate) description: &'a FamilyDescription,
+    members: &'m [(usize, Member<'a>)],
+}
+
+impl<'a> Families<'a> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Family<'a, '_>> {
+        self.members.chunk_by(|(a, _), (b, _)| a == b).map(|members| {
+            let id = members[0].0;
+            Family { id, description: &self.descriptions[id], members }
+        })
+    }
+}
+
+impl<'a> Family<'a, '_> {
+    /// Passes every data point to the visitor.
+    pub(crate) fn for_each_point(&self, visitor: &mut impl PointVisitor<'a>) {
+        for (_, member) in self.members {
+            match member {
+                Member::Recorded(data) => points::for_each(data, visitor),
+                Member::Registered(family) => {
+                    registered::for_each(family, self.description.kind, visitor);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Makes labels of attributes: valid keys in order, escaped values, each key once.
+//!
+//! The keys of the labels depend only on the keys of the attributes, of which a family has few different
+//! lists. The cache computes them once for each list. For a point, it only copies the values.
+
+use crate::families::{
+    constant_labels::ConstantLabels,
+    label_key::label_key,
+    labels::{Attribute, Labels, push_value},
+    layouts::{LayoutId, Layouts},
+    limits::{MAX_KEY_LEN, MAX_LABELS, MAX_LABELS_LEN},
+    truncate::{truncate_key, truncate_value},
+};
+use foldhash::quality::{FoldHasher, RandomState};
+use std::{
+    cmp::Ordering,
+    collections::HashMap,
+    hash::{BuildHasher as _, Hash as _, Hasher as _},
+    mem,
+};
+
+/// The lists of attribute keys seen so far. It is kept between scrapes.
+#[derive(Debug)]
+pub(crate) struct LabelCache {
+    constant: ConstantLabels,
+    max_value_len: usize,
+    /// How many labels were truncated or left out since [`take_truncated`](Self::take_truncated).
+    truncated: usize,
+    key_lists: Vec<KeyList>,
+    layouts: Layouts,
+    by_hash: HashMap<u64, Vec<usize>>,
+    hasher: RandomState,
+    /// The two lists found last. Points often alternate between two orders of the same keys.
+    recent: [usize; 2],
+}
+
+/// A list of attribute keys, in the order of recording.
+#[derive(Debug)]
+struct KeyList {
+    keys: Vec<String>,
+    reserved: Option<&'static str>,
+    layout: LayoutId,
+    /// For each label, the positions of the attributes that it has its value from.
+    sources: Vec<Vec<usize>>,
+    /// How many labels are left out or have a truncated key.
+    truncated: usize,
+    /// The layouts of points with empty labels, by the bits of these labels.
+    without_empty: HashMap<u64, LayoutId>,
+}
+
+/// Hashes the labels of a scrape, to find out whether they are those of the last scrape. It has a
+/// random seed, so that no recorded values can cause a collision on purpose.
+pub(crate) type DigestHasher = FoldHasher<'static>;
+
+/// Which list of keys a point has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyListId(usize);
+
+/// What [`KeyList::push_values`] did.
+struct Pushed {
+    truncated: usize,
+    /// A bit for each label whose value is empty. It was not pushed.
+    empty: u64,
+}
+
+impl LabelCache {
+    pub(crate) fn new(constant: ConstantLabels, max_value_len: usize) -> Self {
+        Self {
+            constant,
+            max_value_len,
+            truncated: 0,
+            key_lists: Vec::new(),
+            layouts: Layouts::default(),
+            by_hash: HashMap::new(),
+            hasher: RandomState::default(),
+            recent: [0; 2],
+        }
+    }
+
+    pub(crate) fn constant(&self) -> &ConstantLabels {
+        &self.constant
+    }
+
+    pub(crate) fn hasher(&self) -> DigestHasher {
+        self.hasher.build_hasher()
+    }
+
+    /// How many labels were truncated or left out since the last call.
+    pub(crate) fn take_truncated(&mut self) -> usize {
+        mem::take(&mut self.truncated)
+    }
+
+    /// Clears the cache if it is too large, which happens if code generates new keys all the time.
+    pub(crate) fn trim(&mut self) {
+        if self.key_lists.len() > MAX_ENTRIES || self.layouts.len() > MAX_ENTRIES {
+            self.key_lists = Vec::new();
+            self.layouts = Layouts::default();
+            self.by_hash = HashMap::new();
+            // Layouts get the same numbers again: no earlier digest may match.
+            self.hasher = RandomState::default();
+        }
+    }
+
+    /// Appends the label values of a point, each with a line feed, and replaces `lengths` by their
+    /// lengths. Returns which labels the values belong to: those that are not empty.
+    pub(crate) fn push_values(
+        &mut self,
+        out: &mut String,
+        lengths: &mut Vec<usize>,
+        key_list: KeyListId,
+        attributes: &[Attribute<'_>],
+    ) -> LayoutId {
+        let Self { max_value_len, truncated, key_lists, .. } = self;
+        let keys = &key_lists[key_list.0];
+        *truncated += keys.truncated;
+        let start = out.len();
+        let mut max_len = *max_value_len;
+        let mut pushed = keys.push_values(out, lengths, attributes, max_len);
+        if out.len() - start > MAX_LABELS_LEN {
+            out.truncate(start);
+            max_len = max_len.min(MAX_LABELS_LEN / MAX_LABELS / 2);
+            pushed = keys.push_values(out, lengths, attributes, max_len);
+        }
+        *truncated += pushed.truncated;
+        if pushed.empty == 0 { keys.layout } else { self.without_empty(key_list, pushed.empty) }
+    }
+
+    /// The layout of a point whose labels with these bits are empty.
+    fn without_empty(&mut self, key_list: KeyListId, empty: u64) -> LayoutId {
+        let Self { key_lists, layouts, .. } = self;
+        let KeyList { without_empty, layout, .. } = &mut key_lists[key_list.0];
+        *without_empty.entry(empty).or_insert_with(|| layouts.without(*layout, empty))
+    }
+
+    /// See [`Layouts::labels`].
+    pub(crate) fn labels<'t>(
+        &'t self,
+        layout: LayoutId,
+        values: &'t str,
+        lengths: &'t [u8],
+    ) -> Labels<'t> {
+        self.layouts.labels(layout, values, lengths)
+    }
+
+    /// See [`Layouts::compare`].
+    pub(crate) fn compare(&self, a: LayoutId, b: LayoutId) -> Ordering {
+        self.layouts.compare(a, b)
+    }
+
+    /// The key list of a point with these attributes, which is added if it is new.
+    pub(crate) fn find(
+        &mut self,
+        reserved: Option<&'static str>,
+        attributes: &[Attribute<'_>],
+    ) -> KeyListId {
+        let is_it =
+            |id: &usize| self.key_lists.get(*id).is_some_and(|list| list.is(reserved, attributes));
+        if let Some(id) = self.recent.iter().copied().find(is_it) {
+            return KeyListId(id);
+        }
+        let mut hasher = self.hasher.build_hasher();
+        attributes.iter().for_each(|attribute| attribute.key.hash(&mut hasher));
+        let same_hash = self.by_hash.entry(hasher.finish()).or_default();
+        let known =
+            same_hash.iter().find(|&&id| self.key_lists[id].is(reserved, attributes)).copied();
+        let id = known.unwrap_or_else(|| {
+            same_hash.push(self.key_lists.len());
+            let list = KeyList::new(&self.constant, reserved, attributes, &mut self.layouts);
+            self.key_lists.push(list);
+            self.key_lists.len() - 1
+        });
+        self.recent = [id, self.recent[0]];
+        KeyListId(id)
+    }
+}
+
+impl KeyList {
+    /// Computes the labels of points with these attributes.
+    ///
+    /// An attribute with the key of a constant label gets the prefix `exported_`, as Prometheus does if a
+    /// scraped label meets a label of the target; so does the `reserved` key. Several attributes whose
+    /// keys become the same label are joined: their values in the order of the keys, separated by `;`.
+    /// Labels beyond [`MAX_LABELS`] are left out.
+    fn new(
+        constant: &ConstantLabels,
+        reserved: Option<&'static str>,
+        attributes: &[Attribute<'_>],
+        layouts: &mut Layouts,
+    ) -> Self {
+        let mut truncated = 0;
+        let mut order: Vec<(String, usize)> = attributes
+            .iter()
+            .enumerate()
+            .map(|(at, attribute)| {
+                let mut key = label_key(attribute.key).into_owned();
+                while constant.contains(&key) || reserved == Some(key.as_str()) {
+                    key.insert_str(0, "exported_");
+                }
+                if key.len() > MAX_KEY_LEN {
+                    truncated += 1;
+                    truncate_key(&mut key);
+                }
+                (key, at)
+            })
+            .collect();
+        order.sort_by(|(a, x), (b, y)| {
+            a.cmp(b).then_with(|| attributes[*x].key.cmp(attributes[*y].key))
+        });
+        let same_key = || order.chunk_by(|(a, _), (b, _)| a == b);
+        truncated += same_key().count().saturating_sub(MAX_LABELS);
+        let openings: Vec<_> =
+            same_key().take(MAX_LABELS).map(|same| same[0].0.clone() + "=\"").collect();
+        Self {
+            keys: attributes.iter().map(|attribute| attribute.key.to_owned()).collect(),
+            reserved,
+            layout: layouts.add(openings.iter().map(String::as_str)),
+            sources: same_key()
+                .take(MAX_LABELS)
+                .map(|same| same.iter().map(|(_, at)| *at).collect())
+                .collect(),
+            truncated,
+            without_empty: HashMap::new(),
+        }
+    }
+
+    fn push_values(
+        &self,
+        out: &mut String,
+        lengths: &mut Vec<usize>,
+        attributes: &[Attribute<'_>],
+        max_len: usize,
+    ) -> Pushed {
+        let (mut truncated, mut empty) = (0, 0);
+        lengths.clear();
+        for (at, sources) in self.sources.iter().enumerate() {
+            let start = out.len();
+            match **sources {
+                [source] => push_value(out, attributes[source].value),
+                ref sources => push_joined(out, sources, attributes),
+            }
+            let mut length = out.len() - start;
+            // One comparison for the two rare cases: the value is empty, or may be too long.
+            if length.wrapping_sub(1) >= max_len {
+                if length == 0 {
+                    empty |= 1 << at;
+                    continue;
+                }
+                truncated += usize::from(truncate_value(out, start, max_len));
+                length = out.len() - start;
+            }
+            lengths.push(length);
+            out.push('\n');
+        }
+        Pushed { truncated, empty }
+    }
+
+    fn is(&self, reserved: Option<&'static str>, attributes: &[Attribute<'_>]) -> bool {
+        self.reserved == reserved
+            && self.keys.len() == attributes.len()
+            && self.keys.iter().zip(attributes).all(|(key, attribute)| key == attribute.key)
+    }
+}
+
+/// Appends the values that are not empty, separated by `;`.
+fn push_joined(out: &mut String, sources: &[usize], attributes: &[Attribute<'_>]) {
+    let start = out.len();
+    for &source in sources {
+        let before = out.len();
+        if before > start {
+            out.push(';');
+        }
+        let after = out.len();
+        push_value(out, attributes[source].value);
+        if out.len() == after {
+            out.truncate(before);
+        }
+    }
+}
+
+/// More different lists than any reasonable set of instruments has.
+const MAX_ENTRIES: usize = 10_000;

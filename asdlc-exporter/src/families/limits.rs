@@ -1,0 +1,33 @@
+//! Limits of names, keys, values and series.
+//!
+//! A scraper drops the whole target if one line is too long: vmagent reads large responses line by line
+//! and rejects a line of more than 256 KiB. Backends drop single series: Mimir those with a label value
+//! of more than 2048 bytes, recent versions of `VictoriaMetrics` 4096.
+
+/// The default of [`with_max_label_value_len`](crate::ExporterBuilder::with_max_label_value_len).
+pub(crate) const DEFAULT_VALUE_LEN: usize = 1024;
+/// Leaves room for a hash and a part of the value.
+pub(crate) const MIN_VALUE_LEN: usize = 64;
+pub(crate) const MAX_VALUE_LEN: usize = 4096;
+
+/// Bytes of a label key or a namespace.
+pub(crate) const MAX_KEY_LEN: usize = 256;
+
+/// Labels of a series, without the constant labels. At most the number of bits of an `u64`.
+pub(crate) const MAX_LABELS: usize = 64;
+
+/// Bytes of all escaped label values of a series. With 64 keys and the constant labels, a line stays far
+/// below 256 KiB.
+pub(crate) const MAX_LABELS_LEN: usize = 128 * 1024;
+
+/// Bytes of all constant labels.
+pub(crate) const MAX_CONSTANT_LEN: usize = 32 * 1024;
+
+/// Bytes of a family name. The SDK allows 255 for an instrument; namespace and unit are added.
+pub(crate) const MAX_NAME_LEN: usize = 1024;
+
+/// Bytes of a help text.
+pub(crate) const MAX_HELP_LEN: usize = 1024;
+
+/// Series of an instrument. The SDK allocates memory for them in advance: more would not fit.
+pub(crate) const MAX_SERIES: usize = 10_000_000;

@@ -1,0 +1,77 @@
+//! What all scrape services of one exporter share.
+
+use crate::{
+    collect::collector::Collector,
+    error::ScrapeError,
+    scrape::{
+        queue::{InFlight, ScrapeQueue},
+        request::ScrapeRequest,
+    },
+};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+pub(crate) struct ScrapeEndpoint {
+    // Declared first, so that it is closed before the collector and the provider are dropped.
+    queue: ScrapeQueue,
+    collector: Arc<Collector>,
+    limits: ScrapeLimits,
+    built_at: SystemTime,
+    /// Keeps the provider alive: the SDK shuts it down when the last clone is dropped.
+    _provider: SdkMeterProvider,
+}
+
+/// Limits of scrapes over HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScrapeLimits {
+    pub(crate) timeout: Duration,
+    pub(crate) max_in_flight: usize,
+}
+
+impl ScrapeEndpoint {
+    pub(crate) fn new(
+        collector: Collector,
+        limits: ScrapeLimits,
+        provider: SdkMeterProvider,
+    ) -> Self {
+        let collector = Arc::new(collector);
+        Self {
+            queue: ScrapeQueue::new(Arc::clone(&collector)),
+            collector,
+            limits,
+            built_at: SystemTime::now(),
+            _provider: provider,
+        }
+    }
+
+    pub(crate) fn collector(&self) -> &Collector {
+        &self.collector
+    }
+
+    /// When the exporter was built.
+    pub(crate) fn built_at(&self) -> SystemTime {
+        self.built_at
+    }
+
+    /// Queues a scrape, with the shorter one of the client's and the exporter's timeout.
+    pub(crate) fn enqueue(&self, request: ScrapeRequest) -> Result<InFlight, ScrapeError> {
+        let ScrapeRequest { query, encoding, timeout, is_head: _ } = request;
+        let ScrapeLimits { timeout: limit, max_in_flight } = self.limits;
+        let timeout = timeout.map_or(limit, |timeout| timeout.min(limit));
+        let now = Instant::now();
+        let deadline = now.checked_add(timeout).unwrap_or(now + FAR_FUTURE);
+        self.queue.enqueue(query, encoding, deadline, max_in_flight)
+    }
+}
+
+impl Default for ScrapeLimits {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(10), max_in_flight: 128 }
+    }
+}
+
+/// Stands for timeouts that are too long for an [`Instant`].
+const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 3600);
