@@ -1,5 +1,5 @@
-//! Serves what an OpenTelemetry [`Meter`](opentelemetry::metrics::Meter) records as Prometheus
-//! text, from a [`tower::Service`](tower_service::Service).
+//! Serves what an OpenTelemetry [`Meter`](opentelemetry::metrics::Meter) records in Prometheus formats,
+//! from a [`tower::Service`](tower_service::Service).
 //!
 //! ```
 //! use asdlc_exporter::Exporter;
@@ -16,96 +16,96 @@
 //! # Ok(()) }
 //! ```
 //!
-//! `GET /metrics` then answers, in text format 0.0.4:
+//! The response to `GET /metrics`, in text format 0.0.4:
 //!
 //! ```text
 //! # HELP orders_total Orders taken.
 //! # TYPE orders_total counter
 //! orders_total{service="shop",paid="true"} 1
-//! # HELP service_info Always 1; the label tells which version of the service runs.
+//! # HELP service_info Always 1. The label has the version of the service.
 //! # TYPE service_info gauge
 //! service_info{service="shop",version="1.2.3"} 1
-//! # HELP uptime_seconds Seconds since the service built its exporter.
+//! # HELP uptime_seconds Time since the exporter was built.
 //! # TYPE uptime_seconds gauge
 //! uptime_seconds{service="shop"} 0.25
 //! ```
 //!
-//! # Every answer is valid, and none is empty
+//! # Every response is valid and complete
 //!
-//! Whatever name, key, value or help text code records, a Prometheus server can read the answer.
-//! A callback, collector or [`Source`] that panics costs its own metrics only. When there is nothing
-//! true to tell (the provider is shut down, a callback hangs) the answer is status 503, because an
-//! empty 200 would look like a service that does nothing.
+//! The code may record any name, key, value and help text: a Prometheus server can always read the
+//! response. If a callback, a collector of a registry or a [`Source`] panics, only its own metrics are
+//! missing. If the metrics could not be collected, because the provider is shut down or a callback hangs,
+//! the response is a 503. An empty 200 would look like a service that does nothing.
 //!
-//! # What a client may ask for
+//! # What a client may request
 //!
-//! Text format 0.0.4 or `OpenMetrics` 1.0.0, compressed or not, everything or some families, in the
-//! time it allows: [`ScrapeService`] has the list. Metrics are collected on a thread of the exporter,
-//! once for all scrapes that wait, so that neither many scrapes nor a large one hold up requests.
+//! Text format 0.0.4 or `OpenMetrics` 1.0.0, compressed or not, all families or some, and a time limit:
+//! see [`ScrapeService`]. The exporter collects on a thread of its own, once for all scrapes that wait. So
+//! neither many scrapes nor a large one delay other requests.
 //!
 //! # From OpenTelemetry to Prometheus
 //!
-//! The rules are those of the OpenTelemetry–Prometheus compatibility specification; where it leaves
-//! a choice, or opentelemetry-prometheus departs from it, this is what happens:
+//! The exporter follows the OpenTelemetry–Prometheus compatibility specification. This table has what the
+//! specification leaves open, and where opentelemetry-prometheus does not follow it:
 //!
 //! | recorded | served |
 //! |---|---|
-//! | counter `orders`, counter `orders_total` | `orders_total`: a suffix is never doubled |
+//! | counter `orders`, counter `orders_total` | `orders_total`: a suffix is not added twice |
 //! | unit `s`, `By`, `By/s`, … | suffix `_seconds`, `_bytes`, `_bytes_per_second`, unless the name has these words |
 //! | unit `1` | suffix `_ratio`, but not on a counter |
 //! | other units, annotations such as `{request}` | no suffix |
-//! | invalid characters in names and keys | runs of them become one `_`; valid names and keys stay as they are |
+//! | invalid characters in names and keys | each run of them becomes one `_`; valid names and keys do not change |
 //! | keys `1st`, `__name__`, and the empty key | `key_1st`, `key__name__`, `key` |
-//! | a key that is a constant label, or `le` on a histogram | `exported_<key>`, as Prometheus does |
+//! | a key that is a constant label, or `le` on a histogram | `exported_<key>`, as in Prometheus |
 //! | several keys that become one label | their values in the order of the keys, joined by `;` |
-//! | an attribute or a constant label with an empty value | no label, as in Prometheus; without a value it has no part in joined values |
-//! | attribute sets that become one series | one series: counters, up-down counters and histograms added, of gauges the greatest |
+//! | an attribute or a constant label with an empty value | no label, as in Prometheus; joined values leave it out |
+//! | attribute sets that become one series | one series: counters, up-down counters and histograms are added, of gauges the greatest value is served |
 //! | label values of more than 1024 bytes, and what else is too long for scrapers | [truncated](ExporterBuilder::with_max_label_value_len) |
-//! | one name in several scopes or number types | one family, merged as above; scopes are not told apart |
-//! | histograms of one series with different boundaries | the boundaries they share, where the counts are exact |
+//! | one name in several scopes or number types | one family, merged as above; scopes are not visible |
+//! | histograms of one series with different boundaries | the boundaries that they share, where the counts are exact |
 //! | one name with several help texts | the first help text |
 //! | one name with several kinds | the first kind; the other metric is dropped with one warning |
 //! | exponential histogram | count, sum and the bucket `+Inf`: these formats have no native histograms |
 //! | integers | all digits, never rounded through a float |
 //! | a metric in a registry (`ExporterBuilder::with_registry`, feature `prometheus`) | under its own name, merged as above; without a type it is dropped |
-//! | a metric the [`MetricPolicy`] denies | not at all, and it is not recorded |
+//! | a metric that the [`MetricPolicy`] denies | not served, and not recorded |
 //!
-//! In `OpenMetrics` the same series have the same names and values, but for what that format forbids:
+//! In `OpenMetrics`, the same series have the same names and values, except where the format forbids it:
 //!
 //! | recorded | served as `OpenMetrics` |
 //! |---|---|
 //! | counter `orders_total` | family `orders`, sample `orders_total` |
-//! | … when `orders` is another family, or when a value is negative or NaN | family `orders_total` of type `unknown` |
-//! | gauge `build_info` whose values are 1 | family `build` of type `info`, sample `build_info`; a gauge when `build` is another family |
+//! | the same, if `orders` is another family, or a value is negative or NaN | family `orders_total` of type `unknown` |
+//! | gauge `build_info` whose values are 1 | family `build` of type `info`, sample `build_info`; a gauge if `build` is another family |
 //! | a unit at the end of the name | a line `# UNIT` |
-//! | floating-point numbers | as its "Canonical Numbers": `1.0`, `100000.0`, `1e+06`, `1e-05`; integers have all their digits |
+//! | floating-point numbers | in the form of its "Canonical Numbers": `1.0`, `100000.0`, `1e+06`, `1e-05`; integers have all their digits |
 //! | histogram with a negative boundary, or a sum that is negative or NaN | buckets without sum and count |
 //!
-//! "First" is by scrape; within a scrape by the name of the scope and then in the order in which
-//! the instruments were created, a registry last. A histogram `x` also has the names `x_bucket`,
-//! `x_sum`, `x_count` and `x_created`. Resource attributes and scopes are not served.
+//! The "first" metric is that of the earliest scrape. Within a scrape, metrics are ordered by the name of
+//! their scope, then in the order in which the instruments were created. Metrics of a registry come last.
+//! A histogram `x` also has the names `x_bucket`, `x_sum`, `x_count` and `x_created`. Resource attributes
+//! and scopes are not served.
 //!
-//! # Pushing as well
+//! # Pushing
 //!
-//! [`with_reader`](ExporterBuilder::with_reader) gives the same metrics to a reader of the SDK that
-//! pushes them, over OTLP for one; `examples/otlp_push.rs` is a service that does both.
+//! [`with_reader`](ExporterBuilder::with_reader) adds a reader of the SDK that pushes the same metrics, for
+//! example over OTLP. `examples/otlp_push.rs` is a service that is scraped and pushes.
 //!
 //! # Features
 //!
-//! * `health`: liveness and readiness services, in the module `health`; needs Tokio.
+//! * `gzip` (on by default): compresses responses for clients that accept gzip, as Prometheus and
+//!   `VictoriaMetrics` do. It is pure Rust. With 1 000 histogram and 1 000 counter series, it takes 1.5 ms
+//!   of CPU time, and the response has a tenth of the bytes.
+//! * `zstd`: the same with zstd, which needs a C compiler.
+//! * `prometheus`: `ExporterBuilder::with_registry` serves the metrics of a `prometheus::Registry` too. The
+//!   crate `prometheus` is re-exported.
 //! * `process`: memory, CPU time, files and threads of this process, in the module `process`.
-//! * `prometheus`: `ExporterBuilder::with_registry` also serves what other code registers in a
-//!   `prometheus::Registry`; the crate `prometheus` is re-exported.
-//! * `redis`: whether Redis answers, and how long its commands take, in the module `redis`; needs
-//!   Tokio.
-//! * `gzip`: compresses answers for clients that accept gzip, as Prometheus and `VictoriaMetrics` do.
-//!   It is on by default and pure Rust; `default-features = false` switches it off. With 1 000 histogram
-//!   and 1 000 counter series, it takes 1.5 ms of CPU time, and the answer has a tenth of the bytes.
-//! * `zstd`: the same in zstd, which is built from C.
-//! * `serve`: a small HTTP server for services that have none, in the module `serve`; needs Tokio.
-//! * `victoria-metrics`: queries of a `VictoriaMetrics` for dashboards, in the module
-//!   `victoria_metrics`; needs Tokio. `victoria-metrics-tls` reaches one behind `https`.
-//! * `config`: settings as one serde structure and from the environment, in the module `config`;
+//! * `health`: liveness and readiness services, in the module `health`. Needs Tokio.
+//! * `redis`: whether Redis responds, and how long its commands take, in the module `redis`. Needs Tokio.
+//! * `serve`: a small HTTP server for services that have none, in the module `serve`. Needs Tokio.
+//! * `victoria-metrics`: a proxy for queries of a `VictoriaMetrics`, in the module `victoria_metrics`. Needs
+//!   Tokio. With `victoria-metrics-tls`, the `VictoriaMetrics` can be behind `https`.
+//! * `config`: settings as a serde structure and from the environment, in the module `config`.
 //!   `config-yaml` and `config-toml` read files.
 //! * `full`: all of them.
 

@@ -1,56 +1,53 @@
-//! One reading for all instruments that come from the same source.
+//! One reading that several callbacks share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A source that is read once for each collection, however many callbacks ask.
+/// Reads once in each collection, for all callbacks of its instruments.
 ///
-/// The API has no callback for several instruments, and a callback is not told which collection it
-/// runs in. But each runs at most once in each, so that whoever asks a second time shows that a new
-/// one has begun. That needs no clock: a value is never older than the collection it is used in.
+/// The API has no callback for several instruments, and does not tell a callback which collection it runs
+/// in. But each callback runs at most once in a collection. So if a callback calls [`get`](Self::get) a
+/// second time, a new collection has begun. This needs no clock: a value is never older than the
+/// collection that uses it.
 pub(crate) struct SharedRead<T> {
     read: Box<dyn Fn() -> T + Send + Sync>,
-    state: Mutex<State<T>>,
+    last: Mutex<LastReading<T>>,
 }
 
-struct State<T> {
-    last: Option<T>,
-    /// One bit for each callback that had `last` already.
-    asked: u32,
+struct LastReading<T> {
+    value: Option<T>,
+    /// One bit for each callback that has got `value`.
+    used_by: u32,
 }
 
 impl<T: Copy + 'static> SharedRead<T> {
-    /// Reads with code of ours, of which two calls never overlap.
+    /// Reads with code of this crate. Two calls never overlap.
     #[cfg(any(feature = "process", test))]
     pub(crate) fn new(read: impl FnMut() -> T + Send + 'static) -> Self {
         let read = Mutex::new(read);
-        Self::of_foreign(move || (read.lock().unwrap_or_else(PoisonError::into_inner))())
+        Self::with_user_code(move || (read.lock().unwrap_or_else(PoisonError::into_inner))())
     }
 
-    /// Reads with code of somebody else. It runs without a lock, and for two collections at once.
-    pub(crate) fn of_foreign(read: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        Self { read: Box::new(read), state: Mutex::new(State { last: None, asked: 0 }) }
+    /// Reads with user code. It runs without a lock, perhaps for two collections at the same time.
+    pub(crate) fn with_user_code(read: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        Self { read: Box::new(read), last: Mutex::new(LastReading { value: None, used_by: 0 }) }
     }
 
-    /// The reading for the callback of this number, below 32: its own, and no other's.
+    /// The reading for the callback with this number, which is below 32 and unique.
     pub(crate) fn get(&self, callback: u32) -> T {
         let bit = 1 << callback;
-        let mut state = self.state();
-        if let Some(value) = state.last
-            && state.asked & bit == 0
-        {
-            state.asked |= bit;
+        let mut last = self.last();
+        if let Some(value) = last.value.filter(|_| last.used_by & bit == 0) {
+            last.used_by |= bit;
             return value;
         }
-        drop(state);
+        drop(last);
         let value = (self.read)();
-        let mut state = self.state();
-        state.last = Some(value);
-        state.asked = bit;
+        *self.last() = LastReading { value: Some(value), used_by: bit };
         value
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last(&self) -> MutexGuard<'_, LastReading<T>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,24 +65,24 @@ mod tests {
 
     #[test]
     fn every_collection_reads_once() {
-        let source = counting();
+        let reading = counting();
         for collection in 1..=3 {
-            assert_eq!([0, 1, 2].map(|callback| source.get(callback)), [collection; 3]);
+            assert_eq!([0, 1, 2].map(|callback| reading.get(callback)), [collection; 3]);
         }
     }
 
     #[test]
-    fn a_callback_that_is_left_out_or_moved_costs_no_freshness() {
-        let source = counting();
-        assert_eq!([0, 1, 2].map(|callback| source.get(callback)), [1; 3]);
-        // 0 is denied by now, 2 comes first.
-        assert_eq!([2, 1].map(|callback| source.get(callback)), [2; 2]);
-        assert_eq!([2, 1, 0].map(|callback| source.get(callback)), [3; 3]);
+    fn each_collection_reads_anew_if_callbacks_are_missing_or_in_another_order() {
+        let reading = counting();
+        assert_eq!([0, 1, 2].map(|callback| reading.get(callback)), [1; 3]);
+        // Now 0 does not run, and 2 runs first.
+        assert_eq!([2, 1].map(|callback| reading.get(callback)), [2; 2]);
+        assert_eq!([2, 1, 0].map(|callback| reading.get(callback)), [3; 3]);
     }
 
     #[test]
-    fn two_collections_at_once_never_share_what_one_callback_had() {
-        let source = counting();
-        assert_eq!([0, 0, 1, 1].map(|callback| source.get(callback)), [1, 2, 2, 3]);
+    fn a_callback_never_gets_the_same_reading_twice_if_collections_overlap() {
+        let reading = counting();
+        assert_eq!([0, 0, 1, 1].map(|callback| reading.get(callback)), [1, 2, 2, 3]);
     }
 }

@@ -1,4 +1,4 @@
-//! One of several states as a number.
+//! The state of an enum as a gauge.
 
 use opentelemetry::metrics::Meter;
 use std::{
@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-/// A gauge that tells which state of an enum something is in.
+/// A gauge with the current state of an enum as a number.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, StateGauge};
@@ -40,15 +40,15 @@ use std::{
 /// # Ok(()) }
 /// ```
 ///
-/// [`set`](Self::set) is one atomic store. The series is there from the start, with the state that
-/// `new` was given, and keeps the last state when the gauge is dropped. Clones set the same gauge.
+/// [`set`](Self::set) is one atomic store. The series exists from the start, with the state that was
+/// given to `new`. It keeps the last state if the gauge is dropped. Clones set the same gauge.
 pub struct StateGauge<S> {
     state: Arc<AtomicU64>,
     states: PhantomData<fn(S)>,
 }
 
 impl<S: Into<u64>> StateGauge<S> {
-    /// Creates the gauge; `help` should say what the numbers mean.
+    /// Creates the gauge. `help` should say what the numbers mean.
     pub fn new(meter: &Meter, name: impl Into<String>, help: impl Into<String>, state: S) -> Self {
         let state = Arc::new(AtomicU64::new(state.into()));
         let observed = Arc::clone(&state);
@@ -60,7 +60,7 @@ impl<S: Into<u64>> StateGauge<S> {
         Self { state, states: PhantomData }
     }
 
-    /// Changes the state; the next scrape shows it.
+    /// Changes the state. The next scrape serves it.
     pub fn set(&self, state: S) {
         self.state.store(state.into(), Ordering::Relaxed);
     }

@@ -154,7 +154,7 @@ fn write(
             counts.series += 1;
             match kind {
                 FamilyKind::Counter | FamilyKind::Gauge => {
-                    writer.sample(series.labels, series.value())
+                    writer.sample(series.labels, series.value());
                 }
                 FamilyKind::Histogram => {
                     let (count, sum) = series.histogram(&mut buckets);

@@ -72,7 +72,7 @@ pub(crate) fn push_value(out: &mut String, value: AttributeValue<'_>) {
             out.push_str(itoa::Buffer::new().format(*integer));
         }
         AttributeValue::Typed(Value::Bool(flag)) => {
-            out.push_str(if *flag { "true" } else { "false" })
+            out.push_str(if *flag { "true" } else { "false" });
         }
         AttributeValue::Typed(value) => {
             // Writing to a string cannot fail.

@@ -1,11 +1,11 @@
-//! CPU time between scrapes as a percentage.
+//! CPU usage between scrapes, in percent.
 
 use std::time::Duration;
 
-/// The last window of time, and the use of the CPU in it.
+/// The current time window, and the CPU usage of the last one.
 ///
-/// A window is a second at least: the platforms count CPU time in ticks of 10 ms, so that shorter
-/// windows tell noise. A scrape within the window repeats the last value.
+/// A window has at least one second: the platforms count CPU time in ticks of 10 ms, so that the values of
+/// shorter windows would be noise. A scrape within the window repeats the last value.
 pub(super) struct CpuUsage {
     start: Duration,
     cpu: Duration,
@@ -17,11 +17,11 @@ impl CpuUsage {
         Self { start: now, cpu, percent: None }
     }
 
-    /// Percent of one core, for the CPU time that was used up to `now`.
+    /// The CPU usage in percent of one core. `cpu` is the CPU time used until `now`.
     pub(super) fn at(&mut self, now: Duration, cpu: Duration) -> f64 {
         let window = now.saturating_sub(self.start);
-        // Before the first window is over there is nothing to repeat: its part so far, spread over
-        // all of it, never shows more than was used.
+        // In the first window, there is no last value. The CPU time so far is divided by the whole window,
+        // so that the value is never too high.
         let percent = || 100.0 * cpu.saturating_sub(self.cpu).div_duration_f64(window.max(WINDOW));
         if window < WINDOW {
             return self.percent.unwrap_or_else(percent);
@@ -45,7 +45,7 @@ mod tests {
 
     // N-01
     #[test]
-    fn a_window_is_what_lies_between_two_scrapes() {
+    fn the_usage_is_that_between_two_scrapes() {
         let mut usage = CpuUsage::new(Duration::from_secs(100), Duration::from_secs(7));
         assert_eq!(at(&mut usage, 102_000, 7_500), 25.0);
         assert_eq!(at(&mut usage, 103_000, 9_500), 200.0, "two cores");
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn within_a_second_the_last_value_stays_and_the_window_goes_on() {
+    fn within_a_second_the_last_value_is_repeated_and_the_window_continues() {
         let mut usage = CpuUsage::new(Duration::ZERO, Duration::ZERO);
         assert_eq!(at(&mut usage, 2_000, 1_000), 50.0);
         assert_eq!(at(&mut usage, 2_001, 1_010), 50.0, "not 1000");
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_scrape_may_come_at_once() {
+    fn the_first_scrape_may_come_immediately() {
         let mut usage = CpuUsage::new(Duration::from_secs(5), Duration::from_secs(1));
         assert_eq!(at(&mut usage, 5_000, 1_000), 0.0);
         assert_eq!(at(&mut usage, 5_001, 1_010), 1.0, "10 ms of a second");
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_that_step_back_are_no_use_of_the_cpu() {
+    fn a_clock_that_steps_back_shows_no_usage() {
         let mut usage = CpuUsage::new(Duration::from_secs(5), Duration::from_secs(3));
         assert_eq!(at(&mut usage, 4_000, 2_000), 0.0);
         assert_eq!(at(&mut usage, 9_000, 2_000), 0.0);

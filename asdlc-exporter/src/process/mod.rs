@@ -10,31 +10,31 @@
 //! # Ok(()) }
 //! ```
 //!
-//! More than memory is chosen with [`ProcessMetrics`]. Everything is read when metrics are
-//! collected, never in between, once for all families, and of this process only. A series is absent
-//! where the platform does not provide the value. On Linux the process is the one that `/proc/self`
-//! names. So the values are correct even if `/proc` belongs to another PID namespace.
+//! Use [`ProcessMetrics`] for more than memory. The values are read once in each collection, for all
+//! families, and of this process only. A series is absent if the platform does not provide the value. On
+//! Linux, the process is the one that `/proc/self` points to, so that the values are correct even if
+//! `/proc` belongs to another PID namespace.
 
 mod cpu_usage;
 mod platform;
-mod source;
+mod reader;
 
-use self::source::{Reading, Source, Wanted};
+use self::reader::{ProcessReader, Reading, Selection};
 use crate::collect::shared_read::SharedRead;
 use opentelemetry::{KeyValue, metrics::Meter};
 use std::{sync::Arc, time::Duration};
 
 /// Creates the gauge `process_memory_bytes`, in bytes, with the label `type`.
 ///
-/// `type="rss"` is the memory that is resident in RAM, `type="vms"` the address space that is
-/// mapped. The same as [`ProcessMetrics::new`] with [`Memory::ByType`].
+/// `type="rss"` is the memory that is resident in RAM, `type="vms"` the mapped address space. The same as
+/// [`ProcessMetrics::new`] with [`Memory::ByType`].
 ///
-/// One call is enough for a meter provider; a second one reads the same numbers twice.
+/// Call it once for a meter provider. A second call reads the same numbers twice.
 pub fn register(meter: &Meter) {
     ProcessMetrics::new().with_memory(Memory::ByType).register(meter);
 }
 
-/// Which metrics of this process to serve: none, until they are chosen.
+/// Selects the metrics of this process. By default, there are none.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, process::{Memory, ProcessMetrics}};
@@ -54,27 +54,25 @@ pub fn register(meter: &Meter) {
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-#[must_use = "nothing is served before `register`"]
+#[must_use = "call `register` to serve the metrics"]
 pub struct ProcessMetrics {
     memory: Option<Memory>,
     cpu_usage: bool,
     canonical: bool,
 }
 
-/// The two forms of the gauge `process_memory_bytes`; they are one family, so that there is one of
-/// them.
+/// The form of the gauge `process_memory_bytes`. An exporter has only one, because both are one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Memory {
-    /// One series without a label: the bytes that are resident in RAM.
+    /// One series without a label: the bytes resident in RAM.
     Resident,
-    /// `type="rss"`, the bytes that are resident in RAM, and `type="vms"`, the bytes of address
-    /// space that are mapped.
+    /// `type="rss"`, the bytes resident in RAM, and `type="vms"`, the bytes of mapped address space.
     ByType,
 }
 
 impl ProcessMetrics {
-    /// Chooses nothing yet.
+    /// Selects no metrics.
     pub fn new() -> Self {
         Self::default()
     }
@@ -85,52 +83,51 @@ impl ProcessMetrics {
         self
     }
 
-    /// The gauge `process_cpu_usage` in percent: 100 is one core that was busy all the time, more
-    /// is more than one core.
+    /// The gauge `process_cpu_usage` in percent. 100 is one core that was busy all the time; more than one
+    /// busy core is more than 100.
     ///
-    /// It is the CPU time between this scrape and the last one that is a second old or more; the
-    /// first time, since [`register`](Self::register). Scrapes within that second repeat the value,
-    /// because CPU time is counted in ticks of 10 ms. The gauge depends on who scrapes, and how
-    /// often: `rate(process_cpu_seconds_total[5m])` does not.
+    /// It is the CPU usage since the last scrape that is at least one second old, or since
+    /// [`register`](Self::register) at first. Scrapes within one second repeat the value, because the
+    /// platforms count CPU time in ticks of 10 ms. The value depends on the scrape interval and on the
+    /// number of scrapers. `rate(process_cpu_seconds_total[5m])` does not.
     pub fn with_cpu_usage(mut self) -> Self {
         self.cpu_usage = true;
         self
     }
 
-    /// The families that Prometheus client libraries have in common, under the names that their
-    /// dashboards expect:
+    /// The families that all Prometheus client libraries have, with the names that dashboards expect:
     ///
     /// | family | type | |
     /// |---|---|---|
     /// | `process_cpu_seconds_total` | counter | CPU time in user and system mode |
-    /// | `process_resident_memory_bytes` | gauge | bytes that are resident in RAM |
-    /// | `process_virtual_memory_bytes` | gauge | bytes of address space that are mapped |
+    /// | `process_resident_memory_bytes` | gauge | bytes resident in RAM |
+    /// | `process_virtual_memory_bytes` | gauge | bytes of mapped address space |
     /// | `process_open_fds` | gauge | open file descriptors |
-    /// | `process_max_fds` | gauge | how many may be open; absent when that is unlimited |
-    /// | `process_start_time_seconds` | gauge | start of the process, since 1970, in whole seconds |
-    /// | `process_threads` | gauge | threads; only on Linux |
+    /// | `process_max_fds` | gauge | limit of open file descriptors; absent if there is none |
+    /// | `process_start_time_seconds` | gauge | start of the process, in whole seconds since 1970 |
+    /// | `process_threads` | gauge | threads; on Linux only |
     pub fn with_canonical(mut self) -> Self {
         self.canonical = true;
         self
     }
 
-    /// Creates the instruments that were chosen.
+    /// Creates the selected instruments.
     ///
-    /// One call is enough for a meter provider; a second one reads the same numbers twice. Where
-    /// the platform does not let a process see itself, nothing is created.
+    /// Call it once for a meter provider. A second call reads the same numbers twice. If a process cannot
+    /// read its own values on this platform, no instruments are created.
     pub fn register(self, meter: &Meter) {
         let Self { memory, cpu_usage, canonical } = self;
-        let wanted = Wanted { cpu: cpu_usage || canonical, files_and_threads: canonical };
-        let Some(mut source) = Source::new(wanted) else { return };
+        let selection = Selection { cpu: cpu_usage || canonical, files_and_threads: canonical };
+        let Some(mut reader) = ProcessReader::new(selection) else { return };
         let mut instruments = Instruments {
             meter,
-            source: Arc::new(SharedRead::new(move || source.read())),
+            reading: Arc::new(SharedRead::new(move || reader.read())),
             callbacks: 0,
         };
         match memory {
             Some(Memory::ByType) => instruments.memory_by_type(),
             Some(Memory::Resident) => {
-                let help = "Memory of this process that is resident in RAM.";
+                let help = "Memory of this process resident in RAM.";
                 instruments.gauge("process_memory_bytes", "By", help, |read| read.resident);
             }
             None => {}
@@ -144,10 +141,10 @@ impl ProcessMetrics {
     }
 }
 
-/// Creates instruments that share one source.
+/// Creates instruments that share one reading.
 struct Instruments<'a> {
     meter: &'a Meter,
-    source: Arc<SharedRead<Reading>>,
+    reading: Arc<SharedRead<Reading>>,
     callbacks: u32,
 }
 
@@ -169,12 +166,14 @@ impl Instruments<'_> {
             .build();
     }
 
-    // The unit is not given to OpenTelemetry: N-01 wants the name without `_percent`.
+    // Without a unit, because the name must not get the suffix `_percent` (N-01).
     fn cpu_usage(&mut self) {
         let read = self.reader();
         self.meter
             .f64_observable_gauge("process_cpu_usage")
-            .with_description("CPU use of this process in percent of one core, between scrapes.")
+            .with_description(
+                "CPU usage of this process since the last scrape, in percent of one core.",
+            )
             .with_callback(move |observer| {
                 if let Some(percent) = read().cpu_percent {
                     observer.observe(percent, &[]);
@@ -220,33 +219,25 @@ impl Instruments<'_> {
             .build();
     }
 
-    /// What one callback reads with.
+    /// The function that the next callback reads with.
     fn reader(&mut self) -> impl Fn() -> Reading + Send + Sync + 'static {
-        let (source, callback) = (Arc::clone(&self.source), self.callbacks);
+        let (reading, callback) = (Arc::clone(&self.reading), self.callbacks);
         self.callbacks += 1;
-        move || source.get(callback)
+        move || reading.get(callback)
     }
 }
 
 type Gauge = (&'static str, &'static str, &'static str, fn(Reading) -> Option<u64>);
 
 const GAUGES: [Gauge; 6] = [
-    (
-        "process_resident_memory_bytes",
-        "By",
-        "Memory of this process that is resident in RAM.",
-        |read| read.resident,
-    ),
-    (
-        "process_virtual_memory_bytes",
-        "By",
-        "Address space of this process that is mapped.",
-        |read| read.mapped,
-    ),
-    ("process_open_fds", "", "Open file descriptors of this process.", |read| read.open_fds),
-    ("process_max_fds", "", "File descriptors that this process may have open.", |read| {
-        read.max_fds
+    ("process_resident_memory_bytes", "By", "Memory of this process resident in RAM.", |read| {
+        read.resident
     }),
+    ("process_virtual_memory_bytes", "By", "Mapped address space of this process.", |read| {
+        read.mapped
+    }),
+    ("process_open_fds", "", "Open file descriptors of this process.", |read| read.open_fds),
+    ("process_max_fds", "", "Limit of open file descriptors of this process.", |read| read.max_fds),
     ("process_start_time_seconds", "s", "Start of this process, since 1970.", |read| {
         Some(read.started?.as_secs())
     }),

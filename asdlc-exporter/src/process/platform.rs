@@ -1,18 +1,18 @@
-//! What sysinfo does not tell of this process, or only at a cost that grows with it: it lists a
-//! directory for files and one for threads.
+//! Reads what sysinfo does not provide, or only slowly: it counts files and threads by listing
+//! directories.
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
     use sysinfo::Pid;
 
-    /// The number of this process in `/proc`, which is another one than `getpid` says when `/proc`
-    /// belongs to another PID namespace. There is none when that namespace cannot see this process.
+    /// The PID of this process in `/proc`. It is not that of `getpid` if `/proc` belongs to another PID
+    /// namespace. `None` if this process is not visible in that namespace.
     pub(crate) fn pid() -> Option<Pid> {
         fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()
     }
 
-    /// Since Linux 6.2 the size of this directory is the number of its entries; before, it is 0.
+    /// Since Linux 6.2, the size of this directory is the number of its entries. Before, it is 0.
     pub(crate) fn open_fds() -> Option<u64> {
         Some(fs::metadata("/proc/self/fd").ok()?.len()).filter(|count| *count > 0)
     }
@@ -21,8 +21,8 @@ mod linux {
         threads_in(&fs::read_to_string("/proc/self/stat").ok()?)
     }
 
-    /// The 20th field of `proc_pid_stat(5)`. The second is the program's name in parentheses, which
-    /// may hold spaces and parentheses of its own.
+    /// The 20th field of `proc_pid_stat(5)`. The second field is the name of the program in parentheses,
+    /// which may have spaces and parentheses itself.
     pub(super) fn threads_in(stat: &str) -> Option<u64> {
         let (_, fields) = stat.rsplit_once(')')?;
         fields.split_ascii_whitespace().nth(17)?.parse().ok()
@@ -54,7 +54,7 @@ mod tests {
     use super::linux::threads_in;
 
     #[test]
-    fn a_program_may_have_any_name() {
+    fn the_name_of_the_program_may_have_any_characters() {
         let fields = "S 1 10 10 0 -1 4194560 100 0 0 0 5 6 0 0 20 0 17 0 300 1000 20";
         for name in ["sh", "a b", ") R 1 2 3 (", "é\n"] {
             assert_eq!(threads_in(&format!("10 ({name}) {fields}")), Some(17), "{name}");

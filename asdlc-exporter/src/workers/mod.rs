@@ -1,4 +1,4 @@
-//! The statistics of a worker pool, read at each scrape.
+//! Metrics of a worker pool, read at each scrape.
 //!
 //! ```
 //! use asdlc_exporter::{Exporter, workers::{self, PoolStatistics}};
@@ -24,7 +24,7 @@ use crate::{catch_panic::catch_panic, collect::shared_read::SharedRead};
 use opentelemetry::{KeyValue, metrics::Meter};
 use std::sync::Arc;
 
-/// A pool that can tell its statistics; every `Fn() -> PoolStatistics` is one.
+/// A worker pool that has statistics. Every `Fn() -> PoolStatistics` is one.
 ///
 /// ```
 /// use asdlc_exporter::workers::{Pool, PoolStatistics};
@@ -38,11 +38,11 @@ use std::sync::Arc;
 /// }
 /// ```
 pub trait Pool: Send + Sync + 'static {
-    /// The statistics of this moment.
+    /// The current statistics.
     ///
-    /// Called once in each collection, on its thread: it should read numbers, not wait for work. It
-    /// must not create instruments or collect metrics, which would
-    /// wait for themselves. A panic costs this pool's metrics in this scrape, and a warning.
+    /// Called once in each collection, on the collecting thread. It should read numbers and must not wait.
+    /// It must not create instruments or collect metrics: that would deadlock. If it panics, this pool's
+    /// metrics are missing in the scrape, and a warning is logged.
     fn statistics(&self) -> PoolStatistics;
 }
 
@@ -58,7 +58,7 @@ impl<P: Pool + ?Sized> Pool for Arc<P> {
     }
 }
 
-/// What a pool tells about itself; everything is 0 until it is said, and the size unknown.
+/// The statistics of a pool. By default, all numbers are 0, and the size is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolStatistics {
     size: Option<u64>,
@@ -69,7 +69,7 @@ pub struct PoolStatistics {
 }
 
 impl PoolStatistics {
-    /// How many workers there are, at work or not: all are busy when so many are
+    /// The number of workers, active or not. All workers are busy if this number is
     /// [active](Self::with_active_workers).
     #[must_use]
     pub fn with_size(mut self, workers: u64) -> Self {
@@ -77,28 +77,28 @@ impl PoolStatistics {
         self
     }
 
-    /// Workers that are at work now.
+    /// The number of workers that process an event now.
     #[must_use]
     pub fn with_active_workers(mut self, workers: u64) -> Self {
         self.active_workers = workers;
         self
     }
 
-    /// Events in progress now.
+    /// The number of events in progress now.
     #[must_use]
     pub fn with_active_tasks(mut self, tasks: u64) -> Self {
         self.active_tasks = tasks;
         self
     }
 
-    /// All events that were processed with success since the pool began.
+    /// How many events were processed successfully since the pool started.
     #[must_use]
     pub fn with_succeeded(mut self, events: u64) -> Self {
         self.succeeded = events;
         self
     }
 
-    /// All events whose processing failed since the pool began.
+    /// How many events failed since the pool started.
     #[must_use]
     pub fn with_failed(mut self, events: u64) -> Self {
         self.failed = events;
@@ -106,24 +106,26 @@ impl PoolStatistics {
     }
 }
 
-/// Creates the metrics of a pool; all of one scrape come from one call of
+/// Creates the metrics of a pool. All values of a scrape come from one call of
 /// [`statistics`](Pool::statistics).
 ///
 /// | family | type | |
 /// |---|---|---|
-/// | `active_workers` | gauge | workers that are at work |
+/// | `active_workers` | gauge | workers that process an event |
 /// | `active_tasks` | gauge | events in progress |
-/// | `worker_pool_size` | gauge | workers of the pool; absent unless [it is told](PoolStatistics::with_size) |
-/// | `events_processed_total` | counter | events by `status`: `success` and `failed`, both from the start |
+/// | `worker_pool_size` | gauge | workers of the pool; absent if the [size](PoolStatistics::with_size) is unknown |
+/// | `events_processed_total` | counter | events by `status`, `success` or `failed`; both exist from the start |
 ///
-/// One pool for a meter provider: a second one has the same families, without a label to tell them
-/// apart.
+/// Register one pool in a meter provider. A second pool would have the same families, without a label that
+/// distinguishes them.
 pub fn register(meter: &Meter, pool: impl Pool) {
-    let pool = Arc::new(SharedRead::of_foreign(move || {
+    let pool = Arc::new(SharedRead::with_user_code(move || {
         let statistics = catch_panic(|| pool.statistics());
         if statistics.is_none() {
             let _ = catch_panic(|| {
-                tracing::warn!("the statistics of the worker pool panicked: no metrics of it");
+                tracing::warn!(
+                    "reading the statistics of the worker pool panicked: its metrics are missing"
+                );
             });
         }
         statistics
@@ -140,9 +142,9 @@ pub fn register(meter: &Meter, pool: impl Pool) {
             })
             .build();
     };
-    gauge("active_workers", "Workers that are at work.", 0, |pool| Some(pool.active_workers));
+    gauge("active_workers", "Workers that process an event.", 0, |pool| Some(pool.active_workers));
     gauge("active_tasks", "Events in progress.", 1, |pool| Some(pool.active_tasks));
-    gauge("worker_pool_size", "Workers of the pool, at work or not.", 2, |pool| pool.size);
+    gauge("worker_pool_size", "Workers of the pool, active or not.", 2, |pool| pool.size);
     meter
         .u64_observable_counter("events_processed_total")
         .with_description("Events that were processed.")

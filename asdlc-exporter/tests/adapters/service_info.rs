@@ -116,10 +116,15 @@ fn a_torn_file_is_a_warning_and_a_fresh_start() -> Result {
         fs::write(&path, &content)?;
         let (starts, _) = start(&path)?;
         let problem = starts.problem().ok_or("no warning")?;
-        assert!(problem.is_torn() && !problem.is_foreign(), "{problem}");
+        assert!(problem.is_damaged() && !problem.is_foreign(), "{problem}");
         assert_eq!(
             (starts.count(), problem.to_string()),
-            (1, format!("state file {path:?}: it is damaged; starts are counted from 1 again")),
+            (
+                1,
+                format!(
+                    "invalid state file {path:?}: it is damaged, and starts are counted from 1 again"
+                )
+            ),
             "{content:?}"
         );
         let (starts, _) = start(&path)?;
@@ -141,7 +146,10 @@ fn a_foreign_file_is_left_as_it_is() -> Result {
         for _ in 0..2 {
             let (starts, _) = start(&path)?;
             let problem = starts.problem().ok_or("no warning")?;
-            assert!(problem.is_foreign() && !problem.is_torn() && starts.count() == 1, "{problem}");
+            assert!(
+                problem.is_foreign() && !problem.is_damaged() && starts.count() == 1,
+                "{problem}"
+            );
             assert!(fs::read_to_string(&path)? == content, "the file is changed");
         }
     }
@@ -154,10 +162,7 @@ fn a_file_that_cannot_be_read_or_written_is_a_warning() -> Result {
     let directory = tempfile::tempdir()?;
     let (starts, _) = start(directory.path())?;
     let problem = starts.problem().ok_or("no warning")?.to_string();
-    assert!(
-        problem.ends_with("it cannot be read (not a regular file); starts are not kept"),
-        "{problem}"
-    );
+    assert!(problem.ends_with("(not a regular file): starts are not stored"), "{problem}");
 
     for path in [directory.path().join("no/such/starts"), "".into(), "/".into()] {
         let (starts, _) = start(&path)?;
@@ -196,6 +201,9 @@ fn a_problem_is_one_warning_in_the_log() -> Result {
     assert_eq!(logged(), [""; 0]);
     start(directory.path())?;
     let lines = logged();
-    assert!(matches!(lines.as_slice(), [line] if line.starts_with("WARN state file")), "{lines:?}");
+    assert!(
+        matches!(lines.as_slice(), [line] if line.starts_with("WARN cannot read state file")),
+        "{lines:?}"
+    );
     Ok(())
 }

@@ -169,7 +169,7 @@ fn a_pool_that_panics_costs_its_own_metrics_only() -> Result {
         assert_eq!(families(&exporter), ["uptime_seconds"]);
         assert_eq!(
             logged(),
-            ["WARN the statistics of the worker pool panicked: no metrics of it"],
+            ["WARN reading the statistics of the worker pool panicked: its metrics are missing"],
             "one warning a scrape"
         );
     }

@@ -142,7 +142,7 @@ fn the_types_have_their_names_units_and_values() -> Result {
         r"# HELP asdlc_seconds_spent ",
         r"# TYPE asdlc_seconds_spent gauge",
         r#"asdlc_seconds_spent{service="shop"} 2"#,
-        r"# HELP asdlc_service Always 1; the label tells which version of the service runs.",
+        r"# HELP asdlc_service Always 1. The label has the version of the service.",
         r"# TYPE asdlc_service info",
         r#"asdlc_service_info{service="shop",version="1.2.3"} 1"#,
     ];

@@ -69,7 +69,7 @@ fn registered_metrics_keep_their_names_and_get_the_constant_labels() -> Result {
     let text = exporter.render()?;
     assert!(
         text.starts_with(
-            "# HELP asdlc_uptime_seconds Seconds since the service built its exporter.\n"
+            "# HELP asdlc_uptime_seconds Time since the exporter was built.\n"
         ),
         "{text}"
     );

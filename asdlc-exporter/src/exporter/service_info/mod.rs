@@ -1,4 +1,4 @@
-//! Which build of the service runs, and how often it was started.
+//! Metrics of the service itself: its version and build, and how often it was started.
 //!
 //! ```
 //! use asdlc_exporter::{Exporter, service_info};
@@ -17,8 +17,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Every exporter has `uptime_seconds` without being asked, and `service_info{version}` when it is
-//! [given a version](crate::ExporterBuilder::with_version).
+//! Every exporter serves `uptime_seconds` anyway, and `service_info{version}` if it has a
+//! [version](crate::ExporterBuilder::with_version).
 
 mod starts;
 mod state_file;
@@ -29,35 +29,36 @@ pub use state_file::StateFileError;
 use opentelemetry::{KeyValue, metrics::Meter};
 use std::time::Instant;
 
-/// Creates `service_info{version}` = 1, if there is a version to tell, and `uptime_seconds` since
-/// `start`.
+/// Creates `uptime_seconds`, the time since `start`, and `service_info{version}` = 1 if there is a
+/// version.
 pub(crate) fn register(meter: &Meter, version: Option<String>, start: Instant) {
     if let Some(version) = version {
-        let help = "Always 1; the label tells which version of the service runs.";
+        let help = "Always 1. The label has the version of the service.";
         one(meter, "service_info", help, [KeyValue::new("version", version)]);
     }
     meter
         .f64_observable_gauge("uptime_seconds")
         .with_unit("s")
-        .with_description("Seconds since the service built its exporter.")
+        .with_description("Time since the exporter was built.")
         .with_callback(move |observer| observer.observe(start.elapsed().as_secs_f64(), &[]))
         .build();
 }
 
-/// Serves `info{version}` = 1: for services whose namespace says whose information it is, as in
-/// `palingenesis_info`.
+/// Serves `info{version}` = 1, for exporters with a namespace: the metric is then named
+/// `palingenesis_info`, for example.
 pub fn register_info(meter: &Meter, version: impl Into<String>) {
-    let help = "Always 1; the label tells which version runs.";
+    let help = "Always 1. The label has the version.";
     one(meter, "info", help, [KeyValue::new("version", version.into())]);
 }
 
-/// Serves `build_info{version,commit}` = 1; `commit` is whatever names the source that was built.
+/// Serves `build_info{version,commit}` = 1. `commit` identifies the source code of the build.
 pub fn register_build_info(meter: &Meter, version: impl Into<String>, commit: impl Into<String>) {
     let labels = [KeyValue::new("version", version.into()), KeyValue::new("commit", commit.into())];
-    one(meter, "build_info", "Always 1; the labels tell what was built.", labels);
+    one(meter, "build_info", "Always 1. The labels have the version and the commit.", labels);
 }
 
-/// Observed and not recorded: a reader of delta temporality forgets what it has read.
+/// A gauge that is always 1. It is observed, not recorded once: a reader with delta temporality would
+/// return a recorded value only once.
 fn one<const N: usize>(
     meter: &Meter,
     name: &'static str,

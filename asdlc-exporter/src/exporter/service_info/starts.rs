@@ -1,16 +1,18 @@
+//! The counter `service_starts_total`.
+
 use super::state_file::{StateFile, StateFileError};
 use opentelemetry::metrics::Meter;
 use std::path::Path;
 
-/// Serves the counter `service_starts_total` = 1: this start. It is 1 after each restart too, and
-/// never anything else, so nothing can be counted by it: `resets(uptime_seconds[1h])` counts
-/// restarts without a file, and [`register_starts_kept_in`] counts on across them.
+/// Serves the counter `service_starts_total` = 1, for this start.
+///
+/// It is 1 after each restart, so that it cannot count restarts. Use [`register_starts_kept_in`] for that,
+/// or, without a file, the query `resets(uptime_seconds[1h])`.
 pub fn register_starts(meter: &Meter) {
     register(meter, 1);
 }
 
-/// Serves the counter `service_starts_total`: all starts that the file at `path` knows, and this
-/// one, which it knows from now on.
+/// Serves the counter `service_starts_total`: all starts, counted across restarts in the file at `path`.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, service_info};
@@ -27,13 +29,14 @@ pub fn register_starts(meter: &Meter) {
 /// # Ok(()) }
 /// ```
 ///
-/// Reads and writes the file once, now; the write is atomic: whenever the machine stops, the file
-/// has the old count or the new one. A file that is torn all the same counts as none and is
-/// replaced. A file that something else wrote is left as it is, so that a mistyped path destroys
-/// nothing. Neither that nor a file that cannot be read or written keeps the service from starting:
-/// the counter is there, the problem is in the returned value, and `tracing` has a warning.
+/// Reads and writes the file once, in this call. The write is atomic: if the machine stops, the file has
+/// the old count or the new one. A damaged file is replaced, and the count starts again at 1. A file
+/// that something else wrote is not changed, so that a wrong path destroys nothing.
 ///
-/// The file belongs to one process at a time: of two that start together, one may not be counted.
+/// A problem with the file does not stop the service: the counter is served, the returned value has the
+/// problem, and it is logged as a warning.
+///
+/// The file must not be shared by processes: if two start at the same time, one may not be counted.
 pub fn register_starts_kept_in(meter: &Meter, path: impl AsRef<Path>) -> Starts {
     let starts = count(&StateFile::new(path.as_ref()));
     if let Some(problem) = &starts.problem {
@@ -44,16 +47,16 @@ pub fn register_starts_kept_in(meter: &Meter, path: impl AsRef<Path>) -> Starts 
 }
 
 fn count(file: &StateFile<'_>) -> Starts {
-    let (known, torn) = match file.read() {
+    let (known, damage) = match file.read() {
         Ok(known) => (known, None),
-        Err(problem) if problem.is_torn() => (0, Some(problem)),
+        Err(problem) if problem.is_damaged() => (0, Some(problem)),
         Err(problem) => return Starts { count: 1, problem: Some(problem) },
     };
     let count = known.saturating_add(1);
-    Starts { count, problem: file.write(count).err().or(torn) }
+    Starts { count, problem: file.write(count).err().or(damage) }
 }
 
-/// How often the service was started, as [`register_starts_kept_in`] found it.
+/// How often the service was started, from [`register_starts_kept_in`].
 #[derive(Debug)]
 pub struct Starts {
     count: u64,
@@ -61,13 +64,13 @@ pub struct Starts {
 }
 
 impl Starts {
-    /// The starts, this one included.
+    /// The number of starts, including this one.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Why the count is not what it should be, or will not be at the next start.
+    /// Why this count is wrong, or why the next one will be.
     #[must_use]
     pub fn problem(&self) -> Option<&StateFileError> {
         self.problem.as_ref()

@@ -1,4 +1,7 @@
-//! A number in a file, that a crash cannot damage and a mistake cannot cost someone else's file.
+//! A file that holds one number. A crash does not damage it, and a wrong path does not overwrite another
+//! file.
+//!
+//! The crate `tempfile` is not used: it would be a dependency of every user, for one rename.
 
 use std::{
     error::Error,
@@ -9,7 +12,7 @@ use std::{
     process,
 };
 
-/// Where the number of starts is kept between them.
+/// Holds the number of starts.
 pub(super) struct StateFile<'a> {
     path: &'a Path,
 }
@@ -19,23 +22,23 @@ impl<'a> StateFile<'a> {
         Self { path }
     }
 
-    /// The number in the file, 0 if there is no file.
+    /// The number in the file. 0 if there is no file.
     pub(super) fn read(&self) -> Result<u64, StateFileError> {
         match self.content() {
             Ok(Some(content)) => parse(&content).map_err(|kind| self.error(kind)),
             Ok(None) => Ok(0),
-            Err(error) => Err(self.error(Kind::Read(error))),
+            Err(error) => Err(self.error(StateFileErrorKind::Read(error))),
         }
     }
 
-    /// Its beginning: what is longer is not ours.
+    /// The first [`MAX_LEN`] bytes of the file: a longer file is not a state file.
     fn content(&self) -> io::Result<Option<Vec<u8>>> {
         let kind = match fs::metadata(self.path) {
             Ok(metadata) => metadata.file_type(),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        // To open a pipe would wait for a writer.
+        // Opening a pipe would wait for a writer.
         if !kind.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
         }
@@ -44,10 +47,10 @@ impl<'a> StateFile<'a> {
         Ok(Some(content))
     }
 
-    /// Replaces the file by one with this number.
+    /// Replaces the file by one with this number, atomically.
     pub(super) fn write(&self, number: u64) -> Result<(), StateFileError> {
         self.replace(format!("{HEADER}{number}\n").as_bytes())
-            .map_err(|error| self.error(Kind::Write(error)))
+            .map_err(|error| self.error(StateFileErrorKind::Write(error)))
     }
 
     fn replace(&self, content: &[u8]) -> io::Result<()> {
@@ -58,7 +61,7 @@ impl<'a> StateFile<'a> {
         let new = self.path.with_file_name(hidden);
         let written = create(&new).and_then(|mut file| {
             file.write_all(content)?;
-            // Or the name may be on the disk before the content.
+            // Without this, the new name may be on the disk before the content.
             file.sync_all()?;
             fs::rename(&new, self.path)
         });
@@ -66,18 +69,18 @@ impl<'a> StateFile<'a> {
             let _ = fs::remove_file(&new);
         }
         written?;
-        // The name, too. Not every platform opens a directory; then it is there a little later.
+        // Writes the new name to the disk. Some platforms cannot open a directory: they write it later.
         let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let _ = File::open(directory.unwrap_or(Path::new("."))).and_then(|dir| dir.sync_all());
         Ok(())
     }
 
-    fn error(&self, kind: Kind) -> StateFileError {
+    fn error(&self, kind: StateFileErrorKind) -> StateFileError {
         StateFileError { path: self.path.to_owned(), kind }
     }
 }
 
-/// A file that was not there: what a crash left under this name goes, a link is not followed.
+/// Creates a new file. Removes a file that a crash left under this name, and does not follow a link.
 fn create(path: &Path) -> io::Result<File> {
     let create = || OpenOptions::new().write(true).create_new(true).open(path);
     match create() {
@@ -89,69 +92,74 @@ fn create(path: &Path) -> io::Result<File> {
     }
 }
 
-fn parse(content: &[u8]) -> Result<u64, Kind> {
+fn parse(content: &[u8]) -> Result<u64, StateFileErrorKind> {
     let header = HEADER.as_bytes();
     if let Some(rest) = content.strip_prefix(header) {
-        // The line feed at the end shows that no digit is missing.
+        // If the line feed is there, no digit is missing.
         let digits = rest.strip_suffix(b"\n").filter(|rest| rest.iter().all(u8::is_ascii_digit));
         let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-        return number.ok_or(Kind::Torn);
+        return number.ok_or(StateFileErrorKind::Damaged);
     }
-    // The beginning of ours, or blocks that were never filled.
+    // A part of a state file, or disk blocks that were never written.
     if header.starts_with(content) || content.iter().all(|byte| *byte == 0) {
-        return Err(Kind::Torn);
+        return Err(StateFileErrorKind::Damaged);
     }
-    Err(Kind::Foreign)
+    Err(StateFileErrorKind::Foreign)
 }
 
-/// A state file that does not serve its purpose.
+/// A state file cannot be used.
 ///
-/// The message names the file, what is wrong, and what that means for the count.
+/// The message has the file, what is wrong, and what it means for the count.
 pub struct StateFileError {
     path: PathBuf,
-    kind: Kind,
+    kind: StateFileErrorKind,
 }
 
 #[derive(Debug)]
-enum Kind {
-    Torn,
+enum StateFileErrorKind {
+    Damaged,
     Foreign,
     Read(io::Error),
     Write(io::Error),
 }
 
 impl StateFileError {
-    /// Whether the file was damaged; it is replaced.
+    /// Whether the file was damaged. It is replaced.
     #[must_use]
-    pub fn is_torn(&self) -> bool {
-        matches!(self.kind, Kind::Torn)
+    pub fn is_damaged(&self) -> bool {
+        matches!(self.kind, StateFileErrorKind::Damaged)
     }
 
-    /// Whether something else wrote the file; it is left as it is.
+    /// Whether something else wrote the file. It is not changed.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
-        matches!(self.kind, Kind::Foreign)
+        matches!(self.kind, StateFileErrorKind::Foreign)
     }
 
-    /// Whether the file cannot be written: this start is counted, but not kept.
+    /// Whether the file could not be written. This start is counted, but not stored.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        matches!(self.kind, Kind::Write(_))
+        matches!(self.kind, StateFileErrorKind::Write(_))
     }
 }
 
 impl fmt::Display for StateFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, kind } = self;
-        write!(f, "state file {path:?}: ")?;
         match kind {
-            Kind::Torn => f.write_str("it is damaged; starts are counted from 1 again"),
-            Kind::Foreign => {
-                f.write_str("something else wrote it; it is left as it is, and starts are not kept")
+            StateFileErrorKind::Damaged => write!(
+                f,
+                "invalid state file {path:?}: it is damaged, and starts are counted from 1 again"
+            ),
+            StateFileErrorKind::Foreign => write!(
+                f,
+                "invalid state file {path:?}: something else wrote it, so that it is not changed and starts are not stored"
+            ),
+            StateFileErrorKind::Read(error) => {
+                write!(f, "cannot read state file {path:?} ({error}): starts are not stored")
             }
-            Kind::Read(error) => write!(f, "it cannot be read ({error}); starts are not kept"),
-            Kind::Write(error) => {
-                write!(f, "it cannot be written ({error}); this start is not kept")
+            StateFileErrorKind::Write(error) => {
+                write!(f, "cannot write state file {path:?} ({error}): this start is not stored")
             }
         }
     }
@@ -166,8 +174,8 @@ impl fmt::Debug for StateFileError {
 impl Error for StateFileError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
-            Kind::Read(error) | Kind::Write(error) => Some(error),
-            Kind::Torn | Kind::Foreign => None,
+            StateFileErrorKind::Read(error) | StateFileErrorKind::Write(error) => Some(error),
+            StateFileErrorKind::Damaged | StateFileErrorKind::Foreign => None,
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What the platform tells about this process.
+//! Reads the values of this process from the platform.
 
 use super::{cpu_usage::CpuUsage, platform};
 use std::time::{Duration, Instant};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// One reading; `None` is what the platform cannot tell.
+/// One reading. `None` means that the platform does not provide the value.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Reading {
     pub(super) resident: Option<u64>,
@@ -13,58 +13,59 @@ pub(super) struct Reading {
     pub(super) cpu_percent: Option<f64>,
     pub(super) open_fds: Option<u64>,
     pub(super) max_fds: Option<u64>,
-    /// Since 1970.
+    /// The time since 1970.
     pub(super) started: Option<Duration>,
     pub(super) threads: Option<u64>,
 }
 
-/// What to read beside memory.
+/// What to read in addition to memory.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct Selection {
     pub(super) cpu: bool,
     pub(super) files_and_threads: bool,
 }
 
-/// This process, and no other: a scrape costs the same on a host with thousands of them.
-pub(super) struct Source {
+/// Reads only this process, so that a scrape costs the same on a host with thousands of processes.
+pub(super) struct ProcessReader {
     system: System,
-    wanted: Wanted,
+    selection: Selection,
     clock: Instant,
     usage: Option<CpuUsage>,
 }
 
-impl Source {
-    /// `None` where the platform does not let us in.
-    pub(super) fn new(wanted: Wanted) -> Option<Self> {
+impl ProcessReader {
+    /// `None` if the platform does not let a process read its own values.
+    pub(super) fn new(selection: Selection) -> Option<Self> {
         platform::pid()?;
-        let mut source = Self { system: System::new(), wanted, clock: Instant::now(), usage: None };
-        source.usage = source.read().cpu.map(|cpu| CpuUsage::new(source.clock.elapsed(), cpu));
-        Some(source)
+        let mut reader =
+            Self { system: System::new(), selection, clock: Instant::now(), usage: None };
+        reader.usage = reader.read().cpu.map(|cpu| CpuUsage::new(reader.clock.elapsed(), cpu));
+        Some(reader)
     }
 
     pub(super) fn read(&mut self) -> Reading {
-        let Self { system, wanted, clock, usage } = self;
-        // Asked each time: whoever forks is another process afterwards.
+        let Self { system, selection, clock, usage } = self;
+        // Read each time: it is another one after a fork.
         let Some(pid) = platform::pid() else { return Reading::default() };
         let mut kind = ProcessRefreshKind::nothing().with_memory().without_tasks();
-        if wanted.cpu {
+        if selection.cpu {
             kind = kind.with_cpu();
         }
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
         let Some(process) = system.process(pid) else { return Reading::default() };
-        // No process has 0 bytes of memory or began in 1970: that is how a platform says it cannot
-        // tell. No CPU time is possible, in the first ticks of a process.
-        let told = |value: u64| Some(value).filter(|value| *value > 0);
-        let cpu = wanted.cpu.then(|| Duration::from_millis(process.accumulated_cpu_time()));
+        // No process has 0 bytes of memory or started in 1970: 0 means that the value is unknown. A CPU
+        // time of 0 is possible, in the first ticks of a process.
+        let known = |value: u64| Some(value).filter(|value| *value > 0);
+        let cpu = selection.cpu.then(|| Duration::from_millis(process.accumulated_cpu_time()));
         let mut reading = Reading {
-            resident: told(process.memory()),
-            mapped: told(process.virtual_memory()),
+            resident: known(process.memory()),
+            mapped: known(process.virtual_memory()),
             cpu,
             cpu_percent: usage.as_mut().zip(cpu).map(|(usage, cpu)| usage.at(clock.elapsed(), cpu)),
-            started: told(process.start_time()).map(Duration::from_secs),
+            started: known(process.start_time()).map(Duration::from_secs),
             ..Reading::default()
         };
-        if wanted.files_and_threads {
+        if selection.files_and_threads {
             reading.open_fds = platform::open_fds().or_else(|| Some(process.open_files()? as u64));
             reading.max_fds = process.open_files_limit().map(|limit| limit as u64);
             reading.threads = platform::threads();
