@@ -1,5 +1,6 @@
-//! Metrics from the [`tracing`] spans and events that you already have: a [`tracing_subscriber`] layer that turns them, by rules,
-//! into counters, duration histograms and gauges of an OpenTelemetry [`Meter`], with bounded labels.
+//! Metrics from the [`tracing`] spans and events that you already have: a [`tracing_subscriber`] layer that records counters,
+//! duration histograms and gauges into an OpenTelemetry [`Meter`]. Rules select the spans and events. The number of series is
+//! bounded.
 //!
 //! ```standalone_crate
 //! use tracing::info_span;
@@ -29,7 +30,7 @@
 //! # assert_eq!(done, std::task::Poll::Ready(Ok(())));
 //! ```
 //!
-//! A Prometheus exporter behind that meter then shows:
+//! A Prometheus exporter that reads this meter then shows:
 //!
 //! ```text
 //! # TYPE active_tasks gauge
@@ -41,68 +42,68 @@
 //!
 //! # Rules
 //!
-//! A [`Rule`] says which spans or events, by name, target and level, and the metrics that they give:
+//! A [`Rule`] selects spans or events by name, target and level, and names the metrics to record:
 //!
-//! | of a span | of an event |
+//! | for a span | for an event |
 //! |---|---|
 //! | [a counter](Rule::with_counter) at its close, [another](Rule::with_opened_counter) at its creation | [a counter](Rule::with_counter) |
-//! | [a duration](Rule::with_duration) by one of three [clocks](Clock) | [a sum](Rule::with_sum), [a histogram](Rule::with_histogram) or [a gauge](Rule::with_gauge) of a field |
-//! | [a gauge](Rule::with_in_flight) of those that are open | the [prefixed fields](Rule::prefixed_fields) of `tracing-opentelemetry` |
+//! | [a duration](Rule::with_duration), until its close, until its last exit, or [busy](SpanDuration) | [a sum](Rule::with_sum), [a histogram](Rule::with_histogram) or [a gauge](Rule::with_gauge) of a field |
+//! | [a gauge](Rule::with_in_flight) of the open spans | the [prefixed fields](Rule::prefixed_fields) of `tracing-opentelemetry` |
 //!
-//! A [`Label`] is a declared field with a list of values, or with its first values; never anything else, so that no input
-//! makes more series than the rules allow.
+//! A [`Label`] is a declared field with a list of values, or with a limited number of values. Nothing else becomes a label, so no
+//! input creates more series than the rules allow.
 //!
-//! An [`Outcome`] is a label that says how a span ended. It comes from the end of a [`metered`](Metered::metered) future, the
-//! events of `#[instrument(err, ret)]`, a field, or a panic. A span that closes without any of these is counted as `unknown`.
+//! An [`Outcome`] is a label that says how a span ended. It comes from a [`metered`](Metered::metered) future, from the events of
+//! `#[instrument(err, ret)]`, from a field, or from a panic. A span that closes without any of these is `unknown`.
 //!
 //! # When something is recorded
 //!
-//! What a span gives is recorded at its creation or at its close. It closes when its last handle is dropped (a `Span` and
-//! its clones, on whatever thread they are) and its last child has closed, and that comes once, however often the span was
-//! entered, and also when a panic unwinds through it. Labels are read as the span is created, and whenever a field is recorded: the
-//! last value before the close wins.
+//! Metrics of a span are recorded when it is created or when it closes. It closes when its last handle is dropped (a `Span` and its
+//! clones, on any thread) and its last child has closed. This happens once, independent of how often the span was entered, and
+//! also when a panic unwinds through it. Labels are read when the span is created and whenever a field is recorded. The
+//! last value before the close is used.
 //!
-//! A span whose last child is dropped while another subscriber (or none) is the thread's default never closes: `tracing` asks
-//! that one to close it. This happens only beside `with_default` and `set_default`, not with a global subscriber. Such a span
-//! is not counted at all; it leaves its in-flight gauge when its subscriber is dropped.
+//! There is one case in which a span never closes: its last child is dropped while another subscriber, or none, is the thread's
+//! default. `tracing` then asks that subscriber to close it. This happens only with `with_default` and `set_default`, not with a
+//! global subscriber. Such a span is not counted at all. It leaves its in-flight gauge when its subscriber is dropped.
 //!
-//! # Beside other layers
+//! # With other layers
 //!
-//! - Nothing is hidden from another layer, and no `RUST_LOG` is needed: what this layer measures depends on the rules, not
-//!   on the filters that other layers have for themselves (`with_filter`), nor on the sampling of traces.
-//! - A *global* filter (an `EnvFilter` or `LevelFilter` added as a layer of its own) wins: the spans that it refuses do not
-//!   exist, so they are not measured. If it refuses the event of `#[instrument(err)]`, the span is not counted as failed. Give the
-//!   filter to the layer that it is for: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage::hidden`] lists
-//!   the spans and events that a rule matches and a global filter refuses, with the exceptions named there.
-//! - It can be added to `tracing_subscriber::fmt().finish()`, whose level is a global filter. Such a subscriber enables every span and
-//!   event of its level, whether a rule matches or not.
-//! - Records of the `log` crate, passed on by `tracing-log`, are events, with the record's own target and level.
-//! - Alone, or beside layers that do not want them, spans and events that no rule matches stay disabled: they cost what a
-//!   disabled span costs, about a nanosecond. `LevelFilter::current()` rises to the level of the rules, no further; see
-//!   [`Rule::with_max_level`]. A rule with an outcome reads the events of `#[instrument(err)]` and `#[instrument(ret)]` at every
-//!   level, so that it rises to `TRACE`; see [`Outcome::with_max_level`] for what that costs.
-//! - Spans and events of the OpenTelemetry SDK itself (targets `opentelemetry…`) are never measured, nor is a span that is
-//!   opened or closed, or an event, while this layer is recording on the same thread.
-//! - It works inside `Option`, `Box`, `Vec` and `with_filter`. Two limits of every layer with a filter are also its own:
-//!   inside `reload::Layer` the registry does not know what is put there later; and where two such layers are joined by
-//!   `and_then` on a bare registry, `tracing-subscriber` asks the outer one alone which levels to enable (`with` asks both).
+//! - The layer hides nothing from other layers, and needs no `RUST_LOG`. What it measures depends on the rules. It does not depend
+//!   on the filters of other layers (`with_filter`), or on the sampling of traces.
+//! - A *global* filter wins (an `EnvFilter` or `LevelFilter` that is a layer of its own). The spans that it refuses do not exist, so
+//!   they are not measured. If it refuses the event of `#[instrument(err)]`, the span does not count as failed. Add the filter to one
+//!   layer instead: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage::hidden`] lists the spans and events that a
+//!   rule matches and a global filter refuses, with the exceptions named there.
+//! - The layer can be added to `tracing_subscriber::fmt().finish()`, whose level is a global filter. Such a subscriber enables each
+//!   span and event of its level, also those that no rule matches.
+//! - Records of the `log` crate that `tracing-log` passes on are events with the record's own target and level.
+//! - Spans and events that neither a rule nor another layer wants stay disabled. They cost what a disabled span costs, about a
+//!   nanosecond. `LevelFilter::current()` rises to the level of the rules, and no further; see [`Rule::with_max_level`]. A rule
+//!   with an outcome reads the events of `#[instrument(err)]` and `#[instrument(ret)]` at every level, so it raises the level to
+//!   `TRACE`; see [`Outcome::with_max_level`] for the cost.
+//! - Spans and events of the OpenTelemetry SDK itself (targets `opentelemetry…`) are never measured. Neither is a span that is
+//!   opened or closed, or an event that is emitted, while this layer records on the same thread.
+//! - The layer works inside `Option`, `Box`, `Vec` and `with_filter`. It has two limits that each layer with a filter has: inside
+//!   `reload::Layer`, the registry does not know which layers are added later; and if `and_then` joins two such layers on a bare
+//!   registry, `tracing-subscriber` asks only the outer one which levels to enable (`with` asks both).
 //!
 //! # Cost
 //!
-//! The rules are compared with a callsite once. From then on a measured span costs two clock readings (none without a
-//! histogram), a look-up for each label and each rule, and the recordings: no allocation, no lock of this crate, no string
-//! compared but the labels' values with those that they have had. Memory grows with the most measured spans ever open at
-//! once: tables of 72 bytes a span, the first of 72 KiB; and with the series, up to their cap.
+//! The rules are compared with a callsite once. After that, a measured span costs two readings of the clock (none without a
+//! histogram), one look-up for each label and each rule, and the recordings. It does not allocate, it takes no lock of this crate,
+//! and it compares no strings except the values of labels with known values. Memory grows with the largest number of measured spans
+//! that were ever open at once (tables of 72 bytes a span, of which the first has 72 KiB), and with the series, up to their limit.
 //!
-//! Measurements do not wait for a collection of the SDK or its callbacks, with one exception: the first measurement of a series waits
+//! Recording does not wait for a collection of the SDK or its callbacks, with one exception: the first measurement of a series waits
 //! while the SDK copies the series of that instrument. [`SpanMetricsLayer::new`] creates instruments, so it waits for the callbacks
 //! of a running collection.
 //!
 //! # Features
 //!
-//! - `bound` (default): record through bound instruments (`opentelemetry_sdk`'s `experimental_metrics_bound_instruments`).
-//!   Without it the same is recorded through plain instruments. Turn it off for a `MeterProvider` that is not the SDK's: the
-//!   API lets those drop what is recorded through a bound instrument, without a word.
+//! - `bound` (default): records through the bound instruments of `opentelemetry_sdk` (its feature
+//!   `experimental_metrics_bound_instruments`). Without it, the same metrics are recorded through plain instruments. Disable it for
+//!   a `MeterProvider` other than the SDK's: the API allows a provider to silently drop what is recorded through bound instruments.
 //! - `serde`: rules from configuration, as `RuleConfig`.
 //!
 //! [`Meter`]: opentelemetry::metrics::Meter
@@ -112,6 +113,8 @@
 // docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The way of a span or event: `layer` gets it, `plan` says what to do with it, and `record` records it into the SDK. `rule` is what
+// the user asked for. Each of these folders uses only those below it: layer, plan, record, rule.
 mod coverage;
 mod error;
 mod layer;

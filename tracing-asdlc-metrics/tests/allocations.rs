@@ -1,4 +1,4 @@
-//! What a span costs the allocator, which `allocation-counter` replaces: a process of its own.
+//! How often recording allocates. `allocation-counter` replaces the allocator of the process.
 
 mod support;
 
@@ -85,7 +85,7 @@ fn a_warm_metered_future_allocates_nothing() {
     assert_eq!(metrics.count("closed_total"), 2_000);
 }
 
-// X-02, F-19, a neighbour: more numbers than are read at once.
+// X-02, F-19, a neighbour: more numbers than one batch has.
 #[test]
 fn a_warm_event_with_many_numbers_allocates_nothing() {
     let metrics = Metrics::new();

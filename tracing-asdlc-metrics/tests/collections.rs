@@ -1,4 +1,4 @@
-//! Recording while the SDK collects.
+//! Events do not wait while the SDK collects.
 
 mod support;
 
@@ -41,7 +41,7 @@ fn the_first_event_of_a_prefixed_metric_does_not_wait_for_a_collection() {
     assert_eq!(counts, [1, 10, 90], "up to 1, up to 10, above");
 }
 
-// F-21, a neighbour: no thread but the collecting one is there to go on.
+// F-21, a neighbour: the event is emitted by the thread that collects.
 #[test]
 fn a_callback_may_emit_the_first_event_of_a_metric() {
     let metrics = Metrics::new();
@@ -63,9 +63,9 @@ fn a_callback_may_emit_the_first_event_of_a_metric() {
     assert!(metrics.count("scrapes") >= 1);
 }
 
-// F-21, a neighbour: many threads, many names, more series than are kept.
+// F-21, a neighbour: many threads, several metrics, more label sets than the series limit.
 #[test]
-fn nothing_is_lost_and_memory_is_bounded_while_a_collection_lasts() {
+fn no_value_is_lost_and_memory_is_bounded_while_a_collection_lasts() {
     let metrics = Metrics::new();
     let rule = Rule::prefixed_fields().with_label("user").with_max_series(20);
     let recording = Recording::with(&metrics, rule);
@@ -79,7 +79,7 @@ fn nothing_is_lost_and_memory_is_bounded_while_a_collection_lasts() {
             }
         });
     };
-    // They record before and after the metrics are created: no value may fall between.
+    // They record before and after the metrics are created. No value may be lost in between.
     thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || events(thread))).collect();
         collection.end();
@@ -93,9 +93,9 @@ fn nothing_is_lost_and_memory_is_bounded_while_a_collection_lasts() {
     assert_eq!(metrics.values("last"), series(last));
 }
 
-// F-21, a neighbour: one metric of a slow meter, and then the thread waits for none of the others.
+// F-21, a neighbour: one event with many new metrics.
 #[test]
-fn the_wait_for_a_meter_that_does_not_answer_is_short_and_comes_once() {
+fn the_first_event_of_20_metrics_does_not_wait_for_a_collection() {
     let metrics = Metrics::new();
     let recording = Recording::new(&metrics);
     let collection = Collection::start(&metrics);
@@ -131,7 +131,7 @@ fn the_wait_for_a_meter_that_does_not_answer_is_short_and_comes_once() {
 }
 
 #[test]
-fn a_meter_that_panics_as_it_creates_a_metric_costs_that_metric_alone() {
+fn a_meter_that_panics_while_it_creates_a_metric_affects_no_other_metric() {
     struct Panics;
     impl InstrumentProvider for Panics {
         fn f64_gauge(
@@ -178,7 +178,7 @@ impl Recording {
         Self { dispatch, coverage }
     }
 
-    /// On a thread of its own, which must not have to wait for a collection.
+    /// Runs the code on a new thread, which must not wait for a collection.
     fn run(&self, what: &str, run: impl FnOnce() + Send + 'static) {
         let (done, finished) = mpsc::channel();
         let dispatch = self.dispatch.clone();
@@ -194,7 +194,7 @@ impl Recording {
     }
 }
 
-/// A collection that lasts until it is told to end: a callback waits.
+/// A collection that lasts until [`end`](Self::end), because a callback waits.
 struct Collection {
     end: mpsc::Sender<()>,
     thread: JoinHandle<()>,

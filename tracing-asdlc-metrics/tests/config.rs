@@ -7,7 +7,7 @@ use tracing::{Level, info_span};
 use tracing_asdlc_metrics::{Label, Outcome, Rule, RuleConfig, SpanDuration};
 
 #[test]
-fn every_key_is_the_method_of_its_name() {
+fn every_key_is_the_method_with_its_name() {
     same(
         r#"{ "span": "s", "target": "t", "max_level": "debug", "counter": "c", "opened_counter": "o",
              "in_flight": "i", "duration": "d", "span_duration": "until_last_exit", "unit": "ms", "boundaries": [1, 2.5],
@@ -74,7 +74,7 @@ fn every_key_is_the_method_of_its_name() {
 }
 
 #[test]
-fn an_unknown_key_or_value_is_refused_by_its_name() {
+fn an_unknown_key_or_value_is_refused_and_named() {
     for (text, named) in [
         (r#"{ "span": "s", "countr": "c" }"#, "unknown field `countr`"),
         (r#"{ "span": "s", "labels": [{ "field": "f", "vals": [] }] }"#, "unknown field `vals`"),
@@ -103,7 +103,7 @@ fn an_unknown_key_or_value_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_rule_from_configuration_measures() {
+fn a_rule_from_configuration_records() {
     let text = r#"[{ "span": "job", "counter": "jobs_total", "labels": ["kind"] }]"#;
     let rules: Vec<RuleConfig> = serde_json::from_str(text).unwrap();
     let metrics = Metrics::new();

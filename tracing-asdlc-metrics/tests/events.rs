@@ -1,4 +1,4 @@
-//! Metrics from events.
+//! What is recorded for events.
 
 mod support;
 
@@ -46,7 +46,7 @@ fn an_event_is_counted_and_its_numbers_are_added_recorded_and_set() {
 
 // Trap 8
 #[test]
-fn every_kind_of_number_is_taken_and_no_negative_one_reaches_a_counter() {
+fn every_type_of_number_is_recorded_and_no_negative_one_reaches_a_counter() {
     let metrics = Metrics::new();
     let rule = Rule::events()
         .with_target("numbers")
@@ -93,7 +93,7 @@ fn every_kind_of_number_is_taken_and_no_negative_one_reaches_a_counter() {
 }
 
 #[test]
-fn an_events_label_may_come_from_its_span_or_the_nearest_ancestor() {
+fn an_event_inherits_a_label_from_its_span_or_the_nearest_ancestor() {
     let metrics = Metrics::new();
     let rule = Rule::events()
         .with_target("cache")
@@ -120,7 +120,7 @@ fn an_events_label_may_come_from_its_span_or_the_nearest_ancestor() {
 
 // Trap 8
 #[test]
-fn prefixed_fields_are_metrics_without_the_peers_faults() {
+fn prefixed_fields_are_metrics_of_the_documented_kinds() {
     let metrics = Metrics::new();
     let rule = Rule::prefixed_fields().with_label("currency").with_boundaries([1.0, 10.0]);
     metrics.with([rule], || {
@@ -153,7 +153,7 @@ fn prefixed_fields_are_metrics_without_the_peers_faults() {
 
 // Trap 14
 #[test]
-fn a_prefixed_field_with_a_bad_name_or_another_kind_is_left_out_and_listed() {
+fn a_prefixed_field_with_an_invalid_name_or_another_kind_is_refused_and_listed() {
     let metrics = Metrics::new();
     let rules = [Rule::prefixed_fields(), Rule::span("job").with_counter("jobs_total")];
     let layer = metrics.layer(rules);
@@ -175,24 +175,4 @@ fn a_prefixed_field_with_a_bad_name_or_another_kind_is_left_out_and_listed() {
     assert!(refused[1].starts_with("invalid gauge name \"no name\": must match"), "{refused:?}");
     assert_eq!(refused[2], "invalid histogram name \"size\": \"size\" is a gauge");
     assert_eq!(coverage.unmatched(), ["rule 2, span \"job\""]);
-}
-
-//
-#[test]
-fn the_series_of_events_are_bounded_too() {
-    let metrics = Metrics::new();
-    let by_user = |rule: Rule| rule.with_label("user").with_max_series(20);
-    let rules = [
-        by_user(Rule::events().with_target("events").with_counter("events_total")),
-        by_user(Rule::prefixed_fields()),
-    ];
-    metrics.with(rules, || {
-        for user in 0..1_000 {
-            info!(user, gauge.load = user);
-        }
-    });
-    for name in ["events_total", "load"] {
-        assert_eq!(metrics.values(name).len(), 20, "{name}");
-    }
-    assert_eq!(metrics.values("events_total")["user=other"], 1_000.0 - 19.0);
 }

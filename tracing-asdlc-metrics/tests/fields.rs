@@ -7,7 +7,7 @@ use tracing::field::Empty;
 use tracing::{info, info_span};
 use tracing_asdlc_metrics::{Label, Outcome, Rule};
 
-/// The macro with these fields after 32 others.
+/// Calls the macro with 32 fields, followed by these fields.
 macro_rules! after_32 {
     ($macro:ident!($($first:expr)?; $($field:tt)*)) => {
         $macro!(
@@ -31,7 +31,7 @@ fn the_33rd_field_of_an_event_of_40_is_recorded() {
     assert_eq!(metrics.values("bytes_total"), series([("", 5)]));
 }
 
-// F-19, a neighbour: the other instruments.
+// F-19, a neighbour: other instruments.
 #[test]
 fn a_histogram_and_a_gauge_find_their_fields_after_the_32nd() {
     let metrics = Metrics::new();
@@ -48,7 +48,7 @@ fn a_histogram_and_a_gauge_find_their_fields_after_the_32nd() {
     assert_eq!(metrics.values("entries"), series([("kind=a", 7)]));
 }
 
-// F-19, a neighbour: prefixed fields, and more numbers than are read at once.
+// F-19, a neighbour: prefixed fields, and more numbers than one batch has.
 #[test]
 fn every_prefixed_field_of_an_event_of_40_is_a_metric() {
     let metrics = Metrics::new();
@@ -108,7 +108,7 @@ fn every_prefixed_field_of_an_event_of_40_is_a_metric() {
     assert_eq!(metrics.values("m39"), series([("kind=a", 2 * 39)]));
 }
 
-// F-19: labels and outcomes never had that limit; it must not come.
+// F-19: labels and outcomes never had that limit, and must not get it.
 #[test]
 fn a_label_and_an_outcome_of_a_span_may_be_its_35th_field() {
     let metrics = Metrics::new();

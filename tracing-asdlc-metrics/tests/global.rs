@@ -1,4 +1,5 @@
-//! The layer in the *global* subscriber, which also gets what the SDK itself logs, from any thread and with its locks held.
+//! The layer in the *global* subscriber, which also gets the SDK's own events. The SDK emits them on any thread, and while it
+//! holds its locks.
 
 mod support;
 
@@ -25,7 +26,7 @@ fn with_the_sdks_debug_logs_on_nothing_recurses_or_deadlocks() {
     let chatty = Chatty::default();
     let rules = [
         Rule::span("job").with_counter("chatty_total").with_duration("chatty_seconds"),
-        // What the SDK logs, and what its instruments log here, is no event of ours.
+        // The events of the SDK, and those that the instruments emit here, are not measured.
         Rule::events().with_max_level(Level::TRACE).with_counter("chatty_events_total"),
     ];
     let meter = Meter::new(Arc::new(chatty.clone()));
@@ -49,7 +50,7 @@ fn with_the_sdks_debug_logs_on_nothing_recurses_or_deadlocks() {
                 scope.spawn(|| (0..1_000).for_each(|_| drop(info_span!("job"))));
             }
             for _ in 0..20 {
-                // The SDK logs as it collects, and as a layer creates its instruments.
+                // The SDK emits events while it collects, and while a layer creates its instruments.
                 reader.count("closed_total");
                 drop(reader.layer([both("job")]));
             }
@@ -58,15 +59,15 @@ fn with_the_sdks_debug_logs_on_nothing_recurses_or_deadlocks() {
     });
     let counted =
         finished.recv_timeout(Duration::from_secs(60)).expect("neither a deadlock nor a panic");
-    assert_eq!(counted, [4_000, 4_000], "what recording opens is not measured");
+    assert_eq!(counted, [4_000, 4_000], "spans that are opened while recording are not measured");
     assert_eq!(chatty.measured(), 8_000);
-    // closed while its thread was recording.
+    // this span was closed while its thread was recording.
     assert!(chatty.held.lock().unwrap().is_none());
     assert_eq!(metrics.values("held"), series([("", 0)]));
     assert!(logged.events() > 0, "the SDK's logs were on");
 }
 
-/// Every level of events, so the SDK's `DEBUG` too.
+/// Counts the SDK's events. It wants every level, so also the SDK's `DEBUG`.
 #[derive(Clone, Default)]
 struct SdkLog(Arc<AtomicU64>);
 
@@ -84,7 +85,7 @@ impl<S: Subscriber> Layer<S> for SdkLog {
     }
 }
 
-/// A provider whose instruments open a span for each measurement, one that a rule matches.
+/// A provider whose instruments open a span for each measurement. A rule matches that span.
 #[derive(Clone, Default)]
 struct Chatty {
     measured: Arc<AtomicU64>,
@@ -93,7 +94,7 @@ struct Chatty {
 }
 
 impl Chatty {
-    /// Without the 0 that puts each counter there.
+    /// The measurements, without the 0 with which the layer creates each of the two counters.
     fn measured(&self) -> u64 {
         self.measured.load(Ordering::Relaxed) - 2
     }

@@ -1,5 +1,5 @@
-//! As `global.rs`, where new series come all the time, from many threads, past every limit: also that of the SDK, which logs
-//! with its locks held when it is reached. A process of its own: it has one global subscriber.
+//! The layer in the *global* subscriber while many threads create new series, past every limit. When the SDK's own limit is
+//! reached, the SDK emits events while it holds its locks. A process has one global subscriber, so there is one test.
 
 mod support;
 
@@ -18,7 +18,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 // Trap 12
 #[test]
 fn past_the_cardinality_limit_nothing_recurses_or_deadlocks() {
-    // The SDK's limit is reached long before ours.
+    // With this view the SDK's limit is reached before the layer's limit.
     let few = |_: &_| Stream::builder().with_cardinality_limit(20).build().ok();
     let exporter = InMemoryMetricExporter::default();
     let provider = SdkMeterProvider::builder()
@@ -68,7 +68,7 @@ fn past_the_cardinality_limit_nothing_recurses_or_deadlocks() {
     assert!(metrics.count("events_total") >= 8_000);
 }
 
-/// Opens a matched span and emits a matched event for each event of the SDK, as an error reporter might.
+/// Opens a matched span and emits a matched event for each event of the SDK, as a layer that reports errors may do.
 #[derive(Clone, Default)]
 struct Reacts(Arc<AtomicU64>);
 

@@ -1,4 +1,4 @@
-//! Values whose formatting runs other code, under a global subscriber: a process of its own.
+//! Values whose formatting runs other code, with a global subscriber. A process has one, so there is one test.
 
 mod support;
 
@@ -12,7 +12,7 @@ use tracing_asdlc_metrics::{Label, Outcome, Rule};
 
 // Trap 13
 #[test]
-fn a_value_that_logs_opens_spans_or_panics_as_it_is_formatted_does_no_harm() {
+fn a_value_may_log_open_spans_or_panic_while_it_is_formatted() {
     let metrics = Metrics::new();
     let rule = |span| {
         Rule::span(span)
@@ -42,7 +42,7 @@ fn a_value_that_logs_opens_spans_or_panics_as_it_is_formatted_does_no_harm() {
     for _ in 0..2 {
         finished.recv_timeout(Duration::from_secs(60)).expect("neither a deadlock nor a panic");
     }
-    // The job, and one span within each of the values: two of those outside of it.
+    // The job, and one span inside each of the three values; two of these are not children of the job.
     let closed = series([("outcome=unknown", 2), ("outcome=unknown,value=recorded", 2)]);
     assert_eq!(metrics.values("total"), closed);
     assert!(metrics.values("open").values().all(|open| *open == 0.0));
@@ -50,7 +50,7 @@ fn a_value_that_logs_opens_spans_or_panics_as_it_is_formatted_does_no_harm() {
     assert_eq!(metrics.values("events_total"), events);
 }
 
-/// Does all that a value must not do.
+/// Its formatting opens a span and emits an event.
 struct Logs(&'static str);
 
 impl fmt::Display for Logs {

@@ -1,4 +1,4 @@
-//! 100 000 spans on a multi-threaded runtime, which end in every way there is: nothing is lost, nothing is left.
+//! 100 000 tasks on a multi-threaded runtime, which end in every possible way: each is counted, and no state is left.
 
 mod support;
 
@@ -12,7 +12,7 @@ use tracing_asdlc_metrics::{Metered, Outcome, Rule, SpanDuration};
 
 //
 #[test]
-fn what_is_counted_is_what_happened_and_memory_does_not_grow() {
+fn each_task_is_counted_with_its_outcome_and_memory_does_not_grow() {
     let metrics = Metrics::new();
     let rules = [
         Rule::span("task")
@@ -29,7 +29,7 @@ fn what_is_counted_is_what_happened_and_memory_does_not_grow() {
             .with_span_duration(SpanDuration::Busy)
             .with_label(tracing_asdlc_metrics::Label::field("kind").inherited()),
     ];
-    // The default of all threads: the runtime's are not this one's.
+    // The global default, because the tasks run on the runtime's threads.
     tracing::subscriber::set_global_default(metrics.subscriber(rules)).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
 
@@ -40,7 +40,7 @@ fn what_is_counted_is_what_happened_and_memory_does_not_grow() {
         memory.push(resident_bytes());
     }
     assert_eq!(happened.values().sum::<f64>(), 100_000.0);
-    assert_eq!(happened.len(), KINDS as usize * 4, "every end of every kind: {happened:?}");
+    assert_eq!(happened.len(), KINDS as usize * 4, "every outcome of every kind: {happened:?}");
 
     assert_eq!(metrics.values("tasks_total"), happened);
     assert_eq!(metrics.values("task_seconds"), happened);
@@ -55,13 +55,13 @@ fn what_is_counted_is_what_happened_and_memory_does_not_grow() {
             "{gauge}: {open:?}"
         );
     }
-    // What one round needs, all others do with: a leak of one span's state (64 bytes) for each would be 20 MB.
+    // All rounds reuse the memory of the first one. A leak of one span state (64 bytes) for each span would be 20 MB.
     if let (Some(first), Some(last)) = (memory[0], memory[19]) {
         assert!(last < first + 3_000_000, "{memory:?}");
     }
 }
 
-/// 5000 tasks; adds to `happened` how they ended, by the labels that tell it.
+/// Runs 5000 tasks, and adds how they ended to `happened`, by the labels that the metric should have.
 async fn round_of_tasks(round: u64, happened: &mut BTreeMap<String, f64>) {
     let mut random = Random(round * 1_000_000 + 1);
     let mut tasks = Vec::new();
@@ -71,7 +71,7 @@ async fn round_of_tasks(round: u64, happened: &mut BTreeMap<String, f64>) {
         let span = info_span!("task", kind);
         let task = tokio::spawn(work(fate).metered(span));
         if random.below(10) == 0 {
-            // It may be too late.
+            // The task may have ended already.
             task.abort();
         }
         tasks.push((kind, task));
@@ -106,7 +106,7 @@ struct Fate {
     panics: u64,
 }
 
-/// Gives other tasks, and an abort, their turn.
+/// Yields once to other tasks, and to an abort.
 struct Yield(bool);
 
 impl Future for Yield {
@@ -122,7 +122,7 @@ impl Future for Yield {
     }
 }
 
-/// `SplitMix64`: the same numbers each time.
+/// `SplitMix64`, which gives the same numbers in each run.
 struct Random(u64);
 
 impl Random {
@@ -134,7 +134,7 @@ impl Random {
     }
 }
 
-/// Where the system tells it.
+/// The resident memory of the process; `None` without `/proc`.
 fn resident_bytes() -> Option<u64> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
     Some(pages.split_whitespace().nth(1)?.parse::<u64>().ok()? * 4_096)

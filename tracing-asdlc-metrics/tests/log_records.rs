@@ -1,4 +1,4 @@
-//! Records of the `log` crate, through `tracing-log`. Its tracer is global: one test, in a process of its own.
+//! Records of the `log` crate, through `tracing-log`. Its tracer is global, so there is one test.
 
 mod support;
 
@@ -19,9 +19,9 @@ fn a_log_record_is_matched_by_its_own_target_and_level() {
             Label::field("log.module_path").with_name("module").with_values(["a", "b"]),
         ),
         rule("shop::basket", "basket_total"),
-        // F-22, a neighbour: the target that `tracing-log` gives all of them is nobody's.
+        // F-22, a neighbour: no record has the target that `tracing-log` gives all of them.
         rule("log", "log_total"),
-        // F-22, a neighbour: the SDK's own records, as its events, are never measured.
+        // F-22, a neighbour: the SDK's own records are never measured, like its events.
         Rule::events().with_counter("all_total"),
     ];
     let layer = metrics.layer(rules);
@@ -33,7 +33,7 @@ fn a_log_record_is_matched_by_its_own_target_and_level() {
         log::info!(target: "shopping", "three");
         log::debug!(target: "shop", "too verbose for the rule");
         log::warn!(target: "opentelemetry_sdk::metrics", "four");
-        tracing::warn!(target: "shop", "no record");
+        tracing::warn!(target: "shop", "an event, not a log record");
     });
     assert_eq!(metrics.count("shop_total"), 3);
     assert_eq!(metrics.values("basket_total"), series([("", 1)]));

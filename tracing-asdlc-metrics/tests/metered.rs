@@ -1,11 +1,11 @@
-//! `fut.metered(span)`: how a future ended.
+//! The outcome of a future with `metered`.
 
 mod support;
 
 use std::future::{Future, pending, ready};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
-use support::{Metrics, panic_now, panics, series};
+use support::{Metrics, check_outcomes, panic_now, panics, series};
 use tracing::subscriber::with_default;
 use tracing::{Metadata, Span, info_span};
 use tracing_asdlc_metrics::{Metered, Outcome, Rule};
@@ -16,7 +16,7 @@ type Failure = Result<u32, &'static str>;
 
 // Trap 5
 #[test]
-fn ok_err_cancelled_and_panicked_are_told_apart() {
+fn ok_err_cancelled_and_panicked_are_distinguished() {
     let metrics = Metrics::new();
     metrics.with([rule()], || {
         assert_eq!(poll(ready(Failure::Ok(1)).metered(job())), Poll::Ready(Ok(1)));
@@ -25,7 +25,7 @@ fn ok_err_cancelled_and_panicked_are_told_apart() {
         drop(pending::<Failure>().metered(job()));
         panics(|| assert!(poll(panicking().metered(job())) == Poll::Ready(())));
         check(&metrics, [1, 1, 2, 1]);
-        // The output decides, whatever was logged; the field decides before it.
+        // The output decides, independent of what was logged. The field takes precedence over it.
         let logs = async {
             tracing::error!(error = "no");
             Failure::Ok(1)
@@ -40,7 +40,7 @@ fn ok_err_cancelled_and_panicked_are_told_apart() {
 }
 
 #[test]
-fn an_output_that_is_no_result_is_a_success_or_what_a_function_says() {
+fn an_output_that_is_not_a_result_is_a_success_or_what_a_function_decides() {
     let metrics = Metrics::new();
     metrics.with([rule()], || {
         assert!(poll(ready(()).metered(job())).is_ready());
@@ -54,25 +54,25 @@ fn an_output_that_is_no_result_is_a_success_or_what_a_function_says() {
 
 // Trap 5
 #[test]
-fn metered_futures_within_each_other_each_have_their_own_end() {
+fn nested_metered_futures_each_have_their_own_outcome() {
     let metrics = Metrics::new();
     metrics.with([rule()], || {
         let inner = ready(Failure::Err("no")).metered(job());
         let outer = async { inner.await.or(Failure::Ok(1)) };
         assert_eq!(poll(outer.metered(job())), Poll::Ready(Ok(1)));
         check(&metrics, [1, 1, 0, 0]);
-        // Both are cancelled, the inner one in the drop of the outer one.
+        // Both are cancelled: the drop of the outer future drops the inner one.
         let inner = pending::<Failure>().metered(job());
         assert!(poll(inner.metered(job())).is_pending());
         check(&metrics, [1, 1, 2, 0]);
-        // Not metered: nothing is known of its end.
+        // Not metered: nothing is known about its end.
         let span = job();
         drop(tracing::Instrument::instrument(pending::<()>(), span));
-        check_with_unknown(&metrics, [1, 1, 2, 0], 1);
+        check_outcomes(&metrics, [1, 1, 2, 0, 1]);
     });
 }
 
-/// A future that ends in its own drop, after it was cancelled, is cancelled.
+/// The drop of a cancelled future runs in the span, and the span is cancelled.
 #[test]
 fn the_span_is_entered_while_the_future_is_dropped() {
     struct Cleanup;
@@ -95,9 +95,9 @@ fn the_span_is_entered_while_the_future_is_dropped() {
     assert_eq!(metrics.values("cleanups_total"), series([("in_job=job", 1)]));
 }
 
-/// Once it is a `Result`, always: the last handle may be another one.
+/// The future need not have the last handle of the span.
 #[test]
-fn the_end_is_known_though_the_span_closes_later() {
+fn the_outcome_is_kept_until_the_span_closes() {
     let metrics = Metrics::new();
     metrics.with([rule()], || {
         let span = job();
@@ -110,7 +110,7 @@ fn the_end_is_known_though_the_span_closes_later() {
 
 // Trap 2
 #[test]
-fn every_layer_hears_it_whatever_it_is_wrapped_in() {
+fn every_layer_reads_the_outcome_also_inside_other_layers() {
     let metrics = [Metrics::new(), Metrics::new(), Metrics::new()];
     let [first, second, third] = metrics.each_ref().map(|metrics| metrics.layer([rule()]));
     let all = tracing::level_filters::LevelFilter::TRACE;
@@ -127,20 +127,20 @@ fn every_layer_hears_it_whatever_it_is_wrapped_in() {
 }
 
 #[test]
-fn without_a_subscriber_it_is_the_future_alone() {
+fn without_a_subscriber_the_future_just_runs() {
     assert_eq!(poll(ready(Failure::Ok(1)).metered(job())), Poll::Ready(Ok(1)));
     let metered = pending::<()>().metered(Span::none());
     assert!(metered.span().is_none());
     assert!(poll(metered).is_pending());
-    // What it announced is not heard by the next span.
+    // The next span does not get its outcome.
     let metrics = Metrics::new();
     metrics.with([rule()], || job().in_scope(|| ()));
-    check_with_unknown(&metrics, [0, 0, 0, 0], 1);
+    check_outcomes(&metrics, [0, 0, 0, 0, 1]);
 }
 
-/// The end that nobody heard is not that of another subscriber's span with the same id.
+/// A span of another subscriber may have the same id.
 #[test]
-fn an_end_without_a_layer_for_it_is_forgotten() {
+fn an_outcome_that_no_layer_reads_is_cleared() {
     let id = with_default(registry(), || {
         let span = job();
         assert!(poll(ready(Failure::Err("no")).metered(span.clone())).is_ready());
@@ -154,11 +154,11 @@ fn an_end_without_a_layer_for_it_is_forgotten() {
         assert_eq!(span.id(), id);
         span.in_scope(|| ());
     });
-    check_with_unknown(&metrics, [0, 0, 0, 0], 1);
+    check_outcomes(&metrics, [0, 0, 0, 0, 1]);
 }
 
 #[tokio::test]
-async fn it_is_sent_to_tasks_and_tells_what_became_of_them() {
+async fn a_metered_task_has_the_outcome_of_the_task() {
     let metrics = Metrics::new();
     let guard = tracing::subscriber::set_default(metrics.subscriber([rule()]));
     let done = tokio::spawn(async { Failure::Ok(1) }.metered(job()));
@@ -185,29 +185,15 @@ fn job() -> Span {
     info_span!("job")
 }
 
-/// Once, and then drops it.
+/// Polls the future once, and drops it.
 fn poll<F: Future>(future: F) -> Poll<F::Output> {
     let future: Pin<&mut F> = pin!(future);
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Successes, failures, cancellations, panics.
-fn check(metrics: &Metrics, counts: [i32; 4]) {
-    check_with_unknown(metrics, counts, 0);
-}
-
-fn check_with_unknown(metrics: &Metrics, counts: [i32; 4], unknown: i32) {
-    let [success, failed, cancelled, panicked] = counts;
-    assert_eq!(
-        metrics.values("jobs_total"),
-        series([
-            ("outcome=cancelled", cancelled),
-            ("outcome=failed", failed),
-            ("outcome=panicked", panicked),
-            ("outcome=success", success),
-            ("outcome=unknown", unknown),
-        ])
-    );
+/// Successes, failures, cancellations and panics.
+fn check(metrics: &Metrics, [success, failed, cancelled, panicked]: [i32; 4]) {
+    check_outcomes(metrics, [success, failed, cancelled, panicked, 0]);
 }
 
 async fn panicking() {

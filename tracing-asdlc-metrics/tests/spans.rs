@@ -23,7 +23,7 @@ use tracing_subscriber::prelude::*;
 fn a_span_is_counted_once_when_it_closes() {
     let metrics = Metrics::new();
     with_default(subscriber(&metrics, [both("job")]), || {
-        assert_eq!(metrics.count("closed_total"), 0, "there from the start");
+        assert_eq!(metrics.count("closed_total"), 0, "it exists from the start");
         let span = info_span!("job");
         span.in_scope(|| ());
         assert_eq!(metrics.count("closed_total"), 0, "still open");
@@ -35,12 +35,12 @@ fn a_span_is_counted_once_when_it_closes() {
 
 // N-02
 #[test]
-fn the_duration_is_the_true_time_from_creation_to_close_in_seconds() {
+fn the_duration_is_the_time_from_creation_to_close_in_seconds() {
     let metrics = Metrics::new();
     with_default(subscriber(&metrics, [both("job")]), || {
         let around = Instant::now();
         let span = info_span!("job");
-        // Not entered: it is the time it is open that counts.
+        // Never entered: the duration is the time in which the span is open.
         let within = spin(Duration::from_millis(20));
         drop(span);
         let around = around.elapsed();
@@ -74,7 +74,7 @@ fn boundaries_unit_and_description_reach_the_instrument() {
 }
 
 #[test]
-fn nested_spans_are_each_counted_for_themselves() {
+fn nested_spans_are_counted_one_by_one() {
     let metrics = Metrics::new();
     let rules = [
         both("job"),
@@ -148,7 +148,7 @@ fn a_parent_closes_with_its_last_child() {
 }
 
 #[test]
-fn a_panic_through_a_span_is_counted_like_any_close() {
+fn a_span_through_which_a_panic_unwinds_is_counted() {
     let metrics = Metrics::new();
     with_default(subscriber(&metrics, [both("job")]), || {
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -176,7 +176,7 @@ fn spans_of_many_names_share_one_metric() {
 }
 
 #[test]
-fn a_rule_matches_up_to_its_level_whatever_else_is_enabled() {
+fn a_rule_matches_up_to_its_level_also_if_more_is_enabled() {
     let metrics = Metrics::new();
     let rules = [
         Rule::span("job").with_counter("default_total"),
@@ -204,10 +204,10 @@ fn spans_of_opentelemetry_itself_are_not_measured() {
         drop(info_span!(target: "opentelemetry::metrics", "job"));
         drop(info_span!(target: "opentelemetrics", "job"));
     });
-    assert_eq!(metrics.count("closed_total"), 1, "a name that only begins alike");
+    assert_eq!(metrics.count("closed_total"), 1, "only the target with a similar name");
 }
 
-/// Ids are reused by each thread and differ between threads in a few bits: no span may get another one's start.
+/// Each thread reuses its ids, and the ids of threads differ in a few bits only. No span may get the start of another one.
 #[test]
 fn spans_of_many_threads_do_not_mix() {
     let metrics = Metrics::new();
@@ -266,7 +266,7 @@ fn many_spans_open_at_once_are_all_counted() {
     assert_eq!(metrics.count("open_seconds"), 20_000);
 }
 
-/// So it is when two threads meet a callsite at once: the second one creates its span while the first is still registering.
+/// A thread may create a span while another thread is still registering its callsite.
 #[test]
 fn a_span_whose_callsite_was_never_registered_is_counted() {
     static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
@@ -306,7 +306,7 @@ fn histogram<T>(metrics: &Metrics, name: &str, read: impl Fn(&HistogramDataPoint
     })
 }
 
-/// Keeps the processor busy for at least `time`, and tells how long it was.
+/// Keeps the processor busy for at least `time`, and returns how long it was.
 fn spin(time: Duration) -> Duration {
     let start = Instant::now();
     while start.elapsed() < time {

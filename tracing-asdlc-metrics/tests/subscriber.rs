@@ -1,6 +1,6 @@
-//! The layer among others: what it enables, what it must not disable, and what it counts whatever the others refuse.
+//! The layer among other layers: what it enables, what it must not disable, and what it counts although others refuse it.
 //!
-//! Which callsites and levels are enabled is the process's state: one test at a time.
+//! The enabled callsites and levels are global to the process, so one test runs at a time.
 
 mod support;
 
@@ -78,7 +78,7 @@ fn prefixed_fields_are_an_opt_in() {
 }
 
 #[test]
-fn beside_a_filtered_layer_only_what_one_of_both_wants_is_enabled() {
+fn with_another_filtered_layer_only_what_either_wants_is_enabled() {
     let _alone = alone();
     let metrics = Metrics::new();
     let seen = Seen::default();
@@ -131,10 +131,10 @@ fn after_a_refusal_of_another_layer_the_next_matched_spans_are_all_counted() {
     for stack in stacks {
         with_default(stack, || {
             for _ in 0..5 {
-                // Each asks the filters, and no span follows that would consume what they answered.
+                // Each asks the filters, and no span follows that would clear their answers.
                 drop(info_span!("refused"));
                 let _ = enabled!(Level::DEBUG);
-                tracing::debug!("an event that nobody records");
+                tracing::debug!("an event that no layer records");
                 drop(info_span!("job"));
                 counted += 1;
                 assert_eq!(metrics.count("closed_total"), counted);
@@ -145,7 +145,7 @@ fn after_a_refusal_of_another_layer_the_next_matched_spans_are_all_counted() {
 
 // Trap 1
 #[test]
-fn a_span_that_another_layer_filters_for_itself_is_counted() {
+fn a_span_that_the_filter_of_another_layer_refuses_is_counted() {
     let _alone = alone();
     let metrics = Metrics::new();
     let seen = Seen::default();
@@ -163,7 +163,7 @@ fn a_span_that_another_layer_filters_for_itself_is_counted() {
 
 // Trap 1
 #[test]
-fn a_global_filter_wins_wherever_it_stands() {
+fn a_global_filter_wins_at_any_position() {
     let _alone = alone();
     let metrics = Metrics::new();
     let spans = || {
@@ -199,7 +199,7 @@ fn the_level_rises_to_that_of_the_rules_and_no_further() {
     assert_eq!(
         level(Box::new(registry().with(layer()).with(Identity::new()))),
         LevelFilter::TRACE,
-        "what a layer without a filter wants, it gets"
+        "a layer without a filter wants every level"
     );
     assert_eq!(level(Box::new(registry().with(Identity::new()).with(layer()))), LevelFilter::TRACE);
 }
@@ -226,7 +226,7 @@ fn it_works_inside_option_box_and_vec_and_with_a_filter() {
     check(Box::new(registry().with(vec![layer()])), true);
     check(Box::new(registry().with(vec![errors().boxed(), layer().boxed()])), true);
     check(Box::new(registry().with(errors().and_then(layer()))), true);
-    // A filter around it asks for more than it does.
+    // A filter around the layer enables more than the layer wants.
     check(Box::new(registry().with(layer().with_filter(LevelFilter::INFO))), false);
 
     let refused = registry().with(layer().with_filter(LevelFilter::WARN));
@@ -254,7 +254,7 @@ fn two_layers_in_one_subscriber_both_count() {
     assert_eq!(metrics.count("others_total"), 3);
 }
 
-/// The second subscriber's span has the id that the first one's has.
+/// The spans of both subscribers have the same id.
 #[test]
 fn subscribers_that_record_into_one_metric_do_not_mix_their_spans() {
     let _alone = alone();
@@ -270,7 +270,7 @@ fn subscribers_that_record_into_one_metric_do_not_mix_their_spans() {
 }
 
 #[test]
-fn it_is_found_in_the_subscriber_by_its_type() {
+fn the_layer_is_found_in_the_subscriber_by_its_type() {
     let _alone = alone();
     let metrics = Metrics::new();
     let dispatch = tracing::Dispatch::new(registry().with(job_layer(&metrics)));
@@ -294,7 +294,7 @@ fn job_layer(metrics: &Metrics) -> SpanMetricsLayer {
     metrics.layer([both("job")])
 }
 
-/// Counts what it is shown.
+/// Counts the spans and events that reach it.
 #[derive(Clone, Default)]
 struct Seen(Arc<[AtomicU64; 2]>);
 
@@ -318,7 +318,7 @@ impl<S: Subscriber> Layer<S> for Seen {
     }
 }
 
-/// A global filter for spans of this name, asked each time.
+/// A global filter that refuses spans with this name, and is asked for each span.
 struct Refuses(&'static str);
 
 impl<S: Subscriber> Layer<S> for Refuses {

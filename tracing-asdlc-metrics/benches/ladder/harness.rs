@@ -1,27 +1,27 @@
-//! Measures subjects side by side: interleaved rounds, medians and minima for time, callgrind for instructions, exact counts
-//! for allocations.
+//! Measures several subjects: their times in interleaved rounds (median and minimum), their instructions with callgrind, and
+//! their exact number of allocations.
 //!
-//! Each measurement is a process of its own: the subscriber is then the global one, as in a program, and which callsites are
-//! enabled depends on it alone.
+//! Each measurement runs in a new process. The subscriber is then the global one, as in a program, and it alone decides which
+//! callsites are enabled.
 //!
-//! Shared with the peers' benchmark in `tests/peers`, which is not part of the workspace.
+//! The benchmark in `tests/peers`, which is not part of the workspace, uses this file too.
 
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::Barrier;
 use std::time::Instant;
 
-/// Something that opens and closes spans.
+/// Code that opens and closes spans.
 pub struct Subject {
     pub name: &'static str,
     install: Box<dyn Fn() -> Box<Run>>,
 }
 
-/// Runs so many spans on a thread of this number.
+/// Runs on the thread with this number, and opens this many spans.
 pub type Run = dyn Fn(usize, u64) + Sync;
 
 impl Subject {
-    /// `install` sets the global subscriber; what it returns is one span, on a thread of this number.
+    /// `install` sets the global subscriber. It returns a function that runs one span, on the thread with this number.
     pub fn new<S: Fn(usize) + Sync + 'static>(
         name: &'static str,
         install: impl Fn() -> S + 'static,
@@ -34,9 +34,9 @@ impl Subject {
     }
 }
 
-/// Measures all subjects and prints a table of what each costs; after the second also what it costs over that one.
+/// Measures all subjects, and prints a table of their costs. From the third on it also prints the difference to the second.
 ///
-/// With arguments it is the process that measures one subject.
+/// With arguments, this process measures one subject.
 pub fn main(subjects: &[Subject]) {
     let arguments: Vec<String> = std::env::args().collect();
     match &arguments[..] {
@@ -46,7 +46,7 @@ pub fn main(subjects: &[Subject]) {
             let number: u64 = number.parse().expect("a number");
             match &**what {
                 "time" => println!("{}", nanoseconds(&run, number as usize, |thread| thread)),
-                // As one thread: all record into the same series.
+                // All threads have the number 0, so that they record into the same series.
                 "same" => println!("{}", nanoseconds(&run, number as usize, |_| 0)),
                 "run" => run(0, number),
                 _ => println!("{}", allocations(&run, number)),
@@ -94,7 +94,7 @@ fn table(subjects: &[Subject]) {
     }
 }
 
-/// Median and minimum of the rounds, in which every subject has its turn.
+/// The median and the minimum of the rounds. Each round measures every subject once.
 fn rounds(subjects: &[Subject], what: &str, threads: u64) -> Vec<(f64, f64)> {
     let mut rounds = vec![Vec::new(); subjects.len()];
     for _ in 0..ROUNDS {
@@ -110,7 +110,8 @@ fn rounds(subjects: &[Subject], what: &str, threads: u64) -> Vec<(f64, f64)> {
     results
 }
 
-/// Measures again, a few times, while other programs use the machine: two threads say nothing when they have to share a core.
+/// Repeats a measurement, a few times, if other programs have used the machine: the time of two threads that share a core is
+/// useless.
 fn undisturbed(measure: impl Fn() -> f64) -> f64 {
     let mut time = 0.0;
     for _ in 0..ATTEMPTS {
@@ -118,7 +119,7 @@ fn undisturbed(measure: impl Fn() -> f64) -> f64 {
         let before = used_by_others();
         time = measure();
         let used = used_by_others().zip(before).map(|(after, before)| after - before);
-        // Hundredths of a second: a tenth of one core, and the error of the clocks.
+        // In hundredths of a second: a tenth of one core, or the error of the clocks.
         let allowed = (start.elapsed().as_secs_f64() * 10.0).max(2.0);
         if used.is_none_or(|used| used as f64 <= allowed) {
             break;
@@ -127,17 +128,17 @@ fn undisturbed(measure: impl Fn() -> f64) -> f64 {
     time
 }
 
-/// The processor time of all programs but this one and its children, in hundredths of a second. `None` where there is no `/proc`.
+/// The processor time of all other programs (not of this one and its children), in hundredths of a second. `None` without `/proc`.
 fn used_by_others() -> Option<i64> {
     let numbers = |line: &str, fields: &[usize]| -> Option<i64> {
         let line: Vec<_> = line.split_whitespace().collect();
         fields.iter().map(|field| line.get(*field)?.parse::<i64>().ok()).sum()
     };
     let all = std::fs::read_to_string("/proc/stat").ok()?;
-    // User, nice, system, and what interrupts and other guests of the host took.
+    // User, nice and system time, the time of interrupts, and the time that other guests of the host used.
     let all = numbers(all.lines().next()?, &[1, 2, 3, 6, 7, 8])?;
     let own = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // After the name: user and system time, its own and that of its children.
+    // The fields after the name: user and system time, of this process and of its children.
     let own = numbers(own.rsplit_once(')')?.1, &[11, 12, 13, 14])?;
     Some(all - own)
 }
@@ -149,7 +150,7 @@ fn child(subject: &Subject, what: &str, number: u64) -> Option<f64> {
     String::from_utf8_lossy(&output.stdout).trim().parse().ok()
 }
 
-/// Nanoseconds a span on each of so many threads, which take the numbers that `number` gives.
+/// The nanoseconds of a span, on this many threads. `number` returns the number of each thread.
 fn nanoseconds(run: &Run, threads: usize, number: fn(usize) -> usize) -> f64 {
     let barrier = Barrier::new(threads);
     let timed = |thread| {
@@ -174,7 +175,7 @@ fn allocations(run: &Run, count: u64) -> u64 {
     allocation_counter::measure(|| run(0, count)).count_total
 }
 
-/// Instructions a span, from two runs under callgrind that differ in their number of spans; `None` without valgrind.
+/// The instructions of a span, from two runs under callgrind with different numbers of spans. `None` without valgrind.
 fn instructions(subject: &Subject) -> Option<i64> {
     let run = |count: i64| {
         let output = Command::new("valgrind")

@@ -1,7 +1,7 @@
-//! What a span costs: `cargo bench -p tracing-asdlc-metrics`, and again with `--no-default-features`.
+//! The cost of a span: `cargo bench -p tracing-asdlc-metrics`, with and without `--no-default-features`.
 
 #![expect(unreachable_pub, reason = "a program")]
-#![expect(clippy::print_stdout, reason = "its result")]
+#![expect(clippy::print_stdout, reason = "it prints its result")]
 
 mod harness;
 mod subjects;

@@ -1,4 +1,4 @@
-//! The rungs: no subscriber, one that does nothing, ours, and the least one can write by hand.
+//! What is measured: no subscriber, one that does nothing, our layer, and the least that can be written by hand.
 
 use crate::harness::Subject;
 use opentelemetry::KeyValue;
@@ -58,18 +58,18 @@ pub fn own() -> Vec<Subject> {
     ]
 }
 
-/// A span that is created, entered, exited and closed. Threads give it different labels.
+/// Creates, enters, exits and closes a span. Threads use different label values.
 #[inline(always)]
 pub fn span(thread: usize) {
     let _entered =
         info_span!("storage", operation = OPERATIONS[thread % 2], backend = "local").entered();
 }
 
-/// A meter that is really read: a provider without a reader would drop everything.
+/// A meter with a reader: a provider without one would drop every measurement.
 pub fn meter() -> Meter {
     let provider = SdkMeterProvider::builder().with_reader(ManualReader::default()).build();
     let meter = provider.meter("bench");
-    // It must outlive the benchmark: dropped, it shuts down.
+    // Not dropped, because a dropped provider shuts down.
     std::mem::forget(provider);
     meter
 }

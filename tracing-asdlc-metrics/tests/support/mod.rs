@@ -1,4 +1,4 @@
-//! A real meter provider whose metrics can be read back.
+//! A real meter provider, whose metrics the tests read back.
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
 
@@ -22,7 +22,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub(crate) struct Metrics {
     provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
-    /// Of the layers made by [`Metrics::layer`].
+    /// The coverage of each layer that [`Metrics::layer`] built.
     coverages: Arc<Mutex<Vec<Coverage>>>,
 }
 
@@ -49,7 +49,7 @@ impl Metrics {
         layer
     }
 
-    /// Runs the code in a subscriber with these rules, and nothing else.
+    /// Runs the code in a subscriber that has only a layer with these rules.
     pub(crate) fn with<T>(
         &self,
         rules: impl IntoIterator<Item = Rule>,
@@ -70,7 +70,7 @@ impl Metrics {
         self.values(name).values().sum::<f64>() as u64
     }
 
-    /// The value of each series, by its labels in alphabetical order (`a=1,b=2`): of a histogram the count.
+    /// The value of each series (of a histogram: the count), by its labels in alphabetical order (`a=1,b=2`).
     pub(crate) fn values(&self, name: &str) -> BTreeMap<String, f64> {
         self.points(name, HistogramDataPoint::count)
     }
@@ -114,12 +114,12 @@ impl Metrics {
         by_labels
     }
 
-    /// Collects now; whether there is such a metric, with a series.
+    /// Collects now. Returns whether the metric exists, with a series.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.collect(|metric| metric.name() == name) > 0
     }
 
-    /// Collects now, and reads one metric; it must be there, once.
+    /// Collects now, and reads one metric, which must exist once.
     pub(crate) fn read<T>(&self, name: &str, mut read: impl FnMut(&Metric) -> T) -> T {
         let mut value = None;
         self.collect(|metric| {
@@ -133,7 +133,7 @@ impl Metrics {
     }
 
     fn collect(&self, mut wanted: impl FnMut(&Metric) -> bool) -> usize {
-        // On a busy machine an event may give up before its metric is created.
+        // The metric of a prefixed field is created a moment after its first event.
         for coverage in self.coverages.lock().expect("no panic").iter() {
             wait_until("no metric is pending", || coverage.pending().is_empty());
         }
@@ -159,7 +159,7 @@ pub(crate) fn bucket_counts(metric: &Metric) -> Vec<u64> {
     }
 }
 
-/// A count or a sum.
+/// The count or the sum of a histogram.
 struct Value(f64);
 
 impl From<u64> for Value {
@@ -180,7 +180,7 @@ fn labels<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
     pairs.join(",")
 }
 
-/// What [`Metrics::values`] gives.
+/// The expected result of [`Metrics::values`].
 pub(crate) fn series<const N: usize>(series: [(&str, i32); N]) -> BTreeMap<String, f64> {
     series.into_iter().map(|(labels, value)| (labels.to_owned(), f64::from(value))).collect()
 }
@@ -190,23 +190,40 @@ pub(crate) fn both(span: &'static str) -> Rule {
     Rule::span(span).with_counter("closed_total").with_duration("open_seconds")
 }
 
-/// Runs the code, which ends in a panic that nobody prints.
+/// Checks how many spans of `jobs_total` succeeded, failed, were cancelled, panicked, and are unknown.
+pub(crate) fn check_outcomes(metrics: &Metrics, counts: [i32; 5]) {
+    let [success, failed, cancelled, panicked, unknown] = counts;
+    assert_eq!(
+        metrics.values("jobs_total"),
+        series([
+            ("outcome=cancelled", cancelled),
+            ("outcome=failed", failed),
+            ("outcome=panicked", panicked),
+            ("outcome=success", success),
+            ("outcome=unknown", unknown),
+        ])
+    );
+}
+
+/// Runs code that must panic.
 pub(crate) fn panics(run: impl FnOnce()) {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
     result.expect_err("a panic");
 }
 
+/// Panics without a message on the terminal.
 pub(crate) fn panic_now() -> ! {
     std::panic::resume_unwind(Box::new("on purpose"))
 }
 
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Waits until the condition holds.
+pub(crate) fn wait_until(condition: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < LONG, "after {LONG:?} it is not so that {what}");
+    while !holds() {
+        assert!(start.elapsed() < LONG, "not within {LONG:?}: {condition}");
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Longer than anything that is waited for.
+/// Longer than any event takes that a test waits for.
 pub(crate) const LONG: Duration = Duration::from_secs(20);

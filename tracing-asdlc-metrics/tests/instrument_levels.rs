@@ -1,6 +1,6 @@
-//! The events by which `#[instrument]` tells how a function ended, whatever other layers log.
+//! The events of `#[instrument(err)]` and `#[instrument(ret)]` are read at every level, independent of what other layers log.
 //!
-//! Which callsites and levels are enabled is the process's state: one test at a time.
+//! The enabled callsites and levels are global to the process, so one test runs at a time.
 
 mod support;
 
@@ -49,11 +49,11 @@ fn an_error_at_debug_fails_its_span_while_the_log_is_at_info() {
     }
 }
 
-// F-20, a neighbour: another level, another filter, alone, and the log's layer outside.
+// F-20, a neighbour: another level, another filter, no other layer, and the log's layer outside.
 #[test]
 fn an_error_at_trace_fails_its_span_beside_an_env_filter_and_alone() {
     let _alone = alone();
-    let filter = || EnvFilter::new("warn,ends=error");
+    let filter = || EnvFilter::new("warn,instrument_levels=error");
     let metrics = Metrics::new();
     with_default(
         registry().with(silent().with_filter(filter())).with(metrics.layer([rule()])),
@@ -67,9 +67,9 @@ fn an_error_at_trace_fails_its_span_beside_an_env_filter_and_alone() {
     assert_eq!(counted(&metrics), ["failed=3"]);
 }
 
-// F-20, a neighbour: what `ret` tells.
+// F-20, a neighbour: `ret`.
 #[test]
-fn what_a_function_returns_is_read_at_every_level() {
+fn a_returned_value_is_read_at_every_level() {
     let _alone = alone();
     let metrics = Metrics::new();
     let log = silent().with_filter(LevelFilter::INFO);
@@ -81,7 +81,7 @@ fn what_a_function_returns_is_read_at_every_level() {
     assert_eq!(counted(&metrics), ["failed=2", "success=1"]);
 }
 
-// F-20, a neighbour: what a global filter hides is no success.
+// F-20, a neighbour: an event that a global filter hides does not prove a success.
 #[test]
 fn an_error_that_a_global_filter_hides_leaves_the_outcome_unknown() {
     let _alone = alone();
@@ -95,7 +95,7 @@ fn an_error_that_a_global_filter_hides_leaves_the_outcome_unknown() {
 
 // Trap 2
 #[test]
-fn only_an_outcome_raises_the_level_for_these_events_and_it_can_be_told_how_far() {
+fn only_an_outcome_raises_the_level_for_these_events_up_to_its_maximum() {
     let _alone = alone();
     let metrics = Metrics::new();
     let counter = || Rule::span("job").with_counter("jobs_total");
@@ -119,12 +119,12 @@ fn only_an_outcome_raises_the_level_for_these_events_and_it_can_be_told_how_far(
 
 //
 #[test]
-fn no_other_events_are_enabled_and_none_where_no_rule_looks() {
+fn no_other_events_are_enabled_and_none_of_other_targets() {
     let _alone = alone();
     let metrics = Metrics::new();
-    with_default(registry().with(metrics.layer([rule().with_target("ends")])), || {
+    with_default(registry().with(metrics.layer([rule().with_target("instrument_levels")])), || {
         assert!(tracing::event_enabled!(Level::TRACE, error));
-        assert!(tracing::event_enabled!(target: "ends::inner", Level::TRACE, error));
+        assert!(tracing::event_enabled!(target: "instrument_levels::inner", Level::TRACE, error));
         assert!(!tracing::event_enabled!(target: "elsewhere", Level::ERROR, error));
         assert!(!tracing::event_enabled!(Level::TRACE, error, message));
         assert!(!tracing::event_enabled!(Level::ERROR, message));
@@ -136,12 +136,12 @@ fn rule() -> Rule {
     Rule::span("job").with_counter("jobs_total").with_outcome(Outcome::label("outcome"))
 }
 
-/// A log that nobody reads.
+/// A log that discards everything.
 fn silent<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> + Send + Sync {
     log::layer().with_writer(std::io::sink)
 }
 
-/// As in `failed=4`, without those that are 0.
+/// Returns for example `failed=4`, without the outcomes that have 0.
 fn counted(metrics: &Metrics) -> Vec<String> {
     let values = metrics.values("jobs_total").into_iter().filter(|(_, value)| *value > 0.0);
     values.map(|(labels, value)| format!("{}={value}", &labels["outcome=".len()..])).collect()

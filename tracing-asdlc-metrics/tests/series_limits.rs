@@ -1,0 +1,135 @@
+//! The number of series is bounded, and so is the length of their values.
+
+mod support;
+
+use std::fmt;
+use support::{Metrics, both, series};
+use tracing::{info, info_span};
+use tracing_asdlc_metrics::{Label, Rule};
+
+// Trap 10, X-03
+#[test]
+fn a_million_user_values_give_a_bounded_number_of_series() {
+    let metrics = Metrics::new();
+    let rule = Rule::span("job")
+        .with_counter("jobs_total")
+        .with_label(Label::field("user").with_max_values(10));
+    metrics.with([rule], || {
+        for user in 0..1_000_000 {
+            drop(info_span!("job", user, message = "text"));
+        }
+    });
+    let counted = metrics.values("jobs_total");
+    assert_eq!(counted.len(), 11);
+    assert_eq!(counted["user=9"], 1.0);
+    assert_eq!(counted["user=other"], 999_990.0);
+}
+
+// Trap 10, X-03
+#[test]
+fn a_value_longer_than_its_limit_becomes_the_overflow_value() {
+    let metrics = Metrics::new();
+    let short = Rule::span("job")
+        .with_counter("jobs_total")
+        .with_label(Label::field("v").with_max_bytes(4));
+    metrics.with([short], || {
+        for value in ["four", "fives", "äö", "äöü"] {
+            drop(info_span!("job", v = value));
+            drop(info_span!("job", v = %value));
+        }
+        drop(info_span!("job", v = %Endless));
+        drop(info_span!("job", v = %"ä".repeat(1_000)));
+        drop(info_span!("job", v = %format!("x{}", "ä".repeat(1_000))));
+    });
+    assert_eq!(metrics.values("jobs_total"), series([("v=four", 2), ("v=other", 7), ("v=äö", 2)]));
+}
+
+/// Its formatting ends when the buffer is full, because a write then fails.
+struct Endless;
+
+impl fmt::Display for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        loop {
+            f.write_str("again and again ")?;
+        }
+    }
+}
+
+//
+#[test]
+fn the_series_limit_is_below_that_of_the_sdk_and_further_label_sets_are_one_series() {
+    let metrics = Metrics::new();
+    let label = |field| Label::field(field).with_max_values(1_000);
+    let rule = both("job").with_label(label("a")).with_label(label("b"));
+    let few = Rule::span("job").with_counter("few_total").with_label(label("a")).with_max_series(8);
+    metrics.with([rule, few], || {
+        for number in 0..5_000 {
+            drop(info_span!("job", a = number % 1_000, b = number / 7));
+        }
+    });
+    for (name, most) in [("closed_total", 1_800), ("open_seconds", 1_800), ("few_total", 8)] {
+        let counted = metrics.values(name);
+        assert_eq!(counted.len(), most, "{name}");
+        assert_eq!(counted.values().sum::<f64>(), 5_000.0, "{name}");
+        assert!(counted.keys().all(|labels| !labels.contains("overflow")), "{name}");
+    }
+    assert!(metrics.values("closed_total").contains_key("a=other,b=other"));
+    assert_eq!(metrics.values("few_total")["a=other"], 5_000.0 - 7.0 * 5.0);
+}
+
+//
+#[test]
+fn preinitialized_series_are_within_the_limit() {
+    let metrics = Metrics::new();
+    let values: Vec<_> = (0..9).map(|value| value.to_string()).collect();
+    let rule = |name: &'static str, max: usize| {
+        let label = Label::field("v").with_values(values.clone());
+        Rule::span("job").with_counter(name).with_label(label).with_max_series(max)
+    };
+    metrics.with([rule("ten_total", 10), rule("nine_total", 9)], || {
+        assert_eq!(metrics.values("ten_total").len(), 9);
+        assert!(!metrics.has("nine_total"));
+        (0..20).for_each(|v| drop(info_span!("job", v)));
+    });
+    assert_eq!(metrics.values("ten_total").len(), 10);
+    assert_eq!(metrics.values("nine_total").len(), 9);
+}
+
+//
+#[test]
+fn rules_that_share_a_metric_share_its_series_limit() {
+    let metrics = Metrics::new();
+    let rule = |span: &'static str, field: &'static str| {
+        let label = Label::field(field).with_max_values(1_000);
+        Rule::span(span).with_counter("jobs_total").with_label(label).with_label("x")
+    };
+    metrics.with([rule("one", "a"), rule("two", "b")], || {
+        for number in 0..3_000 {
+            drop(info_span!("one", a = number % 900, x = number / 900));
+            drop(info_span!("two", b = number % 900, x = number / 900));
+        }
+    });
+    let counted = metrics.values("jobs_total");
+    assert_eq!(counted.len(), 1_800);
+    assert_eq!(counted.values().sum::<f64>(), 6_000.0);
+}
+
+//
+#[test]
+fn the_series_of_events_are_bounded() {
+    let metrics = Metrics::new();
+    let by_user = |rule: Rule| rule.with_label("user").with_max_series(20);
+    let rules = [
+        by_user(Rule::events().with_target("series_limits").with_counter("events_total")),
+        by_user(Rule::prefixed_fields()),
+    ];
+    metrics.with(rules, || {
+        for user in 0..1_000 {
+            info!(user, gauge.load = user);
+        }
+    });
+    for name in ["events_total", "load"] {
+        assert_eq!(metrics.values(name).len(), 20, "{name}");
+    }
+    assert_eq!(metrics.values("events_total")["user=other"], 1_000.0 - 19.0);
+}
