@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 /// Prints the table. Returns whether the metrics cost less than the limit.
 // N-05
 fn table() -> Result<bool> {
-    println!("| messages | instructions each, metrics off | on | more | |");
+    println!("| messages | instructions per message, metrics off | metrics on | difference | |");
     println!("|---|---|---|---|---|");
     let mut within_limit = true;
     for (name, message, has_limit) in MESSAGES {

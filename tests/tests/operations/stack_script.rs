@@ -148,7 +148,7 @@ fn assert_starts_everything_and_leaves_nothing_behind(stack: Stack, signal: Sign
     let stack = Process::start(command);
     let group = Group(Pid::from_raw(stack.id().cast_signed()).expect("an id"));
     stack
-        .await_stdout(|line| line.contains("All of it is running").then_some(()))
+        .await_stdout(|line| line.contains("Everything is running").then_some(()))
         .unwrap_or_else(|error| panic!("the stack does not start: {error}"));
 
     for program in STARTED {

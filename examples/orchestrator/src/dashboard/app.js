@@ -1,4 +1,4 @@
-// Asks, draws, and tells what is wrong. Live until VictoriaMetrics answers, and again when it no longer does.
+// Reads the data, draws it and shows problems. The data comes from VictoriaMetrics if it responds, else live from /metrics.
 
 import { clock } from "./format.js";
 import { Live, LIVE_WINDOW } from "./live.js";
@@ -9,65 +9,65 @@ import { View } from "./view.js";
 
 const LIVE_EVERY = 2_000;
 const STORED_EVERY = 5_000;
-/** While it does not answer, VictoriaMetrics is asked again after as long. */
-const LOOK_AGAIN = 30_000;
+/** How long to wait before VictoriaMetrics is queried again after a failure. */
+const RETRY_AFTER = 30_000;
 
 const live = new Live(EXPRESSIONS);
 const view = new View(document.querySelector("main"));
 let stored;
-let whyLive = "";
-let lookAt = 0;
-let lastAnswer;
+let liveReason = "";
+let retryAt = 0;
+let lastUpdate;
 let paused = false;
 let timer;
-let underWay = false;
+let inProgress = false;
 let again = false;
 
-/** Reads from the source there is, draws, and says how long that is good for. */
+/** Reads from the available source, draws the data, and returns when to read again. */
 async function read() {
-  // The server itself tells the name to ask VictoriaMetrics for.
+  // The name of the service, for the query, comes from a scrape.
   let points = live.service ? undefined : await live.read();
-  if (performance.now() >= lookAt) {
+  if (performance.now() >= retryAt) {
     try {
       stored ??= new Stored(EXPRESSIONS, live.service.service);
-      const [read, doubts] = await stored.read(range());
-      show(read, "stored", `From VictoriaMetrics, rates over ${STORED_WINDOW} s`, doubts);
+      const [fresh, warning] = await stored.read(range());
+      show(fresh, "stored", `From VictoriaMetrics, rates over ${STORED_WINDOW} s`, warning);
       live.forget();
       return STORED_EVERY;
     } catch (error) {
-      lookAt = performance.now() + LOOK_AGAIN;
-      whyLive = `No numbers from VictoriaMetrics: ${error.message}`;
+      retryAt = performance.now() + RETRY_AFTER;
+      liveReason = `No data from VictoriaMetrics: ${error.message}`;
     }
   }
   points ??= await live.read();
-  show(points, "live", `Live from /metrics, rates over ${LIVE_WINDOW} s`, whyLive);
+  show(points, "live", `Live from /metrics, rates over ${LIVE_WINDOW} s`, liveReason);
   return LIVE_EVERY;
 }
 
 function show(points, source, description, note = "") {
-  lastAnswer = Date.now() / 1000;
+  lastUpdate = Date.now() / 1000;
   view.service(live.service);
   view.source(source, description, note);
   view.points(points, range());
   view.trouble("");
 }
 
-async function turn() {
+async function update() {
   clearTimeout(timer);
-  again = underWay;
-  if (underWay || paused || document.hidden) return;
-  underWay = true;
+  again = inProgress;
+  if (inProgress || paused || document.hidden) return;
+  inProgress = true;
   let next = LIVE_EVERY;
   try {
     next = await read();
   } catch (error) {
-    const since = lastAnswer ? ` What is drawn ends at ${clock(lastAnswer)}.` : "";
+    const since = lastUpdate ? ` The plots end at ${clock(lastUpdate)}.` : "";
     view.trouble(`${sentence(error.message)}${since} Trying again every ${LIVE_EVERY / 1000} s.`);
   } finally {
-    underWay = false;
+    inProgress = false;
   }
-  // Also when it was paused meanwhile: the turn then ends at once.
-  timer = setTimeout(turn, again ? 0 : next);
+  // Also if the page was paused meanwhile: the next update then returns at once.
+  timer = setTimeout(update, again ? 0 : next);
 }
 
 function range() {
@@ -80,7 +80,7 @@ function sentence(text) {
 
 function resume() {
   live.forget();
-  turn();
+  update();
 }
 
 followTheme(document.querySelector("#theme"), () => view.redraw());
@@ -90,14 +90,14 @@ document.querySelector("#pause").addEventListener("click", () => {
   if (!paused) resume();
 });
 document.querySelector("#refresh").addEventListener("click", () => {
-  lookAt = 0;
-  turn();
+  retryAt = 0;
+  update();
 });
 document.querySelector("#ranges").addEventListener("change", () => {
   view.range(range());
-  turn();
+  update();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) resume();
 });
-turn();
+update();

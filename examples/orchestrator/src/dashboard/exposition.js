@@ -1,15 +1,15 @@
-// Prometheus text 0.0.4, as a scrape brings it.
+// A parser of Prometheus text 0.0.4.
 
 /**
- * Reads a scrape into its samples, by name: `[{ labels, value }]`.
+ * Parses a scrape into its samples, by name: `[{ labels, value }]`.
  *
- * A body that breaks the format is an error that names the line. It is never half a picture: a family that is missing
- * because its line could not be read would look like one that nobody records.
+ * Invalid text is an error that names the line. Valid lines are not returned then, because a family that is missing for this reason
+ * would look like one that nobody records.
  */
 export function parse(text) {
   const samples = new Map();
   if (text !== "" && !text.endsWith("\n")) {
-    throw new Error("the scrape is cut off: its last line has no end");
+    throw new Error("the scrape is incomplete: its last line has no end");
   }
   text.split("\n").forEach((line, index) => {
     if (line.trim() === "" || line.startsWith("#")) return;
@@ -39,7 +39,7 @@ function sample(line, number) {
     }
     at += 1;
   }
-  // A value, and perhaps the time it was taken.
+  // A value and an optional timestamp.
   const [value, time, more] = line
     .slice(at)
     .trim()

@@ -1,7 +1,7 @@
-// The numbers of the page, each said once and computed twice: as PromQL by VictoriaMetrics, and in this page from scrapes.
+// The expressions of the page. Each is defined once for both sources: as PromQL for VictoriaMetrics, and as a function of scrapes.
 //
-// An expression is `{ promql(scope), live(scrapes) }`. `scope` is `{ service, window }`, the window in seconds; `service` is
-// undefined for what any service may have. `scrapes` is a `Window` of live.js. What is not there is `null`.
+// An expression is `{ promql(scope), live(scrapes) }`. `scope` is `{ service, window }`, with the window in seconds. `service` is
+// undefined for expressions over all services. `scrapes` is a `Window` of live.js. A missing value is `null`.
 
 import { histogramQuantile, increase } from "./promql.js";
 
@@ -13,8 +13,8 @@ export function gauge(name, matchers = []) {
   };
 }
 
-/** The least value of a gauge: of several instances of the service, the one that is worst off. */
-export function least(name) {
+/** The minimum of a gauge: the worst of several instances of the service. */
+export function minimum(name) {
   return {
     promql: (scope) => `min(${selector(name, [], scope)})`,
     live: (scrapes) => {
@@ -24,7 +24,7 @@ export function least(name) {
   };
 }
 
-/** How often something happens, per second. */
+/** The increase of a counter per second. */
 export function rate(name, matchers = []) {
   return {
     promql: (scope) => `sum(${increased(name, matchers, scope)}) / ${scope.window}`,
@@ -35,7 +35,7 @@ export function rate(name, matchers = []) {
   };
 }
 
-/** `part`, or 0 while there is `all` but none of its `part`: a status that was never answered has no series. */
+/** `part`, or 0 if only `all` exists. A status that never occurred has no series. */
 export function orZero(part, all) {
   return {
     promql: (scope) => `(${part.promql(scope)} or 0 * (${all.promql(scope)}))`,
@@ -43,7 +43,7 @@ export function orZero(part, all) {
   };
 }
 
-/** The share, 0 to 1, that `part` has of `all`; nothing while nothing happens. */
+/** The share of `part` in `all`, 0 to 1. `null` while `all` is 0. */
 export function ratio(part, all) {
   const some = orZero(part, all);
   return {
@@ -72,7 +72,7 @@ export function quantile(q, name, matchers = []) {
   };
 }
 
-// Not `rate`: as VictoriaMetrics computes `increase`, a series that appears has grown from zero.
+// Not `rate`, because `increase` of VictoriaMetrics counts a new series from zero.
 function increased(name, matchers, scope) {
   return `increase(${selector(name, matchers, scope)}[${scope.window}s])`;
 }

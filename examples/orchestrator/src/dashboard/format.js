@@ -1,4 +1,4 @@
-// Numbers for people. Each unit turns a value into text.
+// Formats numbers for display. Each unit has a function from a value to text.
 
 export const UNITS = {
   perSecond: (value) => `${plain(value)}/s`,
@@ -21,7 +21,7 @@ export const UNITS = {
   },
 };
 
-/** What stands where there is no number. */
+/** The text for a missing number. */
 export const NONE = "–";
 
 export function text(unit, value) {
@@ -32,7 +32,7 @@ export function clock(seconds) {
   return new Date(seconds * 1000).toLocaleTimeString([], { timeStyle: "medium", hourCycle: "h23" });
 }
 
-// Three digits that mean something, and all of those before the point.
+// Three significant digits, and all digits before the decimal point.
 function plain(value) {
   const size = Math.abs(value);
   const digits = size >= 100 || size === 0 ? 0 : Math.min(6, 2 - Math.floor(Math.log10(size)));

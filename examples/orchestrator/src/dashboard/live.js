@@ -1,12 +1,12 @@
-// Pictures from the server's own /metrics: a ring of scrapes, and of what was computed from them.
+// Data from the server's own /metrics: the last scrapes, and the points that were computed from them.
 
 import { parse } from "./exposition.js";
 import { ask, Points } from "./source.js";
 import { increase } from "./promql.js";
 
-/** Rates are over about this many seconds: what happened between the scrapes, not more. */
+/** The window of rates in seconds, as far as there are scrapes. */
 const WINDOW = 15;
-/** One request within a few milliseconds is not hundreds a second. */
+/** The shortest window in seconds. In a shorter one, one request would be a rate of hundreds per second. */
 const SHORTEST = 1;
 
 export class Live {
@@ -20,16 +20,16 @@ export class Live {
     this.#expressions = expressions;
   }
 
-  /** Scrapes once and returns all points there are. */
+  /** Scrapes once and returns all points so far. */
   async read() {
     const response = await ask("/metrics", { Accept: "text/plain" });
     const time = now();
     const samples = parse(await response.text());
     const [info] = samples.get("asdlc_service_info") ?? [];
-    if (!info) throw new Error("the scrape does not say of which service it is: no asdlc_service_info");
+    if (!info) throw new Error("the scrape does not name its service: no asdlc_service_info");
     this.service = info.labels;
     this.#scrapes.push(new Scrape(time, samples));
-    // As VictoriaMetrics: the scrapes of the window, and the one that they are compared with.
+    // As VictoriaMetrics does: the scrapes of the window and the last one before it.
     const first = this.#scrapes.findIndex((scrape) => scrape.time > time - WINDOW);
     this.#scrapes.splice(0, Math.max(0, first - 1));
 
@@ -39,7 +39,7 @@ export class Live {
     return this.#points;
   }
 
-  /** What was not seen is not bridged: a new start after a pause. */
+  /** Starts anew after a pause, so that no line is drawn across it. */
   forget() {
     if (this.#scrapes.length === 0) return;
     this.#scrapes = [];
@@ -47,7 +47,7 @@ export class Live {
   }
 }
 
-/** What was scraped last, and how the counters grew up to then. */
+/** The scrapes of one window: the latest values, and the increases of counters. */
 export class Window {
   #scrapes;
 
@@ -66,7 +66,7 @@ export class Window {
       .filter(({ labels }) => matches(labels));
   }
 
-  /** `[{ labels, value }]`: by how much each counter grew. None before there is time to speak of. */
+  /** The increase of each counter as `[{ labels, value }]`. Empty if the window is too short. */
   increases(name, matches) {
     if (this.seconds < SHORTEST) return [];
     const series = new Map();
@@ -74,7 +74,7 @@ export class Window {
       for (const { labels, value } of scrape.samples(name)) {
         if (!matches(labels)) continue;
         const key = JSON.stringify(Object.entries(labels).sort());
-        // It was not there when the window began, which we have seen: it stood at zero.
+        // A series that was missing in the first scrape of the window started at zero.
         if (!series.has(key)) series.set(key, { labels, values: index === 0 ? [] : [0] });
         series.get(key).values.push(value);
       }
@@ -96,7 +96,7 @@ export class Scrape {
   }
 }
 
-// Unlike Date.now it never goes back.
+// Unlike Date.now this clock never goes back.
 function now() {
   return (performance.timeOrigin + performance.now()) / 1000;
 }

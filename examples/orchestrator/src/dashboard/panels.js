@@ -1,20 +1,20 @@
-// What the page shows.
+// The panels of the page.
 
-import { gauge, least, orZero, quantile, rate, ratio } from "./expressions.js";
+import { gauge, minimum, orZero, quantile, rate, ratio } from "./expressions.js";
 
-// This page and others like it ask there all the time; what it shows would be itself.
+// Requests of dashboards such as this one are not included, because the page would show mostly itself.
 const COUNTED = [["endpoint", "!~", "/api/metrics/.*"]];
 const REQUESTS = requests();
 const CLIENT_ERRORS = requests("4..");
 const SERVER_ERRORS = requests("5..");
-// Also the answers that began as a success and broke off.
+// Includes responses that started as a success and did not complete.
 const FAILURES = rate("asdlc_http_requests_failed_total", COUNTED);
 const DURATION = ["asdlc_http_request_duration_seconds", COUNTED];
 const EVENTS = "asdlc_events_processed_total";
 
 /**
- * `unit` is a key of format.js. `own`: of the service that serves the page alone; otherwise of whichever service has it.
- * A line that is `hidden` is listed with its value, and drawn when its button is pressed.
+ * `unit` is a key of format.js. `own` means only the service that serves the page; otherwise all services. A `hidden` line is listed
+ * with its value, and is drawn when its button is pressed.
  */
 export const PANELS = [
   {
@@ -73,7 +73,7 @@ export const PANELS = [
     title: "Workers",
     unit: "count",
     absent:
-      "No workers seen. They are programs of their own: their numbers come from VictoriaMetrics, when it scrapes them.",
+      "No workers found. They are separate programs: their metrics come from VictoriaMetrics, if it scrapes them.",
     lines: [
       { name: "active workers", expression: gauge("asdlc_active_workers") },
       { name: "events in progress", expression: gauge("asdlc_active_tasks"), colour: "second" },
@@ -91,18 +91,18 @@ export const PANELS = [
   },
 ];
 
-/** Beside the title of the page. Facts that are not there are not shown. */
+/** Facts next to the title of the page. A missing fact is not shown. */
 export const FACTS = [
-  { id: "uptime", unit: "duration", text: (uptime) => `up ${uptime}`, expression: least("asdlc_uptime_seconds") },
+  { id: "uptime", unit: "duration", text: (uptime) => `up ${uptime}`, expression: minimum("asdlc_uptime_seconds") },
   {
     id: "redis",
     unit: "count",
-    text: (up) => (up === "0" ? "without Redis" : "Redis answers"),
-    expression: least("asdlc_redis_connection_up"),
+    text: (up) => (up === "0" ? "Redis is down" : "Redis is up"),
+    expression: minimum("asdlc_redis_connection_up"),
   },
 ];
 
-/** All of it, as `[key, own, expression]`: the keys name the points that a source brings. */
+/** All expressions as `[key, own, expression]`. The keys name the points of a source. */
 export const EXPRESSIONS = [
   ...PANELS.flatMap(({ id, own, lines }) =>
     lines.map(({ name, expression }) => [`${id}: ${name}`, own === true, expression]),

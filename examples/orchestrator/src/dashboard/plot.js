@@ -1,4 +1,4 @@
-// One plot: uPlot, and what makes it usable with a keyboard and without eyes.
+// One plot: uPlot with keyboard control and texts for screen readers.
 
 /* global uPlot */
 
@@ -13,8 +13,8 @@ export class Plot {
   #at = null;
 
   /**
-   * `lines` are `{ name, colour, hidden }`, `colour()` tells it as it is now. `pointed(index)` is called when the cursor
-   * moves, on this plot or another, with the index of the point it is at; null when it leaves.
+   * `lines` are `{ name, colour, hidden }`; `colour()` returns the current colour. `pointed(index)` is called when the cursor moves on
+   * any plot, with the index of its point, or with null when the cursor leaves.
    */
   constructor(element, { lines, format, integers, binary, pointed }) {
     this.#element = element;
@@ -65,7 +65,7 @@ export class Plot {
           setCursor: [
             ({ cursor }) => {
               this.#at = cursor.left >= 0 ? cursor.idx : null;
-              this.#tell();
+              this.#describe();
               pointed(this.#at);
             },
           ],
@@ -84,15 +84,15 @@ export class Plot {
     this.#span = span;
     this.#plot.setData(data);
     this.#element.setAttribute("aria-valuemax", Math.max(0, data[0].length - 1));
-    // Who listens to this plot hears the values asked for, not every new one.
-    if (document.activeElement !== this.#element) this.#tell();
+    // A screen reader on this plot reads only the selected values, not each new one.
+    if (document.activeElement !== this.#element) this.#describe();
   }
 
   toggle(index, shown) {
     this.#plot.setSeries(index + 1, { show: shown });
   }
 
-  /** After a change of colours. */
+  /** Redraws after a change of colours. */
   redraw() {
     this.#plot.redraw(false);
   }
@@ -120,10 +120,10 @@ export class Plot {
     this.#plot.setCursor({ left, top: index === null ? -10 : 0 }, true, true);
   }
 
-  #tell() {
+  #describe() {
     const [times, ...values] = this.#plot.data;
     const at = this.#at ?? times.length - 1;
-    const when = times.length === 0 ? "nothing yet" : wallClock(null, [times[at]])[0];
+    const when = times.length === 0 ? "no data yet" : wallClock(null, [times[at]])[0];
     const what = this.#lines.map(({ name }, line) => `${name} ${this.#format(values[line]?.[at])}`);
     this.#element.setAttribute("aria-valuenow", Math.max(0, at));
     this.#element.setAttribute("aria-valuetext", [when, ...what].join(", "));
@@ -134,7 +134,7 @@ export class Plot {
   }
 }
 
-// Times as the reader's clock shows them, with seconds when they are close together.
+// Times in the user's time zone, with seconds if they are close together.
 function wallClock(_, times) {
   const seconds = times.length < 2 || times[1] - times[0] < 60;
   const format = new Intl.DateTimeFormat([], {

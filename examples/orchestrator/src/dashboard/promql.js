@@ -1,8 +1,7 @@
-// What PromQL computes of counters and histograms, on plain numbers.
+// The PromQL functions for counters and histograms, on plain numbers.
 
 /**
- * By how much a counter grew over these values, oldest first. A value below the one before it is a restart: it has grown
- * from zero.
+ * The increase of a counter over these values, oldest first. A value below the previous one is a restart from zero.
  */
 export function increase(values) {
   let grown = 0;
@@ -14,14 +13,14 @@ export function increase(values) {
 }
 
 /**
- * `histogram_quantile(q, …)` of cumulative buckets `[upper bound, count]`: linear between the bounds of the bucket that
- * the quantile falls in, and never above the highest finite bound. NaN where nothing was observed.
+ * `histogram_quantile(q, …)` of cumulative buckets `[upper bound, count]`: linear interpolation within the bucket of the quantile, and
+ * never above the highest finite bound. NaN without observations.
  */
 export function histogramQuantile(q, buckets) {
   const sorted = [...buckets].sort(([a], [b]) => a - b);
   if (sorted.length < 2 || sorted.at(-1)[0] !== Infinity) return NaN;
   let most = 0;
-  // Counts read at different moments may fall where they must not.
+  // Counts that were read at different moments may not be cumulative.
   for (const bucket of sorted) bucket[1] = most = Math.max(most, bucket[1]);
   if (most === 0) return NaN;
   const rank = q * most;

@@ -1,21 +1,21 @@
-// What both sources share: how they ask, how they fail, and what they bring.
+// Shared code of both sources: requests, errors and points.
 
-/** A GET whose answer is 200. */
+/** Sends a GET request. Throws unless the response is 200. */
 export async function ask(path, headers) {
   let response;
   try {
-    const signal = AbortSignal.timeout(PATIENCE);
+    const signal = AbortSignal.timeout(TIMEOUT);
     response = await fetch(path, { headers, signal, cache: "no-store" });
   } catch (error) {
-    const why = error.name === "TimeoutError" ? `within ${PATIENCE / 1000} s` : "";
-    throw new Error(`${location.host} does not answer ${why}`.trim());
+    const why = error.name === "TimeoutError" ? `within ${TIMEOUT / 1000} s` : "";
+    throw new Error(`${location.host} does not respond ${why}`.trim());
   }
   if (response.ok) return response;
   const body = await response.text().catch(() => "");
   throw new Error(`status ${response.status}, ${reason(body) || "without a reason"}`);
 }
 
-/** Values over time by key, as many for each key as there are times; null where there is none. */
+/** Values over time by key, with one value for each time. A missing value is null. */
 export class Points {
   times = [];
   #values = new Map();
@@ -36,7 +36,7 @@ export class Points {
     }
   }
 
-  /** A row of nothing, so that no line is drawn over the time nobody looked. */
+  /** Adds a row without values, so that no line is drawn across the gap. */
   gap() {
     if (this.times.length > 0) this.add(this.times.at(-1) + 1e-3, new Map());
   }
@@ -50,7 +50,7 @@ export class Points {
   }
 }
 
-// A sentence out of an error's body, which is JSON as Prometheus and the tasks' API have it, or text.
+// The reason in the body of an error response: JSON as in Prometheus and in the API of tasks, or text.
 function reason(body) {
   try {
     const { error } = JSON.parse(body);
@@ -61,6 +61,6 @@ function reason(body) {
   return body.slice(0, 200);
 }
 
-const PATIENCE = 10_000;
+const TIMEOUT = 10_000;
 /** Six hours of a scrape every two seconds. */
 const MOST = 10_800;

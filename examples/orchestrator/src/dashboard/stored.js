@@ -1,8 +1,8 @@
-// Pictures from VictoriaMetrics, through the server's /api/metrics/query_range.
+// Data from VictoriaMetrics, through /api/metrics/query_range of the server.
 
 import { ask, Points } from "./source.js";
 
-/** Scrapers come every 15 seconds: four of them make a rate. */
+/** The window of rates in seconds: four scrapes at the usual interval of 15 seconds. */
 const WINDOW = 60;
 const SMALLEST_STEP = 5;
 const POINTS = 240;
@@ -15,7 +15,7 @@ export class Stored {
     this.#query = (window) => query(expressions, service, window);
   }
 
-  /** Asks for the last `range` seconds: points, and why they may be a part only, or "". */
+  /** Queries the last `range` seconds. Returns the points, and a warning if they may be incomplete, else "". */
   async read(range) {
     const step = Math.max(SMALLEST_STEP, Math.ceil(range / POINTS));
     const end = Math.floor(Date.now() / 1000);
@@ -26,21 +26,21 @@ export class Stored {
       step,
     });
     const response = await ask(`/api/metrics/query_range?${parameters}`, { Accept: "application/json" });
-    let answer;
+    let body;
     try {
-      answer = await response.json();
+      body = await response.json();
     } catch (error) {
-      throw new Error(`its answer is no JSON: ${error.message}`);
+      throw new Error(`its response is not JSON: ${error.message}`);
     }
-    const points = decode(answer);
+    const points = decode(body);
     if (points.times.length === 0) {
-      throw new Error("it has no samples of this service: does it scrape it?");
+      throw new Error("it has no samples of this service: does it scrape the service?");
     }
-    return [points, doubts(answer)];
+    return [points, warning(body)];
   }
 }
 
-/** One query for everything: each number says in a label which it is. */
+/** One query for all expressions. A label of each result names its expression. */
 export function query(expressions, service, window) {
   return expressions
     .map(([key, own, expression]) => {
@@ -50,18 +50,18 @@ export function query(expressions, service, window) {
     .join(" or ");
 }
 
-/** Points from what the query API answers. */
-export function decode(answer) {
-  const result = answer?.data?.result;
-  if (answer?.status !== "success" || answer.data.resultType !== "matrix" || !Array.isArray(result)) {
-    throw new Error(`its answer is not a matrix: ${JSON.stringify(answer)?.slice(0, 200)}`);
+/** Converts a response of the query API to points. */
+export function decode(body) {
+  const result = body?.data?.result;
+  if (body?.status !== "success" || body.data.resultType !== "matrix" || !Array.isArray(result)) {
+    throw new Error(`its response is not a matrix: ${JSON.stringify(body)?.slice(0, 200)}`);
   }
   const rows = new Map();
   for (const { metric, values } of result) {
     const key = metric?.line;
-    if (typeof key !== "string" || !Array.isArray(values)) throw new Error("its answer has a series without a name");
+    if (typeof key !== "string" || !Array.isArray(values)) throw new Error("its response has a series without a name");
     for (const [time, text] of values) {
-      if (typeof time !== "number" || typeof text !== "string") throw new Error(`it has a sample that is none: ${key}`);
+      if (typeof time !== "number" || typeof text !== "string") throw new Error(`its response has an invalid sample: ${key}`);
       if (!rows.has(time)) rows.set(time, new Map());
       const value = Number(text);
       rows.get(time).set(key, Number.isFinite(value) ? value : null);
@@ -72,10 +72,10 @@ export function decode(answer) {
   return points;
 }
 
-/** What VictoriaMetrics says of an answer that may not be whole; "" of one that is. */
-export function doubts(answer) {
-  const missing = answer.isPartial ? ["a part of it did not answer, so numbers may be missing or too low"] : [];
-  const warnings = [...missing, ...(answer.warnings ?? [])];
+/** The warning of VictoriaMetrics if a response may be incomplete, else "". */
+export function warning(body) {
+  const missing = body.isPartial ? ["a storage node did not respond, so values may be missing or too low"] : [];
+  const warnings = [...missing, ...(body.warnings ?? [])];
   return warnings.length === 0 ? "" : `VictoriaMetrics warns: ${warnings.join("; ")}`;
 }
 

@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, until the button says otherwise.
+// Light or dark theme: as the system, until the user presses the button.
 
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
@@ -21,7 +21,7 @@ export function followTheme(button, changed) {
   apply();
 }
 
-// Storage may be forbidden: then the choice lasts as long as the page.
+// Storage may be disabled. The choice then lasts until the page is closed.
 function stored() {
   try {
     const value = localStorage.getItem("theme");

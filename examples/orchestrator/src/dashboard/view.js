@@ -1,4 +1,4 @@
-// The page: a card for each panel, a table of all numbers, and what is to be said beside them.
+// The page: a card for each panel, a table of all values, and messages.
 
 import { clock, NONE, text } from "./format.js";
 import { FACTS, PANELS } from "./panels.js";
@@ -38,7 +38,7 @@ export class View {
     if (!this.#points) return;
     const { times } = this.#points;
     const end = times.at(-1) ?? 0;
-    // A minute at least, and no long stretch of nothing before the first point.
+    // At least one minute, and no long empty range before the first point.
     const start = Math.max(end - range, Math.min(times[0] ?? end, end - 60));
     const from = Math.max(
       0,
@@ -56,7 +56,7 @@ export class View {
     write("#note", note);
   }
 
-  /** A problem that leaves nothing new to draw; "" when it is over. */
+  /** Shows a problem that prevents an update. "" hides it. */
   trouble(message) {
     this.#main.dataset.trouble = message !== "";
     const alert = document.querySelector("#trouble");
@@ -107,8 +107,8 @@ class Card {
     const empty = this.#data.slice(1).every((values) => values.every((value) => value === null));
     const message = this.#find(".empty");
     message.hidden = !empty;
-    message.textContent = empty ? (this.#panel.absent ?? "Nothing yet") : "";
-    // Of the lines that nobody records only those of an empty panel are named.
+    message.textContent = empty ? (this.#panel.absent ?? "No data yet") : "";
+    // A line without data is hidden, unless the whole panel is empty.
     this.#entries.forEach((entry, line) => entry.list(empty || this.#data[line + 1].some((value) => value !== null)));
     this.#values(null);
     this.#plot.draw(this.#data, span);
@@ -118,7 +118,7 @@ class Card {
     this.#plot.redraw();
   }
 
-  /** The numbers at a point; null for the last. */
+  /** Shows the values at a point; null is the last point. */
   #values(index) {
     if (!this.#data) return;
     const [times, ...lines] = this.#data;
@@ -161,7 +161,7 @@ class Card {
   }
 }
 
-/** A line of a panel in the table: the last value and what it went through. */
+/** A row of the table for one line of a panel: the last value, minimum, mean and maximum. */
 class Row {
   #key;
   #unit;
@@ -191,6 +191,6 @@ class Row {
 
 function write(selector, content) {
   const element = document.querySelector(selector);
-  // Unchanged words are not said again by a screen reader.
+  // A screen reader does not repeat unchanged text.
   if (element.textContent !== content) element.textContent = content;
 }

@@ -1,10 +1,10 @@
-//! The page's arithmetic, in the browser, against promtool's.
+//! The computations of the page, run in the browser and compared with those of promtool.
 
 use asdlc_tests::example::Example;
 use asdlc_tests::servers::{Browser, Checked, promtool_test_rules};
 use serde_json::{Value, json};
 
-/// Runs a script in the page, which gets `modules` of it as `m`.
+/// Runs scripts in the page. A script gets a module of the page as `m`.
 struct Script {
     browser: Browser,
     _orchestrator: Example,
@@ -27,7 +27,7 @@ impl Script {
 }
 
 #[test]
-fn increases_are_those_of_prometheus() {
+fn increases_equal_those_of_prometheus() {
     let script = Script::start();
     let cases: [&[f64]; 6] = [
         &[0.0, 1.0, 2.0, 3.0],
@@ -41,7 +41,7 @@ fn increases_are_those_of_prometheus() {
     for values in cases {
         let grown = script.run("promql", "return m.increase(given[0])", &[json!(values)]);
         let seconds = values.len() - 1;
-        // A millisecond more than there are samples for: whether a range includes its beginning depends on the version.
+        // One millisecond more than the samples, because it depends on the version whether a range includes its start.
         let increase = format!("increase(c[{seconds}001ms])");
         tests.push(json!({
             "interval": "1s",
@@ -57,7 +57,7 @@ fn increases_are_those_of_prometheus() {
 }
 
 #[test]
-fn quantiles_are_those_of_prometheus() {
+fn quantiles_equal_those_of_prometheus() {
     let script = Script::start();
     let cases: [&[(&str, f64)]; 7] = [
         &[("0.1", 10.0), ("0.5", 30.0), ("1", 30.0), ("+Inf", 40.0)],
@@ -102,7 +102,7 @@ fn quantiles_are_those_of_prometheus() {
 }
 
 #[test]
-fn scrapes_are_read_as_the_format_says() {
+fn scrapes_are_parsed_as_the_format_says() {
     let script = Script::start();
     let parsed = |text: &str| {
         script.run(
@@ -125,7 +125,7 @@ fn scrapes_are_read_as_the_format_says() {
     assert_eq!(parsed(""), json!([]));
     assert_eq!(parsed(":odd\tNaN\n"), json!([[":odd", {}, "NaN"]]));
     for (bad, line) in [
-        ("a 1\na", "cut off"),
+        ("a 1\na", "incomplete"),
         ("a 1\n2b 3\n", "line 2"),
         ("a\n", "line 1"),
         ("a one\n", "line 1"),
@@ -147,7 +147,7 @@ fn scrapes_are_read_as_the_format_says() {
 }
 
 #[test]
-fn a_window_counts_what_appeared_in_it_and_survives_a_restart() {
+fn a_window_counts_new_series_from_zero_and_handles_restarts() {
     let script = Script::start();
     let grown = |scrapes: Value| {
         script.run(
@@ -158,7 +158,7 @@ fn a_window_counts_what_appeared_in_it_and_survives_a_restart() {
             &[scrapes],
         )
     };
-    // `b` appears, `d` goes and comes back after a restart, `not` is not asked for.
+    // `b` is new, `d` disappears and returns after a restart, `not` does not match.
     assert_eq!(
         grown(json!([
             [10, { "a": 5, "d": 9, "not": 1 }],
@@ -167,7 +167,7 @@ fn a_window_counts_what_appeared_in_it_and_survives_a_restart() {
         ])),
         json!([4.5, { "a": 4, "b": 3, "d": 4 }])
     );
-    // One scrape has nothing to be compared with, and a moment is none.
+    // One scrape has no increase, and neither has a window that is too short.
     assert_eq!(grown(json!([[10, { "a": 5 }]])), json!([0, {}]));
     assert_eq!(grown(json!([[10, { "a": 5 }], [10.5, { "a": 50 }]])), json!([0.5, {}]));
 }

@@ -1,5 +1,5 @@
-//! A server in front of the orchestrator, to which the page cannot tell the difference: it passes requests on, range
-//! queries to a real `VictoriaMetrics`, and answers wrongly when a test asks for it.
+//! A proxy in front of the orchestrator. It forwards requests to the orchestrator and range queries to a real `VictoriaMetrics`, and
+//! responds itself, wrongly, if the test says so. The page cannot tell the difference.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,39 +11,39 @@ use axum::body::Body;
 use axum::extract::State;
 use http::{Response, StatusCode, Uri, header};
 
-pub(crate) struct Front {
+pub(crate) struct FaultyProxy {
     server: Server,
     behaviour: Arc<Mutex<Behaviour>>,
 }
 
 struct Behaviour {
     orchestrator: SocketAddr,
-    queries: Answer,
-    scrapes: Answer,
+    queries: Source,
+    scrapes: Source,
     queries_seen: usize,
     scrapes_seen: usize,
 }
 
-/// Where a sort of request goes.
+/// The source of the responses to one kind of request.
 #[derive(Clone, Copy)]
-pub(crate) enum Answer {
-    /// To a server that has it under the path it is asked for, or under that of the query API.
+pub(crate) enum Source {
+    /// A server, at the requested path, or at that of the query API.
     From(SocketAddr),
-    /// Nowhere: this status and body.
+    /// This status and body.
     Fixed(u16, &'static str),
 }
 
-impl Front {
-    /// Passes everything to the orchestrator, but has no `VictoriaMetrics`.
+impl FaultyProxy {
+    /// Forwards everything to the orchestrator, without a `VictoriaMetrics`.
     pub(crate) fn of(orchestrator: SocketAddr) -> Self {
         let behaviour = Arc::new(Mutex::new(Behaviour {
             orchestrator,
             queries: NO_VICTORIA_METRICS,
-            scrapes: Answer::From(orchestrator),
+            scrapes: Source::From(orchestrator),
             queries_seen: 0,
             scrapes_seen: 0,
         }));
-        let router = Router::new().fallback(pass).with_state(Arc::clone(&behaviour));
+        let router = Router::new().fallback(forward).with_state(Arc::clone(&behaviour));
         Self { server: Server::axum(router), behaviour }
     }
 
@@ -51,23 +51,23 @@ impl Front {
         self.server.address()
     }
 
-    pub(crate) fn answer_queries(&self, answer: Answer) {
-        lock(&self.behaviour).queries = answer;
+    pub(crate) fn set_query_source(&self, source: Source) {
+        lock(&self.behaviour).queries = source;
     }
 
-    pub(crate) fn answer_scrapes(&self, answer: Answer) {
-        lock(&self.behaviour).scrapes = answer;
+    pub(crate) fn set_scrape_source(&self, source: Source) {
+        lock(&self.behaviour).scrapes = source;
     }
 
-    /// How many range queries and scrapes there were.
+    /// The number of range queries and of scrapes so far.
     pub(crate) fn seen(&self) -> [usize; 2] {
         let behaviour = lock(&self.behaviour);
         [behaviour.queries_seen, behaviour.scrapes_seen]
     }
 }
 
-async fn pass(State(behaviour): State<Arc<Mutex<Behaviour>>>, uri: Uri) -> Response<Body> {
-    let (answer, path) = {
+async fn forward(State(behaviour): State<Arc<Mutex<Behaviour>>>, uri: Uri) -> Response<Body> {
+    let (source, path) = {
         let mut behaviour = lock(&behaviour);
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         match uri.path() {
@@ -79,20 +79,21 @@ async fn pass(State(behaviour): State<Arc<Mutex<Behaviour>>>, uri: Uri) -> Respo
                 behaviour.queries_seen += 1;
                 (behaviour.queries, path.replacen("/api/metrics/", "/api/v1/", 1))
             }
-            _ => (Answer::From(behaviour.orchestrator), path.to_owned()),
+            _ => (Source::From(behaviour.orchestrator), path.to_owned()),
         }
     };
-    match answer {
-        Answer::Fixed(status, body) => response(status, body.into()),
-        Answer::From(server) => {
-            let passed = tokio::task::spawn_blocking(move || Connection::open(server).get(&path));
-            let Ok(mut answer) = passed.await else {
-                // The client panics when nobody answers.
-                return response(502, "gone".into());
+    match source {
+        Source::Fixed(status, body) => response(status, body.into()),
+        Source::From(server) => {
+            let forwarded =
+                tokio::task::spawn_blocking(move || Connection::open(server).get(&path));
+            let Ok(mut response) = forwarded.await else {
+                // The client panics if the server does not respond.
+                return self::response(502, "no response".into());
             };
-            // The body is whole now.
-            answer.headers_mut().remove(header::TRANSFER_ENCODING);
-            answer.map(Body::from)
+            // The body is complete now.
+            response.headers_mut().remove(header::TRANSFER_ENCODING);
+            response.map(Body::from)
         }
     }
 }
@@ -107,8 +108,8 @@ fn lock(behaviour: &Mutex<Behaviour>) -> MutexGuard<'_, Behaviour> {
     behaviour.lock().expect("no holder panics")
 }
 
-/// What the orchestrator says where no `VictoriaMetrics` is.
-pub(crate) const NO_VICTORIA_METRICS: Answer = Answer::Fixed(
+/// The response of the orchestrator without a `VictoriaMetrics`.
+pub(crate) const NO_VICTORIA_METRICS: Source = Source::Fixed(
     503,
     r#"{"status":"error","errorType":"unavailable","error":"VictoriaMetrics is not configured"}"#,
 );

@@ -1,4 +1,4 @@
-//! Keyboard, colours, and a page that nobody looks at.
+//! Keyboard control, themes, and a page that is paused or hidden.
 
 use std::collections::BTreeSet;
 
@@ -38,30 +38,31 @@ fn everything_can_be_done_with_the_keyboard() {
         assert!(reached.contains(expected), "{expected} is not among {reached:#?}");
     }
 
-    // Along a plot.
+    // Moving along a plot.
     focus(&page, "#memory .plot");
-    let told = || page.run("return document.querySelector('#memory .plot').ariaValueText", &[]);
+    let value_text =
+        || page.run("return document.querySelector('#memory .plot').ariaValueText", &[]);
     assert!(eventually(DEADLINE, || page
         .run("return Number(document.querySelector('#memory .plot').ariaValueMax)", &[])
         .as_f64()
         >= Some(2.0)));
     page.browser.press(HOME);
-    let first = told();
+    let first = value_text();
     assert!(
-        first.as_str().is_some_and(|told| told.contains("resident ") && told.contains("MiB")),
+        first.as_str().is_some_and(|text| text.contains("resident ") && text.contains("MiB")),
         "{first}"
     );
     assert_ne!(page.text("#memory .time"), "now");
-    // The others stand at the same time.
+    // All plots show the same time.
     assert_eq!(page.text("#requests .time"), page.text("#memory .time"));
     page.browser.press(RIGHT);
-    assert_ne!(told(), first);
+    assert_ne!(value_text(), first);
     page.browser.press(LEFT);
-    assert_eq!(told(), first);
+    assert_eq!(value_text(), first);
     page.browser.press(ESCAPE);
     assert_eq!(page.text("#memory .time"), "now");
 
-    // What is hidden at first.
+    // Showing a hidden line.
     let pressed = "return document.querySelectorAll('#memory button')[1].ariaPressed";
     assert_eq!(page.run(pressed, &[]), "false");
     focus(&page, "#memory li:nth-child(2) button");
@@ -79,7 +80,7 @@ fn everything_can_be_done_with_the_keyboard() {
 }
 
 #[test]
-fn light_and_dark_follow_the_system_until_the_button_decides() {
+fn the_theme_follows_the_system_until_the_button_is_pressed() {
     let orchestrator = Example::start("orchestrator");
     let page = Page::of(orchestrator.address());
     let system = |scheme: &str| {
@@ -97,14 +98,14 @@ fn light_and_dark_follow_the_system_until_the_button_decides() {
     page.click("#theme");
     assert!(!is_dark());
     page.browser.reload();
-    assert!(!is_dark(), "the choice is forgotten");
+    assert!(!is_dark(), "the choice is lost after a reload");
     page.click("#theme");
     assert!(is_dark());
     page.assert_console_is_empty();
 }
 
 #[test]
-fn a_page_that_is_paused_or_not_looked_at_asks_for_nothing() {
+fn a_paused_or_hidden_page_sends_no_requests() {
     let orchestrator = Example::start("orchestrator");
     let page = Page::of(orchestrator.address());
     assert!(eventually(DEADLINE, || page.value("requests: all").is_some()));
@@ -112,32 +113,35 @@ fn a_page_that_is_paused_or_not_looked_at_asks_for_nothing() {
     page.click("#pause");
     assert_silent(&page);
     page.click("#pause");
-    assert_asks(&page);
+    assert_sends(&page);
 
     let tab = page.browser.cover();
     assert_silent(&page);
     page.browser.show(&tab);
-    assert_asks(&page);
+    assert_sends(&page);
 }
 
-/// Checks that nothing is asked for longer than it takes to ask three times.
+/// Checks that the page sends no request during the time of three updates.
 #[track_caller]
 fn assert_silent(page: &Page) {
-    // What was under way may still arrive.
+    // A request in progress may still arrive.
     let settled = eventually(DEADLINE, || {
-        let before = page.front.seen();
-        !eventually(SEVERAL_TURNS, || page.front.seen() != before)
+        let before = page.proxy.seen();
+        !eventually(THREE_UPDATES, || page.proxy.seen() != before)
     });
-    assert!(settled, "it goes on asking");
+    assert!(settled, "the page keeps sending requests");
 }
 
 #[track_caller]
-fn assert_asks(page: &Page) {
-    let [_, before] = page.front.seen();
-    assert!(eventually(DEADLINE, || page.front.seen()[1] > before + 1), "it asks no more");
+fn assert_sends(page: &Page) {
+    let [_, before] = page.proxy.seen();
+    assert!(
+        eventually(DEADLINE, || page.proxy.seen()[1] > before + 1),
+        "the page sends no requests"
+    );
 }
 
-/// Checks the contrast of words against what they stand on: 4.5 to 1, as WCAG 2 asks.
+/// Checks that the contrast of text and background is at least 4.5 to 1, as WCAG 2 requires.
 #[track_caller]
 fn assert_readable(page: &Page) {
     for selector in [
@@ -162,7 +166,7 @@ fn focus(page: &Page, selector: &str) {
     let _ = page.run("document.querySelector(arguments[0]).focus()", &[json!(selector)]);
 }
 
-const SEVERAL_TURNS: std::time::Duration = std::time::Duration::from_secs(7);
+const THREE_UPDATES: std::time::Duration = std::time::Duration::from_secs(7);
 
 const LUMINANCE: &str = "
     const color = getComputedStyle(document.querySelector(arguments[0])).backgroundColor;

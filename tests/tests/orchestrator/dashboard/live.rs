@@ -1,4 +1,4 @@
-//! Without `VictoriaMetrics`: the picture is drawn from scrapes in the browser.
+//! Without `VictoriaMetrics` the page draws its own scrapes.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -43,7 +43,7 @@ fn the_numbers_are_those_of_the_traffic() {
     let after = orchestrator.scrape();
     let share = |class| client.sent.with_status(&[class]).total() / sent;
 
-    // The window still holds all of it when the ratio is that of all of it.
+    // When the ratio is that of all requests, the window still includes all of them.
     let expected = client.sent.failed().total() / sent;
     let mut shown = page.values();
     let arrived = eventually(DEADLINE, || {
@@ -54,7 +54,7 @@ fn the_numbers_are_those_of_the_traffic() {
     let elapsed = start.elapsed().as_secs_f64();
     let value = |line| shown[line].unwrap_or_else(|| panic!("{line} has no value"));
     let all = value("requests: all");
-    // The page looked for less time than the test, and for a second at least.
+    // The window of the page is shorter than the time of the test, and at least one second.
     assert!((sent / elapsed..=sent).contains(&all), "{all}/s, {sent} in {elapsed} s");
     assert_near(value("errors: 5xx"), share('5'));
     assert_near(value("requests: 4xx") / all, share('4'));
@@ -67,7 +67,7 @@ fn the_numbers_are_those_of_the_traffic() {
         after.value("asdlc_process_memory_bytes", &[("type", "rss")]).expect("it is there");
     assert!((value("memory: resident") / resident - 1.0).abs() < 0.1, "{resident}");
 
-    // And when the window has moved on, nothing happens any more.
+    // After the window has moved on, there are no requests in it.
     assert!(eventually(DEADLINE, || page.value("requests: all") == Some(0.0)));
     assert_eq!(page.value("errors: 5xx"), None);
     assert_eq!(page.value("latency: p50"), None);
@@ -75,38 +75,38 @@ fn the_numbers_are_those_of_the_traffic() {
 }
 
 #[test]
-fn requests_in_flight_are_shown_while_they_are() {
+fn requests_in_flight_are_shown_while_they_last() {
     let orchestrator = Example::start("orchestrator");
     let page = Page::of(orchestrator.address());
     let in_flight =
         |count| eventually(DEADLINE, || page.value("in-flight: in flight") == Some(count));
     assert!(in_flight(0.0));
     let id = Client::of(&orchestrator).submit("wait", "60000");
-    let waiting: Vec<_> = (0..3).map(|_| ask_and_wait(orchestrator.address(), id)).collect();
+    let waiting: Vec<_> = (0..3).map(|_| send_waiting(orchestrator.address(), id)).collect();
     assert!(in_flight(3.0));
     assert_eq!(page.text("#in-flight .headline"), "3");
     drop(waiting);
     assert!(in_flight(0.0));
-    // There are no workers in it, and it says so.
-    assert!(page.text("#workers .empty").starts_with("No workers seen."));
+    // The orchestrator has no workers, and the page says so.
+    assert!(page.text("#workers .empty").starts_with("No workers found."));
     assert_eq!(page.value("workers: active workers"), None);
 }
 
 #[test]
-fn the_page_asks_nobody_but_its_server() {
+fn the_page_sends_requests_only_to_its_server() {
     let orchestrator = Example::start("orchestrator");
     let page = Page::of(orchestrator.address());
     page.await_text("#source", "Live from /metrics");
-    let origin = format!("http://{}/", page.front.address());
-    let asked =
+    let origin = format!("http://{}/", page.proxy.address());
+    let names =
         page.run("return performance.getEntriesByType('resource').map(({ name }) => name)", &[]);
-    let asked: Vec<_> =
-        asked.as_array().expect("a list").iter().filter_map(|name| name.as_str()).collect();
-    assert!(asked.len() > 15 && asked.iter().all(|name| name.starts_with(&origin)), "{asked:#?}");
+    let names: Vec<_> =
+        names.as_array().expect("a list").iter().filter_map(|name| name.as_str()).collect();
+    assert!(names.len() > 15 && names.iter().all(|name| name.starts_with(&origin)), "{names:#?}");
     let headers = orchestrator.connect().get("/").headers().clone();
     let policy = headers["content-security-policy"].to_str().expect("it is text");
     assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
-    // And the policy is enforced, whatever the page tries.
+    // The browser enforces the policy.
     let refused = page
         .run("return fetch('http://127.0.0.1:9/').then(() => 'asked', (error) => error.name)", &[]);
     assert_eq!(refused, "TypeError");
@@ -119,27 +119,28 @@ fn the_page_asks_nobody_but_its_server() {
     );
 }
 
-/// A pause between now and the next scrape: what came before is not compared with.
+/// Pauses and resumes the page, so that rates do not include anything from before.
 fn compare_from_here(page: &Page) {
     page.click("#pause");
     page.click("#pause");
-    let [_, scrapes] = page.front.seen();
-    // Two scrapes have been compared, and nothing was between them.
+    let [_, scrapes] = page.proxy.seen();
+    // Two scrapes have been compared, and there were no requests between them.
     let quiet = eventually(DEADLINE, || {
-        page.front.seen()[1] >= scrapes + 2 && page.value("requests: all") == Some(0.0)
+        page.proxy.seen()[1] >= scrapes + 2 && page.value("requests: all") == Some(0.0)
     });
     assert!(quiet, "{:?}", page.value("requests: all"));
 }
 
-/// A request that is answered when the task has finished; dropping it is the end of it.
-fn ask_and_wait(address: SocketAddr, id: u64) -> std::net::TcpStream {
+/// Sends a request whose response arrives when the task has finished. Dropping the stream ends the request.
+fn send_waiting(address: SocketAddr, id: u64) -> std::net::TcpStream {
     use std::io::Write;
-    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
-    write!(stream, "GET {TASKS}/{id}/wait HTTP/1.1\r\nHost: test\r\n\r\n").expect("it reads");
+    let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
+    write!(stream, "GET {TASKS}/{id}/wait HTTP/1.1\r\nHost: test\r\n\r\n")
+        .expect("the server reads");
     stream
 }
 
-/// The quantile of the requests between two scrapes, as Prometheus computes it, from the two scrapes alone.
+/// The quantile of the requests between two scrapes, computed as Prometheus does.
 fn quantile(q: f64, before: &Exposition, after: &Exposition) -> f64 {
     const BUCKET: &str = "asdlc_http_request_duration_seconds_bucket";
     let counts = |scrape: &Exposition| scrape.sum_by(BUCKET, ["le"]);

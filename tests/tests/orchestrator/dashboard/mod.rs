@@ -15,32 +15,32 @@ use asdlc_tests::servers::Browser;
 use asdlc_tests::wait::{DEADLINE, eventually};
 use serde_json::{Value, json};
 
-use faulty_proxy::Front;
+use faulty_proxy::FaultyProxy;
 
-/// The page of an orchestrator, with a [`Front`] between them.
+/// The page of an orchestrator behind a [`FaultyProxy`].
 struct Page {
     browser: Browser,
-    front: Front,
+    proxy: FaultyProxy,
 }
 
 impl Page {
     fn of(orchestrator: SocketAddr) -> Self {
-        let page = Self { browser: Browser::start(), front: Front::of(orchestrator) };
+        let page = Self { browser: Browser::start(), proxy: FaultyProxy::of(orchestrator) };
         page.open();
         page
     }
 
     fn open(&self) {
-        self.browser.open(format_args!("http://{}/", self.front.address()));
+        self.browser.open(format_args!("http://{}/", self.proxy.address()));
     }
 
-    /// The value of a line such as `requests: all`, unrounded; `None` where a dash stands.
+    /// The exact value of a line such as `requests: all`. `None` if the page shows a dash.
     fn value(&self, line: &str) -> Option<f64> {
         let values = self.values();
         *values.get(line).unwrap_or_else(|| panic!("the page has no line {line:?}"))
     }
 
-    /// The values of all lines, at one moment.
+    /// The values of all lines at one moment.
     fn values(&self) -> BTreeMap<String, Option<f64>> {
         let script = "return [...document.querySelectorAll('data')].map(({ dataset, value }) => [dataset.line, value])";
         let values: Vec<(String, String)> =
@@ -48,7 +48,7 @@ impl Page {
         values.into_iter().map(|(line, value)| (line, value.parse().ok())).collect()
     }
 
-    /// What an element says that people can see; "" where it is not.
+    /// The visible text of an element, or "".
     fn text(&self, selector: &str) -> String {
         let text =
             self.run("return document.querySelector(arguments[0]).innerText", &[json!(selector)]);
@@ -74,11 +74,11 @@ impl Page {
         let [status, trouble] = ["[role=status]", "#trouble"].map(|part| self.text(part));
         assert!(
             arrived,
-            "{selector} says {last:?}, and not {part:?}; status {status:?}, trouble {trouble:?}"
+            "{selector} is {last:?}, not {part:?}; status {status:?}, trouble {trouble:?}"
         );
     }
 
-    /// Checks that the console is empty, but for what the browser says of range queries and scrapes that failed.
+    /// Checks that the console is empty, except for messages of the browser about failed range queries and scrapes.
     #[track_caller]
     fn assert_console_is_empty(&self) {
         let mut entries = self.browser.console();
@@ -91,10 +91,10 @@ impl Page {
     }
 }
 
-/// Where the page's own files have been asked for, so that nothing but the test sends requests.
+/// Waits until the page has loaded its files. After that only the test sends requests.
 #[track_caller]
 fn await_quiet(orchestrator: &Example) {
-    // All but the licence, which is only linked.
+    // All files except the licence, which is only linked.
     const FILES: f64 = 16.0;
     let loaded = eventually(DEADLINE, || {
         let scrape = orchestrator.scrape();

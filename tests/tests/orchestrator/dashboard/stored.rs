@@ -1,23 +1,23 @@
-//! With a real `VictoriaMetrics`: the picture is drawn from its answers.
+//! With a real `VictoriaMetrics` the page draws its data.
 
 use asdlc_tests::example::Example;
 use asdlc_tests::servers::{QueryApi, VictoriaMetrics};
 use asdlc_tests::wait::{DEADLINE, eventually};
 
 use super::super::traffic::Client;
-use super::faulty_proxy::Answer;
 use super::faulty_proxy::NO_VICTORIA_METRICS;
+use super::faulty_proxy::Source;
 use super::{Page, await_quiet};
 
 // O-09
 #[test]
-fn the_numbers_are_those_that_victoria_metrics_has() {
+fn the_values_are_those_of_victoria_metrics() {
     let orchestrator = Example::start("orchestrator");
     let victoria_metrics = VictoriaMetrics::scraping(orchestrator.address());
     let page = Page::of(orchestrator.address());
     page.await_text("#source", "Live from /metrics");
-    page.front.answer_queries(Answer::From(victoria_metrics.address()));
-    // It answers nothing for series it has not indexed yet, and the page then looks again half a minute later. Not so long.
+    page.proxy.set_query_source(Source::From(victoria_metrics.address()));
+    // Series that are not indexed yet have no result. The page would retry only after half a minute, so the test refreshes it.
     let is_stored = || {
         let stored = page.text("#source").starts_with("From VictoriaMetrics");
         if !stored {
@@ -36,8 +36,8 @@ fn the_numbers_are_those_that_victoria_metrics_has() {
     let stored = |promql: &str, value: f64| victoria_metrics.query_until(promql, value);
     let requests = scrape.sum("asdlc_http_requests_total");
     assert_eq!(stored("sum(asdlc_http_requests_total)", requests), Some(requests));
-    // All of it was within the minute that rates are over. What VictoriaMetrics had no earlier sample of it takes as new or
-    // as old, by a rule of its own: the page's own files may be either.
+    // All requests were within the window of one minute. VictoriaMetrics decides whether a series without an earlier sample counts
+    // from zero, so the requests of the page's own files may or may not be included.
     let [client_errors, server_errors] =
         [['4'], ['5']].map(|digits| client.sent.with_status(&digits).total());
     let expected = |requests: f64| {
@@ -79,18 +79,18 @@ fn the_numbers_are_those_that_victoria_metrics_has() {
     let resident = page.value("memory: resident").expect("it is drawn");
     assert!(resident > 1e6, "{resident}");
     page.await_text("#uptime", "up ");
-    // The scrapes are VictoriaMetrics' own now.
-    let [_, scrapes] = page.front.seen();
-    let [queries, _] = page.front.seen();
-    assert!(eventually(DEADLINE, || page.front.seen()[0] > queries + 1));
-    assert_eq!(page.front.seen()[1], scrapes);
+    // The page itself no longer scrapes.
+    let [_, scrapes] = page.proxy.seen();
+    let [queries, _] = page.proxy.seen();
+    assert!(eventually(DEADLINE, || page.proxy.seen()[0] > queries + 1));
+    assert_eq!(page.proxy.seen()[1], scrapes);
 
-    // A wider picture is another query.
+    // A wider range is another query.
     page.click("input[value='21600']");
     assert!(eventually(DEADLINE, || page.value("memory: resident").is_some()));
 
-    // And without it, it is drawn live again.
-    page.front.answer_queries(NO_VICTORIA_METRICS);
+    // Without VictoriaMetrics the page is live again.
+    page.proxy.set_query_source(NO_VICTORIA_METRICS);
     page.await_text("#source", "Live from /metrics");
     page.await_text("#note", "status 503");
     page.assert_console_is_empty();
