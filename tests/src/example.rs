@@ -2,8 +2,9 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
@@ -12,6 +13,7 @@ use crate::client::Connection;
 use crate::exposition::Exposition;
 use crate::process::{Finished, Process};
 use crate::program::{program, release_program};
+use crate::wait::{DEADLINE, eventually};
 
 /// A running example program on a free loopback port.
 #[derive(Debug)]
@@ -112,6 +114,42 @@ pub fn run<E: AsRef<OsStr>>(
     let mut command = command(package);
     command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
     Process::start(command).finish()
+}
+
+/// Checks that `package --help` succeeds and contains all of `words`.
+#[track_caller]
+pub fn assert_help_lists(package: &'static str, words: &[&str]) {
+    let finished = run::<&str>(package, &["--help"], &[]);
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    assert_eq!(finished.stderr, [""; 0]);
+    let help = finished.stdout.join("\n");
+    for word in words {
+        assert!(help.contains(word), "{word} is missing in\n{help}");
+    }
+}
+
+/// Checks that `package` does not start on a port that is in use, and that its error of one line names the address.
+#[track_caller]
+pub fn assert_taken_port_is_an_error(package: &'static str) {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let address = taken.local_addr().expect("a listener has an address").to_string();
+    let finished = run(package, &[], &[("LISTEN_ADDR", &address)]);
+    assert!(finished.refusal().contains(&address), "{finished:?}");
+}
+
+/// Starts an example with `start`, and checks that its gauge, read with `uptime`, counts the seconds since that start.
+#[track_caller]
+pub fn assert_counts_uptime<T>(start: impl FnOnce() -> T, uptime: impl Fn(&T) -> f64) {
+    let before = Instant::now();
+    let running = start();
+    let ready = Instant::now();
+    let first = uptime(&running);
+    assert!((0.0..=before.elapsed().as_secs_f64()).contains(&first), "{first}");
+    let grows = eventually(DEADLINE, || uptime(&running) > first + 0.1);
+    assert!(grows, "the uptime stays {first}");
+    let at_least = ready.elapsed().as_secs_f64();
+    let last = uptime(&running);
+    assert!((at_least..=before.elapsed().as_secs_f64()).contains(&last), "{last}");
 }
 
 /// The command that starts `package`. It inherits none of the variables that the examples read.

@@ -60,6 +60,15 @@ impl Exposition {
         self.samples.iter().filter(move |sample| sample.name == name)
     }
 
+    /// Fails the test unless there are samples and each has all of `labels`.
+    #[track_caller]
+    pub fn assert_all_have(&self, labels: &[(&str, &str)]) {
+        assert!(!self.samples.is_empty(), "there are no samples");
+        for sample in &self.samples {
+            assert!(sample.has(labels), "{sample:?} has not all of {labels:?}");
+        }
+    }
+
     /// The value of the sample called `name` that has all of `labels`. `None` unless exactly one sample matches.
     #[must_use]
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {

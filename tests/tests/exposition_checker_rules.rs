@@ -215,7 +215,7 @@ fn lookups_return_the_values_of_the_text() {
         by_method.into_iter().collect::<Vec<_>>(),
         [(["GET".into()], 5.0), (["PUT".into()], 5.0)]
     );
-    let family = exposition.family("r_total").expect("it is there");
+    let family = exposition.family("r_total").expect("it exists");
     assert_eq!((family.kind, family.help.as_deref()), (Some(Kind::Counter), Some("A \\ B\nC")));
     let bounds: Vec<_> = exposition.samples("h_bucket").map(|bucket| bucket.label("le")).collect();
     assert_eq!(bounds, [Some("0.5"), Some("+Inf")]);

@@ -52,10 +52,8 @@ pub(crate) struct Exposed {
 
 impl Exposed {
     pub(crate) fn new(series: usize) -> Self {
-        let exporter = Exporter::builder("bench")
-            .with_max_series(series + 1)
-            .build()
-            .expect("an exporter");
+        let exporter =
+            Exporter::builder("bench").with_max_series(series + 1).build().expect("an exporter");
         let unbound = record(&exporter.meter(), series);
         let bound = unbound.bind(&labels(7));
         Self { exporter, bound, unbound }

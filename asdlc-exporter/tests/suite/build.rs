@@ -150,10 +150,7 @@ fn a_setting_out_of_range_is_refused_with_what_is_allowed() {
             builder().with_max_scrapes_in_flight(0),
             "invalid maximum of scrapes in flight 0: must be at least 1".to_owned(),
         ),
-        (
-            builder().with_max_series(0),
-            "invalid series limit 0: must be 1 to 10000000".to_owned(),
-        ),
+        (builder().with_max_series(0), "invalid series limit 0: must be 1 to 10000000".to_owned()),
         (
             builder().with_max_series(usize::MAX),
             format!("invalid series limit {}: must be 1 to 10000000", usize::MAX),
@@ -170,7 +167,8 @@ fn a_setting_out_of_range_is_refused_with_what_is_allowed() {
             (0..40).fold(builder(), |builder, at| {
                 builder.with_constant_label(format!("label_{at}"), &long[..1_024])
             }),
-            "invalid constant labels of 41444 bytes: must have at most 32768 bytes together".to_owned(),
+            "invalid constant labels of 41444 bytes: must have at most 32768 bytes together"
+                .to_owned(),
         ),
         (
             Exporter::builder(long.as_str()),
@@ -178,7 +176,8 @@ fn a_setting_out_of_range_is_refused_with_what_is_allowed() {
         ),
         (
             builder().with_constant_label("zone", long.as_str()),
-            "invalid value of label \"zone\" of 1025 bytes: must have at most 1024 bytes".to_owned(),
+            "invalid value of label \"zone\" of 1025 bytes: must have at most 1024 bytes"
+                .to_owned(),
         ),
         (
             builder().with_constant_label("k".repeat(257), "x"),

@@ -115,7 +115,8 @@ fn a_scrape_too_many_is_a_503_at_once() -> Result {
 #[test]
 fn a_hanging_callback_is_a_503_before_the_scraper_gives_up_and_then_all_is_well() -> Result {
     let (exporter, gate) = gated(Exporter::builder("shop"))?;
-    let late = (StatusCode::SERVICE_UNAVAILABLE, "the metrics were not collected in time\n".to_owned());
+    let late =
+        (StatusCode::SERVICE_UNAVAILABLE, "the metrics were not collected in time\n".to_owned());
     let mut in_time = 0;
     // The second is not even begun. F-35, a neighbour: a busy machine holds up one of them or two, and not all.
     for _ in 0..10 {

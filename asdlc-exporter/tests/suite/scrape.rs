@@ -144,7 +144,10 @@ async fn a_callback_that_panics_on_a_meter_of_the_sdk_is_a_503_and_never_an_empt
     for _ in 0..3 {
         let (status, _, body) = send(&exporter.scrape_service(), Method::GET).await?;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(body, "a metric callback panicked: no metrics can be collected until a restart\n");
+        assert_eq!(
+            body,
+            "a metric callback panicked: no metrics can be collected until a restart\n"
+        );
         assert!(exporter.render().expect_err("panicked").is_callback_panic());
     }
     Ok(())

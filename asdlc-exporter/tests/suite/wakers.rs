@@ -100,7 +100,10 @@ fn after_a_waker_panics_at_an_error_the_next_scrape_is_answered() -> Result {
     is_called.recv_timeout(Duration::from_secs(20))?;
     for future in [first, panics, scrape(&exporter, "500")?] {
         let (_, text) = finish(future);
-        assert_eq!(text, "a metric callback panicked: no metrics can be collected until a restart\n");
+        assert_eq!(
+            text,
+            "a metric callback panicked: no metrics can be collected until a restart\n"
+        );
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! What the file, the environment and the command line can say, and what they cannot.
+//! Settings in the file, the environment and the command line, valid and invalid.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use asdlc_tests::client::Connection;
-use asdlc_tests::example::{command, run};
+use asdlc_tests::example::{assert_help_lists, assert_taken_port_is_an_error, command, run};
 use asdlc_tests::process::Process;
 use asdlc_tests::servers::free_address;
 use tempfile::TempDir;
@@ -12,7 +12,7 @@ use super::harness::{Agent, Client, configuration_file, peers_address};
 
 // N-04
 #[test]
-fn metrics_are_at_the_configured_port_and_path_and_nowhere_else() {
+fn metrics_are_only_at_the_configured_port_and_path() {
     let port = free_address().port();
     let agent = Agent::start(&format!("metrics:\n  port: {port}\n  path: /internal/metrics"));
     assert_eq!(agent.example.address(), SocketAddr::from(([127, 0, 0, 1], port)));
@@ -25,9 +25,9 @@ fn metrics_are_at_the_configured_port_and_path_and_nowhere_else() {
 #[test]
 fn metrics_are_at_listen_addr_unless_the_file_has_a_port() {
     let address = free_address();
-    let told = [("LISTEN_ADDR", &*address.to_string())];
+    let environment = [("LISTEN_ADDR", &*address.to_string())];
     for configuration in ["", "metrics:\n  enabled: true"] {
-        let agent = Agent::start_with(configuration, &told);
+        let agent = Agent::start_with(configuration, &environment);
         assert_eq!(agent.example.address(), address);
         assert_eq!(agent.example.scrape_response().status(), 200);
     }
@@ -35,7 +35,7 @@ fn metrics_are_at_listen_addr_unless_the_file_has_a_port() {
 
 // N-04
 #[test]
-fn metrics_that_are_switched_off_have_no_listener_and_the_agent_works() {
+fn with_metrics_disabled_there_is_no_listener_and_the_agent_works() {
     let directory = TempDir::new().expect("a temporary directory can be made");
     let address = free_address();
     let configuration = format!("metrics:\n  enabled: false\n  port: {}", address.port());
@@ -43,22 +43,23 @@ fn metrics_that_are_switched_off_have_no_listener_and_the_agent_works() {
     let mut command = command("agent");
     command.env("LISTEN_ADDR", address.to_string()).arg("--config").arg(path);
     let agent = Process::start(command);
-    let said = |line: &str| line.contains("Metrics endpoint disabled").then_some(());
-    agent.await_stderr(said).expect("it says so");
-    let mut client = Client::connect(agent.await_stderr(peers_address).expect("it listens"));
+    let disabled = |line: &str| line.contains("Metrics endpoint disabled").then_some(());
+    agent.await_stderr(disabled).expect("the log says so");
+    let mut client = Client::connect(agent.await_stderr(peers_address).expect("the agent listens"));
     client.put("color", "green");
     assert_eq!(client.get("color").as_deref(), Some("green"));
     assert!(TcpStream::connect(address).is_err(), "something listens on {address}");
-    assert_eq!(listeners(agent.id()), 1, "that for peers");
+    assert_eq!(listeners(agent.id()), 1, "only the listener for peers");
     agent.terminate();
     let finished = agent.finish();
     assert_eq!((finished.status.code(), finished.stdout.len()), (Some(0), 0), "{finished:?}");
 }
 
-/// How many sockets of the process listen, as the kernel says.
+/// The number of listening sockets of the process, according to the kernel.
 fn listeners(id: u32) -> usize {
-    let tcp = std::fs::read_to_string(format!("/proc/{id}/net/tcp")).expect("it runs");
-    let files = std::fs::read_dir(format!("/proc/{id}/fd")).expect("it runs");
+    let tcp =
+        std::fs::read_to_string(format!("/proc/{id}/net/tcp")).expect("the process is running");
+    let files = std::fs::read_dir(format!("/proc/{id}/fd")).expect("the process is running");
     let own: Vec<_> = files
         .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
         .filter_map(|link| {
@@ -75,7 +76,7 @@ fn listeners(id: u32) -> usize {
 
 // N-04
 #[test]
-fn a_file_that_cannot_be_is_one_clear_line() {
+fn an_invalid_file_is_an_error_of_one_line() {
     let directory = TempDir::new().expect("a temporary directory can be made");
     for (text, expected) in [
         (
@@ -101,12 +102,12 @@ fn a_file_that_cannot_be_is_one_clear_line() {
 }
 
 #[test]
-fn a_taken_port_is_one_clear_line() {
+fn a_taken_port_is_an_error_of_one_line() {
+    assert_taken_port_is_an_error("agent");
+
+    // The port for peers.
     let taken = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let address = taken.local_addr().expect("a listener has an address").to_string();
-    let finished = run("agent", &[], &[("LISTEN_ADDR", &*address)]);
-    assert!(finished.refusal().contains(&address), "{finished:?}");
-
     let directory = TempDir::new().expect("a temporary directory can be made");
     let path = configuration_file(directory.path(), &format!("listen: {address}"));
     let arguments = ["--config", path.to_str().expect("it is text")];
@@ -115,7 +116,7 @@ fn a_taken_port_is_one_clear_line() {
 }
 
 #[test]
-fn a_second_start_says_that_its_file_is_in_use() {
+fn the_error_of_a_second_start_names_the_file_in_use() {
     let agent = Agent::start("storage:\n  path: DIR/keys.redb");
     let path = agent.directory.path().join("agent.yaml").display().to_string();
     let environment = [("LISTEN_ADDR", "127.0.0.1:0")];
@@ -124,11 +125,8 @@ fn a_second_start_says_that_its_file_is_in_use() {
 }
 
 #[test]
-fn help_names_the_file_and_every_variable() {
-    let finished = run::<&str>("agent", &["--help"], &[]);
-    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
-    let help = finished.stdout.join("\n");
-    for word in [
+fn help_lists_the_file_and_every_variable() {
+    let words = [
         "--config",
         "127.0.0.1:8080",
         "LISTEN_ADDR",
@@ -136,9 +134,8 @@ fn help_names_the_file_and_every_variable() {
         "SERVICE_NAME",
         "ENVIRONMENT",
         "RUST_LOG",
-    ] {
-        assert!(help.contains(word), "{word} is missing in\n{help}");
-    }
+    ];
+    assert_help_lists("agent", &words);
 }
 
 // N-04
@@ -149,7 +146,5 @@ fn only_metrics_are_served_over_http() {
     for path in ["/", "/health", "/metrics/", "/keys"] {
         assert_eq!(connection.get(path).status(), 404, "{path}");
     }
-    for sample in agent.scrape().all_samples() {
-        assert!(sample.has(&[("service", "night"), ("environment", "staging")]), "{sample:?}");
-    }
+    agent.scrape().assert_all_have(&[("service", "night"), ("environment", "staging")]);
 }

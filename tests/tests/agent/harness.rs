@@ -1,4 +1,4 @@
-//! A running agent, and a client that shares no code with it.
+//! A running agent, and a client that shares no code with the agent.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use asdlc_tests::wait::{DEADLINE, eventually};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Dropped in this order: the process goes before its directory.
+/// A running agent. Fields are dropped in this order: the process ends before its directory is removed.
 pub(crate) struct Agent {
     pub(crate) example: Example,
     pub(crate) peers_address: SocketAddr,
@@ -19,18 +19,18 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts it with this configuration, which may be empty, and nothing else.
+    /// Starts an agent with this configuration, which may be empty.
     pub(crate) fn start(configuration: &str) -> Self {
         Self::start_with(configuration, &[])
     }
 
-    /// Starts it with `environment` on top. `DIR` in the configuration is a directory of its own.
+    /// As [`start`](Self::start), with these environment variables. `DIR` in the configuration stands for its directory.
     pub(crate) fn start_with(configuration: &str, environment: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
         Self::start_in(directory, configuration, environment)
     }
 
-    /// Starts it again in the directory of one that has ended.
+    /// Starts an agent in an existing directory, for example that of an agent that has ended.
     pub(crate) fn start_in(
         directory: TempDir,
         configuration: &str,
@@ -41,7 +41,8 @@ impl Agent {
         command.env("LISTEN_ADDR", "127.0.0.1:0").envs(environment.iter().copied());
         command.arg("--config").arg(path);
         let example = Example::spawn(command);
-        let peers_address = example.process().await_stderr(peers_address).expect("it listens");
+        let peers_address =
+            example.process().await_stderr(peers_address).expect("the agent listens");
         Self { example, peers_address, directory }
     }
 
@@ -62,7 +63,7 @@ impl Agent {
     }
 }
 
-/// Where it says that peers may connect.
+/// The address for peers, from a line of the log.
 pub(crate) fn peers_address(line: &str) -> Option<SocketAddr> {
     line.split_once("peers and clients on ")?.1.parse().ok()
 }
@@ -74,47 +75,47 @@ pub(crate) fn configuration_file(directory: &Path, configuration: &str) -> PathB
     path
 }
 
-/// How many storage operations there were, by operation and backend.
+/// The number of storage operations by operation and backend.
 pub(crate) fn operations(scrape: &Exposition, name: &str) -> Vec<(String, f64)> {
     let sums = scrape.sum_by(name, ["operation", "backend"]);
     sums.into_iter().map(|(labels, sum)| (labels.join(" "), sum)).collect()
 }
 
-/// One connection: four bytes of length, and so much JSON.
+/// One connection. A frame is four bytes of length and that many bytes of JSON.
 pub(crate) struct Client(TcpStream);
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the agent accepts a connection");
-        stream.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a read timeout can be set");
         Self(stream)
     }
 
     pub(crate) fn put(&mut self, key: &str, value: &str) {
-        self.done(&json!({ "type": "put", "key": key, "value": value }));
+        self.send_expecting_done(&json!({ "type": "put", "key": key, "value": value }));
     }
 
     pub(crate) fn delete(&mut self, key: &str) {
-        self.done(&json!({ "type": "delete", "key": key }));
+        self.send_expecting_done(&json!({ "type": "delete", "key": key }));
     }
 
     pub(crate) fn ping(&mut self) {
-        self.done(&json!({ "type": "ping" }));
+        self.send_expecting_done(&json!({ "type": "ping" }));
     }
 
     pub(crate) fn get(&mut self, key: &str) -> Option<String> {
-        let answer = self.ask(&json!({ "type": "get", "key": key }));
-        assert_eq!(answer["type"], "value", "{answer}");
-        answer["value"].as_str().map(str::to_owned)
+        let reply = self.send(&json!({ "type": "get", "key": key }));
+        assert_eq!(reply["type"], "value", "{reply}");
+        reply["value"].as_str().map(str::to_owned)
     }
 
-    fn done(&mut self, message: &Value) {
-        assert_eq!(self.ask(message), json!({ "type": "done" }), "{message}");
+    fn send_expecting_done(&mut self, message: &Value) {
+        assert_eq!(self.send(message), json!({ "type": "done" }), "{message}");
     }
 
-    pub(crate) fn ask(&mut self, message: &Value) -> Value {
+    pub(crate) fn send(&mut self, message: &Value) -> Value {
         self.send_frame(message.to_string().as_bytes());
-        self.receive().expect("the agent answers")
+        self.receive().expect("the agent replies")
     }
 
     pub(crate) fn send_frame(&mut self, frame: &[u8]) {
@@ -126,12 +127,12 @@ impl Client {
         self.0.write_all(bytes).expect("the agent reads");
     }
 
-    /// The next answer; `None` when the agent has ended the connection.
+    /// The next reply. `None` if the agent has closed the connection.
     pub(crate) fn receive(&mut self) -> Option<Value> {
         let mut length = [0; 4];
         self.0.read_exact(&mut length).ok()?;
         let mut frame = vec![0; u32::from_be_bytes(length) as usize];
         self.0.read_exact(&mut frame).ok()?;
-        Some(serde_json::from_slice(&frame).expect("the agent answers in JSON"))
+        Some(serde_json::from_slice(&frame).expect("the reply is JSON"))
     }
 }

@@ -1,4 +1,4 @@
-//! The agent as its users meet it: a process with peers, a file, a Redis, and a listener for its metrics alone.
+//! The agent example as a process: with peers, a file, a Redis, and a listener for its metrics.
 
 mod configuration;
 mod harness;

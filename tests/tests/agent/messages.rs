@@ -1,4 +1,4 @@
-//! Messages, counted and timed where they are processed.
+//! Messages are counted and timed where they are processed.
 
 use std::time::Instant;
 
@@ -28,19 +28,19 @@ fn every_message_is_counted_and_timed_once() {
     assert_eq!(scrape.value("messages_received_total", &[]), Some(62.0));
     assert_eq!(scrape.value("message_processing_duration_seconds_count", &[]), Some(62.0));
     let sum = scrape.sum("message_processing_duration_seconds_sum");
-    // The file is written meanwhile: it cannot be nothing.
+    // Puts write the file, so the sum cannot be 0.
     assert!(sum > 0.0 && sum <= observed, "{sum} of {observed} s");
     assert_eq!(
-        scrape.family("messages_received_total").expect("it is there").kind,
+        scrape.family("messages_received_total").expect("it exists").kind,
         Some(Kind::Counter)
     );
-    let durations = scrape.family("message_processing_duration_seconds").expect("it is there");
+    let durations = scrape.family("message_processing_duration_seconds").expect("it exists");
     assert_eq!(durations.kind, Some(Kind::Histogram));
 }
 
 // N-02
 #[test]
-fn what_is_no_message_ends_its_connection_and_is_not_counted() {
+fn an_invalid_message_closes_its_connection_and_is_not_counted() {
     let agent = Agent::start("");
     let wrong: [&[u8]; 5] = [
         b"\0\0\0\x02{}",
@@ -54,7 +54,7 @@ fn what_is_no_message_ends_its_connection_and_is_not_counted() {
         client.send_bytes(bytes);
         assert_eq!(client.receive(), None, "{bytes:?}");
     }
-    // Half a message, and gone.
+    // Half a message, and then a disconnect.
     agent.client().send_bytes(b"\0\0\0\x10{\"type\"");
     agent.client().ping();
     let scrape = agent.scrape_after(1);
@@ -63,9 +63,9 @@ fn what_is_no_message_ends_its_connection_and_is_not_counted() {
 
 // N-02
 #[test]
-fn messages_are_counted_whatever_is_logged() {
+fn messages_are_counted_at_every_log_level() {
     for log in ["error", "trace"] {
-        // Without its log it does not say where its peers may connect.
+        // At this log level the agent does not print the address for peers.
         let address = asdlc_tests::servers::free_address();
         let directory = tempfile::TempDir::new().expect("a temporary directory can be made");
         let listen = format!("listen: {address}");

@@ -37,12 +37,12 @@ fn configuration(addresses: [SocketAddr; 2], own: usize) -> String {
 }
 
 fn connected(agent: &Agent) -> f64 {
-    agent.scrape().value("agent_peers_connected", &[("service", "agent")]).expect("it is there")
+    agent.scrape().value("agent_peers_connected", &[("service", "agent")]).expect("it exists")
 }
 
 // N-01 N-02 N-03
 #[test]
-fn what_is_put_on_one_is_stored_by_the_other_and_counted_there() {
+fn a_put_on_one_agent_is_stored_and_counted_by_the_other() {
     let pair = Pair::start();
     pair.await_connected();
     let [one, other] = &pair.agents;
@@ -66,13 +66,13 @@ fn what_is_put_on_one_is_stored_by_the_other_and_counted_there() {
         );
         assert_eq!(local(agent, "delete"), Some(1.0));
     }
-    // Beside the copies there are heartbeats.
+    // Heartbeats are messages too.
     assert!(other.scrape().sum("messages_received_total") >= 21.0);
 }
 
 // N-01
 #[test]
-fn the_gauge_follows_peers_that_die_hang_and_come_back() {
+fn the_gauge_follows_peers_that_freeze_end_and_come_back() {
     let pair = Pair::start();
     pair.await_connected();
     let Pair { addresses, agents: [one, other] } = pair;
@@ -84,7 +84,7 @@ fn the_gauge_follows_peers_that_die_hang_and_come_back() {
 
     other.example.process().kill();
     assert!(eventually(DEADLINE, || connected(&one) == 0.0), "a dead peer counts as connected");
-    // What is put meanwhile is kept for it.
+    // Copies for the peer wait until it is back.
     one.client().put("color", "green");
     let Agent { example, directory, .. } = other;
     assert_eq!(example.finish().status.code(), None);

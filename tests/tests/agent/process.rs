@@ -1,4 +1,4 @@
-//! The process, as the kernel sees it, and all families.
+//! The metrics of the process, compared with the kernel's, and the list of all families.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,34 +11,34 @@ use super::harness::Agent;
 
 // N-01
 #[test]
-fn memory_is_what_the_kernel_says() {
+fn memory_equals_that_of_the_kernel() {
     let agent = Agent::start("");
     let mut both = (0.0, 0.0);
     let near = eventually(DEADLINE, || {
         let scraped = agent.scrape().value("process_memory_bytes", &[]).expect("one series");
         let status = fs::read_to_string(format!("/proc/{}/status", agent.example.id()));
-        let status = status.expect("it runs");
+        let status = status.expect("the process is running");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
         both = (scraped, kibibytes.expect("a number of kB") * 1024.0);
         (both.0 / both.1 - 1.0).abs() < 0.1
     });
-    assert!(near, "scraped, and as the kernel says: {both:?}");
+    assert!(near, "scraped, and according to the kernel: {both:?}");
 }
 
 // N-01
 #[test]
 fn cpu_usage_is_a_percentage_that_follows_the_work() {
     let agent = Agent::start("");
-    let usage = || agent.scrape().value("process_cpu_usage", &[]).expect("it is there");
-    // Idle: two scrapes with a second between them.
+    let usage = || agent.scrape().value("process_cpu_usage", &[]).expect("it exists");
+    // The agent is idle. The value covers the time since the previous scrape.
     usage();
     assert!(eventually(DEADLINE, || usage() < 5.0), "{} % of an idle agent", usage());
     let cpu = || cpu_time(agent.example.id());
     let (start, before) = (Instant::now(), cpu());
     let mut client = agent.client();
     let value = "x".repeat(200_000);
-    // From here the window starts, when the last one is old enough.
+    // The next window starts when the previous one is old enough.
     let mut highest: f64 = 0.0;
     while start.elapsed() < Duration::from_secs(4) {
         for _ in 0..20 {
@@ -51,9 +51,9 @@ fn cpu_usage_is_a_percentage_that_follows_the_work() {
     assert!(highest < 100.0 * 16.0, "{highest} %");
 }
 
-/// CPU time in seconds, as the kernel counts it.
+/// CPU time in seconds, according to the kernel.
 fn cpu_time(id: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("it runs");
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("the process is running");
     let fields: Vec<_> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
     let ticks = |field: usize| fields[field].parse::<f64>().expect("ticks");
     // User and system, in hundredths of a second on every Linux.

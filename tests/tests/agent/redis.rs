@@ -1,4 +1,4 @@
-//! A real Redis beside the file: there, killed, frozen, back again.
+//! A real Redis in addition to the file: available, killed, frozen, restarted.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ fn agent_with(redis: &Redis) -> Agent {
 
 // N-03
 #[test]
-fn operations_on_both_backends_are_counted_each() {
+fn operations_are_counted_for_each_backend() {
     let redis = Redis::start();
     let agent = agent_with(&redis);
     let mut client = agent.client();
     client.put("color", "green");
     client.put("size", "small");
-    // From the file, and, where that has none, from Redis.
+    // Read from the file, and from Redis only if the file has no value.
     assert_eq!(client.get("color").as_deref(), Some("green"));
     assert_eq!(client.get("shape"), None);
     client.delete("size");
@@ -40,7 +40,7 @@ fn operations_on_both_backends_are_counted_each() {
 
 // N-03
 #[test]
-fn what_another_agent_has_put_is_found_in_redis() {
+fn a_value_that_another_agent_has_put_is_found_in_redis() {
     let redis = Redis::start();
     agent_with(&redis).client().put("color", "green");
     let other = agent_with(&redis);
@@ -59,7 +59,7 @@ fn the_agent_works_while_redis_is_killed_and_uses_it_again_once_it_is_back() {
     assert_eq!(client.get("b").as_deref(), Some("2"));
     assert_eq!(client.get("c"), None);
     let scrape = agent.scrape_after(4);
-    // What failed was an operation, too.
+    // The failed operation is counted too.
     let puts = [("operation", "put"), ("backend", "redis")];
     assert_eq!(scrape.value("storage_operations_total", &puts), Some(2.0));
     assert_eq!(scrape.value("storage_operation_duration_seconds_count", &puts), Some(2.0));
@@ -75,7 +75,7 @@ fn the_agent_works_while_redis_is_killed_and_uses_it_again_once_it_is_back() {
 
 // N-02 N-03
 #[test]
-fn a_frozen_redis_costs_a_message_its_patience_and_no_more() {
+fn a_frozen_redis_delays_a_message_by_its_timeout_only() {
     let redis = Redis::start();
     let agent = agent_with(&redis);
     let mut client = agent.client();
@@ -84,10 +84,10 @@ fn a_frozen_redis_costs_a_message_its_patience_and_no_more() {
     redis.process().freeze();
     client.put("b", "2");
     let took = start.elapsed();
-    // It waits half a second, connects anew, and waits again.
+    // The agent waits half a second, reconnects, and waits again.
     assert!(took < Duration::from_secs(3), "{took:?}");
     assert_eq!(client.get("b").as_deref(), Some("2"));
-    // Others and scrapes do not wait at all for it.
+    // Other messages and scrapes do not wait for it.
     agent.client().ping();
     let scrape = agent.scrape_after(4);
     let frozen = [("operation", "put"), ("backend", "redis")];
@@ -105,7 +105,7 @@ fn a_frozen_redis_costs_a_message_its_patience_and_no_more() {
 }
 
 #[test]
-fn a_redis_that_is_not_there_does_not_keep_the_agent_from_starting() {
+fn the_agent_starts_without_a_redis_that_is_configured_and_down() {
     let mut redis = Redis::start();
     redis.kill();
     let agent = agent_with(&redis);

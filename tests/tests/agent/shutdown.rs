@@ -1,4 +1,4 @@
-//! SIGTERM.
+//! The end of the agent after SIGTERM.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ use serde_json::json;
 use super::harness::Agent;
 
 #[test]
-fn a_message_in_progress_is_answered_before_the_agent_ends() {
+fn a_message_in_progress_gets_its_reply_before_the_agent_ends() {
     let redis = Redis::start();
     let agent = Agent::start_with("", &[("REDIS_URL", &redis.url())]);
     let mut client = agent.client();
     client.put("a", "1");
     redis.process().freeze();
-    // Held up by Redis for half a second and more.
+    // Redis delays this message by at least half a second.
     client.send_frame(br#"{"type":"put","key":"b","value":"2"}"#);
     let received = || agent.scrape().sum("messages_received_total") == 2.0;
     assert!(asdlc_tests::wait::eventually(asdlc_tests::wait::DEADLINE, received));
@@ -28,7 +28,7 @@ fn a_message_in_progress_is_answered_before_the_agent_ends() {
 }
 
 #[test]
-fn clients_that_say_nothing_and_peers_that_are_away_do_not_keep_the_agent() {
+fn idle_clients_and_unavailable_peers_do_not_delay_the_end() {
     let nobody = asdlc_tests::servers::free_address();
     let agent = Agent::start(&format!("peers: ['{nobody}']"));
     let idle = agent.client();

@@ -1,4 +1,4 @@
-//! The file, and its operations.
+//! The storage in the file, and the metrics of its operations.
 
 use asdlc_tests::exposition::Kind;
 
@@ -6,11 +6,11 @@ use super::harness::{Agent, operations};
 
 // N-03
 #[test]
-fn operations_on_the_file_are_counted_and_timed_by_kind() {
+fn operations_on_the_file_are_counted_and_timed_by_operation() {
     let agent = Agent::start("");
     let none = operations(&agent.scrape(), OPERATIONS);
     let all = ["delete local", "delete redis", "get local", "get redis", "put local", "put redis"];
-    // All are there from the start: a rate knows the first one.
+    // All series exist from the start, so that `rate` sees the first operation.
     assert_eq!(none, all.map(|labels| (labels.to_owned(), 0.0)));
 
     let mut client = agent.client();
@@ -30,14 +30,14 @@ fn operations_on_the_file_are_counted_and_timed_by_kind() {
     let durations = operations(&scrape, "storage_operation_duration_seconds_count");
     let durations: Vec<_> = durations.into_iter().filter(|(_, count)| *count > 0.0).collect();
     assert_eq!(durations, timed);
-    assert_eq!(scrape.family(OPERATIONS).expect("it is there").kind, Some(Kind::Counter));
-    let family = scrape.family("storage_operation_duration_seconds").expect("it is there");
+    assert_eq!(scrape.family(OPERATIONS).expect("it exists").kind, Some(Kind::Counter));
+    let family = scrape.family("storage_operation_duration_seconds").expect("it exists");
     assert_eq!(family.kind, Some(Kind::Histogram));
 }
 
 // N-03
 #[test]
-fn what_was_put_is_there_after_a_sigkill() {
+fn a_value_survives_a_sigkill() {
     let configuration = "storage:\n  path: DIR/keys.redb";
     let agent = Agent::start(configuration);
     agent.client().put("color", "green");

@@ -1,4 +1,4 @@
-//! What the environment and the command line can say, what they cannot, and what is told of it.
+//! Settings in the environment and the command line, valid and invalid, and how the log reports them.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use asdlc_tests::servers::{Postgres, Redis};
 use super::harness::{Api, run};
 
 #[test]
-fn help_names_every_variable_and_shows_no_secret() {
+fn help_lists_every_variable_and_shows_no_secret() {
     let mut command = asdlc_tests::example::command("api");
     command.arg("--help");
     for url in ["DATABASE_URL", "REDIS_URL", "EVENT_STORE_URL"] {
@@ -33,8 +33,8 @@ fn help_names_every_variable_and_shows_no_secret() {
 }
 
 #[test]
-fn the_first_lines_of_the_log_say_what_it_works_with_and_no_secret() {
-    // Set to nothing is not set.
+fn the_log_names_the_dependencies_and_shows_no_secret() {
+    // An empty value counts as not set.
     let api = Api::start_with(&[
         ("DATABASE_URL", ""),
         ("REDIS_URL", ""),
@@ -53,7 +53,7 @@ fn the_first_lines_of_the_log_say_what_it_works_with_and_no_secret() {
     let database = postgres.url().replacen("api@", "api:hunter2@", 1);
     let api = Api::start_with(&[
         ("DATABASE_URL", &database),
-        // It has no such user: the command fails, which is for the log to tell, without the password.
+        // Redis has no such user, so the command fails. The log must say so without the password.
         ("REDIS_URL", &with_password(redis.url())),
         ("EVENT_STORE_URL", "http://127.0.0.1:1/v1"),
     ]);
@@ -77,7 +77,7 @@ fn the_first_lines_of_the_log_say_what_it_works_with_and_no_secret() {
 }
 
 #[test]
-fn what_cannot_be_is_one_clear_line_without_a_secret() {
+fn an_invalid_setting_is_an_error_of_one_line_without_a_secret() {
     for (variable, value) in [
         ("DATABASE_URL", "mysql://me:hunter2@host/api"),
         ("DATABASE_URL", "postgres://me:hunter2@host:port/api"),
@@ -113,7 +113,7 @@ fn what_cannot_be_is_one_clear_line_without_a_secret() {
 }
 
 #[test]
-fn a_taken_port_is_one_clear_line() {
+fn a_taken_port_is_an_error_of_one_line() {
     let api = Api::start();
     let address = api.address().to_string();
     let mut second = api.command();

@@ -1,4 +1,4 @@
-//! The API itself: what is taken is kept, once, wherever it is kept.
+//! The API: an accepted event is stored exactly once, in every kind of storage.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,19 +9,19 @@ use serde_json::{Value, json};
 use super::harness::{Api, Dependency, EVENT, EventStore};
 
 #[test]
-fn events_are_kept_in_sqlite_over_a_restart() {
+fn events_in_sqlite_survive_a_restart() {
     let mut api = Api::start();
-    let ids = kept(&api);
+    let ids = store_three(&api);
     api.kill();
     api.start_again();
     assert_newest_first(&api, &ids);
 }
 
 #[test]
-fn events_are_kept_in_postgres_over_a_restart() {
+fn events_in_postgres_survive_a_restart() {
     let postgres = Postgres::start();
     let mut api = Api::start_with(&[("DATABASE_URL", &postgres.url())]);
-    let ids = kept(&api);
+    let ids = store_three(&api);
     api.kill();
     api.start_again();
     assert_newest_first(&api, &ids);
@@ -30,13 +30,13 @@ fn events_are_kept_in_postgres_over_a_restart() {
 }
 
 /// Sends three events, one of them twice; returns their ids.
-fn kept(api: &Api) -> [String; 3] {
+fn store_three(api: &Api) -> [String; 3] {
     let first = api.await_taken();
     let mine = r#"{"id":"mine","source":"shop","type":"order.paid","data":{"order":8}}"#;
     let (status, event) = api.post(mine);
     assert_eq!(status, 201);
     assert_eq!(event, api.get("/v1/events/mine").1);
-    // Again, as a client does that has lost the answer.
+    // Sent again, as by a client that did not get the response.
     assert_eq!(api.post(mine), (200, event));
     let third = api.await_taken();
     let ids = [first, "mine".into(), third];
@@ -50,7 +50,7 @@ fn assert_newest_first(api: &Api, ids: &[String; 3]) {
     assert_eq!(status, 200);
     let mut listed: Vec<_> =
         events.as_array().expect("a list").iter().map(|event| event["id"].clone()).collect();
-    // Two of the same millisecond have no order that a client could know.
+    // The order of two events of the same millisecond is not defined.
     let times = |event: &Value| event["received_ms"].as_i64().expect("a number");
     assert!(events.as_array().expect("a list").is_sorted_by(|a, b| times(a) >= times(b)));
     let mut expected: Vec<Value> = ids.iter().map(|id| json!(id)).collect();
@@ -61,7 +61,7 @@ fn assert_newest_first(api: &Api, ids: &[String; 3]) {
 }
 
 #[test]
-fn what_is_no_event_is_refused_with_a_reason() {
+fn an_invalid_event_is_rejected_with_a_reason() {
     let api = Api::start();
     for (event, status) in [
         (r#"{"source":"","type":"a"}"#, 400),
@@ -85,7 +85,7 @@ fn what_is_no_event_is_refused_with_a_reason() {
 }
 
 #[test]
-fn an_event_is_in_the_store_before_the_database_says_so() {
+fn an_event_is_in_the_event_store_before_it_is_in_the_database() {
     let mut store = EventStore::start();
     let api = Api::start_with(&[("EVENT_STORE_URL", &store.url())]);
     let id = api.await_taken();
@@ -101,13 +101,13 @@ fn an_event_is_in_the_store_before_the_database_says_so() {
     store.restart();
     assert_eq!(api.post(again).0, 201);
     assert_eq!(store.0.get("/v1/events/again").1["data"], json!({ "order": 8 }));
-    // The store has it, and takes it again as the same.
+    // The store already has this event and accepts it again.
     assert_eq!(api.post(again).0, 200);
     assert_eq!(store.0.get("/v1/events").1.as_array().map(Vec::len), Some(2));
 }
 
 #[test]
-fn a_quota_holds_over_all_instances_that_share_a_redis() {
+fn a_quota_applies_to_all_instances_that_share_a_redis() {
     let redis = Redis::start();
     let settings = [("REDIS_URL", &*redis.url()), ("EVENTS_PER_MINUTE", "3")];
     let instances = [Api::start_with(&settings), Api::start_with(&settings)];
@@ -125,16 +125,16 @@ fn a_quota_holds_over_all_instances_that_share_a_redis() {
     assert_eq!(counts.iter().sum::<u64>(), 7);
     assert_eq!(with(201), counts.iter().map(|count| *count.min(&3)).sum::<u64>(), "{statuses:?}");
     assert_eq!(with(201) + with(429), 7, "{statuses:?}");
-    // Another source has its own.
+    // Another source has its own quota.
     assert_eq!(instances[0].post(r#"{"source":"bank","type":"transfer"}"#).0, 201);
-    // And each question to Redis is in the latencies of one of the instances.
+    // Each command to Redis is in the latency histogram of one of the instances.
     let asked = instances.iter().map(|api| {
         api.metrics().value("redis_latency_seconds_count", &[("operation", "MULTI")]).unwrap_or(0.0)
     });
     assert_eq!(asked.sum::<f64>(), 8.0);
 }
 
-/// The lines of the answer to one command.
+/// The lines of the reply to one command.
 fn ask(redis: &Redis, command: &str) -> Vec<String> {
     let mut stream = TcpStream::connect(redis.address()).expect("Redis listens");
     stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).expect("Redis reads");

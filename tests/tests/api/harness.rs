@@ -1,4 +1,4 @@
-//! The API service over an SQLite file of its own, and what it depends on.
+//! The running API service with its own SQLite file, and its dependencies.
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 /// A running API service.
 #[derive(Debug)]
 pub(crate) struct Api {
-    // Dropped in this order: the process goes before its directory.
+    // Fields are dropped in this order: the process ends before its directory is removed.
     example: Option<Example>,
     directory: TempDir,
     environment: Vec<(String, String)>,
@@ -28,7 +28,7 @@ impl Api {
         Self::start_with(&[])
     }
 
-    /// With `environment` on top of a free port and a file in a directory of its own.
+    /// Starts it with these environment variables, on a free port, with a new directory for its files.
     pub(crate) fn start_with(environment: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let environment =
@@ -38,15 +38,15 @@ impl Api {
         this
     }
 
-    /// Starts it with the same settings, on a free port unless they name one.
+    /// Starts it again with the same settings, on a free port unless they set one.
     pub(crate) fn start_again(&mut self) {
         self.example = Some(Example::spawn(self.command()));
     }
 
-    /// The command of one with the same settings.
+    /// The command that starts it with the same settings.
     pub(crate) fn command(&self) -> Command {
         let mut command = command("api");
-        // Where its default file would be.
+        // The default file is in the working directory.
         command.current_dir(self.directory.path()).env("LISTEN_ADDR", "127.0.0.1:0");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
@@ -56,22 +56,22 @@ impl Api {
         self.directory.path()
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL and waits until it has ended.
     pub(crate) fn kill(&mut self) {
         self.process().kill();
-        let ended = self.example.take().expect("it runs").finish();
+        let ended = self.example.take().expect("the process is running").finish();
         assert!(ended.status.code().is_none(), "{ended:?}");
     }
 
     pub(crate) fn into_example(mut self) -> (Example, TempDir) {
-        (self.example.take().expect("it runs"), self.directory)
+        (self.example.take().expect("the process is running"), self.directory)
     }
 
     pub(crate) fn metrics(&self) -> Exposition {
         self.scrape_at("/v1/metrics")
     }
 
-    /// Scrapes until `settled`: the server may record a request a moment after its client has read the response.
+    /// Scrapes until `settled` is true. The server may record a request a moment after its client has read the response.
     #[track_caller]
     pub(crate) fn metrics_when(&self, settled: impl Fn(&Exposition) -> bool) -> Exposition {
         let arrived = eventually(DEADLINE, || settled(&self.metrics()));
@@ -83,11 +83,11 @@ impl Api {
     pub(crate) fn readiness(&self) -> Readiness {
         let start = Instant::now();
         let response = self.connect().get("/v1/ready");
-        let body = serde_json::from_slice(response.body()).expect("it is JSON");
+        let body = serde_json::from_slice(response.body()).expect("the body is JSON");
         Readiness { status: response.status().as_u16(), body, took: start.elapsed() }
     }
 
-    /// Waits until readiness has `status`, and exactly `unhealthy` are not well, in an answer that came within a second or so.
+    /// Waits until readiness has `status` and exactly the dependencies `unhealthy` are unhealthy, in a response within [`SOON`].
     #[track_caller]
     pub(crate) fn await_readiness(&self, status: u16, unhealthy: &[&str]) -> Readiness {
         let mut last = None;
@@ -97,28 +97,28 @@ impl Api {
             last = Some(now);
             expected
         });
-        let last = last.expect("it was asked");
+        let last = last.expect("there was a response");
         assert!(arrived, "expected {status} and {unhealthy:?}: {last:?}");
         last
     }
 
-    /// Whether the process lives, which has nothing to do with what it depends on.
+    /// Checks liveness, which must not depend on other servers.
     #[track_caller]
     pub(crate) fn assert_alive(&self) {
         let response = self.connect().get("/v1/health");
         assert_eq!(response.status(), 200);
-        let body: Value = serde_json::from_slice(response.body()).expect("it is JSON");
+        let body: Value = serde_json::from_slice(response.body()).expect("the body is JSON");
         assert_eq!(body["status"], "ok");
     }
 
-    /// Sends an event and returns the status and the answer.
+    /// Sends an event and returns the status and the body of the response.
     pub(crate) fn post(&self, event: &str) -> (u16, Value) {
         let response = self.connect().post_json("/v1/events", event);
         let body = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
         (response.status().as_u16(), body)
     }
 
-    /// Sends events until one is taken, and returns its id.
+    /// Sends events until one is accepted, and returns its id.
     #[track_caller]
     pub(crate) fn await_taken(&self) -> String {
         let mut last = (0, Value::Null);
@@ -141,11 +141,11 @@ impl Deref for Api {
     type Target = Example;
 
     fn deref(&self) -> &Example {
-        self.example.as_ref().expect("it runs")
+        self.example.as_ref().expect("the process is running")
     }
 }
 
-/// An answer of `/v1/ready`.
+/// A response of `/v1/ready`.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     pub(crate) status: u16,
@@ -168,7 +168,7 @@ impl Readiness {
     }
 }
 
-/// Something the service depends on that can fail in both ways.
+/// A dependency that can be killed and frozen.
 pub(crate) trait Dependency: Debug {
     fn freeze(&self);
     fn thaw(&self);
@@ -212,7 +212,7 @@ impl Dependency for Redis {
     }
 }
 
-/// An event store: another API service, which speaks the protocol.
+/// An event store: another API service, which has the same protocol.
 #[derive(Debug)]
 pub(crate) struct EventStore(pub(crate) Api);
 
@@ -244,7 +244,7 @@ impl Dependency for EventStore {
     }
 }
 
-/// Listens, and never answers.
+/// A listener that never responds.
 #[derive(Debug)]
 pub(crate) struct Silence(std::net::TcpListener);
 
@@ -258,12 +258,20 @@ impl Silence {
     }
 }
 
-/// Whether the process has ended.
+/// Runs the command until it ends.
 pub(crate) fn run(command: Command) -> asdlc_tests::process::Finished {
     Process::start(command).finish()
 }
 
+/// The head of a request that posts [`EVENT`], with these additional header lines.
+pub(crate) fn event_head(headers: &str) -> String {
+    format!(
+        "POST /v1/events HTTP/1.1\r\nHost: test\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        EVENT.len()
+    )
+}
+
 pub(crate) const EVENT: &str = r#"{"source":"shop","type":"order.paid","data":{"order":7}}"#;
 
-/// Kubernetes waits for a second; here the machine may be busy.
+/// Kubernetes waits for one second. The test machine may be busy, so the limit is higher.
 pub(crate) const SOON: Duration = Duration::from_millis(1_500);

@@ -1,4 +1,4 @@
-//! Many clients, many scrapers, hostile paths, and one very slow request.
+//! Load: many clients, many scrapers, random paths, and one very slow request.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,11 +8,11 @@ use std::thread;
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::harness::{Api, EVENT};
+use super::harness::{Api, EVENT, event_head};
 
 // A-03 A-04 A-08
 #[test]
-fn under_load_scrapes_go_on_and_no_request_is_lost_or_invented() {
+fn under_load_scrapes_succeed_and_each_request_is_counted_once() {
     let api = Api::start();
     let mut slow = SlowRequest::begin(&api);
     let done = AtomicBool::new(false);
@@ -28,8 +28,8 @@ fn under_load_scrapes_go_on_and_no_request_is_lost_or_invented() {
     });
     assert!(scrapes >= SCRAPERS, "{scrapes}");
 
-    // Longer than the last boundary, by the service's own clock.
-    let uptime = |scrape: &Exposition| scrape.value("uptime_seconds", &[]).expect("it is there");
+    // The slow request takes longer than the last boundary, according to the clock of the service.
+    let uptime = |scrape: &Exposition| scrape.value("uptime_seconds", &[]).expect("it exists");
     let begun = uptime(&api.metrics());
     assert!(eventually(DEADLINE, || uptime(&api.metrics()) > begun + 10.0), "time stands still");
     slow.end();
@@ -51,7 +51,7 @@ fn under_load_scrapes_go_on_and_no_request_is_lost_or_invented() {
         scrape.samples("http_requests_in_flight").map(|sample| sample.value).sum::<f64>(),
         0.0
     );
-    // However many paths and methods there were.
+    // The number of series does not depend on the number of paths and methods.
     assert_eq!(scrape.samples(REQUESTS).count(), 4);
 
     let up_to = |le| scrape.value(BUCKET, &[("method", "POST"), ("le", le)]);
@@ -64,7 +64,8 @@ fn client(api: &Api) {
     for round in 0..ROUNDS {
         let response = connection.post_json("/v1/events", EVENT);
         assert_eq!(response.status(), 201, "{:?}", response.body());
-        let event: serde_json::Value = serde_json::from_slice(response.body()).expect("it is JSON");
+        let event: serde_json::Value =
+            serde_json::from_slice(response.body()).expect("the body is JSON");
         let id = event["id"].as_str().expect("it has an id");
         assert_eq!(connection.get(&format!("/v1/events/{id}")).status(), 200);
         assert_eq!(connection.get(&format!("/v1/{id}/{round}")).status(), 404);
@@ -72,7 +73,7 @@ fn client(api: &Api) {
     }
 }
 
-/// Scrapes until the work is done: each answer valid, no counter lower than before.
+/// Scrapes until the clients are done. Each response is valid, and the counter never falls.
 fn scraper(api: &Api, done: &AtomicBool) -> usize {
     let mut connection = api.connect();
     let (mut scrapes, mut last) = (0, 0.0);
@@ -88,20 +89,17 @@ fn scraper(api: &Api, done: &AtomicBool) -> usize {
     scrapes
 }
 
-/// A request whose client is in no hurry to send all of it.
+/// A request whose client sends the body late.
 struct SlowRequest {
     stream: TcpStream,
 }
 
 impl SlowRequest {
     fn begin(api: &Api) -> Self {
-        let mut stream = TcpStream::connect(api.address()).expect("it listens");
-        stream.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
-        let head = format!(
-            "POST /v1/events HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            EVENT.len()
-        );
-        stream.write_all(head.as_bytes()).expect("it reads");
+        let mut stream = TcpStream::connect(api.address()).expect("the server listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a read timeout can be set");
+        let head = event_head("Connection: close\r\n");
+        stream.write_all(head.as_bytes()).expect("the server reads");
         let in_flight =
             |scrape: &Exposition| scrape.value("http_requests_in_flight", &[("method", "POST")]);
         api.metrics_when(|scrape| in_flight(scrape) == Some(1.0));
@@ -109,9 +107,9 @@ impl SlowRequest {
     }
 
     fn end(&mut self) {
-        self.stream.write_all(EVENT.as_bytes()).expect("it reads");
+        self.stream.write_all(EVENT.as_bytes()).expect("the server reads");
         let mut answer = String::new();
-        self.stream.read_to_string(&mut answer).expect("it answers and closes");
+        self.stream.read_to_string(&mut answer).expect("the server responds and closes");
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     }
 }

@@ -1,4 +1,4 @@
-//! The API service as its users meet it: a process, HTTP, signals, real databases and caches that die under it.
+//! The API example as a process: HTTP, signals, and real databases and caches that fail.
 
 mod configuration;
 mod events;

@@ -1,4 +1,4 @@
-//! What the endpoint must never tell.
+//! Metrics that the endpoint must never serve.
 
 use http::{Request, header};
 
@@ -8,7 +8,7 @@ use super::harness::Api;
 #[test]
 fn constitutional_metrics_are_recorded_and_never_served() {
     let api = Api::start();
-    // That these are recorded, and would be served under another policy, a test beside the code shows.
+    // A unit test of the example shows that these are recorded, and would be served without the policy.
     for kind in ["breached", "halted", "dissented", "overridden", "witnessed"] {
         let event = format!(
             r#"{{"source":"court","type":"constitution.{kind}","data":{{"coverage":0.5}}}}"#
@@ -30,7 +30,7 @@ fn constitutional_metrics_are_recorded_and_never_served() {
             for word in ["breach", "halt", "dissent", "witness", "override", "court"] {
                 assert!(!text.contains(word), "{word} is in\n{text}");
             }
-            // The others are there, unless others were asked for.
+            // The operational metrics are served, unless the filter selects only hidden ones.
             assert_eq!(text.contains("http_requests_total"), !query.contains("halt"), "{text}");
         }
     }

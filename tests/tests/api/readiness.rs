@@ -1,4 +1,4 @@
-//! Liveness and readiness while what the service depends on dies, freezes and comes back.
+//! Liveness and readiness while dependencies are killed, frozen and restarted.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::harness::{Api, Dependency, EVENT, EventStore, Silence, run};
 
 //
 #[test]
-fn liveness_tells_status_and_uptime() {
+fn liveness_has_status_and_uptime() {
     let api = Api::start();
     let (status, body) = api.get("/v1/health");
     assert_eq!((status, &body["status"]), (200, &"ok".into()));
@@ -23,7 +23,7 @@ fn liveness_tells_status_and_uptime() {
 
 //
 #[test]
-fn readiness_lists_what_is_configured_with_health_and_latency() {
+fn readiness_lists_the_configured_dependencies_with_health_and_latency() {
     let api = Api::start();
     assert_eq!(api.await_readiness(200, &[]).names(), ["database", "event_store"]);
 
@@ -47,10 +47,10 @@ fn readiness_lists_what_is_configured_with_health_and_latency() {
 fn postgres_dies_freezes_and_comes_back() {
     let mut postgres = Postgres::start();
     let api = Api::start_with(&[("DATABASE_URL", &postgres.url())]);
-    // Without a store of its own, the database is the event store too.
+    // Without a configured event store the database is the event store.
     let unhealthy = ["database", "event_store"];
     comes_and_goes(&api, &mut postgres, &unhealthy);
-    // What was said to be taken is there, and nothing else.
+    // The database has exactly the accepted events.
     let taken = api.get("/v1/events?limit=1000").1.as_array().expect("a list").len();
     assert_eq!(postgres.query("SELECT count(*) FROM events"), [taken.to_string()]);
 }
@@ -89,21 +89,21 @@ fn the_event_store_dies_freezes_and_comes_back() {
     comes_and_goes(&api, &mut store, &["event_store"]);
 }
 
-/// Readiness names it while it is away, liveness never minds, and no request waits for it long.
+/// Readiness names the dependency while it is unavailable. Liveness stays 200. No request waits long for it.
 #[track_caller]
 fn comes_and_goes(api: &Api, dependency: &mut dyn Dependency, names: &[&str]) {
     let mut taken = vec![api.await_taken()];
     api.await_readiness(200, &[]);
-    // Twice: what a first time leaves behind must not be in the way of the second.
+    // Twice, because the first failure must not affect the second one.
     for _ in 0..2 {
         dependency.kill();
-        assert_away(api, names);
+        assert_unavailable(api, names);
         dependency.restart();
         api.await_readiness(200, &[]);
         taken.push(api.await_taken());
 
         dependency.freeze();
-        assert_away(api, names);
+        assert_unavailable(api, names);
         dependency.thaw();
         api.await_readiness(200, &[]);
         taken.push(api.await_taken());
@@ -114,7 +114,7 @@ fn comes_and_goes(api: &Api, dependency: &mut dyn Dependency, names: &[&str]) {
 }
 
 #[track_caller]
-fn assert_away(api: &Api, names: &[&str]) {
+fn assert_unavailable(api: &Api, names: &[&str]) {
     let readiness = api.await_readiness(503, names);
     assert_eq!(readiness.body["status"], "not_ready");
     api.assert_alive();
@@ -133,7 +133,7 @@ fn assert_away(api: &Api, names: &[&str]) {
 
 //
 #[test]
-fn all_frozen_together_are_told_together_within_the_same_second() {
+fn dependencies_that_freeze_together_are_reported_together_within_one_timeout() {
     let (postgres, redis, store) = (Postgres::start(), Redis::start(), EventStore::start());
     let api = Api::start_with(&[
         ("DATABASE_URL", &postgres.url()),
@@ -144,7 +144,7 @@ fn all_frozen_together_are_told_together_within_the_same_second() {
     let all: [&dyn Dependency; 3] = [&postgres, &redis, &store];
     all.iter().for_each(|dependency| dependency.freeze());
     let readiness = api.await_readiness(503, &["database", "redis", "event_store"]);
-    // Each has had its own time, and their sum is more than the answer took.
+    // The checks ran concurrently: the sum of their times is more than the time of the response.
     let times: Vec<_> =
         readiness.dependencies().iter().filter_map(|one| one["latency_ms"].as_f64()).collect();
     assert!(times.iter().sum::<f64>() > 1_000.0 * readiness.took.as_secs_f64(), "{readiness:?}");
@@ -156,7 +156,7 @@ fn all_frozen_together_are_told_together_within_the_same_second() {
 
 //
 #[test]
-fn it_starts_before_what_it_depends_on() {
+fn the_service_starts_before_its_dependencies() {
     let mut postgres = Postgres::start();
     postgres.kill();
     let nobody = free_address();
@@ -173,15 +173,15 @@ fn it_starts_before_what_it_depends_on() {
 
 //
 #[test]
-fn the_embedded_database_is_really_looked_at() {
+fn the_embedded_database_is_really_checked() {
     let api = Api::start();
     api.await_taken();
     let file = api.directory().join("api.db");
     let elsewhere = api.directory().join("elsewhere.db");
     api.await_readiness(200, &[]);
-    fs::rename(&file, &elsewhere).expect("it is there");
+    fs::rename(&file, &elsewhere).expect("it exists");
     api.await_readiness(503, &["database"]);
-    fs::rename(&elsewhere, &file).expect("it is there");
+    fs::rename(&elsewhere, &file).expect("it exists");
     api.await_readiness(200, &[]);
 
     sqlite(&api, "ALTER TABLE events RENAME TO other");
@@ -202,5 +202,5 @@ fn sqlite(api: &Api, statement: &str) {
     assert!(finished.status.success(), "{finished:?}");
 }
 
-/// A second for each of the three at the most, and a busy machine.
+/// At most one second for each of the three dependencies, and time for a busy machine.
 const REFUSED_WITHIN: Duration = Duration::from_secs(4);

@@ -1,4 +1,4 @@
-//! The counters and latencies of requests against what was sent.
+//! Counters and latency of requests, compared with what was sent.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -7,11 +7,11 @@ use std::net::TcpStream;
 use asdlc_tests::exposition::{Exposition, Kind};
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::harness::{Api, EVENT, Silence};
+use super::harness::{Api, EVENT, Silence, event_head};
 
 //
 #[test]
-fn every_request_is_counted_and_the_failed_ones_again_by_their_error() {
+fn every_request_is_counted_and_failed_ones_also_by_error_type() {
     let api = Api::start();
     let id = api.await_taken();
     let mut connection = api.connect();
@@ -70,15 +70,12 @@ fn a_request_that_never_got_a_status_is_counted_as_failed() {
     let silence = Silence::start();
     let url = format!("http://{}/v1", silence.address());
     let api = Api::start_with(&[("EVENT_STORE_URL", &url)]);
-    let post = format!(
-        "POST /v1/events HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{EVENT}",
-        EVENT.len()
-    );
-    // The service itself gives up after a second: leave before.
+    let post = event_head("") + EVENT;
+    // The service gives up after one second, so the client disconnects earlier.
     let in_flight = |scrape: &Exposition| scrape.value(IN_FLIGHT, &[("method", "POST")]);
     let left = eventually(DEADLINE, || {
-        let mut stream = TcpStream::connect(api.address()).expect("it listens");
-        stream.write_all(post.as_bytes()).expect("it reads");
+        let mut stream = TcpStream::connect(api.address()).expect("the server listens");
+        stream.write_all(post.as_bytes()).expect("the server reads");
         let arrived = eventually(DEADLINE, || in_flight(&api.metrics()) == Some(1.0));
         drop(stream);
         assert!(eventually(DEADLINE, || in_flight(&api.metrics()) == Some(0.0)));

@@ -1,4 +1,4 @@
-//! Starts are counted over the end of the process.
+//! The counter of starts across restarts of the process.
 
 use asdlc_tests::servers::Postgres;
 
@@ -6,11 +6,11 @@ use super::harness::Api;
 
 //
 #[test]
-fn starts_go_on_counting_when_the_process_is_killed() {
+fn the_counter_of_starts_continues_after_a_sigkill() {
     let mut api = Api::start();
     for start in 1..=3 {
         assert_eq!(starts(&api), f64::from(start));
-        // Not its uptime, nor its requests.
+        // Other metrics start at zero.
         assert_eq!(api.metrics().sum("http_requests_total"), 0.0);
         assert!(api.directory().join("api.db.starts").exists());
         api.kill();
@@ -20,7 +20,7 @@ fn starts_go_on_counting_when_the_process_is_killed() {
 
 //
 #[test]
-fn a_named_state_file_serves_every_database() {
+fn a_configured_state_file_works_with_every_database() {
     let postgres = Postgres::start();
     let mut api = Api::start_with(&[("DATABASE_URL", &postgres.url()), ("STATE_FILE", "starts")]);
     assert_eq!(starts(&api), 1.0);
@@ -28,7 +28,7 @@ fn a_named_state_file_serves_every_database() {
     api.start_again();
     assert_eq!(starts(&api), 2.0);
 
-    // Without one, PostgreSQL has nothing beside it.
+    // By default there is no state file with PostgreSQL.
     let mut api = Api::start_with(&[("DATABASE_URL", &postgres.url())]);
     api.kill();
     api.start_again();
@@ -37,7 +37,7 @@ fn a_named_state_file_serves_every_database() {
 
 //
 #[test]
-fn a_start_that_comes_to_nothing_is_not_counted() {
+fn a_failed_start_is_not_counted() {
     let api = Api::start();
     let mut second = api.command();
     second.env("LISTEN_ADDR", api.address().to_string());
@@ -49,5 +49,5 @@ fn a_start_that_comes_to_nothing_is_not_counted() {
 }
 
 fn starts(api: &Api) -> f64 {
-    api.metrics().value("service_starts_total", &[("service", "api")]).expect("it is there")
+    api.metrics().value("service_starts_total", &[("service", "api")]).expect("it exists")
 }

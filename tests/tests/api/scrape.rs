@@ -1,10 +1,9 @@
-//! What `/v1/metrics` answers, beside the requests.
+//! The responses of `/v1/metrics`, except the metrics of requests.
 
-use std::time::Instant;
-
+use asdlc_tests::example::assert_counts_uptime;
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::servers::{Checked, promtool_check_metrics};
-use asdlc_tests::wait::{DEADLINE, eventually};
+
 use http::header;
 
 use super::harness::{Api, EVENT};
@@ -25,7 +24,7 @@ fn a_scrape_is_valid_text_as_soon_as_the_server_listens() {
 
 //
 #[test]
-fn the_families_are_these_and_no_other() {
+fn exactly_the_expected_families_are_served() {
     let api = Api::start();
     api.await_taken();
     api.post("{");
@@ -51,17 +50,10 @@ fn the_families_are_these_and_no_other() {
 //
 #[test]
 fn uptime_counts_the_seconds_since_this_start() {
-    let before = Instant::now();
-    let api = Api::start();
-    let ready = Instant::now();
-    let uptime =
-        || api.metrics().value("uptime_seconds", &[("service", "api")]).expect("it is there");
-    let first = uptime();
-    assert!((0.0..=before.elapsed().as_secs_f64()).contains(&first), "{first}");
-    assert!(eventually(DEADLINE, || uptime() > first + 0.1), "it stands still at {first}");
-    let at_least = ready.elapsed().as_secs_f64();
-    let last = uptime();
-    assert!((at_least..=before.elapsed().as_secs_f64()).contains(&last), "{last}");
+    assert_counts_uptime(Api::start, |api| {
+        let uptime = api.metrics().value("uptime_seconds", &[("service", "api")]);
+        uptime.expect("the gauge exists")
+    });
 }
 
 //
@@ -81,8 +73,6 @@ fn service_and_environment_are_on_every_series() {
         let api = Api::start_with(environment);
         api.post(EVENT);
         let scrape = api.metrics_when(|scrape| scrape.sum("http_requests_total") >= 1.0);
-        for sample in scrape.all_samples() {
-            assert!(sample.has(&expected), "{sample:?}");
-        }
+        scrape.assert_all_have(&expected);
     }
 }

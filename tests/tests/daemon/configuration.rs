@@ -1,15 +1,14 @@
-//! What the file, the environment and the command line can say, and what they cannot.
+//! Settings in the file, the environment and the command line, valid and invalid.
 
 use std::fs;
-use std::net::TcpListener;
 
-use asdlc_tests::example::{Example, run};
+use asdlc_tests::example::{Example, assert_help_lists, assert_taken_port_is_an_error, run};
 use tempfile::TempDir;
 
 use super::program::METRICS;
 
 #[test]
-fn a_file_that_cannot_be_is_one_clear_line() {
+fn an_invalid_file_is_an_error_of_one_line() {
     let directory = TempDir::new().expect("a temporary directory can be made");
     for (text, expected) in [
         (
@@ -35,31 +34,22 @@ fn a_file_that_cannot_be_is_one_clear_line() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_one_clear_line() {
+fn a_missing_file_is_an_error_of_one_line() {
     let finished = run("daemon", &["--config", "no/such.toml"], &[("LISTEN_ADDR", "127.0.0.1:0")]);
     let line = finished.refusal();
     assert!(line.starts_with("error: no/such.toml: cannot be read: "), "{line}");
 }
 
 #[test]
-fn a_taken_port_is_one_clear_line() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    let address = taken.local_addr().expect("a listener has an address").to_string();
-    let finished = run("daemon", &[], &[("LISTEN_ADDR", &address)]);
-    let line = finished.refusal();
-    assert!(line.contains(&address), "{line}");
+fn a_taken_port_is_an_error_of_one_line() {
+    assert_taken_port_is_an_error("daemon");
 }
 
 #[test]
-fn help_names_the_file_and_every_variable() {
-    let finished = run::<&str>("daemon", &["--help"], &[]);
-    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
-    let help = finished.stdout.join("\n");
-    for word in
-        ["--config", "127.0.0.1:7654", "LISTEN_ADDR", "SERVICE_NAME", "ENVIRONMENT", "RUST_LOG"]
-    {
-        assert!(help.contains(word), "{word} is missing in\n{help}");
-    }
+fn help_lists_the_file_and_every_variable() {
+    let words =
+        ["--config", "127.0.0.1:7654", "LISTEN_ADDR", "SERVICE_NAME", "ENVIRONMENT", "RUST_LOG"];
+    assert_help_lists("daemon", &words);
 }
 
 // D-03
@@ -67,9 +57,5 @@ fn help_names_the_file_and_every_variable() {
 fn service_name_and_environment_are_on_every_series() {
     let environment = [("SERVICE_NAME", "night"), ("ENVIRONMENT", "staging")];
     let scrape = Example::start_with("daemon", &environment).scrape_at(METRICS);
-    for sample in scrape.all_samples() {
-        let both = [("service", "night"), ("environment", "staging")];
-        assert!(sample.has(&both), "{sample:?}");
-    }
-    assert!(!scrape.all_samples().is_empty());
+    scrape.assert_all_have(&[("service", "night"), ("environment", "staging")]);
 }

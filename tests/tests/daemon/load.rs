@@ -1,4 +1,4 @@
-//! Scraping often.
+//! Frequent scrapes.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use super::program::{METRICS, Watched};
 
 // D-04
 #[test]
-fn ten_scrapes_a_second_are_fast_and_leave_the_memory_and_the_other_work_alone() {
+fn ten_scrapes_a_second_are_fast_use_no_more_memory_and_do_not_block_other_work() {
     let watched = Watched::start("program.settled_after = 0.01\nbackoff.first = 0.01");
     let mut connection = watched.daemon.connect();
     let mut once = || {
@@ -19,19 +19,19 @@ fn ten_scrapes_a_second_are_fast_and_leave_the_memory_and_the_other_work_alone()
         assert_eq!(connection.get(METRICS).status(), 200);
         start.elapsed()
     };
-    // F-35, a neighbour: a busy machine holds up one scrape or two, and not three in a row.
+    // F-35, a neighbour: a busy machine may delay one or two scrapes, but not three in a row.
     let mut scrape = || {
         let time = once();
         if time < LIMIT { time } else { once().min(once()) }
     };
-    // What is set aside once, is.
+    // Memory that is allocated once is allocated now.
     for _ in 0..200 {
         scrape();
     }
     let before = resident(watched.daemon.id());
     let done = AtomicBool::new(false);
     let (times, orders) = thread::scope(|scope| {
-        // The other work: orders that the state machine has to carry out.
+        // The other work: orders for the state machine.
         let orders = scope.spawn(|| {
             let mut orders = 0;
             while !done.load(Ordering::Relaxed) {
@@ -61,7 +61,7 @@ fn ten_scrapes_a_second_are_fast_and_leave_the_memory_and_the_other_work_alone()
 
 // D-04
 #[test]
-fn a_thousand_scrapes_need_no_more_memory_than_a_hundred() {
+fn a_thousand_scrapes_use_no_more_memory_than_a_hundred() {
     let watched = Watched::start("");
     let scrapes = |number: u32| {
         for _ in 0..number / 100 {
@@ -90,14 +90,14 @@ fn a_hundred_scrapes_take_less_than_five_seconds() {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
-/// What the kernel says that the process has in RAM, in bytes.
+/// The resident memory of the process in bytes, according to the kernel.
 fn resident(id: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("the process is running");
     let line =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel says");
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel reports it");
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
     kibibytes << 10
 }
 
-/// How long a scrape may take.
+/// The limit for one scrape.
 const LIMIT: Duration = Duration::from_millis(50);

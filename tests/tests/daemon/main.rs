@@ -1,4 +1,4 @@
-//! The daemon as its users meet it: a process with a program to watch, its HTTP API, its configuration file and its end.
+//! The daemon example as a process: with a program to watch, its HTTP API, its configuration file and its end.
 
 mod configuration;
 mod load;

@@ -1,4 +1,4 @@
-//! A daemon that watches a program of which the test decides when it ends.
+//! A daemon that watches a program. The test decides when the program ends.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,53 +9,53 @@ use asdlc_tests::wait::{DEADLINE, eventually};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Dropped in this order: what is left of the program ends with the directory.
+/// A running daemon. Fields are dropped in this order: a program that still runs ends when the directory is removed.
 pub(crate) struct Watched {
     pub(crate) daemon: Example,
     files: Files,
 }
 
 impl Watched {
-    /// Starts the daemon with this appended to its configuration, and waits until it has started the program.
+    /// Starts the daemon with these additional settings, and waits until it has started the program.
     pub(crate) fn start(configuration: &str) -> Self {
         let files = Files::new();
         files.allow_program();
         let daemon = files.daemon(configuration);
-        // Not by asking: requests are counted.
+        // Waits for a log line instead of a request, because requests are counted.
         let begun = |line: &str| line.contains("now Monitoring").then_some(());
-        daemon.process().await_stderr(begun).expect("it starts the program");
+        daemon.process().await_stderr(begun).expect("the daemon starts the program");
         Self { daemon, files }
     }
 
-    /// The program ends, and so does any later one.
+    /// Ends the program. Programs that are started later end at once.
     pub(crate) fn end_program(&self) {
-        fs::remove_file(self.files.may_run()).expect("it is there");
+        fs::remove_file(self.files.may_run()).expect("it exists");
     }
 
-    /// From now on the program runs until [`end_program`](Self::end_program).
+    /// Lets programs run until [`end_program`](Self::end_program).
     pub(crate) fn allow_program(&self) {
         self.files.allow_program();
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
-        self.ask("GET", path)
+        self.send("GET", path)
     }
 
     pub(crate) fn post(&self, path: &str) -> Value {
-        self.ask("POST", path)
+        self.send("POST", path)
     }
 
-    fn ask(&self, method: &str, path: &str) -> Value {
+    fn send(&self, method: &str, path: &str) -> Value {
         let response = self.daemon.connect().request(method, path);
         assert_eq!(response.status(), 200, "{method} {path}");
-        serde_json::from_slice(response.body()).expect("the API answers in JSON")
+        serde_json::from_slice(response.body()).expect("the API responds with JSON")
     }
 
     pub(crate) fn status(&self) -> Value {
         self.get("/api/v1/status")
     }
 
-    /// Waits until the status has this at this key.
+    /// Waits until the status has this value at `key`.
     #[track_caller]
     pub(crate) fn await_status(&self, key: &str, value: &Value) {
         let mut last = Value::Null;
@@ -66,15 +66,15 @@ impl Watched {
         assert!(reached, "{key} is not {value}: {last}");
     }
 
-    /// Waits for its end.
+    /// Waits until the daemon has ended.
     pub(crate) fn finish(self) -> Finished {
         self.daemon.finish()
     }
 
-    /// The gauge, which never differs from the status.
+    /// The value of the gauge.
     pub(crate) fn state_metric(&self) -> f64 {
         let scrape = self.daemon.scrape_at(METRICS);
-        scrape.value("palingenesis_daemon_state", &[]).expect("it is there")
+        scrape.value("palingenesis_daemon_state", &[]).expect("it exists")
     }
 }
 

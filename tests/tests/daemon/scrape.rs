@@ -1,10 +1,10 @@
-//! What `/api/v1/metrics` answers.
+//! The responses of `/api/v1/metrics`.
 
 use std::fs;
 use std::process::Command;
 use std::time::UNIX_EPOCH;
 
-use asdlc_tests::example::Example;
+use asdlc_tests::example::{Example, assert_counts_uptime};
 use asdlc_tests::exposition::{Exposition, Kind};
 use asdlc_tests::program::program;
 use asdlc_tests::wait::{DEADLINE, eventually};
@@ -32,7 +32,7 @@ fn a_scrape_is_valid_text_and_every_family_has_help_and_type() {
         ("palingenesis_info", Kind::Gauge),
         ("palingenesis_uptime_seconds", Kind::Gauge),
     ];
-    // No request has failed, so there may be nothing to tell of those.
+    // No request has failed, so the family of failed requests may be absent.
     for (name, kind) in expected.iter().filter(|(name, _)| !name.ends_with("failed_total")) {
         assert_eq!(scrape.family(name).expect(name).kind, Some(*kind), "{name}");
     }
@@ -49,7 +49,7 @@ fn a_scrape_is_valid_text_and_every_family_has_help_and_type() {
 
 // D-03
 #[test]
-fn the_build_is_named_by_version_and_commit() {
+fn build_info_has_the_version_and_the_commit() {
     let daemon = Example::start("daemon");
     let scrape = daemon.scrape_at(METRICS);
     let version = env!("CARGO_PKG_VERSION");
@@ -67,39 +67,35 @@ fn the_build_is_named_by_version_and_commit() {
     assert!(scrape.family("palingenesis_service_info").is_none());
 }
 
-/// As the build script of the daemon found it.
-// F-35, a neighbour: somebody may have committed since then.
+/// The commit, as the build script of the daemon found it.
+// F-35, a neighbour: there may be newer commits since the build.
 fn commit() -> String {
-    let told = std::env::var("COMMIT").ok().filter(|commit| !commit.is_empty());
+    let given = std::env::var("COMMIT").ok().filter(|commit| !commit.is_empty());
     let built = fs::metadata(program("daemon")).and_then(|file| file.modified());
-    let built = built.expect("it is a file").duration_since(UNIX_EPOCH).expect("it is not so old");
-    // Not every clone has a log of where HEAD was.
+    let built = built.expect("it is a file").duration_since(UNIX_EPOCH).expect("it is after 1970");
+    // Not every clone has a reflog of HEAD.
     let heads = [format!("HEAD@{{{}}}", built.as_secs()), "HEAD".to_owned()];
     let git = |head: &String| {
         let commit = Command::new("git").args(["rev-parse", "--short=12", head]).output().ok()?;
         let text = String::from_utf8_lossy(&commit.stdout).trim().to_owned();
         commit.status.success().then_some(text)
     };
-    told.or_else(|| heads.iter().find_map(git)).unwrap_or_else(|| "unknown".to_owned())
+    given.or_else(|| heads.iter().find_map(git)).unwrap_or_else(|| "unknown".to_owned())
 }
 
 // D-03
 #[test]
 fn uptime_counts_the_seconds_since_the_start() {
-    let start = std::time::Instant::now();
-    let daemon = Example::start("daemon");
-    let uptime = || {
+    let uptime = |daemon: &Example| {
         let scrape = daemon.scrape_at(METRICS);
-        scrape.value("palingenesis_uptime_seconds", &[]).expect("it is there")
+        scrape.value("palingenesis_uptime_seconds", &[]).expect("the gauge exists")
     };
-    let first = uptime();
-    assert!((0.0..=start.elapsed().as_secs_f64()).contains(&first), "{first}");
-    assert!(eventually(DEADLINE, || uptime() > first + 0.1), "it stands still at {first}");
+    assert_counts_uptime(|| Example::start("daemon"), uptime);
 }
 
 // D-02
 #[test]
-fn metrics_that_are_switched_off_are_not_there_while_the_rest_is() {
+fn with_metrics_disabled_the_path_is_404_and_the_rest_works() {
     let watched = Watched::start("[otel]\nmetrics_enabled = false");
     assert_eq!(watched.daemon.connect().get(METRICS).status(), 404);
     assert_eq!(watched.daemon.connect().get("/metrics").status(), 404);
@@ -109,7 +105,7 @@ fn metrics_that_are_switched_off_are_not_there_while_the_rest_is() {
 
 // D-02
 #[test]
-fn metrics_are_on_unless_they_are_switched_off() {
+fn metrics_are_enabled_by_default() {
     for configuration in ["", "[otel]", "[otel]\nmetrics_enabled = true"] {
         let watched = Watched::start(configuration);
         assert_eq!(watched.daemon.connect().get(METRICS).status(), 200, "{configuration}");

@@ -1,4 +1,4 @@
-//! SIGTERM.
+//! The end of the daemon after SIGTERM.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,19 +9,11 @@ use asdlc_tests::wait::{DEADLINE, eventually};
 use super::program::Watched;
 
 #[test]
-fn the_daemon_ends_with_success_within_5_s_and_takes_the_program_with_it() {
+fn the_daemon_ends_with_success_within_5_s_and_ends_its_program() {
     let watched = Watched::start("");
-    let program = watched.status()["pid"].as_u64().expect("it runs");
-    // In flight, for longer than the daemon has: nobody pauses it.
-    let mut waits = TcpStream::connect(watched.daemon.address()).expect("it listens");
-    waits.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
-    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
-    // In one segment: when the first is answered, the second has been received.
-    let both = request("/api/v1/status") + &request("/api/v1/status/paused");
-    waits.write_all(both.as_bytes()).expect("it reads");
-    let mut first = [0; 1];
-    waits.read_exact(&mut first).expect("it answers");
-    watched.status();
+    let program = watched.status()["pid"].as_u64().expect("the process is running");
+    // A request that never completes, because nobody pauses the daemon.
+    let _waits = send_arrived(&watched, "/api/v1/status/paused");
 
     let start = Instant::now();
     watched.daemon.terminate();
@@ -35,28 +27,35 @@ fn the_daemon_ends_with_success_within_5_s_and_takes_the_program_with_it() {
 }
 
 #[test]
-fn a_request_in_progress_is_answered_before_the_daemon_ends() {
+fn a_request_in_progress_gets_its_response_before_the_daemon_ends() {
     let watched = Watched::start("program.settled_after = 1");
     watched.post("/api/v1/pause");
     watched.post("/api/v1/resume");
-    let mut waits = TcpStream::connect(watched.daemon.address()).expect("it listens");
-    waits.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
-    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
-    let both = request("/api/v1/status") + &request("/api/v1/status/monitoring");
-    waits.write_all(both.as_bytes()).expect("it reads");
-    let mut first = [0; 1];
-    waits.read_exact(&mut first).expect("it answers");
-    watched.status();
+    let mut waits = send_arrived(&watched, "/api/v1/status/monitoring");
     watched.daemon.terminate();
     let refuses = eventually(DEADLINE, || TcpStream::connect(watched.daemon.address()).is_err());
-    assert!(refuses, "it takes new connections after SIGTERM");
-    let mut answers = String::new();
-    waits.read_to_string(&mut answers).expect("it answers and closes");
-    assert!(answers.contains(r#""state":"monitoring""#), "{answers}");
+    assert!(refuses, "the daemon accepts new connections after SIGTERM");
+    let mut responses = String::new();
+    waits.read_to_string(&mut responses).expect("the daemon responds and closes");
+    assert!(responses.contains(r#""state":"monitoring""#), "{responses}");
     assert_eq!(watched.finish().status.code(), Some(0));
 }
 
-/// Runs, and is no zombie either.
+/// Sends a GET request and returns when the daemon has received it. The request is in one segment with another one, so it has arrived
+/// when the other one has its response.
+fn send_arrived(watched: &Watched, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(watched.daemon.address()).expect("the daemon listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a read timeout can be set");
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+    let both = request("/api/v1/status") + &request(path);
+    stream.write_all(both.as_bytes()).expect("the daemon reads");
+    let mut first = [0; 1];
+    stream.read_exact(&mut first).expect("the daemon responds");
+    watched.status();
+    stream
+}
+
+/// Whether the process is running and not a zombie.
 fn alive(id: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))

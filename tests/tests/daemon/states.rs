@@ -1,4 +1,4 @@
-//! The state machine, as the API and the gauge tell it.
+//! The state machine in the API and in the gauge.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,8 @@ use super::program::Watched;
 
 // D-03
 #[test]
-fn the_daemon_moves_through_its_four_states_and_the_gauge_with_it() {
-    // So long that only the orders move it.
+fn the_gauge_follows_the_daemon_through_its_four_states() {
+    // The times are so long that only orders change the state.
     let watched =
         Watched::start("program.settled_after = 600\n[backoff]\nfirst = 600\nlongest = 600");
     let at = |status: Value, state: &str, number: f64, starts: u64| {
@@ -24,7 +24,7 @@ fn the_daemon_moves_through_its_four_states_and_the_gauge_with_it() {
     at(watched.post("/api/v1/pause"), "paused", 2.0, 1);
     watched.end_program();
     watched.await_status("pid", &Value::Null);
-    // What ends meanwhile stays ended.
+    // A program that ends while the daemon is paused is not restarted.
     at(watched.status(), "paused", 2.0, 1);
 
     watched.allow_program();
@@ -39,7 +39,7 @@ fn the_daemon_moves_through_its_four_states_and_the_gauge_with_it() {
 
 // D-03
 #[test]
-fn a_program_that_ends_is_running_again_without_being_asked() {
+fn a_program_that_ends_is_restarted() {
     let watched = Watched::start("program.settled_after = 0.05\nbackoff.first = 0.05");
     let first = watched.status()["pid"].clone();
     watched.end_program();
@@ -51,7 +51,7 @@ fn a_program_that_ends_is_running_again_without_being_asked() {
 }
 
 #[test]
-fn a_program_that_does_not_settle_is_started_less_and_less_often() {
+fn the_wait_before_a_restart_grows_while_the_program_does_not_settle() {
     let watched = Watched::start("[backoff]\nfirst = 0.01\nlongest = 0.05");
     watched.end_program();
     let mut waits = Vec::new();
@@ -72,7 +72,7 @@ fn a_program_that_does_not_settle_is_started_less_and_less_often() {
 
 // D-03
 #[test]
-fn orders_that_change_nothing_are_answered_with_the_status() {
+fn an_order_that_changes_nothing_returns_the_status() {
     let watched = Watched::start("");
     assert_eq!(watched.post("/api/v1/resume")["state"], "monitoring");
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Calls of all four kinds, and what is counted for them.
+//! Calls of all four kinds and their metrics.
 
 use std::time::{Duration, Instant};
 
@@ -16,11 +16,11 @@ fn a_unary_call_is_counted_by_its_method_and_its_status() {
     let server = Server::start();
     server.runtime.block_on(async {
         let mut client = server.client().await;
-        // A status without a body is in the headers, OK in the trailers.
+        // An error without a body has its status in the headers, OK is in the trailers.
         assert_eq!(client.last("t1").await.expect_err("no reading yet").code(), Code::NotFound);
         client.record(tokio_stream::iter([reading("t1", 20.5)])).await.expect("it is a number");
         for _ in 0..3 {
-            assert_eq!(client.last("t1").await.expect("it is there"), reading("t1", 20.5));
+            assert_eq!(client.last("t1").await.expect("it exists"), reading("t1", 20.5));
         }
     });
     let scrape = server.assert_counted(&[
@@ -37,14 +37,14 @@ fn a_unary_call_is_counted_by_its_method_and_its_status() {
 
 // G-01
 #[test]
-fn a_client_stream_is_one_call_that_ends_with_its_answer() {
+fn a_client_stream_is_one_call_that_ends_with_its_response() {
     let server = Server::start();
     let held = server.runtime.block_on(async {
         let mut client = server.client().await;
         let (sender, readings) = mpsc::channel(1);
         let call = tokio::spawn(async move { client.record(ReceiverStream::new(readings)).await });
         for value in 0..10 {
-            sender.send(reading("t1", f64::from(value))).await.expect("it is taken");
+            sender.send(reading("t1", f64::from(value))).await.expect("the server accepts it");
         }
         server.await_in_flight();
         let start = Instant::now();
@@ -61,25 +61,25 @@ fn a_client_stream_is_one_call_that_ends_with_its_answer() {
 
 // G-01
 #[test]
-fn a_server_stream_is_timed_and_in_flight_to_its_end() {
+fn a_server_stream_is_timed_and_in_flight_until_it_ends() {
     let server = Server::start();
     let held = server.runtime.block_on(async {
         let mut client = server.client().await;
-        let mut watch = client.watch("t1").await.expect("it streams");
+        let mut watch = client.watch("t1").await.expect("the stream continues");
         let start = Instant::now();
         for value in [1.0, 2.0] {
             client
                 .record(tokio_stream::iter([reading("other", 9.0), reading("t1", value)]))
                 .await
                 .expect("numbers");
-            let next = watch.message().await.expect("it streams").expect("a reading");
+            let next = watch.message().await.expect("the stream continues").expect("a reading");
             assert_eq!(next, reading("t1", value));
         }
         assert_eq!(server.in_flight(), 1.0);
         tokio::time::sleep(HELD).await;
         start.elapsed()
     });
-    // The client has left; no trailers were sent, and so no status.
+    // The client has disconnected, so the server sent no trailers and no status.
     let scrape =
         server.assert_counted(&[([RECORD, "OK", "200"], 2.0), ([WATCH, "CANCELLED", "200"], 1.0)]);
     assert_held(&scrape, held);
@@ -92,17 +92,18 @@ fn a_server_stream_is_timed_and_in_flight_to_its_end() {
 
 // G-01
 #[test]
-fn a_call_of_two_streams_ends_when_both_have() {
+fn a_bidirectional_call_ends_when_both_streams_have_ended() {
     let server = Server::start();
     let held = server.runtime.block_on(async {
         let mut client = server.client().await;
         let (sender, readings) = mpsc::channel(1);
-        sender.send(reading("t1", 1.0)).await.expect("it is taken");
-        let mut means = client.smooth(ReceiverStream::new(readings)).await.expect("it streams");
+        sender.send(reading("t1", 1.0)).await.expect("the server accepts it");
+        let mut means =
+            client.smooth(ReceiverStream::new(readings)).await.expect("the stream continues");
         let start = Instant::now();
-        let mut next = async || means.message().await.expect("it streams");
+        let mut next = async || means.message().await.expect("the stream continues");
         assert_eq!(next().await, Some(reading("t1", 1.0)));
-        sender.send(reading("t1", 4.0)).await.expect("it is taken");
+        sender.send(reading("t1", 4.0)).await.expect("the server accepts it");
         assert_eq!(next().await, Some(reading("t1", 2.5)));
         tokio::time::sleep(HELD).await;
         let held = start.elapsed();
@@ -152,5 +153,5 @@ fn assert_held(scrape: &Exposition, held: Duration) {
     assert!(sum >= held.as_secs_f64() && held >= HELD, "{sum} s, but it was open for {held:?}");
 }
 
-/// How long a stream is left open, so that its duration is not that of its head.
+/// How long a stream stays open, so that its duration is clearly longer than the time to its head.
 const HELD: Duration = Duration::from_millis(200);

@@ -1,4 +1,4 @@
-//! A client of the server that shares no code with it, and what must have been counted.
+//! A client that shares no code with the server, and checks of the metrics.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(crate) struct Reading {
     pub(crate) value: f64,
 }
 
-/// Of `Last` and `Watch`, which are alike.
+/// The request of `Last` and of `Watch`, which have the same fields.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct OfSensor {
     #[prost(string, tag = "1")]
@@ -52,7 +52,7 @@ impl Server {
 
     pub(crate) async fn channel(&self) -> Channel {
         let endpoint = Channel::from_shared(format!("http://{}", self.example.address()));
-        endpoint.expect("a URI").connect().await.expect("it listens")
+        endpoint.expect("a URI").connect().await.expect("the server listens")
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -68,12 +68,12 @@ impl Server {
         self.scrape().sum("http_requests_in_flight")
     }
 
-    /// Waits until the server has a call.
+    /// Waits until one call is in flight.
     pub(crate) fn await_in_flight(&self) {
         assert!(eventually(DEADLINE, || self.in_flight() == 1.0), "{} in flight", self.in_flight());
     }
 
-    /// Exactly these calls, by method, gRPC status and HTTP status, are counted, timed, and none is in flight.
+    /// Checks that exactly these calls, by method, gRPC status and HTTP status, were counted and timed, and none is in flight.
     #[track_caller]
     pub(crate) fn assert_counted(&self, calls: &[([&str; 3], f64)]) -> Exposition {
         let labels = ["endpoint", "grpc_status", "status"];

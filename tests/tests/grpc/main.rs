@@ -1,4 +1,4 @@
-//! The tonic server as its users meet it: a process, calls of all four kinds over HTTP/2, and `/metrics` on the same port.
+//! The gRPC example as a process: calls of all four kinds over HTTP/2, and `/metrics` on the same port.
 
 mod calls;
 mod client;

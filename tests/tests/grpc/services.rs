@@ -1,4 +1,4 @@
-//! What a tonic user expects beside the service itself.
+//! The health and reflection services.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ const INFO: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 // G-01
 #[test]
-fn health_is_told_and_counted() {
+fn health_checks_work_and_are_counted() {
     let server = Server::start();
     server.runtime.block_on(async {
         let mut client = HealthClient::new(server.channel().await);
@@ -48,10 +48,10 @@ fn reflection_lists_every_service_and_describes_ours() {
             message_request: Some(message_request),
         });
         let answers = client.server_reflection_info(tokio_stream::iter(requests)).await;
-        let mut answers = answers.expect("it streams").into_inner();
+        let mut answers = answers.expect("the stream continues").into_inner();
         let mut answer = async || {
-            let next = answers.message().await.expect("it streams").expect("an answer");
-            next.message_response.expect("it says something")
+            let next = answers.message().await.expect("the stream continues").expect("an answer");
+            next.message_response.expect("the response has content")
         };
         let MessageResponse::ListServicesResponse(listed) = answer().await else {
             panic!("not a list")

@@ -1,4 +1,4 @@
-//! SIGTERM.
+//! The end of the server after SIGTERM.
 
 use std::time::{Duration, Instant};
 
@@ -12,30 +12,31 @@ use tonic_health::pb::health_client::HealthClient;
 use super::client::{Server, reading};
 
 #[test]
-fn calls_in_progress_end_well_and_watches_are_told() {
+fn calls_in_progress_complete_and_watches_end_with_unavailable() {
     let server = Server::start();
     server.runtime.block_on(async {
         let mut client = server.client().await;
-        let mut watch = client.watch("t1").await.expect("it streams");
+        let mut watch = client.watch("t1").await.expect("the stream continues");
         let (sender, readings) = mpsc::channel(1);
-        sender.send(reading("t1", 1.0)).await.expect("it is taken");
-        let mut means = client.smooth(ReceiverStream::new(readings)).await.expect("it streams");
-        means.message().await.expect("it streams").expect("a mean");
+        sender.send(reading("t1", 1.0)).await.expect("the server accepts it");
+        let mut means =
+            client.smooth(ReceiverStream::new(readings)).await.expect("the stream continues");
+        means.message().await.expect("the stream continues").expect("a mean");
         let health = HealthCheckRequest { service: "telemetry.v1.Readings".to_owned() };
         let mut health = HealthClient::new(server.channel().await)
             .watch(health)
             .await
             .expect("known")
             .into_inner();
-        health.message().await.expect("it streams").expect("it serves");
+        health.message().await.expect("the stream continues").expect("it serves");
 
         server.example.terminate();
-        let told = health.message().await.expect("it streams").expect("it changes");
+        let told = health.message().await.expect("the stream continues").expect("it changes");
         assert_eq!(told.status, i32::from(ServingStatus::NotServing));
         assert_eq!(watch.message().await.expect_err("it ends").code(), Code::Unavailable);
-        // The other call goes on, and ends as it would have.
-        sender.send(reading("t1", 3.0)).await.expect("it is taken");
-        assert_eq!(means.message().await.expect("it streams"), Some(reading("t1", 2.0)));
+        // The other call continues and completes.
+        sender.send(reading("t1", 3.0)).await.expect("the server accepts it");
+        assert_eq!(means.message().await.expect("the stream continues"), Some(reading("t1", 2.0)));
         drop(sender);
         assert_eq!(means.message().await.expect("it ends well"), None);
     });
@@ -44,7 +45,7 @@ fn calls_in_progress_end_well_and_watches_are_told() {
 }
 
 #[test]
-fn a_call_without_an_end_does_not_keep_the_server() {
+fn a_call_that_never_ends_does_not_delay_the_end_of_the_server() {
     let server = Server::start();
     let (_sender, readings) = mpsc::channel(1);
     let mut client = server.runtime.block_on(server.client());

@@ -1,4 +1,4 @@
-//! The counters and latencies of requests against what was sent.
+//! Counters and latency of requests, compared with what was sent.
 
 use std::thread;
 use std::time::Instant;
@@ -26,7 +26,7 @@ fn every_request_is_counted_and_timed_under_its_method_route_and_status() {
 }
 
 #[test]
-fn failed_requests_are_counted_again_by_what_failed() {
+fn failed_requests_are_also_counted_as_failed() {
     let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
@@ -38,7 +38,7 @@ fn failed_requests_are_counted_again_by_what_failed() {
 
 // O-02
 #[test]
-fn counters_are_cumulative_over_scrapes() {
+fn counters_are_cumulative_across_scrapes() {
     let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     for _ in 0..3 {
@@ -49,7 +49,7 @@ fn counters_are_cumulative_over_scrapes() {
 
 // O-02 O-03
 #[test]
-fn scrapes_are_not_counted_however_they_are_made() {
+fn scrapes_are_not_counted_whatever_their_method_and_query() {
     let orchestrator = Example::start("orchestrator");
     let mut connection = orchestrator.connect();
     for path in ["/metrics", "/metrics?", "/metrics?name=x"] {
@@ -73,7 +73,7 @@ fn no_raw_path_and_no_query_string_becomes_a_label() {
         client.sent.assert_counted(&orchestrator).all_samples().len()
     };
     let before = series_after(&mut client);
-    // The same sorts of requests, with other ids and other random paths.
+    // The same kinds of requests, with other ids and other random paths.
     assert_eq!(series_after(&mut client), before);
     let scrape = orchestrator.scrape();
     let labels: Vec<_> = scrape.all_samples().iter().flat_map(|sample| &sample.labels).collect();
@@ -84,7 +84,7 @@ fn no_raw_path_and_no_query_string_becomes_a_label() {
 
 // O-07
 #[test]
-fn concurrent_connections_lose_and_invent_no_request() {
+fn requests_of_concurrent_connections_are_each_counted_once() {
     const CONNECTIONS: usize = 8;
     const ROUNDS: usize = 25;
     let orchestrator = Example::start("orchestrator");
@@ -132,11 +132,11 @@ fn latency_is_measured_in_seconds_to_the_end_of_the_response() {
     let scrape = client.sent.assert_counted(&orchestrator);
     let slow = [("method", "GET"), ("endpoint", WAIT)];
     let sum = scrape.value("asdlc_http_request_duration_seconds_sum", &slow).expect("it was timed");
-    // The worker had a small head start, and the client's clock ran on both sides of the server's.
+    // The task started before this request, and the client measured longer than the server.
     assert!((0.4..=observed).contains(&sum), "{sum} of {observed} observed");
     let up_to = |le: &'static str| scrape.value(DURATION_BUCKET, &[slow[0], slow[1], ("le", le)]);
     assert_eq!([up_to("0.25"), up_to("10")], [Some(0.0), Some(1.0)]);
-    // Its neighbours stay fast.
+    // Other requests are still fast.
     let submitted = scrape.value("asdlc_http_request_duration_seconds_sum", &[("method", "POST")]);
     assert!(submitted.is_some_and(|sum| (0.0..0.4).contains(&sum)), "{submitted:?}");
 }

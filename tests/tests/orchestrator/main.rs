@@ -1,4 +1,4 @@
-//! The orchestrator as its users meet it: a process, HTTP, signals, and the programs that scrape it.
+//! The orchestrator example as a process: HTTP, signals, its dashboard, and the programs that scrape it.
 
 mod configuration;
 mod dashboard;

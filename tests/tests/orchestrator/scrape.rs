@@ -1,9 +1,9 @@
-//! What `/metrics` answers, beside the requests.
+//! The responses of `/metrics`, except the metrics of requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use asdlc_tests::example::Example;
+use asdlc_tests::example::{Example, assert_counts_uptime};
 use asdlc_tests::exposition::{Exposition, Kind};
 use asdlc_tests::wait::{DEADLINE, eventually};
 use http::{Request, header};
@@ -14,7 +14,7 @@ use super::traffic::Client;
 #[test]
 fn a_scrape_is_valid_text_0_0_4_as_soon_as_the_server_listens() {
     let orchestrator = Example::start("orchestrator");
-    // The first request of all: no retry.
+    // This is the very first request, without a retry.
     let response = orchestrator.scrape_response();
     assert_eq!(response.status(), 200);
     assert_eq!(
@@ -27,21 +27,15 @@ fn a_scrape_is_valid_text_0_0_4_as_soon_as_the_server_listens() {
 
 #[test]
 fn uptime_counts_the_seconds_since_the_start() {
-    let start = Instant::now();
-    let orchestrator = Example::start("orchestrator");
-    let ready = Instant::now();
-    let uptime = || orchestrator.scrape().value("asdlc_uptime_seconds", &[]).expect("it is there");
-    let first = uptime();
-    assert!((0.0..=start.elapsed().as_secs_f64()).contains(&first), "{first}");
-    assert!(eventually(DEADLINE, || uptime() > first + 0.1), "it stands still at {first}");
-    let at_least = ready.elapsed().as_secs_f64();
-    let last = uptime();
-    assert!((at_least..=start.elapsed().as_secs_f64()).contains(&last), "{last}");
+    let uptime = |orchestrator: &Example| {
+        orchestrator.scrape().value("asdlc_uptime_seconds", &[]).expect("the gauge exists")
+    };
+    assert_counts_uptime(|| Example::start("orchestrator"), uptime);
 }
 
 // O-01
 #[test]
-fn the_content_type_is_text_for_clients_that_ask_for_nothing_newer() {
+fn the_content_type_is_text_for_clients_that_request_no_newer_format() {
     let orchestrator = Example::start("orchestrator");
     let mut connection = orchestrator.connect();
     for accept in
@@ -74,7 +68,7 @@ fn a_scrape_takes_less_than_100_ms() {
         })
         .collect();
     times.sort_unstable();
-    // The median: one preempted scrape says nothing about the exporter.
+    // The median, because a single scrape may be delayed by the machine.
     assert!(times[times.len() / 2] < Duration::from_millis(100), "{times:?}");
 }
 
@@ -154,7 +148,7 @@ fn service_info_names_the_version_of_the_program() {
 // O-05
 #[cfg(target_os = "linux")]
 #[test]
-fn process_memory_is_what_the_kernel_says_at_each_scrape() {
+fn process_memory_equals_that_of_the_kernel_at_each_scrape() {
     let orchestrator = Example::start("orchestrator");
     let at_start = memory(&orchestrator.scrape());
     let mut client = Client::of(&orchestrator);
@@ -163,7 +157,7 @@ fn process_memory_is_what_the_kernel_says_at_each_scrape() {
     }
     client.one_of_each();
     let kernel = kernel_memory(&orchestrator);
-    // Both move a little between the two readings.
+    // The values change a little between the two readings.
     let near = |scraped: f64, kernel: f64| (scraped / kernel - 1.0).abs() < 0.1;
     let mut scraped = [0.0; 2];
     let agree = eventually(DEADLINE, || {
@@ -173,21 +167,22 @@ fn process_memory_is_what_the_kernel_says_at_each_scrape() {
     });
     assert!(agree, "scraped {scraped:?}, the kernel has {kernel:?}");
     assert!(0.0 < scraped[0] && scraped[0] < scraped[1], "{scraped:?}");
-    assert_ne!(scraped, at_start, "the first reading is not repeated for ever");
+    assert_ne!(scraped, at_start, "the value is read again at each scrape");
 }
 
 fn memory(scrape: &Exposition) -> [f64; 2] {
     ["rss", "vms"].map(|kind| {
-        scrape.value("asdlc_process_memory_bytes", &[("type", kind)]).expect("it is there")
+        scrape.value("asdlc_process_memory_bytes", &[("type", kind)]).expect("it exists")
     })
 }
 
 #[cfg(target_os = "linux")]
 fn kernel_memory(orchestrator: &Example) -> [f64; 2] {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", orchestrator.id())).expect("it runs");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", orchestrator.id()))
+        .expect("the process is running");
     ["VmRSS:", "VmSize:"].map(|key| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("the kernel says");
+        let line =
+            status.lines().find_map(|line| line.strip_prefix(key)).expect("the kernel reports it");
         let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
         kibibytes * 1024.0
     })

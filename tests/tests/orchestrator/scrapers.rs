@@ -1,4 +1,4 @@
-//! The real programs that read the metrics.
+//! The real programs that scrape or check the metrics.
 
 use asdlc_tests::example::Example;
 use asdlc_tests::exposition::Exposition;
@@ -10,7 +10,7 @@ use super::traffic::Client;
 
 // O-01 O-08
 #[test]
-fn promtool_has_nothing_to_say_about_a_scrape() {
+fn promtool_has_no_findings_in_a_scrape() {
     let orchestrator = Example::start("orchestrator");
     let fresh = orchestrator.scrape_response();
     assert_eq!(promtool_check_metrics(fresh.body()), Checked::clean());
@@ -22,7 +22,7 @@ fn promtool_has_nothing_to_say_about_a_scrape() {
 
 // O-01 O-02
 #[test]
-fn prometheus_reads_as_many_requests_and_samples_as_there_were() {
+fn prometheus_stores_all_requests_and_samples() {
     let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
@@ -31,7 +31,7 @@ fn prometheus_reads_as_many_requests_and_samples_as_there_were() {
     assert_eq!(prometheus.target(), Target::up());
     assert_read(&prometheus, &client, &scrape);
 
-    // And what comes after its first scrape.
+    // Requests after its first scrape.
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
     assert_read(&prometheus, &client, &scrape);
@@ -40,7 +40,7 @@ fn prometheus_reads_as_many_requests_and_samples_as_there_were() {
 
 // O-01 O-02
 #[test]
-fn victoria_metrics_reads_as_many_requests_and_samples_as_there_were() {
+fn victoria_metrics_stores_all_requests_and_samples() {
     let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
@@ -50,7 +50,7 @@ fn victoria_metrics_reads_as_many_requests_and_samples_as_there_were() {
     assert_eq!(victoria_metrics.target(), Target::up());
 }
 
-/// Checks that `server` has read what `client` sent, and each sample of `scrape`.
+/// Checks that `server` has stored the requests of `client` and each sample of `scrape`.
 #[track_caller]
 fn assert_read(server: &impl QueryApi, client: &Client, scrape: &Exposition) {
     let total = client.sent.total();

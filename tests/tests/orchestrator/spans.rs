@@ -1,4 +1,4 @@
-//! The metrics that come from the spans around tasks.
+//! The metrics of the spans around tasks.
 
 use asdlc_tests::example::Example;
 
@@ -15,7 +15,7 @@ fn every_finished_task_is_counted_and_timed_once() {
         client.run_task("word_count", "one two three");
         client.run_task("checksum", "one two three");
     }
-    // Refused, so never a task.
+    // A rejected request creates no task.
     client.post(r#"{"kind":"no_such_kind","input":""}"#, 422);
     client.get(TASKS, TASKS, 200);
     let scrape = client.sent.assert_counted(&orchestrator);
@@ -24,7 +24,7 @@ fn every_finished_task_is_counted_and_timed_once() {
 }
 
 #[test]
-fn the_time_of_a_task_is_that_of_its_work() {
+fn the_duration_of_a_task_is_that_of_its_work() {
     let orchestrator = Example::start("orchestrator");
     let mut client = Client::of(&orchestrator);
     let start = std::time::Instant::now();
@@ -36,7 +36,7 @@ fn the_time_of_a_task_is_that_of_its_work() {
 }
 
 #[test]
-fn tasks_are_counted_whatever_is_logged() {
+fn tasks_are_counted_at_every_log_level() {
     for log in ["off", "error", "trace"] {
         let orchestrator = Example::start_with("orchestrator", &[("RUST_LOG", log)]);
         let mut client = Client::of(&orchestrator);

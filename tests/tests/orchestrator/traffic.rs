@@ -1,4 +1,4 @@
-//! Requests to the orchestrator, and a ledger of what must be counted for them.
+//! Sends requests to the orchestrator, and keeps a ledger of what must be counted for them.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -11,7 +11,7 @@ use asdlc_tests::wait::{DEADLINE, eventually};
 use bytes::Bytes;
 use http::Response;
 
-/// How many requests were sent, by the method, endpoint and status labels they must be counted under.
+/// The number of requests that were sent, by method, endpoint and status.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Ledger(BTreeMap<[String; 3], f64>);
 
@@ -20,7 +20,7 @@ impl Ledger {
         self.0.values().sum()
     }
 
-    /// The same without the status, as the histogram has it.
+    /// The numbers without the status, as in the histogram.
     fn by_route(&self) -> BTreeMap<[String; 2], f64> {
         let mut routes = BTreeMap::new();
         for ([method, endpoint, _], times) in &self.0 {
@@ -29,7 +29,7 @@ impl Ledger {
         routes
     }
 
-    /// Checks that a scrape shows exactly this, and returns the scrape. The server may record a request a moment after
+    /// Checks that a scrape has exactly these numbers, and returns it. The server may record a request a moment after
     /// its client has read the response.
     #[track_caller]
     pub(crate) fn assert_counted(&self, orchestrator: &Example) -> Exposition {
@@ -45,12 +45,12 @@ impl Ledger {
         scrape
     }
 
-    /// The part that failed: 4xx and 5xx.
+    /// The failed requests: 4xx and 5xx.
     pub(crate) fn failed(&self) -> Self {
         self.with_status(&['4', '5'])
     }
 
-    /// The part whose status begins with one of these digits.
+    /// The requests whose status starts with one of these digits.
     pub(crate) fn with_status(&self, digits: &[char]) -> Self {
         let part = self.0.iter().filter(|([_, _, status], _)| status.starts_with(digits));
         Self(part.map(|(labels, times)| (labels.clone(), *times)).collect())
@@ -69,7 +69,7 @@ impl AddAssign<&Self> for Ledger {
     }
 }
 
-/// A client on one keep-alive connection that keeps the ledger.
+/// A client with one keep-alive connection and a ledger.
 #[derive(Debug)]
 pub(crate) struct Client {
     connection: Connection,
@@ -81,7 +81,7 @@ impl Client {
         Self { connection: orchestrator.connect(), sent: Ledger::default() }
     }
 
-    /// Sends a request and expects it under `endpoint` with `status`.
+    /// Sends a request that must be counted under `endpoint` and `status`.
     #[track_caller]
     pub(crate) fn send(
         &mut self,
@@ -118,19 +118,19 @@ impl Client {
     pub(crate) fn submit(&mut self, kind: &str, input: &str) -> u64 {
         let response = self.post(&format!(r#"{{"kind":"{kind}","input":"{input}"}}"#), 202);
         let task: serde_json::Value =
-            serde_json::from_slice(response.body()).expect("the API answers in JSON");
+            serde_json::from_slice(response.body()).expect("the API responds with JSON");
         task["id"].as_u64().expect("a task has an id")
     }
 
-    /// Submits a task and waits for its end.
+    /// Submits a task and waits until it has finished.
     #[track_caller]
     pub(crate) fn run_task(&mut self, kind: &str, input: &str) {
         let id = self.submit(kind, input);
         self.get(&format!("{TASKS}/{id}/wait"), WAIT, 200);
     }
 
-    /// One request of every sort: each route, several methods and statuses, query strings, paths and methods that do
-    /// not exist. Submits one task.
+    /// Sends one request of every kind: each route, several methods and statuses, query strings, unknown paths and methods. Submits
+    /// one task.
     pub(crate) fn one_of_each(&mut self) {
         let id = self.submit("word_count", "to be or not to be");
         self.get(&format!("{TASKS}/{id}"), TASK, 200);
@@ -167,7 +167,7 @@ impl Client {
     }
 }
 
-/// `prefix` and something nobody can know; what it begins with is marked so that it can be found in labels.
+/// `prefix`, a marker that can be searched for in labels, and a random suffix.
 fn unguessable(prefix: &str) -> String {
     format!("{prefix}{UNGUESSABLE}{:x}", RandomState::new().hash_one(prefix))
 }

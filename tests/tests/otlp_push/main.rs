@@ -1,4 +1,4 @@
-//! OTLP push beside the pull: a real exporter, a real connection, a receiver of the test's own.
+//! OTLP push beside the pull: a real exporter, a real connection, and a receiver in the test.
 
 mod receiver;
 
@@ -44,7 +44,7 @@ fn a_push_has_the_values_of_a_scrape() {
     let wait = meter.f64_histogram("wait").with_unit("s").with_boundaries(vec![0.5, 1.0]).build();
     [0.25, 0.75, 0.5, 9.0].into_iter().for_each(|v| wait.record(v, &[KeyValue::new("of", "x")]));
 
-    // Twice, for what is observed is observed for both readers in each turn of either.
+    // Twice, because callbacks observe for both readers at each collection of either.
     for _ in 0..2 {
         let push = receiver.next_push();
         assert_eq!(push.resource("service.name").as_deref(), Some("shop"));
@@ -55,7 +55,7 @@ fn a_push_has_the_values_of_a_scrape() {
 
 //
 #[test]
-fn nothing_is_lost_or_doubled_when_the_receiver_is_down_for_a_while() {
+fn no_value_is_lost_or_doubled_while_the_receiver_is_down() {
     let mut receiver = Receiver::start();
     let pushing = Pushing::to(&receiver, OFTEN);
     let orders = pushing.exporter.meter().u64_counter("orders").build();
@@ -75,15 +75,15 @@ fn nothing_is_lost_or_doubled_when_the_receiver_is_down_for_a_while() {
         receiver.stop();
         pushing.await_failures(1);
         let meanwhile = take(true);
-        // The scrapes do not care.
+        // Scrapes are not affected.
         assert_eq!(pushing.exposition().sum("orders_total"), meanwhile as f64);
         pushing.await_failures(1);
         let arrived = receiver.count();
 
         receiver.restart();
-        assert!(eventually(DEADLINE, || receiver.count() > arrived), "it finds its way back");
-        // The first push that arrives has what happened meanwhile.
-        let back = receiver.all()[arrived].counter("orders").expect("a push has all there is");
+        assert!(eventually(DEADLINE, || receiver.count() > arrived), "pushes arrive again");
+        // The first push after that includes what happened meanwhile.
+        let back = receiver.all()[arrived].counter("orders").expect("a push has all metrics");
         assert_eq!(back.0, meanwhile);
     }
     let after = take(true);
@@ -97,19 +97,19 @@ fn nothing_is_lost_or_doubled_when_the_receiver_is_down_for_a_while() {
 
 //
 #[test]
-fn the_last_push_of_a_service_that_shuts_down_has_everything() {
+fn the_last_push_at_shutdown_has_all_values() {
     let receiver = Receiver::start();
     let pushing = Pushing::to(&receiver, Duration::from_secs(3600));
     pushing.exporter.meter().u64_counter("orders").build().add(3, &[]);
     assert_eq!(receiver.count(), 0);
     pushing.exporter.shutdown().expect("the receiver takes it");
     assert_eq!((receiver.count(), receiver.orders()), (1, 3));
-    pushing.exporter.render().expect_err("and no scrape finds less");
+    pushing.exporter.render().expect_err("a scrape after the shutdown fails");
 }
 
 //
 #[test]
-fn the_example_is_scraped_and_pushes_when_it_is_told_to_stop() {
+fn the_example_is_scraped_and_pushes_when_it_stops() {
     let receiver = Receiver::start();
     let program = library_example("asdlc-exporter", "otlp_push", "serve");
     let mut command = without_variables(Command::new(program));
@@ -122,18 +122,18 @@ fn the_example_is_scraped_and_pushes_when_it_is_told_to_stop() {
     example.process().interrupt();
     let finished = example.finish();
     assert!(finished.status.success(), "{finished:?}");
-    let push = receiver.last().expect("what was not pushed yet");
+    let push = receiver.last().expect("the last push");
     assert_eq!(push.resource("environment").as_deref(), Some("example"));
     assert_eq!(pushed(&push), scraped(&exposition));
 }
 
 const OFTEN: Duration = Duration::from_millis(20);
 
-/// An exporter that pushes, too.
+/// An exporter that is scraped and also pushes.
 struct Pushing {
     exporter: Exporter,
     failures: Arc<AtomicU64>,
-    // Where its connection lives, to the last push.
+    // Runs the connection until the last push.
     _runtime: Runtime,
 }
 
@@ -160,15 +160,15 @@ impl Pushing {
         Exposition::parse(text.as_bytes()).expect("it renders valid text")
     }
 
-    /// Waits for so many pushes more that do not arrive.
+    /// Waits until `more` further pushes have failed.
     fn await_failures(&self, more: u64) {
         let before = self.failures.load(Ordering::SeqCst);
         let failed = || self.failures.load(Ordering::SeqCst) >= before + more;
-        assert!(eventually(DEADLINE, failed), "pushes to nobody succeed");
+        assert!(eventually(DEADLINE, failed), "pushes without a receiver succeed");
     }
 }
 
-/// The OTLP exporter, and how often it failed.
+/// The OTLP exporter, with a counter of failures.
 #[derive(Debug)]
 struct Counted {
     otlp: MetricExporter,
@@ -196,7 +196,7 @@ impl PushMetricExporter for Counted {
 }
 
 impl Receiver {
-    /// The last one of which is sure that it was collected after this call.
+    /// A push that was certainly collected after this call.
     fn next_push(&self) -> Push {
         let before = self.count();
         let arrived = || (self.count() >= before + 2).then(|| self.last())?;
@@ -208,7 +208,7 @@ impl Receiver {
     }
 }
 
-/// Samples by name and labels, without what moves.
+/// Samples by name and labels, without `uptime_seconds`.
 type Samples = BTreeMap<(String, BTreeMap<String, String>), f64>;
 
 fn scraped(exposition: &Exposition) -> Samples {
@@ -222,7 +222,7 @@ fn scraped(exposition: &Exposition) -> Samples {
         .collect()
 }
 
-/// What a scrape must say when this was pushed.
+/// The samples of a scrape that correspond to this push.
 fn pushed(push: &Push) -> Samples {
     let mut samples = Samples::new();
     for metric in push.metrics().filter(|metric| metric.name != "uptime_seconds") {

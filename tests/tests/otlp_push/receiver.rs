@@ -1,4 +1,4 @@
-//! An OTLP receiver: what a collector does to take metrics in, and nothing else.
+//! A minimal OTLP receiver for metrics.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,15 +19,15 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// A receiver on a loopback port of its own, which it keeps while it is down.
+/// A receiver on a loopback port that stays reserved while the receiver is down.
 pub(crate) struct Receiver {
     address: SocketAddr,
     pushes: Pushes,
-    /// While it is up: dropping it drops the server with its connections.
+    /// Set while the receiver is up. Dropping it ends the server and its connections.
     runtime: Option<Runtime>,
 }
 
-/// What arrived, in order.
+/// The pushes that arrived, in order.
 #[derive(Clone, Default)]
 struct Pushes(Arc<Mutex<Vec<Push>>>);
 
@@ -46,16 +46,16 @@ impl Receiver {
         format!("http://{}", self.address)
     }
 
-    /// Ends it, without a word to its clients.
+    /// Ends the receiver without notice to its clients.
     pub(crate) fn stop(&mut self) {
         self.runtime = None;
     }
 
-    /// Starts it on its port; what arrived before is still there.
+    /// Starts the receiver on its port. It keeps the earlier pushes.
     pub(crate) fn restart(&mut self) {
         let runtime = Runtime::new().expect("a runtime can be built");
         let listener = runtime.block_on(TcpListener::bind(self.address));
-        let listener = listener.expect("its port is its own, and it is down");
+        let listener = listener.expect("the reserved port is free");
         let service = MetricsServiceServer::new(self.pushes.clone());
         runtime.spawn(
             Server::builder().add_service(service).serve_with_incoming(TcpIncoming::from(listener)),
@@ -63,7 +63,7 @@ impl Receiver {
         self.runtime = Some(runtime);
     }
 
-    /// How many pushes arrived.
+    /// The number of pushes that arrived.
     pub(crate) fn count(&self) -> usize {
         self.pushes.lock().len()
     }
@@ -95,7 +95,7 @@ impl MetricsService for Pushes {
 }
 
 impl Push {
-    /// An attribute of the resource, which is one.
+    /// An attribute of the resource.
     pub(crate) fn resource(&self, key: &str) -> Option<String> {
         let [resource] = &self.0.resource_metrics[..] else { panic!("one provider, one resource") };
         let attributes = &resource.resource.as_ref()?.attributes;
@@ -108,7 +108,7 @@ impl Push {
         scopes.flat_map(|scope| &scope.metrics)
     }
 
-    /// The sum of all points of the counter of this name, and when the first of them started.
+    /// The sum of all points of this counter, and the earliest start time.
     pub(crate) fn counter(&self, name: &str) -> Option<(i64, u64)> {
         let Data::Sum(sum) = self.metrics().find(|metric| metric.name == name)?.data.as_ref()?
         else {
@@ -123,7 +123,7 @@ impl Push {
     }
 }
 
-/// The value of an attribute as a label has it.
+/// The value of an attribute, as a label value.
 pub(crate) fn text(attribute: &Attribute) -> String {
     match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
         Some(any_value::Value::StringValue(text)) => text.clone(),

@@ -40,13 +40,13 @@ fn a_stream_is_timed_and_in_flight_until_it_ends() {
     let held = server.runtime.block_on(async {
         let mut client = server.client().await;
         let mut watch = client.watch(request("known")).await.expect("it is known").into_inner();
-        watch.message().await.expect("it streams").expect("the first status");
+        watch.message().await.expect("the stream continues").expect("the first status");
         assert_eq!(in_flight(&server.exporter), 1.0);
         assert_eq!(exposition(&server.exporter).sum("http_requests_total"), 0.0);
         let start = std::time::Instant::now();
         // The server sends a second status while the stream is open.
         server.reporter.set_service_status("known", ServingStatus::NotServing).await;
-        watch.message().await.expect("it streams").expect("the second status");
+        watch.message().await.expect("the stream continues").expect("the second status");
         start.elapsed()
     });
     // The client has disconnected, so the server sent no trailers.

@@ -1,4 +1,4 @@
-//! Orchestrator, Redis and two workers, of which one is killed: the numbers of all of them agree.
+//! The orchestrator, Redis and two workers, one of which is killed. The numbers of all of them agree.
 
 use std::thread;
 
@@ -9,7 +9,7 @@ use redis::TypedCommands;
 
 use super::pool::{Processed, StreamNumbers, connect, stats, stream_numbers, worker_of};
 
-/// Submits so many tasks, over some connections at the same time; one of a hundred fails.
+/// Submits `tasks` tasks over several concurrent connections. One of a hundred fails.
 fn submit(orchestrator: &Example, tasks: usize) {
     thread::scope(|scope| {
         for _ in 0..CLIENTS {
@@ -32,7 +32,7 @@ fn wait_for(orchestrator: &Example, milliseconds: &str) {
 
 // W-01 W-02 W-03 O-06
 #[test]
-fn of_20_000_events_each_is_counted_once_though_a_worker_is_killed_half_way() {
+fn each_of_20_000_events_is_counted_once_although_a_worker_is_killed() {
     let redis = Redis::start();
     let orchestrator = Example::start_with("orchestrator", &[("REDIS_URL", &redis.url())]);
     let (survivor, victim) = (worker_of(&redis), worker_of(&redis));
@@ -42,7 +42,7 @@ fn of_20_000_events_each_is_counted_once_though_a_worker_is_killed_half_way() {
     let half = (EVENTS / 2) as f64;
     let both = || (processed(&survivor) + processed(&victim)).total();
     assert!(eventually(DEADLINE * 4, || both() == half), "{} of {half}", both());
-    // Every worker of both pools now waits: what the victim has counted, it will not count more until it dies.
+    // Every worker of both pools is now busy, so the counters of the victim do not change until it is killed.
     for _ in 0..WAITS {
         wait_for(&orchestrator, "8000");
     }
@@ -53,7 +53,7 @@ fn of_20_000_events_each_is_counted_once_though_a_worker_is_killed_half_way() {
         scrape.value("asdlc_active_workers", &[]) == Some(4.0)
     }));
     victim.process().kill();
-    let of_the_victim = last.expect("it was scraped");
+    let counted_by_victim = last.expect("it was scraped");
     submit(&orchestrator, EVENTS / 2);
 
     let mut connection = connect(&redis);
@@ -66,16 +66,16 @@ fn of_20_000_events_each_is_counted_once_though_a_worker_is_killed_half_way() {
     assert_eq!(numbers, StreamNumbers { added: all, length: 0, pending: 0 });
     assert!(drained);
 
-    // What each task became, as its worker wrote it when it acknowledged the event.
+    // A worker writes the outcome of a task together with the acknowledgement of its event.
     let outcomes = outcomes(&mut connection, all);
     assert_eq!(
         outcomes,
         Processed { success: (all - EVENTS / 100) as f64, failed: (EVENTS / 100) as f64 }
     );
-    // It is counted after it is acknowledged.
-    assert!(eventually(DEADLINE, || of_the_victim + processed(&survivor) == outcomes));
-    assert_eq!(of_the_victim + Processed::in_stats(&stats(&survivor)), outcomes);
-    assert!(of_the_victim.total() > 0.0);
+    // An event is counted after it is acknowledged.
+    assert!(eventually(DEADLINE, || counted_by_victim + processed(&survivor) == outcomes));
+    assert_eq!(counted_by_victim + Processed::in_stats(&stats(&survivor)), outcomes);
+    assert!(counted_by_victim.total() > 0.0);
     assert_eq!(survivor.scrape().value("asdlc_active_workers", &[]), Some(0.0));
     let published = [("endpoint", "/api/v1/tasks"), ("status", "202")];
     let requests = orchestrator.scrape().value("asdlc_http_requests_total", &published);
@@ -88,7 +88,8 @@ fn of_20_000_events_each_is_counted_once_though_a_worker_is_killed_half_way() {
 fn outcomes(connection: &mut redis::Connection, tasks: usize) -> Processed {
     let mut outcomes = Processed::default();
     for task in 1..=tasks {
-        let state = connection.hget(format!("asdlc:task:{task}"), "state").expect("it answers");
+        let state =
+            connection.hget(format!("asdlc:task:{task}"), "state").expect("the server responds");
         match state.as_deref() {
             Some("succeeded") => outcomes.success += 1.0,
             Some("failed") => outcomes.failed += 1.0,
@@ -100,5 +101,5 @@ fn outcomes(connection: &mut redis::Connection, tasks: usize) -> Processed {
 
 const EVENTS: usize = 20_000;
 const CLIENTS: usize = 4;
-/// As many as both have workers.
+/// The number of workers in both pools.
 const WAITS: usize = 8;

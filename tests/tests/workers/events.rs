@@ -1,4 +1,4 @@
-//! Events of the stream: what becomes of each.
+//! The outcomes of events in the stream.
 
 use asdlc_tests::example::Example;
 use asdlc_tests::servers::Redis;
@@ -13,7 +13,7 @@ use super::pool::{
 };
 
 #[test]
-fn a_task_of_the_orchestrator_is_carried_out_by_a_worker_and_its_outcome_is_told() {
+fn a_worker_carries_out_a_task_of_the_orchestrator_and_writes_its_outcome() {
     let redis = Redis::start();
     let orchestrator = Example::start_with("orchestrator", &[("REDIS_URL", &redis.url())]);
     let worker = worker_of(&redis);
@@ -31,7 +31,7 @@ fn a_task_of_the_orchestrator_is_carried_out_by_a_worker_and_its_outcome_is_told
         assert_eq!(connection.get(&format!("/api/v1/tasks/{id}/wait")).body(), expected);
     }
     let list: Vec<Value> =
-        serde_json::from_slice(connection.get("/api/v1/tasks").body()).expect("it is JSON");
+        serde_json::from_slice(connection.get("/api/v1/tasks").body()).expect("the body is JSON");
     assert_eq!(list.len(), 3);
     assert_eq!(connection.get("/api/v1/tasks/4").status(), 404);
     assert_eq!(await_processed(&worker, 3.0), Processed { success: 2.0, failed: 1.0 });
@@ -45,21 +45,21 @@ fn a_task_of_the_orchestrator_is_carried_out_by_a_worker_and_its_outcome_is_told
 
 // W-03
 #[test]
-fn what_is_no_work_is_counted_as_failed_and_leaves_the_stream() {
+fn an_invalid_event_is_counted_as_failed_and_removed_from_the_stream() {
     let redis = Redis::start();
     let mut connection = connect(&redis);
     let worker = worker_of(&redis);
     for work in ["", "{}", r#"{"kind":"dance","input":""}"#, r#"{"kind":"wait","input":"x"}"#] {
-        connection.xadd(STREAM, "*", &[("work", work)]).expect("Redis takes it");
+        connection.xadd(STREAM, "*", &[("work", work)]).expect("Redis accepts it");
     }
-    connection.xadd(STREAM, "*", &[("not", "work")]).expect("Redis takes it");
+    connection.xadd(STREAM, "*", &[("not", "work")]).expect("Redis accepts it");
     assert_eq!(await_processed(&worker, 5.0), Processed { success: 0.0, failed: 5.0 });
     let numbers = StreamNumbers { added: 5, length: 0, pending: 0 };
     assert_eq!(stream_numbers(&mut connection), numbers);
 }
 
 #[test]
-fn events_that_were_there_before_any_worker_are_processed() {
+fn events_from_before_the_first_worker_are_processed() {
     let redis = Redis::start();
     let mut connection = connect(&redis);
     for _ in 0..10 {
@@ -71,18 +71,18 @@ fn events_that_were_there_before_any_worker_are_processed() {
 
 // W-03
 #[test]
-fn an_event_that_three_workers_have_left_is_counted_as_failed_and_not_tried_again() {
+fn an_event_that_three_workers_did_not_finish_is_failed_and_not_tried_again() {
     let redis = Redis::start();
     let mut connection = connect(&redis);
     connection.xgroup_create_mkstream(STREAM, GROUP, "0").expect("Redis creates it");
     add(&mut connection, "word_count", "poison");
     add(&mut connection, "word_count", "bad luck");
     let first = StreamReadOptions::default().group(GROUP, "first");
-    let read = connection.xread_options(&[STREAM], &[">"], &first).expect("Redis answers");
+    let read = connection.xread_options(&[STREAM], &[">"], &first).expect("Redis replies");
     let read = read.expect("there are events");
     let ids: Vec<_> = read.keys[0].ids.iter().map(|event| event.id.clone()).collect();
     for worker in ["second", "third"] {
-        connection.xclaim(STREAM, GROUP, worker, 0, &ids[..1]).expect("Redis answers");
+        connection.xclaim(STREAM, GROUP, worker, 0, &ids[..1]).expect("Redis replies");
     }
     let worker = worker_of(&redis);
     assert_eq!(await_processed(&worker, 2.0), Processed { success: 1.0, failed: 1.0 });
@@ -90,11 +90,11 @@ fn an_event_that_three_workers_have_left_is_counted_as_failed_and_not_tried_agai
 }
 
 #[test]
-fn an_event_that_takes_long_is_not_taken_from_a_worker_that_is_alive() {
+fn a_long_event_is_not_taken_over_from_a_live_worker() {
     let redis = Redis::start();
     let mut connection = connect(&redis);
     let workers = [worker_of(&redis), worker_of(&redis)];
-    // Four times as long as a worker may be silent.
+    // Four times as long as a worker may go without a heartbeat.
     add(&mut connection, "wait", "4000");
     let processed = || {
         let [one, other] = &workers;
@@ -110,7 +110,7 @@ fn an_event_that_takes_long_is_not_taken_from_a_worker_that_is_alive() {
 }
 
 #[test]
-fn with_redis_nothing_can_be_posted_and_without_it_only_what_can_be_done() {
+fn events_can_be_posted_only_without_redis_and_only_if_they_are_valid() {
     let redis = Redis::start();
     let worker = worker_of(&redis);
     let response = worker.connect().post_json("/events", r#"{"kind":"wait","input":"1"}"#);

@@ -1,4 +1,4 @@
-//! A Redis that is killed, frozen and restarted while the programs run.
+//! Redis is killed, frozen and restarted while the programs run.
 
 use std::time::{Duration, Instant};
 
@@ -17,23 +17,23 @@ fn submit(orchestrator: &Example) -> u16 {
     orchestrator.connect().post_json("/api/v1/tasks", body).status().as_u16()
 }
 
-/// Submits until so many tasks were taken. One that was refused may have been taken all the same: its answer was lost.
-fn submit_until_taken(orchestrator: &Example, tasks: usize) {
-    let mut taken = 0;
+/// Submits until `tasks` tasks were accepted. A task with an error may be accepted too, if only the response was lost.
+fn submit_until_accepted(orchestrator: &Example, tasks: usize) {
+    let mut accepted = 0;
     assert!(eventually(DEADLINE, || {
-        taken += usize::from(submit(orchestrator) == 202);
-        taken == tasks
+        accepted += usize::from(submit(orchestrator) == 202);
+        accepted == tasks
     }));
 }
 
 // O-06 W-05
 #[test]
-fn a_killed_redis_is_seen_survived_and_used_again_and_no_event_is_lost() {
-    // What it has acknowledged it still has when it comes back.
+fn a_killed_redis_is_reported_and_used_again_and_no_event_is_lost() {
+    // With this option a restarted Redis has everything that it acknowledged.
     let mut redis = Redis::start_with(&["--appendfsync", "always"]);
     let orchestrator = Example::start_with("orchestrator", &[("REDIS_URL", &redis.url())]);
     let worker = worker_of(&redis);
-    submit_until_taken(&orchestrator, 20);
+    submit_until_accepted(&orchestrator, 20);
     assert_eq!((up(&orchestrator), up(&worker)), (Some(1.0), Some(1.0)));
 
     redis.kill();
@@ -45,38 +45,38 @@ fn a_killed_redis_is_seen_survived_and_used_again_and_no_event_is_lost() {
 
     redis.restart();
     assert!(eventually(DEADLINE, || (up(&orchestrator), up(&worker)) == (Some(1.0), Some(1.0))));
-    submit_until_taken(&orchestrator, 20);
+    submit_until_accepted(&orchestrator, 20);
     assert!(eventually(DEADLINE, || orchestrator.connect().get("/ready").status() == 200));
-    all_is_processed(&redis, &worker, 40);
+    assert_all_processed(&redis, &worker, 40);
 }
 
 // O-06 W-05
 #[test]
-fn a_frozen_redis_is_seen_within_the_bound_and_used_again_when_it_thaws() {
+fn a_frozen_redis_is_reported_within_the_timeout_and_used_again_after_thawing() {
     let redis = Redis::start();
     let orchestrator = Example::start_with("orchestrator", &[("REDIS_URL", &redis.url())]);
     let worker = worker_of(&redis);
-    submit_until_taken(&orchestrator, 5);
+    submit_until_accepted(&orchestrator, 5);
     await_processed(&worker, 5.0);
 
     redis.process().freeze();
     for program in [&orchestrator, &worker] {
         let start = Instant::now();
         assert_eq!(up(program), Some(0.0));
-        // The check has one second; the rest is for a busy machine.
+        // The timeout of the check is one second. The rest is for a busy machine.
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     }
     assert_eq!(submit(&orchestrator), 503);
 
     redis.process().thaw();
     assert!(eventually(DEADLINE, || (up(&orchestrator), up(&worker)) == (Some(1.0), Some(1.0))));
-    submit_until_taken(&orchestrator, 5);
-    all_is_processed(&redis, &worker, 10);
+    submit_until_accepted(&orchestrator, 5);
+    assert_all_processed(&redis, &worker, 10);
 }
 
-/// As many as Redis says were added, and at least so many.
+/// Checks that all events that Redis counts are processed, and that there are at least `at_least`.
 #[track_caller]
-fn all_is_processed(redis: &Redis, worker: &Example, at_least: usize) {
+fn assert_all_processed(redis: &Redis, worker: &Example, at_least: usize) {
     let mut connection = connect(redis);
     let drained = eventually(DEADLINE, || {
         let numbers = stream_numbers(&mut connection);

@@ -1,4 +1,4 @@
-//! The workers as their users meet them: processes, HTTP, signals, and a real Redis that fails.
+//! The workers example as processes: HTTP, signals, and a real Redis that fails.
 
 mod end_to_end;
 mod events;

@@ -1,4 +1,4 @@
-//! What `/metrics` and `/stats` tell of the pool.
+//! The pool in `/metrics` and `/stats`.
 
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::servers::Redis;
@@ -27,7 +27,7 @@ fn a_scrape_is_valid_text_0_0_4_beside_health_and_stats() {
 
 // W-01 W-02 W-03 W-04
 #[test]
-fn an_idle_pool_has_all_its_families_at_zero_from_the_start() {
+fn all_families_of_an_idle_pool_are_zero_from_the_start() {
     let scrape = alone().scrape();
     assert_eq!(Processed::of(&scrape), Processed::default());
     assert_eq!(scrape.value("asdlc_active_workers", &[]), Some(0.0));
@@ -40,13 +40,13 @@ fn an_idle_pool_has_all_its_families_at_zero_from_the_start() {
 
 // W-02 W-04
 #[test]
-fn active_workers_are_the_pools_own_at_the_moment_of_the_scrape() {
+fn active_workers_equal_those_of_the_pool_at_the_moment_of_the_scrape() {
     let worker = alone();
     for _ in 0..3 {
         post(&worker, "wait", "3000");
     }
     let active = |scrape: &Exposition| {
-        let value = |name| scrape.value(name, &[]).expect("it is there");
+        let value = |name| scrape.value(name, &[]).expect("it exists");
         (value("asdlc_active_workers"), value("asdlc_active_tasks"))
     };
     assert!(eventually(DEADLINE, || active(&worker.scrape()) == (3.0, 3.0)));
@@ -58,7 +58,7 @@ fn active_workers_are_the_pools_own_at_the_moment_of_the_scrape() {
 
 // W-03
 #[test]
-fn processed_events_are_those_of_the_stats_and_only_grow() {
+fn processed_events_equal_the_statistics_and_only_grow() {
     let worker = alone();
     let mut before = Processed::default();
     for round in 1..=3 {
@@ -70,7 +70,7 @@ fn processed_events_are_those_of_the_stats_and_only_grow() {
         assert_eq!(Processed::in_stats(&stats(&worker)), after);
         before = after;
     }
-    // Three attempts for each that failed, one for the others, each of them a span.
+    // Each attempt is a span: three for each failed event, one for each other event.
     let attempts =
         worker.scrape().sum_by("asdlc_event_processing_duration_seconds_count", ["kind"]);
     let attempts: Vec<_> = attempts.into_iter().map(|([kind], count)| (kind, count)).collect();
@@ -80,7 +80,7 @@ fn processed_events_are_those_of_the_stats_and_only_grow() {
 
 // W-05
 #[test]
-fn identity_memory_and_redis_are_as_for_the_orchestrator() {
+fn service_info_memory_and_redis_are_as_in_the_orchestrator() {
     let without = alone().scrape();
     assert_eq!(without.value("asdlc_redis_connection_up", &[]), Some(0.0));
     let redis = Redis::start();
@@ -90,6 +90,6 @@ fn identity_memory_and_redis_are_as_for_the_orchestrator() {
     assert_eq!(scrape.value("asdlc_service_info", &[("version", version)]), Some(1.0));
     for kind in ["rss", "vms"] {
         let bytes = scrape.value("asdlc_process_memory_bytes", &[("type", kind)]);
-        assert!(bytes.expect("it is there") > 1e6);
+        assert!(bytes.expect("it exists") > 1e6);
     }
 }

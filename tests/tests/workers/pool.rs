@@ -1,4 +1,4 @@
-//! Workers and what they tell, and the stream that they read.
+//! Starts workers, and reads their metrics and their stream.
 
 use asdlc_tests::example::{Example, command};
 use asdlc_tests::exposition::Exposition;
@@ -8,19 +8,19 @@ use redis::streams::StreamInfoStreamReply;
 use redis::{Connection, TypedCommands};
 use serde_json::Value;
 
-/// How many events ended as `success` and as `failed`.
+/// The number of events that ended as `success` and as `failed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Processed {
     pub(crate) success: f64,
     pub(crate) failed: f64,
 }
 
-/// Starts one that gets its events by `POST /events`.
+/// Starts a worker program that gets its events by `POST /events`.
 pub(crate) fn alone() -> Example {
     Example::start("workers")
 }
 
-/// Starts one of the consumer group; events of one that is silent for a second are taken over.
+/// Starts a worker program of the consumer group. Events without a heartbeat for one second are taken over.
 pub(crate) fn worker_of(redis: &Redis) -> Example {
     Example::start_with("workers", &[("REDIS_URL", &redis.url()), ("ABANDONED_AFTER", "1")])
 }
@@ -34,15 +34,13 @@ pub(crate) fn post(worker: &Example, kind: &str, input: &str) {
 pub(crate) fn stats(worker: &Example) -> Value {
     let response = worker.connect().get("/stats");
     assert_eq!(response.status(), 200);
-    serde_json::from_slice(response.body()).expect("it is JSON")
+    serde_json::from_slice(response.body()).expect("the body is JSON")
 }
 
 impl Processed {
     pub(crate) fn of(scrape: &Exposition) -> Self {
         let of = |status| {
-            scrape
-                .value("asdlc_events_processed_total", &[("status", status)])
-                .expect("it is there")
+            scrape.value("asdlc_events_processed_total", &[("status", status)]).expect("it exists")
         };
         Self { success: of("success"), failed: of("failed") }
     }
@@ -65,7 +63,7 @@ impl std::ops::Add for Processed {
     }
 }
 
-/// Waits until the pool has processed so many events.
+/// Waits until the pool has processed `expected` events.
 #[track_caller]
 pub(crate) fn await_processed(worker: &Example, expected: f64) -> Processed {
     let done = eventually(DEADLINE, || Processed::of(&worker.scrape()).total() >= expected);
@@ -82,13 +80,13 @@ pub(crate) fn connect(redis: &Redis) -> Connection {
 pub(crate) const STREAM: &str = "asdlc:events";
 pub(crate) const GROUP: &str = "workers";
 
-/// Adds an event for no task.
+/// Adds an event without a task.
 pub(crate) fn add(connection: &mut Connection, kind: &str, input: &str) {
     let work = format!(r#"{{"kind":"{kind}","input":"{input}"}}"#);
     connection.xadd(STREAM, "*", &[("work", work)]).expect("Redis takes it");
 }
 
-/// What Redis itself says of the stream.
+/// The stream according to Redis.
 #[derive(Debug, PartialEq)]
 pub(crate) struct StreamNumbers {
     pub(crate) added: usize,
@@ -97,20 +95,20 @@ pub(crate) struct StreamNumbers {
 }
 
 pub(crate) fn stream_numbers(connection: &mut Connection) -> StreamNumbers {
-    let length = connection.xlen(STREAM).expect("it answers");
-    let groups = connection.xinfo_groups(STREAM).expect("it answers").groups;
+    let length = connection.xlen(STREAM).expect("the server responds");
+    let groups = connection.xinfo_groups(STREAM).expect("the server responds").groups;
     let pending = groups.iter().find(|group| group.name == GROUP).map_or(0, |group| group.pending);
-    let _: StreamInfoStreamReply = connection.xinfo_stream(STREAM).expect("it answers");
+    let _: StreamInfoStreamReply = connection.xinfo_stream(STREAM).expect("the server responds");
     let info: Vec<redis::Value> =
-        redis::cmd("XINFO").arg(("STREAM", STREAM)).query(connection).expect("it answers");
+        redis::cmd("XINFO").arg(("STREAM", STREAM)).query(connection).expect("the server responds");
     let added = info
         .chunks(2)
         .find(|pair| pair[0] == redis::Value::BulkString(b"entries-added".to_vec()))
         .and_then(|pair| redis::from_redis_value(pair[1].clone()).ok());
-    StreamNumbers { added: added.expect("Redis 7 tells"), length, pending }
+    StreamNumbers { added: added.expect("Redis 7 reports it"), length, pending }
 }
 
-/// The command of a worker without any variable of the examples.
+/// The command that starts the workers, without the variables of the examples.
 pub(crate) fn workers() -> std::process::Command {
     command("workers")
 }

@@ -1,7 +1,8 @@
-//! Its beginning and its end.
+//! The start and the end of the program.
 
 use std::net::TcpListener;
 
+use asdlc_tests::example::assert_help_lists;
 use asdlc_tests::process::Process;
 use asdlc_tests::servers::Redis;
 use asdlc_tests::wait::{DEADLINE, eventually};
@@ -9,21 +10,14 @@ use asdlc_tests::wait::{DEADLINE, eventually};
 use super::pool::{add, alone, connect, post, stats, stream_numbers, worker_of, workers};
 
 #[test]
-fn help_names_every_variable_and_succeeds() {
-    let mut command = workers();
-    command.arg("--help");
-    let finished = Process::start(command).finish();
-    assert_eq!(finished.status.code(), Some(0));
-    let help = finished.stdout.join("\n");
-    for variable in
-        ["LISTEN_ADDR", "SERVICE_NAME", "ENVIRONMENT", "RUST_LOG", "REDIS_URL", "WORKERS"]
-    {
-        assert!(help.contains(variable), "{variable} is missing in\n{help}");
-    }
+fn help_lists_every_variable() {
+    let variables =
+        ["LISTEN_ADDR", "SERVICE_NAME", "ENVIRONMENT", "RUST_LOG", "REDIS_URL", "WORKERS"];
+    assert_help_lists("workers", &variables);
 }
 
 #[test]
-fn what_it_cannot_use_is_one_clear_line() {
+fn an_invalid_setting_is_an_error_of_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let taken = taken.local_addr().expect("a listener has an address").to_string();
     for (variable, value) in [
@@ -45,7 +39,7 @@ fn what_it_cannot_use_is_one_clear_line() {
 }
 
 #[test]
-fn what_is_in_progress_and_what_waits_is_done_before_it_ends() {
+fn running_and_waiting_events_are_processed_before_the_end() {
     let worker = alone();
     for _ in 0..8 {
         post(&worker, "wait", "500");
@@ -57,7 +51,7 @@ fn what_is_in_progress_and_what_waits_is_done_before_it_ends() {
 }
 
 #[test]
-fn an_event_in_progress_is_acknowledged_before_it_ends() {
+fn an_event_in_progress_is_acknowledged_before_the_end() {
     let redis = Redis::start();
     let mut connection = connect(&redis);
     let worker = worker_of(&redis);

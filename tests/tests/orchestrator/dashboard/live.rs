@@ -64,7 +64,7 @@ fn the_numbers_are_those_of_the_traffic() {
         assert_near(value(line), quantile(q, &before, &after));
     }
     let resident =
-        after.value("asdlc_process_memory_bytes", &[("type", "rss")]).expect("it is there");
+        after.value("asdlc_process_memory_bytes", &[("type", "rss")]).expect("it exists");
     assert!((value("memory: resident") / resident - 1.0).abs() < 0.1, "{resident}");
 
     // After the window has moved on, there are no requests in it.
