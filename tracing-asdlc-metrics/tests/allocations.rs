@@ -40,7 +40,7 @@ fn labels_outcome_and_gauge_allocate_nothing_once_their_values_are_known() {
     let rule = both("storage")
         .with_label(Label::field("operation").with_values(["get", "put"]))
         .with_label(Label::field("user").with_max_values(3))
-        .with_label(Label::field("tenant").inherited())
+        .with_label(Label::field("tenant").with_inheritance())
         .with_outcome(Outcome::label("outcome"))
         .with_in_flight("open")
         .with_opened_counter("opened_total");

@@ -34,7 +34,7 @@ fn every_key_is_the_method_with_its_name() {
                     .with_max_bytes(9)
                     .with_overflow_value("?")
                     .with_default("-")
-                    .inherited(),
+                    .with_inheritance(),
             )
             .with_label(Label::field("g").with_max_values(5))
             .with_outcome(

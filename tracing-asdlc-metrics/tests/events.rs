@@ -98,7 +98,7 @@ fn an_event_inherits_a_label_from_its_span_or_the_nearest_ancestor() {
     let rule = Rule::events()
         .with_target("cache")
         .with_counter("misses_total")
-        .with_label(Label::field("tenant").inherited());
+        .with_label(Label::field("tenant").with_inheritance());
     metrics.with([rule], || {
         let miss = || event!(target: "cache", Level::INFO, "a miss");
         miss();

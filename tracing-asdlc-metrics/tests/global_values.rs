@@ -18,11 +18,12 @@ fn a_value_may_log_open_spans_or_panic_while_it_is_formatted() {
         Rule::span(span)
             .with_in_flight("open")
             .with_counter("total")
-            .with_label(Label::field("value").inherited())
+            .with_label(Label::field("value").with_inheritance())
             .with_outcome(Outcome::label("outcome"))
     };
     let events = Rule::events().with_target("global_values").with_counter("events_total");
-    let rules = [rule("job"), rule("within"), events.with_label(Label::field("value").inherited())];
+    let rules =
+        [rule("job"), rule("within"), events.with_label(Label::field("value").with_inheritance())];
     tracing::subscriber::set_global_default(metrics.subscriber(rules)).unwrap();
 
     let (done, finished) = mpsc::channel();

@@ -161,8 +161,9 @@ fn a_label_may_have_a_default_an_overflow_value_and_another_name() {
 #[test]
 fn a_value_is_inherited_from_the_nearest_ancestor_that_has_one() {
     let metrics = Metrics::new();
-    let rule =
-        Rule::span("job").with_counter("jobs_total").with_label(Label::field("tenant").inherited());
+    let rule = Rule::span("job")
+        .with_counter("jobs_total")
+        .with_label(Label::field("tenant").with_inheritance());
     metrics.with([rule], || {
         let outer = info_span!("request", tenant = "outer").entered();
         drop(info_span!("job"));

@@ -27,7 +27,7 @@ fn each_task_is_counted_with_its_outcome_and_memory_does_not_grow() {
             .with_counter("steps_total")
             .with_duration("step_seconds")
             .with_span_duration(SpanDuration::Busy)
-            .with_label(tracing_asdlc_metrics::Label::field("kind").inherited()),
+            .with_label(tracing_asdlc_metrics::Label::field("kind").with_inheritance()),
     ];
     // The global default, because the tasks run on the runtime's threads.
     tracing::subscriber::set_global_default(metrics.subscriber(rules)).unwrap();

@@ -15,9 +15,9 @@ use tracing_core::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// An event was emitted.
+/// Records the metrics of an event, or notes how the function that emits it ended.
 #[inline]
-pub(crate) fn emitted<S>(plans: &Plans, spans: &Spans, event: &Event<'_>, context: &Context<'_, S>)
+pub(crate) fn handle<S>(plans: &Plans, spans: &Spans, event: &Event<'_>, context: &Context<'_, S>)
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
@@ -35,9 +35,9 @@ where
     }
     plans.mark_seen(plan);
     if plan.is_log_record {
-        log_record(plans, spans, plan, event, context);
+        record_log_record(plans, spans, plan, event, context);
     } else {
-        record(plans, spans, plan, event, context, None);
+        record_event(plans, spans, plan, event, context, None);
     }
 }
 
@@ -60,9 +60,9 @@ fn note_result<S>(
     }
 }
 
-/// A record of the `log` crate: each rule is compared with its own target.
+/// Records the metrics of a record of the `log` crate, for the rules that match its own target.
 #[inline(never)]
-fn log_record<S>(
+fn record_log_record<S>(
     plans: &Plans,
     spans: &Spans,
     plan: &Plan,
@@ -75,7 +75,7 @@ fn log_record<S>(
         if is_opentelemetry(target) || plan.events_for(target).next().is_none() {
             return;
         }
-        record(plans, spans, plan, event, context, Some(target));
+        record_event(plans, spans, plan, event, context, Some(target));
         let coverage = plans.rule_set().coverage();
         plan.events_for(target).for_each(|event| coverage.matched(event.rule));
     });
@@ -83,7 +83,7 @@ fn log_record<S>(
 
 /// Reads the event's fields and records its metrics. `target` is the event's own target, if it has one.
 #[inline(always)]
-fn record<S>(
+fn record_event<S>(
     plans: &Plans,
     spans: &Spans,
     plan: &Plan,

@@ -99,10 +99,10 @@ where
         if !self.has_filter {
             return;
         }
-        // The registry asks filters once there is one. The filter's id is not used. It stands for a bit that `enabled` sets, and that
-        // the next span or event of the thread clears. If another layer refuses that span, or none follows (`enabled!`), the bit is
-        // stale, and the next matched span would be lost. Therefore `enabled` always returns `true` here, no bit is ever set, and the
-        // methods below ask the plan.
+        // The registry uses the interest of filters only if one is registered. The id of this filter is not used: it stands for a
+        // bit that `enabled` sets, and that the next span or event of the thread clears. If another layer refuses that span, or none
+        // follows (`enabled!`), the bit is stale, and the next matched span would be lost. Therefore `enabled` always returns `true`
+        // here, no bit is ever set, and the methods below ask the plan.
         let _ = subscriber.register_filter();
     }
 
@@ -123,21 +123,21 @@ where
         // The plan decides, not whether the span is enabled: it may be enabled for another layer.
         if let Some(plan) = self.plans().find(attributes.metadata()) {
             let parent = || context.span(id).and_then(|span| span.parent());
-            self.spans.created(self.plans(), plan, attributes, id, parent);
+            self.spans.create(self.plans(), plan, attributes, id, parent);
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        self.spans.recorded(self.plans(), id, values);
+        self.spans.update(self.plans(), id, values);
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        events::emitted(self.plans(), &self.spans, event, &context);
+        events::handle(self.plans(), &self.spans, event, &context);
     }
 
     fn on_enter(&self, id: &Id, _: Context<'_, S>) {
         if thread::panicking() || self.plans().rule_set().needs_entries() {
-            self.spans.entered(self.plans(), id);
+            self.spans.enter(self.plans(), id);
         }
     }
 
@@ -146,12 +146,12 @@ where
         // Only outcomes need to know how a future ended.
         let future_ended = rule_set.has_outcome() && has_future_outcome();
         if thread::panicking() || rule_set.needs_entries() || future_ended {
-            self.spans.exited(self.plans(), id);
+            self.spans.exit(self.plans(), id);
         }
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
-        self.spans.closed(self.plans(), &id);
+        self.spans.close(self.plans(), &id);
     }
 
     #[expect(
@@ -181,7 +181,7 @@ fn has_filters<S>() -> bool {
     !any::type_name::<S>().contains("tracing_subscriber::fmt::Subscriber<")
 }
 
-/// A span that is still open has lost its close: its last child closed while another subscriber was the default. (Each other open
+/// A span that is still open here never closes: its last child closed while another subscriber was the default. (Any other open
 /// span has a handle, which keeps the subscriber, and so this layer, alive.)
 impl Drop for SpanMetricsLayer {
     fn drop(&mut self) {

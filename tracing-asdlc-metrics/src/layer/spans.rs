@@ -1,4 +1,4 @@
-//! What the layer does with a span: keeps its state from creation to close, and records both.
+//! What the layer does with a span: keeps its state from its creation to its close, and records both.
 
 use crate::layer::capture::CapturedValues;
 use crate::layer::metered::future_outcome;
@@ -34,8 +34,9 @@ impl Spans {
         Self { open: OpenSpans::new(), built: Instant::now() }
     }
 
+    /// Stores the state of a new span, and records its creation.
     #[inline(never)]
-    pub(crate) fn created<'a, S>(
+    pub(crate) fn create<'a, S>(
         &self,
         plans: &Plans,
         (callsite, plan): (CallsiteId, &Plan),
@@ -66,8 +67,8 @@ impl Spans {
         }
     }
 
-    /// Fields of an open span were recorded.
-    pub(crate) fn recorded(&self, plans: &Plans, id: &Id, fields: &Record<'_>) {
+    /// Reads the fields that were recorded after the span was created.
+    pub(crate) fn update(&self, plans: &Plans, id: &Id, fields: &Record<'_>) {
         if let Some((state, plan)) = self.find(plans, id) {
             let mut values = CapturedValues::new(&plan.captures);
             fields.record(&mut values);
@@ -78,7 +79,7 @@ impl Spans {
     }
 
     #[inline(never)]
-    pub(crate) fn entered(&self, plans: &Plans, id: &Id) {
+    pub(crate) fn enter(&self, plans: &Plans, id: &Id) {
         if let Some((state, plan)) = self.find(plans, id) {
             if thread::panicking() {
                 state.enter_unwinding();
@@ -90,7 +91,7 @@ impl Spans {
     }
 
     #[inline(never)]
-    pub(crate) fn exited(&self, plans: &Plans, id: &Id) {
+    pub(crate) fn exit(&self, plans: &Plans, id: &Id) {
         if let Some((state, plan)) = self.find(plans, id) {
             if plan.needs_entries {
                 state.exit(self.now());
@@ -104,15 +105,16 @@ impl Spans {
         }
     }
 
+    /// Records the close of a span, and removes its state.
     #[inline]
-    pub(crate) fn closed(&self, plans: &Plans, id: &Id) {
+    pub(crate) fn close(&self, plans: &Plans, id: &Id) {
         if let Some(open) = self.open.find(id) {
-            self.close(plans, open);
+            self.take_and_record(plans, open);
         }
     }
 
     #[inline(never)]
-    fn close(&self, plans: &Plans, open: OpenSpan<'_>) {
+    fn take_and_record(&self, plans: &Plans, open: OpenSpan<'_>) {
         let span = open.take(|| self.now());
         if let Some(plan) = plans.get(span.callsite) {
             let end = if plan.has_duration { self.now() } else { 0 };
@@ -120,7 +122,7 @@ impl Spans {
         }
     }
 
-    /// The subscriber is dropped. A span that is still open then never closes, and leaves its in-flight gauges.
+    /// Removes all open spans from their in-flight gauges, because the subscriber is dropped, and they never close.
     pub(crate) fn abandon(&self, plans: &Plans) {
         for state in self.open.iter() {
             if let Some(plan) = plans.get(state.callsite()) {
@@ -223,7 +225,7 @@ fn leave_in_flight(plan: &Plan, in_flight: [u32; MAX_IN_FLIGHT_GAUGES]) {
     let gauges = plan.spans.iter().filter(|span| span.metrics.instruments.in_flight.is_some());
     for (SpanPlan { metrics, .. }, series) in gauges.zip(in_flight) {
         if let Some(index) = (series as usize).checked_sub(1) {
-            recording::span_left(metrics, index);
+            recording::in_flight_ended(metrics, index);
         }
     }
 }

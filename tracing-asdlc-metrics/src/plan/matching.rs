@@ -54,7 +54,7 @@ pub(crate) fn is_in_module(target: &str, module: &str) -> bool {
     target.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Whether a span or event is the SDK's own: its crates name their targets so.
+/// Whether the target is that of an OpenTelemetry crate, whose spans and events are never measured.
 pub(crate) fn is_opentelemetry(target: &str) -> bool {
     target
         .strip_prefix("opentelemetry")

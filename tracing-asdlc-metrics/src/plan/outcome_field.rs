@@ -13,7 +13,7 @@ pub(crate) struct OutcomeField {
 }
 
 impl OutcomeField {
-    /// The fields that can decide this outcome, the first one first.
+    /// The fields that can decide this outcome, in the order in which they decide.
     pub(crate) fn all(
         outcome: &Outcome,
         mut values: impl FnMut(&Label) -> Arc<LabelValues>,

@@ -36,12 +36,12 @@ pub(crate) struct Plan {
     pub(crate) seen: Seen,
 }
 
-/// A field whose value is read, and what reads it.
+/// A field whose value is captured.
 #[derive(Debug)]
 pub(crate) struct Capture {
     /// The field's index; `None` if the callsite does not have the field, and only an ancestor can give a value.
     pub(crate) field: Option<usize>,
-    /// Whether no later capture reads the same field.
+    /// Whether no later capture has the same field.
     pub(crate) is_last: bool,
     pub(crate) values: Arc<LabelValues>,
 }
@@ -78,7 +78,7 @@ pub(crate) struct EventPlan {
     pub(crate) target: Option<Box<str>>,
 }
 
-/// What an event is recorded into.
+/// The metrics into which an event is recorded.
 #[derive(Debug)]
 pub(crate) enum EventDestination {
     Rule(Arc<EventMetrics>),
@@ -92,8 +92,8 @@ impl Plan {
         captures.is_empty() && spans.is_empty() && events.is_empty() && instrument_event.is_none()
     }
 
-    /// Whether this is the event that `#[instrument]` emits for the spans of that plan: both have the place of the attribute in the
-    /// source. If the function's own span is disabled, the event belongs to the span around it, which has not ended.
+    /// Whether `#[instrument]` emits this event for the spans of that plan: both then have the same place in the source, that of
+    /// the attribute. If the span of the function is disabled, the event is emitted in the span around it, which has not ended.
     pub(crate) fn is_instrument_event_of(&self, span: &Self) -> bool {
         let place =
             |plan: &Self| (plan.metadata.module_path(), plan.metadata.file(), plan.metadata.line());

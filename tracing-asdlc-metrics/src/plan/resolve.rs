@@ -1,4 +1,4 @@
-//! Makes the plan of a callsite: compares it with each rule, once.
+//! Makes the plan of a callsite: compares the callsite with each rule, once.
 
 use crate::plan::instrument_event::InstrumentEvent;
 use crate::plan::log_record::is_log_record;
@@ -89,7 +89,7 @@ pub(crate) fn resolve(
 fn capture_for_children(rule_set: &RuleSet, metadata: &Metadata<'_>, captures: &mut Vec<Capture>) {
     let level = LevelFilter::from_level(*metadata.level());
     for (max_level, values) in rule_set.inherited() {
-        // Only fields that the span itself has. What it inherits, its children find where the span finds it.
+        // Only fields that the span itself has. An inherited value is found in the ancestor that has the field.
         let has_field = metadata.fields().field(values.label().field_name()).is_some();
         if level <= *max_level && has_field {
             capture(captures, metadata, values);

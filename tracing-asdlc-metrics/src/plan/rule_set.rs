@@ -1,4 +1,4 @@
-//! The rules of one layer, checked, with the metrics that each records into.
+//! The checked rules of one layer, and the metrics of each.
 
 use crate::coverage::Coverage;
 use crate::error::{BuildError, BuildErrorKind};
@@ -20,7 +20,7 @@ use tracing_core::{LevelFilter, Metadata};
 #[derive(Debug)]
 pub(crate) struct RuleSet {
     rules: Vec<(Rule, RuleMetrics)>,
-    /// The labels that ancestors may give, and the levels of their rules.
+    /// The inherited labels, each with the level of its rule.
     inherited: Vec<(LevelFilter, Arc<LabelValues>)>,
     needs_entries: bool,
     has_outcome: bool,
@@ -162,7 +162,7 @@ fn max_level(rules: &[Rule]) -> LevelFilter {
     rules.iter().map(Rule::level).chain(outcomes).max().unwrap_or(LevelFilter::OFF)
 }
 
-/// The values of each label, once for all rules that have an equal label.
+/// The values of each label. Rules with equal labels share them.
 #[derive(Default)]
 struct SharedValues(Vec<Arc<LabelValues>>);
 
@@ -177,7 +177,7 @@ impl SharedValues {
     }
 }
 
-/// Checks that the state of a span has room for what this rule needs, together with all rules that match the same spans.
+/// Checks that the state of a span has room for this rule and for all rules that match the same spans.
 fn check_captures(rules: &[Rule], index: usize) -> Result<(), BuildErrorKind> {
     let rule = &rules[index];
     let together = || {

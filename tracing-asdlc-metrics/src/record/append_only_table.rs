@@ -5,8 +5,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// An open-addressing hash table for what exists until the process ends: callsites, label values and series.
 ///
-/// An entry is in one of the `window` slots that follow its home slot. If these are taken, it is in the next block, which is
-/// twice as large.
+/// The hash of an entry selects its home slot in each block. The entry is there or in one of the next slots, up to `window` of them.
+/// If these are taken, it is in the next block, which is twice as large.
 #[derive(Debug)]
 pub(crate) struct AppendOnlyTable<T> {
     first: Block<T>,
@@ -150,7 +150,7 @@ impl<T> Block<T> {
 
 /// The number of slots in the first block of a growing table, a power of two.
 const FIRST_BLOCK: usize = 256;
-/// The number of slots of each block of a growing table in which an entry may be.
+/// In a growing table: how many slots of each block are searched for an entry.
 const WINDOW: usize = 8;
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(index(&table, LIMIT as u64 - 1), last.unwrap());
     }
 
-    /// Also at the limit: a key that another thread has just added as the last one is known.
+    /// This also holds at the limit: a key that another thread has just added as the last one is found.
     #[test]
     fn threads_that_add_the_same_keys_at_once_agree_on_one_entry_each() {
         const THREADS: usize = 4;

@@ -128,8 +128,8 @@ impl DeferredMetrics {
         loop {
             let values = {
                 let mut pending = lock(&self.pending);
-                // Values that are added up may be recorded in any order. The values of a gauge may not: they are kept until
-                // none has arrived while the last ones were recorded.
+                // Sums do not depend on the order of their values, so new values may be recorded at once. The last value of a
+                // gauge must win, so new values are kept until all earlier ones are recorded.
                 if self.kind != MetricKind::Gauge || pending.values.is_empty() {
                     // Nothing else sets them.
                     let _ = self.instruments.set(instruments.clone());
@@ -190,7 +190,7 @@ impl InstrumentCreator {
         &self.coverage
     }
 
-    /// Starts the thread that creates the metric's instruments, unless it runs. Does not wait for it.
+    /// Adds a new metric to the queue, and starts the thread unless it runs. Does not wait for it.
     fn request(self: &Arc<Self>, metrics: &Arc<DeferredMetrics>, is_new: bool) {
         if metrics.instruments.get().is_some() {
             return;
@@ -216,7 +216,7 @@ impl InstrumentCreator {
 
     /// Creates the instruments of the queue until it is empty.
     fn run(&self) {
-        // Nothing that the SDK logs meanwhile, and nothing that other layers then do, is measured.
+        // The SDK's own events, and what other layers do when they get them, are not measured meanwhile.
         let _guard = RecordingGuard::start();
         loop {
             let metrics = {

@@ -1,4 +1,4 @@
-//! The values that a label has had, each with a small number.
+//! The values of a label, each with a small number, which is its id.
 
 use crate::record::append_only_table::AppendOnlyTable;
 use crate::rule::label::Label;
@@ -19,7 +19,7 @@ enum Known {
     Table(AppendOnlyTable<Box<str>>, RandomState),
 }
 
-/// The number of a value. It fits into 16 bits; see [`ValueIds`].
+/// The id of a value. It has 16 bits, so that [`ValueIds`] are small.
 pub(crate) type ValueId = u16;
 
 /// The field has no value.
@@ -94,7 +94,7 @@ impl LabelValues {
     }
 }
 
-/// The numbers of all label values of one span or event. A capture slot is the index of a captured field in its plan.
+/// The ids of all label values of one span or event. A capture slot is the index of a captured field in its plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ValueIds(pub(crate) [u64; VALUE_ID_WORDS]);
 

@@ -69,7 +69,7 @@ impl PendingValues {
 }
 
 impl PendingSeries {
-    /// What to record for these values. A histogram gets as many values, with the same sum, each in the same bucket.
+    /// What to record for these values. A histogram gets the same number of values in each bucket, with the same sum.
     pub(crate) fn values(&self) -> impl Iterator<Item = PerInstrument<f64>> {
         let histogram =
             |value| PerInstrument { histogram: Some(value), ..PerInstrument::default() };
@@ -89,7 +89,7 @@ impl Bucket {
         *max = max.max(value);
     }
 
-    /// The smallest and the largest value unchanged, and the mean of the others for each of the others.
+    /// Returns as many values as the bucket has: the smallest, the largest, and for each other value the mean of the others.
     fn values(&self) -> impl Iterator<Item = f64> + use<> {
         let Self { count, sum, min, max } = *self;
         let others = count.saturating_sub(2);

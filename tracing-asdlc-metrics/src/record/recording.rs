@@ -55,7 +55,7 @@ pub(crate) fn span_closed(
 
 /// Records that a span is no longer in flight, in the series that [`span_created`] returned. The series exists, so this creates
 /// nothing and logs nothing.
-pub(crate) fn span_left(metrics: &SpanMetrics, index: usize) {
+pub(crate) fn in_flight_ended(metrics: &SpanMetrics, index: usize) {
     let series = metrics.series.get(index);
     if let Some(gauge) = series.and_then(|series| series.in_flight.get()) {
         gauge.add(-1);
@@ -105,10 +105,10 @@ pub(crate) fn event_in(
     }
 }
 
-/// Returns the series, which its first measurement creates.
+/// Returns a series, and creates it for its first measurement.
 ///
-/// The SDK creates it while none of our locks is held. Threads that need a new series at the same time each ask the SDK for
-/// it, and all use the same one.
+/// No lock of this crate is held while the SDK creates it. If several threads need a new series at the same time, each asks the SDK
+/// for it, and all of them use the first one.
 #[inline(always)]
 fn get_or_create<S>(series: &OnceLock<S>, create: impl FnOnce() -> S) -> &S {
     match series.get() {

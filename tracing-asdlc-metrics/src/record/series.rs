@@ -69,10 +69,10 @@ impl SeriesKey {
         Self(self.0 << 16 | u128::from(id))
     }
 
-    /// A hash without a secret. None is needed: whoever chooses the values does not know their ids.
+    /// The hash needs no random seed: whoever chooses the values does not know their ids.
     #[inline]
     fn hash(self) -> u64 {
-        // Uses both halves of the product, because in the lower half an id changes no bit below its own.
+        // Uses both halves of the product, because an id changes no bit of the lower half below its own position.
         let fold = |half: u64| {
             let product = u128::from(half) * 0x9E37_79B9_7F4A_7C15;
             product as u64 ^ (product >> 64) as u64
@@ -87,7 +87,7 @@ impl SeriesKey {
 }
 
 impl<S: Default> SeriesTable<S> {
-    /// Keeps at most `limit` label sets apart.
+    /// A table with at most `limit` series, and the overflow series.
     pub(crate) fn new(labels: Vec<Arc<LabelValues>>, limit: usize) -> Self {
         // Each label may also have the overflow value, or be missing.
         let label_sets = labels
@@ -101,8 +101,8 @@ impl<S: Default> SeriesTable<S> {
         self.limit
     }
 
-    /// The series for a label set: its index for [`get`](Self::get), its own key, which is that of the overflow series at the
-    /// limit, and the series.
+    /// The series of a label set: its index for [`get`](Self::get), its key, and the series. At the limit, a new label set gets the
+    /// overflow series.
     #[inline]
     pub(crate) fn series(&self, key: SeriesKey) -> Option<(usize, SeriesKey, &S)> {
         let (index, entry) = self.get_or_add(self.limit, key).or_else(|| self.overflow())?;

@@ -41,7 +41,8 @@ use tracing_core::Level;
 /// | `event: NAME` | [`Rule::event`] |
 /// | `source: spans`, `events` or `prefixed_fields` | [`Rule::spans`], [`Rule::events`] or [`Rule::prefixed_fields`] |
 ///
-/// Every other key is a method of [`Rule`], without `with_`:
+/// Every other key is a method of [`Rule`] without `with_`. The keys of a label and of an outcome are the methods of [`Label`] and
+/// [`Outcome`]; only `inherited: true` is [`Label::with_inheritance`].
 ///
 /// | key | value |
 /// |---|---|
@@ -259,7 +260,7 @@ impl From<LabelKey> for Label {
         let label = apply(label, max_bytes, Self::with_max_bytes);
         let label = apply(label, overflow_value, Self::with_overflow_value);
         let label = apply(label, default, Self::with_default);
-        if inherited { label.inherited() } else { label }
+        if inherited { label.with_inheritance() } else { label }
     }
 }
 

@@ -119,10 +119,11 @@ impl Label {
         self
     }
 
-    /// If the span or event has no value when it is created, takes the value of the nearest ancestor span that has one.
+    /// Makes the label inherited: a span or event that has no value when it is created takes the value of the nearest ancestor span
+    /// that has one.
     ///
     /// A span that declares the field is then enabled, up to the rule's level, even if no rule matches it.
-    pub fn inherited(mut self) -> Self {
+    pub fn with_inheritance(mut self) -> Self {
         self.inherited = true;
         self
     }
