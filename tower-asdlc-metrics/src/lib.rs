@@ -1,4 +1,5 @@
-//! Count, latency and failures of every request of a hyper, axum or tonic server, into an OpenTelemetry [`Meter`].
+//! Tower middleware that records the count, latency and failures of each request of a hyper, axum or tonic server into an
+//! OpenTelemetry [`Meter`].
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
@@ -12,7 +13,7 @@
 //! # app }
 //! ```
 //!
-//! [Bare hyper and tonic](HttpMetricsLayer#with-hyper) are as short.
+//! See [`HttpMetricsLayer`] for [hyper and tonic](HttpMetricsLayer#with-hyper).
 //!
 //! # What is recorded
 //!
@@ -22,117 +23,123 @@
 //! | `http_requests_failed_total` | counter | `method`, `endpoint`, `status`, `error_type` |
 //! | `http_request_duration_seconds` | histogram, seconds | `method`, `endpoint` |
 //! | `http_requests_in_flight` | gauge | `method` |
-//! | `http_response_headers_duration_seconds` ([on request](HttpMetricsLayerBuilder::with_time_to_headers)) | histogram, seconds | `method`, `endpoint` |
-//! | `http_response_body_size_bytes` ([on request](HttpMetricsLayerBuilder::with_body_sizes)) | histogram, bytes | `method`, `endpoint` |
-//! | `http_request_body_size_bytes` (with a [layer of its own](RequestBodyLayer)) | histogram, bytes | `method`, `endpoint` |
-//! | `http_upgraded_connections_in_flight` ([on request](HttpMetricsLayerBuilder::with_upgrades)) | gauge | `method`, `endpoint` |
-//! | `http_upgraded_connection_duration_seconds` (on the same) | histogram, seconds | `method`, `endpoint` |
+//! | `http_response_headers_duration_seconds` ([optional](HttpMetricsLayerBuilder::with_time_to_headers)) | histogram, seconds | `method`, `endpoint` |
+//! | `http_response_body_size_bytes` ([optional](HttpMetricsLayerBuilder::with_body_sizes)) | histogram, bytes | `method`, `endpoint` |
+//! | `http_request_body_size_bytes` (with a [separate layer](RequestBodyLayer)) | histogram, bytes | `method`, `endpoint` |
+//! | `http_upgraded_connections_in_flight` ([optional](HttpMetricsLayerBuilder::with_upgrades)) | gauge | `method`, `endpoint` |
+//! | `http_upgraded_connection_duration_seconds` (with the gauge) | histogram, seconds | `method`, `endpoint` |
 //!
-//! The counters carry `grpc_status` too, for gRPC calls (`POST` with `application/grpc…`) and for nothing else.
+//! For gRPC calls (`POST` with `application/grpc…`), the counters also have the label `grpc_status`.
 //!
 //! # When
 //!
-//! The clock starts when the layer is called with the request, which is in flight from then on, also while it waits for the
-//! service inside to be ready. It ends once, with the first
-//! of these, and that is the moment at which everything is recorded but the time to the head, which is recorded with the head:
+//! The clock starts when the layer is called with the request. From then on the request is in flight, also while it waits for
+//! the inner service to be ready.
+//!
+//! A request ends with the first event of this table. Everything is recorded at that moment, except for the time to the
+//! response's head, which is recorded with the head.
 //!
 //! | the request ends when | `status` | `error_type` |
 //! |---|---|---|
 //! | the last frame of the response's body is handed to the server: the body says that it has ended, yields trailers or `None`, or over HTTP/1 has its declared length | as sent | by the status: `timeout` (408, 504), `client_error` (other 4xx), `server_error` (other 5xx), or none |
-//! | the response's head is there, if no body follows: an empty one, `HEAD`, 204, 304 | as sent | as above |
-//! | the connection is upgraded (101, or 2xx to `CONNECT`): the handshake is timed, the connection [by itself](UpgradeGuard) on request | as sent | |
+//! | the service returns a response without a body: an empty one, or one to `HEAD`, or with 204 or 304 | as sent | as above |
+//! | the connection is upgraded (101, or 2xx to `CONNECT`). The duration is that of the handshake; the connection can be [recorded too](UpgradeGuard) | as sent | |
 //! | the body is dropped before its end: the client left, or the server gave up | as sent | `aborted` |
 //! | the body yields an error | as sent | `body_error` |
-//! | the body ends with fewer bytes than its `Content-Length` or its exact size says, or has more | as sent | `content_length_mismatch` |
-//! | the service's future is dropped before it has answered: the client left, or an outer timeout fired | `499` | `cancelled` |
-//! | the service returns an error, or is not ready and says that it never will be | `500` | `service_error` |
+//! | the body ends with fewer bytes than its `Content-Length` or its exact size declares, or has more | as sent | `content_length_mismatch` |
+//! | the service's future is dropped before it is ready: the client left, or an outer timeout fired | `499` | `cancelled` |
+//! | the service returns an error, from its future or when it is polled for readiness | `500` | `service_error` |
 //! | the service, its future or its body panics | `500`, or as sent | `panic` |
 //!
-//! Each collection from then on has it. In between, the SDK is told of several requests of a thread at once, so that threads
-//! rarely wait for each other; and so not in the `Context` of each.
+//! Every later collection includes the request. Between collections, measurements are buffered per thread and flushed to the SDK
+//! in batches of up to 16, so that threads rarely wait for each other. They are therefore not recorded in the request's
+//! `Context`.
 //!
-//! "Handed to the server" is as far as a service can see: what the client's kernel then does with it, nobody here knows.
+//! "Handed to the server" is the last moment that a service can observe. Whether the client received the bytes is not known.
 //!
-//! An HTTP/1 server writes no more than the declared length. With it written, the response is complete, and nobody knows whether
-//! the body has more. `HEAD`, 204 and 304 may declare the length of a body that is not sent. A response whose `Content-Length`
-//! contradicts the exact size of its body is a `content_length_mismatch`, also where the server corrects the header.
+//! An HTTP/1 server writes no more than the declared length. Once that many bytes are written, the response is complete, whether
+//! the body has more or not. Responses to `HEAD`, 204 and 304 may declare the length of a body that is not sent. A response whose
+//! `Content-Length` contradicts the exact size of its body is a `content_length_mismatch`, even where the server corrects the
+//! header.
 //!
-//! Of an endpoint that is [a stream](HttpMetricsLayerBuilder::with_streaming_endpoints), the end by the client is no failure.
+//! For [streaming endpoints](HttpMetricsLayerBuilder::with_streaming_endpoints), a client that leaves is not a failure.
 //!
 //! # gRPC
 //!
-//! A gRPC call whose `grpc_status` is not `OK` has failed too, whatever its HTTP status: `timeout` for `DEADLINE_EXCEEDED`,
-//! `cancelled` for `CANCELLED`, `server_error` for `UNKNOWN`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`,
-//! `client_error` for the rest.
+//! A gRPC call whose `grpc_status` is not `OK` has failed, whatever its HTTP status. The `error_type` is `timeout` for
+//! `DEADLINE_EXCEEDED`; `cancelled` for `CANCELLED`; `server_error` for `UNKNOWN`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and
+//! `DATA_LOSS`; and `client_error` for the others.
 //!
-//! The status is that of the trailers, or of the headers of a response without a body. gRPC-Web (`application/grpc-web`, `+proto`,
-//! `-text`) has it in the last frame of the body, which is read as it passes: the layer may be outside of `tonic_web` or inside.
+//! The status comes from the trailers, or from the headers of a response without a body. In gRPC-Web (`application/grpc-web`,
+//! `+proto`, `-text`) it is in the last frame of the body, which the layer reads as it passes. The layer may be outside or inside
+//! of `tonic_web`.
 //!
-//! A call that ends without a status has the one that its client concludes:
+//! A call that ends without a status gets the one that its client derives:
 //!
 //! | | `grpc_status` |
 //! |---|---|
 //! | HTTP 400, 401, 403, 404 | `INTERNAL`, `UNAUTHENTICATED`, `PERMISSION_DENIED`, `UNIMPLEMENTED` |
 //! | HTTP 429, 502, 503, 504 | `UNAVAILABLE` |
 //! | any other HTTP status but 200 | `UNKNOWN` |
-//! | the client left before the head or after it (`cancelled`, `aborted`) | `CANCELLED` |
+//! | the client left before or after the head (`cancelled`, `aborted`) | `CANCELLED` |
 //! | the service or the body returned an error, for which a server resets the stream | `INTERNAL` |
 //! | the service panicked | `UNKNOWN` |
 //! | the body ended without trailers | `UNKNOWN` |
-//! | the body of a gRPC-Web response ended without a trailer frame that can be read (compressed, cut off) | no label, and by itself no failure |
+//! | the body of a gRPC-Web response ended without a readable trailer frame (compressed, cut off) | no label; not a failure on its own |
 //!
-//! Outside of a service that answers with an error of its own, tonic makes a status of that error where it can. The layer is
-//! inside of that: such a call is a `service_error`, `INTERNAL`.
+//! If a service returns an error, tonic converts it to a status where it can. It does so outside of the layer, which therefore
+//! records a `service_error` with `INTERNAL`.
 //!
 //! # Labels
 //!
-//! Each comes from a closed set, so that no client can add a series:
+//! The values of each label come from a closed set, so that no client can add a series:
 //!
-//! - `method` is one of the nine standard ones or of [those you add](HttpMetricsLayerBuilder::with_methods), else `_OTHER`.
-//! - `endpoint` is the route template, from an [`Endpoint`]; [`UNMATCHED`] where there is none. Never the raw path. A response can
-//!   [name another](ResponseEndpoint). When a hundred requests have succeeded and none had a template, the log says so once.
-//! - No family grows beyond [a number of series](HttpMetricsLayerBuilder::with_max_series); what comes then is counted all the
-//!   same, under `endpoint="_OVERFLOW"`.
+//! - `method` is one of the nine standard methods, one of [those you add](HttpMetricsLayerBuilder::with_methods), or `_OTHER`.
+//! - `endpoint` is the route template, from an [`Endpoint`], or [`UNMATCHED`] if no route matches. It is never the raw path. A
+//!   response can [replace it](ResponseEndpoint). If 100 requests have succeeded and none matched a route, the layer logs a
+//!   warning once.
+//! - Each family has a [series limit](HttpMetricsLayerBuilder::with_max_series). Requests with further label sets are counted
+//!   under the overflow value, `endpoint="_OVERFLOW"`.
 //!
 //! # Where to put it
 //!
-//! The layer sees what passes through it:
+//! The layer records the requests that pass through it:
 //!
-//! - *Outside* of layers that answer by themselves (timeouts, authentication, limits) it counts their 408, 401 and 429.
-//!   *Inside* it never sees those they turn away, and a request that an outer timeout gives up is `cancelled` with 499.
-//! - *Outside* of a limit (`ConcurrencyLimitLayer`, `GlobalConcurrencyLimitLayer`, `BufferLayer`) it sees its queue: a request that
-//!   waits for a permit is in flight, its wait is in the latency, and a client that gives up meanwhile is a 499. *Inside* of it no
-//!   metric has the queue. tonic's own `concurrency_limit_per_connection` is always outside. (`RateLimitLayer` is not `Clone`: put a
-//!   `BufferLayer` around it.)
-//! - Load shedding (`LoadShedLayer`) *inside* of it works as without it, and what is shed is counted. *Outside* it needs
-//!   [`with_backpressure`](HttpMetricsLayerBuilder::with_backpressure): otherwise the layer is always ready, and nothing is shed.
-//!   A load balancer that uses the readiness of several services needs it too.
-//! - *Outside* of a layer that catches panics it counts the 500 that is sent; inside, the panic.
-//! - On an axum `Router`, [`Router::layer`](https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer) reaches the routes
-//!   added *before* it: add `/metrics` after it, and scrapes are not counted.
-//! - Around an axum `Router` (`HttpMetricsLayer::layer(router)`) nothing has been matched yet, and every request is
+//! - *Outside* of layers that respond on their own (timeouts, authentication, limits), it counts their 408, 401 and 429.
+//!   *Inside* of them, it never sees the requests that they refuse, and a request that an outer timeout drops is `cancelled`
+//!   with 499.
+//! - *Outside* of a limit (`ConcurrencyLimitLayer`, `GlobalConcurrencyLimitLayer`, `BufferLayer`), it includes the queue: a
+//!   request that waits for a permit is in flight, its wait is in the latency, and a client that leaves meanwhile is a 499.
+//!   *Inside* of it, no metric includes the queue. tonic's own `concurrency_limit_per_connection` is always outside.
+//!   (`RateLimitLayer` is not `Clone`: put a `BufferLayer` around it.)
+//! - Load shedding (`LoadShedLayer`) works unchanged *inside* of it, and the refused requests are counted. *Outside* of it, load
+//!   shedding needs [`with_backpressure`](HttpMetricsLayerBuilder::with_backpressure): otherwise the layer is always ready, and no
+//!   request is refused. A load balancer that uses the readiness of several services needs it too.
+//! - *Outside* of a layer that catches panics, it counts the 500 that is sent. *Inside*, it counts the panic.
+//! - On an axum `Router`, [`Router::layer`](https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer) applies to the routes
+//!   that were added *before* it. Add `/metrics` after it, so that scrapes are not counted.
+//! - Around an axum `Router` (`HttpMetricsLayer::layer(router)`), no route is matched yet, and the endpoint of every request is
 //!   [`UNMATCHED`].
-//! - Applied twice to one service it counts each request twice.
+//! - If it is applied twice to one service, it counts each request twice.
 //!
-//! To switch it by configuration, see [`HttpMetricsLayer::disabled`].
+//! To turn it on and off by configuration, see [`HttpMetricsLayer::disabled`].
 //!
 //! # Cost
 //!
-//! A warm request allocates nothing, waits for no lock of this crate and hashes no attribute. Two kinds of requests do allocate:
-//! those for a service nested in an axum router (see [`MatchedRoute`]) and gRPC-Web calls.
+//! A warm request allocates nothing, takes no lock of this crate, and hashes no attributes. Two kinds of requests allocate: those
+//! for a service that is nested in an axum router (see [`MatchedRoute`]), and gRPC-Web calls.
 //!
-//! The route of a request is found by one look-up in a table that is only appended to. The number of requests in flight is the
-//! number of references that requests hold anyway. Measurements are buffered per thread and flushed to the SDK's bound instruments in
-//! batches of up to 16; those of the optional metrics are not buffered. `benches/ladder` measures all this beside the least code
-//! that one can write by hand.
+//! The route of a request is found with one look-up in an append-only table. The requests in flight are counted per thread.
+//! Measurements are buffered per thread and flushed to the SDK's bound instruments in batches of up to 16; those of the optional
+//! metrics are not buffered. `benches/ladder` measures all this beside the minimal code that one can write by hand.
 //!
 //! # Features
 //!
-//! - `bound` (default): record through bound instruments (`opentelemetry_sdk`'s `experimental_metrics_bound_instruments`).
-//!   Without it the same is recorded attribute by attribute, slower. Turn it off for a `MeterProvider` that is not the SDK's:
-//!   the API lets those drop what is recorded through a bound instrument, without a word.
-//! - `axum`: [`HttpMetricsLayer::new`] and [`MatchedRoute`], for axum 0.8; [`UpgradeGuard`] can be an argument of a handler; and
-//!   [`RequestHead::uri`] is what the client asked for inside of a `nest` too.
+//! - `bound` (default): records through bound instruments (`opentelemetry_sdk`'s `experimental_metrics_bound_instruments`).
+//!   Without it, each measurement passes its attributes, which is slower. Turn it off for a `MeterProvider` that is not the
+//!   SDK's: such a provider may silently drop the measurements of bound instruments.
+//! - `axum`: [`HttpMetricsLayer::new`] and [`MatchedRoute`], for axum 0.8. [`UpgradeGuard`] can be an argument of a handler, and
+//!   [`RequestHead::uri`] returns the URI that the client requested inside of a `nest` too.
 //!
 //! # Another version of axum
 //!
@@ -162,12 +169,13 @@ mod service;
 
 pub use error::BuildError;
 pub use labels::endpoint::{
-    Endpoint, EndpointFn, Fixed, Or, RequestHead, ResponseEndpoint, endpoint_fn,
+    Endpoint, EndpointFn, FixedEndpoint, Or, ResponseEndpoint, endpoint_fn,
 };
 pub use labels::grpc_methods::GrpcMethods;
 #[cfg(feature = "axum")]
 pub use labels::matched_route::MatchedRoute;
-pub use labels::methods::{OTHER, OVERFLOW, UNMATCHED};
+pub use labels::request_head::RequestHead;
+pub use labels::values::{OTHER, OVERFLOW, UNMATCHED};
 pub use layer::builder::HttpMetricsLayerBuilder;
 pub use layer::layer::HttpMetricsLayer;
 pub use service::future::ResponseFuture;
@@ -176,7 +184,7 @@ pub use service::response_body::ResponseBody;
 pub use service::service::HttpMetrics;
 pub use service::upgrade::UpgradeGuard;
 
-/// Without the feature `axum` there is no endpoint that needs it, and no layer whose default it is:
+/// Without the feature `axum`, neither `MatchedRoute` nor the constructor that uses it exists:
 ///
 /// ```compile_fail,E0432
 /// use tower_asdlc_metrics::MatchedRoute;

@@ -1,4 +1,4 @@
-//! Functions of the user's that panic.
+//! Functions of the application that panic.
 
 mod common;
 
@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use std::convert::Infallible;
 use std::panic::resume_unwind;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, endpoint_fn};
+use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer, endpoint_fn};
 
 fn panics<T>() -> T {
     // Without the message of the panic hook.
@@ -17,18 +17,19 @@ fn panics<T>() -> T {
 
 //
 #[tokio::test]
-async fn a_function_that_names_or_excludes_a_request_and_panics_does_not_fail_the_request() {
+async fn an_endpoint_label_or_exclusion_function_that_panics_does_not_fail_the_request() {
     for (layer, labels) in [
         (
             HttpMetricsLayer::builder(endpoint_fn(|_| panics())),
             "endpoint=_UNMATCHED,method=GET,status=200",
         ),
         (
-            HttpMetricsLayer::builder(Fixed("/x")).with_label("plan", ["free"], |_| panics()),
+            HttpMetricsLayer::builder(FixedEndpoint("/x"))
+                .with_label("plan", ["free"], |_| panics()),
             "endpoint=/x,method=GET,plan=_OTHER,status=200",
         ),
         (
-            HttpMetricsLayer::builder(Fixed("/x")).without_requests(|_| panics()),
+            HttpMetricsLayer::builder(FixedEndpoint("/x")).without_requests(|_| panics()),
             "endpoint=/x,method=GET,status=200",
         ),
     ] {

@@ -1,4 +1,4 @@
-//! Between collections the layer keeps what it tells the SDK: of that nothing is lost, nothing is doubled and nothing is late.
+//! Between collections the layer buffers measurements. None of them is lost, counted twice, or late.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,23 +16,23 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 use tower::{Layer, Service, service_fn};
-use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, HttpMetricsLayerBuilder, endpoint_fn};
+use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer, HttpMetricsLayerBuilder, endpoint_fn};
 
 fn builder() -> HttpMetricsLayerBuilder {
-    HttpMetricsLayer::builder(Fixed("/x"))
+    HttpMetricsLayer::builder(FixedEndpoint("/x"))
 }
 
 fn layer(metrics: &Metrics) -> HttpMetricsLayer {
     builder().build(&metrics.meter()).unwrap()
 }
 
-/// A request that is answered at once and without a body.
+/// Sends a request whose response has no body.
 fn send(layer: &HttpMetricsLayer, status: StatusCode) {
-    let answer = move |_: Request<()>| {
+    let respond = move |_: Request<()>| {
         let response = Response::builder().status(status).body(String::new());
         ready(Ok::<_, Infallible>(response.unwrap()))
     };
-    serve(&mut layer.layer(service_fn(answer)));
+    serve(&mut layer.layer(service_fn(respond)));
 }
 
 fn serve<S: Service<Request<()>>>(service: &mut S) {
@@ -60,37 +60,37 @@ const DURATION: &str = "http_request_duration_seconds";
 
 // O-02, X-01
 #[test]
-fn what_was_answered_is_in_the_next_collection_whoever_collects_meanwhile() {
+fn a_finished_request_is_in_the_next_collection_even_with_concurrent_collections() {
     const REQUESTS: u64 = 20_000;
     let metrics = Metrics::new();
-    let (layer, answered) = (layer(&metrics), AtomicU64::new(0));
-    let send_and_look = || {
+    let (layer, finished) = (layer(&metrics), AtomicU64::new(0));
+    let send_and_check = || {
         for request in 1..=REQUESTS {
             send(&layer, StatusCode::OK);
-            let at_least = answered.fetch_add(1, Ordering::SeqCst) + 1;
+            let at_least = finished.fetch_add(1, Ordering::SeqCst) + 1;
             if request % 20 == 0 {
                 let counted = counted(&metrics);
-                assert!(counted >= at_least, "{counted} counted, {at_least} answered");
-                let at_least = answered.load(Ordering::SeqCst);
+                assert!(counted >= at_least, "{counted} counted, {at_least} finished");
+                let at_least = finished.load(Ordering::SeqCst);
                 let timed = timed(&metrics);
-                assert!(timed >= at_least, "{timed} timed, {at_least} answered");
+                assert!(timed >= at_least, "{timed} timed, {at_least} finished");
             }
         }
     };
-    // A few more than there are processors, so that some have to share.
+    // More than there are shards on small machines, so that some threads share one.
     const THREADS: u64 = 6;
-    thread::scope(|scope| (0..THREADS).for_each(|_| _ = scope.spawn(send_and_look)));
+    thread::scope(|scope| (0..THREADS).for_each(|_| _ = scope.spawn(send_and_check)));
     assert_eq!(counted(&metrics), THREADS * REQUESTS);
     assert_eq!(timed(&metrics), THREADS * REQUESTS);
     assert!(metrics.sums("http_requests_in_flight").is_empty());
 }
 
 #[test]
-fn requests_of_each_outcome_are_counted_with_their_own_after_a_collection_too() {
+fn requests_are_counted_by_outcome_also_after_a_collection() {
     let metrics = Metrics::new();
     let layer = layer(&metrics);
     for round in 1..=3 {
-        // More than are kept at once, and not a multiple of it.
+        // More than a batch buffers, and not a multiple of its size.
         send_times(50, &layer, StatusCode::OK);
         send_times(37, &layer, StatusCode::NOT_FOUND);
         let requests = metrics.sums("http_requests_total");
@@ -105,37 +105,37 @@ fn requests_of_each_outcome_are_counted_with_their_own_after_a_collection_too() 
 
 // O-03
 #[test]
-fn a_latency_that_was_kept_is_told_unchanged() {
+fn a_buffered_latency_is_flushed_unchanged() {
     const LONG: Duration = Duration::from_millis(5);
     let metrics = Metrics::new();
     let layer = layer(&metrics);
     let sum = || metrics.latencies(DURATION).into_values().map(|latency| latency.sum).sum::<f64>();
     assert_eq!(sum(), 0.0);
     let start = Instant::now();
-    // One that takes long, and more after it than are kept at once.
-    let answer = |_: Request<()>| {
+    // A long request, followed by more requests than a batch buffers.
+    let respond = |_: Request<()>| {
         let start = Instant::now();
         while start.elapsed() < LONG {
             std::hint::spin_loop();
         }
         ready(Ok::<_, Infallible>(Response::new(String::new())))
     };
-    serve(&mut layer.layer(service_fn(answer)));
+    serve(&mut layer.layer(service_fn(respond)));
     send_times(100, &layer, StatusCode::OK);
     let all = start.elapsed().as_secs_f64();
-    let kept = sum();
-    assert!((LONG.as_secs_f64()..=all).contains(&kept), "{kept} s in {all} s");
+    let recorded = sum();
+    assert!((LONG.as_secs_f64()..=all).contains(&recorded), "{recorded} s in {all} s");
 }
 
 #[test]
-fn requests_of_each_endpoint_are_counted_with_their_own() {
+fn requests_are_counted_by_endpoint() {
     let metrics = Metrics::new();
     let endpoint = endpoint_fn(|head| Some(head.uri().path()));
     let layer = HttpMetricsLayer::builder(endpoint).build(&metrics.meter()).unwrap();
     let _collected = counted(&metrics);
     for times in 1..=20 {
-        let answer = |_| ready(Ok::<_, Infallible>(Response::new(String::new())));
-        let mut service = layer.layer(service_fn(answer));
+        let respond = |_| ready(Ok::<_, Infallible>(Response::new(String::new())));
+        let mut service = layer.layer(service_fn(respond));
         for _ in 0..times {
             let request = Request::builder().uri(format!("/{times}")).body(()).unwrap();
             serve_this(&mut service, request);
@@ -152,7 +152,7 @@ fn requests_of_each_endpoint_are_counted_with_their_own() {
 }
 
 #[test]
-fn a_status_past_the_cap_is_counted_as_overflow_and_timed_with_its_endpoint() {
+fn a_status_beyond_the_series_limit_is_counted_as_overflow_and_timed_with_its_endpoint() {
     let metrics = Metrics::new();
     let layer = builder().with_max_series(1).build(&metrics.meter()).unwrap();
     for _ in 0..3 {
@@ -182,7 +182,7 @@ fn with_delta_temporality_the_differences_add_up() {
 }
 
 #[test]
-fn two_readers_get_the_same() {
+fn two_readers_read_the_same() {
     let second = Reader(Arc::new(ManualReader::default()));
     let metrics =
         Metrics::with(ManualReader::default(), |provider| provider.with_reader(second.clone()));
@@ -196,7 +196,7 @@ fn two_readers_get_the_same() {
 }
 
 #[test]
-fn a_view_that_drops_what_it_does_not_know_costs_no_request() {
+fn no_request_is_lost_if_a_view_drops_unknown_instruments() {
     let view = |instrument: &Instrument| {
         let is_known = ["http_requests_total", DURATION].contains(&instrument.name());
         let drop = Stream::builder().with_aggregation(Aggregation::Drop);
@@ -225,12 +225,12 @@ fn a_service_that_outlives_its_layer_and_provider_still_serves() {
 }
 
 #[test]
-fn nothing_is_kept_of_a_layer_once_its_services_and_provider_are_dropped() {
+fn a_layer_is_freed_once_its_services_and_provider_are_dropped() {
     let (metrics, token) = (Metrics::new(), Arc::new(()));
     let held = Arc::clone(&token);
     let endpoint = endpoint_fn(move |_| (Arc::strong_count(&held) > 0).then_some("/x"));
     let layer = HttpMetricsLayer::builder(endpoint).build(&metrics.meter()).unwrap();
-    // From more than one thread: each has something of the layer.
+    // From two threads, because each has a shard.
     send(&layer, StatusCode::OK);
     thread::scope(|scope| _ = scope.spawn(|| send_times(20, &layer, StatusCode::OK)));
     assert_eq!(counted(&metrics), 21);

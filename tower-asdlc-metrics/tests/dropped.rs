@@ -1,4 +1,4 @@
-//! Whatever a view drops, what it keeps is right.
+//! Views that drop some of the metrics: the others stay correct.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use tower::{Layer, Service, service_fn};
-use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
 
 const REQUESTS: &str = "http_requests_total";
 const FAILED: &str = "http_requests_failed_total";
@@ -36,21 +36,21 @@ fn with_view(view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'stati
 }
 
 fn layer(metrics: &Metrics) -> HttpMetricsLayer {
-    HttpMetricsLayer::builder(Fixed("/x")).build(&metrics.meter()).unwrap()
+    HttpMetricsLayer::builder(FixedEndpoint("/x")).build(&metrics.meter()).unwrap()
 }
 
-/// Answers at once with 404.
+/// Sends a request whose response is a 404 without a body.
 fn send(layer: &HttpMetricsLayer) {
-    let answer = |_: Request<()>| {
+    let respond = |_: Request<()>| {
         let response = Response::builder().status(404);
-        ready(Ok::<_, Infallible>(response.body(Script::new([]).that_says_its_end()).unwrap()))
+        ready(Ok::<_, Infallible>(response.body(Script::new([]).that_reports_its_end()).unwrap()))
     };
-    let future = layer.layer(service_fn(answer)).call(Request::new(()));
+    let future = layer.layer(service_fn(respond)).call(Request::new(()));
     let polled = pin!(future).poll(&mut Context::from_waker(Waker::noop()));
     assert!(polled.is_ready());
 }
 
-/// A request that is answered never.
+/// Starts a request without a response. It is in flight until the future is dropped.
 fn hold(layer: &HttpMetricsLayer, method: &str) -> Pin<Box<dyn Future<Output = ()>>> {
     let never = service_fn(|_: Request<()>| pending::<Result<Response<Script>, Infallible>>());
     let request = Request::builder().method(method).body(()).unwrap();
@@ -63,14 +63,14 @@ fn in_flight(metrics: &Metrics) -> i64 {
     metrics.sums(IN_FLIGHT).into_values().sum()
 }
 
-/// Requests end and others are held, over several collections; what is kept is checked after each.
+/// Sends requests and holds others, over several collections. Checks the metrics that are not dropped after each.
 #[track_caller]
-fn assert_right(what: &str, metrics: &Metrics, is_kept: impl Fn(&str) -> bool) {
+fn assert_correct(what: &str, metrics: &Metrics, is_kept: impl Fn(&str) -> bool) {
     let layer = layer(metrics);
     let mut held = Vec::new();
     let sum = |name: &str| metrics.sums(name).into_values().sum::<i64>();
     for round in 1..=4 {
-        // More than are kept at once.
+        // More than a batch buffers.
         (0..20).for_each(|_| send(&layer));
         held.push(hold(&layer, "GET"));
         held.push(hold(&layer, "POST"));
@@ -92,33 +92,33 @@ fn assert_right(what: &str, metrics: &Metrics, is_kept: impl Fn(&str) -> bool) {
     assert_eq!(in_flight(metrics), 0, "{what}");
 }
 
-// F-04: every list of our names that a view may keep.
+// F-04: all lists of names that a view may keep.
 #[test]
-fn a_view_that_keeps_a_list_of_names_keeps_them_right() {
+fn metrics_are_correct_if_a_view_keeps_a_list_of_names() {
     for chosen in 0..1 << ALL.len() {
         let is_chosen = move |name: &str| {
             ALL.iter().enumerate().any(|(at, one)| chosen & (1 << at) != 0 && *one == name)
         };
         let metrics = with_view(drop_unless(move |instrument| is_chosen(instrument.name())));
-        assert_right(&format!("{chosen:04b}"), &metrics, is_chosen);
+        assert_correct(&format!("{chosen:04b}"), &metrics, is_chosen);
     }
 }
 
-// F-04: and every one that it may drop.
+// F-04: all lists of names that a view may drop.
 #[test]
-fn a_view_that_drops_a_list_of_names_keeps_the_rest_right() {
+fn metrics_are_correct_if_a_view_drops_a_list_of_names() {
     for chosen in 0..1 << ALL.len() {
         let is_dropped = move |name: &str| {
             ALL.iter().enumerate().any(|(at, one)| chosen & (1 << at) != 0 && *one == name)
         };
         let metrics = with_view(drop_unless(move |instrument| !is_dropped(instrument.name())));
-        assert_right(&format!("not {chosen:04b}"), &metrics, |name| !is_dropped(name));
+        assert_correct(&format!("not {chosen:04b}"), &metrics, |name| !is_dropped(name));
     }
 }
 
-// F-04, a neighbour: a view that drops by the kind of an instrument, so that no callback is left.
+// F-04, a neighbour: a view that drops by instrument kind, so that no callback is left.
 #[test]
-fn a_view_that_drops_what_is_observed_keeps_the_rest_right() {
+fn metrics_are_correct_if_a_view_drops_all_observable_instruments() {
     let is_observed = |instrument: &Instrument| {
         matches!(
             instrument.kind(),
@@ -128,22 +128,22 @@ fn a_view_that_drops_what_is_observed_keeps_the_rest_right() {
         )
     };
     let metrics = with_view(drop_unless(move |instrument| !is_observed(instrument)));
-    assert_right("no observables", &metrics, |_| true);
+    assert_correct("no observable instruments", &metrics, |_| true);
 }
 
-// F-04, a neighbour: a view that drops an attribute, so that the methods share a series.
+// F-04, a neighbour: a view that drops an attribute, so that all methods share a series.
 #[test]
-fn a_view_that_drops_the_method_adds_up_what_is_in_flight() {
+fn requests_in_flight_add_up_if_a_view_drops_the_method() {
     let view = |instrument: &Instrument| {
         let stream = Stream::builder().with_allowed_attribute_keys([] as [Key; 0]);
         (instrument.name() == IN_FLIGHT).then(|| stream.build().unwrap())
     };
-    assert_right("no methods", &with_view(view), |_| true);
+    assert_correct("no methods", &with_view(view), |_| true);
 }
 
-// F-04, a neighbour: what two readers of one provider get, and two layers of one meter.
+// F-04, a neighbour: two readers of one provider, and two layers of one meter.
 #[test]
-fn two_readers_and_two_layers_of_one_meter_get_the_same_whatever_is_dropped() {
+fn two_readers_read_the_sum_of_two_layers_whatever_is_dropped() {
     for is_list in [false, true] {
         let second = Reader(Arc::new(ManualReader::default()));
         let view = drop_unless(move |instrument| {

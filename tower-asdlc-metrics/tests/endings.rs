@@ -1,6 +1,6 @@
-//! However a request ends, it is recorded exactly once, at that moment and as what it was.
+//! Each request is recorded exactly once, at the moment when it ends, with the outcome that it had.
 //!
-//! The numbers in the names are those of the traps that other layers fell into: they are all here.
+//! The numbers in the names are those of known mistakes of other layers, the traps of `docs/requirements.md`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,12 +19,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_asdlc_metrics::{Fixed, HttpMetrics, HttpMetricsLayer, ResponseBody};
+use tower_asdlc_metrics::{FixedEndpoint, HttpMetrics, HttpMetricsLayer, ResponseBody};
 use tower_http::timeout::TimeoutLayer;
 use tower_http::validate_request::ValidateRequestHeaderLayer;
 
 fn layer(metrics: &Metrics) -> HttpMetricsLayer {
-    HttpMetricsLayer::builder(Fixed("/x")).build(&metrics.meter()).unwrap()
+    HttpMetricsLayer::builder(FixedEndpoint("/x")).build(&metrics.meter()).unwrap()
 }
 
 fn request(method: Method) -> Request<()> {
@@ -35,8 +35,8 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Calls the layer around a service that answers with `response`, and gives the answer back.
-fn answer(
+/// Calls the layer around a service that returns `response`, and returns what the layer makes of it.
+fn respond(
     metrics: &Metrics,
     method: Method,
     response: Response<Script>,
@@ -53,7 +53,7 @@ fn answer(
 }
 
 fn get(metrics: &Metrics, body: Script) -> ResponseBody<Script> {
-    answer(metrics, Method::GET, Response::new(body)).into_body()
+    respond(metrics, Method::GET, Response::new(body)).into_body()
 }
 
 type PolledFrame<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>>;
@@ -62,7 +62,7 @@ fn poll_frame<B: Body + Unpin>(body: &mut B) -> PolledFrame<B> {
     poll(pin!(body.frame()))
 }
 
-/// Nothing is recorded yet but that a request is in flight.
+/// One request is in flight, and nothing else is recorded yet.
 #[track_caller]
 fn assert_open(metrics: &Metrics) {
     assert!(metrics.sums("http_requests_total").is_empty());
@@ -71,7 +71,7 @@ fn assert_open(metrics: &Metrics) {
     assert_eq!(metrics.sums("http_requests_in_flight").into_values().sum::<i64>(), 1);
 }
 
-/// One request, recorded once in each family, and none in flight.
+/// One request is recorded once in each family, and none is in flight.
 #[track_caller]
 fn assert_recorded(metrics: &Metrics, method: &str, status: u16, error: Option<&str>) {
     let one = |labels: String| vec![(labels, 1)];
@@ -118,7 +118,7 @@ fn trap_01_a_future_dropped_while_pending_is_a_cancelled_request() {
 
 //
 #[test]
-fn trap_01_so_is_one_that_was_never_polled() {
+fn trap_01_a_future_that_was_never_polled_is_a_cancelled_request() {
     let metrics = Metrics::new();
     let inner = service_fn(|_: Request<()>| pending::<Result<Response<Script>, Infallible>>());
     drop(layer(&metrics).layer(inner).call(request(Method::GET)));
@@ -137,7 +137,7 @@ fn trap_02_a_body_dropped_half_way_keeps_the_status_that_was_sent() {
 
 //
 #[test]
-fn trap_03_so_does_a_body_dropped_before_its_first_poll() {
+fn trap_03_a_body_dropped_before_its_first_poll_keeps_the_status_that_was_sent() {
     let metrics = Metrics::new();
     let body = get(&metrics, Script::new([Step::Data("a")]));
     assert_open(&metrics);
@@ -147,9 +147,9 @@ fn trap_03_so_does_a_body_dropped_before_its_first_poll() {
 
 //
 #[test]
-fn trap_04_a_body_that_has_ended_from_the_start_is_complete_without_a_poll() {
+fn trap_04_a_body_that_reports_its_end_from_the_start_is_complete_without_a_poll() {
     let metrics = Metrics::new();
-    let body = get(&metrics, Script::new([]).that_says_its_end());
+    let body = get(&metrics, Script::new([]).that_reports_its_end());
     assert_recorded(&metrics, "GET", 200, None);
     drop(body);
     assert_recorded(&metrics, "GET", 200, None);
@@ -163,13 +163,13 @@ fn trap_05_a_body_dropped_after_the_last_byte_it_declared_is_complete() {
         let script = Script::new([Step::Data("ab"), Step::Data("c")]);
         let mut response = match declared {
             "size hint" => Response::new(script.with_exact_size(3)),
-            "end" => Response::new(script.that_says_its_end()),
+            "end" => Response::new(script.that_reports_its_end()),
             _ => Response::new(script),
         };
         if declared == "header" {
             response.headers_mut().insert("content-length", "3".parse().unwrap());
         }
-        let mut body = answer(&metrics, Method::GET, response).into_body();
+        let mut body = respond(&metrics, Method::GET, response).into_body();
         assert!(poll_frame(&mut body).is_ready());
         assert_open(&metrics);
         assert!(poll_frame(&mut body).is_ready());
@@ -179,9 +179,9 @@ fn trap_05_a_body_dropped_after_the_last_byte_it_declared_is_complete() {
     }
 }
 
-// F-03, a neighbour: HTTP/2 servers ask for what follows the declared length, and clients may leave meanwhile.
+// F-03, a neighbour: HTTP/2 servers poll the body after the declared length, and clients may leave meanwhile.
 #[test]
-fn over_http_2_the_declared_length_is_no_end_but_enough_when_the_body_is_dropped() {
+fn over_http_2_a_body_dropped_at_its_declared_length_is_complete_but_not_before_the_drop() {
     for (dropped_after, error) in [(1, Some("aborted")), (2, None)] {
         let metrics = Metrics::new();
         let inner = service_fn(|_: Request<()>| {
@@ -213,7 +213,7 @@ fn trap_06_a_response_that_cannot_have_a_body_is_complete_whatever_object_it_car
         let mut response = Response::new(Script::new([Step::Data("never sent")]));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         response.headers_mut().insert("content-length", "10".parse().unwrap());
-        drop(answer(&metrics, method.clone(), response));
+        drop(respond(&metrics, method.clone(), response));
         assert_recorded(
             &metrics,
             method.as_str(),
@@ -238,7 +238,7 @@ fn trap_07_a_body_that_fails_is_recorded_once_and_not_again_when_dropped() {
 
 //
 #[test]
-fn trap_07_trailers_are_the_end() {
+fn trap_07_a_body_ends_with_its_trailers() {
     let metrics = Metrics::new();
     let trailers = HeaderMap::from_iter([("x".parse().unwrap(), "y".parse().unwrap())]);
     let mut body = get(&metrics, Script::new([Step::Data("a"), Step::Trailers(trailers.clone())]));
@@ -263,20 +263,20 @@ fn trap_08_an_error_of_the_service_is_recorded_whatever_its_type() {
     assert_recorded(&metrics, "GET", 500, Some("service_error"));
 }
 
-/// Where a service may panic.
+/// Sends a request to a service that panics in `place`.
 fn panicking(metrics: &Metrics, place: &str) {
     let place = place.to_owned();
     let inner = service_fn(move |_: Request<()>| {
-        assert!(place != "call", "told to");
+        assert!(place != "call", "on purpose");
         let place = place.clone();
         async move {
             tokio::task::yield_now().await;
-            assert!(place != "poll", "told to");
+            assert!(place != "poll", "on purpose");
             Ok::<_, Infallible>(Response::new(Script::new([Step::Data("a"), Step::Panic])))
         }
     });
     let mut service: HttpMetrics<_> = layer(metrics).layer(inner);
-    // As servers do: the panic is caught around one poll, and what panicked is dropped afterwards.
+    // Like servers do: the panic is caught around one poll, and the future or body is dropped afterwards.
     let caught = |step: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(step)).is_err();
     let mut future = None;
     if caught(&mut || future = Some(Box::pin(service.call(request(Method::GET))))) {
@@ -319,7 +319,7 @@ fn trap_13_an_upgrade_is_recorded_with_its_handshake() {
         let mut response = Response::new(Script::new([Step::Pending]));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         response.extensions_mut().insert("OnUpgrade");
-        let response = answer(&metrics, method.clone(), response);
+        let response = respond(&metrics, method.clone(), response);
         assert_recorded(&metrics, method.as_str(), status, None);
         assert_eq!(response.extensions().get::<&str>(), Some(&"OnUpgrade"));
         drop(response);
@@ -329,19 +329,19 @@ fn trap_13_an_upgrade_is_recorded_with_its_handshake() {
 
 // O-07
 #[test]
-fn trap_14_the_body_is_the_inner_one_to_whoever_looks_at_it() {
+fn trap_14_the_body_forwards_size_hint_and_is_end_stream() {
     let metrics = Metrics::new();
     let body = get(&metrics, Script::new([Step::Data("abc")]).with_exact_size(3));
     assert_eq!(body.size_hint().exact(), Some(3));
     assert!(!body.is_end_stream());
-    let body = get(&metrics, Script::new([]).that_says_its_end());
+    let body = get(&metrics, Script::new([]).that_reports_its_end());
     assert_eq!(body.size_hint().exact(), None);
     assert!(body.is_end_stream());
 }
 
-// O-07: what is inside decides, the layer asks for no `Send`, `Sync`, `Unpin` or `'static` of its own.
+// O-07: the layer requires no `Send`, `Sync`, `Unpin` or `'static` beyond what the inner service has.
 #[test]
-fn trap_14_futures_and_bodies_need_no_more_than_their_inner_ones() {
+fn trap_14_futures_and_bodies_require_no_more_than_the_inner_ones() {
     fn is_send<T: Send>(_: &T) {}
     let metrics = Metrics::new();
     let inner =
@@ -366,9 +366,9 @@ fn trap_14_futures_and_bodies_need_no_more_than_their_inner_ones() {
     assert!(poll(pin!(future)).is_ready());
 }
 
-// a panic that the thread is already unwinding from is not that of a request made meanwhile.
+// while a thread unwinds, its panic does not belong to a request that is made meanwhile.
 #[test]
-fn a_request_made_and_left_while_unwinding_is_cancelled_not_panicked() {
+fn a_request_made_and_dropped_while_unwinding_is_cancelled_not_panicked() {
     struct CallsOnDrop<'a>(&'a Metrics);
     impl Drop for CallsOnDrop<'_> {
         fn drop(&mut self) {
@@ -380,7 +380,7 @@ fn a_request_made_and_left_while_unwinding_is_cancelled_not_panicked() {
     let metrics = Metrics::new();
     let unwound = catch_unwind(AssertUnwindSafe(|| {
         let _calls = CallsOnDrop(&metrics);
-        panic!("told to");
+        panic!("on purpose");
     }));
     assert!(unwound.is_err());
     assert_recorded(&metrics, "GET", 499, Some("cancelled"));
@@ -388,18 +388,18 @@ fn a_request_made_and_left_while_unwinding_is_cancelled_not_panicked() {
 
 //
 #[tokio::test]
-async fn trap_18_outside_of_a_timeout_or_a_gate_it_counts_what_they_answer() {
+async fn trap_18_outside_of_a_timeout_or_a_validation_it_counts_their_responses() {
     let metrics = Metrics::new();
     let never =
         || service_fn(|_: Request<()>| pending::<Result<Response<Full<Bytes>>, Infallible>>());
     let (at_once, status) = (Duration::ZERO, StatusCode::REQUEST_TIMEOUT);
     let timeout = TimeoutLayer::with_status_code(status, at_once).layer(never());
     layer(&metrics).layer(timeout).call(request(Method::GET)).await.unwrap();
-    let gate = ValidateRequestHeaderLayer::accept("application/json").layer(never());
+    let validation = ValidateRequestHeaderLayer::accept("application/json").layer(never());
     let mut html = request(Method::GET);
     html.headers_mut().insert("accept", "text/html".parse().unwrap());
-    layer(&metrics).layer(gate).call(html).await.unwrap();
-    // Inside, it sees a request that is given up, and nothing of one that is turned away.
+    layer(&metrics).layer(validation).call(html).await.unwrap();
+    // Inside, it sees that a request is dropped by the timeout, and does not see requests that the validation refuses.
     let inside =
         TimeoutLayer::with_status_code(status, at_once).layer(layer(&metrics).layer(never()));
     inside.oneshot(request(Method::GET)).await.unwrap();
@@ -414,19 +414,19 @@ async fn trap_18_outside_of_a_timeout_or_a_gate_it_counts_what_they_answer() {
     );
 }
 
-// Trap 15: backpressure belongs to the very service that said it was ready.
+// Trap 15: the layer must call the same service that it polled for readiness.
 #[tokio::test]
-async fn trap_15_the_service_that_was_readied_is_the_one_that_is_called() {
+async fn trap_15_the_service_that_was_polled_for_readiness_is_called() {
     #[derive(Default)]
-    struct Fussy {
+    struct ReadyOnce {
         ready: bool,
     }
-    impl Clone for Fussy {
+    impl Clone for ReadyOnce {
         fn clone(&self) -> Self {
             Self::default()
         }
     }
-    impl Service<Request<()>> for Fussy {
+    impl Service<Request<()>> for ReadyOnce {
         type Response = Response<Script>;
         type Error = Infallible;
         type Future = std::future::Ready<Result<Self::Response, Infallible>>;
@@ -445,7 +445,7 @@ async fn trap_15_the_service_that_was_readied_is_the_one_that_is_called() {
         }
     }
     let metrics = Metrics::new();
-    let mut service = layer(&metrics).layer(Fussy::default());
+    let mut service = layer(&metrics).layer(ReadyOnce::default());
     for _ in 0..2 {
         service.ready().await.unwrap().call(request(Method::GET)).await.unwrap();
     }
@@ -453,7 +453,7 @@ async fn trap_15_the_service_that_was_readied_is_the_one_that_is_called() {
 
 // Trap 17
 #[tokio::test]
-async fn trap_17_layers_with_meters_of_their_own_do_not_mix_and_of_one_meter_add_up() {
+async fn trap_17_layers_of_different_meters_are_separate_and_layers_of_one_meter_add_up() {
     let (one, other) = (Metrics::new(), Metrics::new());
     let inner =
         || service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(Script::new([])))));
@@ -463,7 +463,7 @@ async fn trap_17_layers_with_meters_of_their_own_do_not_mix_and_of_one_meter_add
     let count =
         |metrics: &Metrics| metrics.sums("http_requests_total").into_values().collect::<Vec<_>>();
     assert_eq!((count(&one), count(&other)), (vec![2], vec![1]));
-    // Around the same service twice, it counts twice.
+    // Applied twice to one service, it counts twice.
     layer(&other).layer(layer(&other).layer(inner())).call(request(Method::GET)).await.unwrap();
     assert_eq!(count(&other), vec![3]);
     assert!(other.sums("http_requests_in_flight").is_empty());

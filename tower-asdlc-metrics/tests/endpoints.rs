@@ -1,4 +1,4 @@
-//! The endpoints of axum routers, and of what is nested in them.
+//! The endpoints of axum routers and of nested services.
 
 #![cfg(feature = "axum")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_asdlc_metrics::{
-    Endpoint, Fixed, GrpcMethods, HttpMetricsLayer, MatchedRoute, endpoint_fn,
+    Endpoint, FixedEndpoint, GrpcMethods, HttpMetricsLayer, MatchedRoute, endpoint_fn,
 };
 
 async fn send(app: &Router, path: &str) -> StatusCode {
@@ -47,7 +47,7 @@ fn expect<const N: usize>(pairs: [(&str, i64); N]) -> BTreeMap<String, i64> {
     pairs.map(|(key, count)| (key.to_owned(), count)).into()
 }
 
-/// Answers 200 to `/known`, else 404.
+/// Responds with 200 to `/known`, otherwise with 404.
 async fn files(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let is_known = request.uri().path() == "/known";
     let status = if is_known { StatusCode::OK } else { StatusCode::NOT_FOUND };
@@ -56,7 +56,7 @@ async fn files(request: Request<Body>) -> Result<Response<Body>, Infallible> {
 
 // F-07
 #[tokio::test]
-async fn a_nested_service_has_its_prefix_as_endpoint_and_scans_have_none() {
+async fn the_endpoint_of_a_nested_service_is_its_prefix_and_scans_are_unmatched() {
     let metrics = Metrics::new();
     let app = Router::new()
         .route("/items/{id}", get(|| async {}))
@@ -91,9 +91,9 @@ async fn a_nested_service_has_its_prefix_as_endpoint_and_scans_have_none() {
     );
 }
 
-// F-07, a neighbour: the layer within what is nested, and a router that is nested as a service.
+// F-07, a neighbour: the layer inside of a nested service, and a router that is nested as a service.
 #[tokio::test]
-async fn within_a_nested_service_the_endpoint_has_the_prefix_too() {
+async fn inside_of_a_nested_service_the_endpoint_has_the_prefix_too() {
     let (inside, around) = (Metrics::new(), Metrics::new());
     let layer = HttpMetricsLayer::new(&inside.meter());
     let api = Router::new().route("/items/{id}", get(|| async {})).layer(layer.clone());
@@ -114,9 +114,9 @@ async fn within_a_nested_service_the_endpoint_has_the_prefix_too() {
     );
 }
 
-// F-12a: a later axum gives a fallback this path; here a route has it.
+// F-12a: a later axum matches this path for a fallback; here a route has it.
 #[tokio::test]
-async fn the_path_that_axum_gives_a_fallback_is_no_endpoint() {
+async fn the_path_that_axum_matches_for_a_fallback_is_not_an_endpoint() {
     let metrics = Metrics::new();
     let missing = || get(|| async { StatusCode::NOT_FOUND });
     let fallback = || Router::new().route("/{*__private__axum_fallback}", missing());
@@ -132,7 +132,7 @@ async fn the_path_that_axum_gives_a_fallback_is_no_endpoint() {
 
 // F-09
 #[tokio::test]
-async fn grpc_calls_have_the_endpoints_of_their_methods_and_the_rest_those_of_their_routes() {
+async fn grpc_calls_have_their_methods_as_endpoints_and_other_requests_their_routes() {
     let metrics = Metrics::new();
     let methods = GrpcMethods::new(["/pkg.Service/Method"]);
     let layer =
@@ -160,9 +160,9 @@ async fn grpc_calls_have_the_endpoints_of_their_methods_and_the_rest_those_of_th
     );
 }
 
-// F-09, a neighbour: what is no gRPC call is not told apart from what is by a list alone.
+// F-09, a neighbour: a list of methods alone, and requests that are not gRPC calls.
 #[tokio::test]
-async fn a_request_that_is_no_grpc_call_is_unmatched_by_grpc_methods() {
+async fn a_request_that_is_not_a_grpc_call_is_unmatched_by_grpc_methods() {
     let metrics = Metrics::new();
     let methods = GrpcMethods::new(["/pkg.Service/Method"]);
     let layer = HttpMetricsLayer::builder(methods).build(&metrics.meter()).unwrap();
@@ -174,7 +174,7 @@ async fn a_request_that_is_no_grpc_call_is_unmatched_by_grpc_methods() {
 
 // F-10
 #[tokio::test]
-async fn excluded_paths_are_those_that_the_client_asked_for_inside_of_a_nest_too() {
+async fn excluded_paths_are_those_that_the_client_requested_also_inside_of_a_nest() {
     let metrics = Metrics::new();
     let layer = HttpMetricsLayer::builder(MatchedRoute)
         .without_paths(["/v1/items/9", "/items/8"])
@@ -188,9 +188,9 @@ async fn excluded_paths_are_those_that_the_client_asked_for_inside_of_a_nest_too
     assert_eq!(requests(&metrics), expect([("/v1/items/{id} 200", 2)]));
 }
 
-// F-10, a neighbour: what closures see of the request, and gRPC methods.
+// F-10, a neighbour: the URI that closures and gRPC methods get.
 #[tokio::test]
-async fn the_uri_of_a_request_head_is_the_one_that_the_client_asked_for() {
+async fn the_uri_of_a_request_head_is_the_one_that_the_client_requested() {
     let metrics = Metrics::new();
     let methods = GrpcMethods::new(["/api/pkg.Service/Method"]);
     let path = endpoint_fn(|head| Some(head.uri().path()));
@@ -216,10 +216,12 @@ async fn the_uri_of_a_request_head_is_the_one_that_the_client_asked_for() {
 
 // F-12b
 #[tokio::test]
-async fn a_layer_that_is_off_has_the_same_type_and_makes_no_instrument() {
+async fn a_disabled_layer_has_the_same_type_and_creates_no_instruments() {
     let metrics = Metrics::new();
-    let on =
-        HttpMetricsLayer::builder(Fixed("/x")).with_body_sizes().build(&metrics.meter()).unwrap();
+    let on = HttpMetricsLayer::builder(FixedEndpoint("/x"))
+        .with_body_sizes()
+        .build(&metrics.meter())
+        .unwrap();
     for (layer, counted) in [(HttpMetricsLayer::disabled(), 0), (on, 1)] {
         let app = Router::new()
             .route("/", post(|body: String| async { body }))

@@ -1,4 +1,4 @@
-//! What the labels say of gRPC and gRPC-Web calls, whatever their responses are made of.
+//! The labels of gRPC and gRPC-Web calls, for all kinds of responses.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,20 +10,20 @@ use http_body_util::BodyExt;
 use std::convert::Infallible;
 use std::future::ready;
 use tower::{Layer, Service, service_fn};
-use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
 
 const OK: &[u8] = b"\x80\x00\x00\x00\x0fgrpc-status:0\r\n";
 const NOT_FOUND: &[u8] = b"\x80\x00\x00\x00\x0fgrpc-status:5\r\n";
 const MESSAGE: &[u8] = b"\x00\x00\x00\x00\x03abc";
 const COMPRESSED: &[u8] = b"\x81\x00\x00\x00\x0fgrpc-status:5\r\n";
 
-/// A call and its response: what the labels say of it.
+/// A call and its response.
 struct Call {
     request: &'static str,
     version: Version,
     headers: Vec<(&'static str, &'static str)>,
     body: Vec<Step>,
-    /// Whether the client is still there at the end of the body.
+    /// Whether the client reads the body to its end.
     is_read: bool,
 }
 
@@ -61,12 +61,12 @@ impl Call {
         Self { is_read: false, ..self }
     }
 
-    /// `grpc_status` and `error_type`.
+    /// Compares the labels `grpc_status` and `error_type`. An empty string means that there is no label.
     #[track_caller]
     fn assert(self, grpc_status: &str, error_type: &str) {
         let Self { request, version, headers, body, is_read } = self;
         let metrics = Metrics::new();
-        let layer = HttpMetricsLayer::builder(Fixed("/x")).build(&metrics.meter());
+        let layer = HttpMetricsLayer::builder(FixedEndpoint("/x")).build(&metrics.meter());
         let frames = body.len();
         let mut response = Response::new(Script::new(body));
         for (name, value) in headers {
@@ -112,14 +112,14 @@ fn the_trailer_frame_in_the_body_is_the_status_of_a_grpc_web_call() {
     Call::web(&[&[MESSAGE, MESSAGE, NOT_FOUND].concat()]).assert("NOT_FOUND", "client_error");
     Call::new("application/grpc-web-text", &[b"AAAAAANhYmM=", b"gAAAAA9ncnBjLXN0YXR1czowDQo="])
         .assert("OK", "");
-    // A response without a body, and what was once called a body of trailers only.
+    // A response without a body, and one whose body is only the trailer frame.
     Call::web(&[]).with("grpc-status", "5").assert("NOT_FOUND", "client_error");
     Call::web(&[OK]).assert("OK", "");
 }
 
 // F-01
 #[test]
-fn where_no_status_can_be_read_none_is_claimed() {
+fn a_call_whose_status_cannot_be_read_has_no_status_label() {
     Call::web(&[MESSAGE, COMPRESSED]).assert("", "");
     Call::web(&[MESSAGE, &OK[..10]]).assert("", "");
     Call::web(&[MESSAGE]).assert("", "");
@@ -127,9 +127,9 @@ fn where_no_status_can_be_read_none_is_claimed() {
     Call::web(&[]).assert("", "");
 }
 
-// F-01, a neighbour: somebody has compressed the whole body, and its bytes say nothing.
+// F-01, a neighbour: the whole body is compressed, so that it has no readable frames.
 #[test]
-fn a_body_with_a_content_encoding_is_not_taken_for_frames() {
+fn a_body_with_a_content_encoding_is_not_read_as_frames() {
     Call::web(&[NOT_FOUND]).with("content-encoding", "gzip").assert("", "");
     Call::web(&[NOT_FOUND])
         .with("content-encoding", "identity")
@@ -140,9 +140,9 @@ fn a_body_with_a_content_encoding_is_not_taken_for_frames() {
         .assert("OK", "");
 }
 
-// F-01, a neighbour: the response may be a plain gRPC one, or no gRPC at all.
+// F-01, a neighbour: the response to a gRPC-Web request may be plain gRPC, or no gRPC.
 #[test]
-fn the_content_type_of_the_response_says_what_its_body_is() {
+fn the_content_type_of_the_response_decides_how_its_body_is_read() {
     let response = |content_type| {
         let mut call = Call::web(&[MESSAGE, NOT_FOUND]);
         call.headers = vec![("content-type", content_type)];
@@ -152,25 +152,25 @@ fn the_content_type_of_the_response_says_what_its_body_is() {
     response("application/grpc").assert("UNKNOWN", "server_error");
     response("text/html").assert("UNKNOWN", "server_error");
     response("Application/gRPC-Web+proto").assert("NOT_FOUND", "client_error");
-    let mut shouting = Call::web(&[MESSAGE, NOT_FOUND]);
-    shouting.request = "Application/GRPC-Web";
-    shouting.assert("NOT_FOUND", "client_error");
+    let mut upper_case = Call::web(&[MESSAGE, NOT_FOUND]);
+    upper_case.request = "Application/GRPC-Web";
+    upper_case.assert("NOT_FOUND", "client_error");
 }
 
-// F-01, a neighbour: the trailer frame is the end, also of a body that nobody polls again.
+// F-01, a neighbour: the trailer frame is the end, even if the body is not polled again.
 #[test]
-fn a_body_that_is_dropped_after_its_trailer_frame_is_complete_and_before_it_aborted() {
+fn a_body_dropped_after_its_trailer_frame_is_complete_and_before_it_aborted() {
     Call::web(&[MESSAGE, OK]).aborted().assert("OK", "");
     Call::web(&[MESSAGE, NOT_FOUND]).aborted().assert("NOT_FOUND", "client_error");
     Call::web(&[MESSAGE, &OK[..19]]).aborted().assert("CANCELLED", "aborted");
     Call::web(&[MESSAGE]).aborted().assert("CANCELLED", "aborted");
-    // HTTP/1 servers drop a body whose declared length is written.
+    // HTTP/1 servers drop a body once its declared length is written.
     Call::web(&[MESSAGE, OK]).with("content-length", "28").aborted().assert("OK", "");
 }
 
 // F-03
 #[test]
-fn the_length_of_a_grpc_response_is_checked_as_any_other() {
+fn the_length_of_a_grpc_response_is_checked_like_any_other() {
     for version in [Version::HTTP_11, Version::HTTP_2] {
         let call = |length| {
             Call::new("application/grpc", &[MESSAGE])
@@ -180,7 +180,7 @@ fn the_length_of_a_grpc_response_is_checked_as_any_other() {
         call("8").with_trailers("0").assert("OK", "");
         call("9").with_trailers("0").assert("OK", "content_length_mismatch");
         call("7").with_trailers("0").assert("UNKNOWN", "content_length_mismatch");
-        // The last byte is not the end: the client has no status yet.
+        // The last byte is not the end, because the client has no status yet.
         call("8").aborted().assert("CANCELLED", "aborted");
         let web =
             |length| Call::web(&[MESSAGE, OK]).version(version).with("content-length", length);

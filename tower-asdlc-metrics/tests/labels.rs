@@ -1,4 +1,4 @@
-//! The labels, and what cannot become one.
+//! The values of the labels, and which requests cannot add any.
 
 #![cfg_attr(feature = "axum", expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
@@ -122,9 +122,9 @@ mod with_axum {
     }
 }
 
-// X-03, trap 19: even a function that returns the raw path cannot grow a family without end, and nothing is lost.
+// X-03, trap 19: even an endpoint that is the raw path cannot grow a family beyond the series limit, and no request is lost.
 #[tokio::test]
-async fn trap_19_past_the_cap_requests_are_counted_under_the_overflow_endpoint() {
+async fn trap_19_beyond_the_series_limit_requests_are_counted_under_the_overflow_endpoint() {
     let metrics = Metrics::new();
     let layer = HttpMetricsLayer::builder(endpoint_fn(|head| Some(head.uri().path())))
         .build(&metrics.meter())
@@ -143,7 +143,7 @@ async fn trap_19_past_the_cap_requests_are_counted_under_the_overflow_endpoint()
         }
     }
     let requests = metrics.sums("http_requests_total");
-    assert_eq!(requests.values().sum::<i64>(), 6_000, "none is lost");
+    assert_eq!(requests.values().sum::<i64>(), 6_000, "no request is lost");
     let overflow: i64 = requests
         .iter()
         .filter(|(labels, _)| labels.contains("_OVERFLOW"))
@@ -156,13 +156,13 @@ async fn trap_19_past_the_cap_requests_are_counted_under_the_overflow_endpoint()
     assert_eq!(latencies.len(), 1_000 + 2);
     assert!(
         !requests.keys().any(|labels| labels.contains("otel")),
-        "the SDK's own limit is not reached"
+        "the limit of the SDK is not reached"
     );
 }
 
-// nor can a service that invents statuses.
+// a service that invents statuses cannot do so either.
 #[tokio::test]
-async fn every_status_there_is_on_every_method_stays_below_the_sdks_limit() {
+async fn all_statuses_of_all_methods_stay_below_the_limit_of_the_sdk() {
     let metrics = Metrics::new();
     let inner = service_fn(|request: Request<u16>| async move {
         let status = *request.body();
@@ -182,16 +182,16 @@ async fn every_status_there_is_on_every_method_stays_below_the_sdks_limit() {
     assert!(requests.len() < 2_000, "{}", requests.len());
     assert!(
         !requests.keys().any(|labels| labels.contains("otel")),
-        "the SDK's own limit is not reached"
+        "the limit of the SDK is not reached"
     );
 }
 
 // O-03
 #[tokio::test]
-async fn latency_is_in_seconds_with_the_default_boundaries_or_the_ones_asked_for() {
+async fn latency_is_in_seconds_with_the_default_or_the_configured_boundaries() {
     let default = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-    let asked = [0.5, 1.0];
-    for boundaries in [None, Some(asked)] {
+    let configured = [0.5, 1.0];
+    for boundaries in [None, Some(configured)] {
         let metrics = Metrics::new();
         let builder = unmatched();
         let layer = match boundaries {
@@ -211,7 +211,10 @@ async fn latency_is_in_seconds_with_the_default_boundaries_or_the_ones_asked_for
         let all = before.elapsed().as_secs_f64();
         let latencies = metrics.latencies("http_request_duration_seconds");
         let (_, latency) = latencies.into_iter().next().unwrap();
-        assert_eq!(latency.bounds, boundaries.map_or(default.to_vec(), |asked| asked.to_vec()));
+        assert_eq!(
+            latency.bounds,
+            boundaries.map_or(default.to_vec(), |configured| configured.to_vec())
+        );
         assert!(
             latency.sum >= work.as_secs_f64() && latency.sum <= all,
             "{} of {all} s",
@@ -229,7 +232,7 @@ async fn call(metrics: &HttpMetricsLayer, request: Request<()>) {
 
 // X-03, trap 10
 #[tokio::test]
-async fn a_method_that_was_announced_is_told_apart() {
+async fn an_additional_method_has_its_own_label_value() {
     let metrics = Metrics::new();
     let purge = Method::from_bytes(b"PURGE").unwrap();
     let layer = unmatched().with_methods([purge]).build(&metrics.meter()).unwrap();
@@ -247,7 +250,7 @@ async fn a_method_that_was_announced_is_told_apart() {
 
 // Trap 12
 #[tokio::test]
-async fn trap_12_an_excluded_request_touches_no_instrument() {
+async fn trap_12_an_excluded_request_is_not_recorded() {
     let metrics = Metrics::new();
     let layer = unmatched()
         .without_paths(["/health", "/ready"])
@@ -268,7 +271,7 @@ async fn trap_12_an_excluded_request_touches_no_instrument() {
 
 //
 #[tokio::test]
-async fn a_label_of_the_users_takes_the_announced_values_only() {
+async fn a_user_label_has_only_the_announced_values() {
     let metrics = Metrics::new();
     let layer = unmatched()
         .with_label("plan", ["free", "paid"], |head| head.headers.get("x-plan")?.to_str().ok())
@@ -293,7 +296,7 @@ async fn a_label_of_the_users_takes_the_announced_values_only() {
 }
 
 #[tokio::test]
-async fn a_response_can_name_its_endpoint_late() {
+async fn a_response_can_replace_the_endpoint() {
     let metrics = Metrics::new();
     let inner = service_fn(|_: Request<()>| async {
         let mut response = Response::new(Empty::<bytes::Bytes>::new());
@@ -329,7 +332,7 @@ async fn a_streaming_endpoint_is_counted_and_not_timed() {
 }
 
 #[tokio::test]
-async fn optional_families_are_there_when_asked_for() {
+async fn optional_families_exist_only_when_they_are_turned_on() {
     let optional = [
         "http_response_headers_duration_seconds",
         "http_response_body_size_bytes",
@@ -368,7 +371,7 @@ async fn optional_families_are_there_when_asked_for() {
 
 // G-01, traps 10 and 11
 #[tokio::test]
-async fn grpc_calls_carry_their_status_and_known_methods_only() {
+async fn grpc_calls_have_their_status_and_only_listed_methods() {
     let metrics = Metrics::new();
     let layer = HttpMetricsLayer::builder(GrpcMethods::new(["/pkg.Service/Method"]))
         .build(&metrics.meter())
@@ -377,7 +380,7 @@ async fn grpc_calls_carry_their_status_and_known_methods_only() {
         let request = Request::builder().method("POST").uri(path);
         request.header("content-type", "application/grpc+proto").body(()).unwrap()
     };
-    // In the headers of a response without a body, in the trailers of one with, and nowhere.
+    // The status is in the headers of a response without a body, in the trailers, or missing.
     for (headers, trailers, path) in [
         (Some("5"), None, "/pkg.Service/Method"),
         (None, Some("0"), "/pkg.Service/Method"),

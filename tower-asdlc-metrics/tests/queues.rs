@@ -1,4 +1,4 @@
-//! A request that the service inside does not take at once: who waits, who is woken, and how it ends.
+//! Requests that wait until the inner service is ready: which task is woken, and how the request ends.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
 
 fn layer(metrics: &Metrics) -> HttpMetricsLayer {
-    HttpMetricsLayer::builder(Fixed("/x")).build(&metrics.meter()).unwrap()
+    HttpMetricsLayer::builder(FixedEndpoint("/x")).build(&metrics.meter()).unwrap()
 }
 
 fn poll_with<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
@@ -37,29 +37,29 @@ fn counted(metrics: &Metrics) -> BTreeMap<String, i64> {
     metrics.sums("http_requests_total")
 }
 
-/// A service that is ready once it is told to, as each of its clones.
+/// A service that is pending until the test sets its readiness. Its clones share the readiness.
 #[derive(Clone, Default)]
-struct Told {
-    is_ready: Arc<Mutex<Option<Result<(), &'static str>>>>,
+struct Controlled {
+    readiness: Arc<Mutex<Option<Result<(), &'static str>>>>,
     waker: Arc<Mutex<Option<Waker>>>,
 }
 
-impl Told {
-    fn tell(&self, readiness: Result<(), &'static str>) {
-        *self.is_ready.lock().unwrap() = Some(readiness);
+impl Controlled {
+    fn set_readiness(&self, readiness: Result<(), &'static str>) {
+        *self.readiness.lock().unwrap() = Some(readiness);
         let waker = self.waker.lock().unwrap().take();
         waker.unwrap().wake();
     }
 }
 
-impl Service<Request<()>> for Told {
+impl Service<Request<()>> for Controlled {
     type Response = Response<Script>;
     type Error = &'static str;
     type Future = Ready<Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         *self.waker.lock().unwrap() = Some(cx.waker().clone());
-        self.is_ready.lock().unwrap().map_or(Poll::Pending, Poll::Ready)
+        self.readiness.lock().unwrap().map_or(Poll::Pending, Poll::Ready)
     }
 
     fn call(&mut self, _: Request<()>) -> Self::Future {
@@ -79,7 +79,7 @@ impl Wake for Woken {
 // F-02
 #[test]
 fn the_task_that_polls_last_is_woken_when_the_service_is_ready() {
-    let (metrics, inner) = (Metrics::new(), Told::default());
+    let (metrics, inner) = (Metrics::new(), Controlled::default());
     let mut service = layer(&metrics).layer(inner.clone());
     assert!(matches!(service.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(_)));
     let mut future = pin!(service.call(Request::new(())));
@@ -88,21 +88,21 @@ fn the_task_that_polls_last_is_woken_when_the_service_is_ready() {
     for task in &tasks {
         assert!(poll_with(future.as_mut(), &Waker::from(Arc::clone(task))).is_pending());
     }
-    inner.tell(Ok(()));
+    inner.set_readiness(Ok(()));
     assert_eq!(tasks.map(|task| task.0.load(Ordering::Relaxed)), [0, 1]);
     assert!(poll(future.as_mut()).is_ready());
 }
 
-// F-02, a neighbour: the service inside is never ready again.
+// F-02, a neighbour: the inner service will never be ready.
 #[test]
-fn a_service_that_fails_instead_of_getting_ready_fails_the_request_which_is_counted() {
-    let (metrics, inner) = (Metrics::new(), Told::default());
+fn a_service_whose_readiness_fails_fails_the_request_which_is_counted() {
+    let (metrics, inner) = (Metrics::new(), Controlled::default());
     let mut service = layer(&metrics).layer(inner.clone());
     let mut waits = pin!(service.clone().oneshot(Request::new(())));
     assert!(poll(waits.as_mut()).is_pending());
-    inner.tell(Err("gone"));
+    inner.set_readiness(Err("gone"));
     assert!(matches!(poll(waits.as_mut()), Poll::Ready(Err("gone"))));
-    // And one that comes later.
+    // A later request fails in the same way.
     let mut context = Context::from_waker(Waker::noop());
     assert!(matches!(service.poll_ready(&mut context), Poll::Ready(Ok(()))));
     assert!(matches!(poll(pin!(service.call(Request::new(())))), Poll::Ready(Err("gone"))));
@@ -116,22 +116,22 @@ fn a_service_that_fails_instead_of_getting_ready_fails_the_request_which_is_coun
     assert_eq!(in_flight(&metrics), 0);
 }
 
-// F-02, a neighbour: an excluded request waits as well.
+// F-02, a neighbour: an excluded request waits too.
 #[test]
 fn a_request_that_is_not_recorded_waits_for_the_service_too() {
-    let (metrics, inner) = (Metrics::new(), Told::default());
-    let layer = HttpMetricsLayer::builder(Fixed("/x")).without_paths(["/"]);
+    let (metrics, inner) = (Metrics::new(), Controlled::default());
+    let layer = HttpMetricsLayer::builder(FixedEndpoint("/x")).without_paths(["/"]);
     let mut service = layer.build(&metrics.meter()).unwrap().layer(inner.clone());
     let mut future = pin!(service.call(Request::new(())));
     assert!(poll(future.as_mut()).is_pending());
-    inner.tell(Ok(()));
+    inner.set_readiness(Ok(()));
     assert!(poll(future.as_mut()).is_ready());
     assert!(counted(&metrics).is_empty());
 }
 
 // F-02, trap 15
 #[tokio::test]
-async fn requests_are_served_in_the_order_in_which_they_came() {
+async fn requests_are_served_in_the_order_in_which_they_arrived() {
     let (metrics, served) = (Metrics::new(), Arc::new(Mutex::new(Vec::new())));
     let handler = {
         let served = Arc::clone(&served);
@@ -145,7 +145,7 @@ async fn requests_are_served_in_the_order_in_which_they_came() {
     let mut futures: Vec<_> =
         (0..4).map(|number| Box::pin(service.call(Request::new(number)))).collect();
     assert_eq!(in_flight(&metrics), 4);
-    // The last one is polled first, and yet it is the last one to be served; the third one leaves.
+    // The last one is polled first, but is served last. The third one is dropped while it waits.
     for expected in [&[0][..], &[0, 1], &[0, 1, 3]] {
         for future in futures.iter_mut().rev() {
             assert!(poll(future.as_mut()).is_pending());

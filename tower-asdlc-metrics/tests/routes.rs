@@ -1,4 +1,4 @@
-//! One route for each request, also when it is the response that names its endpoint.
+//! Each request has one route, also when the response names its endpoint.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_asdlc_metrics::{
-    Fixed, HttpMetricsLayer, HttpMetricsLayerBuilder, RequestBody, ResponseEndpoint, endpoint_fn,
+    FixedEndpoint, HttpMetricsLayer, HttpMetricsLayerBuilder, RequestBody, ResponseEndpoint,
+    endpoint_fn,
 };
 
 const HISTOGRAMS: [&str; 4] = [
@@ -26,13 +27,13 @@ const HISTOGRAMS: [&str; 4] = [
     "http_request_body_size_bytes",
 ];
 
-/// A layer with all families, for a service whose routes only the response tells.
+/// A layer with all families, for a service whose responses name the endpoints.
 fn builder() -> HttpMetricsLayerBuilder {
     HttpMetricsLayer::builder(endpoint_fn(|_| None)).with_body_sizes().with_time_to_headers()
 }
 
-/// Reads the request and answers with the endpoint in its `x-endpoint`, if there is one.
-async fn answer(
+/// Reads the request, and responds with the endpoint in its header `x-endpoint`, if it has one.
+async fn respond(
     request: Request<RequestBody<Full<Bytes>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let named = request.headers().get("x-endpoint").map(|name| name.to_str().unwrap().to_owned());
@@ -50,11 +51,11 @@ async fn send(layer: &HttpMetricsLayer, headers: &[(&str, &str)]) {
         request = request.header(*name, *value);
     }
     let request = request.body(Full::from("a body")).unwrap();
-    let service = layer.layer(layer.request_body_layer().layer(service_fn(answer)));
+    let service = layer.layer(layer.request_body_layer().layer(service_fn(respond)));
     service.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
 }
 
-/// Series by labels, those without a measurement too.
+/// Counts by labels, including series without a measurement.
 fn counts(metrics: &Metrics, name: &str) -> BTreeMap<String, u64> {
     let latencies = metrics.latencies_with_zeros(name).into_iter();
     latencies.map(|(labels, latency)| (labels, latency.count)).collect()
@@ -62,7 +63,7 @@ fn counts(metrics: &Metrics, name: &str) -> BTreeMap<String, u64> {
 
 // F-05
 #[tokio::test]
-async fn a_response_that_names_its_endpoint_has_all_its_series_there_and_no_other() {
+async fn all_series_of_a_request_have_the_endpoint_that_the_response_names() {
     let metrics = Metrics::new();
     let layer = builder().build(&metrics.meter()).unwrap();
     for _ in 0..3 {
@@ -78,7 +79,7 @@ async fn a_response_that_names_its_endpoint_has_all_its_series_there_and_no_othe
 
 // F-05
 #[tokio::test]
-async fn a_request_takes_one_place_of_the_cap_whoever_names_its_endpoint() {
+async fn a_request_creates_one_route_whether_request_or_response_names_the_endpoint() {
     let metrics = Metrics::new();
     let layer = builder().with_max_series(3).build(&metrics.meter()).unwrap();
     for page in ["/a", "/b", "/c", "/a", "/d"] {
@@ -93,7 +94,7 @@ async fn a_request_takes_one_place_of_the_cap_whoever_names_its_endpoint() {
 
 // F-05
 #[tokio::test]
-async fn labels_survive_a_request_that_came_when_there_was_no_room() {
+async fn user_labels_are_kept_when_the_response_replaces_the_overflow_route() {
     let metrics = Metrics::new();
     let plan = |head: tower_asdlc_metrics::RequestHead<'_>| head.headers.contains_key("x-paid");
     let layer = HttpMetricsLayer::builder(endpoint_fn(|head| Some(head.uri().path())))
@@ -102,7 +103,8 @@ async fn labels_survive_a_request_that_came_when_there_was_no_room() {
         .with_body_sizes()
         .build(&metrics.meter())
         .unwrap();
-    // The only place is taken by a page; requests to `/` overflow until the response says that they are of that page.
+    // The series limit is 1, and `/page` has the only route. Requests to `/` have the overflow route, until the response names
+    // `/page`.
     let page = ("x-endpoint", "/page");
     for _ in 0..3 {
         send(&layer, &[page, ("x-paid", "1")]).await;
@@ -118,9 +120,9 @@ async fn labels_survive_a_request_that_came_when_there_was_no_room() {
     assert_eq!(sizes["endpoint=/page,method=GET,plan=paid"], 3);
 }
 
-// F-05: the request's body ends before the response's head, with it, and long after it.
+// F-05: the request's body may end before the response's head, with it, or long after it.
 #[tokio::test]
-async fn a_requests_body_is_sized_once_whenever_it_ends() {
+async fn a_request_body_is_sized_once_whenever_it_ends() {
     let metrics = Metrics::new();
     let layer = builder().build(&metrics.meter()).unwrap();
     let kept = Arc::new(Mutex::new(None));
@@ -143,11 +145,11 @@ async fn a_requests_body_is_sized_once_whenever_it_ends() {
     assert_eq!(sizes, [("endpoint=/kept,method=GET".to_owned(), 1, 6.0)]);
 }
 
-// F-05, X-01: there is no response to name an endpoint.
+// F-05, X-01: no response names another endpoint.
 #[test]
 fn a_request_without_a_response_has_the_endpoint_of_the_request() {
     let metrics = Metrics::new();
-    let layer = HttpMetricsLayer::builder(Fixed("/x")).with_body_sizes();
+    let layer = HttpMetricsLayer::builder(FixedEndpoint("/x")).with_body_sizes();
     let layer = layer.build(&metrics.meter()).unwrap();
     let never = service_fn(|request: Request<RequestBody<Full<Bytes>>>| async {
         let _held = request;
@@ -166,12 +168,12 @@ fn a_request_without_a_response_has_the_endpoint_of_the_request() {
     assert_eq!(sizes, BTreeMap::from([("endpoint=/x,method=GET".to_owned(), 1)]));
 }
 
-// F-05, a neighbour: two layers, each with the sizes of request bodies, one around the other.
+// F-05, a neighbour: two nested layers, each of which sizes request bodies.
 #[tokio::test]
-async fn the_layers_of_two_meters_size_a_request_body_each_once() {
+async fn nested_layers_of_two_meters_each_size_a_request_body_once() {
     let (outer, inner) = (Metrics::new(), Metrics::new());
     let [outside, inside] = [("/outer", &outer), ("/inner", &inner)].map(|(name, metrics)| {
-        let builder = HttpMetricsLayer::builder(Fixed(name)).with_body_sizes();
+        let builder = HttpMetricsLayer::builder(FixedEndpoint(name)).with_body_sizes();
         builder.build(&metrics.meter()).unwrap()
     });
     let read = service_fn(|request: Request<RequestBody<RequestBody<Full<Bytes>>>>| async move {

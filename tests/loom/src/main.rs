@@ -1,8 +1,8 @@
-//! Models of the Tower layer's batches: loom runs them through every interleaving, and every value that the memory model lets
-//! a load see. `.ci/weekly models` does that; by hand: `cargo run --release --manifest-path tests/loom/Cargo.toml`.
+//! Models of the Tower layer's batches. Loom runs them through every interleaving, and lets each load see every value that the
+//! memory model allows. Run by `.ci/weekly models`, or by hand: `cargo run --release --manifest-path tests/loom/Cargo.toml`.
 //!
-//! The source is the layer's own. What it takes from `crate::sync` is loom's here. What loom cannot do is to let a load see a
-//! store that comes after it, which the release of `told` is there to forbid.
+//! The models compile the layer's own source, with loom's types in `sync`. Loom does not let a load see a store that is executed
+//! later. It therefore cannot check that the store of `flushed` needs release ordering.
 
 #[path = "../../../tower-asdlc-metrics/src/record/batch.rs"]
 mod batch;
@@ -10,9 +10,9 @@ mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
     pub(crate) use loom::thread::yield_now;
 
-    /// Loads before it exchanges: loom lets a failing exchange see an old value again and again, also after a yield, and a
-    /// thread that waits would do so for ever. A load after a yield sees another one. For a failing exchange, which writes
-    /// nothing, that is the same.
+    /// Loads before it exchanges. In loom, a failing exchange may see an old value again and again, even after a yield, so that a
+    /// waiting thread would never end. A load after a yield sees a newer value. A failing exchange writes nothing, so the
+    /// behavior is the same.
     #[derive(Debug, Default)]
     pub(crate) struct AtomicBool(loom::sync::atomic::AtomicBool);
 
@@ -36,7 +36,7 @@ mod sync {
         }
     }
 
-    /// As few as are full, and wrap around, after few steps.
+    /// Small, so that a batch is full and wraps around after few steps.
     pub(crate) const BATCH_SIZE: usize = 2;
 }
 
@@ -57,7 +57,7 @@ fn main() {
 
 struct Model {
     name: &'static str,
-    /// How often a thread may be interrupted. None: as often as can be, which takes seconds with two threads and for ever
+    /// How often a thread may be preempted. `None` means without a bound, which takes seconds with two threads and does not end
     /// with three.
     preemption_bound: Option<usize>,
     run: fn(),
@@ -67,32 +67,32 @@ const MODELS: [Model; 4] = [
     Model {
         name: "no value is lost or doubled, with one thread that collects",
         preemption_bound: None,
-        run: || all_are_told_once(4, 1),
+        run: || all_are_flushed_once(4, 1),
     },
     Model {
         name: "no value is lost or doubled, with two threads that collect",
         preemption_bound: Some(1),
-        run: || all_are_told_once(3, 2),
+        run: || all_are_flushed_once(3, 2),
     },
     Model {
-        name: "to have told is to have waited for who was telling",
+        name: "a flush waits for the flush of another thread",
         preemption_bound: None,
-        run: telling_waits,
+        run: flush_waits,
     },
     Model {
-        name: "values that one thread added are told by another as they are",
+        name: "another thread flushes the values that were added",
         preemption_bound: None,
         run: values_are_whole,
     },
 ];
 
-/// A thread adds more than there is room for, and others tell meanwhile.
-fn all_are_told_once(values: u32, tellers: usize) {
+/// A thread adds more values than fit into a batch, while other threads flush it.
+fn all_are_flushed_once(values: u32, flushers: usize) {
     let batch = Arc::new(Batch::default());
-    let others: Vec<_> = (0..tellers)
+    let others: Vec<_> = (0..flushers)
         .map(|_| {
             let batch = Arc::clone(&batch);
-            thread::spawn(move || told(&batch))
+            thread::spawn(move || flush(&batch))
         })
         .collect();
     let mut all = Vec::new();
@@ -104,21 +104,21 @@ fn all_are_told_once(values: u32, tellers: usize) {
     for other in others {
         all.extend(other.join().expect("no panic"));
     }
-    all.extend(told(&batch));
+    all.extend(flush(&batch));
     all.sort_by(f64::total_cmp);
     assert!(all.iter().copied().eq((0..values).map(f64::from)), "{all:?}");
 }
 
-/// Whoever returns from `tell` can rely on it that what was added before is where it belongs, whoever told it.
-fn telling_waits() {
+/// When `flush` returns, all values that were added before are recorded, even if another thread has recorded them.
+fn flush_waits() {
     let batch = Arc::new(Batch::default());
     let count = Arc::new(AtomicUsize::new(0));
     assert!(batch.add(1.0, |_| unreachable!("there is room")));
-    let tell = {
+    let flush = {
         let (batch, count) = (Arc::clone(&batch), Arc::clone(&count));
         move || {
-            batch.tell(|values| {
-                // Two steps, between which another thread may come.
+            batch.flush(|values| {
+                // Two steps, between which another thread may run.
                 let before = count.load(Ordering::Relaxed);
                 thread::yield_now();
                 count.store(before + values.len(), Ordering::Relaxed);
@@ -126,8 +126,8 @@ fn telling_waits() {
             assert_eq!(count.load(Ordering::Relaxed), 1);
         }
     };
-    let other = thread::spawn(tell.clone());
-    tell();
+    let other = thread::spawn(flush.clone());
+    flush();
     other.join().expect("no panic");
 }
 
@@ -136,7 +136,7 @@ fn values_are_whole() {
     let batch = Arc::new(Batch::default());
     let other = {
         let batch = Arc::clone(&batch);
-        thread::spawn(move || [told(&batch), told(&batch)].concat())
+        thread::spawn(move || [flush(&batch), flush(&batch)].concat())
     };
     let mut own = Vec::new();
     for value in [1.0, 2.0, 3.0] {
@@ -145,13 +145,13 @@ fn values_are_whole() {
         }
     }
     let others = other.join().expect("no panic");
-    // 0 is what a slot has before.
+    // Slots contain 0 before the first value.
     assert!(others.iter().chain(&own).all(|value| *value >= 1.0), "{others:?} {own:?}");
     assert!(others.is_sorted(), "in the order in which they were added: {others:?}");
 }
 
-fn told(batch: &Batch) -> Vec<f64> {
-    let mut told = Vec::new();
-    batch.tell(|values| told.extend(values));
-    told
+fn flush(batch: &Batch) -> Vec<f64> {
+    let mut flushed = Vec::new();
+    batch.flush(|values| flushed.extend(values));
+    flushed
 }

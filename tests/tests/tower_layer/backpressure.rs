@@ -19,7 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::Semaphore;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::{BoxError, Service, ServiceBuilder};
-use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, HttpMetricsLayerBuilder};
+use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer, HttpMetricsLayerBuilder};
 
 use super::{
     assert_counted, await_in_flight, exporter, exposition, failed_by_type, in_flight, send_bytes,
@@ -136,7 +136,7 @@ fn layer(
     exporter: &Exporter,
     configure: impl FnOnce(HttpMetricsLayerBuilder) -> HttpMetricsLayerBuilder,
 ) -> HttpMetricsLayer {
-    let builder = configure(HttpMetricsLayer::builder(Fixed("/x")));
+    let builder = configure(HttpMetricsLayer::builder(FixedEndpoint("/x")));
     builder.build(&exporter.meter()).expect("the settings are valid")
 }
 

@@ -13,7 +13,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::service::TowerToHyperService;
 use tower::{Layer, service_fn};
-use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, endpoint_fn};
+use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer, endpoint_fn};
 
 use super::{assert_counted, exporter};
 
@@ -62,7 +62,7 @@ fn without_a_router_every_request_is_counted_and_no_path_becomes_a_label() {
 #[test]
 fn a_service_with_one_endpoint_can_name_it() {
     let exporter = exporter();
-    let layer = HttpMetricsLayer::builder(Fixed("/upload")).build(&exporter.meter());
+    let layer = HttpMetricsLayer::builder(FixedEndpoint("/upload")).build(&exporter.meter());
     let server = serve(&layer.expect("the settings are valid"));
     Connection::open(server.address()).get("/upload?name=x");
     assert_counted(&exporter, &[(["GET", "/upload", "200"], 1)]);

@@ -1,14 +1,13 @@
-//! Measures subjects side by side: interleaved rounds and medians for time, callgrind for instructions, exact counts for
-//! allocations.
+//! Measures subjects side by side: time as the median of interleaved rounds, instructions with callgrind, and allocations.
 //!
-//! Shared with the peers' benchmark in `tests/peers`, which is not part of the workspace.
+//! The peers' benchmark in `tests/peers`, which is not part of the workspace, uses this file too.
 
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::Barrier;
 use std::time::Instant;
 
-/// Something that handles a request. Each thread makes its own; what they share, they share as a server would.
+/// Something that handles a request. Each thread makes its own, and threads share what the threads of a server share.
 pub struct Subject {
     pub name: &'static str,
     make: Box<dyn Fn() -> Box<dyn FnMut()> + Sync>,
@@ -23,16 +22,20 @@ impl Subject {
     }
 }
 
-/// Measures all subjects and prints a table of what each costs over the first.
+/// Measures all subjects, and prints a table of what each costs more than the first.
 ///
-/// With the arguments `run NAME COUNT` it only runs one, for callgrind.
+/// With the arguments `run NAME COUNT` it only runs one subject, for callgrind. With `time NAME THREADS` it prints the
+/// nanoseconds of one round, so that a script can interleave two builds.
 pub fn main(subjects: &[Subject]) {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, run, name, count] = &arguments[..]
-        && run == "run"
-    {
+    if let [_, mode, name, number] = &arguments[..] {
         let subject = subjects.iter().find(|subject| subject.name == *name).expect("a subject");
-        return repeat(&mut *(subject.make)(), count.parse().expect("a number"));
+        let number = number.parse().expect("a number");
+        return match mode.as_str() {
+            "run" => repeat(&mut *(subject.make)(), number),
+            "time" => println!("{:.1}", round(subject, number as usize)),
+            other => panic!("unknown mode {other:?}: must be run or time"),
+        };
     }
 
     let one = nanoseconds(subjects, 1);
@@ -60,7 +63,7 @@ pub fn main(subjects: &[Subject]) {
     }
 }
 
-/// Nanoseconds a request on each of so many threads: the median of the rounds, in which every subject has its turn.
+/// Nanoseconds per request on each of several threads: the median of rounds, each of which measures every subject.
 fn nanoseconds(subjects: &[Subject], threads: usize) -> Vec<f64> {
     let mut rounds = vec![Vec::new(); subjects.len()];
     for _ in 0..ROUNDS {
@@ -94,7 +97,7 @@ fn allocations(subject: &Subject) -> u64 {
     allocation_counter::measure(request).count_total
 }
 
-/// Instructions a request, from two runs under callgrind that differ in their number of requests; `None` without valgrind.
+/// Instructions per request, from two runs under callgrind with different numbers of requests. `None` without valgrind.
 fn instructions(subject: &Subject) -> Option<u64> {
     let run = |count: u64| {
         let output = Command::new("valgrind")

@@ -1,8 +1,8 @@
-//! What a request costs: `cargo bench -p tower-asdlc-metrics`, and again with `--no-default-features`. With `--features axum`
-//! also what it costs in an axum router.
+//! The cost of a request: `cargo bench -p tower-asdlc-metrics`, and again with `--no-default-features`. With `--features axum`
+//! also the cost of a request to an axum router.
 
 #![expect(unreachable_pub, reason = "the harness is shared with another package")]
-#![expect(clippy::print_stdout, reason = "a program's result")]
+#![expect(clippy::print_stdout, reason = "the result of the program")]
 
 mod harness;
 #[cfg(feature = "axum")]
@@ -10,7 +10,7 @@ mod on_axum;
 mod subjects;
 
 fn main() {
-    #[cfg_attr(not(feature = "axum"), expect(unused_mut, reason = "there are no others"))]
+    #[cfg_attr(not(feature = "axum"), expect(unused_mut, reason = "only `axum` adds subjects"))]
     let mut subjects = subjects::own();
     #[cfg(feature = "axum")]
     subjects.extend(on_axum::own());

@@ -1,4 +1,4 @@
-//! A route of an axum router, bare and with ours.
+//! A route of an axum router, without a layer and with ours.
 
 use crate::harness::Subject;
 use crate::subjects::{provider, requests};

@@ -1,4 +1,4 @@
-//! The rungs: the bare service, a layer that does nothing, the least one can write by hand, and ours.
+//! The subjects: the bare service, a layer that does nothing, the minimal hand-written layer, and ours.
 
 use crate::harness::Subject;
 use bytes::Bytes;
@@ -21,18 +21,18 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, service_fn};
-use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
 
 pub fn own() -> Vec<Subject> {
     let hand_written = hand_written();
     let provider = provider();
     let layer = |meter: &Meter| {
-        let builder = HttpMetricsLayer::builder(Fixed("/items/{id}"));
+        let builder = HttpMetricsLayer::builder(FixedEndpoint("/items/{id}"));
         builder.build(meter).expect("defaults are allowed")
     };
     let ours = layer(&provider.meter("bench"));
     let ours_to_nowhere = layer(&NoopMeterProvider::new().meter("bench"));
-    // As with a server that is scraped now and then.
+    // Like a server that is scraped: buffering starts with the first collection.
     provider.force_flush().expect("an exporter that does not fail");
     vec![
         Subject::new("bare", || requests(service())),
@@ -45,11 +45,11 @@ pub fn own() -> Vec<Subject> {
     ]
 }
 
-/// A provider that is really read: without a reader it would drop everything.
+/// A provider with a reader. Without one, the SDK would drop all measurements.
 pub fn provider() -> SdkMeterProvider {
     let reader = PeriodicReader::builder(Nowhere).build();
     let provider = SdkMeterProvider::builder().with_reader(reader).build();
-    // It must outlive the benchmark: dropped, it shuts down.
+    // Leaked, because the provider shuts down when it is dropped.
     std::mem::forget(provider.clone());
     provider
 }
@@ -74,7 +74,7 @@ impl PushMetricExporter for Nowhere {
     }
 }
 
-/// A request to the service, and its response's body read to the end.
+/// Sends a request to the service, and reads the body of the response to its end.
 pub fn requests<S, B>(mut service: S) -> impl FnMut()
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>>,
@@ -86,10 +86,10 @@ where
         let request = request.body(Full::default()).expect("a request");
         let mut context = Context::from_waker(Waker::noop());
         let Poll::Ready(Ok(response)) = pin!(service.call(request)).poll(&mut context) else {
-            unreachable!("the service answers at once")
+            unreachable!("the service responds at once")
         };
         let mut body = pin!(response.into_body());
-        // As hyper does: a body that says it has ended is not polled again.
+        // Like hyper: a body that reports its end is not polled again.
         while !body.is_end_stream() {
             let Poll::Ready(Some(Ok(_))) = body.as_mut().poll_frame(&mut context) else { return };
         }
@@ -119,8 +119,8 @@ impl<R, S: Service<R>> Service<R> for NoOp<S> {
     }
 }
 
-/// The least one can write by hand: a counter and a histogram whose attributes are known beforehand, and the clock read
-/// twice, when the service answers. No look-up, no in-flight gauge, and no request that does not end well.
+/// The minimal hand-written layer: a counter and a histogram with attributes that are known in advance, and two readings of the
+/// clock. It has no look-up and no in-flight gauge, and it records only requests that succeed.
 #[derive(Clone)]
 struct HandWritten<S> {
     inner: S,

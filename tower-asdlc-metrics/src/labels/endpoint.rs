@@ -1,13 +1,13 @@
-//! Where the `endpoint` label comes from: a route template, never the raw path.
+//! The source of the `endpoint` label: a route template, never the raw path.
 
-use crate::labels::callback::guarded;
-use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
+use crate::labels::catch_panic::catch_panic;
+use crate::labels::request_head::RequestHead;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Names the endpoint of a request, for the `endpoint` label.
+/// Returns the `endpoint` label of a request.
 ///
-/// Ready ones are [`MatchedRoute`], [`GrpcMethods`], [`Fixed`] and [`endpoint_fn`]:
+/// The crate has [`MatchedRoute`], [`GrpcMethods`], [`FixedEndpoint`] and [`endpoint_fn`]:
 ///
 /// ```
 /// use tower_asdlc_metrics::{HttpMetricsLayer, endpoint_fn};
@@ -22,15 +22,17 @@ use std::fmt;
 /// # Ok(layer) }
 /// ```
 ///
-/// It is asked once per request, before the inner service is called. Each value it returns is a series of its own: return
-/// templates, of which there are few, and not what a client can choose. A response can [replace](ResponseEndpoint) it.
+/// The layer calls it once per request, before it calls the inner service. Each value becomes a series of its own. Return one of
+/// a few templates, and nothing that a client can choose. A response can [replace](ResponseEndpoint) the endpoint.
+///
+/// An implementation must not panic: the panic would reach the server, and the request would not be recorded. The function of
+/// [`endpoint_fn`] may panic.
 ///
 /// [`MatchedRoute`]: crate::MatchedRoute
 /// [`GrpcMethods`]: crate::GrpcMethods
-/// An implementation must not panic: the panic would be that of the server, and the request would not be recorded. The function
-/// of [`endpoint_fn`] may.
 pub trait Endpoint {
-    /// The endpoint of this request; `None` when no route matches, which counts it under [`UNMATCHED`](crate::UNMATCHED).
+    /// Returns the endpoint of the request, or `None` if no route matches. The layer then counts the request under
+    /// [`UNMATCHED`](crate::UNMATCHED).
     fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>>;
 
     /// Uses this endpoint; if it returns `None`, uses the other one.
@@ -55,61 +57,23 @@ pub trait Endpoint {
     }
 }
 
-/// The head of a request, borrowed: what an [`Endpoint`] may look at.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "each field is the request's part of that name")]
-pub struct RequestHead<'a> {
-    pub method: &'a Method,
-    uri: &'a Uri,
-    pub version: Version,
-    pub headers: &'a HeaderMap,
-    pub extensions: &'a Extensions,
-}
-
-impl<'a> RequestHead<'a> {
-    pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
-        Self {
-            method: request.method(),
-            uri: request.uri(),
-            version: request.version(),
-            headers: request.headers(),
-            extensions: request.extensions(),
-        }
-    }
-
-    /// The URI that the client asked for.
-    ///
-    /// Inside an axum `nest`, axum removes the prefix from the URI of the request and stores the original URI. With the feature
-    /// `axum`, this method returns the original URI. Without it, this method returns the URI of the request, which outer
-    /// layers may have changed.
-    #[must_use]
-    pub fn uri(&self) -> &'a Uri {
-        #[cfg(feature = "axum")]
-        if let Some(uri) = crate::labels::matched_route::original_uri(self.extensions) {
-            return uri;
-        }
-        self.uri
-    }
-}
-
-/// One name for every request, for a service that is one endpoint.
+/// An [`Endpoint`] that is the same for every request, for a service with one endpoint.
 ///
 /// ```
-/// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+/// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
 ///
-/// let builder = HttpMetricsLayer::builder(Fixed("/upload"));
+/// let builder = HttpMetricsLayer::builder(FixedEndpoint("/upload"));
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Fixed(pub &'static str);
+pub struct FixedEndpoint(pub &'static str);
 
-impl Endpoint for Fixed {
+impl Endpoint for FixedEndpoint {
     fn endpoint<'a>(&'a self, _: RequestHead<'a>) -> Option<Cow<'a, str>> {
         Some(self.0.into())
     }
 }
 
-/// What [`Endpoint::or`] returns.
+/// The [`Endpoint`] that [`Endpoint::or`] returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Or<A, B> {
     first: A,
@@ -122,9 +86,9 @@ impl<A: Endpoint, B: Endpoint> Endpoint for Or<A, B> {
     }
 }
 
-/// In the extensions of a *response*: the endpoint it belongs to, in place of what the [`Endpoint`] said of the request.
+/// An extension of a *response* that replaces the endpoint of its request.
 ///
-/// For services that know only while they work what was asked for:
+/// Use it in a service that learns the endpoint only while it handles the request:
 ///
 /// ```
 /// use tower_asdlc_metrics::ResponseEndpoint;
@@ -135,9 +99,9 @@ impl<A: Endpoint, B: Endpoint> Endpoint for Or<A, B> {
 #[derive(Clone, Debug)]
 pub struct ResponseEndpoint(pub Cow<'static, str>);
 
-/// An [`Endpoint`] from a function that returns a value borrowed from the request, or a `'static` one.
+/// Creates an [`Endpoint`] from a function. The function returns a value that is borrowed from the request, or a `'static` one.
 ///
-/// If the function panics, the request goes on and is counted under [`UNMATCHED`](crate::UNMATCHED).
+/// If the function panics, the request continues and is counted under [`UNMATCHED`](crate::UNMATCHED).
 pub fn endpoint_fn<F>(function: F) -> EndpointFn<F>
 where
     F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str>,
@@ -145,7 +109,7 @@ where
     EndpointFn(function)
 }
 
-/// What [`endpoint_fn`] returns.
+/// The [`Endpoint`] that [`endpoint_fn`] returns.
 #[derive(Clone, Copy)]
 pub struct EndpointFn<F>(F);
 
@@ -154,7 +118,7 @@ where
     F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str>,
 {
     fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>> {
-        guarded(|| (self.0)(head)).flatten().map(Cow::Borrowed)
+        catch_panic(|| (self.0)(head)).flatten().map(Cow::Borrowed)
     }
 }
 
@@ -164,7 +128,7 @@ impl<F> fmt::Debug for EndpointFn<F> {
     }
 }
 
-/// An endpoint of any type, behind one name: the layer needs no type parameter for it.
+/// An endpoint of any type, boxed so that the layer has no type parameter for it.
 pub(crate) struct AnyEndpoint(Box<dyn Endpoint + Send + Sync>);
 
 impl AnyEndpoint {

@@ -1,15 +1,14 @@
-//! The endpoints of a gRPC server.
-
-use crate::labels::endpoint::{Endpoint, RequestHead};
-use crate::labels::methods::OTHER;
-use crate::service::exchange::is_grpc;
+use crate::labels::endpoint::Endpoint;
+use crate::labels::request_head::RequestHead;
+use crate::labels::values::OTHER;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// The methods of a gRPC server, as `/package.Service/Method`. The endpoint of a gRPC call to any other path is
-/// [`OTHER`](crate::OTHER). For a request that is not a gRPC call, this returns no endpoint.
+/// An [`Endpoint`] for gRPC servers: a list of methods, each as `/package.Service/Method`.
 ///
-/// A tonic server runs its layers outside its router, where nothing has been matched yet. So the layer needs the list.
+/// The endpoint of a gRPC call to any other path is [`OTHER`](crate::OTHER). A request that is not a gRPC call has no endpoint.
+///
+/// A tonic server runs its layers before it routes, so the layer needs the list:
 ///
 /// ```
 /// use tower_asdlc_metrics::{GrpcMethods, HttpMetricsLayer};
@@ -20,7 +19,7 @@ use std::collections::HashSet;
 /// ]));
 /// ```
 ///
-/// Where one axum router serves gRPC and HTTP, [`or`](Endpoint::or) adds the routes of the rest:
+/// If one axum router serves gRPC and HTTP, add the routes of the other requests with [`or`](Endpoint::or):
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -34,7 +33,7 @@ use std::collections::HashSet;
 pub struct GrpcMethods(HashSet<Cow<'static, str>>);
 
 impl GrpcMethods {
-    /// The methods that are told apart.
+    /// Creates the endpoint from the paths of the methods.
     pub fn new<M: Into<Cow<'static, str>>>(methods: impl IntoIterator<Item = M>) -> Self {
         Self(methods.into_iter().map(Into::into).collect())
     }
@@ -43,6 +42,6 @@ impl GrpcMethods {
 impl Endpoint for GrpcMethods {
     fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>> {
         let method = self.0.get(head.uri().path()).map(|method| &**method);
-        Some(method.or_else(|| is_grpc(head).then_some(OTHER))?.into())
+        Some(method.or_else(|| head.is_grpc().then_some(OTHER))?.into())
     }
 }

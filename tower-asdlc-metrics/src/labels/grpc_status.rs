@@ -1,58 +1,59 @@
-//! The status of a gRPC call: what was read of it, and what it is where nothing was. Pure.
+//! The status of a gRPC call: the status that was read, or the one that a client derives when there was none.
 
-use crate::labels::outcome::Ending;
+use crate::labels::outcome::Outcome;
 use http::{HeaderMap, StatusCode};
 
-/// What is known of a request's gRPC status.
+/// What is known of the gRPC status of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
-    /// It is no gRPC call.
-    None,
-    /// None was read yet.
-    Missing,
-    /// It is in the body of a gRPC-Web response, which was not read to there or cannot be: that the call failed is not known.
+pub(crate) enum GrpcCall {
+    /// The request is not a gRPC call.
+    NotGrpc,
+    /// No status was read yet.
+    NoStatus,
+    /// The status is in the body of a gRPC-Web response, and was not read yet or cannot be read. Unlike in `NoStatus`, a
+    /// complete response does not mean that the call failed.
     Unreadable,
-    /// From headers, trailers, or the trailer frame of gRPC-Web.
+    /// The status from the headers, the trailers, or the trailer frame of gRPC-Web.
     Status(GrpcStatus),
 }
 
-impl Call {
+impl GrpcCall {
     #[inline]
-    pub(crate) fn is_none(self) -> bool {
-        matches!(self, Self::None)
+    pub(crate) fn is_grpc(self) -> bool {
+        !matches!(self, Self::NotGrpc)
     }
 
-    /// The status of a call that ended so, with that HTTP status if any was sent.
+    /// The value of `grpc_status` for a call with this outcome and HTTP status; `None` means that the label is left out.
     #[inline]
-    pub(crate) fn status(self, ending: Ending, http: Option<StatusCode>) -> Option<GrpcStatus> {
-        if self.is_none() { None } else { self.status_of_call(ending, http) }
+    pub(crate) fn label(self, outcome: Outcome, http: Option<StatusCode>) -> Option<GrpcStatus> {
+        if self.is_grpc() { self.read_or_derived(outcome, http) } else { None }
     }
 
     #[inline(never)]
-    fn status_of_call(self, ending: Ending, http: Option<StatusCode>) -> Option<GrpcStatus> {
-        self.read().or_else(|| self.concluded(ending, http))
+    fn read_or_derived(self, outcome: Outcome, http: Option<StatusCode>) -> Option<GrpcStatus> {
+        self.status().or_else(|| self.derived(outcome, http))
     }
 
-    /// The status, if one was read.
-    pub(crate) fn read(self) -> Option<GrpcStatus> {
+    /// The status that was read.
+    pub(crate) fn status(self) -> Option<GrpcStatus> {
         if let Self::Status(status) = self { Some(status) } else { None }
     }
 
-    fn concluded(self, ending: Ending, http: Option<StatusCode>) -> Option<GrpcStatus> {
-        match (ending, http) {
-            // The head says it already, however the body ended.
+    fn derived(self, outcome: Outcome, http: Option<StatusCode>) -> Option<GrpcStatus> {
+        match (outcome, http) {
+            // The client derives the status from the head, however the body ends.
             (_, Some(http)) if http != StatusCode::OK => Some(GrpcStatus::of_http(http)),
-            (Ending::Cancelled | Ending::Aborted, _) => Some(GrpcStatus::Cancelled),
-            // HTTP/2 servers reset the stream with INTERNAL_ERROR, which is this status to a client.
-            (Ending::ServiceError | Ending::BodyError, _) => Some(GrpcStatus::Internal),
-            (Ending::Panic, _) => Some(GrpcStatus::Unknown),
+            (Outcome::Cancelled | Outcome::Aborted, _) => Some(GrpcStatus::Cancelled),
+            // HTTP/2 servers reset the stream with INTERNAL_ERROR, which clients map to this status.
+            (Outcome::ServiceError | Outcome::BodyError, _) => Some(GrpcStatus::Internal),
+            (Outcome::Panic, _) => Some(GrpcStatus::Unknown),
             _ if self == Self::Unreadable => None,
             _ => Some(GrpcStatus::Unknown),
         }
     }
 }
 
-/// <https://grpc.io/docs/guides/status-codes/>, in the order of their numbers.
+/// The codes of <https://grpc.io/docs/guides/status-codes/>, in the order of their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GrpcStatus {
     Ok,
@@ -75,18 +76,19 @@ pub(crate) enum GrpcStatus {
 }
 
 impl GrpcStatus {
-    /// From the headers of a response without a body, or from trailers. `None` when they have no `grpc-status`.
+    /// Reads `grpc-status` from trailers, or from the headers of a response without a body.
     pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
         headers.get("grpc-status").map(|value| Self::parse(value.as_bytes()))
     }
 
-    /// What is not a known code is `UNKNOWN`, as the gRPC specification says.
+    /// An unknown code is `UNKNOWN`, as the gRPC specification requires.
     pub(crate) fn parse(code: &[u8]) -> Self {
         let code = std::str::from_utf8(code).ok().and_then(|code| code.parse::<usize>().ok());
         code.and_then(|code| CODES.get(code)).map_or(Self::Unknown, |(status, _)| *status)
     }
 
-    /// Of a response without any, by <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>.
+    /// The status of a response that has only an HTTP status, as mapped by
+    /// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>.
     fn of_http(status: StatusCode) -> Self {
         match status.as_u16() {
             400 => Self::Internal,
@@ -129,7 +131,7 @@ mod tests {
 
     // G-01
     #[test]
-    fn a_grpc_status_is_read_by_its_number_and_told_by_its_name() {
+    fn a_grpc_status_is_read_as_number_and_shown_as_name() {
         let read = |value: &[u8]| {
             let value = http::HeaderValue::from_bytes(value).unwrap();
             GrpcStatus::read(&HeaderMap::from_iter([("grpc-status".parse().unwrap(), value)]))
@@ -138,8 +140,8 @@ mod tests {
         assert_eq!(read(b"0"), Some("OK"));
         assert_eq!(read(b"5"), Some("NOT_FOUND"));
         assert_eq!(read(b"16"), Some("UNAUTHENTICATED"));
-        for odd in [&b"17"[..], b"", b"-1", b"NOT_FOUND", b"99999999999", b"\xff"] {
-            assert_eq!(read(odd), Some("UNKNOWN"), "{odd:?}");
+        for invalid in [&b"17"[..], b"", b"-1", b"NOT_FOUND", b"99999999999", b"\xff"] {
+            assert_eq!(read(invalid), Some("UNKNOWN"), "{invalid:?}");
         }
         assert_eq!(GrpcStatus::read(&HeaderMap::new()), None);
         for (index, (status, name)) in CODES.into_iter().enumerate() {
@@ -149,33 +151,33 @@ mod tests {
 
     // F-06
     #[test]
-    fn a_call_without_a_status_has_the_one_that_its_client_concludes() {
-        for (ending, http, missing, unreadable) in [
-            (Ending::Complete, Some(200), Some("UNKNOWN"), None),
-            (Ending::LengthMismatch, Some(200), Some("UNKNOWN"), None),
-            (Ending::Complete, Some(400), Some("INTERNAL"), Some("INTERNAL")),
-            (Ending::Complete, Some(401), Some("UNAUTHENTICATED"), Some("UNAUTHENTICATED")),
-            (Ending::Complete, Some(403), Some("PERMISSION_DENIED"), Some("PERMISSION_DENIED")),
-            (Ending::Complete, Some(404), Some("UNIMPLEMENTED"), Some("UNIMPLEMENTED")),
-            (Ending::Complete, Some(429), Some("UNAVAILABLE"), Some("UNAVAILABLE")),
-            (Ending::Complete, Some(502), Some("UNAVAILABLE"), Some("UNAVAILABLE")),
-            (Ending::Complete, Some(503), Some("UNAVAILABLE"), Some("UNAVAILABLE")),
-            (Ending::Complete, Some(504), Some("UNAVAILABLE"), Some("UNAVAILABLE")),
-            (Ending::Complete, Some(500), Some("UNKNOWN"), Some("UNKNOWN")),
-            (Ending::Complete, Some(302), Some("UNKNOWN"), Some("UNKNOWN")),
-            (Ending::Aborted, Some(401), Some("UNAUTHENTICATED"), Some("UNAUTHENTICATED")),
-            (Ending::Aborted, Some(200), Some("CANCELLED"), Some("CANCELLED")),
-            (Ending::Cancelled, None, Some("CANCELLED"), Some("CANCELLED")),
-            (Ending::ServiceError, None, Some("INTERNAL"), Some("INTERNAL")),
-            (Ending::BodyError, Some(200), Some("INTERNAL"), Some("INTERNAL")),
-            (Ending::Panic, None, Some("UNKNOWN"), Some("UNKNOWN")),
+    fn a_call_without_a_status_has_the_one_that_its_client_derives() {
+        for (outcome, http, missing, unreadable) in [
+            (Outcome::Complete, Some(200), Some("UNKNOWN"), None),
+            (Outcome::LengthMismatch, Some(200), Some("UNKNOWN"), None),
+            (Outcome::Complete, Some(400), Some("INTERNAL"), Some("INTERNAL")),
+            (Outcome::Complete, Some(401), Some("UNAUTHENTICATED"), Some("UNAUTHENTICATED")),
+            (Outcome::Complete, Some(403), Some("PERMISSION_DENIED"), Some("PERMISSION_DENIED")),
+            (Outcome::Complete, Some(404), Some("UNIMPLEMENTED"), Some("UNIMPLEMENTED")),
+            (Outcome::Complete, Some(429), Some("UNAVAILABLE"), Some("UNAVAILABLE")),
+            (Outcome::Complete, Some(502), Some("UNAVAILABLE"), Some("UNAVAILABLE")),
+            (Outcome::Complete, Some(503), Some("UNAVAILABLE"), Some("UNAVAILABLE")),
+            (Outcome::Complete, Some(504), Some("UNAVAILABLE"), Some("UNAVAILABLE")),
+            (Outcome::Complete, Some(500), Some("UNKNOWN"), Some("UNKNOWN")),
+            (Outcome::Complete, Some(302), Some("UNKNOWN"), Some("UNKNOWN")),
+            (Outcome::Aborted, Some(401), Some("UNAUTHENTICATED"), Some("UNAUTHENTICATED")),
+            (Outcome::Aborted, Some(200), Some("CANCELLED"), Some("CANCELLED")),
+            (Outcome::Cancelled, None, Some("CANCELLED"), Some("CANCELLED")),
+            (Outcome::ServiceError, None, Some("INTERNAL"), Some("INTERNAL")),
+            (Outcome::BodyError, Some(200), Some("INTERNAL"), Some("INTERNAL")),
+            (Outcome::Panic, None, Some("UNKNOWN"), Some("UNKNOWN")),
         ] {
             let http = http.map(|http| StatusCode::from_u16(http).unwrap());
-            let status = |call: Call| call.status(ending, http).map(GrpcStatus::as_str);
-            let of = [Call::Missing, Call::Unreadable, Call::None].map(status);
-            assert_eq!(of, [missing, unreadable, None], "{ending:?} {http:?}");
-            let sent = Call::Status(GrpcStatus::NotFound);
-            assert_eq!(status(sent), Some("NOT_FOUND"));
+            let status = |call: GrpcCall| call.label(outcome, http).map(GrpcStatus::as_str);
+            let labels = [GrpcCall::NoStatus, GrpcCall::Unreadable, GrpcCall::NotGrpc].map(status);
+            assert_eq!(labels, [missing, unreadable, None], "{outcome:?} {http:?}");
+            let read = GrpcCall::Status(GrpcStatus::NotFound);
+            assert_eq!(status(read), Some("NOT_FOUND"));
         }
     }
 }

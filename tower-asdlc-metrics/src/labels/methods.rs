@@ -1,29 +1,26 @@
-//! The values that labels may take: closed sets, so that no client can add a series by inventing one.
+//! The values of `method`: a closed set, so that no client can add a series with a method of its own.
 
+use crate::labels::values::OTHER;
 use http::Method;
 
-/// The methods that are told apart: nine, and those that the builder was given.
+/// The methods that have a label value of their own: nine standard ones, and those that the builder got.
 #[derive(Debug, Default)]
 pub(crate) struct Methods {
-    extra: Vec<Method>,
+    pub(crate) additional: Vec<Method>,
 }
 
-/// A method by its number in [`Methods`].
+/// A method, as its index in [`Methods`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MethodId(pub(crate) u8);
 
 impl Methods {
-    pub(crate) fn new(extra: Vec<Method>) -> Self {
-        Self { extra }
-    }
-
-    /// With [`OTHER`], which is the last.
+    /// The number of label values. The last one is [`OTHER`].
     pub(crate) fn count(&self) -> usize {
-        METHODS.len() + self.extra.len() + 1
+        STANDARD.len() + self.additional.len() + 1
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = MethodId> {
-        // Truncates nothing: the builder allows few.
+        // At most MAX_METHODS, which fits into a byte.
         (0..self.count() as u8).map(MethodId)
     }
 
@@ -40,18 +37,18 @@ impl Methods {
             Method::TRACE => 7,
             Method::PATCH => 8,
             _ => {
-                let extra = self.extra.iter().position(|extra| extra == method);
-                // Truncates nothing: the builder allows few.
-                (METHODS.len() + extra.unwrap_or(self.extra.len())) as u8
+                let index = self.additional.iter().position(|additional| additional == method);
+                // At most MAX_METHODS, which fits into a byte.
+                (STANDARD.len() + index.unwrap_or(self.additional.len())) as u8
             }
         })
     }
 
     pub(crate) fn name(&self, id: MethodId) -> &str {
         let index = id.index();
-        match METHODS.get(index) {
+        match STANDARD.get(index) {
             Some(name) => name,
-            None => self.extra.get(index - METHODS.len()).map_or(OTHER, Method::as_str),
+            None => self.additional.get(index - STANDARD.len()).map_or(OTHER, Method::as_str),
         }
     }
 }
@@ -65,35 +62,15 @@ impl MethodId {
     }
 }
 
-/// The methods of RFC 9110 and PATCH (RFC 5789): what OpenTelemetry's HTTP conventions call the known ones.
-const METHODS: [&str; 9] =
+/// The methods of RFC 9110 and PATCH (RFC 5789), which OpenTelemetry's HTTP conventions call the known methods.
+const STANDARD: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
-/// How many methods a builder may add.
-pub(crate) const MAX_EXTRA_METHODS: usize = 16;
+/// How many methods the builder accepts in addition.
+pub(crate) const MAX_ADDITIONAL_METHODS: usize = 16;
 
-/// What this crate labels by itself, what the exporter does, and what Prometheus keeps for histograms.
-pub(crate) const RESERVED: [&str; 9] = [
-    "method",
-    "endpoint",
-    "status",
-    "error_type",
-    "grpc_status",
-    "service",
-    "environment",
-    "le",
-    "quantile",
-];
-
-/// OpenTelemetry's value for what is outside a closed set: an unknown method, a gRPC method that the server does not
-/// have, a label value that was not announced.
-pub const OTHER: &str = "_OTHER";
-
-/// The `endpoint` of a request that no route matched.
-pub const UNMATCHED: &str = "_UNMATCHED";
-
-/// The `endpoint` of requests that came after the cap on series was reached.
-pub const OVERFLOW: &str = "_OVERFLOW";
+/// The largest number of label values: the standard methods, the additional ones, and `_OTHER`.
+pub(crate) const MAX_METHODS: usize = STANDARD.len() + MAX_ADDITIONAL_METHODS + 1;
 
 #[cfg(test)]
 mod tests {
@@ -105,9 +82,9 @@ mod tests {
 
     //
     #[test]
-    fn a_method_is_itself_or_other() {
-        let methods = Methods::new(vec![method("PURGE")]);
-        for name in METHODS.iter().copied().chain(["PURGE"]) {
+    fn a_method_has_its_name_or_other() {
+        let methods = Methods { additional: vec![method("PURGE")] };
+        for name in STANDARD.iter().copied().chain(["PURGE"]) {
             assert_eq!(methods.name(methods.id(&method(name))), name);
         }
         for name in ["get", "PROPFIND", "X"] {

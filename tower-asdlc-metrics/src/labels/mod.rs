@@ -1,11 +1,20 @@
-//! The values of the labels, from the request's head and from the outcome.
+//! The values of the labels. The endpoint and the method come from the head of the request; `status`, `grpc_status` and
+//! `error_type` come from the way the exchange ended.
+//!
+//! `request_head` -> `methods`, `endpoint` (`matched_route`, `grpc_methods`), `user_label`, `exclusions`; then `outcome` ->
+//! `grpc_status` -> `outcome_labels`. `values` has the values that stand for something else, such as `_OTHER`.
 
-pub(crate) mod callback;
+pub(crate) mod catch_panic;
 pub(crate) mod endpoint;
+pub(crate) mod exclusions;
 pub(crate) mod grpc_methods;
 pub(crate) mod grpc_status;
+pub(crate) mod label_key;
 #[cfg(feature = "axum")]
 pub(crate) mod matched_route;
 pub(crate) mod methods;
 pub(crate) mod outcome;
+pub(crate) mod outcome_labels;
+pub(crate) mod request_head;
 pub(crate) mod user_label;
+pub(crate) mod values;

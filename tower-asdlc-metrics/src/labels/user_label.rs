@@ -1,66 +1,75 @@
-//! Labels of the user's own: announced values, told apart by number.
+//! Labels that the application adds. Their values are announced to the builder and stored as indices.
 
-use crate::labels::callback::guarded;
-use crate::labels::endpoint::RequestHead;
-use crate::labels::methods::{MethodId, OTHER};
+use crate::labels::catch_panic::catch_panic;
+use crate::labels::methods::MethodId;
+use crate::labels::request_head::RequestHead;
+use crate::labels::values::OTHER;
 use std::fmt;
 
-/// A label: its key, the values it may take, and where they come from.
-pub(crate) struct Label {
+/// A label of the application: its key, its possible values, and the function that reads its value from a request.
+pub(crate) struct UserLabel {
     pub(crate) key: String,
     pub(crate) values: Vec<String>,
-    pub(crate) value: ValueFn,
+    pub(crate) read: ReadValue,
 }
 
-/// Reads a label's value from a request.
-pub(crate) type ValueFn = Box<dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync>;
+pub(crate) type ReadValue = Box<dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync>;
 
-/// The values of the user's labels, each by its number.
+/// The values of all user labels of a request, each as its index among the announced values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LabelIds([u8; MAX_LABELS]);
+pub(crate) struct UserLabelValues([u8; MAX_USER_LABELS]);
 
-impl LabelIds {
-    /// With a method, as one number to hash.
-    pub(crate) fn with(self, method: MethodId) -> u64 {
+impl UserLabel {
+    pub(crate) fn read_all(labels: &[Self], head: RequestHead<'_>) -> UserLabelValues {
+        let mut values = UserLabelValues::default();
+        for (index, label) in values.0.iter_mut().zip(labels) {
+            let known = catch_panic(|| (label.read)(head))
+                .flatten()
+                .and_then(|value| label.values.iter().position(|known| known == value));
+            // The builder allows at most MAX_VALUES_PER_LABEL, which fits into a byte.
+            *index = known.map_or(OTHER_INDEX, |index| index as u8);
+        }
+        values
+    }
+
+    /// The keys and values, as they are recorded.
+    pub(crate) fn pairs(
+        labels: &[Self],
+        values: UserLabelValues,
+    ) -> impl Iterator<Item = (&str, &str)> {
+        labels.iter().zip(values.0).map(|(label, index)| {
+            let value = label.values.get(usize::from(index)).map_or(OTHER, String::as_str);
+            (label.key.as_str(), value)
+        })
+    }
+}
+
+impl fmt::Debug for UserLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, values, read: _ } = self;
+        f.debug_struct("UserLabel")
+            .field("key", key)
+            .field("values", values)
+            .finish_non_exhaustive()
+    }
+}
+
+impl UserLabelValues {
+    /// The values and a method as one number, for the hash of a route.
+    pub(crate) fn with_method(self, method: MethodId) -> u64 {
         let [a, b, c, d] = self.0;
         u64::from_le_bytes([a, b, c, d, method.0, 0, 0, 0])
     }
 }
 
-impl Default for LabelIds {
-    /// `_OTHER` each.
+impl Default for UserLabelValues {
+    /// All values are [`OTHER`].
     fn default() -> Self {
-        Self([u8::MAX; MAX_LABELS])
+        Self([OTHER_INDEX; MAX_USER_LABELS])
     }
 }
 
-impl Label {
-    pub(crate) fn ids(labels: &[Self], head: RequestHead<'_>) -> LabelIds {
-        let mut ids = LabelIds::default();
-        for (id, label) in ids.0.iter_mut().zip(labels) {
-            let known = guarded(|| (label.value)(head))
-                .flatten()
-                .and_then(|value| label.values.iter().position(|known| known == value));
-            // Truncates nothing: the builder allows fewer values than that.
-            *id = known.map_or(u8::MAX, |index| index as u8);
-        }
-        ids
-    }
-
-    pub(crate) fn pairs(labels: &[Self], ids: LabelIds) -> impl Iterator<Item = (&str, &str)> {
-        labels.iter().zip(ids.0).map(|(label, id)| {
-            (label.key.as_str(), label.values.get(usize::from(id)).map_or(OTHER, String::as_str))
-        })
-    }
-}
-
-impl fmt::Debug for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, values, value: _ } = self;
-        f.debug_struct("Label").field("key", key).field("values", values).finish_non_exhaustive()
-    }
-}
-
-/// How many labels a builder may add, and values to each.
-pub(crate) const MAX_LABELS: usize = 4;
-pub(crate) const MAX_LABEL_VALUES: usize = 100;
+pub(crate) const MAX_USER_LABELS: usize = 4;
+pub(crate) const MAX_VALUES_PER_LABEL: usize = 100;
+/// Beyond all announced values.
+const OTHER_INDEX: u8 = u8::MAX;

@@ -2,7 +2,7 @@ use crate::labels::endpoint::Endpoint;
 #[cfg(feature = "axum")]
 use crate::labels::matched_route::MatchedRoute;
 use crate::layer::builder::HttpMetricsLayerBuilder;
-use crate::record::handle::Handles;
+use crate::record::shard::Shards;
 use crate::service::request_body::RequestBodyLayer;
 use crate::service::service::HttpMetrics;
 #[cfg(feature = "axum")]
@@ -10,8 +10,7 @@ use opentelemetry::metrics::Meter;
 use std::sync::Arc;
 use tower_layer::Layer;
 
-/// Records every request that passes through it; [when and what](crate#what-is-recorded), and [where to put
-/// it](crate#where-to-put-it).
+/// A layer that records every request: see [what and when](crate#what-is-recorded), and [where to put it](crate#where-to-put-it).
 ///
 /// # With axum
 ///
@@ -29,7 +28,7 @@ use tower_layer::Layer;
 ///
 /// # With hyper
 ///
-/// Without a router the endpoint is one name, or comes from a [function](crate::endpoint_fn).
+/// Without a router, the endpoint is fixed or comes from a [function](crate::endpoint_fn).
 ///
 /// ```
 /// use http::{Request, Response};
@@ -37,14 +36,14 @@ use tower_layer::Layer;
 /// use hyper_util::service::TowerToHyperService;
 /// use std::convert::Infallible;
 /// use tower::{ServiceBuilder, service_fn};
-/// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+/// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
 ///
 /// async fn upload(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
 ///     Ok(Response::new("stored".to_owned()))
 /// }
 /// # fn build(meter: &opentelemetry::metrics::Meter) -> Result<(), tower_asdlc_metrics::BuildError> {
 ///
-/// let metrics = HttpMetricsLayer::builder(Fixed("/upload")).build(meter)?;
+/// let metrics = HttpMetricsLayer::builder(FixedEndpoint("/upload")).build(meter)?;
 /// let service = ServiceBuilder::new().layer(metrics).service(service_fn(upload));
 /// let service = TowerToHyperService::new(service);
 /// // hyper::server::conn::http1::Builder::new().serve_connection(io, service.clone())
@@ -53,7 +52,7 @@ use tower_layer::Layer;
 ///
 /// # With tonic
 ///
-/// A tonic server runs its layers before it routes, so the layer needs the list of methods; all others are one endpoint.
+/// A tonic server runs its layers before it routes, so the layer needs the list of methods. All other methods share one endpoint.
 ///
 /// ```
 /// use tonic::transport::Server;
@@ -67,43 +66,43 @@ use tower_layer::Layer;
 /// # Ok(()) }
 /// ```
 ///
-/// Clones share their series, and so do layers made from one meter. Make it once, not for each connection: the meter's provider
-/// keeps what it needs to collect from it.
+/// Clones share their series, and so do layers that were built with the same meter. Build the layer once, not for each
+/// connection: the meter's provider keeps a part of each layer until the provider is dropped.
 #[derive(Clone, Debug)]
 pub struct HttpMetricsLayer {
-    /// None when it is off.
-    handles: Option<Handles>,
+    /// `None` when the layer is off.
+    shards: Option<Shards>,
     has_backpressure: bool,
 }
 
 impl HttpMetricsLayer {
-    /// The layer with its defaults, for an axum router: as `builder(MatchedRoute)`, see [`builder`](Self::builder).
+    /// Creates the layer with default settings, for an axum router. The same as [`builder`](Self::builder) with [`MatchedRoute`].
     ///
-    /// With a meter of a provider that collects nothing (`opentelemetry::global::meter` before a provider is set) it
-    /// records nothing, for ever.
+    /// If the meter belongs to a provider that collects nothing (such as `opentelemetry::global::meter` before a provider is
+    /// set), the layer never records anything.
     #[cfg(feature = "axum")]
     #[must_use]
     pub fn new(meter: &Meter) -> Self {
-        Self::builder(MatchedRoute).unchecked(meter)
+        Self::builder(MatchedRoute).build_unchecked(meter)
     }
 
-    /// A layer to configure, with the [`Endpoint`] that names the endpoints of the requests.
+    /// Returns a builder, which configures the layer. `endpoint` returns the `endpoint` label of each request.
     pub fn builder(endpoint: impl Endpoint + Send + Sync + 'static) -> HttpMetricsLayerBuilder {
         HttpMetricsLayerBuilder::new(endpoint)
     }
 
-    /// A layer that is off: it makes no instrument and records nothing.
+    /// Creates a layer that is off: it creates no instruments and records nothing.
     ///
-    /// Use it to switch metrics off by configuration. With and without metrics, the service then has the same type.
+    /// Use it to turn metrics off by configuration. The service has the same type with and without metrics.
     ///
     /// ```
     /// # use opentelemetry::metrics::Meter;
     /// # use tower_asdlc_metrics::BuildError;
-    /// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer};
+    /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
     ///
     /// fn metrics(enabled: bool, meter: &Meter) -> Result<HttpMetricsLayer, BuildError> {
     ///     if enabled {
-    ///         HttpMetricsLayer::builder(Fixed("/upload")).build(meter)
+    ///         HttpMetricsLayer::builder(FixedEndpoint("/upload")).build(meter)
     ///     } else {
     ///         Ok(HttpMetricsLayer::disabled())
     ///     }
@@ -111,21 +110,20 @@ impl HttpMetricsLayer {
     /// ```
     #[must_use]
     pub fn disabled() -> Self {
-        Self { handles: None, has_backpressure: true }
+        Self { shards: None, has_backpressure: true }
     }
 
-    /// The layer that records the size of request bodies into the same families; to be put inside of this one.
+    /// Returns a layer that records the size of request bodies with the endpoints of this layer. Put it inside of this layer.
     ///
-    /// It records nothing unless [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes) was asked for.
+    /// It records nothing without [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes).
     #[must_use]
     pub fn request_body_layer(&self) -> RequestBodyLayer {
-        RequestBodyLayer::new(
-            self.handles.as_ref().map(|handles| Arc::clone(handles.here().recorder())),
-        )
+        let shards = self.shards.as_ref();
+        RequestBodyLayer::new(shards.map(|shards| Arc::clone(shards.recorder())))
     }
 
-    pub(crate) fn new_with(handles: Handles, has_backpressure: bool) -> Self {
-        Self { handles: Some(handles), has_backpressure }
+    pub(crate) fn with_shards(shards: Shards, has_backpressure: bool) -> Self {
+        Self { shards: Some(shards), has_backpressure }
     }
 }
 
@@ -133,7 +131,7 @@ impl<S> Layer<S> for HttpMetricsLayer {
     type Service = HttpMetrics<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let handle = self.handles.as_ref().map(|handles| Arc::clone(handles.here()));
-        HttpMetrics::new(inner, handle, self.has_backpressure)
+        let shard = self.shards.as_ref().map(|shards| Arc::clone(shards.current()));
+        HttpMetrics::new(inner, shard, self.has_backpressure)
     }
 }

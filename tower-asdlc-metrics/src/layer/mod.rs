@@ -1,4 +1,5 @@
-//! The layer and its builder.
+//! What applications use: the layer, and the builder that configures it and checks the settings.
 
 pub(crate) mod builder;
+pub(crate) mod check;
 pub(crate) mod layer;

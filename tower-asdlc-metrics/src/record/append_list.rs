@@ -1,66 +1,66 @@
-//! A short list that only grows and is read without a lock.
-
-use crate::record::entry_limit::Room;
+use crate::record::entry_limit::EntryLimit;
 use std::iter;
 use std::sync::OnceLock;
 
-/// The entries in the order in which they were added: what is asked for most is usually there first, and found in one step.
+/// A short list that only grows and that is read without a lock.
+///
+/// The entries are in the order in which they were added. The most frequent one is usually the first, and is found in one step.
 #[derive(Debug)]
-pub(crate) struct Chain<T> {
+pub(crate) struct AppendList<T> {
     entry: OnceLock<T>,
-    /// Once there is an entry, those that came later.
+    /// The later entries. Set only after `entry`.
     next: OnceLock<Box<Self>>,
 }
 
-impl<T> Chain<T> {
+impl<T> AppendList<T> {
     pub(crate) fn new() -> Self {
         Self { entry: OnceLock::new(), next: OnceLock::new() }
     }
 
-    /// The entry that `is` recognises; if there is none, the one that `make` makes, where `room` has a place for it below
-    /// `cap`.
+    /// Returns the entry for which `matches` is true. If there is none, adds the entry that `create` returns, unless `entries`
+    /// has reached `limit`.
     #[inline]
-    pub(crate) fn get_or_add(
+    pub(crate) fn find_or_add(
         &self,
-        room: &Room,
-        cap: usize,
-        is: impl Fn(&T) -> bool,
-        make: impl FnOnce() -> T,
+        entries: &EntryLimit,
+        limit: usize,
+        matches: impl Fn(&T) -> bool,
+        create: impl FnOnce() -> T,
     ) -> Option<&T> {
-        self.find(&is).ok().or_else(|| {
-            let add = |made| {
-                let end = self.find(&is).err().unwrap_or(self);
-                end.entry.get_or_init(|| made)
+        self.find(&matches).ok().or_else(|| {
+            let insert = |created| {
+                let end = self.find(&matches).err().unwrap_or(self);
+                end.entry.get_or_init(|| created)
             };
-            room.add(cap, || self.find(&is).ok(), make, add)
+            entries.find_or_insert(limit, || self.find(&matches).ok(), create, insert)
         })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let chains = iter::successors(Some(self), |chain| chain.next.get().map(|next| &**next));
-        chains.filter_map(|chain| chain.entry.get())
+        let lists = iter::successors(Some(self), |list| list.next.get().map(|next| &**next));
+        lists.filter_map(|list| list.entry.get())
     }
 
-    /// The entry, or the end where it would be.
+    /// Returns the entry, or the empty end of the list.
     #[inline]
-    fn find(&self, is: &impl Fn(&T) -> bool) -> Result<&T, &Self> {
-        let mut chain = self;
-        while let Some(entry) = chain.entry.get() {
-            if is(entry) {
+    fn find(&self, matches: &impl Fn(&T) -> bool) -> Result<&T, &Self> {
+        let mut list = self;
+        while let Some(entry) = list.entry.get() {
+            if matches(entry) {
                 return Ok(entry);
             }
-            chain = chain.next.get_or_init(|| Box::new(Self::new()));
+            list = list.next.get_or_init(|| Box::new(Self::new()));
         }
-        Err(chain)
+        Err(list)
     }
 }
 
-/// Link by link: the one that comes by itself recurses, and its stack grows with the chain.
-impl<T> Drop for Chain<T> {
+/// Drops the links in a loop: the generated destructor recurses, and needs more stack the longer the list is.
+impl<T> Drop for AppendList<T> {
     fn drop(&mut self) {
         let mut next = self.next.take();
-        while let Some(mut chain) = next {
-            next = chain.next.take();
+        while let Some(mut list) = next {
+            next = list.next.take();
         }
     }
 }
@@ -70,16 +70,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_added_once_and_up_to_the_cap_of_all_chains() {
-        let (room, one, other) = (Room::default(), Chain::new(), Chain::new());
-        let get = |chain: &Chain<u32>, key| {
-            chain.get_or_add(&room, 3, |entry| *entry == key, || key).copied()
+    fn an_entry_is_added_once_and_up_to_the_limit_of_all_lists() {
+        let (entries, one, other) = (EntryLimit::default(), AppendList::new(), AppendList::new());
+        let get = |list: &AppendList<u32>, key| {
+            list.find_or_add(&entries, 3, |entry| *entry == key, || key).copied()
         };
         assert_eq!(get(&one, 1), Some(1));
         assert_eq!(get(&one, 2), Some(2));
         assert_eq!(get(&other, 1), Some(1));
         assert_eq!(get(&other, 3), None);
         assert_eq!(get(&one, 2), Some(2));
-        assert_eq!(room.len(), 3);
+        assert_eq!(entries.len(), 3);
     }
 }

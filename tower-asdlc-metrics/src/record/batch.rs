@@ -1,36 +1,36 @@
-//! Measurements of one thread that the SDK is told of together.
+//! Measurements that one thread buffers, to flush several to the SDK at once.
 //!
-//! What it keeps of a series, a lock among it, must be fetched from the processor of the thread that told it last. Where several
-//! threads record one series they wait for that, and for each other, each time. Told of many at once, they do so rarely.
+//! A series' state and its lock share a cache line in the SDK. Where several threads record into one series, the line bounces
+//! between their cores, and they wait for it at each measurement. A batch makes this rare.
 
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, BATCH_SIZE as SIZE, Ordering, yield_now};
 
-/// A ring of measurements that one thread adds to; it, and whoever collects, tells of them.
+/// A ring buffer of measurements. One thread adds to it; that thread and any collector flush it.
 ///
-/// Adding waits for nobody, and most often is no atomic operation but loads and stores.
+/// Adding never waits, and is usually no atomic read-modify-write but loads and stores.
 #[derive(Debug, Default)]
-#[repr(align(128))]
+#[repr(align(128))] // No false sharing with what other threads write.
 pub(crate) struct Batch {
-    /// How many were ever added.
+    /// How many values were ever added.
     added: AtomicUsize,
-    /// How many of these were told of.
-    told: AtomicUsize,
-    /// Whether a thread is just telling: once it no longer is, all that was added before has been told of.
-    is_telling: AtomicBool,
-    /// Bits of `f64`, for which there is no atomic type.
+    /// How many of them were flushed.
+    flushed: AtomicUsize,
+    /// Whether a [`FlushGuard`] exists.
+    is_flushing: AtomicBool,
+    /// The bits of `f64`, for which there is no atomic type.
     values: [AtomicU64; SIZE],
 }
 
 impl Batch {
-    /// Adds a value, to which end it tells of the others if there is no more room. To be called by one thread only.
+    /// Adds a value. If the batch is full, passes the buffered values to `record` first. Only one thread may call this.
     ///
-    /// `false` if another thread is just telling of them, so that there is no room: this one does not wait.
+    /// Returns `false` if the batch is full and another thread is flushing it: this thread does not wait.
     #[inline]
-    pub(crate) fn add(&self, value: f64, tell: impl FnOnce(&[f64])) -> bool {
+    pub(crate) fn add(&self, value: f64, record: impl FnOnce(&[f64])) -> bool {
         let added = self.added.load(Ordering::Relaxed);
-        let is_full = || added.wrapping_sub(self.told.load(Ordering::Acquire)) >= SIZE;
+        let is_full = || added.wrapping_sub(self.flushed.load(Ordering::Acquire)) >= SIZE;
         if is_full() {
-            self.try_tell(tell);
+            self.try_flush(record);
             if is_full() {
                 return false;
             }
@@ -40,57 +40,59 @@ impl Batch {
         true
     }
 
-    /// Tells of all that was added before, or waits until another thread has: no longer than that takes for
-    /// as many values as there is room for.
-    pub(crate) fn tell(&self, tell: impl FnOnce(&[f64])) {
+    /// Passes the buffered values to `record`. When this returns, every value that was added before the call is recorded: if
+    /// another thread is flushing, this one waits, at most as long as it takes to record a full batch.
+    pub(crate) fn flush(&self, record: impl FnOnce(&[f64])) {
         loop {
-            if let Some(teller) = Teller::of(self) {
-                return teller.tell(tell);
+            if let Some(guard) = FlushGuard::acquire(self) {
+                return guard.record_pending(record);
             }
             yield_now();
         }
     }
 
     #[inline(never)]
-    fn try_tell(&self, tell: impl FnOnce(&[f64])) {
-        if let Some(teller) = Teller::of(self) {
-            teller.tell(tell);
+    fn try_flush(&self, record: impl FnOnce(&[f64])) {
+        if let Some(guard) = FlushGuard::acquire(self) {
+            guard.record_pending(record);
         }
     }
 }
 
-/// The thread that tells of a batch, until it is dropped.
-struct Teller<'a>(&'a Batch);
+/// The right to flush a batch, which one thread has at a time.
+struct FlushGuard<'a>(&'a Batch);
 
-impl<'a> Teller<'a> {
-    /// `None` while there is one.
-    fn of(batch: &'a Batch) -> Option<Self> {
-        // Not `swap`: a model checker, loom, can follow what does not write when it fails.
+impl<'a> FlushGuard<'a> {
+    /// Returns `None` while another thread is flushing.
+    fn acquire(batch: &'a Batch) -> Option<Self> {
+        // Not `swap`: loom explores fewer states if a failed attempt does not write.
         let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
-        let claimed = batch.is_telling.compare_exchange(false, true, acquire, relaxed);
-        claimed.is_ok().then(|| Self(batch))
+        let acquired = batch.is_flushing.compare_exchange(false, true, acquire, relaxed);
+        acquired.is_ok().then(|| Self(batch))
     }
 
-    fn tell(&self, tell: impl FnOnce(&[f64])) {
+    fn record_pending(&self, record: impl FnOnce(&[f64])) {
         let Self(batch) = self;
-        let told = batch.told.load(Ordering::Relaxed);
+        let flushed = batch.flushed.load(Ordering::Relaxed);
         let added = batch.added.load(Ordering::Acquire);
-        if told != added {
+        if flushed != added {
             let mut values = [0.0; SIZE];
-            let values = &mut values[..added.wrapping_sub(told)];
-            for (at, value) in values.iter_mut().enumerate() {
-                let bits = batch.values[told.wrapping_add(at) % SIZE].load(Ordering::Relaxed);
-                *value = f64::from_bits(bits);
+            let values = &mut values[..added.wrapping_sub(flushed)];
+            for (index, value) in values.iter_mut().enumerate() {
+                let slot = &batch.values[flushed.wrapping_add(index) % SIZE];
+                *value = f64::from_bits(slot.load(Ordering::Relaxed));
             }
-            tell(values);
-            batch.told.store(added, Ordering::Release);
+            record(values);
+            // After `record`: if it panics, the values are still buffered. Release: the slots may be overwritten only after
+            // they were read.
+            batch.flushed.store(added, Ordering::Release);
         }
     }
 }
 
-impl Drop for Teller<'_> {
+impl Drop for FlushGuard<'_> {
     fn drop(&mut self) {
-        self.0.is_telling.store(false, Ordering::Release);
+        self.0.is_flushing.store(false, Ordering::Release);
     }
 }
 
@@ -101,82 +103,82 @@ mod tests {
     use std::sync::Barrier;
     use std::thread;
 
-    fn all(batch: &Batch) -> Vec<f64> {
-        let mut told = Vec::new();
-        batch.tell(|values| told.extend(values));
-        told
+    fn flush_all(batch: &Batch) -> Vec<f64> {
+        let mut flushed = Vec::new();
+        batch.flush(|values| flushed.extend(values));
+        flushed
     }
 
     #[test]
-    fn each_value_is_told_once_and_in_order() {
+    fn each_value_is_flushed_once_and_in_order() {
         let batch = Batch::default();
-        let mut told = Vec::new();
+        let mut flushed = Vec::new();
         for value in 0..100 {
             assert!(batch.add(f64::from(value), |values| {
                 assert_eq!(values.len(), SIZE);
-                told.extend(values);
+                flushed.extend(values);
             }));
         }
-        told.extend(all(&batch));
-        assert_eq!(told, (0..100).map(f64::from).collect::<Vec<_>>());
-        batch.tell(|_| unreachable!("all is told"));
+        flushed.extend(flush_all(&batch));
+        assert_eq!(flushed, (0..100).map(f64::from).collect::<Vec<_>>());
+        batch.flush(|_| unreachable!("nothing is buffered"));
     }
 
     //
     #[test]
-    fn while_another_tells_a_full_batch_takes_nothing_and_does_not_wait() {
+    fn while_another_thread_flushes_a_full_batch_refuses_values_and_does_not_wait() {
         let batch = Batch::default();
         for _ in 0..SIZE {
             assert!(batch.add(1.0, |_| unreachable!("there is room")));
         }
-        batch.tell(|values| {
-            assert!(!batch.add(2.0, |_| unreachable!("it is being told")));
+        batch.flush(|values| {
+            assert!(!batch.add(2.0, |_| unreachable!("another thread flushes")));
             assert_eq!(values, [1.0; SIZE]);
         });
         assert!(batch.add(3.0, |_| unreachable!("there is room again")));
-        assert_eq!(all(&batch), [3.0]);
+        assert_eq!(flush_all(&batch), [3.0]);
     }
 
     #[test]
-    fn a_panic_while_telling_loses_nothing() {
+    fn a_panic_while_flushing_loses_nothing() {
         let batch = Batch::default();
         assert!(batch.add(1.0, |_| unreachable!("there is room")));
-        let panics = || batch.tell(|_| panic!("told to"));
+        let panics = || batch.flush(|_| panic!("on purpose"));
         assert!(panic::catch_unwind(AssertUnwindSafe(panics)).is_err());
         for _ in 1..SIZE {
             assert!(batch.add(2.0, |_| unreachable!("there is room")));
         }
-        let mut told = Vec::new();
-        assert!(batch.add(3.0, |values| told.extend(values)));
-        told.extend(all(&batch));
-        assert_eq!((told.len(), told[0], told[SIZE]), (SIZE + 1, 1.0, 3.0));
+        let mut flushed = Vec::new();
+        assert!(batch.add(3.0, |values| flushed.extend(values)));
+        flushed.extend(flush_all(&batch));
+        assert_eq!((flushed.len(), flushed[0], flushed[SIZE]), (SIZE + 1, 1.0, 3.0));
     }
 
-    // `tests/loom` has this for every interleaving, of fewer values.
+    // `tests/loom` checks this for every interleaving, with fewer values.
     #[test]
-    fn between_a_thread_that_adds_and_others_that_tell_no_value_is_lost_or_doubled() {
+    fn with_a_thread_that_adds_and_others_that_flush_no_value_is_lost_or_doubled() {
         const VALUES: u32 = 200_000;
         const TIMES: usize = 20_000;
         let batch = Batch::default();
         let start = Barrier::new(3);
-        let tell = || {
+        let flush = || {
             start.wait();
-            (0..TIMES).flat_map(|_| all(&batch)).collect::<Vec<_>>()
+            (0..TIMES).flat_map(|_| flush_all(&batch)).collect::<Vec<_>>()
         };
-        let mut told = thread::scope(|scope| {
-            let others = [scope.spawn(tell), scope.spawn(tell)];
+        let mut flushed = thread::scope(|scope| {
+            let others = [scope.spawn(flush), scope.spawn(flush)];
             start.wait();
-            let mut told = Vec::new();
+            let mut flushed = Vec::new();
             for value in (0..VALUES).map(f64::from) {
-                if !batch.add(value, |values| told.extend(values)) {
-                    told.push(value);
+                if !batch.add(value, |values| flushed.extend(values)) {
+                    flushed.push(value);
                 }
             }
-            told.extend(others.into_iter().flat_map(|other| other.join().unwrap()));
-            told
+            flushed.extend(others.into_iter().flat_map(|other| other.join().unwrap()));
+            flushed
         });
-        told.extend(all(&batch));
-        told.sort_by(f64::total_cmp);
-        assert!(told.into_iter().eq((0..VALUES).map(f64::from)));
+        flushed.extend(flush_all(&batch));
+        flushed.sort_by(f64::total_cmp);
+        assert!(flushed.into_iter().eq((0..VALUES).map(f64::from)));
     }
 }

@@ -1,4 +1,4 @@
-//! Series that are resolved once: a measurement neither hashes an attribute nor takes the SDK's map lock.
+//! Series of bound instruments. A measurement hashes no attributes, and does not take the lock of the SDK's map of series.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{

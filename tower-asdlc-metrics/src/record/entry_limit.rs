@@ -1,50 +1,49 @@
-//! How many entries there may be, and that each is added once.
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Counts the entries of append-only collections, whose readers take no lock.
+/// Counts the entries of append-only collections whose readers take no lock, and adds each entry once, up to a limit.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct EntryLimit {
     len: AtomicUsize,
-    /// Held while an entry is added, which happens once for each. Nothing else happens under it.
-    adding: Mutex<()>,
+    /// Held while an entry is inserted, which happens once for each. Nothing else happens under this lock.
+    inserting: Mutex<()>,
 }
 
-impl Room {
-    /// What `find` finds; if that is nothing and there are fewer than `cap` entries, what `make` makes and `add` adds.
+impl EntryLimit {
+    /// Returns what `find` finds. If it finds nothing and there are fewer than `limit` entries, `insert` gets a new entry from
+    /// `create`.
     ///
-    /// Between the caller's own look and this one another thread may have added the very entry: hence `find`. What was made
-    /// is dropped then. Of the SDK's series, which `make` makes, there may so be a few more than `cap`: one for each thread
-    /// that adds another entry in the moment in which the last place is taken.
+    /// The caller has not found the entry, but another thread may have inserted it since: therefore `find` is called again, and
+    /// a new entry that is not needed is dropped. `create` creates series in the SDK. Their number can therefore exceed `limit`
+    /// a little: by one for each thread that creates another entry while the last place is taken.
     #[cold]
-    pub(crate) fn add<T, R>(
+    pub(crate) fn find_or_insert<T, R>(
         &self,
-        cap: usize,
+        limit: usize,
         find: impl Fn() -> Option<R>,
-        make: impl FnOnce() -> T,
-        add: impl FnOnce(T) -> R,
+        create: impl FnOnce() -> T,
+        insert: impl FnOnce(T) -> R,
     ) -> Option<R> {
-        // Everything unknown comes here for ever once there is no room: no lock for that.
-        if self.is_full(cap) {
+        // Once the limit is reached, every unknown label set takes this path. It must not lock.
+        if self.is_reached(limit) {
             return find();
         }
-        // Before the lock: it calls the SDK. And dropped after it.
-        let made = make();
-        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        // Created before the lock is taken, because this calls the SDK, and dropped after it is released.
+        let created = create();
+        let _inserting = self.inserting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = find() {
             return Some(found);
         }
-        if self.is_full(cap) {
+        if self.is_reached(limit) {
             return None;
         }
-        let added = add(made);
+        let inserted = insert(created);
         self.len.fetch_add(1, Ordering::Release);
-        Some(added)
+        Some(inserted)
     }
 
-    pub(crate) fn is_full(&self, cap: usize) -> bool {
-        self.len.load(Ordering::Acquire) >= cap
+    pub(crate) fn is_reached(&self, limit: usize) -> bool {
+        self.len.load(Ordering::Acquire) >= limit
     }
 
     #[cfg(test)]
@@ -60,44 +59,46 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     #[test]
-    fn an_entry_is_made_and_dropped_without_the_lock() {
-        struct Entry<'a>(&'a Room, &'a Cell<u32>);
+    fn an_entry_is_created_and_dropped_without_the_lock() {
+        struct Entry<'a>(&'a EntryLimit, &'a Cell<u32>);
         impl Drop for Entry<'_> {
             fn drop(&mut self) {
-                assert!(self.0.adding.try_lock().is_ok());
+                assert!(self.0.inserting.try_lock().is_ok());
                 self.1.set(self.1.get() + 1);
             }
         }
-        let (room, dropped) = (Room::default(), Cell::new(0));
-        let make = || {
-            assert!(room.adding.try_lock().is_ok());
-            Entry(&room, &dropped)
+        let (entries, dropped) = (EntryLimit::default(), Cell::new(0));
+        let create = || {
+            assert!(entries.inserting.try_lock().is_ok());
+            Entry(&entries, &dropped)
         };
-        let added = room.add(2, || None, make, std::mem::forget);
-        assert_eq!((added, dropped.get()), (Some(()), 0));
-        // Another thread has added it meanwhile.
+        let inserted = entries.find_or_insert(2, || None, create, std::mem::forget);
+        assert_eq!((inserted, dropped.get()), (Some(()), 0));
+        // Another thread has inserted it meanwhile.
         let finds = Cell::new(0);
         let find = || {
             finds.set(finds.get() + 1);
             Some(())
         };
-        assert_eq!(room.add(2, find, make, |_| unreachable!("it is there")), Some(()));
+        let found = entries.find_or_insert(2, find, create, |_| unreachable!("it was found"));
+        assert_eq!(found, Some(()));
         assert_eq!((finds.get(), dropped.get()), (1, 1));
-        // And another one, in the last place.
-        let makes_another = || {
-            room.add(2, || None, || (), |()| ());
-            make()
+        // Another thread has inserted a different entry in the last place.
+        let create_late = || {
+            entries.find_or_insert(2, || None, || (), |()| ());
+            create()
         };
-        let added = room.add(2, || None, makes_another, |_| unreachable!("it is full"));
-        assert_eq!((added, dropped.get(), room.len()), (None, 2, 2));
+        let inserted =
+            entries.find_or_insert(2, || None, create_late, |_| unreachable!("limit reached"));
+        assert_eq!((inserted, dropped.get(), entries.len()), (None, 2, 2));
     }
 
     #[test]
-    fn a_panic_while_an_entry_is_made_costs_this_entry_only() {
-        let room = Room::default();
-        let panics = || room.add(1, || None::<()>, || panic!("told to"), |()| ());
+    fn after_a_panic_in_create_the_next_entry_is_inserted() {
+        let entries = EntryLimit::default();
+        let panics = || entries.find_or_insert(1, || None::<()>, || panic!("on purpose"), |()| ());
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
-        assert_eq!(room.add(1, || None, || (), |()| ()), Some(()));
-        assert_eq!(room.len(), 1);
+        assert_eq!(entries.find_or_insert(1, || None, || (), |()| ()), Some(()));
+        assert_eq!(entries.len(), 1);
     }
 }

@@ -1,43 +1,47 @@
-//! What of a request's work depends on how the layer was built and is collected.
+//! Properties of a recorder that each request checks, in one byte, so that one load answers all of them.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// As one number, so that a request that needs none of it sees that at once.
 #[derive(Debug)]
-pub(crate) struct Modes(AtomicU8);
+pub(crate) struct Flags(AtomicU8);
 
-#[derive(Clone, Copy)]
-pub(crate) struct Mode(u8);
+/// The flags at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlagSet(u8);
 
-impl Mode {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flag(u8);
+
+impl Flag {
     /// Some requests are not recorded.
-    pub(crate) const EXCLUDES: Self = Self(1);
-    /// Something is recorded that is not by default, and that requests carry something for.
+    pub(crate) const HAS_EXCLUSIONS: Self = Self(1);
+    /// Request bodies are sized or upgrades are counted, for which an exchange carries optional parts.
     pub(crate) const HAS_OPTIONAL_PARTS: Self = Self(2);
-    /// Nothing may wait for a flush that never comes: the gauge of requests in flight is told of each.
-    pub(crate) const IS_NEVER_FLUSHED: Self = Self(4);
-    /// A collection has flushed, and so will the next.
-    pub(crate) const IS_FLUSHED: Self = Self(8);
+    /// No callback runs before a collection. Nothing may be buffered, and each request is added to the in-flight gauge.
+    pub(crate) const NO_FLUSH_CALLBACK: Self = Self(4);
+    /// Set by the first collection; until then nothing is buffered.
+    pub(crate) const IS_COLLECTED: Self = Self(8);
+}
 
-    /// Whether this one is among these.
+impl Flags {
+    pub(crate) fn new(flags: impl IntoIterator<Item = (Flag, bool)>) -> Self {
+        let set = flags.into_iter().filter(|(_, is_set)| *is_set);
+        Self(AtomicU8::new(set.fold(0, |bits, (flag, _)| bits | flag.0)))
+    }
+
     #[inline]
-    pub(crate) fn is_in(self, modes: u8) -> bool {
-        modes & self.0 != 0
+    pub(crate) fn get(&self) -> FlagSet {
+        FlagSet(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set(&self, flag: Flag) {
+        self.0.fetch_or(flag.0, Ordering::Relaxed);
     }
 }
 
-impl Modes {
-    pub(crate) fn new(modes: impl IntoIterator<Item = (Mode, bool)>) -> Self {
-        let on = modes.into_iter().filter(|(_, is_on)| *is_on);
-        Self(AtomicU8::new(on.fold(0, |modes, (mode, _)| modes | mode.0)))
-    }
-
+impl FlagSet {
     #[inline]
-    pub(crate) fn get(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn turn_on(&self, mode: Mode) {
-        self.0.fetch_or(mode.0, Ordering::Relaxed);
+    pub(crate) fn contains(self, flag: Flag) -> bool {
+        self.0 & flag.0 != 0
     }
 }

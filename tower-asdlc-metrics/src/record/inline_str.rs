@@ -1,68 +1,69 @@
-//! Texts that many threads read while others write what happens to be next to them on the heap.
-
 use std::fmt;
 
-/// A text that is where its owner is, unless it is long.
+/// A string that is stored in its owner, unless it is long.
 ///
-/// A request's endpoint is compared with that of its route. Were that a small allocation, something in the same cache line may be
-/// written by a thread for each of its requests, and every other thread would wait for the line.
-pub(crate) enum IsolatedStr {
-    Short { len: usize, bytes: [u8; MOST] },
-    Long(Box<[u8]>),
+/// A look-up compares the endpoint of a request with that of a route. In a small heap allocation of its own, the endpoint could
+/// share a cache line with data that another thread writes for each of its requests, and every look-up would wait for the line.
+///
+/// The crates for small strings (`smol_str`, `compact_str`) store at most 24 bytes inline; route templates are often longer.
+pub(crate) enum InlineStr {
+    Inline { len: usize, bytes: [u8; INLINE_LEN] },
+    Heap(Box<[u8]>),
 }
 
-impl IsolatedStr {
+impl InlineStr {
     #[inline(always)]
-    pub(crate) fn is(&self, text: &str) -> bool {
-        self.bytes() == text.as_bytes()
+    pub(crate) fn equals(&self, text: &str) -> bool {
+        self.as_bytes() == text.as_bytes()
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        // It was made of a text.
-        std::str::from_utf8(self.bytes()).unwrap_or_default()
+        // Always valid, because it was made from a `str`.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     #[inline(always)]
-    fn bytes(&self) -> &[u8] {
+    fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Short { len, bytes } => bytes.get(..*len).unwrap_or_default(),
-            Self::Long(bytes) => bytes,
+            Self::Inline { len, bytes } => bytes.get(..*len).unwrap_or_default(),
+            Self::Heap(bytes) => bytes,
         }
     }
 }
 
-impl From<&str> for IsolatedStr {
+impl From<&str> for InlineStr {
     fn from(text: &str) -> Self {
-        let mut bytes = [0; MOST];
+        let mut bytes = [0; INLINE_LEN];
         match bytes.get_mut(..text.len()) {
-            Some(short) => {
-                short.copy_from_slice(text.as_bytes());
-                Self::Short { len: text.len(), bytes }
+            Some(inline) => {
+                inline.copy_from_slice(text.as_bytes());
+                Self::Inline { len: text.len(), bytes }
             }
-            None => Self::Long(text.as_bytes().into()),
+            None => Self::Heap(text.as_bytes().into()),
         }
     }
 }
 
-impl fmt::Debug for IsolatedStr {
+impl fmt::Debug for InlineStr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_str().fmt(f)
     }
 }
 
-/// Most route templates are shorter.
-const MOST: usize = 96;
+/// Longer than most route templates.
+const INLINE_LEN: usize = 96;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_what_it_was_made_of() {
-        for text in ["", "/items/{id}", "/ä", &"x".repeat(MOST), &"x".repeat(MOST + 1)] {
-            let isolated = IsolatedStr::from(text);
-            assert_eq!(isolated.as_str(), text);
-            assert!(isolated.is(text) && !isolated.is("/other"));
+    fn a_string_is_the_one_that_it_was_made_from() {
+        for text in ["", "/items/{id}", "/ä", &"x".repeat(INLINE_LEN), &"x".repeat(INLINE_LEN + 1)]
+        {
+            let string = InlineStr::from(text);
+            assert_eq!(string.as_str(), text);
+            assert!(string.equals(text) && !string.equals("/other"));
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Every metric of this crate: name, unit, description, label keys. Recording is in `recorder.rs`.
+//! The one file that creates instruments: name, unit, description, boundaries and label keys of every metric of this crate.
+//! They are recorded in `recorder.rs`.
 //!
-//! Conventions (Prometheus' naming rules): counters end in `_total`; base units, in the name (`_seconds`, `_bytes`); labels
-//! are lower snake case and take values from a bounded set. The exporter adds the namespace prefix and the constant labels.
+//! The names follow Prometheus' conventions: counters end in `_total`; the name contains the base unit (`_seconds`, `_bytes`);
+//! label keys are lower snake case, and their values come from bounded sets. The exporter adds the namespace and the constant
+//! labels.
 
 #[cfg(feature = "bound")]
 pub(crate) use crate::record::bound::{CounterSeries, HistogramSeries, UpDownCounterSeries};
@@ -10,14 +12,14 @@ pub(crate) use crate::record::unbound::{CounterSeries, HistogramSeries, UpDownCo
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use std::sync::Arc;
 
-/// The instruments, made once for a layer. What is off is `None`, and costs nothing.
+/// The instruments of one layer. Those of metrics that are off are `None`.
 #[derive(Debug)]
 pub(crate) struct Instruments {
-    /// `{endpoint,method,status}`, and `grpc_status` of gRPC calls.
+    /// `{endpoint,method,status}`, for gRPC calls also `grpc_status`.
     pub(crate) requests: Counter<u64>,
-    /// As `requests`, and `error_type`.
+    /// The labels of `requests`, and `error_type`.
     pub(crate) failed: Counter<u64>,
-    /// `{endpoint,method}`: no status, which would multiply the buckets.
+    /// `{endpoint,method}`. Without a status, which would multiply the buckets.
     pub(crate) duration: Histogram<f64>,
     /// `{method}`
     pub(crate) in_flight: Option<UpDownCounter<i64>>,
@@ -30,7 +32,7 @@ pub(crate) struct Instruments {
     pub(crate) upgrades: Option<UpgradeInstruments>,
 }
 
-/// Of connections that outlive their request.
+/// The instruments of connections that outlive their request.
 #[derive(Debug)]
 pub(crate) struct UpgradeInstruments {
     /// `{endpoint,method}`
@@ -39,9 +41,9 @@ pub(crate) struct UpgradeInstruments {
     pub(crate) duration: Histogram<f64>,
 }
 
-/// Which optional families there are.
+/// Which of the optional metrics are on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Optional {
+pub(crate) struct OptionalMetrics {
     pub(crate) in_flight: bool,
     pub(crate) time_to_headers: bool,
     pub(crate) body_sizes: bool,
@@ -49,7 +51,7 @@ pub(crate) struct Optional {
 }
 
 impl Instruments {
-    pub(crate) fn new(meter: &Meter, boundaries: &[f64], optional: Optional) -> Self {
+    pub(crate) fn new(meter: &Meter, boundaries: &[f64], optional: OptionalMetrics) -> Self {
         let counter =
             |name, description| meter.u64_counter(name).with_description(description).build();
         let histogram = |name, unit, description, boundaries: &[f64]| {
@@ -67,7 +69,7 @@ impl Instruments {
             requests: counter(REQUESTS, "HTTP requests, counted when they end."),
             failed: counter(
                 FAILED,
-                "HTTP requests that failed: 4xx, 5xx, a gRPC error, or an end before their response's.",
+                "HTTP requests that failed: 4xx, 5xx, a gRPC error, or that ended before the response was complete.",
             ),
             duration: histogram(
                 DURATION,
@@ -113,32 +115,35 @@ impl Instruments {
     }
 }
 
-/// Runs `flush` before each collection. `false` if it never will: views have dropped whatever could run it.
+/// Calls `flush` before each collection. Returns `false` if views drop every instrument that could call it.
 ///
-/// The SDK runs the callbacks of observable instruments before it reads anything; one that observes nothing is not exported. But
-/// it drops the callback with the instrument if that is dropped by a view, which is often one that keeps a list of names. So
-/// the callback hangs on an instrument of its own name and, where that is dropped, on one with the name and the kind of what
-/// it is for: if that is dropped too, there is nothing to flush.
-pub(crate) fn before_collection(meter: &Meter, flush: impl Fn() + Send + Sync + 'static) -> bool {
+/// The SDK runs the callbacks of observable instruments before it reads any series. An instrument that observes nothing is not
+/// exported. If a view drops an instrument, the SDK drops its callback too; many views keep only a list of names. Therefore the
+/// callback is registered with an instrument of its own name. If that is dropped, it is registered with the name and the kind of a
+/// metric of this crate. If all of these are dropped, there is nothing to flush.
+pub(crate) fn call_before_collections(
+    meter: &Meter,
+    flush: impl Fn() + Send + Sync + 'static,
+) -> bool {
     let flush = Arc::new(flush);
-    let is_kept = || Arc::strong_count(&flush) > 1;
+    let is_registered = || Arc::strong_count(&flush) > 1;
     for name in ["http_requests.flush", IN_FLIGHT] {
         let flush = Arc::clone(&flush);
         meter.i64_observable_up_down_counter(name).with_callback(move |_| flush()).build();
-        if is_kept() {
+        if is_registered() {
             return true;
         }
     }
     for name in [REQUESTS, FAILED] {
         let flush = Arc::clone(&flush);
         meter.u64_observable_counter(name).with_callback(move |_| flush()).build();
-        if is_kept() {
+        if is_registered() {
             return true;
         }
     }
-    let called = Arc::clone(&flush);
-    meter.f64_observable_gauge(DURATION).with_unit("s").with_callback(move |_| called()).build();
-    is_kept()
+    let callback = Arc::clone(&flush);
+    meter.f64_observable_gauge(DURATION).with_unit("s").with_callback(move |_| callback()).build();
+    is_registered()
 }
 
 const REQUESTS: &str = "http_requests_total";
@@ -146,15 +151,15 @@ const FAILED: &str = "http_requests_failed_total";
 const IN_FLIGHT: &str = "http_requests_in_flight";
 pub(crate) const DURATION: &str = "http_request_duration_seconds";
 
-/// Prometheus' default buckets, in seconds.
+/// Prometheus' default boundaries, in seconds.
 pub(crate) const DEFAULT_BOUNDARIES: [f64; 11] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// In seconds: one to a day.
+/// From one second to one day, in seconds.
 const CONNECTION_BOUNDARIES: [f64; 9] =
     [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0];
 
-/// In bytes: 256 B to 16 MiB.
+/// From 256 B to 16 MiB, in bytes.
 const SIZE_BOUNDARIES: [f64; 9] = [
     256.0,
     1_024.0,

@@ -1,15 +1,20 @@
-//! Instruments, series, and what a request adds to them.
+//! Recording: which series a request belongs to, and what is added to them.
+//!
+//! A request takes a `shard`, which belongs to its thread, and finds its route (`routes` -> `route_table` -> `route`). When it
+//! ends, the `recorder` adds it to the counters of the route: to the `batch` of the thread, or straight to the SDK's series
+//! (`bound` or `unbound`). `instruments` creates all instruments; `settings` is what the builder configured.
 
 pub(crate) mod append_list;
 pub(crate) mod batch;
 pub(crate) mod entry_limit;
 pub(crate) mod flags;
-pub(crate) mod handle;
+pub(crate) mod in_flight;
 pub(crate) mod inline_str;
 pub(crate) mod instruments;
 pub(crate) mod recorder;
 pub(crate) mod route;
 pub(crate) mod route_table;
+pub(crate) mod routes;
 pub(crate) mod series_limits;
 pub(crate) mod settings;
 pub(crate) mod shard;

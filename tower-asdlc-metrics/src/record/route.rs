@@ -1,73 +1,95 @@
-//! What a route holds: its series, and what its requests add to them.
+//! A route and its series.
 
 use crate::labels::methods::MethodId;
-use crate::labels::outcome::Outcome;
-use crate::labels::user_label::LabelIds;
-use crate::record::append_list::Chain;
+use crate::labels::outcome_labels::OutcomeLabels;
+use crate::labels::user_label::UserLabelValues;
+use crate::record::append_list::AppendList;
 use crate::record::batch::Batch;
-use crate::record::inline_str::IsolatedStr;
+use crate::record::inline_str::InlineStr;
 use crate::record::instruments::{CounterSeries, HistogramSeries, UpDownCounterSeries};
-use crate::record::thread_index as threads;
-use crate::record::unmatched_warning::Unrouted;
+use crate::record::thread_index;
+use crate::record::unmatched_warning::UnmatchedWarning;
 use std::sync::{Arc, OnceLock};
 
-/// A method of an endpoint, with the user's labels. As what it points to, it has cache lines of its own.
+/// What identifies a route.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RouteKey<'a> {
+    pub(crate) method: MethodId,
+    pub(crate) user_labels: UserLabelValues,
+    pub(crate) endpoint: &'a str,
+}
+
+/// The series of one endpoint, method, and set of user labels.
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(align(128))] // No false sharing with what other threads write.
 pub(crate) struct Route {
     pub(crate) method: MethodId,
-    pub(crate) labels: LabelIds,
-    pub(crate) endpoint: IsolatedStr,
-    /// Its requests last as long as their clients like.
-    pub(crate) is_stream: bool,
-    pub(crate) counters: Chain<Counters>,
-    /// Not of streams.
+    pub(crate) user_labels: UserLabelValues,
+    pub(crate) endpoint: InlineStr,
+    /// Whether its requests last until the client leaves.
+    pub(crate) is_streaming: bool,
+    pub(crate) counters: AppendList<RouteCounters>,
+    /// `None` for streaming endpoints.
     pub(crate) duration: Option<HistogramSeries>,
     pub(crate) time_to_headers: Option<HistogramSeries>,
     pub(crate) response_body_size: Option<HistogramSeries>,
-    /// Made when first needed: most services have no layer for it.
+    /// Created when first needed: most services have no layer for it.
     pub(crate) request_body_size: OnceLock<HistogramSeries>,
-    /// Made with the first: most routes have none.
-    pub(crate) upgrades: OnceLock<Upgrades>,
+    /// Created by the first upgrade: most routes have none.
+    pub(crate) upgrades: OnceLock<UpgradeSeries>,
 }
 
-/// The upgraded connections of a route.
+/// The series of a route's upgraded connections.
 #[derive(Debug)]
-pub(crate) struct Upgrades {
+pub(crate) struct UpgradeSeries {
     pub(crate) in_flight: UpDownCounterSeries,
     pub(crate) duration: HistogramSeries,
 }
 
-/// The counters of a route's requests that ended alike.
+/// The counters of those requests of a route that have the same outcome labels.
 #[derive(Debug)]
-#[repr(align(128))]
-pub(crate) struct Counters {
-    pub(crate) outcome: Outcome,
+#[repr(align(128))] // No false sharing with what other threads write.
+pub(crate) struct RouteCounters {
+    pub(crate) labels: OutcomeLabels,
     pub(crate) requests: CounterSeries,
     pub(crate) failed: Option<CounterSeries>,
-    /// How long they took, by thread, until the series are told.
+    /// The durations of requests that are not flushed yet, one batch for each thread.
     pub(crate) batches: Box<[OnceLock<Box<Batch>>]>,
-    /// Of successes that no route names.
-    pub(crate) unrouted: Option<Arc<Unrouted>>,
+    /// Only for successful requests that matched no route.
+    pub(crate) unmatched: Option<Arc<UnmatchedWarning>>,
+}
+
+impl RouteKey<'_> {
+    /// The key as [`RouteTable`](crate::record::route_table::RouteTable) hashes it.
+    #[inline(always)]
+    pub(crate) fn hashed(&self) -> (u64, &str) {
+        (self.user_labels.with_method(self.method), self.endpoint)
+    }
 }
 
 impl Route {
+    pub(crate) fn key(&self) -> RouteKey<'_> {
+        let Self { method, user_labels, ref endpoint, .. } = *self;
+        RouteKey { method, user_labels, endpoint: endpoint.as_str() }
+    }
+
     #[inline(always)]
-    pub(crate) fn is(&self, method: MethodId, labels: LabelIds, endpoint: &str) -> bool {
-        self.method == method && self.labels == labels && self.endpoint.is(endpoint)
+    pub(crate) fn has(&self, key: RouteKey<'_>) -> bool {
+        let RouteKey { method, user_labels, endpoint } = key;
+        self.method == method && self.user_labels == user_labels && self.endpoint.equals(endpoint)
     }
 }
 
-impl Counters {
-    /// Of this thread.
+impl RouteCounters {
+    /// The batch of this thread; `None` if the thread's index is beyond all shards.
     #[inline]
     pub(crate) fn batch(&self) -> Option<&Batch> {
-        Some(self.batches.get(threads::number())?.get_or_init(Box::default))
+        Some(self.batches.get(thread_index::current())?.get_or_init(Box::default))
     }
 
-    /// Requests have ended so, after so long.
+    /// Adds requests with these durations, in seconds, to the series of the SDK.
     #[inline]
-    pub(crate) fn tell(&self, route: &Route, durations: &[f64]) {
+    pub(crate) fn add_requests(&self, route: &Route, durations: &[f64]) {
         let requests = durations.len() as u64;
         self.requests.add(requests);
         if let Some(failed) = &self.failed {
@@ -79,10 +101,10 @@ impl Counters {
     }
 }
 
-/// What is in the cell, made outside of its lock: making it calls the SDK.
-pub(crate) fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+/// Returns the value of the cell. A new value is created outside of the cell's lock, because `create` calls the SDK.
+pub(crate) fn get_or_create<T>(cell: &OnceLock<T>, create: impl FnOnce() -> T) -> &T {
     cell.get().unwrap_or_else(|| {
-        let made = make();
-        cell.get_or_init(|| made)
+        let created = create();
+        cell.get_or_init(|| created)
     })
 }

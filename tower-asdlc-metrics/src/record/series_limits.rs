@@ -1,29 +1,30 @@
-//! How far the tables of a recorder grow.
+use crate::labels::outcome_labels::ErrorType;
 
-use crate::labels::outcome::ErrorType;
-
-/// How many routes and counters there may be: of what comes first, then of what is counted as overflow, and of counters then
-/// the last resort.
+/// How many routes and counters a recorder may have. Each field includes the ones before it.
 #[derive(Debug)]
-pub(crate) struct Caps {
-    pub(crate) first: usize,
+pub(crate) struct SeriesLimits {
+    /// Routes, and counters, with labels of their own: the series limit that the builder got.
+    pub(crate) own_labels: usize,
+    /// Routes, including the overflow route of each method.
     pub(crate) routes: usize,
-    pub(crate) overflow: usize,
+    /// Counters, including those of the overflow routes.
+    pub(crate) overflow_counters: usize,
+    /// Counters, including those of the overflow routes with `_OTHER` as status.
     pub(crate) counters: usize,
 }
 
-impl Caps {
+impl SeriesLimits {
     pub(crate) fn new(max_series: usize, methods: usize) -> Self {
-        let overflow = max_series + OVERFLOW_OUTCOMES;
+        let overflow_counters = max_series + OVERFLOW_OUTCOMES;
         Self {
-            first: max_series,
+            own_labels: max_series,
             routes: max_series + methods,
-            overflow,
-            // A method without a status, failed in each way or not at all, of gRPC or not.
-            counters: overflow + methods * (ErrorType::COUNT + 1) * 2,
+            overflow_counters,
+            // For each method: no failure or any of the failures, for gRPC calls and for other requests.
+            counters: overflow_counters + methods * (ErrorType::COUNT + 1) * 2,
         }
     }
 }
 
-/// Room for `endpoint="_OVERFLOW"` with the statuses that occur; past it the status is `_OTHER` too.
+/// How many label sets `endpoint="_OVERFLOW"` may have with the statuses that occur. Beyond them, the status is `_OTHER` too.
 const OVERFLOW_OUTCOMES: usize = 200;

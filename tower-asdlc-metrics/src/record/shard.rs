@@ -1,83 +1,161 @@
-//! How many requests are in flight: as many as hold a reference. Each has to hold one anyway, so that counting them costs a
-//! request nothing.
+//! Per-thread shards: what all requests of a thread write to, in cache lines that no other thread needs.
 
-use crate::labels::endpoint::RequestHead;
-use crate::labels::methods::MethodId;
+use crate::labels::methods::{MAX_METHODS, MethodId};
 use crate::record::recorder::Recorder;
-use crate::record::thread_index as threads;
+use crate::record::thread_index;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
-/// A recorder, entered through the lane of a request's method and thread.
-pub(crate) struct Lanes {
-    recorder: Arc<Recorder>,
-    /// Those of a method side by side, one for each of `threads`, which is a power of two.
-    lanes: Box<[Arc<Lane>]>,
-    threads: usize,
-    /// For each method, what the gauge was told.
-    told: Mutex<Box<[i64]>>,
-}
+/// All shards of a recorder. The layer and the flush callback hold them.
+#[derive(Clone)]
+pub(crate) struct Shards(Arc<[Arc<Shard>]>);
 
-/// What a request in flight holds on to.
+/// The recorder, behind the reference count and the in-flight counters of one thread.
 ///
-/// Two threads that count references in one place wait for each other longer than all the rest of a request takes: each
-/// has lanes of its own, in cache lines of their own.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(crate) struct Lane {
-    pub(crate) recorder: Arc<Recorder>,
+/// Each request takes and drops a reference to a shard, and so does each clone of a service; routers clone their services for
+/// each request. If two threads used one reference count, its cache line would bounce between their cores twice a request.
+#[repr(align(128))] // No false sharing with what other threads write.
+pub(crate) struct Shard {
+    recorder: Arc<Recorder>,
+    /// How many requests of each method have started on this shard and have not ended.
+    in_flight: [AtomicI64; MAX_METHODS],
+    /// The index of this shard among its siblings.
+    index: usize,
+    /// The number of siblings minus 1. Their number is a power of two.
+    index_mask: usize,
+    /// The shards of all threads. Weak, because shards that own each other would never be dropped.
+    siblings: OnceLock<Arc<[Weak<Self>]>>,
 }
 
-impl Lanes {
+impl Shards {
     pub(crate) fn new(recorder: Recorder) -> Self {
         let recorder = Arc::new(recorder);
-        let threads = threads::count();
-        let methods = recorder.methods().count();
-        let lane = |_| Arc::new(Lane { recorder: Arc::clone(&recorder) });
-        let lanes = (0..methods * threads).map(lane).collect();
-        let told = Mutex::new(vec![0; methods].into());
-        Self { recorder, lanes, threads, told }
+        let count = thread_index::shard_count();
+        let shard = |index| Shard {
+            recorder: Arc::clone(&recorder),
+            in_flight: [const { AtomicI64::new(0) }; MAX_METHODS],
+            index,
+            index_mask: count - 1,
+            siblings: OnceLock::new(),
+        };
+        let shards: Arc<[_]> = (0..count).map(shard).map(Arc::new).collect();
+        let siblings: Arc<[_]> = shards.iter().map(Arc::downgrade).collect();
+        shards.iter().for_each(|shard| _ = shard.siblings.set(Arc::clone(&siblings)));
+        Self(shards)
     }
 
+    /// The shard of the current thread.
+    pub(crate) fn current(&self) -> &Arc<Shard> {
+        &self.0[thread_index::current() & (self.0.len() - 1)]
+    }
+
+    pub(crate) fn recorder(&self) -> &Arc<Recorder> {
+        // Not the current shard: a thread that only builds or collects should not claim one of the low thread indices.
+        &self.0[0].recorder
+    }
+
+    /// Brings the series up to date. Called before each collection.
+    pub(crate) fn flush(&self) {
+        self.recorder().flush(|method| self.0.iter().map(|shard| shard.in_flight(method)).sum());
+    }
+}
+
+impl Shard {
+    /// The shard of the current thread. Threads with an index beyond all shards share one with another thread.
+    #[inline]
+    pub(crate) fn current(self: &Arc<Self>) -> Arc<Self> {
+        let index = thread_index::current() & self.index_mask;
+        if index == self.index { Arc::clone(self) } else { self.sibling(index) }
+    }
+
+    /// Another shard; this one if the [`Shards`] were dropped.
+    #[inline(never)]
+    fn sibling(self: &Arc<Self>, index: usize) -> Arc<Self> {
+        let sibling = self.siblings.get().and_then(|siblings| siblings.get(index)?.upgrade());
+        sibling.unwrap_or_else(|| Arc::clone(self))
+    }
+
+    #[inline]
     pub(crate) fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
     }
 
-    /// `Some` always: there is a lane for each method and thread.
+    /// A request starts. Its exchange keeps this shard, and calls [`leave`](Self::leave) on it when it ends, on any thread.
     #[inline]
-    pub(crate) fn enter(&self, method: MethodId) -> Option<Arc<Lane>> {
-        let thread = threads::number() & (self.threads - 1);
-        self.lanes.get(method.index() * self.threads + thread).cloned()
+    pub(crate) fn enter(&self, method: MethodId) {
+        self.add_in_flight(method, 1);
     }
 
     #[inline]
-    pub(crate) fn method(&self, head: RequestHead<'_>) -> MethodId {
-        self.recorder.methods().id(head.method)
+    pub(crate) fn leave(&self, method: MethodId) {
+        self.add_in_flight(method, -1);
     }
 
-    /// Before each collection: tells the series what has ended, and the gauge what has changed.
-    ///
-    /// The gauge not by observing: where layers share a meter, the value of one observer would replace that of another. What is
-    /// *added* to a counter adds up.
-    pub(crate) fn tell(&self) {
-        self.recorder.tell();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let by_method = self.lanes.chunks(self.threads);
-        for ((method, lanes), told) in self.recorder.methods().ids().zip(by_method).zip(&mut *told)
-        {
-            if let Some(gauge) = self.recorder.in_flight(method) {
-                // One reference to each lane is ours.
-                let now = lanes.iter().map(|lane| Arc::strong_count(lane) as i64 - 1).sum();
-                gauge.add(now - *told);
-                *told = now;
-            }
+    #[inline]
+    fn add_in_flight(&self, method: MethodId, change: i64) {
+        if let Some(count) = self.in_flight.get(method.index()) {
+            count.fetch_add(change, Ordering::Relaxed);
         }
+        self.recorder.in_flight_changed(method, change);
+    }
+
+    fn in_flight(&self, method: MethodId) -> i64 {
+        self.in_flight.get(method.index()).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 }
 
-/// Once what each lane has.
-impl fmt::Debug for Lanes {
+/// Prints the recorder once, and not each shard.
+impl fmt::Debug for Shards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.recorder().fmt(f)
+    }
+}
+
+impl fmt::Debug for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.recorder.fmt(f)
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FixedEndpoint, HttpMetricsLayer};
+    use opentelemetry::metrics::{MeterProvider, noop::NoopMeterProvider};
+    use std::sync::Barrier;
+    use std::thread;
+    use tower_layer::Layer;
+
+    #[test]
+    fn a_clone_takes_the_shard_of_its_thread() {
+        const THREADS: usize = 8;
+        let layer = HttpMetricsLayer::builder(FixedEndpoint("/x"))
+            .build(&NoopMeterProvider::new().meter("test"))
+            .unwrap();
+        let service = layer.layer(());
+        let barrier = Barrier::new(THREADS);
+        let has_other_shard = || {
+            let clone = service.clone();
+            // So that all threads live at once.
+            barrier.wait();
+            assert!(Arc::ptr_eq(clone.shard(), layer.layer(()).shard()));
+            !Arc::ptr_eq(clone.shard(), service.shard())
+        };
+        let have_other_shards = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(has_other_shard)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(have_other_shards.contains(&true));
+    }
+
+    #[test]
+    fn debug_output_is_short_whatever_the_number_of_threads_and_series() {
+        let layer = HttpMetricsLayer::builder(FixedEndpoint("/x"))
+            .build(&NoopMeterProvider::new().meter("test"))
+            .unwrap();
+        for text in [format!("{layer:?}"), format!("{:?}", layer.layer(()))] {
+            assert_eq!(text.matches("Settings").count(), 1, "{text}");
+            assert!(text.len() < 1_000, "{text}");
+        }
     }
 }

@@ -1,85 +1,89 @@
-//! What makes it possible that each thread has something of its own: a number, which no other thread has while this one lives.
+//! A small index for each thread, which no other living thread has. It selects the thread's shard and its batches.
+//!
+//! The `thread_local` crate keeps such indices too, but does not show them, and it panics when it is used while the thread
+//! ends: a request that a thread-local variable holds is dropped then.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-/// For how many threads it is worth having something: those with a [`number`] below.
-pub(crate) fn count() -> usize {
-    // Asked once: on Linux it reads files, and each new series needs it.
+/// How many threads have something of their own: those with an [index](current) below this power of two. The others share.
+pub(crate) fn shard_count() -> usize {
+    // Cached: on Linux `available_parallelism` reads files, and each new series needs the number.
     static COUNT: OnceLock<usize> = OnceLock::new();
     *COUNT.get_or_init(|| {
-        // The threads that handle requests are about as many as there are processors.
+        // About as many threads handle requests as there are processors.
         let processors = thread::available_parallelism().map_or(1, usize::from);
         (2 * processors).next_power_of_two().min(64)
     })
 }
 
-/// The number of this thread, small if few threads ever lived at once: that of a thread that ended is given again.
+/// The index of this thread. Indices of threads that have ended are reused, so they stay small when few threads live at once.
+///
+/// While its thread-local variables are dropped, a thread has no index any more; it then gets one beyond all shards.
 #[inline]
-pub(crate) fn number() -> usize {
-    match NUMBER.get() {
-        UNKNOWN => claim(),
-        number => number,
+pub(crate) fn current() -> usize {
+    match INDEX.get() {
+        UNCLAIMED => claim(),
+        index => index,
     }
 }
 
-/// Gives this thread a number, whoever else has it: what is one thread's own is then shared with that one.
+/// Gives this thread an index, even if another thread has it.
 #[cfg(test)]
-pub(crate) fn set_number(number: usize) {
-    NUMBER.set(number);
+pub(crate) fn set_current(index: usize) {
+    INDEX.set(index);
 }
 
 #[cold]
 fn claim() -> usize {
-    // There is none when this thread is just ending.
-    let number = CLAIM.try_with(|claim| claim.0).unwrap_or(NONE);
-    NUMBER.set(number);
-    number
+    let index = CLAIM.try_with(|claim| claim.0).unwrap_or(ENDED);
+    INDEX.set(index);
+    index
 }
 
 thread_local! {
-    // Beside the claim, for what has nothing to drop is faster to read.
-    static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
+    // Separate from the claim: a variable without a destructor is faster to read.
+    static INDEX: Cell<usize> = const { Cell::new(UNCLAIMED) };
     static CLAIM: Claim = Claim::new();
 }
 
-const UNKNOWN: usize = usize::MAX;
-const NONE: usize = usize::MAX - 1;
+const UNCLAIMED: usize = usize::MAX;
+const ENDED: usize = usize::MAX - 1;
 
+/// An index that no other thread has until this is dropped.
 struct Claim(usize);
 
 impl Claim {
     fn new() -> Self {
-        let mut numbers = numbers();
-        let number = numbers.free.pop_first();
-        Self(number.unwrap_or_else(|| {
-            numbers.given += 1;
-            numbers.given - 1
+        let mut indices = indices();
+        let index = indices.free.pop_first();
+        Self(index.unwrap_or_else(|| {
+            indices.created += 1;
+            indices.created - 1
         }))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        NUMBER.set(NONE);
-        numbers().free.insert(self.0);
+        INDEX.set(ENDED);
+        indices().free.insert(self.0);
     }
 }
 
-struct Numbers {
-    /// How many there are.
-    given: usize,
-    /// Those that no thread has.
+struct Indices {
+    created: usize,
+    /// Indices whose threads have ended.
     free: BTreeSet<usize>,
 }
 
-static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { given: 0, free: BTreeSet::new() });
+static INDICES: Mutex<Indices> = Mutex::new(Indices { created: 0, free: BTreeSet::new() });
 
-/// Locked once when a thread first asks, and once when it ends.
-fn numbers() -> MutexGuard<'static, Numbers> {
-    NUMBERS.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locked once when a thread claims its index, and once when the thread ends.
+fn indices() -> MutexGuard<'static, Indices> {
+    INDICES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -89,38 +93,37 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
-    fn threads_that_live_at_once_have_different_numbers() {
+    fn threads_that_live_at_once_have_different_indices() {
         const THREADS: usize = 50;
         let barrier = Barrier::new(THREADS);
-        let number_while_all_live = || {
-            let number = number();
+        let index_while_all_live = || {
+            let index = current();
             barrier.wait();
-            assert_eq!(number, super::number());
-            number
+            assert_eq!(index, current());
+            index
         };
-        let numbers: BTreeSet<_> = thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..THREADS).map(|_| scope.spawn(number_while_all_live)).collect();
+        let indices: BTreeSet<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(index_while_all_live)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        assert_eq!(numbers.len(), THREADS);
+        assert_eq!(indices.len(), THREADS);
     }
 
     #[test]
-    fn numbers_of_threads_that_ended_are_given_again() {
-        let numbers = (0..5_000).map(|_| thread::spawn(number).join().unwrap());
-        // Other tests have theirs meanwhile.
-        assert!(numbers.max().unwrap() < 500);
+    fn indices_of_threads_that_ended_are_reused() {
+        let indices = (0..5_000).map(|_| thread::spawn(current).join().unwrap());
+        // Threads of other tests have indices too.
+        assert!(indices.max().unwrap() < 500);
     }
 
     #[test]
-    fn a_thread_that_is_ending_has_no_number_that_another_may_get() {
+    fn a_thread_that_is_ending_has_no_index_that_another_may_get() {
         struct AtEnd(usize);
         impl Drop for AtEnd {
             fn drop(&mut self) {
-                let number = number();
-                let is_free = numbers().free.contains(&number);
-                WRONG.fetch_or(is_free || ![self.0, NONE].contains(&number), Ordering::Relaxed);
+                let index = current();
+                let is_free = indices().free.contains(&index);
+                WRONG.fetch_or(is_free || ![self.0, ENDED].contains(&index), Ordering::Relaxed);
             }
         }
         static WRONG: AtomicBool = AtomicBool::new(false);
@@ -130,15 +133,15 @@ mod tests {
         }
         let barrier = Barrier::new(2);
         let end = || {
-            // One is dropped before the claim and one after, in whichever order that is.
+            // One is dropped before the claim and one after it, in whichever order that is.
             FIRST.set(None);
-            let number = number();
-            FIRST.set(Some(AtEnd(number)));
-            LAST.set(Some(AtEnd(number)));
-            // Not both have the number 0.
+            let index = current();
+            FIRST.set(Some(AtEnd(index)));
+            LAST.set(Some(AtEnd(index)));
+            // So that the two threads have different indices.
             barrier.wait();
         };
-        // Joined one by one: a scope does not wait for what is dropped when its threads end.
+        // Joined one by one: a scope does not wait for the destructors of thread-local variables.
         thread::scope(|scope| {
             for thread in [scope.spawn(end), scope.spawn(end)] {
                 thread.join().unwrap();

@@ -1,4 +1,5 @@
-//! The same series without bound instruments, for a `MeterProvider` that has none: attributes are hashed each time.
+//! The same types without bound instruments, for a `MeterProvider` that does not support them. Each measurement hashes the
+//! attributes.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
@@ -6,7 +7,7 @@ use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
 #[derive(Debug)]
 struct Series<I> {
     instrument: I,
-    /// Always in one order: the SDK keeps a copy of a set for each order it meets.
+    /// Always in the same order: the SDK stores a copy of the label set for each order.
     attributes: Box<[KeyValue]>,
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct UpDownCounterSeries(Series<UpDownCounter<i64>>);
 impl UpDownCounterSeries {
     pub(crate) fn new(counter: &UpDownCounter<i64>, attributes: &[KeyValue]) -> Self {
         let series = Self(Series::new(counter, attributes));
-        // As a bound series is: exported from now on, also if no collection ever meets a request.
+        // So that it is exported from now on, as a bound series is, even if no request is in flight at any collection.
         series.add(0);
         series
     }

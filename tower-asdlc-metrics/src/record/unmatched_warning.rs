@@ -1,46 +1,46 @@
-//! Says in the log that the endpoints of requests are not told apart, which is a mistake in how the layer is used.
+//! A warning for applications in which no request matches a route, because the layer is in the wrong place.
 
-use crate::labels::methods::{OTHER, UNMATCHED};
+use crate::labels::values::{OTHER, UNMATCHED};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// Counts successes without a route, until it is known whether there are any with one.
+/// Counts successful requests that matched no route, until it is known whether any request matches one.
 #[derive(Debug, Default)]
-pub(crate) struct Unrouted {
+pub(crate) struct UnmatchedWarning {
     successes: AtomicU32,
-    is_known: AtomicBool,
+    is_decided: AtomicBool,
 }
 
-/// Whether this endpoint stands for all that has none of its own.
-pub(crate) fn is_unrouted(endpoint: &str) -> bool {
+/// Whether this endpoint stands for all requests without a route of their own.
+pub(crate) fn is_unmatched(endpoint: &str) -> bool {
     [UNMATCHED, OTHER].contains(&endpoint)
 }
 
-impl Unrouted {
-    /// A request without a route has succeeded.
+impl UnmatchedWarning {
+    /// Counts a successful request that matched no route.
     #[inline]
-    pub(crate) fn succeeded(&self, has_routed: impl Fn() -> bool) {
-        if !self.is_known.load(Ordering::Relaxed) {
-            self.count(has_routed);
+    pub(crate) fn count_success(&self, has_matched_route: impl Fn() -> bool) {
+        if !self.is_decided.load(Ordering::Relaxed) {
+            self.count_undecided(has_matched_route);
         }
     }
 
     #[cold]
-    fn count(&self, has_routed: impl Fn() -> bool) {
-        // A panic in a subscriber would be the second one.
-        let is_due = self.successes.fetch_add(1, Ordering::Relaxed) + 1 >= ENOUGH;
-        if !is_due || std::thread::panicking() || self.is_known.swap(true, Ordering::Relaxed) {
+    fn count_undecided(&self, has_matched_route: impl Fn() -> bool) {
+        let is_due = self.successes.fetch_add(1, Ordering::Relaxed) + 1 >= THRESHOLD;
+        // While the thread unwinds, a panic in a subscriber would abort the process.
+        if !is_due || std::thread::panicking() || self.is_decided.swap(true, Ordering::Relaxed) {
             return;
         }
-        if !has_routed() {
+        if !has_matched_route() {
             tracing::warn!(
-                "{ENOUGH} requests succeeded and none matched a route: all of them have the endpoint `{UNMATCHED}` or \
-                 `{OTHER}`. The layer may be around the router instead of in it, the application may use another version of \
-                 axum, or the list of gRPC methods may be of another server; see the section \"Where to put it\" of the \
-                 documentation of tower-asdlc-metrics"
+                "{THRESHOLD} requests succeeded and none matched a route: all have the endpoint `{UNMATCHED}` or `{OTHER}`. \
+                 Possible causes: the layer is around the router instead of in it, the application uses another version of \
+                 axum, or the list of gRPC methods belongs to another server. See \"Where to put it\" in the documentation \
+                 of tower-asdlc-metrics"
             );
         }
     }
 }
 
-/// How many successes without a route are no coincidence.
-const ENOUGH: u32 = 100;
+/// After so many successful requests without a route, the cause is probably a mistake.
+const THRESHOLD: u32 = 100;

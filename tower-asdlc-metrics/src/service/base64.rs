@@ -1,6 +1,7 @@
-//! Base64 as it passes, symbol by symbol (RFC 4648): also several padded texts in a row, which is how gRPC-Web sends frames.
+//! Decodes Base64 (RFC 4648) symbol by symbol. Accepts several padded texts in a row, because gRPC-Web encodes each frame on its
+//! own. The `base64` crate decodes only whole texts, and none after the first padding.
 
-/// What it keeps of up to three symbols, until there are four.
+/// Up to three symbols that wait for the fourth.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     bits: u32,
@@ -8,19 +9,19 @@ pub(crate) struct Decoder {
     padding: u8,
 }
 
-/// Up to three bytes.
+/// The bytes of four symbols: one to three.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     bytes: [u8; 3],
     len: usize,
 }
 
-/// This is no Base64.
+/// The symbol is not allowed here.
 #[derive(Debug)]
 pub(crate) struct Malformed;
 
 impl Decoder {
-    /// The bytes of each fourth symbol and the three before it.
+    /// Adds a symbol. Every fourth one returns the bytes of the last four.
     pub(crate) fn push(&mut self, symbol: u8) -> Result<Option<Decoded>, Malformed> {
         let value = match symbol {
             b'A'..=b'Z' => symbol - b'A',
@@ -69,7 +70,7 @@ mod tests {
 
     // F-01
     #[test]
-    fn texts_decode_also_several_padded_ones_in_a_row() {
+    fn texts_are_decoded_including_several_padded_ones_in_a_row() {
         // RFC 4648, section 10.
         for (text, bytes) in [
             ("", &b""[..]),
@@ -81,7 +82,7 @@ mod tests {
             ("Zm9vYmFy", b"foobar"),
             ("gA+/", b"\x80\x0f\xbf"),
             ("Zg==Zm8=Zm9vZg==", b"ffofoof"),
-            // Not at its end yet.
+            // An incomplete text.
             ("Zm9vYm", b"foo"),
         ] {
             assert_eq!(decode(text).expect(text), bytes, "{text}");

@@ -1,37 +1,38 @@
-//! How many bytes the body of a response is to have, and whether it had them. Pure.
+//! Whether a response's body has as many bytes as it declares. Pure functions.
 
-use crate::labels::outcome::Ending;
+use crate::labels::outcome::Outcome;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Version};
 use http_body::SizeHint;
 
-/// The declared length of a response's body, in one word: it travels with each response.
+/// The declared length of a response's body and two flags, in one word: every exchange carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Length(u64);
+pub(crate) struct BodyLength(u64);
 
-impl Length {
-    /// Nothing is declared yet.
+impl BodyLength {
+    /// No length is declared yet.
     #[inline]
-    pub(crate) fn unknown(version: Version) -> Self {
-        Self(if version > Version::HTTP_11 { UNKNOWN | POLLED_TO_ITS_END } else { UNKNOWN })
+    pub(crate) fn undeclared(version: Version) -> Self {
+        let is_http_1 = version <= Version::HTTP_11;
+        Self(if is_http_1 { UNDECLARED } else { UNDECLARED | ENDS_AFTER_LAST_BYTE })
     }
 
-    /// The head of the response is there.
+    /// Reads the length that the head of the response declares.
     ///
-    /// A client reads the header; an HTTP/1 server writes what the body itself says, where it says anything.
+    /// The exact size of the body takes precedence, because an HTTP/1 server writes that. Otherwise it is the header.
     #[inline]
     pub(crate) fn declare(&mut self, headers: &HeaderMap, body: &SizeHint) {
         if let Some(length) = body.exact() {
             self.set(length);
         }
-        // Of what is empty no look-up is needed.
+        // A map without headers needs no look-up.
         if !headers.is_empty() {
-            self.declare_header(headers, body);
+            self.declare_by_header(headers, body);
         }
     }
 
     #[inline(never)]
-    fn declare_header(&mut self, headers: &HeaderMap, body: &SizeHint) {
+    fn declare_by_header(&mut self, headers: &HeaderMap, body: &SizeHint) {
         let header = headers.get(CONTENT_LENGTH).and_then(|header| parse(header.as_bytes()));
         let Some(header) = header else { return };
         if body.exact().is_none() {
@@ -44,49 +45,49 @@ impl Length {
 
     #[inline]
     fn set(&mut self, length: u64) {
-        if length < UNKNOWN {
-            self.0 = length | (self.0 & POLLED_TO_ITS_END);
+        if length < UNDECLARED {
+            self.0 = length | (self.0 & ENDS_AFTER_LAST_BYTE);
         }
     }
 
-    /// The end of the body is more than its last byte: trailers follow, or the server asks until there is nothing more.
-    pub(crate) fn poll_to_its_end(&mut self) {
-        self.0 |= POLLED_TO_ITS_END;
+    /// The last byte is not the end of the body: trailers follow, or the server polls until there are no more frames.
+    pub(crate) fn expect_end_after_last_byte(&mut self) {
+        self.0 |= ENDS_AFTER_LAST_BYTE;
     }
 
-    /// [`after`](Self::after) no byte yet.
+    /// The same as [`after`](Self::after) 0 bytes.
     #[inline]
-    pub(crate) fn at_head(self, is_end: bool) -> After {
-        if self.0 == 0 || is_end { self.after_other(0, is_end) } else { After::More }
+    pub(crate) fn at_head(self, is_end: bool) -> BodyProgress {
+        if self.0 == 0 || is_end { self.compare(0, is_end) } else { BodyProgress::Open }
     }
 
-    /// After so many bytes: whether the body has ended, and if so whether it had as many as declared.
+    /// Whether the body is complete after so many bytes. `is_end`: the body says that it has ended.
     #[inline]
-    pub(crate) fn after(self, sent: u64, is_end: bool) -> After {
-        // Without flags, which are above all numbers: what most bodies come to.
+    pub(crate) fn after(self, sent: u64, is_end: bool) -> BodyProgress {
+        // The most frequent cases, in which no flag is set: flags are higher than all lengths.
         if sent == self.0 {
-            return After::End;
+            return BodyProgress::Complete;
         }
-        let is_open = sent < self.0 && self.0 <= UNKNOWN && !is_end;
-        if is_open { After::More } else { self.after_other(sent, is_end) }
+        let is_open = sent < self.0 && self.0 <= UNDECLARED && !is_end;
+        if is_open { BodyProgress::Open } else { self.compare(sent, is_end) }
     }
 
     #[inline(never)]
-    fn after_other(self, sent: u64, is_end: bool) -> After {
-        // HTTP/1 servers write no more than the declared length, and do not ask for more.
+    fn compare(self, sent: u64, is_end: bool) -> BodyProgress {
+        // HTTP/1 servers write no more than the declared length, and do not poll again.
         let is_written = sent >= self.0 & !CONTRADICTED;
-        if sent > self.number() {
-            After::Mismatch
+        if sent > self.length() {
+            BodyProgress::Mismatch
         } else if is_end || is_written {
-            if self.allows_end_at(sent) { After::End } else { After::Mismatch }
+            if self.may_end_at(sent) { BodyProgress::Complete } else { BodyProgress::Mismatch }
         } else {
-            After::More
+            BodyProgress::Open
         }
     }
 
-    /// Whether just the declared number of bytes was sent.
-    pub(crate) fn is_met(self, sent: u64) -> bool {
-        self.allows_end_at(sent) && self.number() != UNKNOWN
+    /// Whether a length is declared, and `sent` is that length.
+    pub(crate) fn is_exactly(self, sent: u64) -> bool {
+        self.may_end_at(sent) && self.length() != UNDECLARED
     }
 
     /// Whether the header and the body declare different lengths.
@@ -94,73 +95,75 @@ impl Length {
         self.0 & CONTRADICTED != 0
     }
 
-    fn allows_end_at(self, sent: u64) -> bool {
-        !self.is_contradicted() && (self.number() == UNKNOWN || self.number() == sent)
+    fn may_end_at(self, sent: u64) -> bool {
+        !self.is_contradicted() && (self.length() == UNDECLARED || self.length() == sent)
     }
 
-    fn number(self) -> u64 {
-        self.0 & UNKNOWN
+    fn length(self) -> u64 {
+        self.0 & UNDECLARED
     }
 }
 
-/// What is known of a body from the number of its bytes.
+/// The state of a body after a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum After {
-    More,
-    End,
+pub(crate) enum BodyProgress {
+    Open,
+    Complete,
+    /// It has ended with fewer bytes than declared, or has more.
     Mismatch,
 }
 
-impl After {
-    /// How that ends the response, if it does.
+impl BodyProgress {
+    /// `None` while the body is open.
     #[inline]
-    pub(crate) fn ending(self) -> Option<Ending> {
+    pub(crate) fn outcome(self) -> Option<Outcome> {
         match self {
-            Self::More => None,
-            Self::End => Some(Ending::Complete),
-            Self::Mismatch => Some(Ending::LengthMismatch),
+            Self::Open => None,
+            Self::Complete => Some(Outcome::Complete),
+            Self::Mismatch => Some(Outcome::LengthMismatch),
         }
     }
 }
 
-/// Only digits: `u64::from_str` takes a sign, which HTTP does not.
+/// Accepts only digits: `u64::from_str` accepts a sign, which HTTP does not allow.
 fn parse(header: &[u8]) -> Option<u64> {
     let digits = |digits: &&[u8]| digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(Some(header).filter(digits)?).ok()?.parse().ok()
 }
 
-const UNKNOWN: u64 = u64::MAX >> 2;
-const POLLED_TO_ITS_END: u64 = 1 << 62;
+/// The value for no declared length, and the mask of the bits that store the length.
+const UNDECLARED: u64 = u64::MAX >> 2;
+const ENDS_AFTER_LAST_BYTE: u64 = 1 << 62;
 const CONTRADICTED: u64 = 1 << 63;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use After::{End, Mismatch, More};
+    use BodyProgress::{Complete, Mismatch, Open};
 
     const HTTP_1: Version = Version::HTTP_11;
 
-    fn length(version: Version, header: Option<&str>, body: &SizeHint) -> Length {
+    fn length(version: Version, header: Option<&str>, body: &SizeHint) -> BodyLength {
         let header = header.map(|header| (CONTENT_LENGTH, header.parse().unwrap()));
-        let mut length = Length::unknown(version);
+        let mut length = BodyLength::undeclared(version);
         length.declare(&header.into_iter().collect(), body);
         length
     }
 
     // F-03
     #[test]
-    fn where_no_length_is_declared_any_is_right() {
+    fn without_a_declared_length_any_length_is_complete() {
         for header in [None, Some("+5"), Some("-5"), Some(""), Some("5 "), Some("5, 5")] {
             let length = length(HTTP_1, header, &SizeHint::new());
             for sent in [0, 5, 1 << 50] {
-                assert_eq!((length.after(sent, false), length.after(sent, true)), (More, End));
-                assert!(!length.is_met(sent));
+                assert_eq!((length.after(sent, false), length.after(sent, true)), (Open, Complete));
+                assert!(!length.is_exactly(sent));
             }
         }
         for header in ["4611686018427387903", "18446744073709551615", "99999999999999999999999"] {
             assert_eq!(
                 length(HTTP_1, Some(header), &SizeHint::new()).after(5, true),
-                End,
+                Complete,
                 "{header}"
             );
         }
@@ -168,7 +171,7 @@ mod tests {
 
     // F-03
     #[test]
-    fn a_declared_length_is_the_end_over_http_1_and_a_promise_over_all() {
+    fn a_declared_length_ends_a_body_over_http_1_and_is_checked_over_all_versions() {
         for version in [Version::HTTP_10, HTTP_1, Version::HTTP_2, Version::HTTP_3] {
             for (header, body) in [
                 (Some("5"), SizeHint::new()),
@@ -177,20 +180,20 @@ mod tests {
             ] {
                 let length = length(version, header, &body);
                 let after = |is_end| [4, 5, 6].map(|sent| length.after(sent, is_end));
-                assert_eq!(after(true), [Mismatch, End, Mismatch], "{version:?} {header:?}");
-                let at_length = if version <= HTTP_1 { End } else { More };
-                assert_eq!(after(false), [More, at_length, Mismatch], "{version:?} {header:?}");
-                assert_eq!([4, 5, 6].map(|sent| length.is_met(sent)), [false, true, false]);
+                assert_eq!(after(true), [Mismatch, Complete, Mismatch], "{version:?} {header:?}");
+                let at_length = if version <= HTTP_1 { Complete } else { Open };
+                assert_eq!(after(false), [Open, at_length, Mismatch], "{version:?} {header:?}");
+                assert_eq!([4, 5, 6].map(|sent| length.is_exactly(sent)), [false, true, false]);
             }
         }
-        let mut of_grpc = length(HTTP_1, Some("5"), &SizeHint::new());
-        of_grpc.poll_to_its_end();
-        assert_eq!((of_grpc.after(5, false), of_grpc.after(5, true)), (More, End));
+        let mut grpc = length(HTTP_1, Some("5"), &SizeHint::new());
+        grpc.expect_end_after_last_byte();
+        assert_eq!((grpc.after(5, false), grpc.after(5, true)), (Open, Complete));
     }
 
-    // F-03, a neighbour: the body says that the header is wrong.
+    // F-03, a neighbour: the size of the body contradicts the header.
     #[test]
-    fn where_header_and_body_declare_different_lengths_none_is_right() {
+    fn if_header_and_body_declare_different_lengths_every_length_is_a_mismatch() {
         let (mut at_least, mut at_most) = (SizeHint::new(), SizeHint::new());
         at_least.set_lower(6);
         at_most.set_upper(4);
@@ -198,7 +201,10 @@ mod tests {
             let length = length(HTTP_1, Some("5"), &body);
             assert!(length.is_contradicted());
             assert!((0..12).all(|sent| length.after(sent, true) == Mismatch));
-            assert!((0..12).all(|sent| length.after(sent, false) != End && !length.is_met(sent)));
+            assert!(
+                (0..12)
+                    .all(|sent| length.after(sent, false) != Complete && !length.is_exactly(sent))
+            );
         }
     }
 }

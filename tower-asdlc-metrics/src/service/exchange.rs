@@ -1,232 +1,258 @@
-//! A request in progress, and that it is accounted for exactly once.
+//! One request from its head to its end. It is recorded exactly once.
 
-use crate::labels::endpoint::{RequestHead, ResponseEndpoint};
-use crate::labels::grpc_status::{Call, GrpcStatus};
+use crate::labels::endpoint::ResponseEndpoint;
+use crate::labels::grpc_status::{GrpcCall, GrpcStatus};
 use crate::labels::methods::MethodId;
-use crate::labels::outcome::{End, Ending};
-use crate::labels::user_label::LabelIds;
-use crate::record::flags::Mode;
-use crate::record::route_table::Slot;
-use crate::record::shard::{Lane, Lanes};
-use crate::service::body_length::Length;
+use crate::labels::outcome::Outcome;
+use crate::labels::request_head::RequestHead;
+use crate::labels::user_label::UserLabelValues;
+use crate::record::flags::Flag;
+use crate::record::recorder::FinishedExchange;
+use crate::record::route::RouteKey;
+use crate::record::route_table::RouteId;
+use crate::record::shard::Shard;
+use crate::service::body_length::BodyLength;
 use crate::service::grpc_web::TrailerReader;
-use crate::service::optional_parts::Extra;
+use crate::service::optional_parts::OptionalParts;
 use bytes::Buf;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::Body;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::{Body, Frame};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// It is recorded when it [finishes](Self::finish) or, if nobody says how, when it is dropped: once in either case, because
-/// what it records with is taken.
+/// A request that has started.
+///
+/// It is recorded when it [finishes](Self::finish), or else when it is dropped. Either takes the shard, so that it is recorded
+/// only once.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// `None` once recorded, so that nothing is left to drop then. An exchange always is, before its fields would be dropped.
-    lane: ManuallyDrop<Option<Arc<Lane>>>,
+    /// `None` once recorded. `ManuallyDrop`, here and below, because `drop` records the exchange, which leaves nothing to drop.
+    shard: ManuallyDrop<Option<Arc<Shard>>>,
     start: Instant,
     method: MethodId,
-    /// [`Slot::NONE`] before it is made.
-    route: Slot,
-    labels: LabelIds,
-    call: Call,
+    /// [`RouteId::NONE`] until the route is created.
+    route: RouteId,
+    user_labels: UserLabelValues,
+    grpc: GrpcCall,
     /// The status of the response, once there is one.
     status: Option<StatusCode>,
-    /// Bytes of the response's body.
+    /// Bytes of the response's body so far.
     sent: u64,
-    /// How many there are to be.
-    length: Length,
-    /// Of most requests nothing.
-    /// `None` once recorded, as `lane`.
-    extra: ManuallyDrop<Option<Box<Extra>>>,
+    length: BodyLength,
+    /// `None` for most requests, and once recorded.
+    parts: ManuallyDrop<Option<Box<OptionalParts>>>,
 }
 
 impl Exchange {
-    /// Starts the clock, unless the request is excluded.
+    /// Starts the clock. `None` if the request is excluded.
     #[inline]
-    pub(crate) fn start<B>(lanes: &Lanes, request: &mut Request<B>) -> Option<Self> {
-        let recorder = lanes.recorder();
-        let modes = recorder.modes();
-        if Mode::EXCLUDES.is_in(modes) && recorder.is_excluded(RequestHead::of(request)) {
+    pub(crate) fn start<B>(shard: &Arc<Shard>, request: &mut Request<B>) -> Option<Self> {
+        let recorder = shard.recorder();
+        let flags = recorder.flags();
+        if flags.contains(Flag::HAS_EXCLUSIONS) && recorder.is_excluded(RequestHead::of(request)) {
             return None;
         }
-        // Before anything of the request is read: reading the clock waits for that.
+        // Before the head is read, because the processor reads the clock only after earlier loads have completed.
         let start = Instant::now();
         let head = RequestHead::of(request);
-        let method = lanes.method(head);
-        let lane = lanes.enter(method)?;
-        let mut extra = None;
-        let new = |endpoint| extra = Some(Extra::with_endpoint(endpoint));
-        let (labels, route) = lane.recorder.route(method, head, new);
-        let call = if is_grpc(head) { Call::Missing } else { Call::None };
-        let length = Length::unknown(head.version);
-        if Mode::IS_NEVER_FLUSHED.is_in(modes) {
-            lane.recorder.add_in_flight(method, 1);
+        let method = recorder.methods().id(head.method);
+        let (user_labels, route) = recorder.find_route(method, head);
+        let (route, mut parts) = match route {
+            Ok(route) => (route, None),
+            Err(endpoint) => (RouteId::NONE, Some(OptionalParts::with_endpoint(endpoint))),
+        };
+        let grpc = if head.is_grpc() { GrpcCall::NoStatus } else { GrpcCall::NotGrpc };
+        let length = BodyLength::undeclared(head.version);
+        if flags.contains(Flag::HAS_OPTIONAL_PARTS) {
+            OptionalParts::add_for_request(&mut parts, request, recorder);
         }
-        if Mode::HAS_OPTIONAL_PARTS.is_in(modes) {
-            Extra::add_optional(&mut extra, request, &lane.recorder);
-        }
+        let shard = shard.current();
+        shard.enter(method);
         Some(Self {
-            lane: ManuallyDrop::new(Some(lane)),
+            shard: ManuallyDrop::new(Some(shard)),
             start,
             method,
             route,
-            labels,
-            call,
+            user_labels,
+            grpc,
             status: None,
             sent: 0,
             length,
-            extra: ManuallyDrop::new(extra),
+            parts: ManuallyDrop::new(parts),
         })
     }
 
-    /// Makes the route, if there is none yet or the response names another endpoint.
-    #[cold]
-    fn settle_route(&mut self, named: Option<&ResponseEndpoint>) {
-        let Some(Lane { recorder }) = self.lane.as_deref() else { return };
-        let extra = self.extra.as_mut();
-        let (endpoint, upload) =
-            extra.map(|extra| (extra.endpoint.take(), extra.upload.take())).unwrap_or_default();
-        let named = named.map(|ResponseEndpoint(endpoint)| &**endpoint);
-        if let Some(endpoint) = named.or(endpoint.as_deref()) {
-            let route = recorder.make_route(self.method, self.labels, endpoint);
-            self.route = route.unwrap_or(self.route);
-        }
-        if let Some(upload) = upload {
-            upload.has_route(self.route);
-        }
-    }
-
-    /// The response's head is there: its status is what the client gets, whatever becomes of the body. Says how the exchange
-    /// ends, if that is all.
+    /// The inner service has responded. From here on the status is that of the response, whatever happens to the body.
     #[inline]
-    pub(crate) fn answered<B: Body>(&mut self, response: &Response<B>) -> Option<Ending> {
+    pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) {
         self.status = Some(response.status());
-        let named = response.extensions().get();
-        if named.is_some() || self.extra.is_some() {
-            self.settle_route(named);
+        let endpoint = response.extensions().get();
+        if endpoint.is_some() || self.parts.is_some() {
+            self.create_route(endpoint);
         }
-        if let Some(Lane { recorder }) = self.lane.as_deref() {
-            recorder.headers(self.route, self.start);
+        if let Some(shard) = self.shard.as_deref() {
+            shard.recorder().record_time_to_headers(self.route, self.start);
         }
         let headers = response.headers();
-        if !self.call.is_none() {
-            self.grpc_answered(headers);
+        if self.grpc.is_grpc() {
+            self.on_grpc_response(headers);
         }
         let may_end = response.status() != StatusCode::OK
             || matches!(self.method, MethodId::HEAD | MethodId::CONNECT);
-        let ending = if may_end { self.ends_with_head(response.status()) } else { None };
-        ending.or_else(|| {
+        let outcome = if may_end { self.outcome_without_body(response.status()) } else { None };
+        let outcome = outcome.or_else(|| {
             self.length.declare(headers, &response.body().size_hint());
-            self.length.at_head(response.body().is_end_stream()).ending()
-        })
+            self.length.at_head(response.body().is_end_stream()).outcome()
+        });
+        if let Some(outcome) = outcome {
+            self.finish(outcome);
+        }
     }
 
-    fn upgraded(&mut self) {
-        let guard = self.extra.as_mut().and_then(|extra| extra.upgrade.take());
-        if let (Some(guard), Some(lane)) = (guard, self.lane.as_ref()) {
-            guard.open(&lane.recorder, self.route);
+    /// A frame of the response's body passes. `is_last`: nothing follows it.
+    #[inline]
+    pub(crate) fn on_frame<D: Buf>(&mut self, frame: &Frame<D>, is_last: bool) {
+        if let Some(data) = frame.data_ref() {
+            self.sent += data.remaining() as u64;
+            if self.parts.is_some() {
+                self.read_grpc_web(data);
+            }
+        }
+        if let Some(trailers) = frame.trailers_ref() {
+            self.read_grpc_status(trailers);
+        }
+        self.finish_at_end(is_last);
+    }
+
+    /// The response's body has no more frames.
+    #[inline]
+    pub(crate) fn on_body_end(&mut self) {
+        self.finish_at_end(true);
+    }
+
+    /// Finishes the exchange if the body says that it has ended, or if its declared length was sent.
+    #[inline]
+    fn finish_at_end(&mut self, is_end: bool) {
+        if let Some(outcome) = self.length.after(self.sent, is_end).outcome() {
+            self.finish(outcome);
+        }
+    }
+
+    /// Finishes an exchange that is recorded; does nothing for an excluded request.
+    #[inline]
+    pub(crate) fn finish_if_open(exchange: &mut Option<Self>, outcome: Outcome) {
+        if let Some(exchange) = exchange {
+            exchange.finish(outcome);
+        }
+    }
+
+    /// Records the exchange, unless it is recorded already.
+    pub(crate) fn finish(&mut self, outcome: Outcome) {
+        if self.parts.is_some() {
+            self.create_route(None);
+            drop(self.parts.take());
+        }
+        if let Some(shard) = self.shard.take() {
+            let Self { start, method, route, grpc, status, sent, .. } = *self;
+            let duration = start.elapsed();
+            // First, so that the request is not in flight any more even if recording panics.
+            shard.leave(method);
+            let finished = FinishedExchange { outcome, status, grpc, duration, sent };
+            shard.recorder().record_exchange(route, finished);
+        }
+    }
+
+    /// Creates the route if there is none yet, or if the response names another endpoint.
+    #[cold]
+    fn create_route(&mut self, named: Option<&ResponseEndpoint>) {
+        let Some(shard) = self.shard.as_deref() else { return };
+        let parts = self.parts.as_mut();
+        let (endpoint, request_body) = parts
+            .map(|parts| (parts.endpoint.take(), parts.request_body.take()))
+            .unwrap_or_default();
+        let named = named.map(|ResponseEndpoint(endpoint)| &**endpoint);
+        if let Some(endpoint) = named.or(endpoint.as_deref()) {
+            let Self { method, user_labels, .. } = *self;
+            let key = RouteKey { method, user_labels, endpoint };
+            self.route = shard.recorder().find_or_create_route(key).unwrap_or(self.route);
+        }
+        if let Some(request_body) = request_body {
+            request_body.set_route(self.route);
+        }
+    }
+
+    /// The outcome of a response that has no body, whatever body object the service returned: servers never poll it (RFC 9110,
+    /// section 6.4.1).
+    #[inline(never)]
+    fn outcome_without_body(&mut self, status: StatusCode) -> Option<Outcome> {
+        match (self.method, status.as_u16()) {
+            (_, 101) | (MethodId::CONNECT, 200..=299) => {
+                self.on_upgrade();
+                Some(Outcome::Upgrade)
+            }
+            (MethodId::HEAD, _) | (_, 204 | 304) => Some(Outcome::Complete),
+            _ => None,
+        }
+    }
+
+    fn on_upgrade(&mut self) {
+        let guard = self.parts.as_mut().and_then(|parts| parts.upgrade.take());
+        if let (Some(guard), Some(shard)) = (guard, self.shard.as_ref()) {
+            guard.open(shard.recorder(), self.route);
         }
     }
 
     #[inline(never)]
-    fn grpc_answered(&mut self, headers: &HeaderMap) {
-        self.trailers(headers);
-        // The response says how it is to be read: a client may ask for text and accept another.
+    fn on_grpc_response(&mut self, headers: &HeaderMap) {
+        self.read_grpc_status(headers);
+        // The content type of the response decides: a client may send text and accept binary data.
         let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
         if let Some(reader) = TrailerReader::of_content_type(content_type) {
             let encoding = headers.get(CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes());
             let is_plain = encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity");
             let reader = if is_plain { reader } else { reader.unreadable() };
-            self.extra.get_or_insert_default().web = Some(reader);
-            if matches!(self.call, Call::Missing) {
-                self.call = Call::Unreadable;
+            self.parts.get_or_insert_default().grpc_web = Some(reader);
+            if matches!(self.grpc, GrpcCall::NoStatus) {
+                self.grpc = GrpcCall::Unreadable;
             }
         } else {
-            // The status comes after the last byte: only the trailers are the end.
-            self.length.poll_to_its_end();
+            // The status follows the last byte, so that only the trailers are the end.
+            self.length.expect_end_after_last_byte();
         }
     }
 
-    /// How the exchange ends if nothing more is to come of the body, which says so itself or has its declared length.
-    #[inline]
-    pub(crate) fn ends_here(&self, is_end: bool) -> Option<Ending> {
-        self.length.after(self.sent, is_end).ending()
-    }
-
-    /// How the exchange ends when no body follows the head, whatever body object the service returned: servers never poll
-    /// that one (RFC 9110, section 6.4.1).
-    #[inline(never)]
-    fn ends_with_head(&mut self, status: StatusCode) -> Option<Ending> {
-        match (self.method, status.as_u16()) {
-            (_, 101) | (MethodId::CONNECT, 200..=299) => {
-                self.upgraded();
-                Some(Ending::Upgrade)
-            }
-            (MethodId::HEAD, _) | (_, 204 | 304) => Some(Ending::Complete),
-            _ => None,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn data(&mut self, data: &impl Buf) {
-        self.sent += data.remaining() as u64;
-        if self.extra.is_some() {
-            self.web_data(data);
-        }
-    }
-
-    fn web_data(&mut self, data: &impl Buf) {
-        if let Some(reader) = self.extra.as_mut().and_then(|extra| extra.web.as_mut()) {
+    fn read_grpc_web(&mut self, data: &impl Buf) {
+        if let Some(reader) = self.parts.as_mut().and_then(|parts| parts.grpc_web.as_mut()) {
             reader.read(data);
-            self.call = reader.status().map_or(self.call, Call::Status);
+            self.grpc = reader.status().map_or(self.grpc, GrpcCall::Status);
         }
     }
 
-    /// A gRPC status comes in the trailers or, of a response without a body, in the headers.
+    /// Reads the status from the trailers, or from the headers of a response without a body.
     #[inline]
-    pub(crate) fn trailers(&mut self, headers: &HeaderMap) {
-        if !self.call.is_none() {
-            self.call = GrpcStatus::read(headers).map_or(self.call, Call::Status);
+    fn read_grpc_status(&mut self, headers: &HeaderMap) {
+        if self.grpc.is_grpc() {
+            self.grpc = GrpcStatus::read(headers).map_or(self.grpc, GrpcCall::Status);
         }
     }
 
-    /// Records it, if it is not recorded yet.
-    #[inline]
-    pub(crate) fn finish(exchange: &mut Option<Self>, ending: Ending) {
-        if let Some(open) = exchange {
-            open.record(ending);
-        }
-    }
-
-    /// Records it, if it is not recorded yet.
-    pub(crate) fn record(&mut self, ending: Ending) {
-        if self.extra.is_some() {
-            self.settle_route(None);
-            drop(self.extra.take());
-        }
-        if let Some(lane) = self.lane.take() {
-            let Self { start, route, call, status, sent, .. } = *self;
-            let elapsed = start.elapsed();
-            let end = End { ending, status, call };
-            lane.recorder.ended(route, end, elapsed, sent);
-        }
-    }
-
-    /// How an exchange ends that nobody looks at any more.
+    /// The outcome of an exchange that is dropped before it finished.
     #[cold]
-    fn ends_with_drop(&self) -> Ending {
-        // The last byte of a gRPC call is not its end, but of gRPC-Web the trailer frame is.
-        let web = self.extra.as_ref().and_then(|extra| extra.web.as_ref());
-        let is_whole = self.call != Call::Missing && self.length.is_met(self.sent)
-            || web.is_some_and(TrailerReader::has_ended);
+    fn outcome_when_dropped(&self) -> Outcome {
+        // A gRPC call ends with its trailers and not with the last byte. A gRPC-Web call ends with the trailer frame.
+        let grpc_web = self.parts.as_ref().and_then(|parts| parts.grpc_web.as_ref());
+        let is_complete = self.grpc != GrpcCall::NoStatus && self.length.is_exactly(self.sent)
+            || grpc_web.is_some_and(TrailerReader::is_complete);
         match self.status {
-            None => Ending::Cancelled,
-            // No server can send it, and some panic.
-            Some(_) if self.length.is_contradicted() => Ending::LengthMismatch,
-            Some(_) if is_whole => self.ends_here(true).unwrap_or(Ending::Complete),
-            Some(_) => Ending::Aborted,
+            None => Outcome::Cancelled,
+            // No server can send such a response, and some panic.
+            Some(_) if self.length.is_contradicted() => Outcome::LengthMismatch,
+            Some(_) if is_complete => {
+                self.length.after(self.sent, true).outcome().unwrap_or(Outcome::Complete)
+            }
+            Some(_) => Outcome::Aborted,
         }
     }
 }
@@ -234,45 +260,8 @@ impl Exchange {
 impl Drop for Exchange {
     #[inline]
     fn drop(&mut self) {
-        if self.lane.is_some() {
-            self.record(self.ends_with_drop());
+        if self.shard.is_some() {
+            self.finish(self.outcome_when_dropped());
         }
     }
 }
-
-/// Stands on the stack while the service or its body runs: a panic there is the end of the exchange, and goes on.
-///
-/// Here and not when the exchange is dropped, for that may be after the panic was caught.
-pub(crate) struct Watch<'a>(&'a mut Option<Exchange>);
-
-impl<'a> Watch<'a> {
-    #[inline]
-    pub(crate) fn start(exchange: &'a mut Option<Exchange>) -> Self {
-        Self(exchange)
-    }
-
-    /// There was no panic.
-    #[inline]
-    pub(crate) fn end(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        Exchange::finish(self.0, Ending::Panic);
-    }
-}
-
-/// `application/grpc`, `application/grpc+proto`, `application/grpc-web`…: always a POST, which spares others the look-up.
-#[inline]
-pub(crate) fn is_grpc(head: RequestHead<'_>) -> bool {
-    let is = |content_type: &[u8]| {
-        let start = content_type.get(..GRPC.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
-    };
-    head.method == Method::POST
-        && head.headers.get(CONTENT_TYPE).is_some_and(|content_type| is(content_type.as_bytes()))
-}
-
-const GRPC: &[u8] = b"application/grpc";

@@ -1,4 +1,4 @@
-//! The status of a gRPC-Web call, which is in the last frame of the response's body. Pure: nothing is copied but one line.
+//! Reads the status of a gRPC-Web call, which is in the last frame of the response's body. Copies nothing but one line.
 //!
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md>
 
@@ -7,105 +7,107 @@ use crate::service::base64::Decoder;
 use bytes::Buf;
 use std::io::IoSlice;
 
-/// Reads the body of a gRPC-Web response as it passes, and of it only the trailer frame.
+/// Reads the trailer frame of a gRPC-Web response while its body passes.
 ///
-/// Frames may be split anywhere. What it keeps is bounded, whatever the body has.
+/// Frames may be split anywhere. Memory is bounded, whatever the body contains.
 #[derive(Debug)]
 pub(crate) struct TrailerReader {
-    /// Of `application/grpc-web-text`.
+    /// For `application/grpc-web-text`.
     decoder: Option<Decoder>,
-    state: State,
+    position: Position,
     status: Option<GrpcStatus>,
 }
 
+/// Where in the body the next byte belongs.
 #[derive(Debug)]
-enum State {
-    /// The first five bytes of a frame: flags, then the length of the rest.
+enum Position {
+    /// In the first five bytes of a frame: flags, then the length of the rest.
     Prefix {
         read: usize,
-        prefix: [u8; PREFIX],
+        prefix: [u8; PREFIX_LEN],
     },
     Message {
         left: u32,
     },
     Trailers {
         left: u32,
-        line: Line,
+        line: LineStart,
     },
-    /// All of the trailer frame was read. What follows is of no meaning.
-    Ended,
+    /// After the whole trailer frame. Further bytes are ignored.
+    End,
+    /// The body cannot be read.
     Unreadable,
 }
 
 impl TrailerReader {
-    /// A reader for a response of this content type; `None` if that is not one of gRPC-Web.
+    /// Creates a reader for a response with this content type; `None` if it is not gRPC-Web.
     pub(crate) fn of_content_type(content_type: &[u8]) -> Option<Self> {
         let starts = |prefix: &[u8]| {
             content_type.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         };
         let decoder = starts(b"application/grpc-web-text").then(Decoder::default);
-        let new = || Self { decoder, state: State::NEXT, status: None };
+        let new = || Self { decoder, position: Position::NEXT_FRAME, status: None };
         starts(b"application/grpc-web").then(new)
     }
 
-    /// A reader that knows from the start that it cannot read the body: somebody has compressed it.
+    /// Marks the body as unreadable, because it has a content encoding.
     pub(crate) fn unreadable(self) -> Self {
-        Self { state: State::Unreadable, ..self }
+        Self { position: Position::Unreadable, ..self }
     }
 
-    /// The trailer frame was there, to its last byte.
-    pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.state, State::Ended)
+    /// Whether the whole trailer frame was read.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self.position, Position::End)
     }
 
-    /// The status; `None` as long as there is no whole trailer frame, and for ever if that cannot be read.
+    /// Returns the status; `None` until the whole trailer frame was read, and always if it cannot be read.
     pub(crate) fn status(&self) -> Option<GrpcStatus> {
-        self.status.filter(|_| self.has_ended())
+        self.status.filter(|_| self.is_complete())
     }
 
-    /// Reads what `data` has without taking it.
+    /// Reads `data` without consuming it.
     pub(crate) fn read(&mut self, data: &impl Buf) {
         if self.is_done() {
             return;
         }
         if data.chunk().len() == data.remaining() {
-            return self.bytes(data.chunk());
+            return self.read_bytes(data.chunk());
         }
-        let mut few = [IoSlice::new(&[]); FEW_PIECES];
-        let mut pieces = self.slices(data, &mut few);
-        if pieces == Pieces::More {
-            pieces = self.slices(data, &mut vec![IoSlice::new(&[]); MAX_PIECES]);
+        let mut few = [IoSlice::new(&[]); FEW_CHUNKS];
+        let mut chunks = self.read_chunks(data, &mut few);
+        if chunks == Chunks::MoreThanSlices {
+            chunks = self.read_chunks(data, &mut vec![IoSlice::new(&[]); MAX_CHUNKS]);
         }
-        if pieces != Pieces::All {
-            self.state = State::Unreadable;
+        if chunks != Chunks::All {
+            self.position = Position::Unreadable;
         }
     }
 
-    /// Reads all pieces of `data`, or nothing of it.
-    fn slices<'a>(&mut self, data: &'a impl Buf, slices: &mut [IoSlice<'a>]) -> Pieces {
+    /// Reads all chunks of `data`, or nothing.
+    fn read_chunks<'a>(&mut self, data: &'a impl Buf, slices: &mut [IoSlice<'a>]) -> Chunks {
         let count = data.chunks_vectored(slices);
         let is_full = count == slices.len();
         let slices = &slices[..count];
         if slices.iter().map(|slice| slice.len()).sum::<usize>() == data.remaining() {
-            slices.iter().for_each(|slice| self.bytes(slice));
-            Pieces::All
+            slices.iter().for_each(|slice| self.read_bytes(slice));
+            Chunks::All
         } else if is_full {
-            Pieces::More
+            Chunks::MoreThanSlices
         } else {
-            Pieces::Hidden
+            Chunks::OnlyTheFirst
         }
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    fn read_bytes(&mut self, bytes: &[u8]) {
         if self.decoder.is_none() {
-            return self.binary(bytes);
+            return self.read_binary(bytes);
         }
         for symbol in bytes {
             let Some(decoder) = &mut self.decoder else { return };
             match decoder.push(*symbol) {
                 Ok(None) => {}
-                Ok(Some(decoded)) => self.binary(decoded.as_slice()),
-                Err(_) => self.state = State::Unreadable,
+                Ok(Some(decoded)) => self.read_binary(decoded.as_slice()),
+                Err(_) => self.position = Position::Unreadable,
             }
             if self.is_done() {
                 return;
@@ -113,93 +115,94 @@ impl TrailerReader {
         }
     }
 
-    fn binary(&mut self, mut bytes: &[u8]) {
+    fn read_binary(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_done() {
-            match &mut self.state {
-                State::Prefix { read, prefix } => {
+            match &mut self.position {
+                Position::Prefix { read, prefix } => {
                     prefix[*read] = bytes[0];
                     *read += 1;
                     bytes = &bytes[1..];
-                    if *read == PREFIX {
-                        self.state = State::after(*prefix);
+                    if *read == PREFIX_LEN {
+                        self.position = Position::after(*prefix);
                     }
                 }
-                State::Message { left } => {
+                Position::Message { left } => {
                     let (_, rest) = split(bytes, left);
                     bytes = rest;
                     if *left == 0 {
-                        self.state = State::NEXT;
+                        self.position = Position::NEXT_FRAME;
                     }
                 }
-                State::Trailers { left, line } => {
+                Position::Trailers { left, line } => {
                     let (block, rest) = split(bytes, left);
                     bytes = rest;
                     for byte in block {
                         self.status = self.status.or(line.push(*byte));
                     }
                     if *left == 0 {
-                        // The last line may have no end of its own.
+                        // The last line may have no line break.
                         self.status = self.status.or(line.push(b'\n'));
-                        self.state = State::Ended;
+                        self.position = Position::End;
                     }
                 }
-                State::Ended | State::Unreadable => return,
+                Position::End | Position::Unreadable => return,
             }
         }
     }
 
     fn is_done(&self) -> bool {
-        matches!(self.state, State::Ended | State::Unreadable)
+        matches!(self.position, Position::End | Position::Unreadable)
     }
 }
 
-/// What a buffer shows of itself.
+/// Which chunks of its content a buffer returns.
 #[derive(PartialEq)]
-enum Pieces {
+enum Chunks {
     All,
-    /// There may be more than were asked for.
-    More,
-    /// It shows its first pieces only.
-    Hidden,
+    /// It filled all slices and may have more chunks.
+    MoreThanSlices,
+    /// It returns only its first chunks.
+    OnlyTheFirst,
 }
 
-impl State {
-    const NEXT: Self = Self::Prefix { read: 0, prefix: [0; PREFIX] };
+impl Position {
+    const NEXT_FRAME: Self = Self::Prefix { read: 0, prefix: [0; PREFIX_LEN] };
 
-    fn after([flags, length @ ..]: [u8; PREFIX]) -> Self {
+    /// The position after this prefix of a frame.
+    fn after([flags, length @ ..]: [u8; PREFIX_LEN]) -> Self {
         match (flags, u32::from_be_bytes(length)) {
-            (0 | COMPRESSED, 0) => Self::NEXT,
+            (0 | COMPRESSED, 0) => Self::NEXT_FRAME,
             (0 | COMPRESSED, left) => Self::Message { left },
-            (TRAILERS, 0) => Self::Ended,
-            (TRAILERS, left) => Self::Trailers { left, line: Line::default() },
-            // Compressed trailers, or no gRPC at all.
+            (TRAILERS, 0) => Self::End,
+            (TRAILERS, left) => Self::Trailers { left, line: LineStart::default() },
+            // Compressed trailers, or not gRPC.
             _ => Self::Unreadable,
         }
     }
 }
 
-/// As many of the bytes as are `left`, which it counts down, and the others.
+/// Splits off up to `left` bytes, and subtracts their number from `left`.
 fn split<'a>(bytes: &'a [u8], left: &mut u32) -> (&'a [u8], &'a [u8]) {
     let count = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
-    // Truncates nothing: it is not more than what is left.
+    // At most `left`, so that nothing is truncated.
     *left -= count as u32;
     bytes.split_at(count)
 }
 
-/// The beginning of a line: long enough for the one that is looked for.
+/// The start of a line, as long as a `grpc-status` line can be.
 #[derive(Debug, Default)]
-struct Line {
+struct LineStart {
     bytes: [u8; 32],
     len: usize,
 }
 
-impl Line {
-    /// At the end of a line, the status if it has one.
+impl LineStart {
+    /// Adds a byte. At the end of a line, returns the status if the line has one.
     fn push(&mut self, byte: u8) -> Option<GrpcStatus> {
         if byte == b'\n' {
             let len = std::mem::take(&mut self.len);
-            // A longer line is another one, such as a message.
-            return status(self.bytes.get(..len)?);
+            // Longer lines are other trailers, such as `grpc-message`.
+            return parse_status(self.bytes.get(..len)?);
         }
         if let Some(next) = self.bytes.get_mut(self.len) {
             *next = byte;
@@ -209,17 +212,17 @@ impl Line {
     }
 }
 
-/// Of `grpc-status: 0`.
-fn status(line: &[u8]) -> Option<GrpcStatus> {
+/// Parses a line such as `grpc-status: 0`.
+fn parse_status(line: &[u8]) -> Option<GrpcStatus> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
     name.eq_ignore_ascii_case(b"grpc-status").then(|| GrpcStatus::parse(value))
 }
 
-const PREFIX: usize = 5;
-const FEW_PIECES: usize = 16;
-/// A frame in more pieces is not read: looking at them takes 16 bytes for each.
-const MAX_PIECES: usize = 4_096;
+const PREFIX_LEN: usize = 5;
+const FEW_CHUNKS: usize = 16;
+/// Data in more chunks is not read, because the slices take 16 bytes for each chunk.
+const MAX_CHUNKS: usize = 4_096;
 const COMPRESSED: u8 = 0x01;
 const TRAILERS: u8 = 0x80;
 

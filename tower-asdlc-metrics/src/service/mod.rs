@@ -1,11 +1,17 @@
-//! What wraps the inner service: the service, its response future, the bodies, and the exchange that they share.
+//! Around the inner service: the service, its response future and the bodies observe a request from its head to its end.
+//!
+//! `service` starts an `exchange` and calls the inner service; `future` passes it the response, and `response_body` the frames
+//! of the response's body. The exchange decides when and how the request has ended (`body_length`, `grpc_web`), and records it
+//! once. `request_body` and `upgrade` are optional parts of an exchange.
 
 pub(crate) mod base64;
 pub(crate) mod body_length;
 pub(crate) mod exchange;
 pub(crate) mod future;
 pub(crate) mod grpc_web;
+pub(crate) mod inner_call;
 pub(crate) mod optional_parts;
+pub(crate) mod panic_guard;
 pub(crate) mod request_body;
 pub(crate) mod response_body;
 pub(crate) mod service;

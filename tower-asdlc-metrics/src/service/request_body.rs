@@ -1,7 +1,7 @@
-//! The size of request bodies: a layer of its own, because it changes the type of the body that the service gets.
+//! The size of request bodies. A separate layer, because it changes the type of the body that the inner service gets.
 
 use crate::record::recorder::Recorder;
-use crate::record::route_table::Slot;
+use crate::record::route_table::RouteId;
 use bytes::Buf;
 use http::{Extensions, Request};
 use http_body::{Body, Frame, SizeHint};
@@ -14,8 +14,7 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Records `http_request_body_size_bytes{method,endpoint}`: the bytes that the service read of each request's body, once,
-/// when the body has ended or is dropped and the response's head is there. The endpoint is that of the response.
+/// A layer that records `http_request_body_size_bytes{method,endpoint}`: how many bytes of each request's body the service read.
 ///
 /// ```
 /// # #[cfg(feature = "axum")]
@@ -31,12 +30,15 @@ use tower_service::Service;
 /// # Ok(app) }
 /// ```
 ///
-/// Made by [`HttpMetricsLayer::request_body_layer`](crate::HttpMetricsLayer::request_body_layer); it records nothing outside of
-/// that layer. The service inside gets a
-/// `Request<RequestBody<B>>`: axum takes any body; a hyper `service_fn` has to name it or be generic.
+/// It records once per request, when the response's head was returned and the request's body has ended or was dropped. The
+/// endpoint is that of the response.
+///
+/// [`HttpMetricsLayer::request_body_layer`](crate::HttpMetricsLayer::request_body_layer) creates it. It must be inside of that
+/// layer; elsewhere it records nothing. The inner service gets a `Request<RequestBody<B>>`: axum accepts any body, but a hyper
+/// `service_fn` has to name the type or be generic.
 #[derive(Clone, Debug)]
 pub struct RequestBodyLayer {
-    /// None when the layer is off.
+    /// `None` when the layer is off.
     recorder: Option<Arc<Recorder>>,
 }
 
@@ -54,7 +56,7 @@ impl<S> Layer<S> for RequestBodyLayer {
     }
 }
 
-/// The service that [`RequestBodyLayer`] puts around another.
+/// The service that [`RequestBodyLayer`] returns.
 #[derive(Clone, Debug)]
 pub struct RequestBodyService<S> {
     inner: S,
@@ -75,19 +77,20 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let recorder = self.recorder.as_ref();
-        let upload = recorder.and_then(|recorder| Upload::find(request.extensions(), recorder));
-        let read = upload.map(|upload| Read { upload, bytes: 0 });
+        let size =
+            recorder.and_then(|recorder| RequestBodySize::find(request.extensions(), recorder));
+        let read = size.map(|size| BytesRead { size, bytes: 0 });
         self.inner.call(request.map(|inner| RequestBody { inner, read }))
     }
 }
 
 pin_project! {
-    /// The request body that a service inside [`RequestBodyLayer`] gets: the client's own, counted.
+    /// The request body that the inner service of [`RequestBodyLayer`] gets. It counts the bytes of the client's body.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
         inner: B,
-        read: Option<Read>,
+        read: Option<BytesRead>,
     }
 }
 
@@ -122,74 +125,74 @@ impl<B: Body> Body for RequestBody<B> {
     }
 }
 
-/// Bytes read so far; told when it is dropped.
+/// How many bytes were read so far. The final number is set on drop.
 #[derive(Debug)]
-struct Read {
-    upload: Arc<Upload>,
+struct BytesRead {
+    size: Arc<RequestBodySize>,
     bytes: u64,
 }
 
-impl Drop for Read {
+impl Drop for BytesRead {
     fn drop(&mut self) {
-        self.upload.has_bytes(self.bytes);
+        self.size.set_bytes(self.bytes);
     }
 }
 
-/// The size of a request's body, which is recorded once it and the route are known: the body can end before the response
-/// says which route it is, or long after.
+/// Records the size of a request's body once both the size and the route are known. The body can end before the response names
+/// the route, or long after.
 #[derive(Debug)]
-pub(crate) struct Upload {
+pub(crate) struct RequestBodySize {
     recorder: Arc<Recorder>,
-    route: OnceLock<Slot>,
+    route: OnceLock<RouteId>,
     bytes: OnceLock<u64>,
     is_recorded: AtomicBool,
-    /// That of another layer, further out.
+    /// The one of the next layer further out, if several layers size the body.
     outer: Option<Arc<Self>>,
 }
 
-/// In the extensions of a request.
+/// The extension of a request by which [`RequestBodyService`] finds its [`RequestBodySize`].
 #[derive(Clone, Debug)]
-struct Uploading(Arc<Upload>);
+struct SizeExtension(Arc<RequestBodySize>);
 
-impl Upload {
-    /// That of this request, for the layer inside.
+impl RequestBodySize {
+    /// Creates one for this request, and inserts it into the request's extensions.
     #[cold]
-    pub(crate) fn of<B>(request: &mut Request<B>, recorder: &Arc<Recorder>) -> Arc<Self> {
-        let outer = request.extensions_mut().remove().map(|Uploading(outer)| outer);
-        let upload = Arc::new(Self {
+    pub(crate) fn insert<B>(request: &mut Request<B>, recorder: &Arc<Recorder>) -> Arc<Self> {
+        let outer = request.extensions_mut().remove().map(|SizeExtension(outer)| outer);
+        let size = Arc::new(Self {
             recorder: Arc::clone(recorder),
             route: OnceLock::new(),
             bytes: OnceLock::new(),
             is_recorded: AtomicBool::new(false),
             outer,
         });
-        request.extensions_mut().insert(Uploading(Arc::clone(&upload)));
-        upload
+        request.extensions_mut().insert(SizeExtension(Arc::clone(&size)));
+        size
     }
 
     fn find(extensions: &Extensions, recorder: &Arc<Recorder>) -> Option<Arc<Self>> {
-        let Uploading(inner) = extensions.get()?;
-        let mut uploads = iter::successors(Some(inner), |upload| upload.outer.as_ref());
-        uploads.find(|upload| Arc::ptr_eq(&upload.recorder, recorder)).cloned()
+        let SizeExtension(innermost) = extensions.get()?;
+        let mut sizes = iter::successors(Some(innermost), |size| size.outer.as_ref());
+        sizes.find(|size| Arc::ptr_eq(&size.recorder, recorder)).cloned()
     }
 
-    pub(crate) fn has_route(&self, route: Slot) {
+    pub(crate) fn set_route(&self, route: RouteId) {
         _ = self.route.set(route);
-        self.record();
+        self.record_if_complete();
     }
 
-    fn has_bytes(&self, bytes: u64) {
+    fn set_bytes(&self, bytes: u64) {
         _ = self.bytes.set(bytes);
-        self.record();
+        self.record_if_complete();
     }
 
-    /// Whoever is the second has both.
-    fn record(&self) {
-        // The order of both threads' steps must be one for all: else each could miss what the other has set.
+    /// Both threads call this after they have set their value. At least one of them sees both values.
+    fn record_if_complete(&self) {
+        // Without the fence, each thread could miss the value that the other has set.
         atomic::fence(Ordering::SeqCst);
         if let (Some(route), Some(bytes)) = (self.route.get(), self.bytes.get()) {
             if !self.is_recorded.swap(true, Ordering::Relaxed) {
-                self.recorder.request_body(*route, *bytes);
+                self.recorder.record_request_body_size(*route, *bytes);
             }
         }
     }

@@ -1,19 +1,20 @@
-use crate::labels::outcome::Ending;
-use crate::service::exchange::{Exchange, Watch};
+use crate::labels::outcome::Outcome;
+use crate::service::exchange::Exchange;
+use crate::service::panic_guard::PanicGuard;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 pin_project! {
-    /// The response body of [`HttpMetrics`](crate::HttpMetrics): the service's own, watched to its end.
+    /// The response body of [`HttpMetrics`](crate::HttpMetrics). It observes the body of the inner service up to its end.
     ///
-    /// Frames, errors, trailers, `size_hint` and `is_end_stream` are the inner body's, unchanged.
+    /// Frames, errors, trailers, `size_hint` and `is_end_stream` are those of the inner body, unchanged.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
         inner: B,
-        // None of a request that is excluded.
+        // `None` if the request is excluded.
         exchange: Option<Exchange>,
     }
 }
@@ -35,28 +36,20 @@ impl<B: Body> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let watch = Watch::start(this.exchange);
+        let panic_guard = PanicGuard::new(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
-        watch.end();
+        panic_guard.disarm();
         let frame = ready!(polled);
         if let Some(exchange) = this.exchange {
-            let ending = match &frame {
-                None => exchange.ends_here(true),
-                Some(Err(_)) => Some(Ending::BodyError),
+            match &frame {
+                None => exchange.on_body_end(),
+                Some(Err(_)) => exchange.finish(Outcome::BodyError),
                 Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        exchange.data(data);
-                    }
-                    if let Some(trailers) = frame.trailers_ref() {
-                        exchange.trailers(trailers);
-                    }
-                    // Nothing follows trailers. And it is now that a body has ended, not at the next poll: servers drop one
-                    // that says so, and HTTP/1 servers one whose declared length is written, without polling it again.
-                    exchange.ends_here(frame.is_trailers() || this.inner.is_end_stream())
+                    // Nothing follows trailers. The end is detected now and not at the next poll: servers drop a body that
+                    // says that it has ended, and HTTP/1 servers one whose declared length is written, without another poll.
+                    let is_last = frame.is_trailers() || this.inner.is_end_stream();
+                    exchange.on_frame(frame, is_last);
                 }
-            };
-            if let Some(ending) = ending {
-                exchange.record(ending);
             }
         }
         Poll::Ready(frame)
@@ -71,7 +64,7 @@ impl<B: Body> Body for ResponseBody<B> {
     }
 }
 
-/// An outer layer that answers by itself (a timeout, a limit) wants to make an empty body.
+/// For outer layers that respond on their own (a timeout, a limit) with an empty body.
 impl<B: Default> Default for ResponseBody<B> {
     fn default() -> Self {
         Self::new(B::default(), None)

@@ -1,14 +1,17 @@
-use crate::record::handle::Handle;
-use crate::service::exchange::{Exchange, Watch};
-use crate::service::future::{ResponseFuture, State};
+use crate::record::shard::Shard;
+use crate::service::exchange::Exchange;
+use crate::service::future::ResponseFuture;
+use crate::service::inner_call::InnerCall;
+use crate::service::panic_guard::PanicGuard;
 use crate::service::response_body::ResponseBody;
 use http::{Request, Response};
 use http_body::Body;
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tower_service::Service;
 
-/// The service that [`HttpMetricsLayer`](crate::HttpMetricsLayer) puts around another.
+/// The service that [`HttpMetricsLayer`](crate::HttpMetricsLayer) returns.
 ///
 /// It is always ready. If the inner service is not ready yet, the request waits in its response future, where it is measured.
 /// This needs `S: Clone`: the future takes the service and leaves a clone in its place. With
@@ -16,32 +19,32 @@ use tower_service::Service;
 #[derive(Debug)]
 pub struct HttpMetrics<S> {
     inner: S,
-    /// None when the layer is off.
-    handle: Option<Arc<Handle>>,
+    /// `None` when the layer is off.
+    shard: Option<Arc<Shard>>,
     has_backpressure: bool,
 }
 
 impl<S> HttpMetrics<S> {
-    pub(crate) fn new(inner: S, handle: Option<Arc<Handle>>, has_backpressure: bool) -> Self {
-        Self { inner, handle, has_backpressure }
+    pub(crate) fn new(inner: S, shard: Option<Arc<Shard>>, has_backpressure: bool) -> Self {
+        Self { inner, shard, has_backpressure }
     }
 
     #[cfg(test)]
-    pub(crate) fn handle(&self) -> &Arc<Handle> {
-        self.handle.as_ref().expect("a layer that is on")
+    pub(crate) fn shard(&self) -> &Arc<Shard> {
+        self.shard.as_ref().expect("a layer that is on")
     }
 
-    /// The service inside.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// Returns the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside, without the layer.
+    /// Removes the layer, and returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -51,7 +54,7 @@ impl<S: Clone> Clone for HttpMetrics<S> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            handle: self.handle.as_ref().map(Handle::here),
+            shard: self.shard.as_ref().map(Shard::current),
             has_backpressure: self.has_backpressure,
         }
     }
@@ -72,25 +75,25 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let mut exchange =
-            self.handle.as_ref().and_then(|handle| Exchange::start(handle, &mut request));
-        let watch = Watch::start(&mut exchange);
+        let shard = self.shard.as_ref();
+        let mut exchange = shard.and_then(|shard| Exchange::start(shard, &mut request));
+        let panic_guard = PanicGuard::new(&mut exchange);
         let ready = if self.has_backpressure {
             Poll::Ready(Ok(()))
         } else {
-            // No task to wake: if it is not ready, the future asks again before it waits.
+            // There is no task to wake yet: if the service is not ready, the future polls it again before it waits.
             self.inner.poll_ready(&mut Context::from_waker(Waker::noop()))
         };
-        let state = match ready {
-            Poll::Ready(Ok(())) => State::called(self.inner.call(request)),
-            Poll::Ready(Err(error)) => State::failed(error),
+        let call = match ready {
+            Poll::Ready(Ok(())) => InnerCall::called(self.inner.call(request)),
+            Poll::Ready(Err(error)) => InnerCall::failed(error),
             Poll::Pending => {
-                // Not the clone waits, which may be last in a queue where this one already has its place.
-                let next = self.inner.clone();
-                State::waiting(std::mem::replace(&mut self.inner, next), request)
+                // The future waits with the service that was polled, which may have a place in a queue. The clone has none.
+                let clone = self.inner.clone();
+                InnerCall::waiting(mem::replace(&mut self.inner, clone), request)
             }
         };
-        watch.end();
-        ResponseFuture::new(state, exchange)
+        panic_guard.disarm();
+        ResponseFuture::new(call, exchange)
     }
 }

@@ -1,24 +1,24 @@
-//! Connections that were upgraded, which outlive the request that asked for it.
+//! Upgraded connections, which outlive the requests for them.
 
 use crate::record::recorder::Recorder;
-use crate::record::route_table::Slot;
+use crate::record::route_table::RouteId;
 use http::header::UPGRADE;
 use http::{Extensions, Method, Request};
 use std::future::Future;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-/// Held for as long as an upgraded connection lives: a `WebSocket`, a `CONNECT` tunnel, HTTP/2's extended `CONNECT`.
+/// A guard that a handler holds for as long as an upgraded connection is open: a `WebSocket`, a `CONNECT` tunnel, or HTTP/2's
+/// extended `CONNECT`.
 ///
-/// The layer sees the handshake and nothing of what follows: the connection is then in the hands of the handler. So with
-/// [`with_upgrades`](crate::HttpMetricsLayerBuilder::with_upgrades) each request that asks for an upgrade has one of these, and the
-/// handler holds it for as long as it has the connection.
+/// The layer sees the handshake, but not the connection, which the handler takes over. With
+/// [`with_upgrades`](crate::HttpMetricsLayerBuilder::with_upgrades), each request for an upgrade has such a guard.
 ///
 /// ```
 /// # #[cfg(feature = "axum")]
 /// # mod with_axum {
 /// use axum::{Router, extract::WebSocketUpgrade, extract::ws::WebSocket, response::Response, routing::get};
-/// use tower_asdlc_metrics::{Fixed, HttpMetricsLayer, UpgradeGuard};
+/// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer, UpgradeGuard};
 ///
 /// async fn chat(upgrade: WebSocketUpgrade, guard: UpgradeGuard) -> Response {
 ///     upgrade.on_upgrade(|socket| guard.hold(echo(socket)))
@@ -33,13 +33,13 @@ use std::time::Instant;
 /// }
 /// # fn app(meter: &opentelemetry::metrics::Meter) -> Result<Router, tower_asdlc_metrics::BuildError> {
 ///
-/// let metrics = HttpMetricsLayer::builder(Fixed("/chat")).with_upgrades().build(meter)?;
+/// let metrics = HttpMetricsLayer::builder(FixedEndpoint("/chat")).with_upgrades().build(meter)?;
 /// let app = Router::new().route("/chat", get(chat)).layer(metrics);
 /// # Ok(app) }
 /// # }
 /// ```
 ///
-/// Without axum it is the guard [of the request](Self::of):
+/// Without axum, get the guard [of the request](Self::of):
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};
@@ -61,55 +61,56 @@ use std::time::Instant;
 /// # async fn talk(_: Upgraded) {}
 /// ```
 ///
-/// A connection is counted from the response's head until the last clone of its guard is dropped, in
-/// `http_upgraded_connections_in_flight`, and then in `http_upgraded_connection_duration_seconds`. It is not counted if the
-/// handler does not upgrade, or if the handler holds no guard when it returns the response.
+/// From the response's head until the last clone of the guard is dropped, the connection is counted in
+/// `http_upgraded_connections_in_flight`. Then its duration is recorded in `http_upgraded_connection_duration_seconds`.
+///
+/// It is not counted if the handler does not upgrade the connection, or holds no guard when it returns the response.
 #[derive(Clone, Debug, Default)]
-pub struct UpgradeGuard(Option<Arc<Connection>>);
+pub struct UpgradeGuard(Option<Arc<Upgrade>>);
 
 impl UpgradeGuard {
-    /// The guard of this request. It holds nothing if the request asks for no upgrade, if the layer was not told to count
+    /// Returns the guard of this request. It does nothing if the request is not for an upgrade, if the layer does not count
     /// upgrades, or if there is no layer.
     #[must_use = "the connection is not counted unless the guard is held"]
     pub fn of<B>(request: &Request<B>) -> Self {
         Self::in_extensions(request.extensions())
     }
 
-    /// Runs `future`, and holds the guard until it has ended or is dropped.
+    /// Runs `future`, and holds the guard until the future is ready or dropped.
     pub async fn hold<F: Future>(self, future: F) -> F::Output {
         let _guard = self;
         future.await
     }
 
     fn in_extensions(extensions: &Extensions) -> Self {
-        extensions.get().map_or_else(Self::default, Ticket::guard)
+        extensions.get().map_or_else(Self::default, GuardExtension::guard)
     }
 
-    /// Of a request that asks for an upgrade. Its handler can have the same.
+    /// Inserts a guard into the extensions of a request for an upgrade, where its handler finds it.
     pub(crate) fn insert<B>(request: &mut Request<B>) -> Option<Self> {
-        // HTTP/2 has no other way than CONNECT.
+        // HTTP/1 has the header; HTTP/2 has only CONNECT.
         if request.method() != Method::CONNECT && !request.headers().contains_key(UPGRADE) {
             return None;
         }
-        // That of a layer outside of this one is held with ours.
+        // Whoever holds our guard also holds that of a layer further out.
         let outer = Self::in_extensions(request.extensions());
-        let connection = Arc::new(Connection { opened: OnceLock::new(), _outer: outer });
-        request.extensions_mut().insert(Ticket(Arc::downgrade(&connection)));
-        Some(Self(Some(connection)))
+        let upgrade = Arc::new(Upgrade { connection: OnceLock::new(), _outer: outer });
+        request.extensions_mut().insert(GuardExtension(Arc::downgrade(&upgrade)));
+        Some(Self(Some(upgrade)))
     }
 
-    /// The handler has upgraded the connection. Nothing is counted if it holds no guard: this one is the layer's.
-    pub(crate) fn open(self, recorder: &Arc<Recorder>, route: Slot) {
-        if let Some(connection) = self.0.filter(|connection| Arc::strong_count(connection) > 1) {
-            recorder.upgrade_opened(route);
-            let opened = Opened { recorder: Arc::clone(recorder), route, start: Instant::now() };
-            // It is empty: a layer opens what it has inserted, once.
-            _ = connection.opened.set(opened);
+    /// The handler has upgraded the connection. It is counted only if the handler holds a guard, beside this one of the layer.
+    pub(crate) fn open(self, recorder: &Arc<Recorder>, route: RouteId) {
+        if let Some(upgrade) = self.0.filter(|upgrade| Arc::strong_count(upgrade) > 1) {
+            recorder.upgraded_connection_opened(route);
+            let recorder = Arc::clone(recorder);
+            // Not set yet: a layer opens what it has inserted, once.
+            _ = upgrade.connection.set(OpenConnection { recorder, route, start: Instant::now() });
         }
     }
 }
 
-/// So that a handler can have it as an argument, whether the request asks for an upgrade or not.
+/// A handler can have the guard as an argument, whether the request is for an upgrade or not.
 #[cfg(feature = "axum")]
 impl<S: Sync> axum::extract::FromRequestParts<S> for UpgradeGuard {
     type Rejection = std::convert::Infallible;
@@ -122,34 +123,35 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for UpgradeGuard {
     }
 }
 
-/// In the extensions of a request. Not a guard: a request may be kept by somebody who knows nothing of guards, or be dropped
-/// early by somebody who has the connection.
+/// The extension of a request. Weak, because the request may be kept by code that does not know the guard, or be dropped by a
+/// handler that keeps the connection.
 #[derive(Clone, Debug)]
-struct Ticket(Weak<Connection>);
+struct GuardExtension(Weak<Upgrade>);
 
-impl Ticket {
+impl GuardExtension {
     fn guard(&self) -> UpgradeGuard {
         UpgradeGuard(self.0.upgrade())
     }
 }
 
-/// One for all clones of a guard.
+/// What all clones of a guard share.
 #[derive(Debug)]
-struct Connection {
-    opened: OnceLock<Opened>,
+struct Upgrade {
+    /// Set by [`UpgradeGuard::open`].
+    connection: OnceLock<OpenConnection>,
     _outer: UpgradeGuard,
 }
 
-/// A connection that is counted.
+/// A connection that is counted until this is dropped.
 #[derive(Debug)]
-struct Opened {
+struct OpenConnection {
     recorder: Arc<Recorder>,
-    route: Slot,
+    route: RouteId,
     start: Instant,
 }
 
-impl Drop for Opened {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.recorder.upgrade_closed(self.route, self.start.elapsed());
+        self.recorder.upgraded_connection_closed(self.route, self.start.elapsed());
     }
 }

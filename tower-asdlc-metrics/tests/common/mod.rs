@@ -1,4 +1,4 @@
-//! A real SDK pipeline to record into, a way to read it, and a body that plays a script.
+//! A real SDK pipeline to record into, access to its metrics, and a body that follows a script.
 
 #![allow(
     clippy::allow_attributes,
@@ -26,7 +26,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// What was recorded, as the SDK tells it.
+/// A provider, and a reader of what was recorded.
 pub struct Metrics {
     provider: SdkMeterProvider,
     reader: Reader,
@@ -56,7 +56,7 @@ impl Metrics {
         Self { provider: configure(provider).build(), reader }
     }
 
-    /// The same, as another reader of the provider has it.
+    /// The same provider, read by another of its readers.
     pub fn read_by(&self, reader: Reader) -> Self {
         Self { provider: self.provider.clone(), reader }
     }
@@ -65,7 +65,7 @@ impl Metrics {
         self.provider.meter("test")
     }
 
-    /// Sums by labels; series that are 0 are left out.
+    /// Sums by labels, without series that are 0.
     pub fn sums(&self, name: &str) -> BTreeMap<Labels, i64> {
         let mut sums = self.sums_with_zeros(name);
         sums.retain(|_, value| *value != 0);
@@ -88,7 +88,7 @@ impl Metrics {
         sums
     }
 
-    /// Histograms by labels; series without a measurement are left out.
+    /// Histograms by labels, without series that have no measurement.
     pub fn latencies(&self, name: &str) -> BTreeMap<Labels, Latency> {
         let mut histograms = self.latencies_with_zeros(name);
         histograms.retain(|_, latency| latency.count != 0);
@@ -128,7 +128,7 @@ fn labels<'a>(attributes: impl Iterator<Item = &'a opentelemetry::KeyValue>) -> 
     labels.join(",")
 }
 
-/// A reader that can be read from outside of the provider.
+/// A reader that the test keeps while the provider owns it.
 #[derive(Clone, Debug)]
 pub struct Reader(pub Arc<ManualReader>);
 
@@ -154,13 +154,13 @@ impl MetricReader for Reader {
     }
 }
 
-/// A body that does what it is told, one step a poll.
+/// A body that executes one step of a script per poll.
 #[derive(Debug, Default)]
 pub struct Script {
     steps: VecDeque<Step>,
     exact: Option<u64>,
-    /// Says `is_end_stream` once the steps are done.
-    says_end: bool,
+    /// Whether `is_end_stream` returns `true` after the last step.
+    reports_end: bool,
 }
 
 #[derive(Debug)]
@@ -175,7 +175,7 @@ pub enum Step {
 
 impl Script {
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self { steps: steps.into_iter().collect(), exact: None, says_end: false }
+        Self { steps: steps.into_iter().collect(), exact: None, reports_end: false }
     }
 
     pub fn with_exact_size(mut self, size: u64) -> Self {
@@ -183,8 +183,8 @@ impl Script {
         self
     }
 
-    pub fn that_says_its_end(mut self) -> Self {
-        self.says_end = true;
+    pub fn that_reports_its_end(mut self) -> Self {
+        self.reports_end = true;
         self
     }
 }
@@ -203,7 +203,7 @@ impl Body for Script {
             Some(Step::Bytes(data)) => Some(Ok(Frame::data(data.into()))),
             Some(Step::Trailers(trailers)) => Some(Ok(Frame::trailers(trailers))),
             Some(Step::Fail) => Some(Err("broken")),
-            Some(Step::Panic) => panic!("told to"),
+            Some(Step::Panic) => panic!("on purpose"),
             Some(Step::Pending) => {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -212,7 +212,7 @@ impl Body for Script {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.says_end && self.steps.is_empty()
+        self.reports_end && self.steps.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -35,7 +35,7 @@ fn base64(bytes: &[u8]) -> String {
 
 // F-01
 #[test]
-fn the_content_type_says_how_it_is_read() {
+fn the_content_type_selects_the_encoding() {
     let body = response(b"grpc-status: 5\r\ngrpc-message: no\r\n");
     for content_type in [
         "application/grpc-web",
@@ -47,7 +47,7 @@ fn the_content_type_says_how_it_is_read() {
     }
     for content_type in ["application/grpc-web-text", "application/grpc-web-text+proto"] {
         assert_eq!(read(content_type, base64(&body).as_bytes()), Some("NOT_FOUND"));
-        assert_eq!(read(content_type, &body), None, "this is no Base64");
+        assert_eq!(read(content_type, &body), None, "not Base64");
     }
     for other in ["application/grpc", "application/grpc+proto", "application/json", ""] {
         assert!(TrailerReader::of_content_type(other.as_bytes()).is_none(), "{other}");
@@ -56,20 +56,19 @@ fn the_content_type_says_how_it_is_read() {
 
 // F-01
 #[test]
-fn it_is_read_wherever_the_body_is_split() {
-    let body =
-        response(b"grpc-message: a longer one than a line has room for\r\ngrpc-status:13\r\n");
-    // As tonic-web does it: a text of its own for each frame, padded.
+fn the_status_is_read_wherever_the_body_is_split() {
+    let body = response(b"grpc-message: longer than the start of a line is\r\ngrpc-status:13\r\n");
+    // Like tonic-web: each frame is encoded and padded on its own.
     let frames = [&body[..14], &body[14..319], &body[319..]];
     let text: String = frames.iter().map(|frame| base64(frame)).collect();
-    assert!(text[..text.len() - 1].contains('='), "padding within");
+    assert!(text[..text.len() - 1].contains('='), "padding inside");
     for (content_type, body) in
         [("application/grpc-web", &body[..]), ("application/grpc-web-text", text.as_bytes())]
     {
         for at in 0..=body.len() {
             let mut reader = reader(content_type);
             reader.read(&&body[..at]);
-            assert_eq!(reader.has_ended(), at == body.len(), "{at}");
+            assert_eq!(reader.is_complete(), at == body.len(), "{at}");
             assert_eq!(reader.status().is_some(), at == body.len(), "{at}");
             reader.read(&&body[at..]);
             assert_eq!(reader.status(), Some(GrpcStatus::Internal), "{at}");
@@ -82,7 +81,7 @@ fn it_is_read_wherever_the_body_is_split() {
 
 // F-01
 #[test]
-fn a_status_is_a_line_of_the_trailers_in_any_spelling() {
+fn a_status_line_is_read_in_any_spelling() {
     for (trailers, status) in [
         (&b"grpc-status:0\r\n"[..], Some("OK")),
         (b"grpc-status: 0", Some("OK")),
@@ -105,7 +104,7 @@ fn a_status_is_a_line_of_the_trailers_in_any_spelling() {
 
 // F-01
 #[test]
-fn what_cannot_be_read_is_no_status() {
+fn an_unreadable_body_has_no_status() {
     let ok = b"grpc-status: 0\r\n";
     let mut cut = response(ok);
     cut.pop();
@@ -129,29 +128,29 @@ fn what_cannot_be_read_is_no_status() {
 
 // F-01
 #[test]
-fn what_follows_the_trailers_changes_nothing() {
+fn bytes_after_the_trailers_are_ignored() {
     let body = [response(b"grpc-status: 0"), frame(TRAILERS, b"grpc-status: 5")].concat();
     assert_eq!(read("application/grpc-web", &body), Some("OK"));
     let text = base64(&response(b"grpc-status: 0")) + "\n!";
     assert_eq!(read("application/grpc-web-text", text.as_bytes()), Some("OK"));
 }
 
-/// Of many pieces, of which it shows all or only the first.
-struct Pieces(VecDeque<Bytes>, bool);
+/// A buffer of many chunks. It returns all of them, or only the first.
+struct ChunkedBuf(VecDeque<Bytes>, bool);
 
-impl Buf for Pieces {
+impl Buf for ChunkedBuf {
     fn remaining(&self) -> usize {
         self.0.iter().map(Bytes::len).sum()
     }
 
     fn chunk(&self) -> &[u8] {
-        self.0.front().map_or(&[], |piece| piece)
+        self.0.front().map_or(&[], |chunk| chunk)
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let shown = if self.1 { self.0.len() } else { 1 };
         let pairs = slices.iter_mut().zip(self.0.iter().take(shown));
-        pairs.map(|(slice, piece)| *slice = IoSlice::new(piece)).count()
+        pairs.map(|(slice, chunk)| *slice = IoSlice::new(chunk)).count()
     }
 
     fn advance(&mut self, _: usize) {
@@ -159,26 +158,26 @@ impl Buf for Pieces {
     }
 }
 
-// F-01, a neighbour: a frame's data may be in pieces.
+// F-01, a neighbour: the data of a frame may have several chunks.
 #[test]
-fn data_in_pieces_is_read_in_order_and_is_not_taken() {
+fn data_in_chunks_is_read_in_order_and_is_not_consumed() {
     let body = response(b"grpc-status: 5\r\n");
     for size in [1, 20, 100, 1_000] {
-        let pieces = body.chunks(size).map(Bytes::copy_from_slice).collect();
+        let chunks = body.chunks(size).map(Bytes::copy_from_slice).collect();
         let mut whole = reader("application/grpc-web");
-        whole.read(&Pieces(pieces, true));
+        whole.read(&ChunkedBuf(chunks, true));
         assert_eq!(whole.status(), Some(GrpcStatus::NotFound), "{size}");
     }
-    let pieces = body.chunks(20).map(Bytes::copy_from_slice).collect();
+    let chunks = body.chunks(20).map(Bytes::copy_from_slice).collect();
     let mut first = reader("application/grpc-web");
-    first.read(&Pieces(pieces, false));
+    first.read(&ChunkedBuf(chunks, false));
     first.read(&&frame(TRAILERS, b"grpc-status: 5")[..]);
-    assert_eq!(first.status(), None, "it has seen a part only");
+    assert_eq!(first.status(), None, "only a part was read");
 }
 
-// F-01, a neighbour: the body is whatever the service wrote, and the server gets it in any pieces.
+// F-01, a neighbour: the service may write any body, split anywhere.
 #[test]
-fn any_body_is_read_alike_however_it_is_split() {
+fn the_status_of_any_body_is_the_same_however_it_is_split() {
     let mut state = 1_u64;
     let mut random = |below: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -203,12 +202,15 @@ fn any_body_is_read_alike_however_it_is_split() {
             let mut split = reader(content_type);
             let mut rest = &body[..];
             while !rest.is_empty() {
-                let (piece, after) = rest.split_at(1 + random(rest.len()));
-                split.read(&piece);
+                let (chunk, after) = rest.split_at(1 + random(rest.len()));
+                split.read(&chunk);
                 rest = after;
             }
             assert_eq!(split.status().map(GrpcStatus::as_str), whole, "{body:?}");
         }
     }
-    assert!((2_000..4_000).contains(&found), "most and not all have a status: {found}");
+    assert!(
+        (2_000..4_000).contains(&found),
+        "most bodies have a status, and some have none: {found}"
+    );
 }

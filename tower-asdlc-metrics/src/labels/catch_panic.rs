@@ -1,0 +1,21 @@
+//! Calls functions of the application, whose panics must not fail a request.
+
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Calls `function`; `None` if it panics.
+///
+/// The panic hook has reported the panic. The request continues: a function that only names its series must not turn its
+/// response into an error.
+pub(crate) fn catch_panic<T>(function: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(function)).map_err(drop_payload).ok()
+}
+
+/// Drops the payload of a panic, and leaks what panics again when it is dropped.
+#[cold]
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(payload);
+    }
+}
