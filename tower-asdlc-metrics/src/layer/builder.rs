@@ -158,8 +158,8 @@ impl HttpMetricsLayerBuilder {
     }
 
     /// Turns on `http_response_body_size_bytes{method,endpoint}`. The bytes are counted while the body passes, and recorded when
-    /// the request ends. Inside of a [`request_body_layer`](HttpMetricsLayer::request_body_layer),
-    /// `http_request_body_size_bytes` is recorded too.
+    /// the request ends. With a [`request_body_layer`](HttpMetricsLayer::request_body_layer), `http_request_body_size_bytes` is
+    /// recorded too.
     pub fn with_body_sizes(mut self) -> Self {
         self.optional.body_sizes = true;
         self
@@ -215,7 +215,7 @@ impl HttpMetricsLayerBuilder {
         let shards = Shards::new(Recorder::new(instruments, settings));
         let flushed = shards.clone();
         if !call_before_collections(meter, move || flushed.flush()) {
-            shards.recorder().disable_buffering();
+            shards.recorder().set_no_flush_callback();
         }
         HttpMetricsLayer::with_shards(shards, has_backpressure)
     }

@@ -17,7 +17,7 @@ impl Flag {
     pub(crate) const HAS_EXCLUSIONS: Self = Self(1);
     /// Request bodies are sized or upgrades are counted, for which an exchange carries optional parts.
     pub(crate) const HAS_OPTIONAL_PARTS: Self = Self(2);
-    /// No callback runs before a collection. Nothing may be buffered, and each request is added to the in-flight gauge.
+    /// No callback runs before collections, so that nothing is buffered. Each request is added to the in-flight gauge at once.
     pub(crate) const NO_FLUSH_CALLBACK: Self = Self(4);
     /// Set by the first collection; until then nothing is buffered.
     pub(crate) const IS_COLLECTED: Self = Self(8);

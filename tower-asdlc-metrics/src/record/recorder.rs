@@ -54,8 +54,8 @@ impl Recorder {
         self.flags.get()
     }
 
-    /// Must be called if no callback calls [`flush`](Self::flush) before each collection.
-    pub(crate) fn disable_buffering(&self) {
+    /// Must be called if no callback calls [`flush`](Self::flush) before collections.
+    pub(crate) fn set_no_flush_callback(&self) {
         self.flags.set(Flag::NO_FLUSH_CALLBACK);
     }
 

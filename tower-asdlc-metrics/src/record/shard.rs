@@ -117,6 +117,7 @@ impl fmt::Debug for Shard {
         self.recorder.fmt(f)
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +147,21 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
         assert!(have_other_shards.contains(&true));
+    }
+
+    #[test]
+    fn a_request_in_flight_is_counted_until_it_ends_whichever_thread_ends_it_and_clones_are_not() {
+        let layer = HttpMetricsLayer::builder(FixedEndpoint("/x"))
+            .build(&NoopMeterProvider::new().meter("test"))
+            .unwrap();
+        let service = layer.layer(());
+        let shard = service.shard();
+        shard.enter(MethodId::HEAD);
+        let _clones = [service.clone(), service.clone()];
+        assert_eq!(shard.in_flight(MethodId::HEAD), 1);
+        thread::scope(|scope| _ = scope.spawn(|| shard.leave(MethodId::HEAD)));
+        assert_eq!(shard.in_flight(MethodId::HEAD), 0);
+        assert_eq!(shard.in_flight(MethodId::CONNECT), 0);
     }
 
     #[test]
