@@ -1,4 +1,4 @@
-//! What the metrics of the process add to a scrape: `cargo bench -p asdlc-exporter --features process --bench process`.
+//! How much time the metrics of the process add to a scrape: `cargo bench -p asdlc-exporter --features process --bench process`.
 
 #![expect(clippy::print_stdout, reason = "a program's result")]
 
@@ -9,7 +9,7 @@ use asdlc_exporter::{
 use std::{error::Error, fs::File, hint::black_box, thread, time::Instant};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` asks whether it runs, not how fast.
+    // `cargo test --benches` only checks that it runs.
     let scrapes = if std::env::args().any(|arg| arg == "--bench") { 20_000 } else { 10 };
     for (threads, files) in [(0, 0), (64, 1_000)] {
         for _ in 0..threads {
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Microseconds of a scrape.
+/// How long a scrape takes, in microseconds.
 fn median(scrapes: usize, metrics: Option<ProcessMetrics>) -> Result<f64, Box<dyn Error>> {
     let exporter = Exporter::builder("bench").build()?;
     if let Some(metrics) = metrics {

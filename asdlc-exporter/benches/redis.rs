@@ -1,15 +1,16 @@
-//! What recording takes from the throughput of a real server:
+//! How much recording reduces the throughput of a real server:
 //! `cargo bench -p asdlc-exporter --features redis --bench redis`.
 //!
-//! A ladder of four: the bare connection; a clone of it, which has to be 0 and shows how far the
-//! others can be believed; a wrapper that passes on and reads the clock twice, which is the least
-//! that any measurement of latency does; and the instrumented connection. Short rounds of all
-//! four, in an order in which each follows each equally often: what else happens on the machine
-//! happens to all. Told are medians over the sets of the ratio to the bare connection, with the
-//! 95 % interval of that median, and of the difference. The interval is that of this process:
-//! another one has its memory elsewhere, and differs by a percent or more. Without a server what is
-//! left is the cost of recording by itself.
-//! Needs `redis-server` in the `PATH`; a word after `--` chooses the rows that contain it.
+//! Four subjects: the bare connection; a clone of it, whose difference has to be 0 and shows the error
+//! of measurement; a wrapper that forwards and reads the clock twice, which is the minimum for any
+//! measurement of latency; and the instrumented connection. All four run in short rounds, in an order
+//! in which each follows each other equally often, so that other load on the machine affects all of
+//! them equally. The table has the medians of the ratio to the bare connection, with their 95 %
+//! intervals, and of the difference. The interval is that of this process: the memory layout of
+//! another process changes the result by a percent or more. The rows without a server are the cost of
+//! recording itself.
+//!
+//! Needs `redis-server` in the `PATH`. A word after `--` selects the rows that contain it.
 
 #![expect(clippy::print_stdout, reason = "a program's result")]
 
@@ -36,7 +37,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 fn main() -> Result<()> {
     let (asked, options): (Vec<_>, Vec<_>) =
         std::env::args().skip(1).partition(|arg| !arg.starts_with("--"));
-    // `cargo test --benches` asks whether it runs, not how fast.
+    // `cargo test --benches` only checks that it runs.
     let is_bench = options.iter().any(|option| option == "--bench");
     let (sets, commands) = if is_bench { (1_000, 480) } else { (4, 32) };
     let one = Builder::new_current_thread().enable_all().build()?;
@@ -73,14 +74,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What a round sends.
+/// The commands of a round.
 #[derive(Clone, Copy)]
 struct Load {
-    /// How many wait for an answer at the same time.
+    /// How many senders wait for a response at the same time.
     in_flight: u32,
-    /// How many commands each sends at once: a pipeline, if it is more than one.
+    /// How many commands each sender sends at once. More than one are a pipeline.
     at_once: u32,
-    /// All in all.
+    /// The number of all commands.
     commands: u32,
 }
 
@@ -126,10 +127,10 @@ impl<C: ConnectionLike + Clone + Send + 'static> Ladder<C> {
     }
 }
 
-/// Each rung follows each other one once.
+/// An order in which each subject follows each other subject once.
 const ORDERS: [[usize; 4]; 4] = [[0, 1, 3, 2], [1, 2, 0, 3], [2, 3, 1, 0], [3, 0, 2, 1]];
 
-/// Microseconds of a command.
+/// The duration of a command, in microseconds.
 async fn round<C>(connections: &[C], load: Load) -> Result<f64>
 where
     C: ConnectionLike + Clone + Send + 'static,
@@ -159,7 +160,7 @@ where
     Ok(start.elapsed().as_secs_f64() * 1e6 / f64::from(commands))
 }
 
-/// And half of its 95 % interval, which is between two ranks, whatever the distribution.
+/// The median, and half of its 95 % interval. The interval is between two ranks, for any distribution.
 fn median(values: &[f64]) -> (f64, f64) {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
@@ -169,7 +170,7 @@ fn median(values: &[f64]) -> (f64, f64) {
     (values[middle], (high - low) / 2.0)
 }
 
-/// What any wrapper is that measures latency, without anything that is done with it.
+/// A wrapper that measures latency and does nothing with it.
 #[derive(Clone)]
 struct Clocks<C>(C);
 
@@ -199,7 +200,7 @@ async fn timed<T>(sending: RedisFuture<'_, T>) -> redis::RedisResult<T> {
     answer
 }
 
-/// Ends with the program.
+/// A server that is stopped when this is dropped.
 struct Server {
     process: Child,
     client: Client,
@@ -217,7 +218,7 @@ impl Server {
 
     async fn connect(&self) -> Result<MultiplexedConnection> {
         let end = Instant::now() + Duration::from_secs(10);
-        // There is one by default, and it costs; this one outlasts a process that is stopped for minutes.
+        // The default timeout is measurable. This one does not end if the process is stopped for minutes.
         let config =
             AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(600)));
         loop {
@@ -232,13 +233,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Answers at once: what is left is the cost of recording.
+/// Responds immediately, so that only the cost of recording is measured.
 #[derive(Clone)]
 struct Nowhere;
 

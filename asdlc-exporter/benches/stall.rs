@@ -1,10 +1,10 @@
-//! How long recording takes at worst while everything is scraped: `cargo bench -p asdlc-exporter --bench stall`.
+//! How long recording takes at most during scrapes: `cargo bench -p asdlc-exporter --bench stall`.
 //!
-//! 100 000 histogram and 100 000 counter series, scraped over and over by one thread while another records on warm ones.
-//! Where threads share cores, the scheduler stops a recorder too, which is nobody's stall: the first rows have a thread
-//! that only counts in place of the scrapes, `running` is the longest by the recorder's own processor time, and the last
-//! columns tell how often the recorder was made to wait (for a lock) and how often it was put aside (for another thread).
-//! A stall of the exporter's making would be a long time running, or a wait.
+//! One thread scrapes 100 000 histogram and 100 000 counter series in a loop, another records on warm series. If threads
+//! share cores, the scheduler stops the recording thread too, which the exporter does not cause. So the first rows have a
+//! thread that only counts instead of the scrapes, `running` is the longest recording in CPU time, and the last columns are
+//! the voluntary context switches (waits for a lock) and the involuntary ones. The exporter would cause a stall by a long
+//! CPU time or a wait.
 
 #![expect(clippy::print_stdout, reason = "a program's result")]
 
@@ -44,7 +44,7 @@ fn main() {
     let count = || _ = (0..200_000_000).map(black_box).sum::<u64>();
     scrape();
     println!(
-        "| beside | recording on | records | over 0.1 ms | over 1 ms | longest, ms | running, ms | waited | put aside |"
+        "| beside | recording on | records | over 0.1 ms | over 1 ms | longest, ms | running, ms | voluntary switches | involuntary switches |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     for (beside, other) in [("counting", &count as &(dyn Fn() + Sync)), ("scraping", &scrape)] {
@@ -64,13 +64,13 @@ fn main() {
 struct Stalls {
     records: u64,
     slow: Vec<Duration>,
-    /// The longest, without the time in which another thread had the processor.
+    /// The longest in CPU time.
     running: Duration,
     waited: u64,
     aside: u64,
 }
 
-/// Times each recording for as long as the other thread takes for its rounds.
+/// Measures each recording until the other thread has finished its rounds.
 fn stalls(other: &(dyn Fn() + Sync), record: &(dyn Fn() + Sync)) -> Stalls {
     let is_over = AtomicBool::new(false);
     let (mut records, mut slow, mut running) = (0, Vec::new(), Duration::ZERO);
@@ -96,7 +96,7 @@ fn stalls(other: &(dyn Fn() + Sync), record: &(dyn Fn() + Sync)) -> Stalls {
     })
 }
 
-/// How often this thread gave way by itself, and how often it had to; zero where the system does not tell.
+/// Voluntary and involuntary context switches of this thread. Zero if the platform does not count them.
 fn switches() -> [u64; 2] {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"].map(|key| {
@@ -105,10 +105,10 @@ fn switches() -> [u64; 2] {
     })
 }
 
-/// Of this thread.
+/// The CPU time of this thread.
 fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).expect("it never ran for less than nothing")
+    Duration::try_from(time).expect("CPU time is not negative")
 }
 
 fn labels(at: usize) -> [KeyValue; 4] {

@@ -1,12 +1,12 @@
-//! The same metrics pulled by a Prometheus and pushed to an OpenTelemetry collector:
+//! A service whose metrics are scraped by a Prometheus and pushed to an OpenTelemetry collector:
 //!
 //! ```sh
 //! cargo run -p asdlc-exporter --example otlp_push --features serve
 //! ```
 //!
-//! It answers scrapes on `LISTEN_ADDR` (127.0.0.1:9464) and pushes, over gRPC, to
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` (port 4317 of this machine) every `OTEL_METRIC_EXPORT_INTERVAL`
-//! milliseconds (60000), and once more when it is told to stop with Ctrl-C.
+//! It serves scrapes on `LISTEN_ADDR` (default 127.0.0.1:9464). It pushes over gRPC to
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` (default port 4317 of this machine) every `OTEL_METRIC_EXPORT_INTERVAL`
+//! milliseconds (default 60000), and once more at Ctrl-C.
 
 #![expect(clippy::print_stdout, reason = "a program's result")]
 
@@ -21,7 +21,7 @@ use std::{
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // In a runtime, for that is where its connection lives.
+    // The runtime drives its connection.
     let otlp = MetricExporter::builder().with_tonic().build()?;
     let exporter = Exporter::builder("shop")
         .with_version(env!("CARGO_PKG_VERSION"))
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     tokio::signal::ctrl_c().await?;
     listening.stop().await;
-    // The last push. It waits for the runtime, so it must not stand in its way.
+    // The last push. It blocks until the runtime has sent it, so that it must not block a runtime thread.
     tokio::task::spawn_blocking(move || exporter.shutdown()).await??;
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! What scrapes leave behind: a process of its own, for it reads its own resident memory.
+//! Scrapes do not leak memory. This test is a process of its own, because it reads its resident memory.
 //!
-//! In the test a short run. A day of ten scrapes a second, in five minutes:
+//! The test is a short run. As many scrapes as in a day with ten scrapes a second take five minutes:
 //!
 //! ```sh
 //! SCRAPES=864000 cargo test --release -p asdlc-exporter --all-features --test resident_memory -- --nocapture
@@ -19,9 +19,9 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 // D-04
 #[tokio::test]
-async fn scrapes_leave_no_memory_behind() -> Result {
+async fn scrapes_do_not_leak_memory() -> Result {
     let scrapes = env::var("SCRAPES").map_or(Ok(20_000), |scrapes| scrapes.parse())?;
-    // In a day of the small one, half an hour of the large.
+    // The large service has a 40th of the scrapes.
     let of_large = (scrapes / 40).max(300);
     for (what, series, scrapes) in
         [("of a small service", 4, scrapes), ("of 2 000 series", 1_000, of_large)]
@@ -35,7 +35,7 @@ async fn scrapes_leave_no_memory_behind() -> Result {
                 marks.push(resident_kib()?);
             }
         }
-        // Buffers find their size in the first tenth. Later the allocator takes a step up or down now and then.
+        // Buffers reach their size in the first tenth. Later, the allocator sometimes takes or returns memory.
         let first = marks.first().ok_or("too few scrapes")?;
         let last = marks.iter().rev().take(3).min().ok_or("too few scrapes")?;
         eprintln!("{scrapes} scrapes {what}: resident memory in KiB at each tenth: {marks:?}");
@@ -44,7 +44,7 @@ async fn scrapes_leave_no_memory_behind() -> Result {
     Ok(())
 }
 
-/// More than the allocator's moods. In the short run it is 260 bytes for each scrape, in that of a day six.
+/// More than the variation of the allocator. In the short run it is 260 bytes a scrape, in the long run 6.
 const GROWTH_KIB: u64 = 4096;
 
 struct Service {
@@ -90,7 +90,7 @@ impl Service {
         (self.work)(at);
     }
 
-    /// As scrapers ask: each format, compressed or not, and now and then for one family.
+    /// Scrapes in each format, compressed or not, and sometimes only one family.
     async fn scrape(&self, at: usize) -> Result {
         let accept = ["*/*", "application/openmetrics-text;version=1.0.0"][at % 2];
         let encoding = ["identity", "gzip", "zstd"][at % 3];

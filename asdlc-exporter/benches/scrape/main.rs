@@ -1,7 +1,7 @@
-//! What a scrape costs above the SDK's own collect: `cargo bench -p asdlc-exporter --bench scrape`.
+//! How much a scrape costs in addition to the SDK's own collect: `cargo bench -p asdlc-exporter --bench scrape`.
 //!
-//! Interleaved rounds, the least and the median time; exact counts for allocations and peak memory. A number as argument
-//! leaves the other sizes out, a second one is the number of rounds.
+//! The rounds of all subjects are interleaved. The table has the least and the median time, and exact counts of allocations
+//! and peak memory. The first argument selects one number of series, the second is the number of rounds.
 
 #![expect(clippy::print_stdout, reason = "a program's result")]
 
@@ -31,12 +31,12 @@ fn main() {
     }
 }
 
-/// Its name, and how it scrapes: it returns for how many bytes of output there was no memory before.
+/// A name, and a function that scrapes. It returns how many bytes of new memory the output needed.
 type Subject<'a> = (&'static str, Box<dyn FnMut() -> usize + 'a>);
 
-/// Measures the subjects over so many histogram and so many counter series.
+/// Measures the subjects with `series` histogram and `series` counter series.
 fn table(series: usize, rounds: usize) {
-    // What one thread allocated, another would have to free: the service has an exporter of its own.
+    // The service has its own exporter: otherwise one thread would free what another has allocated.
     let (mut sdk, exposed, served) =
         (collected(series), Exposed::new(series), Exposed::new(series));
     let mut subjects: [Subject<'_>; 7] = [
@@ -73,18 +73,18 @@ fn table(series: usize, rounds: usize) {
             "| 2 × {series} | {name} | {least:.2} | {least_ratio:.2} | {median:.2} | {median_ratio:.2} "
         );
         if name.contains("service") {
-            // On another thread, where it is not counted.
+            // It allocates on another thread, where allocations are not counted.
             println!("| | |");
             continue;
         }
         let ours = memory.count_total as i64 - allocations as i64;
-        // What the SDK collects is dropped or reused by both: the rest of the peak is ours.
+        // Both drop or reuse what the SDK collects: the rest of the peak is ours.
         let over = memory.bytes_max as f64 - peak as f64 - size as f64;
         println!("| {ours} | {:.1} |", over / 1e6);
     }
 }
 
-/// The longest that recording on a warm series took while everything was scraped, over and over.
+/// The longest recording on a warm series while another thread scrapes in a loop.
 fn stall(series: usize) {
     let exposed = Exposed::new(series);
     exposed.text();

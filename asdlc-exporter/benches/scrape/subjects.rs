@@ -1,4 +1,4 @@
-//! The same series behind the SDK's reader alone and behind the exporter.
+//! The same series, collected by the SDK's reader alone and served by the exporter.
 
 use asdlc_exporter::{Exporter, Format};
 use http::{Request, StatusCode};
@@ -20,7 +20,7 @@ use std::{
 use tokio::runtime::Builder;
 use tower::ServiceExt as _;
 
-/// The reader alone.
+/// The SDK's reader alone.
 pub(crate) struct Collected {
     _provider: SdkMeterProvider,
     reader: Reader,
@@ -73,7 +73,7 @@ impl Exposed {
         }
     }
 
-    /// What a client gets, without the network.
+    /// Scrapes through the service, without the network.
     pub(crate) fn service(&self, encoding: &'static str) -> impl FnMut() -> usize {
         let service = self.exporter.scrape_service();
         let runtime = Builder::new_current_thread().build().expect("a runtime");
@@ -93,15 +93,18 @@ impl Exposed {
     }
 }
 
-/// So many histogram series of 10 buckets and so many counter series.
+/// Records `series` histogram series of 10 buckets and `series` counter series.
 fn record(meter: &Meter, series: usize) -> Counter<u64> {
     let boundaries = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
     let histogram = meter
         .f64_histogram("http_request_duration_seconds")
-        .with_description("How long requests took.")
+        .with_description("Duration of requests.")
         .with_boundaries(boundaries)
         .build();
-    let counter = meter.u64_counter("http_requests").with_description("Requests answered.").build();
+    let counter = meter
+        .u64_counter("http_requests")
+        .with_description("Requests that got a response.")
+        .build();
     for at in 0..series {
         let labels = labels(at);
         for value in [0.003, 0.07, 0.3, 7.0] {
@@ -123,7 +126,7 @@ fn labels(at: usize) -> [KeyValue; 4] {
     ]
 }
 
-/// A reader that can be asked and owned by a provider at the same time.
+/// A reader that the provider and the benchmark share.
 #[derive(Clone, Debug)]
 struct Reader(Arc<ManualReader>);
 

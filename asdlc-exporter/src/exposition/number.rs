@@ -3,6 +3,7 @@
 use crate::{exposition::format::Format, families::model::Number};
 use std::fmt::Write as _;
 
+#[inline]
 pub(crate) fn push_number(out: &mut String, value: Number, format: Format) {
     match value {
         Number::U64(v) => push_integer(out, v),
@@ -18,6 +19,7 @@ pub(crate) fn push_float(out: &mut String, value: f64, format: Format) {
     }
 }
 
+#[inline]
 pub(crate) fn push_integer(out: &mut String, value: u64) {
     // Many buckets have a count of less than 10.
     if value < 10 {

@@ -49,6 +49,7 @@ impl Labels<'_> {
     }
 
     /// Appends `key="value",key="value"`.
+    #[inline]
     pub(crate) fn write(&self, out: &mut String) {
         let mut lengths = self.lengths;
         let mut start = 0;
@@ -65,6 +66,7 @@ impl Labels<'_> {
 }
 
 /// Appends the value, escaped.
+#[inline]
 pub(crate) fn push_value(out: &mut String, value: AttributeValue<'_>) {
     match value {
         AttributeValue::Text(text) => push_escaped(out, text),

@@ -1,4 +1,4 @@
-//! Whatever code can record comes out as valid text, and what adds up still does.
+//! Whatever is recorded, the text is valid and the sums are right.
 
 use crate::{check::check, open_metrics::check_open};
 use asdlc_exporter::{Exporter, Format};
@@ -51,7 +51,7 @@ impl Record {
     }
 }
 
-/// Text with all that formats trip over, from few enough words that names and keys collide.
+/// Text with special characters. It has few different words, so that names and keys collide.
 fn text() -> impl Strategy<Value = String> {
     let words = [
         "",
@@ -177,7 +177,7 @@ proptest! {
         for sample in check_open(&exporter.render_as(Format::OpenMetrics)?) {
             prop_assert_eq!(sample.label("service"), Some("shop"));
         }
-        // Only the uptime moves.
+        // Only the uptime changes.
         let still = |text: &str| text.lines().filter(|l| !l.contains("uptime_seconds{")).map(str::to_owned).collect::<Vec<_>>();
         prop_assert_eq!(still(&exporter.render()?), still(&text));
     }
@@ -209,7 +209,7 @@ proptest! {
         let exporter = Exporter::builder("shop").build()?;
         exporter.meter().u64_gauge("seen").build().record(1, &[KeyValue::new("value", value.clone())]);
         let samples = check(&exporter.render()?);
-        // F-13: an empty one is none. What is longer than this is truncated, see `long.rs`.
+        // F-13: an empty value is no label. Longer values are truncated, see `truncation.rs`.
         let expected = (!value.is_empty()).then_some(value.as_str());
         let mut seen = samples.iter().filter(|s| s.name == "seen");
         prop_assert!(value.len() > 1024 || seen.any(|s| s.label("value") == expected));

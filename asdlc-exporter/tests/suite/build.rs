@@ -1,11 +1,11 @@
-//! What the builder takes, and what it adds to every scrape.
+//! The settings of the builder, and what they add to every scrape.
 
 use crate::check::check;
 use asdlc_exporter::Exporter;
 use opentelemetry::KeyValue;
 
 #[test]
-fn a_bad_setting_is_one_clear_error() {
+fn an_invalid_name_or_key_is_rejected_with_what_is_allowed() {
     let allowed = "must match [a-zA-Z_][a-zA-Z0-9_]*";
     for (namespace, labels, expected) in [
         (Some(""), [].as_slice(), format!("invalid namespace \"\": {allowed}")),
@@ -48,7 +48,7 @@ fn a_bad_setting_is_one_clear_error() {
 
 // O-04, O-08
 #[test]
-fn service_info_tells_the_version() -> Result<(), Box<dyn std::error::Error>> {
+fn service_info_has_the_version() -> Result<(), Box<dyn std::error::Error>> {
     let exporter =
         Exporter::builder("shop").with_namespace("asdlc").with_version("1.2.3").build()?;
     let text = exporter.render()?;
@@ -56,13 +56,13 @@ fn service_info_tells_the_version() -> Result<(), Box<dyn std::error::Error>> {
     check(&text);
 
     let text = Exporter::builder("shop").build()?.render()?;
-    assert!(!text.contains("service_info"), "no version, nothing to tell: {text}");
+    assert!(!text.contains("service_info"), "there is no version: {text}");
     Ok(())
 }
 
 //
 #[test]
-fn uptime_moves_with_every_scrape() -> Result<(), Box<dyn std::error::Error>> {
+fn uptime_increases_with_every_scrape() -> Result<(), Box<dyn std::error::Error>> {
     let exporter = Exporter::builder("shop").build()?;
     let uptime = || -> Result<f64, asdlc_exporter::ScrapeError> {
         let samples = check(&exporter.render()?);
@@ -103,7 +103,7 @@ fn namespace_and_constant_labels_are_on_every_series() -> Result<(), Box<dyn std
 
 //
 #[test]
-fn an_attribute_with_the_key_of_a_constant_label_is_exported_beside_it()
+fn an_attribute_with_the_key_of_a_constant_label_is_served_as_exported()
 -> Result<(), Box<dyn std::error::Error>> {
     let exporter = Exporter::builder("shop").with_constant_label("exported_zone", "z").build()?;
     exporter.meter().u64_counter("orders").build().add(
@@ -129,7 +129,7 @@ fn an_attribute_with_the_key_of_a_constant_label_is_exported_beside_it()
 }
 
 #[test]
-fn a_setting_out_of_range_is_refused_with_what_is_allowed() {
+fn a_setting_out_of_range_is_rejected_with_what_is_allowed() {
     use std::time::Duration;
     let builder = || Exporter::builder("shop");
     let long = "x".repeat(1_025);

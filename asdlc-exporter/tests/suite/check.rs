@@ -15,11 +15,11 @@ impl Sample {
     }
 }
 
-/// All samples of a text that keeps every rule.
+/// The samples of a valid text.
 ///
 /// # Panics
 ///
-/// When it breaks one.
+/// When the text is not valid.
 pub(crate) fn check(text: &str) -> Vec<Sample> {
     let body = text.strip_suffix('\n').unwrap_or_else(|| panic!("no final line feed: {text:?}"));
     let mut lines = body.split('\n').peekable();
@@ -107,7 +107,7 @@ pub(crate) fn sample(line: &str) -> Sample {
         let end = quote(after).unwrap_or_else(|| panic!("no closing quote in {line:?}"));
         let value = unescape(&after[..end], "\\n\"");
         assert!(seen.insert(key, ()).is_none(), "label {key} twice in {line:?}");
-        // For Prometheus a label without a value is none: it could make two series one.
+        // For Prometheus, a label with an empty value is no label: two series could become one.
         assert!(!value.is_empty(), "label {key} without a value in {line:?}");
         pairs.push((key.to_owned(), value));
         rest = &after[end + 1..];
@@ -121,7 +121,7 @@ pub(crate) fn sample(line: &str) -> Sample {
     Sample { name: name.to_owned(), labels: pairs, value: number(value) }
 }
 
-/// Where the first unescaped quote is.
+/// The position of the first unescaped quote.
 fn quote(text: &str) -> Option<usize> {
     let mut escaped = false;
     text.char_indices().find_map(|(at, c)| {
@@ -168,24 +168,24 @@ pub(crate) fn is_name(name: &str, extra: &str) -> bool {
 
 #[test]
 #[should_panic = "is there twice"]
-fn the_checker_sees_a_repeated_series() {
+fn the_checker_finds_a_repeated_series() {
     check("# HELP a \n# TYPE a gauge\na{b=\"1\",c=\"2\"} 1\na{c=\"2\",b=\"1\"} 1\n");
 }
 
 #[test]
 #[should_panic = "without a value"]
-fn the_checker_sees_an_empty_label() {
+fn the_checker_finds_an_empty_label() {
     check("# HELP a \n# TYPE a gauge\na{b=\"\"} 1\n");
 }
 
 #[test]
 #[should_panic = "unknown escape"]
-fn the_checker_sees_a_raw_backslash() {
+fn the_checker_finds_a_raw_backslash() {
     check("# HELP a \n# TYPE a gauge\na{b=\"\\d\"} 1\n");
 }
 
 #[test]
 #[should_panic = "assertion `left == right` failed"]
-fn the_checker_sees_a_histogram_that_does_not_add_up() {
+fn the_checker_finds_a_histogram_that_does_not_add_up() {
     check("# HELP a \n# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 2\n");
 }

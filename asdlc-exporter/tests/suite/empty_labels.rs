@@ -25,7 +25,7 @@ fn samples(exporter: &Exporter) -> Result<Vec<Sample>> {
     Ok(text)
 }
 
-/// Labels beside `service`, and values.
+/// Labels without `service`, and values.
 fn of<'a>(samples: &'a [Sample], name: &str) -> Vec<(Vec<(&'a str, &'a str)>, f64)> {
     let mine = samples.iter().filter(|s| s.name == name);
     let labels = |s: &'a Sample| {
@@ -54,7 +54,7 @@ fn a_counter_with_an_empty_label_and_without_it_is_one_series() -> Result {
 
 // F-13, neighbours: every other instrument.
 #[test]
-fn every_instrument_merges_what_an_empty_label_tells_apart() -> Result {
+fn every_instrument_merges_series_that_differ_in_an_empty_label() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let meter = exporter.meter();
     let (float, up_down) =
@@ -106,9 +106,9 @@ fn every_instrument_merges_what_an_empty_label_tells_apart() -> Result {
     Ok(())
 }
 
-// F-13, a neighbour: of gauges the greatest stands, whatever order the SDK returns them in.
+// F-13, a neighbour: the greatest gauge value is served, in whatever order the SDK returns them.
 #[test]
-fn which_of_two_gauges_stands_is_not_chance() -> Result {
+fn which_of_two_gauge_values_is_served_is_not_random() -> Result {
     for _ in 0..16 {
         let exporter = Exporter::builder("shop").build()?;
         let level = exporter.meter().f64_gauge("level").build();
@@ -125,7 +125,7 @@ fn which_of_two_gauges_stands_is_not_chance() -> Result {
 
 // F-13
 #[test]
-fn an_empty_constant_label_is_no_label_and_its_key_is_free() -> Result {
+fn an_empty_constant_label_is_no_label_and_does_not_reserve_its_key() -> Result {
     let exporter = Exporter::builder("shop")
         .with_constant_label("environment", "")
         .with_constant_label("zone", "z")
@@ -147,7 +147,7 @@ fn an_empty_constant_label_is_no_label_and_its_key_is_free() -> Result {
 // F-13
 #[cfg(feature = "prometheus")]
 #[test]
-fn a_registry_merges_what_an_empty_label_tells_apart() -> Result {
+fn a_registry_merges_series_that_differ_in_an_empty_label() -> Result {
     use asdlc_exporter::prometheus::{
         HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
     };
@@ -181,7 +181,7 @@ fn a_registry_merges_what_an_empty_label_tells_apart() -> Result {
 
 // F-13, a neighbour: keys that become one label.
 #[test]
-fn an_empty_value_has_no_part_in_a_joined_one() -> Result {
+fn an_empty_value_is_left_out_of_a_joined_one() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let jobs = exporter.meter().u64_counter("jobs").build();
     let (dot, line) =
@@ -202,7 +202,7 @@ fn an_empty_value_has_no_part_in_a_joined_one() -> Result {
 
 // F-13, neighbours: several scopes; an empty value that comes and goes.
 #[test]
-fn it_holds_across_scopes_and_scrapes() -> Result {
+fn series_are_merged_across_scopes_and_scrapes() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let other = exporter.meter_provider().meter("other");
     let (ours, theirs) =

@@ -27,7 +27,7 @@ fn counters_of_one_name_in_two_scopes_and_number_types_add_up() -> Result {
     exporter.meter().f64_counter("orders").build().add(0.5, &[]);
     other.u64_counter("orders_total").build().add(3, &[]);
     other.u64_counter("orders_total").build().add(4, &[KeyValue::new("a", "b")]);
-    // The first help text stays, whatever the SDK returns first afterwards.
+    // The first help text stays, also if the SDK later returns another one first.
     for _ in 0..2 {
         assert_eq!(
             family(&exporter.render()?, "orders_total"),
@@ -44,7 +44,7 @@ fn counters_of_one_name_in_two_scopes_and_number_types_add_up() -> Result {
 
 //
 #[test]
-fn attribute_sets_that_look_the_same_are_one_series() -> Result {
+fn attribute_sets_that_become_the_same_labels_are_one_series() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let meter = exporter.meter();
     let counter = meter.u64_counter("orders").build();
@@ -93,7 +93,7 @@ fn histograms_merge_to_the_boundaries_they_share() -> Result {
 
 //
 #[test]
-fn a_name_keeps_the_kind_it_had_first() -> Result {
+fn a_name_keeps_its_first_kind() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let other = exporter.meter_provider().meter("a scope that sorts before");
     exporter.meter().i64_up_down_counter("jobs").build().add(1, &[]);
@@ -110,7 +110,7 @@ fn a_name_keeps_the_kind_it_had_first() -> Result {
 
 //
 #[test]
-fn which_of_two_new_conflicting_metrics_is_served_is_not_chance() -> Result {
+fn which_of_two_new_conflicting_metrics_is_served_is_not_random() -> Result {
     for _ in 0..16 {
         let exporter = Exporter::builder("shop").build()?;
         let scope = |name| exporter.meter_provider().meter(name);
@@ -123,7 +123,7 @@ fn which_of_two_new_conflicting_metrics_is_served_is_not_chance() -> Result {
 
 //
 #[test]
-fn the_samples_of_a_histogram_never_meet_those_of_another_family() -> Result {
+fn samples_of_a_histogram_never_have_names_of_another_family() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let meter = exporter.meter();
     meter.f64_histogram("wait").build().record(1.0, &[]);
@@ -156,7 +156,7 @@ fn every_family_has_help_and_type_in_one_line_each() -> Result {
 }
 
 #[test]
-fn families_and_series_are_in_order() -> Result {
+fn families_and_series_are_sorted() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let meter = exporter.meter();
     for name in ["b", "c", "a"] {

@@ -1,4 +1,4 @@
-//! A callback that says when it runs and waits until it may go on.
+//! A gate that blocks a callback or a source until the test opens it.
 
 use opentelemetry::metrics::Meter;
 use std::{
@@ -44,14 +44,17 @@ impl Gate {
     pub(crate) fn wait_until_entered(&self, n: usize) {
         let Self(inner) = self;
         let state = inner.0.lock().expect("no panic");
-        assert!(wait(&inner.1, state, |state| state.entered >= n).entered >= n, "nobody came");
+        assert!(
+            wait(&inner.1, state, |state| state.entered >= n).entered >= n,
+            "the gate was not entered"
+        );
     }
 
     pub(crate) fn entered(&self) -> usize {
         self.0.0.lock().expect("no panic").entered
     }
 
-    /// Lets the first `n` callers pass, and no more.
+    /// Lets only the first `n` callers pass.
     pub(crate) fn admit(&self, n: usize) {
         let Self(inner) = self;
         inner.0.lock().expect("no panic").admitted = n;
@@ -65,7 +68,7 @@ impl Gate {
     }
 }
 
-/// Gives up after so long that a test has failed, rather than hang.
+/// Waits with a timeout, so that a test fails instead of hanging.
 fn wait<'a>(
     changed: &Condvar,
     state: std::sync::MutexGuard<'a, State>,

@@ -1,4 +1,4 @@
-//! How many series there can be.
+//! The series limit.
 
 use crate::check::check;
 use asdlc_exporter::Exporter;
@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 
 //
 #[test]
-fn what_is_beyond_the_limit_is_one_series() -> Result<(), Box<dyn std::error::Error>> {
+fn label_sets_beyond_the_limit_become_one_series() -> Result<(), Box<dyn std::error::Error>> {
     for (limit, expected) in [(None, 2_000), (Some(1), 1), (Some(3), 3), (Some(3_000), 2_500)] {
         let mut builder = Exporter::builder("shop");
         if let Some(limit) = limit {

@@ -3,25 +3,25 @@
 mod arbitrary;
 mod build;
 mod check;
-mod desk;
+mod client_timeout;
 mod empty_labels;
 mod families;
 mod gate;
-mod hurried;
 mod limits;
-mod long;
-mod negotiated;
+mod negotiation;
 mod numbers;
 mod open_metrics;
-mod oracle;
 mod policy;
 #[cfg(feature = "process")]
 mod process;
+mod queue;
 mod readers;
+mod reference;
 #[cfg(feature = "prometheus")]
 mod registry;
 mod scrape;
 mod self_metrics;
 mod sources;
+mod truncation;
 mod values;
 mod wakers;

@@ -67,7 +67,7 @@ fn boundaries_and_values_are_canonical() -> Result {
 // F-17, a neighbour: quantiles, and the values of a registry, which has floats only.
 #[cfg(feature = "prometheus")]
 #[test]
-fn what_a_registry_has_is_canonical_too() -> Result {
+fn values_of_a_registry_are_canonical_too() -> Result {
     use asdlc_exporter::prometheus::{Counter, Registry, core::Collector, core::Desc, proto};
     struct Summed;
     impl Collector for Summed {

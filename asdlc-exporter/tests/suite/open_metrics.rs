@@ -7,11 +7,11 @@ use std::collections::HashSet;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// All samples of a text that keeps every rule of `OpenMetrics`, reserved names included.
+/// The samples of a text that is valid `OpenMetrics`, including reserved names.
 ///
 /// # Panics
 ///
-/// When it breaks one.
+/// When the text is not valid.
 pub(crate) fn check_open(text: &str) -> Vec<Sample> {
     let body = text.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("no end: {text:?}"));
     assert!(body.is_empty() || body.ends_with('\n'), "{text:?}");
@@ -196,7 +196,7 @@ fn a_counter_whose_base_is_another_family_is_of_type_unknown() -> Result {
 
 //
 #[test]
-fn what_is_no_count_is_no_counter() -> Result {
+fn negative_values_are_not_served_as_a_counter() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let meter = exporter.meter_provider().meter("other");
     meter.f64_observable_counter("sinks").with_callback(|o| o.observe(-1.0, &[])).build();
@@ -213,7 +213,7 @@ fn what_is_no_count_is_no_counter() -> Result {
 
 #[test]
 #[should_panic = "is there twice"]
-fn the_checker_sees_reserved_names() {
+fn the_checker_finds_reserved_names() {
     check_open(
         "# HELP a \n# TYPE a counter\na_total 1\n# HELP a_created \n# TYPE a_created gauge\na_created 1\n# EOF\n",
     );
@@ -221,7 +221,7 @@ fn the_checker_sees_reserved_names() {
 
 #[test]
 #[should_panic = "a sum that may fall"]
-fn the_checker_sees_the_sum_of_negative_buckets() {
+fn the_checker_finds_the_sum_of_negative_buckets() {
     check_open(
         "# HELP a \n# TYPE a histogram\na_bucket{le=\"-1.0\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 1\n# EOF\n",
     );

@@ -1,4 +1,4 @@
-//! What the policy keeps from the endpoint.
+//! The policy: which families are served.
 
 use crate::check::check;
 use asdlc_exporter::{Exporter, Format, MetricPolicy};
@@ -18,7 +18,7 @@ fn operational() -> MetricPolicy {
 //
 #[cfg(feature = "prometheus")]
 #[test]
-fn denied_families_never_reach_the_endpoint_whoever_records_them() -> Result {
+fn denied_families_are_never_served_whoever_records_them() -> Result {
     use opentelemetry::metrics::MeterProvider as _;
     use prometheus::{IntGauge, Registry};
     let registry = Registry::new();
@@ -57,7 +57,7 @@ fn denied_families_never_reach_the_endpoint_whoever_records_them() -> Result {
 
 //
 #[test]
-fn an_allow_list_serves_nothing_else_but_what_the_exporter_says_of_itself() -> Result {
+fn with_allow_patterns_only_matching_and_own_families_are_served() -> Result {
     let policy = MetricPolicy::new().allow("asdlc_http_*").allow("storage_operations");
     let exporter = Exporter::builder("api")
         .with_namespace("asdlc")
@@ -88,7 +88,7 @@ fn a_denied_instrument_records_nothing_bound_or_not() -> Result {
     let allocations = |name: &'static str| {
         let counter = exporter.meter().u64_counter(name).build();
         counter.bind(&[KeyValue::new("a", "b")]).add(1);
-        // A new series: memory, unless nothing is recorded.
+        // A new series allocates memory, unless nothing is recorded.
         allocation_counter::measure(|| counter.add(1, &[KeyValue::new("c", "d")])).count_total
     };
     assert_eq!(allocations("breach_count"), 0);
@@ -101,7 +101,7 @@ fn a_denied_instrument_records_nothing_bound_or_not() -> Result {
 //
 #[cfg(feature = "prometheus")]
 #[test]
-fn a_denied_metric_takes_no_name_from_another() -> Result {
+fn a_denied_metric_does_not_take_the_name_of_another() -> Result {
     use prometheus::{IntGauge, Registry};
     let registry = Registry::new();
     registry.register(Box::new(IntGauge::new("halt_state_seconds", "x")?))?;
@@ -109,7 +109,7 @@ fn a_denied_metric_takes_no_name_from_another() -> Result {
         .with_policy(MetricPolicy::new().deny("halt_state"))
         .with_registry(registry)
         .build()?;
-    // The instrument is denied by its own name, the registered gauge has another.
+    // The instrument is denied by its own name. The registered gauge has another name.
     exporter.meter().f64_histogram("halt_state").with_unit("s").build().record(1.0, &[]);
     assert!(exporter.render()?.contains("halt_state_seconds{service=\"api\"} 0\n"));
     Ok(())
@@ -117,7 +117,7 @@ fn a_denied_metric_takes_no_name_from_another() -> Result {
 
 //
 #[test]
-fn a_policy_that_leaves_nothing_is_still_no_empty_text() -> Result {
+fn a_policy_that_denies_everything_still_gives_a_text() -> Result {
     let exporter = Exporter::builder("api").with_policy(MetricPolicy::new().deny("*")).build()?;
     exporter.meter().u64_counter("orders").build().add(1, &[]);
     assert_eq!(exporter.render()?, "# There are no such metrics.\n");

@@ -1,4 +1,4 @@
-//! Other readers beside the scrapes.
+//! Additional readers.
 
 use crate::check::check;
 use asdlc_exporter::{Exporter, ExporterBuilder, MetricPolicy, StateGauge, blocking, service_info};
@@ -24,7 +24,7 @@ use std::{
 
 type Result = std::result::Result<(), Box<dyn std::error::Error>>;
 
-/// A reader that can be asked although the exporter has it.
+/// A reader that the exporter and the test share.
 #[derive(Clone, Debug)]
 struct Second(Arc<ManualReader>);
 
@@ -79,7 +79,7 @@ impl MetricReader for Second {
 
 //
 #[test]
-fn a_scrape_says_the_same_beside_readers_of_either_temporality() -> Result {
+fn readers_of_either_temporality_do_not_change_scrapes() -> Result {
     let readers = [Temporality::Cumulative, Temporality::Delta].map(Second::new);
     let alone = Exporter::builder("shop");
     let beside =
@@ -88,10 +88,10 @@ fn a_scrape_says_the_same_beside_readers_of_either_temporality() -> Result {
     let record: Vec<_> = exporters.iter().map(everything).collect();
     for round in 1..=4 {
         record.iter().for_each(|record| record(round));
-        // Both before and after the scrape, with what there is in between.
+        // The readers collect before and after the scrape.
         readers.iter().for_each(|reader| assert!(reader.read().scope_metrics().next().is_some()));
         let [alone, beside] = exporters.each_ref().map(|exporter| {
-            let text = exporter.render().expect("it is there");
+            let text = exporter.render().expect("it renders");
             check(&text);
             let still = text.lines().filter(|line| !line.starts_with("uptime_seconds{"));
             still.map(str::to_owned).collect::<Vec<_>>()
@@ -103,7 +103,7 @@ fn a_scrape_says_the_same_beside_readers_of_either_temporality() -> Result {
     Ok(())
 }
 
-/// Instruments of each kind, and a function that records with all of them.
+/// Creates instruments of each kind. Returns a function that records with all of them.
 fn everything(exporter: &Exporter) -> impl Fn(u64) + use<> {
     let meter = exporter.meter();
     let observed = Arc::new(AtomicU64::new(0));
@@ -152,28 +152,28 @@ fn a_reader_gets_the_service_and_the_constant_labels_as_its_resource() -> Result
         .flat_map(ScopeMetrics::metrics)
         .map(|m| m.name().to_owned())
         .collect();
-    assert_eq!(names, ["service_info", "uptime_seconds"], "the namespace is the writer's");
+    assert_eq!(names, ["service_info", "uptime_seconds"], "only scrapes add the namespace");
     Ok(())
 }
 
 // D-03, X-06
 #[test]
-fn what_is_always_true_is_told_each_time() -> Result {
+fn constant_gauges_are_collected_every_time() -> Result {
     let reader = Second::new(Temporality::Delta);
     let exporter =
         Exporter::builder("shop").with_version("1.2.3").with_reader(reader.clone()).build()?;
     service_info::register_build_info(&exporter.meter(), "1.2.3", "c0ffee");
     let _state = StateGauge::new(&exporter.meter(), "state", "1 to 4.", 3_u64);
     for _ in 0..3 {
-        let told = ["service_info", "build_info", "state"].map(|name| reader.integer(name));
-        assert_eq!(told, [Some(1), Some(1), Some(3)]);
+        let values = ["service_info", "build_info", "state"].map(|name| reader.integer(name));
+        assert_eq!(values, [Some(1), Some(1), Some(3)]);
     }
     Ok(())
 }
 
 //
 #[test]
-fn what_the_policy_denies_reaches_no_reader() -> Result {
+fn denied_metrics_reach_no_reader() -> Result {
     let reader = Second::new(Temporality::Cumulative);
     let exporter = Exporter::builder("shop")
         .with_policy(MetricPolicy::new().deny("*breach_count*"))
@@ -188,7 +188,7 @@ fn what_the_policy_denies_reaches_no_reader() -> Result {
 
 //
 #[test]
-fn a_reader_gets_from_a_source_what_the_last_scrape_asked_for() -> Result {
+fn a_reader_gets_the_values_of_a_source_from_the_last_scrape() -> Result {
     let reader = Second::new(Temporality::Cumulative);
     let exporter = Exporter::builder("shop").with_reader(reader.clone()).build()?;
     let gauge = exporter.meter().u64_gauge("asked").build();
@@ -207,7 +207,7 @@ fn a_reader_gets_from_a_source_what_the_last_scrape_asked_for() -> Result {
 
 //
 #[test]
-fn a_callback_that_panics_in_the_turn_of_another_reader_harms_no_scrape() -> Result {
+fn a_callback_that_panics_for_another_reader_does_not_affect_scrapes() -> Result {
     let reader = Second::new(Temporality::Cumulative);
     let exporter = Exporter::builder("shop").with_reader(reader.clone()).build()?;
     exporter.meter().u64_observable_gauge("broken").with_callback(|_| panic!("no")).build();

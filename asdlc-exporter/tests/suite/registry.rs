@@ -1,4 +1,4 @@
-//! What other code registered is served by the same rules.
+//! The metrics of a registry follow the same rules.
 
 use crate::{check::check, open_metrics::check_open};
 use asdlc_exporter::{Exporter, Format};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Whatever a collector of somebody else may return.
+/// A collector that returns any families.
 struct Anything(Box<dyn Fn() -> Vec<MetricFamily> + Send + Sync>);
 
 impl Anything {
@@ -68,9 +68,7 @@ fn registered_metrics_keep_their_names_and_get_the_constant_labels() -> Result {
         Exporter::builder("shop").with_namespace("asdlc").with_registry(registry).build()?;
     let text = exporter.render()?;
     assert!(
-        text.starts_with(
-            "# HELP asdlc_uptime_seconds Time since the exporter was built.\n"
-        ),
+        text.starts_with("# HELP asdlc_uptime_seconds Time since the exporter was built.\n"),
         "{text}"
     );
     let registered = text.split_once("# HELP cache_hits").expect("it is there").1;
@@ -89,7 +87,7 @@ fn registered_metrics_keep_their_names_and_get_the_constant_labels() -> Result {
             "db_wait_seconds_count{service=\"shop\",le_=\"x\"} 1\n",
         )
     );
-    // Without `_total` it is no counter there.
+    // Without `_total`, it is no counter in `OpenMetrics`.
     let open = exporter.render_as(Format::OpenMetrics)?;
     assert!(open.contains("# TYPE cache_hits unknown\ncache_hits{"), "{open}");
     check_open(&open);
@@ -127,7 +125,7 @@ fn registered_and_recorded_metrics_of_one_name_are_one_family() -> Result {
 
 //
 #[test]
-fn whatever_a_collector_returns_comes_out_valid() -> Result {
+fn the_text_is_valid_whatever_a_collector_returns() -> Result {
     let registry = Registry::new();
     Anything::register(&registry, || {
         let mut counter = Metric::default();
@@ -214,7 +212,7 @@ fn whatever_a_collector_returns_comes_out_valid() -> Result {
 
 //
 #[test]
-fn a_collector_that_panics_costs_its_registry_only() -> Result {
+fn a_collector_that_panics_affects_only_its_registry() -> Result {
     let registry = Registry::new();
     Anything::register(&registry, || panic!("a collector of somebody else"))?;
     let exporter = Exporter::builder("shop").with_registry(registry).build()?;
@@ -227,7 +225,7 @@ fn a_collector_that_panics_costs_its_registry_only() -> Result {
 
 //
 #[test]
-fn other_series_than_last_time_are_in_order_and_merged_all_the_same() -> Result {
+fn series_that_change_between_scrapes_are_sorted_and_merged() -> Result {
     let registry = Registry::new();
     let scrapes = AtomicUsize::new(0);
     Anything::register(&registry, move || {

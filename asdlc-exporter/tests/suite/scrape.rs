@@ -1,4 +1,4 @@
-//! The HTTP answers.
+//! The HTTP responses.
 
 use crate::check::check;
 use asdlc_exporter::{Exporter, ScrapeService};
@@ -23,7 +23,7 @@ async fn send(service: &ScrapeService, method: Method) -> Result<(StatusCode, He
 
 // O-01
 #[tokio::test]
-async fn get_answers_valid_text_from_the_start() -> Result {
+async fn get_returns_valid_text_from_the_start() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let (status, headers, text) = send(&exporter.scrape_service(), Method::GET).await?;
     assert_eq!(status, StatusCode::OK);
@@ -37,7 +37,7 @@ async fn get_answers_valid_text_from_the_start() -> Result {
 #[tokio::test]
 async fn head_has_the_headers_of_get_and_no_body() -> Result {
     let exporter = Exporter::builder("shop").build()?;
-    // Text whose length does not change: uptime would.
+    // The length of this text does not change. With the uptime it would.
     exporter.shutdown()?;
     let service = exporter.scrape_service();
     let (status, headers, body) = send(&service, Method::HEAD).await?;
@@ -57,7 +57,7 @@ async fn head_has_the_headers_of_get_and_no_body() -> Result {
 
 //
 #[tokio::test]
-async fn other_methods_are_told_which_are_allowed() -> Result {
+async fn other_methods_are_a_405_with_allow() -> Result {
     let service = Exporter::builder("shop").build()?.scrape_service();
     for method in
         [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::from_bytes(b"SPAM")?]
@@ -67,7 +67,7 @@ async fn other_methods_are_told_which_are_allowed() -> Result {
         assert_eq!(headers["allow"], "GET, HEAD");
         assert!(
             !body.contains(method.as_str()) && !body.contains("where"),
-            "nothing is reflected: {body}"
+            "nothing of the request is repeated: {body}"
         );
     }
     Ok(())
@@ -93,7 +93,7 @@ async fn a_provider_that_is_shut_down_is_a_503() -> Result {
 
 //
 #[tokio::test]
-async fn a_callback_that_panics_costs_its_own_metric_only() -> Result {
+async fn a_callback_that_panics_affects_only_its_own_metric() -> Result {
     let exporter = Exporter::builder("shop").with_self_metrics().build()?;
     let others = exporter.meter_provider().meter("others");
     for (at, meter) in [exporter.meter(), others].into_iter().enumerate() {
@@ -123,7 +123,7 @@ async fn a_callback_that_panics_costs_its_own_metric_only() -> Result {
             assert!(body.contains(line), "{body}");
         }
         assert!(!body.contains("broken") && !body.contains("secret"), "{body}");
-        // The callbacks before that of the counter itself, in this scrape.
+        // In this scrape, it counts the callbacks that ran before its own.
         let panics =
             format!("exporter_callback_panics_total{{service=\"shop\"}} {}\n", 6 * (n - 1));
         assert!(body.contains(&panics), "{body}");
@@ -172,7 +172,7 @@ async fn it_mounts_in_axum_and_outlives_the_exporter() -> Result {
 }
 
 #[test]
-fn the_service_and_its_future_can_cross_threads() {
+fn the_service_and_its_future_are_send() {
     fn shared<T: Clone + Send + Sync + 'static>() {}
     fn moved<T: Send + 'static>() {}
     shared::<Exporter>();
@@ -182,7 +182,7 @@ fn the_service_and_its_future_can_cross_threads() {
 
 // A-08, O-02
 #[test]
-fn concurrent_scrapes_are_whole_and_counters_never_go_back() -> Result {
+fn concurrent_scrapes_are_complete_and_counters_never_decrease() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let counter = exporter.meter().u64_counter("orders").build();
     let histogram = exporter.meter().f64_histogram("wait").with_boundaries(vec![1.0, 2.0]).build();

@@ -1,4 +1,4 @@
-//! What the exporter measures about itself.
+//! The exporter's metrics about itself.
 
 use crate::{
     check::{Sample, check},
@@ -33,7 +33,7 @@ async fn scrapes_are_counted_by_code_and_measured() -> Result {
     let requests = "asdlc_promhttp_metric_handler_requests_total";
     let first = scrape(&exporter, Method::GET, "/").await?;
     let samples = check(&first);
-    // The first scrape is one of those it tells about only while it waits.
+    // The first scrape is still in flight while its text is written.
     assert_eq!(value(&samples, requests, Some("200")), 0.0);
     assert_eq!(value(&samples, requests, Some("503")), 0.0);
     assert_eq!(value(&samples, "asdlc_promhttp_metric_handler_requests_in_flight", None), 1.0);
@@ -46,7 +46,7 @@ async fn scrapes_are_counted_by_code_and_measured() -> Result {
     conflict.record(1, &[]);
     let second = scrape(&exporter, Method::GET, "/").await?;
     let samples = check(&second);
-    assert_eq!(value(&samples, requests, Some("200")), 3.0, "PUT is no scrape");
+    assert_eq!(value(&samples, requests, Some("200")), 3.0, "PUT does not count");
     assert_eq!(value(&samples, "asdlc_exporter_scrape_duration_seconds_count", None), 3.0);
     assert_eq!(
         value(&samples, "asdlc_exporter_response_bytes_total", None),
@@ -64,7 +64,7 @@ async fn scrapes_are_counted_by_code_and_measured() -> Result {
 
 //
 #[tokio::test]
-async fn scrapes_that_fail_or_are_given_up_are_counted_right() -> Result {
+async fn scrapes_that_fail_are_counted() -> Result {
     let exporter =
         Exporter::builder("shop").with_self_metrics().with_max_scrapes_in_flight(1).build()?;
     let gate = Gate::in_callback(&exporter.meter());
@@ -86,9 +86,9 @@ async fn scrapes_that_fail_or_are_given_up_are_counted_right() -> Result {
 
 //
 #[test]
-fn a_scrape_that_is_given_up_is_no_longer_in_flight() -> Result {
+fn a_dropped_scrape_is_no_longer_in_flight() -> Result {
     let exporter = Exporter::builder("shop").with_self_metrics().build()?;
-    // So that the scrape waits; `render` goes on when the source is late.
+    // The scrape waits for the source. `render` continues when the source is late.
     let gate = Gate::default();
     let inside = gate.clone();
     exporter.add_source("gated", blocking(move || inside.pass()));
@@ -107,7 +107,7 @@ fn a_scrape_that_is_given_up_is_no_longer_in_flight() -> Result {
 }
 
 #[test]
-fn they_are_not_there_unless_asked_for() -> Result {
+fn self_metrics_are_off_by_default() -> Result {
     let text = Exporter::builder("shop").build()?.render()?;
     assert!(!text.contains("promhttp") && !text.contains("exporter_"), "{text}");
     Ok(())

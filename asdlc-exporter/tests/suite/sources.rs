@@ -1,4 +1,4 @@
-//! What is asked for its values before a scrape.
+//! Sources: they are refreshed before each collection.
 
 use crate::{check::check, gate::Gate};
 use asdlc_exporter::{Exporter, ExporterBuilder, blocking};
@@ -40,10 +40,10 @@ fn up(text: &str, source: &str) -> f64 {
 
 // O-06, X-04
 #[tokio::test]
-async fn they_run_before_each_collection_and_at_the_same_time() -> Result {
+async fn sources_run_before_each_collection_and_at_the_same_time() -> Result {
     let (exporter, value) =
         exporter(Exporter::builder("shop").with_source_timeout(Duration::from_secs(20)))?;
-    // One by one, each would wait for the others until it is late.
+    // If they did not run at the same time, each would wait for the other until it is late.
     let barrier = Arc::new(Barrier::new(2));
     let other = barrier.clone();
     exporter.add_source(
@@ -55,7 +55,7 @@ async fn they_run_before_each_collection_and_at_the_same_time() -> Result {
     let runtime = tokio::runtime::Handle::current();
     exporter.add_source("async", move || {
         barrier.wait();
-        // What needs the runtime runs there.
+        // The task runs on the runtime.
         let task = runtime.spawn(async { tokio::time::sleep(Duration::from_millis(1)).await });
         let value = value.clone();
         async move {
@@ -75,14 +75,14 @@ async fn they_run_before_each_collection_and_at_the_same_time() -> Result {
 
 //
 #[test]
-fn one_that_panics_costs_its_own_values_only() -> Result {
+fn a_source_that_panics_affects_only_its_own_values() -> Result {
     let (exporter, value) = exporter(Exporter::builder("shop"))?;
     let is_broken = Arc::new(AtomicBool::new(true));
     let broken = is_broken.clone();
     exporter.add_source(
         "broken",
         blocking(move || {
-            assert!(!broken.load(Ordering::SeqCst), "a source of somebody else");
+            assert!(!broken.load(Ordering::SeqCst), "a source of user code");
         }),
     );
     exporter.add_source("counts", move || {
@@ -100,7 +100,7 @@ fn one_that_panics_costs_its_own_values_only() -> Result {
 
 // O-06, X-05
 #[test]
-fn one_that_hangs_is_left_behind_and_started_once() -> Result {
+fn a_source_that_blocks_is_not_started_again_until_it_returns() -> Result {
     let (exporter, value) =
         exporter(Exporter::builder("shop").with_source_timeout(Duration::from_millis(50)))?;
     let gate = Gate::default();
@@ -120,10 +120,10 @@ fn one_that_hangs_is_left_behind_and_started_once() -> Result {
         assert_eq!(up(&text, "hangs"), 0.0);
     }
     gate.open();
-    // It is asked again once it is back; a render that comes before that does not wait for it.
+    // It runs again after it has returned. A render before that does not wait for it.
     let deadline = Instant::now() + Duration::from_secs(20);
     while gate.entered() < 2 {
-        assert!(Instant::now() < deadline, "it is never asked again");
+        assert!(Instant::now() < deadline, "it never runs again");
         exporter.render()?;
     }
     assert_eq!(up(&exporter.render()?, "hangs"), 1.0);
@@ -136,7 +136,7 @@ fn a_future_that_hangs_is_dropped() -> Result {
     struct Dropped(mpsc::Sender<()>);
     impl Drop for Dropped {
         fn drop(&mut self) {
-            // Once is enough for the test.
+            // The test may have ended.
             let _ = self.0.send(());
         }
     }
@@ -157,7 +157,7 @@ fn a_future_that_hangs_is_dropped() -> Result {
 
 //
 #[tokio::test]
-async fn a_hanging_source_leaves_time_for_the_answer() -> Result {
+async fn a_hanging_source_leaves_time_for_the_response() -> Result {
     let (exporter, _) =
         exporter(Exporter::builder("shop").with_source_timeout(Duration::from_secs(3600)))?;
     exporter.add_source("hangs", pending::<()>);
@@ -169,7 +169,7 @@ async fn a_hanging_source_leaves_time_for_the_answer() -> Result {
 
 // O-06
 #[test]
-fn two_that_render_at_once_each_give_the_sources_their_time() -> Result {
+fn two_renders_at_once_each_have_a_whole_run_of_the_sources() -> Result {
     let (exporter, _) =
         exporter(Exporter::builder("shop").with_source_timeout(Duration::from_secs(60)))?;
     let gate = Gate::default();
@@ -178,7 +178,7 @@ fn two_that_render_at_once_each_give_the_sources_their_time() -> Result {
     thread::scope(|scope| {
         let first = scope.spawn(|| exporter.render());
         gate.wait_until_entered(1);
-        // It waits for the run that goes on, and then for its own.
+        // It waits for the run in progress, and then for its own.
         let second = scope.spawn(|| exporter.render());
         gate.admit(1);
         assert_eq!(up(&first.join().expect("no panic")?, "slow"), 1.0);
@@ -193,34 +193,34 @@ fn two_that_render_at_once_each_give_the_sources_their_time() -> Result {
 
 // F-12, X-04, X-05
 #[tokio::test]
-async fn a_scraper_in_a_hurry_does_not_wait_for_the_hanging_source_of_a_patient_one() -> Result {
+async fn a_scraper_with_a_short_timeout_does_not_wait_for_the_source_of_a_slow_scraper() -> Result {
     let hour = Duration::from_secs(3600);
     let (exporter, _) =
         exporter(Exporter::builder("shop").with_scrape_timeout(hour).with_source_timeout(hour))?;
-    let (asked, was_asked) = tokio::sync::oneshot::channel();
-    let asked = Mutex::new(Some(asked));
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let started = Mutex::new(Some(started));
     exporter.add_source("hangs", move || {
-        if let Some(asked) = asked.lock().expect("no panic").take() {
-            // The test is over when nobody listens.
-            let _ = asked.send(());
+        if let Some(started) = started.lock().expect("no panic").take() {
+            // The test may have ended.
+            let _ = started.send(());
         }
         pending::<()>()
     });
-    let patient = tokio::spawn(exporter.scrape_service().oneshot(Request::new(())));
-    was_asked.await?;
+    let slow = tokio::spawn(exporter.scrape_service().oneshot(Request::new(())));
+    has_started.await?;
     let request = Request::builder().header("x-prometheus-scrape-timeout-seconds", "1").body(())?;
-    let hurried = exporter.scrape_service().oneshot(request).await?;
-    assert_eq!(hurried.status(), StatusCode::OK);
-    let text = String::from_utf8(hurried.into_body().collect().await?.to_bytes().into())?;
-    assert!(!text.contains("exporter_source_up"), "nobody knows yet: {text}");
-    assert!(!patient.is_finished(), "the patient one goes on waiting");
-    patient.abort();
+    let short = exporter.scrape_service().oneshot(request).await?;
+    assert_eq!(short.status(), StatusCode::OK);
+    let text = String::from_utf8(short.into_body().collect().await?.to_bytes().into())?;
+    assert!(!text.contains("exporter_source_up"), "the run has not ended: {text}");
+    assert!(!slow.is_finished(), "the slow scraper continues to wait");
+    slow.abort();
     Ok(())
 }
 
 // O-06
 #[test]
-fn one_that_is_late_or_panics_is_told_so_before_the_callbacks_of_each_scrape() -> Result {
+fn missed_is_called_before_the_callbacks_of_each_scrape() -> Result {
     struct Stale(Arc<AtomicU64>, AtomicU64);
     impl asdlc_exporter::Source for Stale {
         fn refresh(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -233,7 +233,7 @@ fn one_that_is_late_or_panics_is_told_so_before_the_callbacks_of_each_scrape() -
 
         fn missed(&self) {
             self.0.fetch_add(10, Ordering::SeqCst);
-            assert!(self.0.load(Ordering::SeqCst) < 20, "a panic here costs nothing");
+            assert!(self.0.load(Ordering::SeqCst) < 20, "a panic here has no effect");
         }
     }
     let (exporter, value) =

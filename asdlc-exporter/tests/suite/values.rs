@@ -28,7 +28,7 @@ fn numbers_are_exact_and_short() -> Result {
             "{text}: {rendered}"
         );
     }
-    // The SDK ignores an infinite measurement, but a sum can still get there.
+    // The SDK ignores an infinite measurement, but a sum can become infinite.
     let sum = exporter.meter().f64_up_down_counter("sum").build();
     sum.add(f64::MAX, &[]);
     sum.add(f64::MAX, &[]);
@@ -43,7 +43,7 @@ fn numbers_are_exact_and_short() -> Result {
 
 //
 #[test]
-fn label_values_come_back_as_they_were() -> Result {
+fn label_values_are_parsed_as_they_were_recorded() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let gauge = exporter.meter().u64_gauge("seen").build();
     let long = "ä".repeat(512);
@@ -89,7 +89,7 @@ fn keys_that_prometheus_rejects_are_replaced() -> Result {
     Ok(())
 }
 
-/// The API's feature alone would make every bound measurement vanish: it must be the SDK's.
+/// With the feature of the API alone, bound measurements would be lost: the SDK's feature must be on.
 #[test]
 fn a_bound_counter_reaches_the_text() -> Result {
     let exporter = Exporter::builder("shop").build()?;

@@ -1,8 +1,8 @@
-//! Wakers are foreign code: they may panic, and their `Drop` may do anything.
+//! Wakers are user code: they may panic, and their `Drop` may do anything.
 
 use crate::{
-    desk::{block_on, finish},
     gate::Gate,
+    queue::{block_on, finish},
 };
 use asdlc_exporter::{Exporter, ScrapeFuture};
 use http::{Request, StatusCode};
@@ -23,9 +23,9 @@ struct PanicsInWake(mpsc::Sender<()>);
 
 impl Wake for PanicsInWake {
     fn wake(self: Arc<Self>) {
-        // Nobody has to know.
+        // The test may have ended.
         let _ = self.0.send(());
-        // A payload whose drop panics, too.
+        // The drop of the payload panics too.
         std::panic::panic_any(PanicsInDrop);
     }
 }
@@ -34,7 +34,7 @@ struct PanicsInDrop;
 
 impl Drop for PanicsInDrop {
     fn drop(&mut self) {
-        assert!(thread::panicking(), "somebody else's drop");
+        assert!(thread::panicking(), "a drop of user code");
     }
 }
 
@@ -42,7 +42,7 @@ impl Wake for PanicsInDrop {
     fn wake(self: Arc<Self>) {}
 }
 
-/// It panics when it is called, and says so before.
+/// A waker that sends a message and panics when it is called.
 fn panicking_waker() -> (Waker, mpsc::Receiver<()>) {
     let (called, is_called) = mpsc::channel();
     (Arc::new(PanicsInWake(called)).into(), is_called)
@@ -61,12 +61,12 @@ fn polled(exporter: &Exporter, timeout: &str, waker: &Waker) -> Result<ScrapeFut
 
 // F-18
 #[test]
-fn after_a_waker_panics_the_others_and_the_next_scrape_are_answered() -> Result {
+fn after_a_waker_panics_the_other_scrapes_and_the_next_one_succeed() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let gate = Gate::in_callback(&exporter.meter());
     let first = polled(&exporter, "500", Waker::noop())?;
     gate.wait_until_entered(1);
-    // They wait for the same collection.
+    // Both wait for the same collection.
     let (waker, is_called) = panicking_waker();
     let panics = polled(&exporter, "500", &waker)?;
     let beside = polled(&exporter, "500", Waker::noop())?;
@@ -79,17 +79,17 @@ fn after_a_waker_panics_the_others_and_the_next_scrape_are_answered() -> Result 
     Ok(())
 }
 
-// F-18, a neighbour: the answer is an error.
+// F-18, a neighbour: the result is an error.
 #[test]
-fn after_a_waker_panics_at_an_error_the_next_scrape_is_answered() -> Result {
+fn after_a_waker_panics_at_an_error_the_next_scrape_gets_its_response() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let gate = Gate::default();
     let inside = gate.clone();
-    // The exporter does not guard the SDK's own meters: there is nothing to collect after this.
+    // The SDK's own meters are not guarded: nothing can be collected after this panic.
     let meter = exporter.sdk_meter_provider().meter("bare");
     let callback = move |_: &dyn AsyncInstrument<u64>| {
         inside.pass();
-        panic!("somebody else's callback");
+        panic!("a callback of user code");
     };
     meter.u64_observable_gauge("broken").with_callback(callback).build();
     let first = polled(&exporter, "500", Waker::noop())?;
@@ -108,9 +108,9 @@ fn after_a_waker_panics_at_an_error_the_next_scrape_is_answered() -> Result {
     Ok(())
 }
 
-// F-18, a neighbour: the thread that answers those whose time is up.
+// F-18, a neighbour: the thread that fails late scrapes.
 #[test]
-fn after_a_waker_panics_at_its_deadline_the_next_deadline_holds() -> Result {
+fn after_a_waker_panics_at_its_deadline_the_next_deadline_works() -> Result {
     let exporter = Exporter::builder("shop").build()?;
     let gate = Gate::in_callback(&exporter.meter());
     let (waker, is_called) = panicking_waker();
@@ -138,7 +138,7 @@ fn dropping_a_waker_may_wait_for_another_scrape() -> Result {
             let _answer = scrape(&self.0, "10").map(block_on);
         }
     }
-    for how in ["given up", "polled by another task"] {
+    for how in ["dropped", "polled by another task"] {
         let exporter = Exporter::builder("shop").build()?;
         let (done, is_done) = mpsc::channel();
         thread::spawn(move || {
@@ -147,11 +147,11 @@ fn dropping_a_waker_may_wait_for_another_scrape() -> Result {
             gate.wait_until_entered(1);
             let waker = Waker::from(Arc::new(Scrapes(exporter.clone())));
             let mut second = polled(&exporter, "500", &waker).expect("a scrape");
-            // The scrape has the last one.
+            // The scrape holds the last clone.
             drop(waker);
             let opened = thread::spawn(move || gate.open());
             match how {
-                "given up" => drop(second),
+                "dropped" => drop(second),
                 _ => {
                     let mut cx = Context::from_waker(Waker::noop());
                     let _ready = Pin::new(&mut second).poll(&mut cx);
@@ -165,9 +165,9 @@ fn dropping_a_waker_may_wait_for_another_scrape() -> Result {
     Ok(())
 }
 
-// F-18, a neighbour: its drop panics.
+// F-18, a neighbour: the drop of the waker panics.
 #[test]
-fn a_waker_that_panics_when_it_is_dropped_costs_nothing() -> Result {
+fn a_waker_that_panics_when_it_is_dropped_has_no_effect() -> Result {
     let exporter =
         Exporter::builder("shop").with_max_scrapes_in_flight(1).with_self_metrics().build()?;
     let gate = Gate::in_callback(&exporter.meter());
@@ -177,17 +177,17 @@ fn a_waker_that_panics_when_it_is_dropped_costs_nothing() -> Result {
     drop(waker);
     let _panic = catch_unwind(AssertUnwindSafe(|| drop(first)));
     gate.open();
-    // It is no longer in flight: one is allowed.
+    // The first scrape is no longer in flight, so that this one is allowed.
     assert_eq!(finish(scrape(&exporter, "500")?).0, StatusCode::OK);
     Ok(())
 }
 
-// F-18, a neighbour: its clone panics, in the task that polls.
+// F-18, a neighbour: the clone of the waker panics, in the task that polls.
 #[test]
-fn a_waker_that_panics_when_it_is_cloned_costs_no_answer() -> Result {
+fn a_waker_that_panics_when_it_is_cloned_loses_no_response() -> Result {
     const VTABLE: RawWakerVTable =
-        RawWakerVTable::new(|_| panic!("somebody else's clone"), |_| (), |_| (), |_| ());
-    #[expect(unsafe_code, reason = "no safe waker panics in clone")]
+        RawWakerVTable::new(|_| panic!("a clone of user code"), |_| (), |_| (), |_| ());
+    #[expect(unsafe_code, reason = "a safe waker cannot panic in clone")]
     // SAFETY: the functions do not use the pointer.
     let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) };
     let exporter = Exporter::builder("shop").build()?;
@@ -198,7 +198,7 @@ fn a_waker_that_panics_when_it_is_cloned_costs_no_answer() -> Result {
     });
     assert!(catch_unwind(poll).is_err());
     gate.open();
-    // It is polled again, by a task that is well.
+    // Another task polls it again.
     assert_eq!(finish(future).0, StatusCode::OK);
     assert_eq!(finish(scrape(&exporter, "500")?).0, StatusCode::OK);
     Ok(())

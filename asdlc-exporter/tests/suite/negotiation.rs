@@ -1,4 +1,4 @@
-//! Format, encoding and selection, as the client asks for them.
+//! Format, encoding and filter, as the client requests them.
 
 use crate::check::check;
 use asdlc_exporter::Exporter;
@@ -36,7 +36,7 @@ async fn get(
 
 // O-01, D-01, X-04
 #[tokio::test]
-async fn the_format_is_what_the_client_likes_best() -> Result {
+async fn the_format_is_the_one_that_the_client_prefers() -> Result {
     let exporter = exporter()?;
     for (accept, content_type, line) in [
         ("*/*", TEXT, "# TYPE orders_total counter\n"),
@@ -53,7 +53,7 @@ async fn the_format_is_what_the_client_likes_best() -> Result {
 
 // X-04
 #[tokio::test]
-async fn nothing_of_the_request_comes_back() -> Result {
+async fn the_response_repeats_nothing_of_the_request() -> Result {
     let accept = "application/openmetrics-text;version=1.0.0;escaping=spam;charset=spam";
     let headers = [("accept", accept), ("accept-encoding", "spam"), ("x-spam", "spam")];
     let (headers, body) = get(&exporter()?, "/spam?name[]=spam&spam", &headers).await?;
@@ -65,7 +65,7 @@ async fn nothing_of_the_request_comes_back() -> Result {
 // X-04
 #[cfg(all(feature = "gzip", feature = "zstd"))]
 #[tokio::test]
-async fn gzip_and_zstd_unpack_to_the_text() -> Result {
+async fn gzip_and_zstd_decompress_to_the_text() -> Result {
     use std::io::Read as _;
     let exporter = exporter()?;
     let meter = exporter.meter();
@@ -73,7 +73,7 @@ async fn gzip_and_zstd_unpack_to_the_text() -> Result {
     for at in 0..1_000 {
         counter.add(1, &[opentelemetry::KeyValue::new("at", at)]);
     }
-    // Uptime would make two texts differ.
+    // Two texts would have different uptimes.
     let uri = "/?name[]=many_total";
     let (plain_headers, plain) = get(&exporter, uri, &[]).await?;
     assert!(!plain_headers.contains_key("content-encoding"));
@@ -112,7 +112,7 @@ async fn name_selects_whole_families() -> Result {
     assert_eq!(names(&text("/?name[]=wait&name[]=none").await?).len(), 4);
     assert_eq!(text("/?name[]=wait_sum").await?, "# There are no such metrics.\n");
     assert!(names(&text("/?name=level").await?).len() > 2);
-    // The next whole scrape is whole.
+    // The next scrape without a filter has all families.
     assert_eq!(
         names(&text("/").await?),
         [
@@ -154,7 +154,7 @@ async fn head_is_get_without_the_body_in_every_form() -> Result {
 
 // X-04
 #[tokio::test]
-async fn each_answer_tells_when_the_process_began() -> Result {
+async fn each_response_has_the_process_start_time() -> Result {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs());
     let before = now()?;
     let exporter = exporter()?;

@@ -1,4 +1,4 @@
-//! Scrapes that come at the same time, that wait too long, and that are too many.
+//! Scrapes that arrive at the same time, wait too long, or are too many.
 
 use crate::{check::check, gate::Gate};
 use asdlc_exporter::{Exporter, ExporterBuilder, ScrapeFuture};
@@ -31,7 +31,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        assert!(Instant::now() < deadline, "it was never woken");
+        assert!(Instant::now() < deadline, "the future was never woken");
         thread::park_timeout(Duration::from_secs(30));
     }
 }
@@ -44,7 +44,7 @@ fn scrape(exporter: &Exporter, timeout: Option<&str>) -> ScrapeFuture {
     exporter.scrape_service().call(request.body(()).expect("a request"))
 }
 
-/// A scrape that waits already.
+/// A scrape that has been polled and waits.
 fn waiting(exporter: &Exporter) -> ScrapeFuture {
     let mut future = scrape(exporter, None);
     let mut cx = Context::from_waker(Waker::noop());
@@ -67,13 +67,13 @@ fn gated(builder: ExporterBuilder) -> Result<(Exporter, Gate)> {
 
 //
 #[test]
-fn scrapes_that_wait_together_share_one_collection_that_is_newer_than_they_are() -> Result {
+fn scrapes_that_wait_share_one_collection_that_begins_after_they_arrived() -> Result {
     let (exporter, gate) = gated(Exporter::builder("shop"))?;
     let orders = exporter.meter().u64_counter("orders").build();
     orders.add(1, &[]);
     let first = waiting(&exporter);
     gate.wait_until_entered(1);
-    // The first one is past the callbacks only when the gate opens: these come too late for it.
+    // The first collection cannot end before the gate opens. These scrapes arrive after its begin.
     orders.add(1, &[]);
     let others: Vec<_> = (0..50).map(|_| waiting(&exporter)).collect();
     gate.open();
@@ -84,7 +84,7 @@ fn scrapes_that_wait_together_share_one_collection_that_is_newer_than_they_are()
     for (status, text) in &texts {
         assert_eq!(*status, StatusCode::OK);
         assert!(text.contains("orders_total{service=\"shop\"} 2\n"), "{text}");
-        assert_eq!(*text, texts[0].1, "the uptime would tell two collections apart");
+        assert_eq!(*text, texts[0].1, "two collections would have two uptimes");
     }
     check(&texts[0].1);
     assert_eq!(gate.entered(), 2);
@@ -93,7 +93,7 @@ fn scrapes_that_wait_together_share_one_collection_that_is_newer_than_they_are()
 
 //
 #[test]
-fn a_scrape_too_many_is_a_503_at_once() -> Result {
+fn one_scrape_too_many_is_a_503_at_once() -> Result {
     let (exporter, gate) = gated(Exporter::builder("shop").with_max_scrapes_in_flight(2))?;
     let first = waiting(&exporter);
     gate.wait_until_entered(1);
@@ -113,12 +113,12 @@ fn a_scrape_too_many_is_a_503_at_once() -> Result {
 
 //
 #[test]
-fn a_hanging_callback_is_a_503_before_the_scraper_gives_up_and_then_all_is_well() -> Result {
+fn a_hanging_callback_is_a_503_in_time_and_later_scrapes_succeed() -> Result {
     let (exporter, gate) = gated(Exporter::builder("shop"))?;
     let late =
         (StatusCode::SERVICE_UNAVAILABLE, "the metrics were not collected in time\n".to_owned());
     let mut in_time = 0;
-    // The second is not even begun. F-35, a neighbour: a busy machine holds up one of them or two, and not all.
+    // The second collection does not even begin. F-35, a neighbour: on a busy machine one or two may be late, not all.
     for _ in 0..10 {
         let start = Instant::now();
         assert_eq!(finish(scrape(&exporter, Some("0.5"))), late);
@@ -140,7 +140,7 @@ fn a_hanging_callback_is_a_503_before_the_scraper_gives_up_and_then_all_is_well(
 
 //
 #[test]
-fn the_configured_timeout_holds_whatever_the_scraper_allows() -> Result {
+fn the_configured_timeout_applies_if_the_scraper_allows_more() -> Result {
     let (exporter, gate) =
         gated(Exporter::builder("shop").with_scrape_timeout(Duration::from_millis(50)))?;
     for allowed in [None, Some("3600"), Some("nonsense")] {
@@ -156,11 +156,11 @@ fn the_configured_timeout_holds_whatever_the_scraper_allows() -> Result {
 
 // A-08, D-04
 #[tokio::test]
-async fn a_slow_collection_leaves_the_thread_of_the_server_free() -> Result {
+async fn a_slow_collection_does_not_block_the_server_thread() -> Result {
     let (exporter, gate) = gated(Exporter::builder("shop"))?;
     let scrape = tokio::spawn(scrape(&exporter, None));
     let waits = gate.clone();
-    // This thread is the only one of the runtime that drives the scrape.
+    // The runtime has no other thread to poll the scrape.
     tokio::task::spawn_blocking(move || waits.wait_until_entered(1)).await?;
     assert!(!scrape.is_finished());
     gate.open();
@@ -180,11 +180,11 @@ fn a_hundred_scrapes_take_less_than_five_seconds() -> Result {
     Ok(())
 }
 
-// F-35, a neighbour: how far a collection is when its scrape is first polled is no matter of luck.
+// F-35, a neighbour: the test does not depend on how far the collection is at the first poll.
 #[test]
 fn a_scrape_outlives_the_exporter_and_the_threads_do_not() -> Result {
     let (exporter, gate) = gated(Exporter::builder("shop"))?;
-    // The callback lives as long as the provider, and its end is the end of the channel.
+    // The callback lives as long as the provider. Dropping it closes the channel.
     let (inside, ended) = mpsc::channel::<()>();
     let meter = exporter.meter();
     let gauge = meter.u64_observable_gauge("alive").with_callback(move |observer| {
@@ -199,6 +199,6 @@ fn a_scrape_outlives_the_exporter_and_the_threads_do_not() -> Result {
     gate.open();
     assert!(finish(future).1.contains("alive{service=\"shop\"} 1\n"));
     let end = ended.recv_timeout(Duration::from_secs(60));
-    assert_eq!(end, Err(mpsc::RecvTimeoutError::Disconnected), "something keeps the exporter");
+    assert_eq!(end, Err(mpsc::RecvTimeoutError::Disconnected), "the exporter is still alive");
     Ok(())
 }

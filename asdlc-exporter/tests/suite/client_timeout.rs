@@ -1,9 +1,9 @@
-//! Clients in a hurry: what they do changes nobody else's answer.
+//! A client with a short timeout does not change the responses to other clients.
 
 use crate::{
     check::{Sample, check},
-    desk::finish,
     gate::Gate,
+    queue::finish,
 };
 use asdlc_exporter::{Exporter, ScrapeFuture, Source};
 use http::{Method, Request, StatusCode};
@@ -19,7 +19,7 @@ use tower::Service as _;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// A healthy source that takes as long as its gate is closed, and counts what happened to it.
+/// A healthy source that runs until its gate opens, and counts its calls.
 #[derive(Clone, Default)]
 struct Slow {
     gate: Gate,
@@ -39,7 +39,7 @@ impl Source for Slow {
     }
 }
 
-/// An exporter whose source is slow: in the time of a test, never too slow for its own limit.
+/// An exporter with a slow source that stays within its own time limit during a test.
 fn slow() -> Result<(Exporter, Slow)> {
     let exporter = Exporter::builder("shop")
         .with_scrape_timeout(std::time::Duration::from_secs(600))
@@ -70,7 +70,7 @@ fn request(
     Ok(exporter.scrape_service().call(request.body(())?))
 }
 
-/// A scrape that waits already.
+/// A scrape that has been polled and waits.
 fn waiting(exporter: &Exporter, timeouts: &[&str]) -> Result<ScrapeFuture> {
     let mut future = request(exporter, Method::GET, "/metrics", timeouts)?;
     let mut cx = Context::from_waker(Waker::noop());
@@ -90,18 +90,18 @@ fn value(samples: &[Sample], name: &str) -> Option<f64> {
 
 // F-12
 #[test]
-fn a_hurried_client_beside_a_patient_one_does_not_declare_a_healthy_source_down() -> Result {
+fn a_short_timeout_does_not_make_a_healthy_source_look_down() -> Result {
     // F-12, neighbours: HEAD, a filter.
     for (method, uri) in
         [(Method::GET, "/"), (Method::HEAD, "/"), (Method::GET, "/?name[]=refreshed")]
     {
         let (exporter, source) = slow()?;
-        let patient = waiting(&exporter, &["500"])?;
+        let long = waiting(&exporter, &["500"])?;
         source.gate.wait_until_entered(1);
         let (status, _) = finish(request(&exporter, method.clone(), uri, &["0.02"])?);
         assert!([200, 503].contains(&status.as_u16()), "{status}");
         source.gate.open();
-        let samples = fresh(patient)?;
+        let samples = fresh(long)?;
         assert_eq!(
             (value(&samples, "exporter_source_up"), value(&samples, "refreshed")),
             (Some(1.0), Some(1.0)),
@@ -112,29 +112,29 @@ fn a_hurried_client_beside_a_patient_one_does_not_declare_a_healthy_source_down(
     Ok(())
 }
 
-// F-12, a neighbour: both wait for the same collection, which follows another one.
+// F-12, a neighbour: both clients wait for the same collection, after another one.
 #[test]
-fn a_hurried_client_in_the_same_collection_as_a_patient_one_does_not_shorten_it() -> Result {
+fn a_short_timeout_in_the_same_collection_does_not_shorten_a_long_one() -> Result {
     let (exporter, source) = slow()?;
     let first = waiting(&exporter, &["500"])?;
     source.gate.wait_until_entered(1);
-    let patient = waiting(&exporter, &["500"])?;
-    // Patient enough to be still there when the second collection begins.
-    let hurried = waiting(&exporter, &["2"])?;
+    let long = waiting(&exporter, &["500"])?;
+    // Its timeout ends after the second collection has begun.
+    let short = waiting(&exporter, &["2"])?;
     source.gate.admit(1);
     let first = fresh(first)?;
     assert_eq!(value(&first, "exporter_source_up"), Some(1.0));
-    finish(hurried);
+    finish(short);
     source.gate.open();
-    let samples = fresh(patient)?;
+    let samples = fresh(long)?;
     assert_eq!(value(&samples, "exporter_source_up"), Some(1.0));
     assert_eq!(source.missed.load(Ordering::SeqCst), 0);
     Ok(())
 }
 
-// F-12, a neighbour: nobody else is there; the next one must not be told that the source was down.
+// F-12, a neighbour: there is no other client. The next client must not see the source as down.
 #[test]
-fn a_hurried_client_alone_does_not_end_the_run_of_a_source() -> Result {
+fn a_short_timeout_alone_does_not_end_the_run_of_a_source() -> Result {
     let (exporter, source) = slow()?;
     let (_, text) = finish(request(&exporter, Method::GET, "/", &["0.2"])?);
     assert!(!text.contains("exporter_source_up{service=\"shop\",source=\"slow\"} 0"), "{text}");
@@ -146,34 +146,34 @@ fn a_hurried_client_alone_does_not_end_the_run_of_a_source() -> Result {
     Ok(())
 }
 
-// F-12, a neighbour: the hurried client does not even stay.
+// F-12, a neighbour: the client disconnects.
 #[test]
-fn a_hurried_client_that_leaves_changes_nothing() -> Result {
+fn a_client_that_disconnects_changes_nothing() -> Result {
     let (exporter, source) = slow()?;
-    let patient = waiting(&exporter, &["500"])?;
+    let long = waiting(&exporter, &["500"])?;
     source.gate.wait_until_entered(1);
-    let mut hurried = request(&exporter, Method::GET, "/metrics", &["0.02"])?;
-    // F-35, a neighbour: it waits, or on a busy machine its time is up already.
-    let _ = Pin::new(&mut hurried).poll(&mut Context::from_waker(Waker::noop()));
-    drop(hurried);
-    // A scrape that came later and ended, so that what the hurried one could have done is done.
+    let mut short = request(&exporter, Method::GET, "/metrics", &["0.02"])?;
+    // F-35, a neighbour: it waits, or its timeout has ended already if the machine is busy.
+    let _ = Pin::new(&mut short).poll(&mut Context::from_waker(Waker::noop()));
+    drop(short);
+    // A later scrape that ends: any effect of the first one has happened by then.
     let (status, _) = finish(request(&exporter, Method::GET, "/", &["0.5"])?);
     assert!([200, 503].contains(&status.as_u16()), "{status}");
     source.gate.open();
-    assert_eq!(value(&fresh(patient)?, "exporter_source_up"), Some(1.0));
+    assert_eq!(value(&fresh(long)?, "exporter_source_up"), Some(1.0));
     assert_eq!(source.missed.load(Ordering::SeqCst), 0);
     Ok(())
 }
 
-// F-12, a neighbour: `render` by hand waits as long as the source may take.
+// F-12, a neighbour: `render` waits as long as the source may run.
 #[test]
-fn a_hurried_client_beside_a_render_does_not_shorten_it() -> Result {
+fn a_short_timeout_does_not_shorten_a_render() -> Result {
     let (exporter, source) = slow()?;
     std::thread::scope(|scope| {
-        let hurried = waiting(&exporter, &["2"])?;
+        let short = waiting(&exporter, &["2"])?;
         source.gate.wait_until_entered(1);
         let render = scope.spawn(|| exporter.render());
-        finish(hurried);
+        finish(short);
         source.gate.open();
         let samples = check(&render.join().expect("no panic")?);
         assert_eq!(value(&samples, "exporter_source_up"), Some(1.0));
@@ -184,7 +184,7 @@ fn a_hurried_client_beside_a_render_does_not_shorten_it() -> Result {
 
 // F-12
 #[test]
-fn absurd_timeouts_are_not_followed() -> Result {
+fn invalid_timeouts_are_ignored() -> Result {
     let (exporter, source) = slow()?;
     source.gate.open();
     for timeouts in [
@@ -207,9 +207,9 @@ fn absurd_timeouts_are_not_followed() -> Result {
     Ok(())
 }
 
-// F-12, a neighbour: nobody waits when the time of the source is up.
+// F-12, a neighbour: no scrape waits at the time limit of the source.
 #[test]
-fn a_source_that_is_late_while_nobody_waits_is_late() -> Result {
+fn a_source_is_late_even_if_no_scrape_waits() -> Result {
     const LIMIT: std::time::Duration = std::time::Duration::from_millis(50);
     let exporter = Exporter::builder("shop").with_source_timeout(LIMIT).build()?;
     let source = Slow::default();
@@ -222,6 +222,6 @@ fn a_source_that_is_late_while_nobody_waits_is_late() -> Result {
         std::thread::yield_now();
     }
     finish(request(&exporter, Method::GET, "/", &[])?);
-    assert!(source.missed.load(Ordering::SeqCst) >= 1, "it came after its limit");
+    assert!(source.missed.load(Ordering::SeqCst) >= 1, "it ended after its time limit");
     Ok(())
 }

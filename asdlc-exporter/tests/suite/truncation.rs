@@ -1,4 +1,4 @@
-//! What is too long for a scraper is cut: one line must not cost the whole target.
+//! Long texts are truncated, because a scraper drops the whole target if one line is too long.
 
 use crate::{
     check::{Sample, check},
@@ -9,10 +9,10 @@ use opentelemetry::KeyValue;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// vmagent gives up a target with a longer one.
+/// vmagent drops a target with a longer line.
 const LONGEST_LINE: usize = 256 * 1024;
 
-/// The samples of both formats, whose lines every scraper takes.
+/// The samples of both formats. Checks that every scraper accepts their lines.
 fn samples(exporter: &Exporter) -> Result<Vec<Sample>> {
     let open = exporter.render_as(Format::OpenMetrics)?;
     check_open(&open);
@@ -30,7 +30,7 @@ fn named<'a>(samples: &'a [Sample], name: &str) -> Vec<&'a Sample> {
 
 // F-16
 #[test]
-fn a_label_value_of_a_mebibyte_is_cut() -> Result {
+fn a_label_value_of_a_mebibyte_is_truncated() -> Result {
     let exporter = Exporter::builder("shop").with_self_metrics().build()?;
     let jobs = exporter.meter().u64_counter("jobs").build();
     let long = "é".repeat(512 * 1024);
@@ -41,21 +41,21 @@ fn a_label_value_of_a_mebibyte_is_cut() -> Result {
     jobs.add(1, &[KeyValue::new("query", "\"".repeat(1024))]);
     let first = samples(&exporter)?;
     let jobs = named(&first, "jobs_total");
-    // Values that begin in the same way stay apart.
+    // Values with the same beginning stay different.
     assert_eq!(jobs.len(), 5, "{jobs:?}");
     let values: Vec<_> = jobs.iter().filter_map(|s| s.label("query")).collect();
     assert!(values.iter().all(|value| value.len() <= 1024), "{values:?}");
     assert!(values.iter().any(|value| *value == "x".repeat(1024)), "what fits is left alone");
     assert!(values.iter().any(|value| *value == "\"".repeat(1024)), "what fits is left alone");
     assert_eq!(values.iter().filter(|value| value.starts_with("éé")).count(), 3);
-    // The same in the next scrape, which tells.
+    // The next scrape has the same series, and the number of truncated labels.
     let second = samples(&exporter)?;
     assert_eq!(named(&second, "jobs_total"), jobs);
     assert_eq!(named(&second, "exporter_truncated_labels")[0].value, 3.0);
     Ok(())
 }
 
-// F-16, neighbours: many labels, long keys, long values that are no text.
+// F-16, neighbours: many labels, long keys, long values that are not strings.
 #[test]
 fn no_label_set_is_too_long() -> Result {
     let exporter = Exporter::builder("shop").build()?;

@@ -1,4 +1,4 @@
-//! For metrics that opentelemetry-prometheus serves well, its text is ours.
+//! The text is that of opentelemetry-prometheus, where that crate writes valid text.
 
 use crate::check::check;
 use asdlc_exporter::Exporter;
@@ -29,7 +29,7 @@ fn the_text_is_that_of_opentelemetry_prometheus_line_for_line() -> Result {
         let ours = ours.build()?;
         record(&provider.meter("shop"));
         record(&ours.meter());
-        // And again what has changed, or has not.
+        // Once more, after some series have changed.
         for _ in 0..2 {
             let expected = TextEncoder::new().encode_to_string(&registry.gather())?;
             let text = ours.render()?;
@@ -42,12 +42,12 @@ fn the_text_is_that_of_opentelemetry_prometheus_line_for_line() -> Result {
     Ok(())
 }
 
-/// What differs, how to record it, their samples and ours.
+/// A difference, how to record it, the samples of that crate and ours.
 type Case = (&'static str, fn(&Meter), &'static [&'static str], &'static [&'static str]);
 
 // O-08, X-05
 #[test]
-fn where_the_text_differs_it_is_on_purpose() -> Result {
+fn where_the_text_differs_it_is_intended() -> Result {
     let cases: [Case; 8] = [
         (
             "a suffix that the name has",
@@ -128,7 +128,7 @@ fn where_the_text_differs_it_is_on_purpose() -> Result {
     Ok(())
 }
 
-/// Instruments of each kind, named and labelled as the conventions want it.
+/// Instruments of each kind, with names and labels that follow the conventions.
 fn record(meter: &Meter) {
     let orders = meter.u64_counter("orders").with_description("Orders taken.").build();
     for (paid, area, by) in [(true, 7, 2), (false, 7, 3), (true, 8, u64::from(u32::MAX))] {
@@ -175,7 +175,7 @@ fn record(meter: &Meter) {
     rate.with_boundaries(vec![]).build().record(7.5, &[]);
 }
 
-/// The exporter's own family, and the label of all.
+/// The exporter's own family, and the label of all families.
 fn without_what_we_add(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.contains("uptime_seconds"));
     let plain = |line: &str| {
