@@ -97,7 +97,7 @@ export const FACTS = [
   {
     id: "redis",
     unit: "count",
-    text: (up) => (up === "0" ? "Redis is down" : "Redis is up"),
+    text: (up) => (up === "0" ? "no Redis connection" : "Redis is connected"),
     expression: minimum("asdlc_redis_connection_up"),
   },
 ];
