@@ -32,9 +32,7 @@ use crate::families::{model::FamilyKind, name::push_name};
 /// * Without patterns, everything is served.
 ///
 /// What is not served is not recorded either: the instruments do nothing, also for other readers of the
-/// same provider. Metrics of a registry ([`with_registry`]) are left out of the exposition.
-///
-/// [`with_registry`]: crate::ExporterBuilder::with_registry
+/// same provider. Metrics of a registry (`ExporterBuilder::with_registry`) are left out of the exposition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricPolicy {
     allow: Vec<String>,
