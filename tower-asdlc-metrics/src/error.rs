@@ -24,10 +24,19 @@ pub struct BuildError {
 impl BuildError {
     pub(crate) fn invalid(
         setting: &'static str,
-        value: impl ToString,
+        value: &dyn fmt::Display,
         allowed: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self { place: None, setting, value: value.to_string(), allowed: allowed.into() }
+    }
+
+    /// The error for a setting that is text, which the message shows in quotes.
+    pub(crate) fn invalid_text(
+        setting: &'static str,
+        value: &str,
+        allowed: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::invalid(setting, &format_args!("{value:?}"), allowed)
     }
 
     pub(crate) fn at(self, place: impl Into<String>) -> Self {

@@ -1,22 +1,20 @@
-//! The rule for the keys of labels. The other two crates have the same one; `tests/` compares them.
-
-use crate::error::BuildError;
-
-/// A key must match `[a-zA-Z_][a-zA-Z0-9_]*`, must not start with `__` (Prometheus' internal labels), must not be
-/// [`RESERVED`], and must be lower case, as all keys of this crate are.
-pub(crate) fn check_label_key(key: &str) -> Result<(), BuildError> {
-    let invalid =
-        |allowed: String| Err(BuildError::invalid("label key", format!("{key:?}"), allowed));
-    let is_start = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
-    let is_key = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if !key.as_bytes().first().is_some_and(is_start) || !key.bytes().all(is_key) {
-        invalid("must match [a-zA-Z_][a-zA-Z0-9_]*".into())
+/// Checks the key of a user label. The error says what is allowed.
+///
+/// The other two crates have the same rule. Here a key must also be lower case, as all keys of this crate are.
+pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
+    let mut bytes = key.bytes();
+    let has_valid_start = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if !has_valid_start || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        Err("must match [a-zA-Z_][a-zA-Z0-9_]*")
     } else if key.starts_with("__") {
-        invalid("must not start with __".into())
+        // Prometheus' internal labels.
+        Err("must not start with __")
     } else if RESERVED.contains(&key) {
-        invalid(format!("must not be one of {}", RESERVED.join(", ")))
-    } else if key.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        invalid("must be lower case".into())
+        Err(
+            "must not be method, endpoint, status, error_type, grpc_status, service, environment, le or quantile",
+        )
+    } else if key.bytes().any(|b| b.is_ascii_uppercase()) {
+        Err("must be lower case")
     } else {
         Ok(())
     }
@@ -34,3 +32,16 @@ const RESERVED: [&str; 9] = [
     "le",
     "quantile",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reserved_key_is_in_the_message() {
+        for key in RESERVED {
+            let allowed = check_label_key(key).unwrap_err();
+            assert!(allowed.split([' ', ',']).any(|word| word == key), "{allowed}");
+        }
+    }
+}

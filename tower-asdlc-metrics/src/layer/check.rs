@@ -20,22 +20,19 @@ pub(crate) fn check_settings(settings: &Settings) -> Result<(), BuildError> {
     check_count("series limit", settings.max_series, 1, MAX_SERIES)
 }
 
-/// Boundaries must be finite, 0 or more, and strictly increasing. There may be none.
+/// The boundaries of a histogram must be finite, 0 or more, and strictly increasing. There may be none.
 pub(crate) fn check_boundaries(boundaries: &[f64]) -> Result<(), BuildError> {
     let mut previous = None;
     for (index, &boundary) in boundaries.iter().enumerate() {
         let invalid = |allowed: String| {
-            let error = BuildError::invalid("boundary", boundary, allowed);
+            let error = BuildError::invalid("boundary", &boundary, allowed);
             Err(error.at(format!("{DURATION}, index {index}")))
         };
-        if !boundary.is_finite() {
-            return invalid("must be finite".into());
-        }
-        if boundary < 0.0 {
-            return invalid("must be 0 or more".into());
+        if !boundary.is_finite() || boundary < 0.0 {
+            return invalid("must be finite and 0 or more".into());
         }
         if let Some(previous) = previous.filter(|previous| boundary <= *previous) {
-            return invalid(format!("must be greater than the boundary before it, {previous}"));
+            return invalid(format!("must be above the previous one, {previous}"));
         }
         previous = Some(boundary);
     }
@@ -45,11 +42,11 @@ pub(crate) fn check_boundaries(boundaries: &[f64]) -> Result<(), BuildError> {
 fn check_labels(labels: &[UserLabel]) -> Result<(), BuildError> {
     check_count("number of labels", labels.len(), 0, MAX_USER_LABELS)?;
     for (index, UserLabel { key, values, read: _ }) in labels.iter().enumerate() {
-        check_label_key(key)?;
-        if labels[..index].iter().any(|other| other.key == *key) {
-            let key = format!("{key:?}");
-            return Err(BuildError::invalid("label key", key, "must not be used twice"));
-        }
+        let is_given_twice = labels[..index].iter().any(|other| other.key == *key);
+        let unique = if is_given_twice { Err("must not be given twice") } else { Ok(()) };
+        check_label_key(key)
+            .and(unique)
+            .map_err(|allowed| BuildError::invalid_text("label key", key, allowed))?;
         check_label_values(key, values)?;
     }
     Ok(())
@@ -64,11 +61,11 @@ fn check_label_values(key: &str, values: &[String]) -> Result<(), BuildError> {
         } else if value == OTHER {
             "must not be the value for all other values"
         } else if values[..index].contains(value) {
-            "must not be listed twice"
+            "must not be given twice"
         } else {
             continue;
         };
-        let error = BuildError::invalid("value", format!("{value:?}"), allowed);
+        let error = BuildError::invalid_text("value", value, allowed);
         return Err(error.at(format!("label {key:?}, index {index}")));
     }
     Ok(())
@@ -80,7 +77,7 @@ fn check_path(path: &str) -> Result<(), BuildError> {
         return Ok(());
     }
     let allowed = "must start with / and contain no ? or #, or be *";
-    Err(BuildError::invalid("excluded path", format!("{path:?}"), allowed))
+    Err(BuildError::invalid_text("excluded path", path, allowed))
 }
 
 fn check_count(
@@ -92,7 +89,7 @@ fn check_count(
     if (min..=max).contains(&count) {
         return Ok(());
     }
-    Err(BuildError::invalid(setting, count, format!("must be {min} to {max}")))
+    Err(BuildError::invalid(setting, &count, format!("must be {min} to {max}")))
 }
 
 const MAX_SERIES: usize = 100_000;
@@ -108,17 +105,11 @@ mod tests {
     fn a_boundary_that_opentelemetry_would_silently_refuse_is_an_error() {
         let message = |boundaries: &[f64]| check_boundaries(boundaries).unwrap_err().to_string();
         for (boundaries, expected) in [
-            (
-                &[0.1, 0.1][..],
-                "index 1: invalid boundary 0.1: must be greater than the boundary before it, 0.1",
-            ),
-            (
-                &[1.0, 0.5],
-                "index 1: invalid boundary 0.5: must be greater than the boundary before it, 1",
-            ),
-            (&[f64::NAN], "index 0: invalid boundary NaN: must be finite"),
-            (&[1.0, f64::INFINITY], "index 1: invalid boundary inf: must be finite"),
-            (&[-1.0, 0.0, 1.0], "index 0: invalid boundary -1: must be 0 or more"),
+            (&[0.1, 0.1][..], "index 1: invalid boundary 0.1: must be above the previous one, 0.1"),
+            (&[1.0, 0.5], "index 1: invalid boundary 0.5: must be above the previous one, 1"),
+            (&[f64::NAN], "index 0: invalid boundary NaN: must be finite and 0 or more"),
+            (&[1.0, f64::INFINITY], "index 1: invalid boundary inf: must be finite and 0 or more"),
+            (&[-1.0, 0.0, 1.0], "index 0: invalid boundary -1: must be finite and 0 or more"),
         ] {
             let expected = format!("http_request_duration_seconds, {expected}");
             assert_eq!(message(boundaries), expected);
@@ -133,7 +124,7 @@ mod tests {
         let builder = || HttpMetricsLayer::builder(FixedEndpoint("/x"));
         let label = |key: &str| builder().with_label(key, ["a"], |_| None);
         let pattern = "must match [a-zA-Z_][a-zA-Z0-9_]*";
-        let reserved = "must not be one of method, endpoint, status, error_type, grpc_status, service, environment, le, quantile";
+        let reserved = "must not be method, endpoint, status, error_type, grpc_status, service, environment, le or quantile";
         for (wrong, message) in [
             (label("Tenant"), r#"invalid label key "Tenant": must be lower case"#.to_owned()),
             (label("1st"), format!(r#"invalid label key "1st": {pattern}"#)),
@@ -144,7 +135,7 @@ mod tests {
             (label("le"), format!(r#"invalid label key "le": {reserved}"#)),
             (
                 label("a").with_label("a", ["b"], |_| None),
-                r#"invalid label key "a": must not be used twice"#.into(),
+                r#"invalid label key "a": must not be given twice"#.into(),
             ),
             (
                 label("a").with_label("b", ["v"; 101], |_| None),
@@ -160,7 +151,7 @@ mod tests {
             ),
             (
                 label("a").with_label("b", ["v", "w", "v"], |_| None),
-                r#"label "b", index 2: invalid value "v": must not be listed twice"#.into(),
+                r#"label "b", index 2: invalid value "v": must not be given twice"#.into(),
             ),
             (
                 label("a").with_label("b", ["_OTHER"], |_| None),

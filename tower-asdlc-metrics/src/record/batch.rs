@@ -9,7 +9,7 @@ use super::sync::{AtomicBool, AtomicU64, AtomicUsize, BATCH_SIZE as SIZE, Orderi
 ///
 /// Adding never waits, and is usually no atomic read-modify-write but loads and stores.
 #[derive(Debug, Default)]
-#[repr(align(128))] // No false sharing with what other threads write.
+#[repr(align(128))]
 pub(crate) struct Batch {
     /// How many values were ever added.
     added: AtomicUsize,

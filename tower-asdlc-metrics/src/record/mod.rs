@@ -3,6 +3,9 @@
 //! A request takes a `shard`, which belongs to its thread, and finds its route (`routes` -> `route_table` -> `route`). When it
 //! ends, the `recorder` adds it to the counters of the route: to the `batch` of the thread, or straight to the SDK's series
 //! (`bound` or `unbound`). `instruments` creates all instruments; `settings` is what the builder configured.
+//!
+//! Types with `#[repr(align(128))]` have cache lines of their own, so that threads do not wait for each other's writes. 128 bytes
+//! are two lines, because x86-64 processors prefetch lines in pairs.
 
 pub(crate) mod append_list;
 pub(crate) mod batch;

@@ -21,7 +21,7 @@ pub(crate) struct RouteKey<'a> {
 
 /// The series of one endpoint, method, and set of user labels.
 #[derive(Debug)]
-#[repr(align(128))] // No false sharing with what other threads write.
+#[repr(align(128))]
 pub(crate) struct Route {
     pub(crate) method: MethodId,
     pub(crate) user_labels: UserLabelValues,
@@ -48,7 +48,7 @@ pub(crate) struct UpgradeSeries {
 
 /// The counters of those requests of a route that have the same outcome labels.
 #[derive(Debug)]
-#[repr(align(128))] // No false sharing with what other threads write.
+#[repr(align(128))]
 pub(crate) struct RouteCounters {
     pub(crate) labels: OutcomeLabels,
     pub(crate) requests: CounterSeries,

@@ -15,7 +15,7 @@ pub(crate) struct Shards(Arc<[Arc<Shard>]>);
 ///
 /// Each request takes and drops a reference to a shard, and so does each clone of a service; routers clone their services for
 /// each request. If two threads used one reference count, its cache line would bounce between their cores twice a request.
-#[repr(align(128))] // No false sharing with what other threads write.
+#[repr(align(128))]
 pub(crate) struct Shard {
     recorder: Arc<Recorder>,
     /// How many requests of each method have started on this shard and have not ended.
