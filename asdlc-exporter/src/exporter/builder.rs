@@ -180,8 +180,8 @@ impl ExporterBuilder {
     /// ```
     ///
     /// Names in the registry get neither the namespace nor a suffix. Constant labels, label keys, merging
-    /// and conflicts are as for recorded metrics. In a conflict, the recorded metric is served. Timestamps
-    /// are left out. If a collector panics, the scrape has no metrics of the registry. Default: none.
+    /// and conflicts are as for recorded metrics, which come first within a scrape. Timestamps are left out.
+    /// If a collector panics, the scrape has no metrics of the registry. Default: none.
     #[cfg(feature = "prometheus")]
     pub fn with_registry(mut self, registry: Registry) -> Self {
         self.registry = Some(registry);
