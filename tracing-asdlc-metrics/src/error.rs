@@ -75,7 +75,7 @@ pub(crate) enum BuildErrorKind {
     Unit { unit: String, source: Source },
     DefaultBoundaries { source: Source },
     NoBoundaries,
-    Boundary { value: f64, above: Option<f64> },
+    Boundary { value: f64, allowed: &'static str },
     BoundaryOrder { value: f64, previous: f64 },
     // Labels.
     Labels { count: usize },
@@ -156,15 +156,11 @@ impl fmt::Display for BuildErrorKind {
                 "missing boundaries: the default ones are for seconds; add `with_boundaries`, in the rule's unit",
             ),
             Self::NoBoundaries => f.write_str("invalid boundaries []: must have at least one"),
-            Self::Boundary { value, above: Some(least) } => {
-                write!(f, "invalid boundary {value}: must be finite and above {least}")
-            }
-            Self::Boundary { value, above: None } => {
-                write!(f, "invalid boundary {value}: must be finite")
-            }
-            Self::BoundaryOrder { value, previous } => {
-                write!(f, "invalid boundary {value}: must be above the previous one, {previous}")
-            }
+            Self::Boundary { value, allowed } => write!(f, "invalid boundary {value}: {allowed}"),
+            Self::BoundaryOrder { value, previous } => write!(
+                f,
+                "invalid boundary {value}: must be greater than the boundary before it, {previous}"
+            ),
             Self::Labels { count } => {
                 write!(f, "invalid number of labels {count}: must be at most {MAX_LABELS}")
             }

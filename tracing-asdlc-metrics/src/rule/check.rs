@@ -101,7 +101,7 @@ impl Rule {
         match (1..keys.len()).find(|&index| keys[..index].contains(&keys[index])) {
             Some(index) => Err(BuildErrorKind::LabelKey {
                 key: keys[index].to_owned(),
-                allowed: "must be used by one label of the rule only",
+                allowed: "must not be used twice",
                 hint: "",
             }),
             None => Ok(()),
@@ -141,9 +141,7 @@ impl Rule {
                 Err(BuildErrorKind::NoDuration { what: "the boundaries" })
             }
             Source::Event if self.histogram.is_none() => Err(BuildErrorKind::NoHistogram),
-            // A duration of 0 or less has no bucket of its own.
-            Source::Span => check_boundaries(boundaries, Some(0.0)),
-            Source::Event | Source::PrefixedFields => check_boundaries(boundaries, None),
+            _ => check_boundaries(boundaries, self.source),
         }
     }
 
@@ -164,14 +162,18 @@ impl Rule {
     }
 }
 
-/// The boundaries of a histogram must be finite and strictly increasing, and there must be at least one.
-fn check_boundaries(boundaries: &[f64], above: Option<f64>) -> Result<(), BuildErrorKind> {
+/// Boundaries must be finite and strictly increasing, and there must be at least one. Those of a duration must be above 0.
+fn check_boundaries(boundaries: &[f64], source: Source) -> Result<(), BuildErrorKind> {
     if boundaries.is_empty() {
         return Err(BuildErrorKind::NoBoundaries);
     }
-    let is_valid = |value: f64| value.is_finite() && above.is_none_or(|least| value > least);
-    if let Some(&value) = boundaries.iter().find(|value| !is_valid(**value)) {
-        return Err(BuildErrorKind::Boundary { value, above });
+    for &value in boundaries {
+        if !value.is_finite() {
+            return Err(BuildErrorKind::Boundary { value, allowed: "must be finite" });
+        }
+        if source == Source::Span && value <= 0.0 {
+            return Err(BuildErrorKind::Boundary { value, allowed: "must be above 0" });
+        }
     }
     boundaries.windows(2).try_for_each(|pair| match *pair {
         [previous, value] if value <= previous => {
