@@ -113,16 +113,22 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accept;
+#[cfg(any(feature = "config", feature = "redis"))]
+mod boundaries;
 mod catch_panic;
 mod collect;
 #[cfg(feature = "config")]
 pub mod config;
+#[cfg(any(feature = "serve", feature = "victoria-metrics"))]
+mod credentials;
 mod error;
 mod exporter;
 mod exposition;
 mod families;
 #[cfg(feature = "health")]
 pub mod health;
+#[cfg(any(feature = "redis", feature = "victoria-metrics"))]
+mod hedged;
 #[cfg(feature = "process")]
 pub mod process;
 #[cfg(any(

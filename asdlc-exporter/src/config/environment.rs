@@ -1,7 +1,9 @@
-//! The same settings from environment variables.
+//! Settings from environment variables.
 
-use super::{Config, error::ConfigError, rules};
+use super::{error::ConfigError, rules, settings::Config};
 use crate::redact;
+#[cfg(feature = "victoria-metrics")]
+use crate::victoria_metrics::check;
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
@@ -9,8 +11,8 @@ use std::{
 };
 
 impl Config {
-    /// Replaces what the environment says differently; variables that are not in the [table](super)
-    /// are left alone, and so are those that are set to nothing.
+    /// Replaces the settings for which there is a variable. Variables that are not in the
+    /// [table](super) and empty variables are ignored.
     ///
     /// ```
     /// use asdlc_exporter::config::Config;
@@ -34,121 +36,182 @@ impl Config {
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, ConfigError> {
         for (name, value) in variables {
-            // A name that is not UTF-8 is none of ours.
-            let Some(name) = name.as_ref().to_str().filter(|name| is_ours(name)) else { continue };
-            let value: OsString = value.into();
+            let known = name.as_ref().to_str().and_then(find);
+            let Some(&(name, set)) = known else { continue };
             let refuse =
                 |problem: String| ConfigError::new(format!("environment variable {name}"), problem);
-            let value = value.into_string().map_err(|_| {
-                refuse("the value is not UTF-8, and only that is allowed".to_owned())
-            })?;
+            let value = value.into().into_string();
+            let value = value.map_err(|_| refuse("invalid value: must be UTF-8".to_owned()))?;
             if value.is_empty() {
                 continue;
             }
             if name == PORT && is_service_link(&value) {
-                tracing::info!("{name} is the link to a Kubernetes service and no port: ignored");
+                tracing::info!(
+                    "{name} is ignored: Kubernetes sets it for a Service, it is not a port"
+                );
                 continue;
             }
-            self.set(name, value).map_err(refuse)?;
+            set(&mut self, value).map_err(refuse)?;
         }
         Ok(self)
     }
+}
 
-    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
-        #[cfg(feature = "victoria-metrics")]
-        if name.starts_with("VICTORIAMETRICS_") {
-            return self.victoria_metrics.set(name, value);
-        }
-        let Self {
-            service, environment, namespace, labels, metrics, otel, policy, boundaries, ..
-        } = self;
-        match name {
-            "SERVICE_NAME" => *service = Some(value),
-            "ENVIRONMENT" => *environment = Some(value),
-            "METRICS_NAMESPACE" => *namespace = Some(rules::check_namespace(value)?),
-            "METRICS_LABELS" => *labels = rules::check_labels(pairs(&value, ',')?)?,
-            "METRICS_ENABLED" => metrics.enabled = switch(&value)?,
-            PORT => metrics.port = port(&value)?,
-            "METRICS_PATH" => metrics.path = rules::check_path(value)?,
-            "OTEL_METRICS_ENABLED" => otel.metrics_enabled = switch(&value)?,
-            "METRICS_ALLOW" => policy.allow = list(&value),
-            "METRICS_DENY" => policy.deny = list(&value),
-            "METRICS_BOUNDARIES" => {
-                let numbers = |(name, text): (String, String)| Ok((name, numbers(&text)?));
-                let parsed = pairs(&value, ';')?.into_iter().map(numbers);
-                *boundaries = rules::check_boundaries(parsed.collect::<Result<_, String>>()?)?;
-            }
-            _ => {}
-        }
+/// The name of a variable, and how it changes the settings.
+type Variable = (&'static str, fn(&mut Config, String) -> Result<(), String>);
+
+fn find(name: &str) -> Option<&'static Variable> {
+    VARIABLES.iter().chain(PROXY_VARIABLES).find(|(known, _)| *known == name)
+}
+
+const VARIABLES: &[Variable] = &[
+    ("SERVICE_NAME", |config, value| {
+        config.service = Some(value);
         Ok(())
-    }
-}
+    }),
+    ("ENVIRONMENT", |config, value| {
+        config.environment = Some(value);
+        Ok(())
+    }),
+    ("METRICS_NAMESPACE", |config, value| {
+        config.namespace = Some(rules::check_namespace(value)?);
+        Ok(())
+    }),
+    ("METRICS_LABELS", |config, value| {
+        config.labels = rules::check_labels(entries(&value, ',')?)?;
+        Ok(())
+    }),
+    ("METRICS_ENABLED", |config, value| {
+        config.metrics.enabled = boolean(&value)?;
+        Ok(())
+    }),
+    (PORT, |config, value| {
+        config.metrics.port = Some(port(&value)?);
+        Ok(())
+    }),
+    ("METRICS_PATH", |config, value| {
+        config.metrics.path = rules::check_path(value)?;
+        Ok(())
+    }),
+    ("OTEL_METRICS_ENABLED", |config, value| {
+        config.otel.metrics_enabled = boolean(&value)?;
+        Ok(())
+    }),
+    ("METRICS_ALLOW", |config, value| {
+        config.policy.allow = list(&value);
+        Ok(())
+    }),
+    ("METRICS_DENY", |config, value| {
+        config.policy.deny = list(&value);
+        Ok(())
+    }),
+    ("METRICS_BOUNDARIES", |config, value| {
+        let boundaries = |(name, text): (String, String)| Ok((name, boundaries(&text)?));
+        let parsed = entries(&value, ';')?.into_iter().map(boundaries);
+        config.boundaries = rules::check_boundaries_of(parsed.collect::<Result<_, String>>()?)?;
+        Ok(())
+    }),
+];
 
-fn is_ours(name: &str) -> bool {
-    #[cfg(feature = "victoria-metrics")]
-    if super::victoria_metrics::VARIABLES.contains(&name) {
-        return true;
-    }
-    VARIABLES.contains(&name)
-}
+const PORT: &str = "METRICS_PORT";
 
-/// `tcp://10.0.0.1:8080`, as the kubelet writes it.
+#[cfg(not(feature = "victoria-metrics"))]
+const PROXY_VARIABLES: &[Variable] = &[];
+
+#[cfg(feature = "victoria-metrics")]
+const PROXY_VARIABLES: &[Variable] = &[
+    ("VICTORIAMETRICS_URL", |config, value| {
+        config.victoria_metrics.url = Some(check::url(value)?);
+        Ok(())
+    }),
+    ("VICTORIAMETRICS_USER", |config, value| {
+        config.victoria_metrics.user = Some(value);
+        Ok(())
+    }),
+    ("VICTORIAMETRICS_PASSWORD", |config, value| {
+        config.victoria_metrics.password = Some(value);
+        Ok(())
+    }),
+    ("VICTORIAMETRICS_BEARER_TOKEN", |config, value| {
+        config.victoria_metrics.bearer_token = Some(value);
+        Ok(())
+    }),
+    ("VICTORIAMETRICS_TIMEOUT", |config, value| {
+        config.victoria_metrics.timeout = check::timeout(&value)?;
+        Ok(())
+    }),
+    ("VICTORIAMETRICS_MAX_POINTS", |config, value| {
+        config.victoria_metrics.max_points = check::max_points(number(&value)?)?;
+        Ok(())
+    }),
+    ("VICTORIAMETRICS_MAX_IN_FLIGHT", |config, value| {
+        config.victoria_metrics.max_in_flight = check::max_in_flight(number(&value)?)?;
+        Ok(())
+    }),
+    ("VICTORIAMETRICS_MAX_RESPONSE_BYTES", |config, value| {
+        config.victoria_metrics.max_response_bytes = check::max_response_bytes(number(&value)?)?;
+        Ok(())
+    }),
+    ("VICTORIAMETRICS_SERVICES_WINDOW", |config, value| {
+        config.victoria_metrics.services_window = check::services_window(&value)?;
+        Ok(())
+    }),
+    ("VICTORIAMETRICS_CORS_ORIGINS", |config, value| {
+        config.victoria_metrics.cors_origins = check::cors_origins(list(&value))?;
+        Ok(())
+    }),
+];
+
+/// `tcp://10.0.0.1:8080`, as Kubernetes writes it.
 fn is_service_link(value: &str) -> bool {
     let address = ["tcp://", "udp://", "sctp://"].iter().find_map(|p| value.strip_prefix(p));
     address.is_some_and(|address| address.parse::<SocketAddr>().is_ok())
 }
 
-fn switch(value: &str) -> Result<bool, String> {
-    value.parse().map_err(|_| {
-        format!("`{}` is not a switch: allowed are `true` and `false`", redact::text(value))
-    })
+fn boolean(value: &str) -> Result<bool, String> {
+    value
+        .parse()
+        .map_err(|_| format!("invalid boolean \"{}\": must be true or false", redact::text(value)))
 }
 
 fn port(value: &str) -> Result<u16, String> {
-    let refused = |_| format!("`{}` is not a port: allowed are 1 to 65535", redact::text(value));
-    rules::check_port(value.parse().map_err(refused)?)
+    let invalid = |_| format!("invalid port \"{}\": must be 1 to 65535", redact::text(value));
+    rules::check_port(value.parse().map_err(invalid)?)
 }
 
-pub(super) fn list(value: &str) -> Vec<String> {
+#[cfg(feature = "victoria-metrics")]
+fn number(value: &str) -> Result<u64, String> {
+    let invalid = |_| format!("invalid number \"{}\": must have only digits", redact::text(value));
+    value.parse().map_err(invalid)
+}
+
+/// `a,b`
+fn list(value: &str) -> Vec<String> {
     value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect()
 }
 
 /// `a=1,b=2`
-fn pairs(value: &str, separator: char) -> Result<BTreeMap<String, String>, String> {
-    let mut pairs = BTreeMap::new();
+fn entries(value: &str, separator: char) -> Result<BTreeMap<String, String>, String> {
+    let mut entries = BTreeMap::new();
     for part in value.split(separator).map(str::trim).filter(|part| !part.is_empty()) {
-        let (key, value) = part.split_once('=').ok_or_else(|| {
-            format!("`{}` has no `=`: allowed is NAME=VALUE{separator}…", redact::text(part))
+        let (name, value) = part.split_once('=').ok_or_else(|| {
+            format!(
+                "invalid entry \"{}\": must be NAME=VALUE, entries are separated by '{separator}'",
+                redact::text(part)
+            )
         })?;
-        if pairs.insert(key.trim().to_owned(), value.trim().to_owned()).is_some() {
-            return Err(format!("`{}` is given twice", redact::text(key)));
+        if entries.insert(name.trim().to_owned(), value.trim().to_owned()).is_some() {
+            return Err(format!("duplicate entry \"{}\"", redact::text(name)));
         }
     }
-    Ok(pairs)
+    Ok(entries)
 }
 
-fn numbers(text: &str) -> Result<Vec<f64>, String> {
-    let number = |part: &str| {
-        part.trim()
-            .parse()
-            .map_err(|_| format!("`{}` is not a number: allowed is 0.1,0.5,…", redact::text(part)))
+/// `0.1,0.5`
+fn boundaries(text: &str) -> Result<Vec<f64>, String> {
+    let boundary = |part: &str| {
+        let invalid = |_| format!("invalid boundary \"{}\": must be a number", redact::text(part));
+        part.trim().parse().map_err(invalid)
     };
-    text.split(',').map(number).collect()
+    text.split(',').map(boundary).collect()
 }
-
-const PORT: &str = "METRICS_PORT";
-
-/// Those that `Config::set` knows.
-const VARIABLES: [&str; 11] = [
-    "SERVICE_NAME",
-    "ENVIRONMENT",
-    "METRICS_NAMESPACE",
-    "METRICS_LABELS",
-    "METRICS_ENABLED",
-    PORT,
-    "METRICS_PATH",
-    "OTEL_METRICS_ENABLED",
-    "METRICS_ALLOW",
-    "METRICS_DENY",
-    "METRICS_BOUNDARIES",
-];

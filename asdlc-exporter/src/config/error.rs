@@ -1,9 +1,9 @@
 use std::{error::Error, fmt, io};
 
-/// A setting that cannot be, or a file that cannot be read.
+/// Invalid configuration, or a file that cannot be read.
 ///
-/// The message names the file and the line or the environment variable, the key, and what is
-/// allowed, without values that may be secrets:
+/// The message has the file and the line or the environment variable, the key, and the allowed values.
+/// Values that may be secrets are removed from it:
 ///
 /// ```
 /// use asdlc_exporter::config::Config;
@@ -11,7 +11,7 @@ use std::{error::Error, fmt, io};
 /// let error = Config::default().with_environment([("METRICS_PORT", "http")]).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "environment variable METRICS_PORT: `http` is not a port: allowed are 1 to 65535",
+///     r#"environment variable METRICS_PORT: invalid port "http": must be 1 to 65535"#,
 /// );
 /// ```
 pub struct ConfigError {

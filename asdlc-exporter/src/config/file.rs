@@ -1,12 +1,12 @@
-//! The same settings from files, and a service's own.
+//! Settings from files, into [`Config`] or a structure of a service.
 
-use super::{Config, error::ConfigError, file_error::without_value};
+use super::{error::ConfigError, file_error::without_value, settings::Config};
 use crate::redact;
 use serde::de::DeserializeOwned;
 use std::{fs, path::Path};
 
-/// Reads a file into a structure of yours: YAML if its name ends in `.yaml` or `.yml`, TOML if it
-/// ends in `.toml`.
+/// Reads a file into any structure: YAML if its name ends in `.yaml` or `.yml`, TOML if it ends in
+/// `.toml`.
 ///
 /// ```
 /// use asdlc_exporter::config::{self, OtelConfig};
@@ -34,13 +34,13 @@ use std::{fs, path::Path};
 ///
 /// # Errors
 ///
-/// One line that names the file, the line and the key: when the file cannot be read, its format is
-/// another one or one whose feature is off, the text is malformed, and when the structure refuses a
-/// key or a value.
+/// When the file cannot be read, its format is unknown or the feature of the format is not enabled,
+/// the text is malformed, or the structure refuses a key or a value. The message is one line with the
+/// file, the line and the key.
 ///
-/// The value itself is not repeated where it may be a secret: a message of serde names its type
-/// instead, and a message of the structure is cut when it holds a value of a key such as `password`,
-/// `token` or `url`.
+/// The message does not repeat a value that may be a secret: a message of serde has the type of the
+/// value instead. A message of the structure is cut when it contains the value of a key such as
+/// `password`, `token` or `url`.
 pub fn load<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T, ConfigError> {
     let path = path.as_ref();
     let origin = path.display().to_string();
@@ -51,14 +51,14 @@ pub fn load<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T, ConfigErro
             #[cfg(feature = "config-toml")]
             Some("toml") => from_toml,
             _ => {
-                let problem = format!("unknown format: allowed are files named {FORMATS}");
+                let problem = format!("invalid file extension: must be {EXTENSIONS}");
                 return Err(ConfigError::new(origin, problem));
             }
         };
     match fs::read_to_string(path) {
         Ok(text) => parse(&text, &origin),
         Err(error) => {
-            let problem = format!("cannot be read: {error}");
+            let problem = format!("cannot read the file: {error}");
             Err(ConfigError { place: origin, problem, source: Some(error) })
         }
     }
@@ -77,29 +77,29 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, its format is another one or one whose feature is off, and
-    /// when the text is malformed, a key is unknown or given twice, a value is of the wrong kind or
-    /// not allowed.
+    /// When the file cannot be read, its format is unknown or the feature of the format is not
+    /// enabled, the text is malformed, a key is unknown or duplicate, or a value has the wrong type or
+    /// is not allowed.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         load(path)
     }
 
-    /// Reads YAML; `origin` is what errors call the text, such as the name of its file.
+    /// Reads YAML. Error messages start with `origin`, such as the name of the file.
     ///
     /// # Errors
     ///
-    /// When the text is not YAML, a key is unknown or given twice, a value is of the wrong kind or
+    /// When the text is not YAML, a key is unknown or duplicate, or a value has the wrong type or is
     /// not allowed.
     #[cfg(feature = "config-yaml")]
     pub fn from_yaml(text: &str, origin: &str) -> Result<Self, ConfigError> {
         from_yaml(text, origin)
     }
 
-    /// Reads TOML; `origin` is what errors call the text, such as the name of its file.
+    /// Reads TOML. Error messages start with `origin`, such as the name of the file.
     ///
     /// # Errors
     ///
-    /// When the text is not TOML, a key is unknown or given twice, a value is of the wrong kind or
+    /// When the text is not TOML, a key is unknown or duplicate, or a value has the wrong type or is
     /// not allowed.
     #[cfg(feature = "config-toml")]
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
@@ -115,7 +115,7 @@ fn from_yaml<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, ConfigE
         let line = error.location().map(|location| location.line());
         let document = yaml_serde::from_str(text).ok();
         let problem = error.to_string();
-        let problem = without_value(own_words(&problem, &keys), &keys, document.as_ref());
+        let problem = without_value(without_location(&problem, &keys), &keys, document.as_ref());
         ConfigError::new(place(origin, line, Some(&keys)), problem)
     })
 }
@@ -142,17 +142,17 @@ fn place(origin: &str, line: Option<usize>, keys: Option<&str>) -> String {
     if let Some(line) = line {
         place.push_str(&format!(":{line}"));
     }
-    // Of the file as a whole.
+    // An error of the whole file has no keys.
     if let Some(keys) = keys.filter(|keys| *keys != ".") {
         place.push_str(&format!(": {}", redact::text(keys)));
     }
     place
 }
 
-/// A message of `yaml_serde` without the line at its end and without the keys that it begins with:
-/// the first of ours, such as `metrics: ` for `metrics.port`.
+/// Removes what `place` also says from a message of `yaml_serde`: the line at its end, and the first
+/// of the keys at its start, such as `metrics: ` for `metrics.port`.
 #[cfg(feature = "config-yaml")]
-fn own_words<'a>(problem: &'a str, keys: &str) -> &'a str {
+fn without_location<'a>(problem: &'a str, keys: &str) -> &'a str {
     let problem = problem.rsplit_once(" at line ").map_or(problem, |(problem, _)| problem);
     let mut known = keys;
     loop {
@@ -166,8 +166,8 @@ fn own_words<'a>(problem: &'a str, keys: &str) -> &'a str {
 }
 
 #[cfg(all(feature = "config-yaml", feature = "config-toml"))]
-const FORMATS: &str = "*.yaml, *.yml and *.toml";
+const EXTENSIONS: &str = ".yaml, .yml or .toml";
 #[cfg(all(feature = "config-yaml", not(feature = "config-toml")))]
-const FORMATS: &str = "*.yaml and *.yml";
+const EXTENSIONS: &str = ".yaml or .yml";
 #[cfg(not(feature = "config-yaml"))]
-const FORMATS: &str = "*.toml";
+const EXTENSIONS: &str = ".toml";

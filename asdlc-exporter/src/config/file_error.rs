@@ -1,4 +1,4 @@
-//! What is wrong with a file, in words that hold no secret.
+//! Error messages about files, without secrets.
 
 use crate::redact;
 use serde::{
@@ -7,46 +7,50 @@ use serde::{
 };
 use std::fmt;
 
-/// The words of a format or of a structure without the value that they are about.
+/// Removes the value from an error message of a parser or of a structure.
 ///
-/// `keys` leads to the value. `document` is everything in the file: a structure of a service may
-/// repeat a value in words of its own, which is found by what the value is. Without a document nothing
-/// is known of the values, so words about one of them are not shown.
+/// `keys` is the path to the value. `document` has the secrets of the file: a structure of a service
+/// may repeat a value in its own message, which is found by comparing it with them. Without a
+/// document nothing is known about the values, so a message about one of them is not shown.
 pub(super) fn without_value(problem: &str, keys: &str, document: Option<&Document>) -> String {
     let problem = redact::text(&without_serde_value(problem));
     let is_secret = carries_a_secret(keys);
     let is_of_file = matches!(keys, "" | ".");
     let is_safe = |text: &str| {
         let Some(Document { secrets }) = document else { return is_of_file };
-        // A shorter one is found in every sentence.
+        // A value of up to three bytes is part of many words.
         let is_long = |secret: &str| secret.len() > if is_secret { 0 } else { 3 };
         !secrets.iter().any(|secret| is_long(secret) && text.contains(&**secret))
     };
-    // These are about names, not about values.
-    let fields = ["unknown field `", "missing field `", "duplicate field `"];
-    // serde's own words, which have lost the value above.
-    let kinds = ["invalid type: ", "invalid value: ", "unknown variant, expected "];
+    // These messages are about names, not about values.
+    let about_fields = ["unknown field `", "missing field `", "duplicate field `"];
+    // The value has been removed from these messages of serde.
+    let about_types = ["invalid type: ", "invalid value: ", "unknown variant, expected "];
     let starts_with = |starts: &[&str]| starts.iter().any(|start| problem.starts_with(start));
-    if starts_with(&fields) || document.is_none() && starts_with(&kinds) || is_safe(&problem) {
+    if starts_with(&about_fields)
+        || document.is_none() && starts_with(&about_types)
+        || is_safe(&problem)
+    {
         return problem;
     }
-    let allowed = ["allowed ", "expected "].iter().filter_map(|word| problem.find(word)).min();
-    match allowed.map(|at| &problem[at..]) {
-        Some(allowed) if is_safe(allowed) => allowed.to_owned(),
-        _ => "the value is not allowed, and not shown because it may be a secret".to_owned(),
+    let rule =
+        ["must ", "allowed ", "expected "].iter().filter_map(|word| problem.find(word)).min();
+    match rule.map(|at| &problem[at..]) {
+        Some(rule) if is_safe(rule) => rule.to_owned(),
+        _ => "invalid value: it is not shown because it may be a secret".to_owned(),
     }
 }
 
-/// serde names the value in ``integer `7`, expected a string``: what kind it is will do.
+/// Reduces the value in ``integer `7`, expected a string`` to its type.
 fn without_serde_value(problem: &str) -> String {
     for what in ["invalid type", "invalid value"] {
         let rest = problem.strip_prefix(what).and_then(|rest| rest.strip_prefix(": "));
         if let Some((value, expected)) = rest.and_then(|rest| rest.rsplit_once(", expected ")) {
-            let kind = KINDS.iter().find(|kind| value.starts_with(**kind)).unwrap_or(&"a value");
-            return format!("{what}: {kind}, expected {expected}");
+            let found = TYPES.iter().find(|name| value.starts_with(**name)).unwrap_or(&"a value");
+            return format!("{what}: {found}, expected {expected}");
         }
     }
-    // A value may hold these words too: only the last ones are serde's.
+    // The value may contain these words too: the last ones are those of serde.
     let variant = problem.strip_prefix("unknown variant `");
     match variant.and_then(|rest| rest.rsplit_once("`, expected ")) {
         Some((_, expected)) => format!("unknown variant, expected {expected}"),
@@ -54,8 +58,8 @@ fn without_serde_value(problem: &str) -> String {
     }
 }
 
-/// As serde calls them.
-const KINDS: [&str; 13] = [
+/// The names of types in messages of serde.
+const TYPES: [&str; 13] = [
     "boolean",
     "integer",
     "floating point",
@@ -71,7 +75,7 @@ const KINDS: [&str; 13] = [
     "datetime",
 ];
 
-/// The values in a file that may be secrets, by the names of their keys.
+/// The values of a file that may be secrets because of their keys.
 #[derive(Default)]
 pub(super) struct Document {
     secrets: Vec<String>,
@@ -90,7 +94,7 @@ fn carries_a_secret(key: &str) -> bool {
     redact::names_a_secret(key) || ["url", "uri", "connect"].iter().any(|word| lower.contains(word))
 }
 
-/// Collects the values of one part of a document.
+/// Collects the values of a part of a document.
 struct Scalars<'a> {
     document: &'a mut Document,
     is_secret: bool,
@@ -193,7 +197,7 @@ mod tests {
 
     // F-26
     #[test]
-    fn the_value_is_left_out_and_what_is_expected_stays() {
+    fn the_value_is_removed_and_the_expectation_stays() {
         for (problem, expected) in [
             (
                 "invalid type: integer `7`, expected a string",

@@ -1,6 +1,5 @@
 //! The section `victoria_metrics` (features `config` and `victoria-metrics`).
 
-use super::environment::list;
 use crate::{
     redact,
     victoria_metrics::{QueryProxy, QueryProxyBuilder, check},
@@ -8,8 +7,7 @@ use crate::{
 use serde::{Deserialize, Deserializer, de};
 use std::{fmt, time::Duration};
 
-/// Where the queries of a [`QueryProxy`] go, and what they may take:
-/// `victoria_metrics: {url, timeout, …}`.
+/// The `VictoriaMetrics` of a [`QueryProxy`], and its limits: `victoria_metrics: {url, timeout, …}`.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, config::Config};
@@ -25,16 +23,16 @@ use std::{fmt, time::Duration};
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct VictoriaMetricsConfig {
-    /// `http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]`; without it, the proxy answers 503.
+    /// `http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]`. Without it, the proxy responds with 503.
     #[serde(deserialize_with = "url")]
     pub url: Option<String>,
-    /// With `password` or alone.
+    /// With `password`, or alone.
     #[serde(deserialize_with = "secret")]
     pub user: Option<String>,
     /// With `user`.
     #[serde(deserialize_with = "secret")]
     pub password: Option<String>,
-    /// Instead of a user.
+    /// Instead of `user` and `password`.
     #[serde(deserialize_with = "secret")]
     pub bearer_token: Option<String>,
     /// 100ms to 1h.
@@ -46,9 +44,9 @@ pub struct VictoriaMetricsConfig {
     /// 1 to 1024.
     #[serde(deserialize_with = "max_in_flight")]
     pub max_in_flight: usize,
-    /// 1024 and more.
-    #[serde(deserialize_with = "max_answer_bytes")]
-    pub max_answer_bytes: u64,
+    /// At least 1024.
+    #[serde(deserialize_with = "max_response_bytes")]
+    pub max_response_bytes: u64,
     /// 1m to 1y.
     #[serde(deserialize_with = "services_window")]
     pub services_window: Duration,
@@ -57,22 +55,8 @@ pub struct VictoriaMetricsConfig {
     pub cors_origins: Vec<String>,
 }
 
-/// The environment variables of this section.
-pub(super) const VARIABLES: [&str; 10] = [
-    "VICTORIAMETRICS_URL",
-    "VICTORIAMETRICS_USER",
-    "VICTORIAMETRICS_PASSWORD",
-    "VICTORIAMETRICS_BEARER_TOKEN",
-    "VICTORIAMETRICS_TIMEOUT",
-    "VICTORIAMETRICS_MAX_POINTS",
-    "VICTORIAMETRICS_MAX_IN_FLIGHT",
-    "VICTORIAMETRICS_MAX_ANSWER_BYTES",
-    "VICTORIAMETRICS_SERVICES_WINDOW",
-    "VICTORIAMETRICS_CORS_ORIGINS",
-];
-
 impl VictoriaMetricsConfig {
-    /// A proxy with these settings.
+    /// Creates a builder with these settings.
     pub fn query_proxy(&self) -> QueryProxyBuilder {
         let Self {
             url,
@@ -82,7 +66,7 @@ impl VictoriaMetricsConfig {
             timeout,
             max_points,
             max_in_flight,
-            max_answer_bytes,
+            max_response_bytes,
             services_window,
             cors_origins,
         } = self;
@@ -90,7 +74,7 @@ impl VictoriaMetricsConfig {
             .with_timeout(*timeout)
             .with_max_points(*max_points)
             .with_max_in_flight(*max_in_flight)
-            .with_max_answer_bytes(*max_answer_bytes)
+            .with_max_response_bytes(*max_response_bytes)
             .with_services_window(*services_window);
         if user.is_some() || password.is_some() {
             let text = |part: &Option<String>| part.clone().unwrap_or_default();
@@ -101,43 +85,17 @@ impl VictoriaMetricsConfig {
         }
         cors_origins.iter().fold(builder, QueryProxyBuilder::with_cors_origin)
     }
-
-    /// Takes the variable, if it is one of [`VARIABLES`].
-    pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), String> {
-        match name {
-            "VICTORIAMETRICS_URL" => self.url = Some(check::url(value)?),
-            "VICTORIAMETRICS_USER" => self.user = Some(value),
-            "VICTORIAMETRICS_PASSWORD" => self.password = Some(value),
-            "VICTORIAMETRICS_BEARER_TOKEN" => self.bearer_token = Some(value),
-            "VICTORIAMETRICS_TIMEOUT" => self.timeout = check::timeout(&value)?,
-            "VICTORIAMETRICS_MAX_POINTS" => self.max_points = check::max_points(number(&value)?)?,
-            "VICTORIAMETRICS_MAX_IN_FLIGHT" => {
-                self.max_in_flight = check::max_in_flight(number(&value)?)?;
-            }
-            "VICTORIAMETRICS_MAX_ANSWER_BYTES" => {
-                self.max_answer_bytes = check::max_answer_bytes(number(&value)?)?;
-            }
-            "VICTORIAMETRICS_SERVICES_WINDOW" => {
-                self.services_window = check::services_window(&value)?;
-            }
-            "VICTORIAMETRICS_CORS_ORIGINS" => {
-                self.cors_origins = check::cors_origins(list(&value))?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
 }
 
 impl Default for VictoriaMetricsConfig {
     fn default() -> Self {
-        let check::Defaults {
+        let check::Settings {
             timeout,
             max_points,
             max_in_flight,
-            max_answer_bytes,
+            max_response_bytes,
             services_window,
-        } = check::defaults();
+        } = check::Settings::default();
         Self {
             url: None,
             user: None,
@@ -146,7 +104,7 @@ impl Default for VictoriaMetricsConfig {
             timeout,
             max_points,
             max_in_flight,
-            max_answer_bytes,
+            max_response_bytes,
             services_window,
             cors_origins: Vec::new(),
         }
@@ -161,32 +119,26 @@ impl fmt::Debug for VictoriaMetricsConfig {
             .field("timeout", &self.timeout)
             .field("max_points", &self.max_points)
             .field("max_in_flight", &self.max_in_flight)
-            .field("max_answer_bytes", &self.max_answer_bytes)
+            .field("max_response_bytes", &self.max_response_bytes)
             .field("services_window", &self.services_window)
             .field("cors_origins", &self.cors_origins)
             .finish_non_exhaustive()
     }
 }
 
-fn number(value: &str) -> Result<u64, String> {
-    value
-        .parse()
-        .map_err(|_| format!("`{}` is not a number: allowed are digits", redact::text(value)))
-}
-
-/// Text, or nothing. Formats repeat a value of another type in their messages, so every type is
-/// taken, and refused here.
+/// A string, or nothing. A parser repeats a value of a wrong type in its message. So this accepts
+/// every type from the parser, and refuses it here.
 fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    from.deserialize_any(Secret)
+    from.deserialize_any(SecretVisitor)
 }
 
-struct Secret;
+struct SecretVisitor;
 
-impl<'de> de::Visitor<'de> for Secret {
+impl<'de> de::Visitor<'de> for SecretVisitor {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text")
+        f.write_str("a string")
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
@@ -206,24 +158,24 @@ impl<'de> de::Visitor<'de> for Secret {
     }
 
     fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
-        Err(not_text())
+        Err(not_a_string())
     }
 
     fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
-        Err(not_text())
+        Err(not_a_string())
     }
 
     fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> {
-        Err(not_text())
+        Err(not_a_string())
     }
 
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
-        Err(not_text())
+        Err(not_a_string())
     }
 }
 
-fn not_text<E: de::Error>() -> E {
-    E::custom("a number or a switch: allowed is text, in quotes")
+fn not_a_string<E: de::Error>() -> E {
+    E::custom("invalid type: must be a string, put it in quotes")
 }
 
 fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
@@ -243,8 +195,8 @@ fn max_in_flight<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> 
     check::max_in_flight(u64::deserialize(from)?).map_err(de::Error::custom)
 }
 
-fn max_answer_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    check::max_answer_bytes(u64::deserialize(from)?).map_err(de::Error::custom)
+fn max_response_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    check::max_response_bytes(u64::deserialize(from)?).map_err(de::Error::custom)
 }
 
 fn services_window<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

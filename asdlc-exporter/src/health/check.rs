@@ -1,9 +1,9 @@
 use std::{error::Error, pin::Pin};
 
-/// Finds out whether a dependency can be used.
+/// Checks whether a dependency can be used.
 ///
-/// Every `Fn() -> impl Future<Output = Result<(), E>>` is one; [`TcpCheck`](super::TcpCheck) and
-/// [`HttpCheck`](super::HttpCheck) are ready.
+/// Every `Fn() -> impl Future<Output = Result<(), E>>` is a check. [`TcpCheck`](super::TcpCheck) and
+/// [`HttpCheck`](super::HttpCheck) are provided.
 ///
 /// ```
 /// use asdlc_exporter::health::{Check, CheckFuture};
@@ -20,19 +20,19 @@ use std::{error::Error, pin::Pin};
 /// }
 /// ```
 pub trait Check: Send + Sync + 'static {
-    /// Begins one look at the dependency.
+    /// Starts one check of the dependency.
     ///
-    /// The future runs in a Tokio task of its own and is dropped at the
-    /// [timeout](super::Dependency::with_timeout). It should await, not block its thread: one that
-    /// blocks counts as timed out all the same, and there is no second look before it has ended. A
-    /// panic counts as not healthy.
+    /// The future runs in its own Tokio task and is dropped at the
+    /// [timeout](super::Dependency::with_timeout). It should await instead of blocking its thread. A
+    /// check that blocks also counts as timed out, and the next one does not start before it has ended.
+    /// A panic counts as not healthy.
     fn check(&self) -> CheckFuture<'_>;
 }
 
-/// One look at a dependency.
+/// A check in progress.
 pub type CheckFuture<'a> = Pin<Box<dyn Future<Output = Result<(), CheckError>> + Send + 'a>>;
 
-/// Why a dependency is not healthy: for the log, never for the answer.
+/// Why a dependency is not healthy. It is logged, and never in the response.
 pub type CheckError = Box<dyn Error + Send + Sync>;
 
 impl<F, R, E> Check for F
@@ -42,7 +42,7 @@ where
     E: Into<CheckError>,
 {
     fn check(&self) -> CheckFuture<'_> {
-        let looking = self();
-        Box::pin(async { looking.await.map_err(Into::into) })
+        let check = self();
+        Box::pin(async { check.await.map_err(Into::into) })
     }
 }

@@ -1,8 +1,9 @@
-//! One dependency and one look at it, whatever its check does.
+//! One dependency, and one check of it.
 
 use super::{
     check::{Check, CheckError},
     error::{HealthError, HealthErrorKind},
+    report::DependencyReport,
 };
 use crate::redact;
 use std::{
@@ -18,7 +19,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-/// Something that the service needs, and how to find out whether it is there.
+/// Something that the service needs, and the check that finds out whether it is available.
 ///
 /// ```
 /// use asdlc_exporter::health::{Dependency, TcpCheck};
@@ -29,37 +30,38 @@ use tokio::{
 ///     .with_timeout(Duration::from_millis(200));
 /// # Ok(()) }
 /// ```
-#[must_use = "it is looked at once it is given to `Readiness`"]
+#[must_use = "it is not checked before it is given to `Readiness`"]
 pub struct Dependency {
     name: String,
     critical: bool,
     timeout: Duration,
     check: Arc<dyn Check>,
-    /// Until a look has really ended: no timeout ends one that blocks its thread.
-    running: Arc<AtomicBool>,
-    /// What the log was told.
-    healthy: AtomicBool,
+    /// Whether the task of the last check still runs. A timeout does not end a check that blocks its
+    /// thread.
+    is_running: Arc<AtomicBool>,
+    /// The state that was logged last.
+    logged_healthy: AtomicBool,
 }
 
 impl Dependency {
-    /// The service is not ready without it.
+    /// Creates a dependency without which the service is not ready.
     pub fn critical(name: impl Into<String>, check: impl Check) -> Self {
         Self {
             name: name.into(),
             critical: true,
             timeout: Duration::from_millis(500),
             check: Arc::new(check),
-            running: Arc::new(AtomicBool::new(false)),
-            healthy: AtomicBool::new(true),
+            is_running: Arc::new(AtomicBool::new(false)),
+            logged_healthy: AtomicBool::new(true),
         }
     }
 
-    /// It is told, but the service is ready without it.
+    /// Creates a dependency that is reported, but without which the service is ready.
     pub fn optional(name: impl Into<String>, check: impl Check) -> Self {
         Self { critical: false, ..Self::critical(name, check) }
     }
 
-    /// How long one look may take, 1 ms to 900 ms. Default: 500 ms.
+    /// Sets the timeout of a check: 1 ms to 900 ms. Default: 500 ms.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -74,112 +76,114 @@ impl Dependency {
         if !(1..=64).contains(&self.name.len()) || !self.name.chars().all(allowed) {
             return Err(HealthErrorKind::Name(self.name.clone()).into());
         }
-        // The whole answer has to come within a second, the default of Kubernetes.
+        // The default timeout of a probe of Kubernetes is 1 s, and the response must arrive before.
         if !(Duration::from_millis(1)..=Duration::from_millis(900)).contains(&self.timeout) {
             return Err(HealthErrorKind::Timeout(self.name.clone(), self.timeout).into());
         }
         Ok(())
     }
 
-    /// Begins a look, unless the last one still goes on.
-    pub(super) fn look(&self) -> Look<'_> {
+    /// Starts a check, unless the last one still runs.
+    pub(super) fn start_check(&self) -> RunningCheck<'_> {
         let deadline = Instant::now() + self.timeout;
-        if self.running.swap(true, Ordering::AcqRel) {
-            return Look { dependency: self, deadline, task: None };
+        if self.is_running.swap(true, Ordering::AcqRel) {
+            return RunningCheck { dependency: self, deadline, task: None };
         }
-        let running = Running(Arc::clone(&self.running));
+        let guard = RunningGuard(Arc::clone(&self.is_running));
         let (check, limit) = (Arc::clone(&self.check), self.timeout);
         let task = tokio::spawn(async move {
-            let _running = running;
+            let _guard = guard;
             let start = Instant::now();
-            let ending = match timeout(limit, check.check()).await {
-                Ok(Ok(())) => Ending::Healthy,
-                Ok(Err(error)) => Ending::Failed(error),
-                Err(_) => Ending::Timeout,
+            let outcome = match timeout(limit, check.check()).await {
+                Ok(Ok(())) => CheckOutcome::Healthy,
+                Ok(Err(error)) => CheckOutcome::Failed(error),
+                Err(_) => CheckOutcome::Timeout,
             };
-            (ending, start.elapsed())
+            (outcome, start.elapsed())
         });
-        Look { dependency: self, deadline, task: Some(task) }
+        RunningCheck { dependency: self, deadline, task: Some(task) }
+    }
+
+    /// Logs one line when the dependency becomes unhealthy, and one when it is healthy again.
+    fn log_change(&self, outcome: &CheckOutcome) {
+        let is_healthy = matches!(outcome, CheckOutcome::Healthy);
+        if self.logged_healthy.swap(is_healthy, Ordering::Relaxed) == is_healthy {
+            return;
+        }
+        let name = &self.name;
+        match outcome {
+            CheckOutcome::Healthy => tracing::info!("dependency {name:?} is healthy again"),
+            CheckOutcome::Failed(error) => {
+                let error = redact::error(&**error);
+                tracing::warn!("dependency {name:?} is not healthy: {error}");
+            }
+            CheckOutcome::Timeout => {
+                let limit = self.timeout;
+                tracing::warn!("dependency {name:?} is not healthy: no response within {limit:?}");
+            }
+            CheckOutcome::Panicked => {
+                tracing::warn!("dependency {name:?} is not healthy: its check panicked");
+            }
+        }
     }
 }
 
 impl fmt::Debug for Dependency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, critical, timeout, check: _, running: _, healthy } = self;
+        let Self { name, critical, timeout, check: _, is_running: _, logged_healthy } = self;
         f.debug_struct("Dependency")
             .field("name", name)
             .field("critical", critical)
             .field("timeout", timeout)
-            .field("healthy", healthy)
+            .field("healthy", logged_healthy)
             .finish_non_exhaustive()
     }
 }
 
-/// A look that goes on in its own task.
-pub(super) struct Look<'a> {
+/// A check that runs in its own task.
+pub(super) struct RunningCheck<'a> {
     dependency: &'a Dependency,
     deadline: Instant,
-    task: Option<JoinHandle<(Ending, Duration)>>,
+    /// `None` when the task of an earlier check still runs.
+    task: Option<JoinHandle<(CheckOutcome, Duration)>>,
 }
 
-impl Look<'_> {
-    /// What came of it, at its deadline at the latest.
-    pub(super) async fn end(self) -> Finding {
+impl RunningCheck<'_> {
+    /// Waits for the check, until its deadline at the latest.
+    pub(super) async fn report(self) -> DependencyReport {
         let Self { dependency, deadline, task } = self;
         let limit = dependency.timeout;
-        let (ending, latency) = match task {
-            None => (Ending::Timeout, limit),
+        let (outcome, latency) = match task {
+            None => (CheckOutcome::Timeout, limit),
             Some(mut task) => match timeout_at(deadline, &mut task).await {
-                Ok(Ok(seen)) => seen,
+                Ok(Ok(ended)) => ended,
                 Ok(Err(error)) if error.is_panic() => {
-                    (Ending::Panicked, limit.saturating_sub(deadline - Instant::now()))
+                    (CheckOutcome::Panicked, limit.saturating_sub(deadline - Instant::now()))
                 }
-                Ok(Err(error)) => (Ending::Failed(error.into()), limit),
-                // Its own timeout ends it, unless it blocks its thread.
-                Err(_) => (Ending::Timeout, limit),
+                Ok(Err(error)) => (CheckOutcome::Failed(error.into()), limit),
+                // The task has the same timeout, but it cannot end while the check blocks its thread.
+                Err(_) => (CheckOutcome::Timeout, limit),
             },
         };
-        tell(dependency, &ending);
-        Finding {
+        dependency.log_change(&outcome);
+        DependencyReport {
             name: dependency.name.clone(),
             critical: dependency.critical,
-            reason: ending.reason(),
+            reason: outcome.reason(),
             latency,
         }
     }
 }
 
-/// One line when a dependency goes, one when it comes back.
-fn tell(dependency: &Dependency, ending: &Ending) {
-    let healthy = matches!(ending, Ending::Healthy);
-    if dependency.healthy.swap(healthy, Ordering::Relaxed) == healthy {
-        return;
-    }
-    let name = &dependency.name;
-    match ending {
-        Ending::Healthy => tracing::info!("dependency `{name}` is healthy again"),
-        Ending::Failed(error) => {
-            let error = redact::error(&**error);
-            tracing::warn!("dependency `{name}` is not healthy: {error}");
-        }
-        Ending::Timeout => {
-            let limit = dependency.timeout;
-            tracing::warn!("dependency `{name}` is not healthy: no answer within {limit:?}");
-        }
-        Ending::Panicked => {
-            tracing::warn!("dependency `{name}` is not healthy: its check panicked");
-        }
-    }
-}
-
-pub(super) enum Ending {
+enum CheckOutcome {
     Healthy,
     Failed(CheckError),
     Timeout,
     Panicked,
 }
 
-impl Ending {
+impl CheckOutcome {
+    /// The field `reason` of the response.
     fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Healthy => None,
@@ -190,18 +194,10 @@ impl Ending {
     }
 }
 
-/// What the answer tells about a dependency.
-pub(super) struct Finding {
-    pub(super) name: String,
-    pub(super) critical: bool,
-    /// Why it is not healthy.
-    pub(super) reason: Option<&'static str>,
-    pub(super) latency: Duration,
-}
+/// Dropped at the end of the task, also when the check panics.
+struct RunningGuard(Arc<AtomicBool>);
 
-struct Running(Arc<AtomicBool>);
-
-impl Drop for Running {
+impl Drop for RunningGuard {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }

@@ -1,9 +1,9 @@
 use std::{error::Error, fmt, time::Duration};
 
-/// A setting of the health services that cannot be.
+/// Invalid configuration of the health services.
 ///
-/// The message names the setting, the value and what is allowed. Addresses and URLs are never in
-/// it: they may hold a password.
+/// The message names the setting, the value and the allowed values. It never has an address or a URL,
+/// which may contain a password.
 ///
 /// ```
 /// use asdlc_exporter::health::TcpCheck;
@@ -11,7 +11,7 @@ use std::{error::Error, fmt, time::Duration};
 /// let error = TcpCheck::new("localhost").unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "the address of a TCP check: allowed is HOST:PORT, the port from 1 to 65535",
+///     "invalid TCP check address: must be HOST:PORT, with a port from 1 to 65535",
 /// );
 /// ```
 pub struct HealthError {
@@ -33,21 +33,20 @@ impl fmt::Display for HealthError {
         match &self.kind {
             HealthErrorKind::Name(name) => write!(
                 f,
-                "dependency `{}`: allowed are 1 to 64 ASCII letters, digits and `_`, `-`, `.`, `:`",
-                name.escape_debug()
+                "invalid dependency name {name:?}: must be 1 to 64 ASCII letters, digits, '_', '-', '.' and ':'"
             ),
-            HealthErrorKind::DuplicateName(name) => write!(f, "dependency `{name}` is given twice"),
+            HealthErrorKind::DuplicateName(name) => write!(f, "duplicate dependency name {name:?}"),
             HealthErrorKind::Timeout(name, timeout) => {
-                write!(f, "timeout {timeout:?} of dependency `{name}`: allowed is 1ms to 900ms")
+                write!(f, "dependency {name:?}: invalid timeout {timeout:?}: must be 1ms to 900ms")
             }
             HealthErrorKind::CachePeriod(period) => {
-                write!(f, "cache period {period:?} of readiness: allowed is 1s to 1min")
+                write!(f, "invalid readiness cache period {period:?}: must be 1s to 1min")
             }
             HealthErrorKind::Address => f.write_str(
-                "the address of a TCP check: allowed is HOST:PORT, the port from 1 to 65535",
+                "invalid TCP check address: must be HOST:PORT, with a port from 1 to 65535",
             ),
             HealthErrorKind::Url => f.write_str(
-                "the URL of an HTTP check: allowed is http://HOST[:PORT][/PATH], no user, no password",
+                "invalid HTTP check URL: must be http://HOST[:PORT][/PATH], without user and password",
             ),
         }
     }

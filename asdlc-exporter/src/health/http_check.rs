@@ -1,5 +1,3 @@
-//! Checks that are ready to use.
-
 use super::{
     check::{Check, CheckFuture},
     error::{HealthError, HealthErrorKind},
@@ -11,50 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Healthy when a TCP connection can be made; it is closed at once.
-///
-/// ```
-/// use asdlc_exporter::health::{Dependency, TcpCheck};
-///
-/// # fn main() -> Result<(), asdlc_exporter::health::HealthError> {
-/// let database = Dependency::critical("database", TcpCheck::new("db.internal:5432")?);
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Debug)]
-pub struct TcpCheck {
-    address: String,
-}
-
-impl TcpCheck {
-    /// Will connect to `address`, a host name or an IP address and a port; names are resolved at
-    /// each check.
-    ///
-    /// # Errors
-    ///
-    /// When `address` is not `HOST:PORT`.
-    pub fn new(address: impl Into<String>) -> Result<Self, HealthError> {
-        let address = address.into();
-        let port = address
-            .rsplit_once(':')
-            .filter(|(host, _)| !host.is_empty() && !host.contains(['/', '@', ' ']))
-            .and_then(|(_, port)| port.parse::<u16>().ok());
-        if port.is_none_or(|port| port == 0) {
-            return Err(HealthErrorKind::Address.into());
-        }
-        Ok(Self { address })
-    }
-}
-
-impl Check for TcpCheck {
-    fn check(&self) -> CheckFuture<'_> {
-        Box::pin(async {
-            TcpStream::connect(&self.address).await?;
-            Ok(())
-        })
-    }
-}
-
-/// Healthy when `GET` of a URL is answered with a status from 200 to 299.
+/// Healthy when the response to a `GET` of a URL has a status from 200 to 299.
 ///
 /// ```
 /// use asdlc_exporter::health::{Dependency, HttpCheck};
@@ -65,8 +20,8 @@ impl Check for TcpCheck {
 /// # Ok(()) }
 /// ```
 ///
-/// Each check is one connection and one HTTP/1.1 request; redirects are not followed, and of the
-/// answer only the status is read.
+/// Each check opens a connection and sends one HTTP/1.1 request. It does not follow redirects, and
+/// reads only the status of the response.
 #[derive(Clone)]
 pub struct HttpCheck {
     address: String,
@@ -74,25 +29,25 @@ pub struct HttpCheck {
 }
 
 impl HttpCheck {
-    /// Will ask for `url`, the port is 80 if it has none.
+    /// Creates a check that requests `url`. The default port is 80.
     ///
     /// # Errors
     ///
-    /// When `url` is not an `http` URL or holds a user or password.
+    /// When `url` is not an `http` URL, or contains a user or a password.
     pub fn new(url: &str) -> Result<Self, HealthError> {
-        let refused = || HealthError::from(HealthErrorKind::Url);
-        let uri: Uri = url.parse().map_err(|_| refused())?;
+        let invalid = || HealthError::from(HealthErrorKind::Url);
+        let uri: Uri = url.parse().map_err(|_| invalid())?;
         let authority = uri.authority().filter(|authority| {
             uri.scheme() == Some(&Scheme::HTTP)
                 && !authority.host().is_empty()
                 && !authority.as_str().contains('@')
         });
-        let authority = authority.ok_or_else(refused)?;
-        // What is no port number is none to `http` either.
+        let authority = authority.ok_or_else(invalid)?;
+        // `port_u16` is `None` also for a port that is not a number.
         let port = match authority.port_u16() {
             Some(port) if port > 0 => port,
             None if authority.as_str() == authority.host() => 80,
-            _ => return Err(refused()),
+            _ => return Err(invalid()),
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         Ok(Self {
@@ -104,7 +59,7 @@ impl HttpCheck {
     }
 }
 
-/// Without the path, which may hold a token.
+/// Without the path, which may contain a token.
 impl fmt::Debug for HttpCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpCheck").field("address", &self.address).finish_non_exhaustive()
@@ -116,28 +71,14 @@ impl Check for HttpCheck {
         Box::pin(async {
             let mut stream = TcpStream::connect(&self.address).await?;
             stream.write_all(self.request.as_bytes()).await?;
-            // `HTTP/1.1 200`: a shorter answer is none, and more is not needed.
-            let mut status = [0; 12];
-            stream.read_exact(&mut status).await?;
-            match &status {
-                [
-                    b'H',
-                    b'T',
-                    b'T',
-                    b'P',
-                    b'/',
-                    b'1',
-                    b'.',
-                    _,
-                    b' ',
-                    b'2',
-                    b'0'..=b'9',
-                    b'0'..=b'9',
-                ] => Ok(()),
-                [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', status @ ..] => {
+            let mut line = [0; "HTTP/1.1 200".len()];
+            stream.read_exact(&mut line).await?;
+            match line.strip_prefix(b"HTTP/1.") {
+                Some([_, b' ', b'2', b'0'..=b'9', b'0'..=b'9']) => Ok(()),
+                Some([_, b' ', status @ ..]) => {
                     Err(format!("status {}", status.escape_ascii()).into())
                 }
-                _ => Err("not an HTTP answer".into()),
+                _ => Err("not an HTTP response".into()),
             }
         })
     }

@@ -1,4 +1,4 @@
-//! Liveness and readiness as services (feature `health`).
+//! Liveness and readiness services (feature `health`).
 //!
 //! ```
 //! use asdlc_exporter::health::{Dependency, LivenessService, Readiness, TcpCheck};
@@ -6,51 +6,58 @@
 //!
 //! # fn main() -> Result<(), asdlc_exporter::health::HealthError> {
 //! let readiness = Readiness::builder()
-//!     .with(Dependency::critical("database", TcpCheck::new("127.0.0.1:5432")?))
-//!     .with(Dependency::optional("search", || async { Err("not built yet") }))
+//!     .with_dependency(Dependency::critical("database", TcpCheck::new("127.0.0.1:5432")?))
+//!     .with_dependency(Dependency::optional("search", || async { Err("not built yet") }))
 //!     .build()?;
 //!
 //! let app: Router = Router::new()
 //!     .route_service("/v1/health", LivenessService::new())
 //!     .route_service("/v1/ready", readiness.service());
 //!
-//! // When the process is told to stop: no new work, please.
+//! // On shutdown, before the server stops:
 //! readiness.drain();
 //! # Ok(()) }
 //! ```
 //!
-//! Liveness says that the process answers, and looks at nothing else: a database that is down is no
-//! reason to kill it. Readiness says whether work should be sent here.
+//! Liveness reports that the process responds, and checks nothing else: restarting the process does not
+//! repair a database that is down. Readiness reports whether requests should be sent to this process.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
 //! | `GET` liveness | 200 `{"status":"ok","uptime_seconds":12.5}` |
 //! | `GET` readiness, all critical dependencies are healthy | 200 `{"status":"ready",…}` |
-//! | `GET` readiness, one is not | 503 `{"status":"not_ready",…}` |
-//! | `GET` readiness after [`drain`](Readiness::drain) | 503 `{"status":"draining",…}`, without a look at anything |
+//! | `GET` readiness, a critical dependency is not healthy | 503 `{"status":"not_ready",…}` |
+//! | `GET` readiness after [`drain`](Readiness::drain) | 503 `{"status":"draining",…}`, without any check |
 //! | `HEAD` | the headers of `GET` |
 //! | other methods | 405 with `Allow: GET, HEAD` |
 //!
-//! Each dependency is an object in the list `dependencies`: `name`, `critical`, `healthy`,
-//! `latency_ms`, and when it is not healthy `reason`: `failed`, `timeout` or `panicked`. What
-//! exactly went wrong may hold addresses and secrets: it is in the log (`tracing`, a warning when a
-//! dependency becomes unhealthy) and never in the body. The log has one line of at most 512
-//! characters with the error and its causes, without users, passwords, tokens and the queries of URLs.
+//! The list `dependencies` has an object for each dependency: `name`, `critical`, `healthy`,
+//! `latency_ms`, and `reason` (`failed`, `timeout` or `panicked`) when it is not healthy. The error
+//! itself may contain addresses and secrets, so it is never in the response. It is logged (`tracing`) as
+//! a warning when a dependency becomes unhealthy: one line of at most 512 characters with the error and
+//! its sources, without users, passwords, tokens and the queries of URLs.
 //!
-//! To `Accept: application/health+json` the answer has that type and the words of the draft "Health
+//! With `Accept: application/health+json` the response has that type and the format of the draft "Health
 //! Check Response Format for HTTP APIs": `pass`, `warn` (an optional dependency is down), `fail`.
+
+// A readiness request: service -> readiness (one round of checks for all requests of a period) ->
+// dependency (runs one check with its timeout) -> check (the user's, http_check or tcp_check);
+// back: report (what the checks found) -> response (its JSON).
 
 mod check;
 mod dependency;
 mod error;
 mod http_check;
 mod readiness;
+mod report;
 mod response;
 mod service;
+mod tcp_check;
 
 pub use check::{Check, CheckError, CheckFuture};
 pub use dependency::Dependency;
 pub use error::HealthError;
-pub use http_check::{HttpCheck, TcpCheck};
+pub use http_check::HttpCheck;
 pub use readiness::{Readiness, ReadinessBuilder};
 pub use service::{LivenessService, ReadinessFuture, ReadinessService};
+pub use tcp_check::TcpCheck;

@@ -1,10 +1,11 @@
-//! All dependencies, looked at together, once in a period.
+//! All dependencies. They are checked together, once in a cache period.
 
 use super::{
-    dependency::{Dependency, Finding},
+    dependency::Dependency,
     error::{HealthError, HealthErrorKind},
-    service::ReadinessService,
+    report::Report,
 };
+use crate::single_flight::{Completion, Joined, SingleFlight, Waiter};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,7 +13,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 /// Whether the service can do its work now.
 ///
@@ -21,163 +22,125 @@ use tokio::{sync::watch, time::Instant};
 ///
 /// # fn main() -> Result<(), asdlc_exporter::health::HealthError> {
 /// let readiness = Readiness::builder()
-///     .with(Dependency::critical("event_store", HttpCheck::new("http://127.0.0.1:9200/")?))
+///     .with_dependency(Dependency::critical("event_store", HttpCheck::new("http://127.0.0.1:9200/")?))
 ///     .build()?;
 /// let service = readiness.service();
 /// # Ok(()) }
 /// ```
 ///
-/// A request looks at all dependencies concurrently, each within its own timeout, so that the
-/// answer comes within a second. Requests that come meanwhile wait for the same answer, and it
-/// serves all requests of the [period](ReadinessBuilder::with_cache_period) after it: however many
-/// ask, each dependency is looked at once in a period. Without requests nothing is looked at.
+/// A request checks all dependencies concurrently, each with its own timeout, so that the response
+/// arrives within a second. Requests that arrive meanwhile wait for the same checks. The result is
+/// used for all requests of the [cache period](ReadinessBuilder::with_cache_period) after it: each
+/// dependency is checked at most once in a period, whatever the number of requests. Without requests
+/// nothing is checked.
 ///
 /// Clones are cheap and share everything.
 #[derive(Clone, Debug)]
 pub struct Readiness {
-    inner: Arc<Inner>,
+    checker: Arc<Checker>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct Checker {
     dependencies: Vec<Dependency>,
     period: Duration,
     draining: AtomicBool,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// An answer, and until when it is good.
-    last: Option<(Instant, Arc<Report>)>,
-    /// The answer that is being found.
-    next: Option<watch::Receiver<Option<Arc<Report>>>>,
-}
-
-/// What a look at all dependencies found.
-pub(super) struct Report {
-    pub(super) findings: Vec<Finding>,
+    /// The last report, and the end of its cache period.
+    cached: Mutex<Option<(Instant, Arc<Report>)>>,
+    rounds: SingleFlight<Arc<Report>>,
 }
 
 impl Readiness {
-    /// Starts without dependencies: such a service is always ready.
+    /// Creates a builder without dependencies. Without any, the service is always ready.
     pub fn builder() -> ReadinessBuilder {
         ReadinessBuilder { dependencies: Vec::new(), period: Duration::from_secs(1) }
     }
 
-    /// The service that answers whether the service is ready.
-    #[must_use]
-    pub fn service(&self) -> ReadinessService {
-        ReadinessService::new(self.clone())
-    }
-
-    /// From now on the service is not ready, whatever its dependencies are: to be called when the
-    /// process is told to stop, before it stops to listen. Liveness stays as it is.
+    /// Makes the service not ready from now on, whatever the state of its dependencies. Call it on
+    /// shutdown, before the server stops to listen. Liveness does not change.
     pub fn drain(&self) {
-        self.inner.draining.store(true, Ordering::Relaxed);
+        self.checker.draining.store(true, Ordering::Relaxed);
     }
 
     /// Whether [`drain`](Self::drain) was called.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.inner.draining.load(Ordering::Relaxed)
+        self.checker.draining.load(Ordering::Relaxed)
     }
 
-    /// The report of this period; `None` when the runtime stops before there is one.
+    /// The report of this period. `None` when the runtime stops before there is one.
     pub(super) async fn report(&self) -> Option<Arc<Report>> {
-        let mut next = match self.current() {
-            Ok(report) => return Some(report),
-            Err(next) => next,
-        };
-        next.wait_for(Option::is_some).await.ok().and_then(|report| report.clone())
+        match self.current() {
+            Ok(report) => Some(report),
+            Err(waiter) => waiter.wait().await,
+        }
     }
 
-    /// The report, if there is one, or where it will be.
-    fn current(&self) -> Result<Arc<Report>, watch::Receiver<Option<Arc<Report>>>> {
-        let mut state = self.inner.state();
-        if let Some((until, report)) = &state.last
-            && Instant::now() < *until
-        {
+    /// The cached report, or a waiter for the next one.
+    fn current(&self) -> Result<Arc<Report>, Waiter<Arc<Report>>> {
+        // Held while this joins a round: a round that ends in between would be followed by a second
+        // one in the same period.
+        let cached = self.checker.cached();
+        let now = Instant::now();
+        if let Some((_, report)) = cached.as_ref().filter(|(end, _)| now < *end) {
             return Ok(Arc::clone(report));
         }
-        // Without a sender its runtime is gone, and no answer will come.
-        if let Some(next) = state.next.as_ref().filter(|next| next.has_changed().is_ok()) {
-            return Err(next.clone());
+        match self.checker.rounds.join() {
+            Joined::Running(waiter) => Err(waiter),
+            Joined::Started(completion, waiter) => {
+                // In its own task: a client that disconnects does not cancel it for the others.
+                tokio::spawn(Arc::clone(&self.checker).run_round(completion));
+                Err(waiter)
+            }
         }
-        let (send, next) = watch::channel(None);
-        state.next = Some(next.clone());
-        // In a task of its own: a client that leaves costs the others nothing.
-        tokio::spawn(Arc::clone(&self.inner).look(send));
-        Err(next)
     }
 }
 
-impl Inner {
-    async fn look(self: Arc<Self>, send: watch::Sender<Option<Arc<Report>>>) {
-        let looks: Vec<_> = self.dependencies.iter().map(Dependency::look).collect();
-        let mut findings = Vec::with_capacity(looks.len());
-        for look in looks {
-            findings.push(look.end().await);
+impl Checker {
+    async fn run_round(self: Arc<Self>, completion: Completion<Arc<Report>>) {
+        let running: Vec<_> = self.dependencies.iter().map(Dependency::start_check).collect();
+        let mut dependencies = Vec::with_capacity(running.len());
+        for check in running {
+            dependencies.push(check.report().await);
         }
-        let report = Arc::new(Report { findings });
-        let mut state = self.state();
-        state.last = Some((Instant::now() + self.period, Arc::clone(&report)));
-        state.next = None;
-        drop(state);
-        send.send_replace(Some(report));
+        let report = Arc::new(Report { dependencies });
+        *self.cached() = Some((Instant::now() + self.period, Arc::clone(&report)));
+        completion.complete(report);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> MutexGuard<'_, Option<(Instant, Arc<Report>)>> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Report {
-    /// Whether everything that is critical is healthy.
-    pub(super) fn is_ready(&self) -> bool {
-        self.findings.iter().all(|finding| finding.reason.is_none() || !finding.critical)
-    }
-
-    /// Whether everything is healthy.
-    pub(super) fn is_whole(&self) -> bool {
-        self.findings.iter().all(|finding| finding.reason.is_none())
-    }
-}
-
-impl std::fmt::Debug for Report {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Report").field("is_ready", &self.is_ready()).finish_non_exhaustive()
-    }
-}
-
-/// Settings of [`Readiness`].
+/// Builder of [`Readiness`].
 #[derive(Debug)]
-#[must_use = "there is a service once it is built"]
+#[must_use = "a builder does nothing before `build`"]
 pub struct ReadinessBuilder {
     dependencies: Vec<Dependency>,
     period: Duration,
 }
 
 impl ReadinessBuilder {
-    /// Adds a dependency; the answer lists them in this order.
-    pub fn with(mut self, dependency: Dependency) -> Self {
+    /// Adds a dependency. The response lists them in this order.
+    pub fn with_dependency(mut self, dependency: Dependency) -> Self {
         self.dependencies.push(dependency);
         self
     }
 
-    /// How long an answer is good, from the moment it is found, 1 s to 1 min. Default: 1 s.
+    /// Sets for how long a report is used after its checks have ended: 1 s to 1 min. Default: 1 s.
     pub fn with_cache_period(mut self, period: Duration) -> Self {
         self.period = period;
         self
     }
 
-    /// Checks the settings; no dependency is looked at yet.
+    /// Validates the settings. No dependency is checked yet.
     ///
     /// # Errors
     ///
-    /// When the name of a dependency is empty, longer than 64 bytes, has characters other than
-    /// ASCII letters, digits and `_-.:`, or is given twice, when a timeout is not from 1 ms to
-    /// 900 ms, and when the cache period is not from 1 s to 1 min.
+    /// When the name of a dependency is empty, is longer than 64 bytes, has characters other than
+    /// ASCII letters, digits and `_-.:`, or is used twice, when a timeout is not from 1 ms to 900 ms,
+    /// and when the cache period is not from 1 s to 1 min.
     pub fn build(self) -> Result<Readiness, HealthError> {
         let Self { dependencies, period } = self;
         for (at, dependency) in dependencies.iter().enumerate() {
@@ -189,7 +152,13 @@ impl ReadinessBuilder {
         if !(Duration::from_secs(1)..=Duration::from_secs(60)).contains(&period) {
             return Err(HealthErrorKind::CachePeriod(period).into());
         }
-        let (draining, state) = (AtomicBool::new(false), Mutex::default());
-        Ok(Readiness { inner: Arc::new(Inner { dependencies, period, draining, state }) })
+        let checker = Checker {
+            dependencies,
+            period,
+            draining: AtomicBool::new(false),
+            cached: Mutex::default(),
+            rounds: SingleFlight::default(),
+        };
+        Ok(Readiness { checker: Arc::new(checker) })
     }
 }

@@ -1,6 +1,7 @@
-//! The answers as HTTP: pure, given what is to be told.
+//! Health status as an HTTP response.
 
-use super::{dependency::Finding, readiness::Report};
+use super::report::{DependencyReport, Report};
+use crate::accept::accepts;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
@@ -9,99 +10,93 @@ use http::{
 use http_body_util::Full;
 use std::{fmt::Write as _, time::Duration};
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type HealthResponse = Response<Full<Bytes>>;
 
-/// What is to be told.
-pub(super) enum State<'a> {
+/// What a response reports.
+pub(super) enum HealthStatus<'a> {
     Alive,
-    Found(&'a Report),
+    Checked(&'a Report),
     Draining,
-    /// The runtime stops.
+    /// The checks did not end, because the runtime stops.
     Unknown,
 }
 
-/// The parts of a request that the answer depends on.
+/// The parts of a request that the response depends on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
-    head: bool,
-    health_json: bool,
+pub(super) struct HealthRequest {
+    is_head: bool,
+    wants_health_json: bool,
 }
 
-impl Asked {
+impl HealthRequest {
     /// # Errors
     ///
-    /// The answer, if the method is none of ours.
-    #[expect(clippy::result_large_err, reason = "it is the answer, and moved once")]
-    pub(super) fn new(method: &Method, headers: &HeaderMap) -> Result<Self, Answer> {
+    /// The response, when the method is not allowed.
+    #[expect(clippy::result_large_err, reason = "the response is moved once")]
+    pub(super) fn new(method: &Method, headers: &HeaderMap) -> Result<Self, HealthResponse> {
         if method != Method::GET && method != Method::HEAD {
             let body = Bytes::from_static(b"only GET and HEAD\n");
-            let mut answer = Response::new(Full::new(body));
-            *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            answer.headers_mut().insert(CONTENT_TYPE, PLAIN);
-            return Err(answer);
+            let mut response = Response::new(Full::new(body));
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response.headers_mut().insert(CONTENT_TYPE, PLAIN);
+            return Err(response);
         }
-        Ok(Self { head: method == Method::HEAD, health_json: wants_health_json(headers) })
+        let wants_health_json = accepts(headers, ACCEPT, HEALTH_JSON_NAME);
+        Ok(Self { is_head: method == Method::HEAD, wants_health_json })
     }
 
-    pub(super) fn answer(self, state: &State<'_>, uptime: Duration) -> Answer {
-        let Self { head, health_json } = self;
-        let body = if health_json { draft(state, uptime) } else { plain(state, uptime) };
-        let ready = match state {
-            State::Alive => true,
-            State::Found(report) => report.is_ready(),
-            State::Draining | State::Unknown => false,
+    pub(super) fn respond(self, status: &HealthStatus<'_>, uptime: Duration) -> HealthResponse {
+        let Self { is_head, wants_health_json } = self;
+        let (content_type, body) = match wants_health_json {
+            true => (HEALTH_JSON, health_json(status, uptime)),
+            false => (JSON, json(status, uptime)),
         };
         let length = body.len().into();
-        let mut answer = Response::new(if head { Full::default() } else { Full::from(body) });
-        if !ready {
-            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let mut response = Response::new(if is_head { Full::default() } else { Full::from(body) });
+        let is_ready = match status {
+            HealthStatus::Alive => true,
+            HealthStatus::Checked(report) => report.is_ready(),
+            HealthStatus::Draining | HealthStatus::Unknown => false,
+        };
+        if !is_ready {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
-        let headers = answer.headers_mut();
-        headers.insert(CONTENT_TYPE, if health_json { HEALTH_JSON } else { JSON });
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, content_type);
         headers.insert(CONTENT_LENGTH, length);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(VARY, HeaderValue::from_static("accept"));
-        answer
+        response
     }
 }
 
-/// Whether the type is named, and not with `q=0`.
-fn wants_health_json(headers: &HeaderMap) -> bool {
-    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    ranges.flat_map(|value| value.split(',')).any(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(HEALTH_JSON_NAME));
-        let refused = parts.any(|part| {
-            let q = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
-            q.is_some_and(|q| q.parse() == Ok(0.0))
-        });
-        named && !refused
-    })
-}
+// The bodies are written by hand: names and reasons have no character that JSON escapes, and the
+// feature `health` needs no JSON library.
 
-fn plain(state: &State<'_>, uptime: Duration) -> String {
-    let status = match state {
-        State::Alive => "ok",
-        State::Found(report) if report.is_ready() => "ready",
-        State::Found(_) | State::Unknown => "not_ready",
-        State::Draining => "draining",
+/// The body for clients that do not name a format.
+fn json(status: &HealthStatus<'_>, uptime: Duration) -> String {
+    let name = match status {
+        HealthStatus::Alive => "ok",
+        HealthStatus::Checked(report) if report.is_ready() => "ready",
+        HealthStatus::Checked(_) | HealthStatus::Unknown => "not_ready",
+        HealthStatus::Draining => "draining",
     };
     let uptime = uptime.as_secs_f64();
-    let mut body = format!(r#"{{"status":"{status}","uptime_seconds":{uptime:.3}"#);
-    if let State::Found(report) = state {
+    let mut body = format!(r#"{{"status":"{name}","uptime_seconds":{uptime:.3}"#);
+    if let HealthStatus::Checked(report) = status {
         body.push_str(r#","dependencies":["#);
-        for (at, finding) in report.findings.iter().enumerate() {
-            let Finding { name, critical, reason, latency } = finding;
+        for (at, dependency) in report.dependencies.iter().enumerate() {
+            let DependencyReport { name, critical, reason, latency } = dependency;
             let (comma, latency) = (if at > 0 { "," } else { "" }, millis(*latency));
             let healthy = reason.is_none();
             write!(
                 body,
                 r#"{comma}{{"name":"{name}","critical":{critical},"healthy":{healthy},"latency_ms":{latency:.3}"#
             )
-            .expect("a string takes everything");
+            .expect(INFALLIBLE);
             if let Some(reason) = reason {
-                write!(body, r#","reason":"{reason}""#).expect("a string takes everything");
+                write!(body, r#","reason":"{reason}""#).expect(INFALLIBLE);
             }
             body.push('}');
         }
@@ -111,20 +106,20 @@ fn plain(state: &State<'_>, uptime: Duration) -> String {
     body
 }
 
-/// In the words of draft-inadarei-api-health-check.
-fn draft(state: &State<'_>, uptime: Duration) -> String {
-    let status = match state {
-        State::Alive => "pass",
-        State::Found(report) if report.is_whole() => "pass",
-        State::Found(report) if report.is_ready() => "warn",
-        State::Found(_) | State::Draining | State::Unknown => "fail",
+/// The body in the format of draft-inadarei-api-health-check.
+fn health_json(status: &HealthStatus<'_>, uptime: Duration) -> String {
+    let name = match status {
+        HealthStatus::Alive => "pass",
+        HealthStatus::Checked(report) if report.is_fully_healthy() => "pass",
+        HealthStatus::Checked(report) if report.is_ready() => "warn",
+        HealthStatus::Checked(_) | HealthStatus::Draining | HealthStatus::Unknown => "fail",
     };
     let uptime = uptime.as_secs_f64();
     let mut body = format!(
-        r#"{{"status":"{status}","checks":{{"uptime":[{{"componentType":"system","observedValue":{uptime:.3},"observedUnit":"s","status":"pass"}}]"#
+        r#"{{"status":"{name}","checks":{{"uptime":[{{"componentType":"system","observedValue":{uptime:.3},"observedUnit":"s","status":"pass"}}]"#
     );
-    if let State::Found(report) = state {
-        for Finding { name, critical, reason, latency } in &report.findings {
+    if let HealthStatus::Checked(report) = status {
+        for DependencyReport { name, critical, reason, latency } in &report.dependencies {
             let status = match (reason, critical) {
                 (None, _) => "pass",
                 (Some(_), false) => "warn",
@@ -135,9 +130,9 @@ fn draft(state: &State<'_>, uptime: Duration) -> String {
                 body,
                 r#","{name}:responseTime":[{{"componentType":"component","observedValue":{latency:.3},"observedUnit":"ms","status":"{status}""#
             )
-            .expect("a string takes everything");
+            .expect(INFALLIBLE);
             if let Some(reason) = reason {
-                write!(body, r#","output":"{reason}""#).expect("a string takes everything");
+                write!(body, r#","output":"{reason}""#).expect(INFALLIBLE);
             }
             body.push_str("}]");
         }
@@ -150,6 +145,7 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
+const INFALLIBLE: &str = "writing to a string does not fail";
 const HEALTH_JSON_NAME: &str = "application/health+json";
 const HEALTH_JSON: HeaderValue = HeaderValue::from_static(HEALTH_JSON_NAME);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -157,11 +153,11 @@ const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8")
 
 #[cfg(test)]
 mod tests {
-    use super::wants_health_json;
-    use http::{HeaderMap, HeaderValue, header::ACCEPT};
+    use super::HealthRequest;
+    use http::{HeaderMap, HeaderValue, Method, header::ACCEPT};
 
     #[test]
-    fn the_draft_is_for_those_who_name_it() {
+    fn health_json_is_for_clients_that_name_it() {
         for (accept, expected) in [
             (&[][..], false),
             (&["*/*"], false),
@@ -177,7 +173,8 @@ mod tests {
             for value in accept {
                 headers.append(ACCEPT, HeaderValue::from_static(value));
             }
-            assert_eq!(wants_health_json(&headers), expected, "{accept:?}");
+            let request = HealthRequest::new(&Method::GET, &headers).expect("an allowed method");
+            assert_eq!(request.wants_health_json, expected, "{accept:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     readiness::Readiness,
-    response::{Answer, Asked, State},
+    response::{HealthRequest, HealthResponse, HealthStatus},
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -17,7 +17,7 @@ use std::{
 };
 use tower_service::Service;
 
-/// Answers that the process is alive, and for how long.
+/// Reports that the process is alive, and its uptime.
 ///
 /// ```
 /// use asdlc_exporter::health::LivenessService;
@@ -26,15 +26,15 @@ use tower_service::Service;
 /// let app: Router = Router::new().route_service("/health", LivenessService::new());
 /// ```
 ///
-/// It looks at nothing outside of the process, and answers at once. The answers are in the
-/// [module's table](super).
+/// It checks nothing outside of the process and responds immediately. The [module's table](super) has
+/// the responses.
 #[derive(Clone, Debug)]
 pub struct LivenessService {
     start: Instant,
 }
 
 impl LivenessService {
-    /// `uptime_seconds` counts from here.
+    /// Creates the service. `uptime_seconds` counts from here.
     #[expect(clippy::new_without_default, reason = "two of them would not be equal")]
     #[must_use]
     pub fn new() -> Self {
@@ -52,13 +52,15 @@ impl<B> Service<Request<B>> for LivenessService {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let asked = Asked::new(request.method(), request.headers());
-        let answer = |asked: Asked| asked.answer(&State::Alive, self.start.elapsed());
-        future::ready(Ok(asked.map_or_else(|refused| refused, answer)))
+        let uptime = self.start.elapsed();
+        future::ready(Ok(match HealthRequest::new(request.method(), request.headers()) {
+            Ok(request) => request.respond(&HealthStatus::Alive, uptime),
+            Err(not_allowed) => not_allowed,
+        }))
     }
 }
 
-/// Answers whether the service is ready; made by [`Readiness::service`].
+/// Reports whether requests should be sent to this process. Created by [`Readiness::service`].
 ///
 /// ```
 /// use asdlc_exporter::health::Readiness;
@@ -70,16 +72,18 @@ impl<B> Service<Request<B>> for LivenessService {
 /// # Ok(()) }
 /// ```
 ///
-/// The answers are in the [module's table](super).
+/// The [module's table](super) has the responses.
 #[derive(Clone, Debug)]
 pub struct ReadinessService {
     readiness: Readiness,
     start: Instant,
 }
 
-impl ReadinessService {
-    pub(super) fn new(readiness: Readiness) -> Self {
-        Self { readiness, start: Instant::now() }
+impl Readiness {
+    /// Creates the service that reports whether this process is ready.
+    #[must_use]
+    pub fn service(&self) -> ReadinessService {
+        ReadinessService { readiness: self.clone(), start: Instant::now() }
     }
 }
 
@@ -93,32 +97,32 @@ impl<B> Service<Request<B>> for ReadinessService {
     }
 
     fn call(&mut self, request: Request<B>) -> ReadinessFuture {
-        let asked = Asked::new(request.method(), request.headers());
+        let request = HealthRequest::new(request.method(), request.headers());
         let Self { readiness, start } = self.clone();
         ReadinessFuture(Box::pin(async move {
-            let asked = match asked {
-                Ok(asked) => asked,
-                Err(refused) => return refused,
+            let request = match request {
+                Ok(request) => request,
+                Err(not_allowed) => return not_allowed,
             };
             let report = if readiness.is_draining() { None } else { readiness.report().await };
-            let state = match report.as_deref() {
-                // That may have begun meanwhile.
-                _ if readiness.is_draining() => State::Draining,
-                Some(report) => State::Found(report),
-                None => State::Unknown,
+            let status = match report.as_deref() {
+                // `drain` may have been called during the checks.
+                _ if readiness.is_draining() => HealthStatus::Draining,
+                Some(report) => HealthStatus::Checked(report),
+                None => HealthStatus::Unknown,
             };
-            asked.answer(&state, start.elapsed())
+            request.respond(&status, start.elapsed())
         }))
     }
 }
 
-/// The answer of a [`ReadinessService`].
+/// The future of a [`ReadinessService`].
 ///
 /// # Panics
 ///
-/// When polled outside of a Tokio runtime with its time driver: the checks run there.
+/// When polled outside of a Tokio runtime with its time driver, because the checks run there.
 #[must_use = "futures do nothing unless polled"]
-pub struct ReadinessFuture(Pin<Box<dyn Future<Output = Answer> + Send>>);
+pub struct ReadinessFuture(Pin<Box<dyn Future<Output = HealthResponse> + Send>>);
 
 impl Future for ReadinessFuture {
     type Output = Result<Response<Full<Bytes>>, Infallible>;

@@ -1,10 +1,10 @@
-//! What is left of a text, and what is not.
+//! Which parts of a text are removed, and which stay.
 
 use super::*;
 
 // F-26
 #[test]
-fn no_secret_is_left_in_a_text() {
+fn secrets_are_removed_from_a_text() {
     for (secret, expected) in [
         ("AUTH app:hunter2@db", "AUTH ***"),
         ("cannot log in as app:hunter2@db", "cannot log in as ***@db"),
@@ -67,7 +67,7 @@ fn no_secret_is_left_in_a_text() {
 
 // F-26
 #[test]
-fn what_is_no_secret_stays() {
+fn text_without_secrets_is_not_changed() {
     for same in [
         "",
         "connection refused (os error 111)",
@@ -76,11 +76,12 @@ fn what_is_no_secret_stays() {
         r#"password authentication failed for user "app""#,
         "the token is expired, and the password was not set",
         "WRONGPASS invalid username-password pair or user is disabled.",
-        "allowed is http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
-        "allowed is redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]",
-        "`0` is not a port: allowed are 1 to 65535",
-        "allowed is http[s]://HOST[:PORT] in lower case, or `*`",
-        "allowed is `/` and then visible ASCII characters without `?`, `#` and `*`",
+        "must be http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
+        "must be redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]",
+        "invalid port 0: must be 1 to 65535",
+        r#"invalid label key "a:b": must match [a-zA-Z_][a-zA-Z0-9_]*"#,
+        "must be http[s]://HOST[:PORT] in lower case, or *",
+        "must start with / and have only visible ASCII characters except ?, # and *",
         "100 % of 10%zz",
         "unix:///run/redis.sock",
         "://",
@@ -91,7 +92,7 @@ fn what_is_no_secret_stays() {
 
 // F-26
 #[test]
-fn a_long_text_is_cut_behind_its_secrets_and_control_characters_are_blanks() {
+fn a_long_text_is_cut_after_redaction_and_control_characters_become_blanks() {
     let long = format!("{} redis://:hunter2@h", "é".repeat(MAX_CHARS - 12));
     let safe = text(&long);
     assert!(safe.ends_with(" redis://***…"), "{safe}");
@@ -101,7 +102,7 @@ fn a_long_text_is_cut_behind_its_secrets_and_control_characters_are_blanks() {
 
 #[cfg(feature = "health")]
 #[test]
-fn an_error_is_told_with_its_sources_each_once() {
+fn an_error_has_each_of_its_sources_once() {
     #[derive(Debug)]
     struct Layer(&'static str, Option<Box<Layer>>);
     impl std::fmt::Display for Layer {
@@ -122,7 +123,7 @@ fn an_error_is_told_with_its_sources_each_once() {
 
 #[cfg(all(feature = "config", feature = "victoria-metrics"))]
 #[test]
-fn of_a_url_is_left_what_tells_where_it_goes() {
+fn a_url_keeps_scheme_host_and_path() {
     for (whole, expected) in [
         ("http://vm:8428/select/0/", "http://vm:8428/select/0"),
         ("https://ann:hunter2@vm", "https://***@vm"),

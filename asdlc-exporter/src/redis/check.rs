@@ -1,20 +1,20 @@
-//! The probe as a check of readiness.
+//! A probe as a readiness check.
 
-use super::{probe::RedisProbe, probe_connection::Finding};
+use super::{probe::RedisProbe, probe_connection::PingOutcome};
 use crate::health::{Check, CheckFuture};
 
-/// Healthy when Redis answers a `PING` and can be used, as the table at [`RedisProbe`] has it; a look
-/// that goes on for a scrape serves both.
+/// Healthy when Redis responds to a `PING` and can run other commands, as in the table at
+/// [`RedisProbe`]. A check joins an attempt that a scrape has started, and the other way round.
 ///
-/// Of an error the log is told its `error_type` only: the words of a server can repeat what it was
-/// sent, a password included.
+/// The log has the `error_type` only: the error message of a server can repeat what was sent to it,
+/// such as a password.
 impl Check for RedisProbe {
     fn check(&self) -> CheckFuture<'_> {
         Box::pin(async {
-            match self.look().await {
+            match self.ping().await {
                 None => Err("no Redis is configured".into()),
-                Some(Finding::Pong | Finding::Error { is_ready: true, .. }) => Ok(()),
-                Some(Finding::Error { error, .. } | Finding::Down(error)) => {
+                Some(PingOutcome::Pong | PingOutcome::ErrorReply { is_ready: true, .. }) => Ok(()),
+                Some(PingOutcome::ErrorReply { error, .. } | PingOutcome::Down(error)) => {
                     Err(format!("PING: {}", error.label()).into())
                 }
             }

@@ -4,11 +4,11 @@ use super::{error_type::ErrorType, metrics::RedisMetrics, operation::Operation};
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, aio::ConnectionLike};
 use std::{fmt, time::Instant};
 
-/// A connection whose commands are recorded; [`RedisMetrics::instrument`] makes it.
+/// A connection whose commands are recorded. Created by [`RedisMetrics::instrument`].
 ///
-/// It is used as the connection in it: commands, pipelines, transactions and scripts go through
-/// unchanged, and it is `Clone` when the connection is. What else the connection can do is behind
-/// [`get_mut`](Self::get_mut).
+/// Use it in place of the connection that it wraps: commands, pipelines, transactions and scripts are
+/// passed through unchanged. It is `Clone` when the connection is. Other methods of the connection
+/// are available through [`get_mut`](Self::get_mut).
 ///
 /// ```
 /// use asdlc_exporter::redis::InstrumentedConnection;
@@ -24,31 +24,38 @@ use std::{fmt, time::Instant};
 /// # Ok(()) }
 /// ```
 ///
-/// A command that is dropped before it ends is recorded too, with the `error_type` `cancelled`; one
-/// that is never polled was never sent, and is not. An answer that is not of the type the caller
-/// wants is not seen here: it is no error of the command.
+/// A command is recorded when its response arrives, when it fails, and when it is dropped before
+/// that; the `error_type` is then `cancelled`. A command that is never polled was never sent, and is
+/// not recorded. A response that cannot be converted to the type that the caller wants does not
+/// count as an error of the command.
 #[derive(Clone)]
 pub struct InstrumentedConnection<C> {
     connection: C,
     metrics: RedisMetrics,
 }
 
-impl<C> InstrumentedConnection<C> {
-    pub(super) fn new(connection: C, metrics: RedisMetrics) -> Self {
-        Self { connection, metrics }
+impl RedisMetrics {
+    /// Wraps a connection, so that its commands are recorded by these metrics.
+    ///
+    /// It takes everything that implements [`ConnectionLike`]: a `MultiplexedConnection`, a
+    /// `ConnectionManager`, the connection of a cluster, one from a pool.
+    pub fn instrument<C>(&self, connection: C) -> InstrumentedConnection<C> {
+        InstrumentedConnection { connection, metrics: self.clone() }
     }
+}
 
-    /// The connection; what is sent with a clone of it is not recorded.
+impl<C> InstrumentedConnection<C> {
+    /// The wrapped connection. What is sent with a clone of it is not recorded.
     pub fn get_ref(&self) -> &C {
         &self.connection
     }
 
-    /// The connection; what is sent with it is not recorded.
+    /// The wrapped connection. What is sent with it is not recorded.
     pub fn get_mut(&mut self) -> &mut C {
         &mut self.connection
     }
 
-    /// The connection without the recording.
+    /// Returns the wrapped connection.
     pub fn into_inner(self) -> C {
         self.connection
     }
@@ -59,10 +66,10 @@ impl<C: ConnectionLike> ConnectionLike for InstrumentedConnection<C> {
         let Self { connection, metrics } = self;
         let sending = connection.req_packed_command(cmd);
         Box::pin(async move {
-            let running = Running::start(metrics, Operation::of_command(cmd));
-            let answer = sending.await;
-            running.end(&answer, ErrorType::within);
-            answer
+            let running = RunningCommand::start(metrics, Operation::of_command(cmd));
+            let response = sending.await;
+            running.end(&response, ErrorType::within);
+            response
         })
     }
 
@@ -75,10 +82,10 @@ impl<C: ConnectionLike> ConnectionLike for InstrumentedConnection<C> {
         let Self { connection, metrics } = self;
         let sending = connection.req_packed_commands(cmd, offset, count);
         Box::pin(async move {
-            let running = Running::start(metrics, Operation::of_pipeline(cmd));
-            let answers = sending.await;
-            running.end(&answers, |answers| ErrorType::within_any(answers));
-            answers
+            let running = RunningCommand::start(metrics, Operation::of_pipeline(cmd));
+            let responses = sending.await;
+            running.end(&responses, |responses| ErrorType::within_any(responses));
+            responses
         })
     }
 
@@ -93,29 +100,29 @@ impl<C> fmt::Debug for InstrumentedConnection<C> {
     }
 }
 
-/// A command on its way; dropping it is its cancellation.
-struct Running<'a> {
+/// Records a command when it is dropped. Before [`end`](Self::end) that is a cancellation.
+struct RunningCommand<'a> {
     metrics: &'a RedisMetrics,
     operation: Operation,
     start: Instant,
     error: Option<ErrorType>,
 }
 
-impl<'a> Running<'a> {
+impl<'a> RunningCommand<'a> {
     fn start(metrics: &'a RedisMetrics, operation: Operation) -> Self {
         let (start, error) = (Instant::now(), Some(ErrorType::Cancelled));
         Self { metrics, operation, start, error }
     }
 
-    fn end<T>(mut self, answer: &RedisResult<T>, within: impl FnOnce(&T) -> Option<ErrorType>) {
-        self.error = match answer {
-            Ok(answer) => within(answer),
+    fn end<T>(mut self, response: &RedisResult<T>, within: impl FnOnce(&T) -> Option<ErrorType>) {
+        self.error = match response {
+            Ok(response) => within(response),
             Err(error) => Some(ErrorType::of(error)),
         };
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningCommand<'_> {
     fn drop(&mut self) {
         let Self { metrics, operation, start, error } = self;
         metrics.record(*operation, start.elapsed(), *error);

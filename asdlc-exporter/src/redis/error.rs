@@ -1,8 +1,9 @@
 use std::{error::Error, fmt, time::Duration};
 
-/// A setting of the Redis adapter that cannot be.
+/// Invalid configuration of the Redis adapter.
 ///
-/// The message names the setting and what is allowed, and never the URL, which may hold a password:
+/// The message names the setting and the allowed values. It never has the URL, which may contain a
+/// password:
 ///
 /// ```
 /// use asdlc_exporter::redis::RedisProbe;
@@ -10,8 +11,8 @@ use std::{error::Error, fmt, time::Duration};
 /// let error = RedisProbe::open("http://user:secret@redis").unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "the URL of Redis cannot be read: allowed is redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], \
-///      rediss://… for TLS and unix:///PATH, without spaces, other characters percent-encoded",
+///     "invalid Redis URL: must be redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], rediss://... for TLS \
+///      or unix:///PATH, without spaces, special characters percent-encoded",
 /// );
 /// ```
 pub struct RedisSetupError {
@@ -22,7 +23,8 @@ pub struct RedisSetupError {
 pub(super) enum RedisSetupErrorKind {
     Url,
     NoTls,
-    Boundaries(Vec<f64>),
+    /// The message of [`check_boundaries`](crate::boundaries::check_boundaries).
+    Boundaries(String),
     Timeout(Duration),
 }
 
@@ -30,19 +32,16 @@ impl fmt::Display for RedisSetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             RedisSetupErrorKind::Url => f.write_str(
-                "the URL of Redis cannot be read: allowed is redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], \
-                 rediss://… for TLS and unix:///PATH, without spaces, other characters percent-encoded",
+                "invalid Redis URL: must be redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], \
+                 rediss://... for TLS or unix:///PATH, without spaces, special characters percent-encoded",
             ),
             RedisSetupErrorKind::NoTls => f.write_str(
-                "the URL of Redis asks for TLS, which is not built in: enable the feature \
-                 `tokio-rustls-comp` or `tokio-native-tls-comp` of the crate `redis`",
+                "invalid Redis URL: TLS needs the feature `tokio-rustls-comp` or \
+                 `tokio-native-tls-comp` of the crate `redis`",
             ),
-            RedisSetupErrorKind::Boundaries(boundaries) => write!(
-                f,
-                "boundaries {boundaries:?} of Redis latencies: allowed is one or more, finite and ascending"
-            ),
+            RedisSetupErrorKind::Boundaries(message) => f.write_str(message),
             RedisSetupErrorKind::Timeout(timeout) => {
-                write!(f, "timeout {timeout:?} of the Redis probe: allowed is 1ms to 4.5s")
+                write!(f, "invalid Redis probe timeout {timeout:?}: must be 1ms to 4.5s")
             }
         }
     }

@@ -1,8 +1,8 @@
-//! Why a command or a connection failed: one word of a closed set.
+//! The label `error_type`: why a command or an attempt to connect failed.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 
-/// The label `error_type`, documented in the [module](super).
+/// A value of the label `error_type`. The [module](super) documents them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorType {
     Authentication,
@@ -24,7 +24,7 @@ pub(super) enum ErrorType {
 }
 
 impl ErrorType {
-    /// In the order of their values.
+    /// All values, in the order of their labels.
     pub(super) const ALL: [Self; 16] = [
         Self::Authentication,
         Self::Cancelled,
@@ -79,17 +79,17 @@ impl ErrorType {
             }
             ErrorKind::Server(kind) => Self::of_server(Some(kind), ""),
             ErrorKind::Extension => Self::of_server(None, error.code().unwrap_or_default()),
-            // What the crate finds wrong before it sends anything, and what it may add.
+            // Errors of the crate `redis` before it sends anything, and kinds that it may add later.
             _ => Self::Client,
         }
     }
 
-    /// The first error that an answer holds, wherever it is: of a pipeline and of a transaction the
-    /// answer is `Ok`, with errors in it.
+    /// The first error in a response, at any depth: the response to a pipeline or a transaction is
+    /// `Ok` even if it contains errors.
     #[inline]
-    pub(super) fn within(answer: &Value) -> Option<Self> {
-        match answer {
-            // Most are one of these.
+    pub(super) fn within(response: &Value) -> Option<Self> {
+        match response {
+            // Most responses are one of these.
             Value::Nil
             | Value::Int(_)
             | Value::BulkString(_)
@@ -99,8 +99,8 @@ impl ErrorType {
         }
     }
 
-    fn deep_within(answer: &Value) -> Option<Self> {
-        match answer {
+    fn deep_within(response: &Value) -> Option<Self> {
+        match response {
             Value::ServerError(error) => Some(Self::of_server(error.kind(), error.code())),
             Value::Array(values) | Value::Set(values) | Value::Push { data: values, .. } => {
                 Self::within_any(values)
@@ -113,15 +113,15 @@ impl ErrorType {
         }
     }
 
-    pub(super) fn within_any(answers: &[Value]) -> Option<Self> {
-        answers.iter().find_map(Self::within)
+    pub(super) fn within_any(responses: &[Value]) -> Option<Self> {
+        responses.iter().find_map(Self::within)
     }
 
     fn within_entries(entries: &[(Value, Value)]) -> Option<Self> {
         entries.iter().find_map(|(key, value)| Self::within(key).or_else(|| Self::within(value)))
     }
 
-    /// `code` is the first word of an error that the crate has no kind for.
+    /// `code` is the first word of the error message; it is used if the crate has no kind for it.
     fn of_server(kind: Option<ServerErrorKind>, code: &str) -> Self {
         match kind {
             Some(ServerErrorKind::ExecAbort) => Self::Transaction,
@@ -153,12 +153,12 @@ mod tests {
     use super::*;
     use std::io;
 
-    fn answer(text: &str) -> Value {
+    fn response(text: &str) -> Value {
         redis::parse_redis_value(text.as_bytes()).expect("valid RESP")
     }
 
     #[test]
-    fn all_are_in_order_and_have_labels_of_their_own() {
+    fn all_values_are_in_order_and_distinct() {
         for (at, this) in ErrorType::ALL.into_iter().enumerate() {
             assert_eq!(this as usize, at);
             assert!(ErrorType::ALL[..at].iter().all(|other| other.label() < this.label()));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_found_wherever_it_hides() {
+    fn an_error_is_found_at_any_depth() {
         for (text, expected) in [
             ("+OK\r\n", None),
             ("$-1\r\n", None),
@@ -189,12 +189,16 @@ mod tests {
             ("~1\r\n-OOM no\r\n", Some("out_of_memory")),
             ("|1\r\n+ttl\r\n:1\r\n-OOM no\r\n", Some("out_of_memory")),
         ] {
-            assert_eq!(ErrorType::within(&answer(text)).map(ErrorType::label), expected, "{text}");
+            assert_eq!(
+                ErrorType::within(&response(text)).map(ErrorType::label),
+                expected,
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn errors_of_the_connection_are_told_apart() {
+    fn connection_errors_are_classified() {
         for (kind, expected) in [
             (io::ErrorKind::TimedOut, "timeout"),
             (io::ErrorKind::ConnectionRefused, "refused"),

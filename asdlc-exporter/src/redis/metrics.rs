@@ -1,11 +1,11 @@
-//! The metrics of commands: names, units, boundaries, label keys, and their series.
+//! The metrics of commands: names, units, boundaries, label keys, and bound series.
 
 use super::{
-    connection::InstrumentedConnection,
     error::{RedisSetupError, RedisSetupErrorKind},
     error_type::ErrorType,
     operation::Operation,
 };
+use crate::boundaries::check_boundaries;
 use opentelemetry::{
     KeyValue,
     metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter},
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-/// The metrics of commands: made once, for all connections of a service.
+/// The metrics of commands. Create them once, for all connections of a service.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, redis::RedisMetrics};
@@ -33,31 +33,30 @@ use std::{
 ///
 /// | family | type | |
 /// |---|---|---|
-/// | `redis_latency_seconds{operation}` | histogram | from the first poll of a command to its answer, error or cancellation |
-/// | `redis_errors_total{operation,error_type}` | counter | those that ended without an answer, or with an error in it |
+/// | `redis_latency_seconds{operation}` | histogram | seconds from the first poll of a command to its response, error or cancellation |
+/// | `redis_errors_total{operation,error_type}` | counter | commands that ended without a response, or whose response contains an error |
 ///
-/// So that `redis_latency_seconds_count` counts all commands, and no command counts twice in
-/// `redis_errors_total`: of several errors in a pipeline it is the first. What `operation` and
-/// `error_type` can be is told in the [module](super).
+/// `redis_latency_seconds_count` counts all commands. A command counts once in `redis_errors_total`:
+/// if a pipeline has several errors, the first one counts. The [module](super) lists the values of
+/// `operation` and `error_type`.
 ///
-/// Clones are cheap and share everything. The meter has to come from OpenTelemetry's SDK: other
+/// Clones are cheap and share the instruments. The meter must be one of the OpenTelemetry SDK: other
 /// providers drop what bound instruments record.
 #[derive(Clone)]
 pub struct RedisMetrics {
-    inner: Arc<Inner>,
+    instruments: Arc<Instruments>,
 }
 
-struct Inner {
+struct Instruments {
     latency: Histogram<f64>,
     errors: Counter<u64>,
-    /// By [`Operation::index`]; each is made when its operation is first seen. What each command
-    /// needs is one step away.
+    /// By [`Operation::index`]. Each is bound at the first command of its operation.
     latencies: [OnceLock<BoundHistogram<f64>>; Operation::COUNT],
-    /// The same for operations that failed, and by [`ErrorType`].
-    failures: [OnceLock<Box<Failures>>; Operation::COUNT],
+    /// By [`Operation::index`], then by [`ErrorType`]. Boxed, because most operations never fail.
+    failures: [OnceLock<Box<FailureCounters>>; Operation::COUNT],
 }
 
-type Failures = [OnceLock<BoundCounter<u64>>; ErrorType::ALL.len()];
+type FailureCounters = [OnceLock<BoundCounter<u64>>; ErrorType::ALL.len()];
 
 impl RedisMetrics {
     /// Creates the instruments, with the boundaries that OpenTelemetry recommends for databases:
@@ -80,12 +79,9 @@ impl RedisMetrics {
     ///
     /// # Errors
     ///
-    /// When there is none, when one is not finite, and when they do not ascend.
+    /// When `boundaries` is empty, has a value that is not finite, or does not strictly increase.
     pub fn with_boundaries(meter: &Meter, boundaries: &[f64]) -> Result<Self, RedisSetupError> {
-        let ascends = boundaries.is_sorted_by(|a, b| a < b);
-        if boundaries.is_empty() || !ascends || !boundaries.iter().all(|b| b.is_finite()) {
-            return Err(RedisSetupErrorKind::Boundaries(boundaries.to_vec()).into());
-        }
+        check_boundaries(boundaries).map_err(RedisSetupErrorKind::Boundaries)?;
         Ok(Self::build(meter, boundaries))
     }
 
@@ -94,7 +90,7 @@ impl RedisMetrics {
             .f64_histogram("redis_latency_seconds")
             .with_unit("s")
             .with_description(
-                "From the start of a Redis command to its answer, error or cancellation.",
+                "From the start of a Redis command to its response, error or cancellation.",
             )
             .with_boundaries(boundaries.to_vec())
             .build();
@@ -102,34 +98,26 @@ impl RedisMetrics {
             .u64_counter("redis_errors_total")
             .with_description("Redis commands that failed or were cancelled.")
             .build();
-        let latencies = [const { OnceLock::new() }; _];
-        let failures = [const { OnceLock::new() }; _];
-        Self { inner: Arc::new(Inner { latency, errors, latencies, failures }) }
+        let latencies = [const { OnceLock::new() }; Operation::COUNT];
+        let failures = [const { OnceLock::new() }; Operation::COUNT];
+        Self { instruments: Arc::new(Instruments { latency, errors, latencies, failures }) }
     }
 
-    /// A connection whose commands are recorded here.
-    ///
-    /// It takes everything that implements [`ConnectionLike`](redis::aio::ConnectionLike): a
-    /// `MultiplexedConnection`, a `ConnectionManager`, a cluster's connection, one from a pool.
-    pub fn instrument<C>(&self, connection: C) -> InstrumentedConnection<C> {
-        InstrumentedConnection::new(connection, self.clone())
-    }
-
-    /// A command has ended.
+    /// Records a command that has ended.
     pub(super) fn record(&self, operation: Operation, time: Duration, error: Option<ErrorType>) {
-        let Inner { latency, latencies, .. } = &*self.inner;
+        let Instruments { latency, latencies, .. } = &*self.instruments;
         get_or_bind(&latencies[operation.index()], || latency.bind(&[operation_label(operation)]))
             .record(time.as_secs_f64());
         if let Some(error) = error {
-            self.failed(operation, error);
+            self.record_error(operation, error);
         }
     }
 
     #[cold]
-    fn failed(&self, operation: Operation, error: ErrorType) {
-        let Inner { errors, failures, .. } = &*self.inner;
-        let failures =
-            failures[operation.index()].get_or_init(|| Box::new([const { OnceLock::new() }; _]));
+    fn record_error(&self, operation: Operation, error: ErrorType) {
+        let Instruments { errors, failures, .. } = &*self.instruments;
+        let failures = failures[operation.index()]
+            .get_or_init(|| Box::new([const { OnceLock::new() }; ErrorType::ALL.len()]));
         let counter = get_or_bind(&failures[error as usize], || {
             errors.bind(&[operation_label(operation), KeyValue::new("error_type", error.label())])
         });
@@ -143,7 +131,7 @@ impl fmt::Debug for RedisMetrics {
     }
 }
 
-/// The SDK is called outside of the lock of the cell.
+/// Binds outside of the cell's lock: the SDK runs code that is not ours.
 fn get_or_bind<T>(cell: &OnceLock<T>, bind: impl FnOnce() -> T) -> &T {
     cell.get().unwrap_or_else(|| {
         let bound = bind();
@@ -155,5 +143,5 @@ fn operation_label(operation: Operation) -> KeyValue {
     KeyValue::new("operation", operation.label())
 }
 
-/// Of `db.client.operation.duration` in OpenTelemetry's semantic conventions.
+/// Those of `db.client.operation.duration` in the OpenTelemetry semantic conventions.
 const BOUNDARIES: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];

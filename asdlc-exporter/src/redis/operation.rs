@@ -1,13 +1,13 @@
-//! The operation of a command: its name, when it is one of Redis's own, and nothing of its arguments.
+//! The label `operation`: the name of a command if Redis has that command, and none of its arguments.
 
 use redis::{Arg, Cmd, Pipeline};
 
-/// A row of [`NAMES`], or what is in none.
+/// An index into [`NAMES`], or [`OTHER`](Self::OTHER).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Operation(usize);
 
 impl Operation {
-    /// How many there can be: the bound of the label.
+    /// How many values the label can have.
     pub(super) const COUNT: usize = NAMES.len() + 1;
 
     pub(super) fn of_command(command: &Cmd) -> Self {
@@ -21,19 +21,19 @@ impl Operation {
         if pipeline.is_transaction() { Self::MULTI } else { Self::PIPELINE }
     }
 
-    /// Redis takes names in any case.
+    /// Command names are not case-sensitive.
     fn named(name: &[u8]) -> Self {
         if name.len() > LONGEST {
             return Self::OTHER;
         }
         let mut at = hash(name);
         loop {
-            let Place { known, length, row } = &PLACES[at];
+            let Entry { known, length, row } = &ENTRIES[at];
             let (known, _) = known.split_at(usize::from(*length));
             if *row == FREE || known.eq_ignore_ascii_case(name) {
                 return Self(usize::from(*row));
             }
-            at = (at + 1) % PLACES.len();
+            at = (at + 1) % ENTRIES.len();
         }
     }
 
@@ -50,16 +50,52 @@ impl Operation {
     const PIPELINE: Self = Self(row_of("PIPELINE"));
 }
 
-/// The row of a name that is in [`NAMES`].
+/// A hash table of the names with linear probing. An entry has all that a comparison needs, so that a
+/// look-up with cold CPU caches reads one cache line.
+static ENTRIES: [Entry; 1024] = {
+    let free = Entry { known: [0; LONGEST], length: 0, row: FREE };
+    let mut entries = [free; 1024];
+    let mut row = 0;
+    while row < NAMES.len() {
+        let name = NAMES[row].as_bytes();
+        let mut at = hash(name);
+        while entries[at].row != FREE {
+            at = (at + 1) % entries.len();
+        }
+        entries[at].row = row as u16;
+        entries[at].length = name.len() as u8;
+        let mut byte = 0;
+        while byte < name.len() {
+            entries[at].known[byte] = name[byte];
+            byte += 1;
+        }
+        row += 1;
+    }
+    entries
+};
+
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+struct Entry {
+    known: [u8; LONGEST],
+    length: u8,
+    row: u16,
+}
+
+/// The row of an entry without a name: that of [`Operation::OTHER`].
+const FREE: u16 = NAMES.len() as u16;
+
+/// The row of a name that is in the table.
 const fn row_of(name: &str) -> usize {
     let mut row = 0;
-    while !is_equal(NAMES[row].as_bytes(), name.as_bytes()) {
+    while !is_same(NAMES[row].as_bytes(), name.as_bytes()) {
         row += 1;
     }
     row
 }
 
-const fn is_equal(a: &[u8], b: &[u8]) -> bool {
+/// `==`, which a `const fn` cannot call.
+const fn is_same(a: &[u8], b: &[u8]) -> bool {
     let mut at = 0;
     while at < a.len() && at < b.len() && a[at] == b[at] {
         at += 1;
@@ -67,42 +103,7 @@ const fn is_equal(a: &[u8], b: &[u8]) -> bool {
     at == a.len() && at == b.len()
 }
 
-/// The names by their hashes, each in its place or in the next free one, with what it takes to know
-/// it: between two commands the caches forget, and this is one line of them.
-static PLACES: [Place; 1024] = {
-    let free = Place { known: [0; LONGEST], length: 0, row: FREE };
-    let mut places = [free; 1024];
-    let mut row = 0;
-    while row < NAMES.len() {
-        let name = NAMES[row].as_bytes();
-        let mut at = hash(name);
-        while places[at].row != FREE {
-            at = (at + 1) % places.len();
-        }
-        places[at].row = row as u16;
-        places[at].length = name.len() as u8;
-        let mut letter = 0;
-        while letter < name.len() {
-            places[at].known[letter] = name[letter];
-            letter += 1;
-        }
-        row += 1;
-    }
-    places
-};
-
-#[derive(Clone, Copy)]
-#[repr(align(32))]
-struct Place {
-    known: [u8; LONGEST],
-    length: u8,
-    row: u16,
-}
-
-/// The row of [`Operation::OTHER`].
-const FREE: u16 = NAMES.len() as u16;
-
-/// FNV-1a, to 10 bits, the same for a letter in either case.
+/// FNV-1a, folded to 10 bits. Upper and lower case of a letter have the same hash.
 const fn hash(name: &[u8]) -> usize {
     let (mut hash, mut at) = (0x811c_9dc5_u32, 0);
     while at < name.len() {
@@ -112,11 +113,11 @@ const fn hash(name: &[u8]) -> usize {
     ((hash ^ (hash >> 16)) % 1024) as usize
 }
 
-/// No name is longer.
+/// The length of the longest name in bytes.
 const LONGEST: usize = 24;
 
-/// The commands of Redis 7.0 to 8.4 with the modules it ships, and `PIPELINE`, which is none; in
-/// order. A command that has subcommands is one operation.
+/// The commands of Redis 7.0 to 8.4 and of the modules that it ships, and `PIPELINE`, which is not a
+/// command, in order. A command and its subcommands are one operation.
 #[rustfmt::skip]
 const NAMES: [&str; 392] = [
     "ACL", "APPEND", "ASKING", "AUTH", "BF.ADD", "BF.CARD", "BF.EXISTS", "BF.INFO", "BF.INSERT",
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_other() {
+    fn an_unknown_name_is_other() {
         let long = [b'A'; 1000];
         // The last two have the hash of `EVAL_RO` and of `BF.ADD`.
         for name in [
@@ -213,13 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_not_part_of_it() {
+    fn arguments_are_ignored() {
         let mut command = redis::cmd("config");
         assert_eq!(Operation::of_command(command.arg("GET").arg("secret")).label(), "CONFIG");
     }
 
     #[test]
-    fn a_pipeline_is_one_operation_and_a_transaction_another() {
+    fn a_pipeline_and_a_transaction_are_different_operations() {
         let mut pipeline = redis::pipe();
         pipeline.cmd("GET").arg("key");
         assert_eq!(Operation::of_pipeline(&pipeline).label(), "PIPELINE");

@@ -1,17 +1,17 @@
-//! Whether Redis answers, asked at each scrape.
+//! A `PING` at each scrape, and the gauges that it sets.
 
 use super::{
     error::{RedisSetupError, RedisSetupErrorKind},
     error_type::ErrorType,
-    probe_connection::Line,
+    probe_connection::ProbeConnection,
 };
-use crate::{collect::source::Source, exporter::exporter::Exporter};
+use crate::{Exporter, Source};
 use opentelemetry::{KeyValue, metrics::Meter};
 use redis::{Client, ConnectionAddr, IntoConnectionInfo as _};
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use tokio::runtime::{Builder, Handle};
 
-/// Asks Redis for a `PONG` at each scrape, on a connection of its own.
+/// Sends a `PING` to Redis at each scrape, on its own connection.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, redis::RedisProbe};
@@ -30,49 +30,51 @@ use tokio::runtime::{Builder, Handle};
 ///
 /// | family | type | |
 /// |---|---|---|
-/// | `redis_connection_up` | gauge | 1 when the `PING` of this scrape was answered, else 0; a client that does not wait for the answer gets that of the last one, or none before the first |
-/// | `redis_connection_last_success_age_seconds` | gauge | since the last answer; absent before the first |
-/// | `redis_connection_errors_total{error_type}` | counter | looks that ended with anything but a `PONG`; all types are there from the start |
+/// | `redis_connection_up` | gauge | 1 when Redis responded to the `PING` of this scrape, else 0; a scrape that does not wait for the response has the value of the last one, or none before the first |
+/// | `redis_connection_last_success_age_seconds` | gauge | seconds since the last response; absent before the first |
+/// | `redis_connection_errors_total{error_type}` | counter | attempts that ended with anything but a `PONG`; the series of all types exist from the start |
 ///
-/// A look has to end within its [timeout](Self::with_timeout), whatever the server does. All scrapes
-/// and readiness checks that come meanwhile wait for the same look. The connection is kept for the
-/// next look. If it is broken, or does not answer within a third of the timeout, the look opens a new
-/// connection as well, and the first answer of either counts. Nothing is sent between scrapes.
+/// An attempt ends within its [timeout](Self::with_timeout), whatever the server does. Scrapes and
+/// readiness checks that arrive during an attempt wait for the same one. The connection is kept for
+/// the next attempt. If it is broken, or if there is no response on it within a third of the timeout,
+/// the attempt opens a new connection as well, and the first response on either counts. Nothing is
+/// sent between scrapes.
 ///
-/// With the feature `health` it is a [`Check`](crate::health::Check): give a clone to a
+/// With the feature `health` a probe is a [`Check`](crate::health::Check): give a clone to a
 /// [`Dependency`](crate::health::Dependency).
 ///
-/// Most errors that Redis answers count as up. The log has the `error_type` once, until it changes:
+/// Most error replies of Redis count as up. Their `error_type` is logged once, until it changes:
 ///
-/// | answer | `redis_connection_up` | healthy as a check |
+/// | reply | `redis_connection_up` | healthy as a check |
 /// |---|---|---|
 /// | `PONG` | 1 | yes |
 /// | `NOPERM`: this user may not send `PING` | 1 | yes |
 /// | `LOADING`, `MASTERDOWN`, `CLUSTERDOWN`, `BUSY`: no command works for now | 1 | no |
-/// | any other error to the `PING`, such as `MISCONF` | 1 | yes |
-/// | `NOAUTH`, `WRONGPASS`, or any other error than `LOADING` while the probe connects | 0 | no |
-/// | none in time, no connection, or not Redis | 0 | no |
+/// | any other error reply to the `PING`, such as `MISCONF` | 1 | yes |
+/// | `NOAUTH`, `WRONGPASS`, or any error but `LOADING` while the probe connects | 0 | no |
+/// | no reply in time, no connection, or not Redis | 0 | no |
 ///
-/// Clones are cheap and share everything.
+/// Clones are cheap and share the connection.
 #[derive(Clone)]
 pub struct RedisProbe {
-    line: Option<Arc<Line>>,
+    /// `None` without Redis.
+    connection: Option<Arc<ProbeConnection>>,
 }
 
 impl RedisProbe {
-    /// Will ask the server at this URL; nothing is connected before the first look.
+    /// Creates a probe of the server at this URL. It connects at the first attempt.
     ///
-    /// `rediss://` needs a TLS feature of the crate `redis`, in the `Cargo.toml` of the service:
+    /// `rediss://` needs a TLS feature of the crate `redis`. Enable it in the `Cargo.toml` of the service:
     /// `redis = { version = "1.2", features = ["tokio-rustls-comp"] }`.
     ///
     /// # Errors
     ///
-    /// When `url` is not the URL of a Redis server, or asks for TLS that is not built in. The message
-    /// does not repeat the URL, because it may hold a password.
+    /// When `url` is not the URL of a Redis server, or needs TLS and no TLS feature is enabled. The
+    /// message does not have the URL, because it may contain a password.
     pub fn open(url: &str) -> Result<Self, RedisSetupError> {
         let refused = || {
             let wants_tls = url.starts_with("rediss://") || url.starts_with("valkeys://");
-            // With TLS built in the same URL, but for its scheme, fails as well when it is not valid.
+            // A URL that is invalid for another reason is also invalid without TLS.
             let plain = url.replacen("s://", "://", 1);
             match wants_tls && plain.as_str().into_connection_info().is_ok() {
                 true => RedisSetupErrorKind::NoTls,
@@ -86,23 +88,25 @@ impl RedisProbe {
         Client::open(info).map(Self::new).map_err(|_| RedisSetupErrorKind::Url.into())
     }
 
-    /// Will ask the server of this client: for certificates of its own, or settings that no URL has.
-    #[must_use = "it is asked once it is registered"]
+    /// Creates a probe of the server of this client, which may have certificates or other settings
+    /// that a URL cannot have.
+    #[must_use = "a probe does nothing before `register`"]
     pub fn new(client: Client) -> Self {
-        Self { line: Some(Arc::new(Line::new(client, DEFAULT_TIMEOUT))) }
+        Self { connection: Some(Arc::new(ProbeConnection::new(client, DEFAULT_TIMEOUT))) }
     }
 
-    /// For a service that runs without Redis: `redis_connection_up` is 0, and there is no other metric.
-    #[must_use = "it is asked once it is registered"]
+    /// Creates the probe of a service that runs without Redis: `redis_connection_up` is 0, and there
+    /// is no other metric.
+    #[must_use = "a probe does nothing before `register`"]
     pub fn absent() -> Self {
-        Self { line: None }
+        Self { connection: None }
     }
 
-    /// How long one look may take, connecting included, 1 ms to 4.5 s. Default: 1 s.
+    /// Sets the timeout of an attempt, which includes the time to connect: 1 ms to 4.5 s. Default: 1 s.
     ///
-    /// A scrape waits no longer than the
-    /// [exporter allows](crate::ExporterBuilder::with_source_timeout) either, 1 s by default: later
-    /// it is a 0. Clones that were made before keep their own timeout and connection.
+    /// A scrape also waits no longer than the [source
+    /// timeout](crate::ExporterBuilder::with_source_timeout) of the exporter, 1 s by default; after
+    /// that `redis_connection_up` is 0. Existing clones keep their timeout and their connection.
     ///
     /// # Errors
     ///
@@ -111,17 +115,20 @@ impl RedisProbe {
         if !(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&timeout) {
             return Err(RedisSetupErrorKind::Timeout(timeout).into());
         }
-        let line = self.line.map(|line| Arc::new(Line::new(line.client().clone(), timeout)));
-        Ok(Self { line })
+        let with_timeout = |connection: Arc<ProbeConnection>| {
+            Arc::new(ProbeConnection::new(connection.client().clone(), timeout))
+        };
+        Ok(Self { connection: self.connection.map(with_timeout) })
     }
 
-    /// Creates the metrics and asks at each scrape of this exporter from now on; the same probe comes
-    /// back.
+    /// Creates the metrics, and sends a `PING` at each scrape of this exporter from now on. Returns the
+    /// probe.
     ///
-    /// Call it once, within the Tokio runtime that shall drive the connection: it is that of the
-    /// service. Elsewhere it works too, but then each scrape makes a connection anew. A thread that
-    /// calls [`render`](Exporter::render) is not free for the runtime: when it is its only one, the
-    /// answer comes too late. The scrape service does not collect on the runtime's threads.
+    /// Call it once, in the Tokio runtime that drives the connection, usually that of the service.
+    /// Outside of a runtime it works too, but each scrape then opens a new connection. While a thread of
+    /// the runtime runs [`render`](Exporter::render), it cannot drive the connection: if it is the only
+    /// thread, the response comes too late. The scrape service does not collect on threads of the
+    /// runtime.
     #[expect(
         clippy::must_use_candidate,
         clippy::return_self_not_must_use,
@@ -129,38 +136,38 @@ impl RedisProbe {
     )]
     pub fn register(self, exporter: &Exporter) -> Self {
         let meter = exporter.meter();
-        match &self.line {
-            None => up(&meter, || Some(false)),
-            Some(line) => {
-                let seen = Arc::clone(line);
-                up(&meter, move || seen.is_up());
-                age(&meter, Arc::clone(line));
-                errors(&meter, Arc::clone(line));
-                let runtime = Handle::try_current().ok();
-                exporter.add_source("redis", Scraped { line: Arc::clone(line), runtime });
+        match &self.connection {
+            None => create_up(&meter, || Some(false)),
+            Some(connection) => {
+                let observed = Arc::clone(connection);
+                create_up(&meter, move || observed.is_up());
+                create_age(&meter, Arc::clone(connection));
+                create_errors(&meter, Arc::clone(connection));
+                let (connection, runtime) = (Arc::clone(connection), Handle::try_current().ok());
+                exporter.add_source("redis", ProbeSource { connection, runtime });
             }
         }
         self
     }
 
-    /// Waits for a look, on the runtime of the caller; `None` without Redis.
+    /// Joins or starts an attempt on the runtime of the caller; `None` without Redis.
     #[cfg(feature = "health")]
-    pub(super) async fn look(&self) -> Option<super::probe_connection::Finding> {
-        Some(self.line.as_ref()?.look(&Handle::current()).await)
+    pub(super) async fn ping(&self) -> Option<super::probe_connection::PingOutcome> {
+        Some(self.connection.as_ref()?.ping(&Handle::current()).await)
     }
 }
 
 impl fmt::Debug for RedisProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A client holds a password.
+        // The client may contain a password.
         f.debug_struct("RedisProbe").finish_non_exhaustive()
     }
 }
 
-fn up(meter: &Meter, is_up: impl Fn() -> Option<bool> + Send + Sync + 'static) {
+fn create_up(meter: &Meter, is_up: impl Fn() -> Option<bool> + Send + Sync + 'static) {
     meter
         .u64_observable_gauge("redis_connection_up")
-        .with_description("Whether Redis answered a PING at this scrape.")
+        .with_description("Whether Redis responded to a PING at this scrape.")
         .with_callback(move |observer| {
             if let Some(is_up) = is_up() {
                 observer.observe(is_up.into(), &[]);
@@ -169,67 +176,68 @@ fn up(meter: &Meter, is_up: impl Fn() -> Option<bool> + Send + Sync + 'static) {
         .build();
 }
 
-fn age(meter: &Meter, line: Arc<Line>) {
+fn create_age(meter: &Meter, connection: Arc<ProbeConnection>) {
     meter
         .f64_observable_gauge("redis_connection_last_success_age_seconds")
         .with_unit("s")
-        .with_description("Time since Redis last answered a PING.")
+        .with_description("Time since Redis last responded to a PING.")
         .with_callback(move |observer| {
-            if let Some(age) = line.last_success_age() {
+            if let Some(age) = connection.last_success_age() {
                 observer.observe(age.as_secs_f64(), &[]);
             }
         })
         .build();
 }
 
-fn errors(meter: &Meter, line: Arc<Line>) {
+fn create_errors(meter: &Meter, connection: Arc<ProbeConnection>) {
     let labels = ErrorType::ALL.map(|error| [KeyValue::new("error_type", error.label())]);
     meter
         .u64_observable_counter("redis_connection_errors_total")
-        .with_description("Looks at Redis that ended with anything but a PONG.")
+        .with_description("Attempts to PING Redis that ended with anything but a PONG.")
         .with_callback(move |observer| {
             for (label, error) in labels.iter().zip(ErrorType::ALL) {
-                observer.observe(line.errors(error), label);
+                observer.observe(connection.errors(error), label);
             }
         })
         .build();
 }
 
-/// The look of a scrape.
-struct Scraped {
-    line: Arc<Line>,
+/// Sends the `PING` of a scrape.
+struct ProbeSource {
+    connection: Arc<ProbeConnection>,
+    /// `None` when the probe was registered outside of a runtime.
     runtime: Option<Handle>,
 }
 
-impl Source for Scraped {
+impl Source for ProbeSource {
     fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        let Self { line, runtime } = self;
+        let Self { connection, runtime } = self;
         match runtime {
             Some(runtime) => Box::pin(async {
-                let _seen = line.look(runtime).await;
+                let _outcome = connection.ping(runtime).await;
             }),
-            // This thread may block, and the look ends in time.
+            // Sources run on a thread that may block, and the attempt has a timeout.
             None => Box::pin(async {
                 match Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => {
-                        let _seen = runtime.block_on(line.look(runtime.handle()));
-                        // Dropping it would wait for a name that is being resolved.
+                        let _outcome = runtime.block_on(connection.ping(runtime.handle()));
+                        // Dropping the runtime would wait for a name resolution in progress.
                         runtime.shutdown_background();
                     }
-                    Err(_) => line.missed(),
+                    Err(_) => connection.set_down(),
                 }
             }),
         }
     }
 
     fn missed(&self) {
-        self.line.missed();
+        self.connection.set_down();
     }
 }
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
-/// With time left to answer before a scraper that waits 5 s gives up.
+/// A scraper with a timeout of 5 s still gets a response.
 const LONGEST_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 #[cfg(test)]
@@ -237,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_that_cannot_be_is_refused_without_repeating_it() {
+    fn an_invalid_url_is_refused_without_repeating_it() {
         for url in [
             "",
             "redis",
@@ -252,13 +260,16 @@ mod tests {
             "rediss://user:secret@",
         ] {
             let error = RedisProbe::open(url).expect_err(url);
-            assert!(error.to_string().starts_with("the URL of Redis cannot be read: "), "{error}");
+            assert!(
+                error.to_string().starts_with("invalid Redis URL: must be redis://"),
+                "{error}"
+            );
             assert!(!format!("{error:?}").contains("secret"), "{error:?}");
         }
     }
 
     #[test]
-    fn every_kind_of_url_is_taken() {
+    fn every_kind_of_url_is_accepted() {
         for url in [
             "redis://127.0.0.1",
             "redis://[::1]:6379",
@@ -273,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_taken_when_it_is_built_in_and_else_refused_with_the_way_to_get_it() {
+    fn tls_is_accepted_if_it_is_built_in_and_else_the_error_names_the_feature() {
         for url in ["rediss://host", "valkeys://:secret@host"] {
             let opened = RedisProbe::open(url).map_err(|error| error.to_string());
             match Client::open(url) {
@@ -285,19 +296,19 @@ mod tests {
 
     // O-06
     #[test]
-    fn no_look_lasts_5_seconds() {
-        let asked =
+    fn no_attempt_takes_5_seconds() {
+        let requested =
             |timeout| RedisProbe::open("redis://host").expect("valid").with_timeout(timeout);
         for timeout in [Duration::MAX, Duration::from_millis(4_501), Duration::ZERO] {
-            let error = asked(timeout).expect_err("out of range").to_string();
-            let expected = "of the Redis probe: allowed is 1ms to 4.5s";
-            assert_eq!(error, format!("timeout {timeout:?} {expected}"));
+            let error = requested(timeout).expect_err("out of range").to_string();
+            let expected = format!("invalid Redis probe timeout {timeout:?}: must be 1ms to 4.5s");
+            assert_eq!(error, expected);
         }
         for timeout in [1, 2_000, 4_500].map(Duration::from_millis) {
-            let probe = asked(timeout).expect("in range");
-            assert_eq!(probe.line.expect("it is there").timeout(), timeout);
+            let probe = requested(timeout).expect("in range");
+            assert_eq!(probe.connection.expect("it is there").timeout(), timeout);
         }
-        let default = RedisProbe::open("redis://host").expect("valid").line.expect("there");
+        let default = RedisProbe::open("redis://host").expect("valid").connection.expect("there");
         assert_eq!(default.timeout(), Duration::from_secs(1));
     }
 }

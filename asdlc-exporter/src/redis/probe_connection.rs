@@ -1,38 +1,40 @@
-//! The connection of a probe: at any time one look at most, for all who ask.
+//! The connection of a probe. At most one attempt to `PING` runs at a time; all callers share it.
 
 use super::error_type::ErrorType;
+use crate::{
+    hedged::hedged,
+    single_flight::{Completion, Joined, SingleFlight, Waiter},
+};
 use redis::{
     AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, aio::MultiplexedConnection,
 };
 use std::{
-    future, mem,
-    pin::{Pin, pin},
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
     time::{Duration, Instant},
 };
-use tokio::{runtime::Handle, sync::watch, time::timeout};
+use tokio::{runtime::Handle, time::timeout};
 
-/// What a look found.
+/// What an attempt found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finding {
+pub(super) enum PingOutcome {
     Pong,
-    /// The server answered, and so it is up.
-    Error {
+    /// The server responded with an error, so it is up.
+    ErrorReply {
         error: ErrorType,
-        /// Whether it answers other commands.
+        /// Whether the server can run other commands.
         is_ready: bool,
     },
     Down(ErrorType),
 }
 
-impl Finding {
+impl PingOutcome {
     fn is_up(self) -> bool {
         match self {
-            Self::Pong | Self::Error { .. } => true,
+            Self::Pong | Self::ErrorReply { .. } => true,
             Self::Down(_) => false,
         }
     }
@@ -40,51 +42,51 @@ impl Finding {
     fn error(self) -> Option<ErrorType> {
         match self {
             Self::Pong => None,
-            Self::Error { error, is_ready: _ } | Self::Down(error) => Some(error),
+            Self::ErrorReply { error, is_ready: _ } | Self::Down(error) => Some(error),
         }
     }
 
-    /// An error that the server answered; `None` for one that says that the connection is of no use.
-    fn answer(error: &RedisError) -> Option<Self> {
+    /// The outcome if the error is a reply of the server; `None` if the connection cannot be used.
+    fn of_reply(error: &RedisError) -> Option<Self> {
         if !matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) {
             return None;
         }
-        let busy = error.code() == Some("BUSY");
+        let is_busy = error.code() == Some("BUSY");
         match ErrorType::of(error) {
-            // To this service the server is closed.
+            // This service cannot send commands to the server.
             ErrorType::Authentication => None,
             error @ (ErrorType::Loading | ErrorType::Cluster) => {
-                Some(Self::Error { error, is_ready: false })
+                Some(Self::ErrorReply { error, is_ready: false })
             }
-            error => Some(Self::Error { error, is_ready: !busy }),
+            error => Some(Self::ErrorReply { error, is_ready: !is_busy }),
         }
     }
 }
 
-pub(super) struct Line {
+pub(super) struct ProbeConnection {
     client: Client,
     timeout: Duration,
-    state: Mutex<State>,
-    /// By [`ErrorType`].
+    attempts: SingleFlight<PingOutcome>,
+    state: Mutex<ProbeState>,
+    /// The number of failed attempts by [`ErrorType`].
     errors: [AtomicU64; ErrorType::ALL.len()],
 }
 
 #[derive(Default)]
-struct State {
-    /// Unknown before the first look ended.
+struct ProbeState {
+    /// `None` before the first attempt has ended.
     is_up: Option<bool>,
     last_success: Option<Instant>,
-    /// Of the last look that was answered.
+    /// The connection of the last attempt that got a response.
     connection: Option<MultiplexedConnection>,
-    /// The error that the log has.
-    told: Option<ErrorType>,
-    /// The look that goes on.
-    next: Option<watch::Receiver<Option<Finding>>>,
+    /// The error that was logged last.
+    logged_error: Option<ErrorType>,
 }
 
-impl Line {
+impl ProbeConnection {
     pub(super) fn new(client: Client, timeout: Duration) -> Self {
-        Self { client, timeout, state: Mutex::default(), errors: [const { AtomicU64::new(0) }; _] }
+        let errors = [const { AtomicU64::new(0) }; ErrorType::ALL.len()];
+        Self { client, timeout, attempts: SingleFlight::default(), state: Mutex::default(), errors }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -96,7 +98,7 @@ impl Line {
         self.timeout
     }
 
-    /// `None` before the first look ended.
+    /// `None` before the first attempt has ended.
     pub(super) fn is_up(&self) -> Option<bool> {
         self.state().is_up
     }
@@ -109,157 +111,134 @@ impl Line {
         self.errors[error as usize].load(Ordering::Relaxed)
     }
 
-    /// A scrape goes on without the look it asked for: what was seen before is not true of it. The
-    /// look itself counts its error when it ends.
-    pub(super) fn missed(&self) {
+    /// Called when a scrape does not wait any longer for its attempt: the state from before is not
+    /// the state at this scrape. The attempt goes on, and counts its error when it ends.
+    pub(super) fn set_down(&self) {
         self.state().is_up = Some(false);
     }
 
-    /// Waits for the look that goes on, or for a new one, which this runtime drives.
-    pub(super) async fn look(self: &Arc<Self>, runtime: &Handle) -> Finding {
-        let mut next = self.next(runtime);
-        let found = next.wait_for(Option::is_some).await.ok().and_then(|found| *found);
-        found.unwrap_or(Finding::Down(ErrorType::Cancelled))
+    /// Waits for the attempt in progress. If there is none, starts one on this runtime.
+    pub(super) async fn ping(self: &Arc<Self>, runtime: &Handle) -> PingOutcome {
+        let outcome = self.join_or_start(runtime).wait().await;
+        outcome.unwrap_or(PingOutcome::Down(ErrorType::Cancelled))
     }
 
-    fn next(self: &Arc<Self>, runtime: &Handle) -> watch::Receiver<Option<Finding>> {
-        let mut state = self.state();
-        if let Some(next) = &state.next {
-            return next.clone();
-        }
-        let (send, next) = watch::channel(None);
-        state.next = Some(next.clone());
-        let kept = state.connection.take();
-        // A runtime that is gone drops the task at once, and the look ends under this lock.
-        drop(state);
-        let look = Look { line: Arc::clone(self), send, seen: CANCELLED };
-        // In a task of its own: who stops waiting costs the others nothing.
-        runtime.spawn(look.run(kept));
-        next
-    }
-
-    /// Asks on the connection that is kept. When that takes long, asks on a new one as well: the kept
-    /// one may have gone silent while a new one works, or the server may only be slow.
-    async fn ask(&self, kept: Option<MultiplexedConnection>) -> Seen {
-        let Some(mut kept) = kept else { return self.ask_anew().await };
-        let mut asked = pin!(async {
-            let finding = ping(&mut kept).await.ok()?;
-            Some((finding, Some(kept)))
-        });
-        match timeout(self.timeout / 3, asked.as_mut()).await {
-            Ok(Some(seen)) => seen,
-            // It broke.
-            Ok(None) => self.ask_anew().await,
-            Err(_) => either(asked, pin!(self.ask_anew())).await,
+    fn join_or_start(self: &Arc<Self>, runtime: &Handle) -> Waiter<PingOutcome> {
+        match self.attempts.join() {
+            Joined::Running(waiter) => waiter,
+            Joined::Started(completion, waiter) => {
+                // No lock is held at `spawn`: a runtime that has stopped drops the task at once, and
+                // dropping the attempt takes the lock of the state.
+                let kept = self.state().connection.take();
+                let attempt = Attempt { probe: Arc::clone(self), completion, found: CANCELLED };
+                // In its own task: a caller that stops waiting does not cancel it for the others.
+                runtime.spawn(attempt.run(kept));
+                waiter
+            }
         }
     }
 
-    async fn ask_anew(&self) -> Seen {
-        // One time limit for all of it is the caller's.
+    /// Sends a `PING` on the kept connection. If that takes long, sends one on a new connection as
+    /// well: either the kept connection is dead and a new one works, or the server is only slow.
+    async fn ping_any(&self, kept: Option<MultiplexedConnection>) -> Found {
+        let Some(mut kept) = kept else { return self.ping_new().await };
+        let first = async {
+            let outcome = send_ping(&mut kept).await.ok()?;
+            Some((outcome, Some(kept)))
+        };
+        hedged(first, Some(self.timeout / 3), self.ping_new()).await
+    }
+
+    async fn ping_new(&self) -> Found {
+        // The timeout of the attempt covers all of it.
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
         let error = match connected {
-            Ok(mut new) => match ping(&mut new).await {
-                Ok(finding) => return (finding, Some(new)),
+            Ok(mut new) => match send_ping(&mut new).await {
+                Ok(outcome) => return (outcome, Some(new)),
                 Err(error) => error,
             },
             Err(error) => error,
         };
-        let finding = match ErrorType::of(&error) {
-            // What a new connection has to say first is refused too.
-            error @ ErrorType::Loading => Finding::Error { error, is_ready: false },
-            error => Finding::Down(error),
+        let outcome = match ErrorType::of(&error) {
+            // The server is up: while it loads, it also refuses the commands of the handshake.
+            error @ ErrorType::Loading => PingOutcome::ErrorReply { error, is_ready: false },
+            error => PingOutcome::Down(error),
         };
-        (finding, None)
+        (outcome, None)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ProbeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a look found, and the connection that it found it with.
-type Seen = (Finding, Option<MultiplexedConnection>);
+/// The outcome of an attempt, and the connection that it used, if it can be used again.
+type Found = (PingOutcome, Option<MultiplexedConnection>);
 
-/// Until there is more to tell: the runtime of the look went, or the crate `redis` panicked.
-const CANCELLED: Seen = (Finding::Down(ErrorType::Cancelled), None);
+/// The outcome when the runtime of the attempt stopped, or when the crate `redis` panicked.
+const CANCELLED: Found = (PingOutcome::Down(ErrorType::Cancelled), None);
 
-/// A look on its way; dropping it is its end.
-struct Look {
-    line: Arc<Line>,
-    send: watch::Sender<Option<Finding>>,
-    seen: Seen,
+/// An attempt in progress. Dropping it ends it, and publishes what it has found.
+struct Attempt {
+    probe: Arc<ProbeConnection>,
+    completion: Completion<PingOutcome>,
+    found: Found,
 }
 
-impl Look {
+impl Attempt {
     async fn run(mut self, kept: Option<MultiplexedConnection>) {
-        let asked = timeout(self.line.timeout, self.line.ask(kept)).await;
-        self.seen = asked.unwrap_or((Finding::Down(ErrorType::Timeout), None));
+        let found = timeout(self.probe.timeout, self.probe.ping_any(kept)).await;
+        self.found = found.unwrap_or((PingOutcome::Down(ErrorType::Timeout), None));
     }
 }
 
-impl Drop for Look {
+impl Drop for Attempt {
     fn drop(&mut self) {
-        let Self { line, send, seen } = self;
-        let (finding, connection) = mem::replace(seen, CANCELLED);
-        if let Some(error) = finding.error() {
-            line.errors[error as usize].fetch_add(1, Ordering::Relaxed);
+        let Self { probe, completion, found } = self;
+        let (outcome, connection) = mem::replace(found, CANCELLED);
+        if let Some(error) = outcome.error() {
+            probe.errors[error as usize].fetch_add(1, Ordering::Relaxed);
         }
-        let mut state = line.state();
-        state.is_up = Some(finding.is_up());
-        if finding.is_up() {
+        let mut state = probe.state();
+        state.is_up = Some(outcome.is_up());
+        if outcome.is_up() {
             state.last_success = Some(Instant::now());
         }
         let old = mem::replace(&mut state.connection, connection);
-        state.next = None;
-        // A server that is down says nothing new about its answers.
-        let told = state.told;
-        if finding.is_up() {
-            state.told = finding.error();
+        let logged = state.logged_error;
+        // A server that is down did not send a reply.
+        if outcome.is_up() {
+            state.logged_error = outcome.error();
         }
         drop(state);
         drop(old);
-        if finding.is_up() {
-            tell(told, finding.error());
+        if outcome.is_up() {
+            log_change(logged, outcome.error());
         }
-        send.send_replace(Some(finding));
+        completion.complete(outcome);
     }
 }
 
-/// What the kept connection finds, if it finds something before the new one does.
-async fn either(
-    mut kept: Pin<&mut impl Future<Output = Option<Seen>>>,
-    mut new: Pin<&mut impl Future<Output = Seen>>,
-) -> Seen {
-    let mut is_broken = false;
-    future::poll_fn(|context| {
-        if !is_broken && let Poll::Ready(seen) = kept.as_mut().poll(context) {
-            match seen {
-                Some(seen) => return Poll::Ready(seen),
-                None => is_broken = true,
-            }
-        }
-        new.as_mut().poll(context)
-    })
-    .await
-}
-
-/// One line when the answers become an error, or another error, and one when they are none again.
-fn tell(told: Option<ErrorType>, now: Option<ErrorType>) {
+/// Logs one line when the server begins to reply with this error, and one when the errors end.
+fn log_change(before: Option<ErrorType>, now: Option<ErrorType>) {
     match now {
-        _ if told == now => {}
+        _ if before == now => {}
         Some(error) => {
-            tracing::warn!("Redis answers PING with an error: {}; it counts as up", error.label());
+            tracing::warn!(
+                "Redis replies to PING with an error: {}; it counts as up",
+                error.label()
+            );
         }
-        None => tracing::info!("Redis answers PING without an error again"),
+        None => tracing::info!("Redis replies to PING without an error again"),
     }
 }
 
-/// The server's answer, whatever it is.
-async fn ping(connection: &mut MultiplexedConnection) -> RedisResult<Finding> {
+/// Sends a `PING`. An error that the server replies with is an outcome, not an error.
+async fn send_ping(connection: &mut MultiplexedConnection) -> RedisResult<PingOutcome> {
     match redis::cmd("PING").exec_async(connection).await {
-        Ok(()) => Ok(Finding::Pong),
-        Err(error) => Finding::answer(&error).ok_or(error),
+        Ok(()) => Ok(PingOutcome::Pong),
+        Err(error) => PingOutcome::of_reply(&error).ok_or(error),
     }
 }

@@ -1,11 +1,15 @@
 use super::{
-    auth::{Credentials, Gate},
-    connection::{Settings, serve},
+    accept::{Settings, accept_connections},
+    auth::Auth,
     error::{ServeError, ServeErrorKind},
     limits::Limits,
+    network,
     routes::{Route, Routes},
 };
-use crate::redact;
+use crate::{
+    credentials::{Credentials, InvalidCredentials},
+    redact,
+};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -19,32 +23,51 @@ use std::{
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tower_service::Service;
 
-/// A small HTTP server; see the [module](super).
+/// A running server; see the [module](super). Dropping it also stops it, without waiting for
+/// responses in progress.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct Server {}
+#[must_use = "dropping it stops the server"]
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
 
 impl Server {
-    /// Starts with the defaults in the [module's table](super) and no route.
+    /// Creates a builder with the defaults in the [module's table](super) and no route.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             address: (Ipv4Addr::LOCALHOST, 9464).into(),
             routes: Vec::new(),
-            ways: Vec::new(),
+            credentials: Vec::new(),
             networks: Vec::new(),
             limits: Limits::default(),
         }
     }
+
+    /// The address that the server listens on. If port 0 was requested, it has the port that was
+    /// assigned.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops listening, lets responses in progress end within the [grace
+    /// period](ServerBuilder::with_grace_period), and returns when all connections are closed.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        let _ = self.serving.await;
+    }
 }
 
-/// Settings of a [`Server`].
+/// Builder of a [`Server`].
 ///
 /// ```no_run
 /// use asdlc_exporter::{Exporter, serve::Server};
 ///
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// let exporter = Exporter::builder("agent").build()?;
-/// let listening = Server::builder()
+/// let server = Server::builder()
 ///     .with_address(([0, 0, 0, 0], 8080).into())
 ///     .with_route("/metrics", exporter.scrape_service())
 ///     .with_bearer_token(std::fs::read_to_string("/run/secrets/token")?.trim())
@@ -54,23 +77,23 @@ impl Server {
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
-#[must_use = "nothing listens before `start`"]
+#[must_use = "a builder does nothing before `start`"]
 pub struct ServerBuilder {
     address: SocketAddr,
     routes: Vec<Route>,
-    ways: Vec<Result<Credentials, ServeError>>,
+    credentials: Vec<Result<Credentials, ServeError>>,
     networks: Vec<String>,
     limits: Limits,
 }
 
 impl ServerBuilder {
-    /// Where to listen; port 0 is any free one. Default: 127.0.0.1:9464.
+    /// Sets the address to listen on. Port 0 is any free port. Default: 127.0.0.1:9464.
     pub fn with_address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// What answers at exactly this path, whatever the method.
+    /// Adds a service for exactly this path and all methods.
     pub fn with_route<S, B>(mut self, path: impl Into<String>, service: S) -> Self
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -86,101 +109,111 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers only requests with `Authorization: Bearer` and this token, on every path.
+    /// Requires `Authorization: Bearer` with this token, on every path.
     ///
-    /// With several tokens, users or both, any one of them will do. Secrets are compared in
-    /// constant time, but for their length, and cross the network as they are: there is no TLS.
+    /// With several tokens or users, a request needs one of them. The comparison takes the same time
+    /// whatever the client sends, except that it depends on the length. There is no TLS: secrets are
+    /// sent over the network in plain text.
     pub fn with_bearer_token(mut self, token: &str) -> Self {
-        self.ways.push(Credentials::bearer(token));
+        let invalid = |InvalidCredentials| ServeErrorKind::Token.into();
+        self.credentials.push(Credentials::bearer(token).map_err(invalid));
         self
     }
 
-    /// Answers only requests with `Authorization: Basic` and this user and password; see
+    /// Requires `Authorization: Basic` with this user and password, on every path; see
     /// [`with_bearer_token`](Self::with_bearer_token).
     pub fn with_basic_auth(mut self, user: &str, password: &str) -> Self {
-        self.ways.push(Credentials::basic(user, password));
+        let credentials = match password {
+            // A client may send an empty password, but a server should not accept it.
+            "" => Err(InvalidCredentials),
+            _ => Credentials::basic(user, password),
+        };
+        let invalid = |InvalidCredentials| ServeErrorKind::UserOrPassword.into();
+        self.credentials.push(credentials.map_err(invalid));
         self
     }
 
-    /// Lets clients of this network connect, such as `10.0.0.0/8` or `::1`, and of the others that
-    /// are allowed: as soon as there is one, everybody else is cut off.
+    /// Allows clients of this network to connect, such as `10.0.0.0/8` or `::1`. After the first call,
+    /// only clients of allowed networks can connect. Default: all clients.
     pub fn with_allowed_network(mut self, network: impl Into<String>) -> Self {
         self.networks.push(network.into());
         self
     }
 
-    /// How many connections there are at a time, 1 to 65536. Default: 64.
+    /// Sets the maximum number of connections: 1 to 65536. Default: 64.
     ///
     /// At the limit, a new connection replaces an old one. A client is a candidate if it is idle, has not
-    /// sent a complete head, or does not read its answer. The server disconnects the candidate that has
+    /// sent a complete head, or does not read its response. The server disconnects the candidate that has
     /// been in this state for the longest time. So inactive clients cannot block new ones. If services are
-    /// working on an answer for every connection, the new connection waits.
+    /// working on a response for every connection, the new connection waits.
     pub fn with_connection_limit(mut self, connections: usize) -> Self {
         self.limits.connections = connections;
         self
     }
 
-    /// How long the head of a request may take, from its first byte on, and how long a new
-    /// connection may be silent, 1 ms to 1 h. Default: 10 s.
+    /// Sets how long the head of a request may take after its first byte, and how long a new
+    /// connection may be silent: 1 ms to 1 h. Default: 10 s.
     pub fn with_read_timeout(mut self, timeout: Duration) -> Self {
         self.limits.read_timeout = timeout;
         self
     }
 
-    /// How long a client may take nothing of its answer, 1 ms to 1 h. Default: 5 s, which is less
-    /// than most scrape timeouts.
+    /// Sets how long a client may read nothing of its response: 1 ms to 1 h. Default: 5 s, which is
+    /// less than most scrape timeouts.
     pub fn with_write_timeout(mut self, timeout: Duration) -> Self {
         self.limits.write_timeout = timeout;
         self
     }
 
-    /// How long a connection is kept between two requests, 1 ms to 24 h. Default: 5 min.
+    /// Sets how long a connection is kept between two requests: 1 ms to 24 h. Default: 5 min.
     ///
     /// It should be longer than the scrape interval. A scraper that sends a request on a connection
-    /// while it is closed loses that scrape, or has to repeat it.
+    /// while the server closes it loses that scrape, or has to repeat it.
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle_timeout = timeout;
         self
     }
 
-    /// How long answers in progress may take when the server stops, up to 1 h. Default: 5 s.
+    /// Sets how long responses in progress may take when the server stops: up to 1 h. Default: 5 s.
     pub fn with_grace_period(mut self, period: Duration) -> Self {
         self.limits.grace_period = period;
         self
     }
 
-    /// Binds the address and serves, in tasks of the current Tokio runtime.
+    /// Binds the address, and serves in tasks of the current Tokio runtime.
     ///
     /// # Errors
     ///
-    /// When there is no route, a path does not begin with `/` or is given twice, a secret or a
-    /// network is malformed, a limit is out of its range, or the address cannot be bound: nothing listens then.
+    /// When there is no route, a path does not start with `/` or is used twice, a secret or a network
+    /// is malformed, a limit is out of range, or the address cannot be bound. Nothing listens then.
     ///
     /// # Panics
     ///
     /// When polled outside of a Tokio runtime with its IO and time drivers.
-    pub async fn start(self) -> Result<Listening, ServeError> {
-        let Self { address, routes, ways, networks, limits } = self;
+    pub async fn start(self) -> Result<Server, ServeError> {
+        let Self { address, routes, credentials, networks, limits } = self;
         check_paths(&routes)?;
-        let ways = ways.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let accepted = credentials.into_iter().collect::<Result<Vec<_>, _>>()?;
         let networks = networks
-            .into_iter()
-            .map(|text| text.parse().map_err(|()| ServeErrorKind::Network(redact::text(&text))))
+            .iter()
+            .map(|text| {
+                network::parse(text).ok_or_else(|| ServeErrorKind::Network(redact::text(text)))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         limits.check()?;
-        let bind = |error| ServeErrorKind::Bind(address, error);
-        let listener = TcpListener::bind(address).await.map_err(bind)?;
-        let address = listener.local_addr().map_err(bind)?;
-        if ways.is_empty() && !address.ip().is_loopback() {
+        let cannot_bind = |error| ServeErrorKind::Bind(address, error);
+        let listener = TcpListener::bind(address).await.map_err(cannot_bind)?;
+        let address = listener.local_addr().map_err(cannot_bind)?;
+        if accepted.is_empty() && !address.ip().is_loopback() {
             tracing::warn!(
-                "{address} is not a loopback address and there is no authentication: who reaches it reads it"
+                "{address} is not a loopback address and there is no authentication: everybody who can connect can read the metrics"
             );
         }
-        let routes = Routes { routes, gate: Gate { ways } };
+        let routes = Arc::new(Routes { routes, auth: Auth { accepted } });
         let settings = Settings { routes, networks, limits };
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(serve(listener, Arc::new(settings), stopped));
-        Ok(Listening { address, stop, serving })
+        let serving = tokio::spawn(accept_connections(listener, settings, stopped));
+        Ok(Server { address, stop, serving })
     }
 }
 
@@ -189,8 +222,8 @@ fn check_paths(routes: &[Route]) -> Result<(), ServeError> {
         return Err(ServeErrorKind::NoRoute.into());
     }
     for (at, Route { path, .. }) in routes.iter().enumerate() {
-        let visible = path.bytes().all(|byte| byte.is_ascii_graphic());
-        if !path.starts_with('/') || !visible || path.contains(['?', '#']) {
+        let is_visible = path.bytes().all(|byte| byte.is_ascii_graphic());
+        if !path.starts_with('/') || !is_visible || path.contains(['?', '#']) {
             return Err(ServeErrorKind::Path(redact::text(path)).into());
         }
         if routes[..at].iter().any(|other| other.path == *path) {
@@ -198,28 +231,4 @@ fn check_paths(routes: &[Route]) -> Result<(), ServeError> {
         }
     }
     Ok(())
-}
-
-/// A server at work. Dropping it stops the server, too, without waiting for that.
-#[derive(Debug)]
-#[must_use = "dropping it stops the server"]
-pub struct Listening {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
-}
-
-impl Listening {
-    /// Where it listens, with the port that was found for port 0.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Stops listening, lets answers in progress come to their end within the [grace
-    /// period](ServerBuilder::with_grace_period), and returns when all connections are closed.
-    pub async fn stop(self) {
-        self.stop.send_replace(true);
-        let _ = self.serving.await;
-    }
 }

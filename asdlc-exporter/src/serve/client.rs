@@ -1,4 +1,5 @@
-//! What a connection waits for, and since when.
+//! The state of each connection: what it waits for and since when. It decides which connections are
+//! closed.
 
 use super::limits::Limits;
 use std::{
@@ -10,47 +11,47 @@ use std::{
 };
 use tokio::{sync::Notify, time::Instant};
 
-/// All connections that are open.
+/// All open connections.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     all: Mutex<Vec<Arc<Client>>>,
 }
 
 impl Clients {
-    pub(super) fn connected(self: &Arc<Self>, limits: Limits) -> Connected {
+    /// Adds a connection. Dropping the result removes it.
+    pub(super) fn add(self: &Arc<Self>, limits: Limits) -> ConnectedClient {
         let client = Arc::new(Client::new(limits));
         self.all().push(Arc::clone(&client));
-        Connected { clients: Arc::clone(self), client }
+        ConnectedClient { clients: Arc::clone(self), client }
     }
 
-    /// Gives up the connection that has waited the longest for its client; none, when the service
-    /// works for all of them.
+    /// Closes the connection whose client has been idle or stalled for the longest time. Closes none
+    /// when services are working on a response for all of them.
     pub(super) fn evict(&self) {
         let now = Instant::now();
         let all = self.all();
-        if all.iter().any(|client| client.is_given_up()) {
-            // Its place is about to be free.
+        if all.iter().any(|client| client.is_abandoned()) {
+            // Its permit is about to be released.
             return;
         }
         let waiting = all.iter().filter_map(|client| Some((client.waiting_since()?, client)));
         let longest = waiting.min_by_key(|(since, _)| *since);
-        if let Some((since, client)) = longest
-            && now.saturating_duration_since(since) >= SHORTEST_WAIT
-        {
+        let is_long = |since: Instant| now.saturating_duration_since(since) >= SHORTEST_WAIT;
+        if let Some((_, client)) = longest.filter(|(since, _)| is_long(*since)) {
             client.evict();
         }
     }
 
-    /// Gives up clients that do not read their answers, the longest first, when the answers of all
-    /// of them take too much memory.
+    /// Closes connections of clients that do not read their responses, the longest stalled first,
+    /// until the unread responses take no more than [`MAX_UNREAD`].
     pub(super) fn bound_memory(&self) {
         let now = Instant::now();
         let all = self.all();
-        let stalled = all.iter().filter(|client| !client.is_given_up());
+        let stalled = all.iter().filter(|client| !client.is_abandoned());
         let mut stalled: Vec<_> = stalled.filter_map(|client| client.stalled(now)).collect();
         let mut unread: u64 = stalled.iter().map(|stalled| stalled.unread).sum();
         stalled.sort_unstable_by_key(|stalled| stalled.since);
-        for Stalled { client, unread: own, since: _ } in stalled {
+        for StalledClient { client, unread: own, since: _ } in stalled {
             if unread <= MAX_UNREAD {
                 break;
             }
@@ -64,14 +65,14 @@ impl Clients {
     }
 }
 
-/// A client in the list of all; dropping it takes it out.
+/// A client in the list of all clients. Dropping it removes it from the list.
 #[derive(Debug)]
-pub(super) struct Connected {
+pub(super) struct ConnectedClient {
     clients: Arc<Clients>,
     client: Arc<Client>,
 }
 
-impl Connected {
+impl ConnectedClient {
     pub(super) fn client(&self) -> &Arc<Client> {
         &self.client
     }
@@ -81,31 +82,32 @@ impl Connected {
     }
 }
 
-impl Drop for Connected {
+impl Drop for ConnectedClient {
     fn drop(&mut self) {
         self.clients.all().retain(|client| !Arc::ptr_eq(client, &self.client));
     }
 }
 
-/// One connection, as its socket and its service see it.
+/// One connection. Its socket and its service report to it.
 #[derive(Debug)]
 pub(super) struct Client {
     limits: Limits,
-    state: Mutex<State>,
+    activity: Mutex<Activity>,
     evicted: Notify,
-    given_up: AtomicBool,
+    is_abandoned: AtomicBool,
 }
 
 #[derive(Debug)]
-struct State {
+struct Activity {
     phase: Phase,
+    /// The begin of the phase.
     since: Instant,
-    /// The first write of this answer that had to wait for the client.
+    /// The first write of this response that had to wait for the client.
     blocked_since: Option<Instant>,
     is_blocked: bool,
-    /// When the client last took some bytes.
+    /// The last time that the client read some bytes of a response.
     written: Instant,
-    /// Bytes of the answer that it has not taken.
+    /// Bytes of the response that the client has not read.
     unread: u64,
 }
 
@@ -115,13 +117,13 @@ enum Phase {
     Idle,
     /// Before the first byte.
     New,
-    /// A request whose head is not complete.
+    /// Within the head of a request.
     Head,
-    /// A request that is being answered.
+    /// From the end of the head to the end of the response.
     Exchange,
 }
 
-struct Stalled<'a> {
+struct StalledClient<'a> {
     client: &'a Client,
     since: Instant,
     unread: u64,
@@ -130,7 +132,7 @@ struct Stalled<'a> {
 impl Client {
     fn new(limits: Limits) -> Self {
         let now = Instant::now();
-        let state = State {
+        let activity = Activity {
             phase: Phase::New,
             since: now,
             blocked_since: None,
@@ -140,133 +142,134 @@ impl Client {
         };
         Self {
             limits,
-            state: Mutex::new(state),
+            activity: Mutex::new(activity),
             evicted: Notify::new(),
-            given_up: AtomicBool::new(false),
+            is_abandoned: AtomicBool::new(false),
         }
     }
 
-    /// When the connection is given up, unless something happens before.
+    /// When the connection is closed, unless there is activity before.
     pub(super) fn deadline(&self) -> Instant {
         let Limits { read_timeout, write_timeout, idle_timeout, .. } = self.limits;
-        let state = self.state();
-        let deadline = match state.phase {
-            Phase::Idle => state.since.max(state.written) + idle_timeout,
-            Phase::New | Phase::Head => state.since + read_timeout,
-            Phase::Exchange => state.since + LONGEST_ANSWER,
+        let activity = self.activity();
+        let deadline = match activity.phase {
+            Phase::Idle => activity.since.max(activity.written) + idle_timeout,
+            Phase::New | Phase::Head => activity.since + read_timeout,
+            Phase::Exchange => activity.since + LONGEST_RESPONSE,
         };
-        match state.blocked_since.filter(|_| state.is_blocked) {
-            Some(since) => {
-                deadline.min(state.written.max(since) + write_timeout).min(since + LONGEST_ANSWER)
-            }
+        match activity.blocked_since.filter(|_| activity.is_blocked) {
+            Some(since) => deadline
+                .min(activity.written.max(since) + write_timeout)
+                .min(since + LONGEST_RESPONSE),
             None => deadline,
         }
     }
 
     fn evict(&self) {
-        self.give_up();
+        self.abandon();
         self.evicted.notify_one();
     }
 
-    /// Ready when its place, or its memory, is needed.
+    /// Waits until the connection must be closed for another one, or to free memory.
     pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
     }
 
-    /// What is not sent yet shall not be sent any more.
-    pub(super) fn give_up(&self) {
-        self.given_up.store(true, Ordering::Relaxed);
+    /// Marks the connection to be reset when it is dropped: data that was not sent is discarded.
+    pub(super) fn abandon(&self) {
+        self.is_abandoned.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_given_up(&self) -> bool {
-        self.given_up.load(Ordering::Relaxed)
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.is_abandoned.load(Ordering::Relaxed)
     }
 
-    /// The client has sent something.
+    /// Bytes arrived from the client.
     pub(super) fn read(&self) {
-        let mut state = self.state();
-        if matches!(state.phase, Phase::New | Phase::Idle) {
-            state.enter(Phase::Head);
+        let mut activity = self.activity();
+        if matches!(activity.phase, Phase::New | Phase::Idle) {
+            activity.enter(Phase::Head);
         }
     }
 
-    /// The client has taken this many bytes.
+    /// The client took this many bytes.
     pub(super) fn wrote(&self, bytes: usize) {
-        let mut state = self.state();
-        state.is_blocked = false;
-        state.written = Instant::now();
-        state.unread = state.unread.saturating_sub(bytes as u64);
+        let mut activity = self.activity();
+        activity.is_blocked = false;
+        activity.written = Instant::now();
+        activity.unread = activity.unread.saturating_sub(bytes as u64);
     }
 
-    /// The client takes nothing more for now.
-    pub(super) fn blocked(&self) {
-        let mut state = self.state();
-        state.is_blocked = true;
-        state.blocked_since.get_or_insert_with(Instant::now);
+    /// A write has to wait for the client.
+    pub(super) fn write_blocked(&self) {
+        let mut activity = self.activity();
+        activity.is_blocked = true;
+        activity.blocked_since.get_or_insert_with(Instant::now);
     }
 
     /// The head of a request is complete.
-    pub(super) fn exchange(self: &Arc<Self>) -> Exchange {
-        let mut state = self.state();
-        state.enter(Phase::Exchange);
-        state.blocked_since = None;
-        state.unread = 0;
-        drop(state);
+    pub(super) fn start_exchange(self: &Arc<Self>) -> Exchange {
+        let mut activity = self.activity();
+        activity.enter(Phase::Exchange);
+        activity.blocked_since = None;
+        activity.unread = 0;
+        drop(activity);
         Exchange(Arc::clone(self))
     }
 
-    /// Since when this server waits for the client and for nothing else.
+    /// Since when the server waits for this client; `None` while a service works for it.
     fn waiting_since(&self) -> Option<Instant> {
-        let state = self.state();
-        match state.phase {
-            _ if state.is_blocked => state.blocked_since,
-            Phase::Idle => Some(state.since.max(state.written)),
-            Phase::New | Phase::Head => Some(state.since),
+        let activity = self.activity();
+        match activity.phase {
+            _ if activity.is_blocked => activity.blocked_since,
+            Phase::Idle => Some(activity.since.max(activity.written)),
+            Phase::New | Phase::Head => Some(activity.since),
             Phase::Exchange => None,
         }
     }
 
-    fn stalled(&self, now: Instant) -> Option<Stalled<'_>> {
-        let state = self.state();
-        let since = state.written.max(state.blocked_since?);
-        let is_stalled = state.is_blocked && now.saturating_duration_since(since) >= SHORTEST_WAIT;
-        is_stalled.then_some(Stalled { client: self, since, unread: state.unread })
+    fn stalled(&self, now: Instant) -> Option<StalledClient<'_>> {
+        let activity = self.activity();
+        let since = activity.written.max(activity.blocked_since?);
+        let is_stalled =
+            activity.is_blocked && now.saturating_duration_since(since) >= SHORTEST_WAIT;
+        is_stalled.then_some(StalledClient { client: self, since, unread: activity.unread })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Activity {
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.since = Instant::now();
     }
 }
 
-/// A request that is being answered; dropping it says that all of the answer is on its way.
+/// A request and its response. It is dropped when hyper has taken the whole body of the response.
 #[derive(Debug)]
 pub(super) struct Exchange(Arc<Client>);
 
 impl Exchange {
-    /// The answer has this many bytes.
-    pub(super) fn answers(&self, bytes: u64) {
-        self.0.state().unread = bytes;
+    /// Sets the length of the response.
+    pub(super) fn set_response_length(&self, bytes: u64) {
+        self.0.activity().unread = bytes;
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.state().enter(Phase::Idle);
+        self.0.activity().enter(Phase::Idle);
     }
 }
 
-/// A client that has just connected may still be about to send its request.
+/// A client that has just connected may be about to send its request.
 const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 
-/// Of clients that do not read.
+/// The limit of the unread responses of stalled clients, in bytes.
 const MAX_UNREAD: u64 = 64 << 20;
 
-/// For a client that reads too slowly, and a service that never answers.
-const LONGEST_ANSWER: Duration = Duration::from_secs(120);
+/// The limit for a client that reads too slowly, and for a service that never responds.
+const LONGEST_RESPONSE: Duration = Duration::from_secs(120);

@@ -1,8 +1,8 @@
 use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
 
-/// A server that cannot be started.
+/// The server cannot be started.
 ///
-/// The message names the setting, the value and what is allowed; secrets are never in it.
+/// The message names the setting, the value and the allowed values. It never has a secret.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, serve::Server};
@@ -13,7 +13,7 @@ use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
 /// let started = Server::builder().with_route("metrics", metrics).start().await;
 /// assert_eq!(
 ///     started.unwrap_err().to_string(),
-///     "path `metrics`: allowed is `/` and then visible ASCII characters without `?` and `#`",
+///     r#"invalid path "metrics": must start with / and have only visible ASCII characters except ? and #"#,
 /// );
 /// # Ok(()) }
 /// ```
@@ -32,12 +32,16 @@ pub(super) enum ServeErrorKind {
     /// Redacted.
     Network(String),
     ConnectionLimit(usize),
-    Time(&'static str, Duration, &'static str),
+    Time {
+        name: &'static str,
+        time: Duration,
+        allowed: &'static str,
+    },
     Bind(SocketAddr, io::Error),
 }
 
 impl ServeError {
-    /// Whether the address is taken, not this machine's, or not allowed for this user.
+    /// Whether the address cannot be bound: it is in use, not one of this machine, or not permitted.
     #[must_use]
     pub fn is_bind(&self) -> bool {
         matches!(self.kind, ServeErrorKind::Bind(..))
@@ -47,27 +51,29 @@ impl ServeError {
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            ServeErrorKind::NoRoute => f.write_str("there is no route: nothing would be served"),
+            ServeErrorKind::NoRoute => {
+                f.write_str("missing route: add one with `ServerBuilder::with_route`")
+            }
             ServeErrorKind::Path(path) => write!(
                 f,
-                "path `{path}`: allowed is `/` and then visible ASCII characters without `?` and `#`",
+                "invalid path \"{path}\": must start with / and have only visible ASCII characters except ? and #",
             ),
-            ServeErrorKind::DuplicatePath(path) => write!(f, "path `{path}` is given twice"),
+            ServeErrorKind::DuplicatePath(path) => write!(f, "duplicate path \"{path}\""),
             ServeErrorKind::Token => f.write_str(
-                "the bearer token: allowed are ASCII letters, digits and `-._~+/=`, one at least",
+                "invalid bearer token: must be one or more ASCII letters, digits and -._~+/=",
             ),
             ServeErrorKind::UserOrPassword => f.write_str(
-                "user and password: allowed is what has no control characters, one character at least, no `:` in the user",
+                "invalid user or password: must not be empty or have control characters, and the user must not have ':'",
             ),
             ServeErrorKind::Network(network) => write!(
                 f,
-                "network `{network}`: allowed is an IP address, alone or with `/` and the length of its prefix",
+                "invalid network \"{network}\": must be an IP address, or ADDRESS/PREFIX_LENGTH",
             ),
             ServeErrorKind::ConnectionLimit(connections) => {
-                write!(f, "connection limit {connections}: allowed is 1 to 65536")
+                write!(f, "invalid connection limit {connections}: must be 1 to 65536")
             }
-            ServeErrorKind::Time(name, time, allowed) => {
-                write!(f, "{name} {time:?}: allowed is {allowed}")
+            ServeErrorKind::Time { name, time, allowed } => {
+                write!(f, "invalid {name} {time:?}: must be {allowed}")
             }
             ServeErrorKind::Bind(address, error) => {
                 write!(f, "cannot listen on {address}: {error}")

@@ -1,9 +1,9 @@
-//! How much a client may take, and for how long.
+//! Limits of connections and their timeouts.
 
 use super::error::{ServeError, ServeErrorKind};
 use std::{ops::RangeInclusive, time::Duration};
 
-/// Defaults are documented at the builder's methods.
+/// The methods of the builder document the defaults.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) connections: usize,
@@ -37,10 +37,10 @@ impl Limits {
             ("idle timeout", idle_timeout, SHORTEST..=DAY, "1ms to 24h"),
             ("grace period", grace_period, Duration::ZERO..=HOUR, "0s to 1h"),
         ];
-        for (name, time, allowed, words) in times {
-            let allowed: RangeInclusive<Duration> = allowed;
-            if !allowed.contains(&time) {
-                return Err(ServeErrorKind::Time(name, time, words).into());
+        for (name, time, range, allowed) in times {
+            let range: RangeInclusive<Duration> = range;
+            if !range.contains(&time) {
+                return Err(ServeErrorKind::Time { name, time, allowed }.into());
             }
         }
         Ok(())

@@ -6,34 +6,39 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let exporter = Exporter::builder("agent").build()?;
-//! let listening = Server::builder()
+//! let server = Server::builder()
 //!     .with_address(([127, 0, 0, 1], 0).into())
 //!     .with_route("/metrics", exporter.scrape_service())
 //!     .start()
 //!     .await?;
-//! tracing::info!("listening on http://{}", listening.address());
+//! tracing::info!("listening on http://{}", server.address());
 //!
-//! // When the process is told to stop:
-//! listening.stop().await;
+//! // On shutdown:
+//! server.stop().await;
 //! # Ok(()) }
 //! ```
 //!
-//! Without [`start`](ServerBuilder::start) nothing listens. It speaks HTTP/1.1, and it is made for a
+//! Nothing listens before [`start`](ServerBuilder::start). The server speaks HTTP/1.1, and is made for a
 //! few scrapers and probes, not for users:
 //!
 //! | | |
 //! |---|---|
-//! | address | 127.0.0.1:9464; a public one without authentication is a warning in the log |
-//! | paths | those of the routes; 404 elsewhere |
-//! | authentication | none, or a bearer token or user and password: 401 without |
-//! | who may connect | everybody, or only some networks: others are cut off before they say a word |
+//! | address | 127.0.0.1:9464; a public address without authentication is logged as a warning |
+//! | paths | those of the routes; 404 for others |
+//! | authentication | none, or a bearer token or user and password; 401 without them |
+//! | networks | all, or only the allowed ones: connections of others are closed before anything is read |
 //! | head of a request | within 10 s of the connection or its first byte, 16 KiB and 100 headers (431), URI 2 KiB (414) |
-//! | answer | given up when the client takes nothing of it for 5 s, or not all of it in 2 minutes |
-//! | idle connections | kept for 5 minutes, so that scrapers find them at the next scrape |
+//! | response | the connection is closed when the client reads nothing of it for 5 s, or not all of it in 2 minutes |
+//! | idle connections | kept for 5 minutes, so that a scraper can use its connection for the next scrape |
 //! | connections | 64 at a time; at the limit, a new connection replaces the one that has been idle or stalled for the longest time |
-//! | memory | the answers that clients do not read are given up beyond 64 MiB, the longest unread first |
-//! | stop | no new connections; answers in progress have 5 s |
+//! | memory | at most 64 MiB of responses that clients do not read; beyond, the connection that has been stalled for the longest time is closed |
+//! | stop | no new connections; responses in progress have 5 s |
 
+// A connection: builder (binds the address) -> accept (network, connection limit) -> connection
+// (HTTP/1.1, its deadline and its end) -> routes (auth, then the service of the path).
+// socket reports reads and writes to client, which knows what each connection waits for.
+
+mod accept;
 mod auth;
 mod builder;
 mod client;
@@ -44,5 +49,5 @@ mod network;
 mod routes;
 mod socket;
 
-pub use builder::{Listening, Server, ServerBuilder};
+pub use builder::{Server, ServerBuilder};
 pub use error::ServeError;

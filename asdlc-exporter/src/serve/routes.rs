@@ -1,6 +1,6 @@
-//! From a request to an answer.
+//! From a request to its response: authentication, then the route, then its service.
 
-use super::auth::Gate;
+use super::auth::Auth;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
@@ -8,13 +8,13 @@ use hyper::body::{Body, Incoming};
 use std::{convert::Infallible, error::Error, fmt, future, pin::Pin};
 use tower_service::Service;
 
-pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>>;
-pub(super) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub(super) type BoxResponse = Response<UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>>;
+pub(super) type BoxResponseFuture = Pin<Box<dyn Future<Output = BoxResponse> + Send>>;
 
-/// A path and what answers there.
+/// A path and the service that responds there.
 pub(super) struct Route {
     pub(super) path: String,
-    service: Box<dyn Mounted>,
+    service: Box<dyn RouteService>,
 }
 
 impl Route {
@@ -39,12 +39,12 @@ impl fmt::Debug for Route {
     }
 }
 
-/// A service whose types are forgotten.
-trait Mounted: Send + Sync {
-    fn answer(&self, request: Request<Incoming>) -> Answering;
+/// A service of any type, with boxed futures and bodies.
+trait RouteService: Send + Sync {
+    fn respond(&self, request: Request<Incoming>) -> BoxResponseFuture;
 }
 
-impl<S, B> Mounted for S
+impl<S, B> RouteService for S
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
@@ -55,7 +55,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    fn answer(&self, request: Request<Incoming>) -> Answering {
+    fn respond(&self, request: Request<Incoming>) -> BoxResponseFuture {
         let mut service = self.clone();
         Box::pin(async move {
             let Ok(()) = future::poll_fn(|context| service.poll_ready(context)).await;
@@ -65,41 +65,42 @@ where
     }
 }
 
-/// Everything that a connection needs to answer.
+/// All routes, and who may use them.
 #[derive(Debug)]
 pub(super) struct Routes {
     pub(super) routes: Vec<Route>,
-    pub(super) gate: Gate,
+    pub(super) auth: Auth,
 }
 
 impl Routes {
-    pub(super) fn answer(&self, request: Request<Incoming>) -> Answering {
-        let Self { routes, gate } = self;
-        // First, so that who may not see the metrics does not see where they are.
-        if !gate.opens(request.headers()) {
-            let mut answer = refusal(StatusCode::UNAUTHORIZED, "who are you?\n");
-            gate.challenge(answer.headers_mut());
-            return Box::pin(future::ready(answer));
+    pub(super) fn respond(&self, request: Request<Incoming>) -> BoxResponseFuture {
+        let Self { routes, auth } = self;
+        // First: an unauthorized client cannot find out which paths exist.
+        if !auth.accepts(request.headers()) {
+            let mut response = error_response(StatusCode::UNAUTHORIZED, "unauthorized\n");
+            auth.challenge(response.headers_mut());
+            return Box::pin(future::ready(response));
         }
         let uri = request.uri();
         if uri.path_and_query().is_some_and(|path| path.as_str().len() > MAX_URI) {
-            return Box::pin(future::ready(refusal(StatusCode::URI_TOO_LONG, "URI too long\n")));
+            let response = error_response(StatusCode::URI_TOO_LONG, "URI too long\n");
+            return Box::pin(future::ready(response));
         }
         match routes.iter().find(|route| route.path == uri.path()) {
-            Some(route) => route.service.answer(request),
-            None => Box::pin(future::ready(refusal(StatusCode::NOT_FOUND, "not found\n"))),
+            Some(route) => route.service.respond(request),
+            None => Box::pin(future::ready(error_response(StatusCode::NOT_FOUND, "not found\n"))),
         }
     }
 }
 
-fn refusal(status: StatusCode, text: &'static str) -> Answer {
+fn error_response(status: StatusCode, text: &'static str) -> BoxResponse {
     let body = Full::new(Bytes::from_static(text.as_bytes()));
-    let mut answer = Response::new(body.map_err(Into::into).boxed_unsync());
-    *answer.status_mut() = status;
+    let mut response = Response::new(body.map_err(Into::into).boxed_unsync());
+    *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    answer.headers_mut().insert(CONTENT_TYPE, plain);
-    answer
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
 }
 
-/// `name[]` of a hundred families fits.
+/// Enough for the parameter `name[]` of a hundred families.
 const MAX_URI: usize = 2 << 10;

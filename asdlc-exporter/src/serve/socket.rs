@@ -1,4 +1,4 @@
-//! A socket that tells what happens on it.
+//! A socket that reports reads and writes to its [`Client`].
 
 use super::client::Client;
 use std::{
@@ -13,27 +13,26 @@ use tokio::{
 };
 
 #[derive(Debug)]
-pub(super) struct Observed {
+pub(super) struct ObservedSocket {
     socket: TcpStream,
     client: Arc<Client>,
 }
 
-impl Observed {
+impl ObservedSocket {
     pub(super) fn new(socket: TcpStream, client: Arc<Client>) -> Self {
         Self { socket, client }
     }
 
-    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &written {
+    fn observe_write(&self, written: &Poll<io::Result<usize>>) {
+        match written {
             Poll::Ready(Ok(bytes)) => self.client.wrote(*bytes),
-            Poll::Pending => self.client.blocked(),
+            Poll::Pending => self.client.write_blocked(),
             Poll::Ready(Err(_)) => {}
         }
-        written
     }
 }
 
-impl AsyncRead for Observed {
+impl AsyncRead for ObservedSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -48,14 +47,15 @@ impl AsyncRead for Observed {
     }
 }
 
-impl AsyncWrite for Observed {
+impl AsyncWrite for ObservedSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.wrote(written)
+        self.observe_write(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -64,10 +64,11 @@ impl AsyncWrite for Observed {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.wrote(written)
+        self.observe_write(&written);
+        written
     }
 
-    /// Without this, hyper copies each answer into a buffer of the connection.
+    /// Without this, hyper copies each response into a buffer of the connection.
     fn is_write_vectored(&self) -> bool {
         self.socket.is_write_vectored()
     }
@@ -81,11 +82,11 @@ impl AsyncWrite for Observed {
     }
 }
 
-impl Drop for Observed {
+impl Drop for ObservedSocket {
     fn drop(&mut self) {
-        if self.client.is_given_up() {
-            // The kernel would keep what the client does not read for minutes. When this fails, it
-            // does.
+        if self.client.is_abandoned() {
+            // Without a reset, the kernel keeps unread data of the client for minutes. That is also
+            // what happens if this fails.
             let _ = self.socket.set_zero_linger();
         }
     }

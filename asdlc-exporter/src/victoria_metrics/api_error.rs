@@ -1,33 +1,33 @@
-//! What went wrong, as the client is told.
+//! Errors of the proxy, in the format of the Prometheus HTTP API.
 
 use http::StatusCode;
 use std::borrow::Cow;
 
-/// One row of the table of errors in the [module](super).
+/// A row of the table of errors in the [module](super).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ApiErrorType {
     BadData,
     NotFound,
     MethodNotAllowed,
     SlowRequest,
     TooLong,
     UnsupportedMediaType,
-    /// Refused by `VictoriaMetrics`, with this status.
-    Refused(StatusCode),
-    Busy,
+    /// `VictoriaMetrics` refused the query with this status.
+    Execution(StatusCode),
+    TooManyRequests,
     NotConfigured,
     Unreachable,
     ConnectionLost,
     Timeout,
     Unavailable,
-    BadAnswer,
-    /// A client error that is not in the format of `VictoriaMetrics`.
+    BadResponse,
+    /// A 4xx that is not in the format of `VictoriaMetrics`. Clients see it as a bad response.
     ForeignError,
     TooLarge,
     Credentials,
 }
 
-impl Kind {
+impl ApiErrorType {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::BadData => StatusCode::BAD_REQUEST,
@@ -36,20 +36,20 @@ impl Kind {
             Self::SlowRequest => StatusCode::REQUEST_TIMEOUT,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Refused(status) => status,
-            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Execution(status) => status,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::NotConfigured
             | Self::Unreachable
             | Self::ConnectionLost
             | Self::Timeout
             | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::BadAnswer | Self::ForeignError | Self::TooLarge | Self::Credentials => {
+            Self::BadResponse | Self::ForeignError | Self::TooLarge | Self::Credentials => {
                 StatusCode::BAD_GATEWAY
             }
         }
     }
 
-    /// `errorType` in the answer and `outcome` in the metrics.
+    /// The field `errorType` of the response, and the label `outcome` of the metrics.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::BadData => "bad_data",
@@ -58,61 +58,64 @@ impl Kind {
             Self::SlowRequest => "slow_request",
             Self::TooLong => "too_long",
             Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::Refused(_) => "execution",
-            Self::Busy => "too_many_requests",
+            Self::Execution(_) => "execution",
+            Self::TooManyRequests => "too_many_requests",
             Self::NotConfigured => "not_configured",
             Self::Unreachable => "unreachable",
             Self::ConnectionLost => "connection_lost",
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
-            Self::BadAnswer | Self::ForeignError => "bad_answer",
+            Self::BadResponse | Self::ForeignError => "bad_answer",
             Self::TooLarge => "too_large",
             Self::Credentials => "credentials",
         }
     }
 }
 
-/// An error in the words of the Prometheus API.
+/// An error that a client sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) kind: Kind,
-    /// For clients: of `VictoriaMetrics` it names nothing but what it said of a query.
+pub(super) struct ApiError {
+    pub(super) error_type: ApiErrorType,
+    /// It has nothing about `VictoriaMetrics` except what that says about a query.
     pub(super) message: Cow<'static, str>,
-    /// Seconds.
+    /// The header `Retry-After`, in seconds.
     pub(super) retry_after: Option<u32>,
 }
 
-impl Failure {
-    pub(super) fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), retry_after: None }
+impl ApiError {
+    pub(super) fn new(error_type: ApiErrorType, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { error_type, message: message.into(), retry_after: None }
     }
 
     pub(super) fn bad_data(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Kind::BadData, message)
+        Self::new(ApiErrorType::BadData, message)
     }
 
-    pub(super) fn busy(retry_after: u32) -> Self {
-        let message = "too many queries at a time: try again later";
-        Self { retry_after: Some(retry_after), ..Self::new(Kind::Busy, message) }
+    pub(super) fn too_many_requests(retry_after: u32) -> Self {
+        let message = "too many concurrent queries: try again later";
+        let retry_after = Some(retry_after);
+        Self { retry_after, ..Self::new(ApiErrorType::TooManyRequests, message) }
     }
 
     pub(super) fn timeout() -> Self {
-        Self::new(Kind::Timeout, "VictoriaMetrics did not answer in time")
+        Self::new(ApiErrorType::Timeout, "VictoriaMetrics did not respond in time")
     }
 
     pub(super) fn connection_lost() -> Self {
-        Self::new(Kind::ConnectionLost, "the connection to VictoriaMetrics was lost")
+        Self::new(ApiErrorType::ConnectionLost, "the connection to VictoriaMetrics was lost")
     }
 
-    pub(super) fn bad_answer(message: &'static str) -> Self {
-        Self::new(Kind::BadAnswer, message)
+    pub(super) fn bad_response(message: &'static str) -> Self {
+        Self::new(ApiErrorType::BadResponse, message)
     }
 
     pub(super) fn too_large() -> Self {
-        Self::new(Kind::TooLarge, "the answer of VictoriaMetrics is larger than allowed here")
+        let message = "the response of VictoriaMetrics is larger than the limit of this proxy";
+        Self::new(ApiErrorType::TooLarge, message)
     }
 
     pub(super) fn not_configured() -> Self {
-        Self::new(Kind::NotConfigured, "no VictoriaMetrics is configured for this service")
+        let message = "no VictoriaMetrics is configured for this service";
+        Self::new(ApiErrorType::NotConfigured, message)
     }
 }

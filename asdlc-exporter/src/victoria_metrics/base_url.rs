@@ -1,41 +1,35 @@
-//! Where `VictoriaMetrics` is, and what it wants to see first.
+//! The URL of `VictoriaMetrics`, and the credentials that the proxy sends.
 
 use super::error::{QueryProxyError, QueryProxyErrorKind};
-use crate::redact;
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use crate::{
+    credentials::{Credentials, InvalidCredentials},
+    redact,
+};
 use http::{HeaderValue, Uri, uri::Scheme};
 use percent_encoding::percent_decode_str;
 use std::fmt;
 
-/// `http://vmselect:8481/select/0/prometheus`
+/// For example `http://vmselect:8481/select/0/prometheus`.
 #[derive(Clone)]
-pub(super) struct Base {
-    /// With scheme and prefix, without a user and without `/` at the end.
+pub(super) struct BaseUrl {
+    /// Scheme, host, port and path, without a user and without `/` at the end.
     url: String,
-    authorization: Option<Credentials>,
+    credentials: Option<Credentials>,
 }
 
-/// What `Authorization` has.
-#[derive(Clone)]
-pub(super) struct Credentials {
-    value: HeaderValue,
-    /// What must be in no log: the parts of the value, also as they were before they were encoded.
-    secrets: Vec<String>,
-}
-
-impl Base {
+impl BaseUrl {
     pub(super) fn parse(url: &str) -> Result<Self, QueryProxyError> {
-        let refused = || QueryProxyError::from(QueryProxyErrorKind::Url);
-        // `http` would stop reading there, and the rest would go unnoticed.
+        let invalid = || QueryProxyError::from(QueryProxyErrorKind::Url);
+        // `http::Uri` ignores what follows.
         if url.contains('#') {
-            return Err(refused());
+            return Err(invalid());
         }
-        let uri: Uri = url.parse().map_err(|_| refused())?;
+        let uri: Uri = url.parse().map_err(|_| invalid())?;
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
-            return Err(refused());
+            return Err(invalid());
         };
         if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS {
-            return Err(refused());
+            return Err(invalid());
         }
         #[cfg(not(feature = "victoria-metrics-tls"))]
         if *scheme == Scheme::HTTPS {
@@ -46,91 +40,69 @@ impl Base {
             None => (None, authority.as_str()),
         };
         let path = uri.path().trim_end_matches('/');
-        let port_is_one = match authority.port() {
+        let has_valid_port = match authority.port() {
             Some(port) => port.as_str().parse::<u16>().is_ok_and(|port| port > 0),
-            // `host:` and `host:99999`
+            // Not for `host:` and `host:99999`.
             None => authority.host() == address,
         };
-        let path_is_plain = path.split('/').skip(1).all(|part| {
+        let has_plain_path = path.split('/').skip(1).all(|part| {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
             !part.is_empty() && part != "." && part != ".." && part.bytes().all(allowed)
         });
-        if authority.host().is_empty() || !port_is_one || !path_is_plain || uri.query().is_some() {
-            return Err(refused());
+        if authority.host().is_empty()
+            || !has_valid_port
+            || !has_plain_path
+            || uri.query().is_some()
+        {
+            return Err(invalid());
         }
-        let authorization = match user {
+        let credentials = match user {
             Some(user) => {
                 let (user, password) = user.split_once(':').unwrap_or((user, ""));
-                let decode = |text| percent_decode_str(text).decode_utf8().map_err(|_| refused());
-                Some(basic(&decode(user)?, &decode(password)?)?)
+                let decode = |text| percent_decode_str(text).decode_utf8().map_err(|_| invalid());
+                let credentials = Credentials::basic(&decode(user)?, &decode(password)?);
+                Some(
+                    credentials
+                        .map_err(|InvalidCredentials| QueryProxyErrorKind::UserOrPassword)?,
+                )
             }
             None => None,
         };
-        Ok(Self { url: format!("{scheme}://{address}{path}"), authorization })
+        Ok(Self { url: format!("{scheme}://{address}{path}"), credentials })
     }
 
-    /// With credentials that stand elsewhere than in the URL.
-    pub(super) fn authorize(mut self, credentials: Credentials) -> Result<Self, QueryProxyError> {
-        if self.authorization.replace(credentials).is_some() {
-            return Err(QueryProxyErrorKind::TwoCredentials.into());
+    /// Adds credentials that are not in the URL.
+    pub(super) fn with_credentials(
+        mut self,
+        credentials: Credentials,
+    ) -> Result<Self, QueryProxyError> {
+        match self.credentials.replace(credentials) {
+            Some(_) => Err(QueryProxyErrorKind::MultipleCredentials.into()),
+            None => Ok(self),
         }
-        Ok(self)
     }
 
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    pub(super) fn authorization(&self) -> Option<&HeaderValue> {
-        self.authorization.as_ref().map(|credentials| &credentials.value)
+    /// The value of `Authorization`.
+    pub(super) fn authorization(&self) -> Option<HeaderValue> {
+        self.credentials.as_ref().map(Credentials::to_header)
     }
 
-    /// A text of the upstream for the log. vmauth, for one, repeats the credentials that it does not
-    /// know.
-    pub(super) fn without_secrets(&self, text: &str) -> String {
-        let secrets = self.authorization.iter().flat_map(|credentials| &credentials.secrets);
+    /// Removes secrets from a text of the upstream, for the log. A proxy such as vmauth repeats
+    /// credentials that it does not accept.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let secrets = self.credentials.iter().flat_map(Credentials::secrets);
         let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
         redact::text(&text)
     }
 }
 
-impl fmt::Debug for Base {
+impl fmt::Debug for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Base").field("url", &self.url).finish_non_exhaustive()
-    }
-}
-
-/// `Basic …`
-pub(super) fn basic(user: &str, password: &str) -> Result<Credentials, QueryProxyError> {
-    let refused = user.is_empty()
-        || user.contains(':')
-        || user.contains(char::is_control)
-        || password.contains(char::is_control);
-    if refused {
-        return Err(QueryProxyErrorKind::UserOrPassword.into());
-    }
-    let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
-    Ok(Credentials::new("Basic", &encoded, password))
-}
-
-/// `Bearer …`
-pub(super) fn bearer(token: &str) -> Result<Credentials, QueryProxyError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    if token.is_empty() || !token.bytes().all(allowed) {
-        return Err(QueryProxyErrorKind::Token.into());
-    }
-    Ok(Credentials::new("Bearer", token, token))
-}
-
-impl Credentials {
-    fn new(scheme: &str, encoded: &str, secret: &str) -> Self {
-        let mut value = HeaderValue::from_str(&format!("{scheme} {encoded}"))
-            .expect("visible ASCII is a header value");
-        value.set_sensitive(true);
-        // Without its padding it is found in whatever alphabet it was padded.
-        let encoded = encoded.trim_end_matches('=');
-        let secrets = [encoded, secret].map(str::to_owned);
-        Self { value, secrets: secrets.into_iter().filter(|secret| !secret.is_empty()).collect() }
+        f.debug_struct("BaseUrl").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -139,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_split_into_where_and_who() {
+    fn a_url_is_split_into_address_and_credentials() {
         for (url, expected, authorization) in [
             ("http://vm:8428", "http://vm:8428", None),
             ("http://vm", "http://vm", None),
@@ -152,15 +124,16 @@ mod tests {
             ("http://ann:p%40ss@vm:8428/x", "http://vm:8428/x", Some("Basic YW5uOnBAc3M=")),
             ("http://ann@vm", "http://vm", Some("Basic YW5uOg==")),
         ] {
-            let base = Base::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-            let value = base.authorization().map(|value| value.to_str().unwrap());
+            let base = BaseUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+            let value = base.authorization();
+            let value = value.as_ref().map(|value| value.to_str().unwrap());
             assert_eq!((base.url(), value), (expected, authorization), "{url}");
             assert!(!format!("{base:?}").contains("Basic"), "{base:?}");
         }
     }
 
     #[test]
-    fn what_is_no_base_url_is_refused_without_its_secrets() {
+    fn an_invalid_url_is_refused_without_its_secrets() {
         for url in [
             "",
             "vm",
@@ -184,19 +157,20 @@ mod tests {
             "http://ann:sec%0aret@vm",
             "http://:secret@vm",
         ] {
-            let error = Base::parse(url).expect_err(url).to_string();
+            let error = BaseUrl::parse(url).expect_err(url).to_string();
             assert!(!error.contains("ret") && !error.contains("ann:"), "{url}: {error}");
         }
     }
 
     #[test]
-    fn credentials_are_one() {
-        let base = Base::parse("http://ann@vm").unwrap();
-        assert!(base.authorize(bearer("abc").unwrap()).is_err());
-        let base = Base::parse("http://vm").unwrap().authorize(bearer("abc").unwrap()).unwrap();
+    fn only_one_kind_of_credentials_is_accepted() {
+        let token = || Credentials::bearer("abc").unwrap();
+        let base = BaseUrl::parse("http://ann@vm").unwrap();
+        assert!(base.with_credentials(token()).is_err());
+        let base = BaseUrl::parse("http://vm").unwrap().with_credentials(token()).unwrap();
         assert_eq!(base.authorization().unwrap(), "Bearer abc");
         for token in ["", "a b", "a\r\nb", "ä"] {
-            assert!(bearer(token).is_err(), "{token}");
+            assert!(Credentials::bearer(token).is_err(), "{token}");
         }
     }
 }

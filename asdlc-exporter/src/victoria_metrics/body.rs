@@ -1,10 +1,10 @@
-//! The body of an answer: counted, and cut off rather than completed when something fails.
+//! The body of a response to a client. It records the exchange, and ends with an error when something
+//! fails, so that an incomplete response never looks complete.
 
 use super::{
-    api_error::Kind,
+    api_error::ApiErrorType,
     instruments::{Exchange, OK},
-    shared_call::Long,
-    streamed::Held,
+    streamed::{StreamedResponse, TimedResponse},
 };
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -16,69 +16,55 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The body of an answer of a [`QueryProxy`](super::QueryProxy).
+/// The body of a response of a [`QueryProxy`](super::QueryProxy).
 ///
-/// Its error is for the server, which closes the connection then: a client never takes a part of
-/// an answer for the whole.
+/// On its error the server closes the connection, so that the client does not take an incomplete
+/// response for a complete one.
 ///
 /// # Panics
 ///
 /// When polled outside of a Tokio runtime with its time driver.
 #[derive(Debug)]
 pub struct QueryProxyBody {
-    content: Content,
-    /// `None` at the end.
+    content: BodyContent,
+    /// `None` after the end.
     exchange: Option<Exchange>,
+    /// The outcome that is recorded when the whole body was sent.
     outcome: &'static str,
 }
 
 #[derive(Debug)]
-enum Content {
-    Whole(Bytes),
-    Long { held: Held, deadline: Pin<Box<Sleep>> },
+enum BodyContent {
+    Complete(Bytes),
+    Streamed { response: TimedResponse, deadline: Pin<Box<Sleep>> },
 }
 
 impl QueryProxyBody {
-    /// `outcome` is what it is counted as when all of it was sent.
-    pub(super) fn whole(bytes: Bytes, exchange: Exchange, outcome: &'static str) -> Self {
-        let mut this = Self { content: Content::Whole(bytes), exchange: Some(exchange), outcome };
+    pub(super) fn complete(bytes: Bytes, exchange: Exchange, outcome: &'static str) -> Self {
+        let content = BodyContent::Complete(bytes);
+        let mut this = Self { content, exchange: Some(exchange), outcome };
         if this.is_end_stream() {
             this.end(outcome);
         }
         this
     }
 
-    pub(super) fn long(long: Long, deadline: Instant, exchange: Exchange) -> Self {
-        let held = Held::new(long, deadline);
+    pub(super) fn streamed(
+        response: StreamedResponse,
+        deadline: Instant,
+        exchange: Exchange,
+    ) -> Self {
+        let response = TimedResponse::new(response, deadline);
         let deadline = Box::pin(sleep_until(deadline));
-        Self { content: Content::Long { held, deadline }, exchange: Some(exchange), outcome: OK }
+        let content = BodyContent::Streamed { response, deadline };
+        Self { content, exchange: Some(exchange), outcome: OK }
     }
 
     fn end(&mut self, outcome: &'static str) {
-        self.content = Content::Whole(Bytes::new());
+        self.content = BodyContent::Complete(Bytes::new());
         if let Some(exchange) = self.exchange.take() {
             exchange.end(outcome);
         }
-    }
-}
-
-impl Long {
-    /// The next bytes; none at the end.
-    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Kind>> {
-        if !self.begin.is_empty() {
-            return Poll::Ready(Ok(mem::take(&mut self.begin)));
-        }
-        while let Some(frame) = ready!(Pin::new(&mut self.rest).poll_frame(context)) {
-            let frame = frame.map_err(|_| Kind::ConnectionLost)?;
-            // Trailers are the upstream's own, and an empty frame is no end.
-            if let Ok(bytes) = frame.into_data()
-                && !bytes.is_empty()
-            {
-                self.left = self.left.checked_sub(bytes.len() as u64).ok_or(Kind::TooLarge)?;
-                return Poll::Ready(Ok(bytes));
-            }
-        }
-        Poll::Ready(Ok(Bytes::new()))
     }
 }
 
@@ -92,18 +78,18 @@ impl Body for QueryProxyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, QueryProxyBodyError>>> {
         let this = &mut *self;
         let bytes = match &mut this.content {
-            Content::Whole(bytes) => mem::take(bytes),
-            Content::Long { held, deadline } => {
-                // The client may be what is slow: the time is up all the same.
+            BodyContent::Complete(bytes) => mem::take(bytes),
+            BodyContent::Streamed { response, deadline } => {
+                // The deadline also holds when the client is slow.
                 let polled = match deadline.as_mut().poll(context) {
                     Poll::Ready(()) => None,
-                    Poll::Pending => held.with(|long| long.poll_bytes(context)),
+                    Poll::Pending => response.with(|response| response.poll_bytes(context)),
                 };
-                match ready!(polled.unwrap_or(Poll::Ready(Err(Kind::Timeout)))) {
+                match ready!(polled.unwrap_or(Poll::Ready(Err(ApiErrorType::Timeout)))) {
                     Ok(bytes) => bytes,
-                    Err(kind) => {
-                        this.end(kind.name());
-                        return Poll::Ready(Some(Err(QueryProxyBodyError { kind })));
+                    Err(error_type) => {
+                        this.end(error_type.name());
+                        return Poll::Ready(Some(Err(QueryProxyBodyError { error_type })));
                     }
                 }
             }
@@ -111,7 +97,7 @@ impl Body for QueryProxyBody {
         if let Some(exchange) = &mut this.exchange {
             exchange.sent(bytes.len());
         }
-        // A server need not ask again after the last frame.
+        // A server does not have to poll again after the last frame.
         if bytes.is_empty() || this.is_end_stream() {
             this.end(this.outcome);
         }
@@ -120,44 +106,41 @@ impl Body for QueryProxyBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Whole(bytes) => bytes.is_empty(),
-            Content::Long { held, .. } => held
-                .with(|long| long.begin.is_empty() && long.rest.is_end_stream())
-                .unwrap_or_default(),
+            BodyContent::Complete(bytes) => bytes.is_empty(),
+            BodyContent::Streamed { response, .. } => {
+                response.with(|response| response.is_end_stream()).unwrap_or_default()
+            }
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Long { held, .. } => {
-                let length = |long: &mut Long| {
-                    let rest = long.rest.size_hint().exact()?;
-                    Some(long.begin.len() as u64 + rest)
-                };
-                held.with(length).flatten().map_or_else(SizeHint::new, SizeHint::with_exact)
-            }
+            BodyContent::Complete(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodyContent::Streamed { response, .. } => response
+                .with(|response| response.remaining_length())
+                .flatten()
+                .map_or_else(SizeHint::new, SizeHint::with_exact),
         }
     }
 }
 
-/// An answer that was cut off: `VictoriaMetrics` failed half-way, the time was up, or the answer was
-/// too large.
+/// The response was cut off: `VictoriaMetrics` failed while it was sent, the deadline passed, or the
+/// response exceeded the limit.
 pub struct QueryProxyBodyError {
-    kind: Kind,
+    error_type: ApiErrorType,
 }
 
 impl QueryProxyBodyError {
-    /// Whether the time was up.
+    /// Whether the deadline passed.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.kind == Kind::Timeout
+        self.error_type == ApiErrorType::Timeout
     }
 }
 
 impl fmt::Display for QueryProxyBodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the answer of VictoriaMetrics was cut off: {}", self.kind.name())
+        write!(f, "the response of VictoriaMetrics was cut off: {}", self.error_type.name())
     }
 }
 

@@ -1,21 +1,22 @@
 use super::{
-    base_url::{Base, Credentials, basic, bearer},
+    base_url::BaseUrl,
+    connector::connector,
     cors::Cors,
     error::{QueryProxyError, QueryProxyErrorKind},
     service::QueryProxy,
     settings::Settings,
     upstream::Upstream,
 };
+use crate::credentials::{Credentials, InvalidCredentials};
 use opentelemetry::metrics::Meter;
 use std::{fmt, time::Duration};
 
 impl QueryProxy {
-    /// Starts with the URL of a `VictoriaMetrics` or of a part of a cluster, such as
-    /// `http://vmselect:8481/select/0/prometheus`; it may hold `user:password@`.
+    /// Creates a builder with the URL of a `VictoriaMetrics` or of a part of a cluster, such as
+    /// `http://vmselect:8481/select/0/prometheus`. The URL may have `user:password@`.
     ///
-    /// Without a URL, or with an empty one, the proxy answers its routes with 503 and the
-    /// `errorType` `not_configured`: a service that may have no `VictoriaMetrics` needs no code
-    /// for that.
+    /// Without a URL, or with an empty one, the proxy responds to queries with 503 and the `errorType`
+    /// `not_configured`. So a service whose `VictoriaMetrics` is optional needs no code for that.
     ///
     /// ```
     /// use asdlc_exporter::{Exporter, victoria_metrics::QueryProxy};
@@ -27,7 +28,7 @@ impl QueryProxy {
     /// # Ok(()) }
     /// ```
     pub fn builder<'a>(url: impl Into<Option<&'a str>>) -> QueryProxyBuilder {
-        let base = url.into().filter(|url| !url.is_empty()).map(Base::parse);
+        let base = url.into().filter(|url| !url.is_empty()).map(BaseUrl::parse);
         QueryProxyBuilder {
             base,
             credentials: Vec::new(),
@@ -39,7 +40,7 @@ impl QueryProxy {
     }
 }
 
-/// Settings of a [`QueryProxy`].
+/// Builder of a [`QueryProxy`].
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, victoria_metrics::QueryProxy};
@@ -54,9 +55,9 @@ impl QueryProxy {
 ///     .build(&exporter.meter())?;
 /// # Ok(()) }
 /// ```
-#[must_use = "there is no proxy before `build`"]
+#[must_use = "a builder does nothing before `build`"]
 pub struct QueryProxyBuilder {
-    base: Option<Result<Base, QueryProxyError>>,
+    base: Option<Result<BaseUrl, QueryProxyError>>,
     credentials: Vec<Result<Credentials, QueryProxyError>>,
     settings: Settings,
     origins: Vec<String>,
@@ -67,67 +68,71 @@ pub struct QueryProxyBuilder {
 impl QueryProxyBuilder {
     /// Sends this user and password to `VictoriaMetrics`.
     pub fn with_basic_auth(mut self, user: &str, password: &str) -> Self {
-        self.credentials.push(basic(user, password));
+        let invalid = |InvalidCredentials| QueryProxyErrorKind::UserOrPassword.into();
+        self.credentials.push(Credentials::basic(user, password).map_err(invalid));
         self
     }
 
     /// Sends this token to `VictoriaMetrics`.
     pub fn with_bearer_token(mut self, token: &str) -> Self {
-        self.credentials.push(bearer(token));
+        let invalid = |InvalidCredentials| QueryProxyErrorKind::Token.into();
+        self.credentials.push(Credentials::bearer(token).map_err(invalid));
         self
     }
 
-    /// Trusts the authorities of these certificates, in PEM, and no others, when the URL is
-    /// `https`. Default: those that the system trusts.
+    /// Trusts only these root certificates, in PEM, when the URL is `https`. Default: those of the
+    /// system.
     #[cfg(feature = "victoria-metrics-tls")]
     pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
         self
     }
 
-    /// How long an answer may take, from the arrival of the request to its last byte. Default:
-    /// 30 s, as in `VictoriaMetrics`, which is asked to give up a little earlier; 100 ms to 1 h.
+    /// Sets how long a response may take, from the arrival of the request to its last byte: 100 ms to
+    /// 1 h. Default: 30 s, as in `VictoriaMetrics`. The proxy sends `VictoriaMetrics` a slightly shorter
+    /// timeout.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// How many points a series of a range query may have. Default: 11 000, as in Prometheus; 2 to
-    /// 30 000.
+    /// Sets how many points per series a range query may request: 2 to 30 000. Default: 11 000, as in
+    /// Prometheus.
     pub fn with_max_points(mut self, points: u32) -> Self {
         self.settings.max_points = points;
         self
     }
 
-    /// How many queries `VictoriaMetrics` may work on for this proxy at a time, 429 for more;
-    /// queries that share an answer are one, health checks are none. Default: 16; 1 to 1024.
+    /// Sets how many queries of this proxy `VictoriaMetrics` may run at a time: 1 to 1024. Default: 16.
+    /// More are refused with 429. Queries that share a response count once, health checks do not count.
     pub fn with_max_in_flight(mut self, queries: usize) -> Self {
         self.settings.max_in_flight = queries;
         self
     }
 
-    /// How many bytes an answer may have, as it is sent, so compressed or not. Default: 64 MiB; 1 KiB
-    /// and more.
-    pub fn with_max_answer_bytes(mut self, bytes: u64) -> Self {
-        self.settings.max_answer_bytes = bytes;
+    /// Sets how many bytes a response may have, as it is sent (compressed or not): at least 1 KiB.
+    /// Default: 64 MiB.
+    pub fn with_max_response_bytes(mut self, bytes: u64) -> Self {
+        self.settings.max_response_bytes = bytes;
         self
     }
 
-    /// A service is listed when it had metrics since this long ago. Default: 1 h; 1 min to 1 year.
-    /// The index of `VictoriaMetrics` is by day (UTC): it may list those of the whole day.
+    /// Sets how far back `services` looks: a service is listed if it had metrics within this time.
+    /// 1 min to 1 year. Default: 1 h. `VictoriaMetrics` has an index per day (UTC), so it may list the
+    /// services of the whole day.
     pub fn with_services_window(mut self, window: Duration) -> Self {
         self.settings.services_window = window;
         self
     }
 
-    /// Lets pages of this origin read the answers, such as `https://dashboards.example.com`; `*`
-    /// lets all. May be called several times. Default: none but the proxy's own.
+    /// Allows pages of this origin to read responses, such as `https://dashboards.example.com`; `*`
+    /// allows all. It can be called several times. Default: no other origin than that of the proxy.
     pub fn with_cors_origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push(origin.into());
         self
     }
 
-    /// The proxy; what it measures of itself is recorded by this meter.
+    /// Creates the proxy. Its metrics are recorded with this meter.
     ///
     /// # Errors
     ///
@@ -136,18 +141,18 @@ impl QueryProxyBuilder {
         self.settings.check()?;
         let cors = Cors::new(self.origins)?;
         let credentials = self.credentials.into_iter().collect::<Result<Vec<_>, _>>()?;
-        // Also without a URL, which may come with the next start.
+        // Checked also without a URL, which may be configured at the next start.
         if credentials.len() > 1 {
-            return Err(QueryProxyErrorKind::TwoCredentials.into());
+            return Err(QueryProxyErrorKind::MultipleCredentials.into());
         }
         let upstream = match self.base {
             Some(base) => {
-                let base = credentials.into_iter().try_fold(base?, Base::authorize)?;
-                Some(Upstream::new(
-                    base,
-                    #[cfg(feature = "victoria-metrics-tls")]
-                    self.root_certificates.as_deref(),
-                )?)
+                let base = credentials.into_iter().try_fold(base?, BaseUrl::with_credentials)?;
+                #[cfg(feature = "victoria-metrics-tls")]
+                let connector = connector(base.url(), self.root_certificates.as_deref())?;
+                #[cfg(not(feature = "victoria-metrics-tls"))]
+                let connector = connector()?;
+                Some(Upstream::new(connector, base)?)
             }
             None => None,
         };

@@ -1,6 +1,7 @@
-//! Connections to `VictoriaMetrics`, kept for later requests.
+//! A pool of connections to `VictoriaMetrics`.
 
-use super::upstream::Connector;
+use super::connector::Connector;
+use crate::hedged::hedged;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -12,9 +13,9 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use std::{
     error::Error,
-    future::{pending, poll_fn},
+    future::poll_fn,
     io, mem,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -24,33 +25,36 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 use tower_service::Service;
 
+// Not the client of hyper-util: it retries only requests that hyper has not begun to write, on any
+// idle connection, and does not say whether a byte of a response has arrived. A request that is
+// written while the server closes the idle connection would fail (see `send`).
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(super) struct ConnectionPool {
     connector: Connector,
     uri: Uri,
-    idle: Arc<Mutex<Idle>>,
+    idle: Arc<Mutex<IdleConnections>>,
 }
 
-/// Connections without a request, the one that was used last at the end.
 #[derive(Debug, Default)]
-struct Idle {
+struct IdleConnections {
+    /// Each with the time at which it expires, the most recently used last.
     connections: Vec<(Instant, Connection)>,
-    /// Whether a task closes those that are idle for too long.
-    reaped: bool,
+    /// Whether a task closes expired connections.
+    has_reaper: bool,
 }
 
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    /// How many bytes have come.
+    /// The number of bytes that have arrived.
     received: Arc<AtomicU64>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub(super) enum SendError {
     Connect(Box<dyn Error + Send + Sync>),
@@ -63,66 +67,39 @@ impl SendError {
     }
 }
 
-impl Connections {
-    /// To the server of this URL.
+impl ConnectionPool {
+    /// Creates a pool of connections to the server of this URL.
     pub(super) fn new(connector: Connector, uri: Uri) -> Self {
         Self { connector, uri, idle: Arc::default() }
     }
 
     /// Sends a request that may arrive twice.
     ///
-    /// A server closes connections that are idle, and cannot know that a request is on its way. So a
-    /// request on a kept connection that ends without a byte of an answer is sent once more, on a new
-    /// connection: other kept ones may have been closed as well. The client of hyper-util sends again
-    /// only what hyper has not begun to write, and then on any connection.
+    /// A server may close an idle connection while a request is sent on it. So when a kept connection
+    /// ends without a byte of a response, the request is sent again on a new connection: other kept
+    /// connections may have been closed as well.
     ///
-    /// A kept connection may also have gone silent on the way. A request with a `patience` is sent on a
-    /// new one as well when there is no answer by then: the first answer counts.
+    /// A kept connection may also be dead without being closed. With a `patience`, the request is sent
+    /// on a new connection as well when there is no response by then, and the first response counts.
     pub(super) async fn send(
         &self,
         request: Request<Full<Bytes>>,
         patience: Option<Duration>,
-    ) -> Result<Response<AnswerBody>, SendError> {
-        let Some(kept) = self.take() else { return self.send_anew(request).await };
-        let mut asked = pin!(self.send_on(kept, request.clone()));
-        let mut soon = pin!(async {
-            match patience {
-                Some(patience) => sleep(patience).await,
-                None => pending().await,
-            }
-        });
-        let answer = poll_fn(|context| match asked.as_mut().poll(context) {
-            Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => soon.as_mut().poll(context).map(|()| None),
-        });
-        match answer.await {
-            Some(Some(answer)) => return answer,
-            Some(None) => return self.send_anew(request).await,
-            None => {}
-        }
-        let mut anew = pin!(self.send_anew(request));
-        let mut is_lost = false;
-        poll_fn(|context| {
-            if !is_lost && let Poll::Ready(answer) = asked.as_mut().poll(context) {
-                match answer {
-                    Some(answer) => return Poll::Ready(answer),
-                    None => is_lost = true,
-                }
-            }
-            anew.as_mut().poll(context)
-        })
-        .await
+    ) -> Result<Response<PooledBody>, SendError> {
+        let Some(kept) = self.take() else { return self.send_on_new(request).await };
+        let first = self.send_on_kept(kept, request.clone());
+        hedged(first, patience, self.send_on_new(request)).await
     }
 
-    /// `None` when the connection ended without a byte of an answer.
-    async fn send_on(
+    /// `None` when the connection ended without a byte of a response.
+    async fn send_on_kept(
         &self,
         mut kept: Connection,
         request: Request<Full<Bytes>>,
-    ) -> Option<Result<Response<AnswerBody>, SendError>> {
+    ) -> Option<Result<Response<PooledBody>, SendError>> {
         let before = kept.received.load(Ordering::Relaxed);
         match kept.sender.send_request(request).await {
-            Ok(answer) => Some(Ok(self.answered(kept, answer))),
+            Ok(response) => Some(Ok(self.pooled(kept, response))),
             Err(error) if kept.received.load(Ordering::Relaxed) > before => {
                 Some(Err(SendError::Lost(error)))
             }
@@ -130,13 +107,13 @@ impl Connections {
         }
     }
 
-    async fn send_anew(
+    async fn send_on_new(
         &self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<AnswerBody>, SendError> {
+    ) -> Result<Response<PooledBody>, SendError> {
         let mut new = self.connect().await?;
-        let answer = new.sender.send_request(request).await.map_err(SendError::Lost)?;
-        Ok(self.answered(new, answer))
+        let response = new.sender.send_request(request).await.map_err(SendError::Lost)?;
+        Ok(self.pooled(new, response))
     }
 
     async fn connect(&self) -> Result<Connection, SendError> {
@@ -146,42 +123,43 @@ impl Connections {
         let stream = connector.call(self.uri.clone()).await;
         let stream = stream.map_err(SendError::connect)?;
         let received = Arc::default();
-        let stream = Counted { stream: TokioIo::new(stream), received: Arc::clone(&received) };
+        let stream =
+            CountingStream { stream: TokioIo::new(stream), received: Arc::clone(&received) };
         let mut builder = http1::Builder::new();
-        // Of a connection, for the head and for what is read ahead of the client.
+        // For the head of a response, and for what is read before the client reads it.
         let handshake = builder.max_buf_size(64 << 10).handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await.map_err(SendError::Lost)?;
-        // How it ends is known from the answer.
+        // The sender gets its errors too.
         tokio::spawn(connection);
         Ok(Connection { sender, received })
     }
 
-    fn answered(&self, connection: Connection, answer: Response<Incoming>) -> Response<AnswerBody> {
+    fn pooled(&self, connection: Connection, response: Response<Incoming>) -> Response<PooledBody> {
         let idle = Arc::downgrade(&self.idle);
-        answer.map(|body| AnswerBody { body, kept: Some(Kept { connection, idle }) })
+        response.map(|body| PooledBody { body, lease: Some(ConnectionLease { connection, idle }) })
     }
 
-    /// A kept connection that has not been closed, as far as is known.
+    /// A kept connection that is not known to be closed.
     fn take(&self) -> Option<Connection> {
         let now = Instant::now();
         loop {
-            let (until, connection) = lock(&self.idle).connections.pop()?;
-            if until > now && connection.sender.is_ready() {
+            let (expires, connection) = lock(&self.idle).connections.pop()?;
+            if expires > now && connection.sender.is_ready() {
                 return Some(connection);
             }
         }
     }
 }
 
-/// The body of an answer. Read to its end it gives the connection back, else the connection is
-/// closed with it.
+/// The body of a response. At its end the connection returns to the pool. If the body is dropped
+/// before, the connection is closed.
 #[derive(Debug)]
-pub(super) struct AnswerBody {
+pub(super) struct PooledBody {
     body: Incoming,
-    kept: Option<Kept>,
+    lease: Option<ConnectionLease>,
 }
 
-impl Body for AnswerBody {
+impl Body for PooledBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -190,13 +168,13 @@ impl Body for AnswerBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        let ends = match &frame {
+        let is_end = match &frame {
             None => true,
             Some(Ok(_)) => self.body.is_end_stream(),
             Some(Err(_)) => false,
         };
-        if ends && let Some(kept) = self.kept.take() {
-            kept.give_back();
+        if let Some(lease) = self.lease.take_if(|_| is_end) {
+            lease.give_back();
         }
         Poll::Ready(frame)
     }
@@ -210,18 +188,19 @@ impl Body for AnswerBody {
     }
 }
 
+/// A connection that is in use.
 #[derive(Debug)]
-struct Kept {
+struct ConnectionLease {
     connection: Connection,
-    idle: Weak<Mutex<Idle>>,
+    idle: Weak<Mutex<IdleConnections>>,
 }
 
-impl Kept {
+impl ConnectionLease {
     fn give_back(mut self) {
         if self.connection.sender.is_ready() {
             self.put();
         } else {
-            // hyper has something left to do, such as to write a form that was answered early.
+            // hyper is still busy, for example with writing a form whose response came early.
             tokio::spawn(async move {
                 if self.connection.sender.ready().await.is_ok() {
                     self.put();
@@ -235,32 +214,32 @@ impl Kept {
         let Some(idle) = idle.upgrade() else { return };
         let mut guard = lock(&idle);
         let oldest = (guard.connections.len() == MAX_IDLE).then(|| guard.connections.remove(0));
-        guard.connections.push((Instant::now() + IDLE_TIME, connection));
-        let reaped = mem::replace(&mut guard.reaped, true);
+        guard.connections.push((Instant::now() + IDLE_TIMEOUT, connection));
+        let has_reaper = mem::replace(&mut guard.has_reaper, true);
         drop(guard);
         drop(oldest);
-        if !reaped {
+        if !has_reaper {
             tokio::spawn(reap(Arc::downgrade(&idle)));
         }
     }
 }
 
-/// Closes connections whose time is up, until there are none.
-async fn reap(idle: Weak<Mutex<Idle>>) {
-    let mut next = Instant::now() + IDLE_TIME;
+/// Closes expired connections until there are no idle ones.
+async fn reap(idle: Weak<Mutex<IdleConnections>>) {
+    let mut next = Instant::now() + IDLE_TIMEOUT;
     loop {
         sleep_until(next).await;
         let Some(idle) = idle.upgrade() else { return };
         let now = Instant::now();
         let mut guard = lock(&idle);
         let connections = mem::take(&mut guard.connections);
-        let (left, ended): (Vec<_>, Vec<_>) =
-            connections.into_iter().partition(|(until, _)| *until > now);
-        let first = left.first().map(|(until, _)| *until);
+        let (left, expired): (Vec<_>, Vec<_>) =
+            connections.into_iter().partition(|(expires, _)| *expires > now);
+        let first = left.first().map(|(expires, _)| *expires);
         guard.connections = left;
-        guard.reaped = first.is_some();
+        guard.has_reaper = first.is_some();
         drop(guard);
-        drop(ended);
+        drop(expired);
         match first {
             Some(first) => next = first,
             None => return,
@@ -268,14 +247,14 @@ async fn reap(idle: Weak<Mutex<Idle>>) {
     }
 }
 
-/// A stream that counts the bytes that come.
+/// A stream that counts the bytes that arrive.
 #[derive(Debug)]
-struct Counted<S> {
+struct CountingStream<S> {
     stream: S,
     received: Arc<AtomicU64>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for CountingStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -283,13 +262,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let came = buffer.filled().len() - before;
-        self.received.fetch_add(came as u64, Ordering::Relaxed);
+        let arrived = buffer.filled().len() - before;
+        self.received.fetch_add(arrived as u64, Ordering::Relaxed);
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for CountingStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -319,11 +298,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     }
 }
 
-fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
+fn lock(idle: &Mutex<IdleConnections>) -> MutexGuard<'_, IdleConnections> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `VictoriaMetrics` closes idle connections after a minute.
-const IDLE_TIME: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 const MAX_IDLE: usize = 8;

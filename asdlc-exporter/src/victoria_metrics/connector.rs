@@ -1,43 +1,64 @@
-//! TLS for the connections to `VictoriaMetrics`.
+//! Opens TCP and TLS connections to `VictoriaMetrics`.
 
-use super::error::{QueryProxyError, QueryProxyErrorKind};
+use super::error::QueryProxyError;
+#[cfg(feature = "victoria-metrics-tls")]
+use super::error::QueryProxyErrorKind;
+#[cfg(feature = "victoria-metrics-tls")]
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+#[cfg(feature = "victoria-metrics-tls")]
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+#[cfg(feature = "victoria-metrics-tls")]
 use std::sync::Arc;
 
-/// Trusts the given roots, or those of the system; a plain `http` URL needs none.
-pub(super) fn connector(
-    mut tcp: HttpConnector,
-    url: &str,
-    pem: Option<&[u8]>,
-) -> Result<HttpsConnector<HttpConnector>, QueryProxyError> {
-    tcp.enforce_http(false);
+#[cfg(not(feature = "victoria-metrics-tls"))]
+pub(super) type Connector = HttpConnector;
+#[cfg(feature = "victoria-metrics-tls")]
+pub(super) type Connector = HttpsConnector<HttpConnector>;
+
+#[cfg(not(feature = "victoria-metrics-tls"))]
+#[expect(clippy::unnecessary_wraps, reason = "with TLS it can fail")]
+pub(super) fn connector() -> Result<Connector, QueryProxyError> {
+    Ok(tcp_connector())
+}
+
+/// For `https`, trusts the given root certificates (PEM), or those of the system. For `http` nothing is
+/// loaded.
+#[cfg(feature = "victoria-metrics-tls")]
+pub(super) fn connector(url: &str, pem: Option<&[u8]>) -> Result<Connector, QueryProxyError> {
+    let invalid = |problem: String| QueryProxyErrorKind::RootCertificates(problem);
     let mut roots = RootCertStore::empty();
     if let Some(pem) = pem {
-        let refused = |problem: String| QueryProxyErrorKind::RootCertificates(problem);
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| refused(error.to_string()))?;
-            roots.add(certificate).map_err(|error| refused(error.to_string()))?;
+            let certificate = certificate.map_err(|error| invalid(error.to_string()))?;
+            roots.add(certificate).map_err(|error| invalid(error.to_string()))?;
         }
         if roots.is_empty() {
-            return Err(refused("there is none".to_owned()).into());
+            return Err(invalid("no certificate".to_owned()).into());
         }
     } else if url.starts_with("https") {
-        // Of a system some are always odd; with none at all no certificate will be accepted.
+        // Systems often have some certificates that cannot be parsed. Without any, no server is trusted.
         let system = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(system.certs);
     }
-    // The provider is named: a default one would be global.
+    // An explicit provider: the default one is global to the process.
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| QueryProxyErrorKind::RootCertificates(error.to_string()))?
+        .map_err(|error| invalid(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
+    let mut tcp = tcp_connector();
+    tcp.enforce_http(false);
     let builder = HttpsConnectorBuilder::new().with_tls_config(config);
     Ok(builder.https_or_http().enable_http1().wrap_connector(tcp))
+}
+
+fn tcp_connector() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp
 }

@@ -1,4 +1,7 @@
-//! Which pages may read the answers.
+//! CORS: which pages may read responses.
+//!
+//! Not the layer of tower-http: it responds to preflight requests itself, before the path is checked and
+//! without the methods of the route, and it accepts a request with several `Origin` headers.
 
 use super::error::{QueryProxyError, QueryProxyErrorKind};
 use http::{
@@ -26,53 +29,53 @@ impl Cors {
         Ok(Self { origins: origins.collect::<Result<_, QueryProxyError>>()?, all })
     }
 
-    /// What a request with these headers is told; kept until there is an answer to tell it with.
-    pub(super) fn grant(&self, request: &HeaderMap) -> Grant {
-        let mut asked = request.get_all(ORIGIN).iter();
-        let origin = match (asked.next(), asked.next()) {
+    /// The CORS headers for the response to a request with these headers.
+    pub(super) fn grant(&self, request: &HeaderMap) -> CorsGrant {
+        let mut origins = request.get_all(ORIGIN).iter();
+        let origin = match (origins.next(), origins.next()) {
             _ if self.all => Some(HeaderValue::from_static("*")),
             (Some(origin), None) => self.origins.iter().find(|known| *known == origin).cloned(),
             _ => None,
         };
-        Grant { origin, varies: !self.all && !self.origins.is_empty() }
+        CorsGrant { origin, varies: !self.all && !self.origins.is_empty() }
     }
 }
 
-/// `http[s]://HOST[:PORT]` as a browser writes it.
+/// Whether this is `http[s]://HOST[:PORT]` as a browser sends it.
 fn is_origin(origin: &str) -> bool {
     let Ok(uri) = origin.parse::<Uri>() else { return false };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
-    // Lower case, no user, no path, no `/` at the end.
+    // In lower case, without a user, a path, or `/` at the end.
     matches!(scheme, "http" | "https")
         && !authority.as_str().contains('@')
         && !origin.contains(|c: char| c.is_ascii_uppercase())
         && origin.len() == scheme.len() + 3 + authority.as_str().len()
 }
 
-/// The headers for one request.
+/// What one request is allowed.
 #[derive(Debug)]
-pub(super) struct Grant {
+pub(super) struct CorsGrant {
     origin: Option<HeaderValue>,
     varies: bool,
 }
 
-impl Grant {
-    pub(super) fn apply(self, answer: &mut HeaderMap) {
+impl CorsGrant {
+    pub(super) fn apply(self, response: &mut HeaderMap) {
         if self.varies {
-            answer.append(VARY, HeaderValue::from_static("origin"));
+            response.append(VARY, HeaderValue::from_static("origin"));
         }
         if let Some(origin) = self.origin {
-            answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
+            response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
         }
     }
 
-    /// What a browser asks before a request that is not simple.
-    pub(super) fn preflight(&self, answer: &mut HeaderMap) {
-        if let (Some(_), Some(methods)) = (&self.origin, answer.get(ALLOW).cloned()) {
-            answer.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-            answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
-            answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    /// Adds the headers of a preflight response.
+    pub(super) fn apply_preflight(&self, response: &mut HeaderMap) {
+        if let (Some(_), Some(methods)) = (&self.origin, response.get(ALLOW).cloned()) {
+            response.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+            response.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
+            response.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         }
     }
 }
@@ -82,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_what_a_browser_sends() {
+    fn an_origin_has_the_form_that_a_browser_sends() {
         for (origin, expected) in [
             ("https://a.example", true),
             ("http://localhost:3000", true),

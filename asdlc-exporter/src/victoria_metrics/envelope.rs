@@ -1,39 +1,40 @@
-//! Bodies of our own, in the envelope of the Prometheus API.
+//! Bodies that the proxy writes, in the envelope of the Prometheus API, and their schemas.
 
-use super::{api_error::Failure, upstream_error::sanitise};
+use super::api_error::ApiError;
+use crate::redact::without_addresses;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
 /// The result of a query.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "VictoriaMetrics writes it, and it is passed on as it is")]
+#[expect(dead_code, reason = "only a schema: the proxy passes the response on unchanged")]
 #[schema(rename_all = "camelCase")]
 pub(super) struct QueryResult {
     status: Success,
-    /// `true`: data is missing, because a part of the cluster did not answer.
+    /// `true`: data is missing, because a part of the cluster did not respond.
     #[schema(required = false)]
     is_partial: bool,
     data: QueryData,
     /// Why data may be missing or wrong.
     #[schema(required = false)]
     warnings: Vec<String>,
-    /// What is odd about the query.
+    /// Hints about the query.
     #[schema(required = false)]
     infos: Vec<String>,
 }
 
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "VictoriaMetrics writes it, and it is passed on as it is")]
+#[expect(dead_code, reason = "only a schema: the proxy passes the response on unchanged")]
 #[schema(rename_all = "camelCase")]
 pub(super) struct QueryData {
     result_type: ResultType,
-    /// Series with their points, or one value.
+    /// Series with their points, or a single value.
     result: Vec<serde_json::Value>,
 }
 
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "VictoriaMetrics writes it, and it is passed on as it is")]
+#[expect(dead_code, reason = "only a schema: the proxy passes the response on unchanged")]
 #[schema(rename_all = "lowercase")]
 pub(super) enum ResultType {
     Matrix,
@@ -47,43 +48,43 @@ pub(super) enum ResultType {
 pub(super) struct Services {
     status: Success,
     #[serde(flatten)]
-    part: Part,
-    /// Sorted, each once.
+    completeness: Completeness,
+    /// Sorted, without duplicates.
     #[schema(example = json!(["orchestrator", "workers"]))]
     data: Vec<String>,
 }
 
-/// `VictoriaMetrics` answers.
+/// `VictoriaMetrics` responds to queries.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Healthy {
     status: Success,
     #[serde(flatten)]
-    part: Part,
+    completeness: Completeness,
     data: Health,
 }
 
-/// That an answer may not be the whole, as `VictoriaMetrics` said. Absent in one that is.
+/// Whether data may be missing, as `VictoriaMetrics` reports it. A complete response has no such keys.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Part {
-    /// `true`: a part of the cluster did not answer.
+pub(super) struct Completeness {
+    /// `true`: a part of the cluster did not respond.
     #[serde(skip_serializing_if = "is_false")]
     #[schema(required = false)]
     is_partial: bool,
-    /// Why something may be missing.
+    /// Why data may be missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     warnings: Vec<String>,
-    /// What is odd.
+    /// Hints.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     infos: Vec<String>,
 }
 
-/// An answer of `VictoriaMetrics` that is not passed on as it is.
+/// A response of `VictoriaMetrics` that the proxy decodes.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Said<T> {
+pub(super) struct UpstreamData<T> {
     status: Success,
     data: T,
     is_partial: Option<bool>,
@@ -91,41 +92,41 @@ pub(super) struct Said<T> {
     infos: Option<Vec<String>>,
 }
 
-impl<T: DeserializeOwned> Said<T> {
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Failure> {
-        let refused = |_| Failure::bad_answer("VictoriaMetrics did not answer what it was asked");
-        serde_json::from_slice(bytes).map_err(refused)
+impl<T: DeserializeOwned> UpstreamData<T> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let message = "the response of VictoriaMetrics does not have the expected structure";
+        serde_json::from_slice(bytes).map_err(|_| ApiError::bad_response(message))
     }
 
-    /// The data, and whether it is all there is.
-    fn split(self) -> (T, Part) {
+    fn split(self) -> (T, Completeness) {
         let Self { status: Success::Success, data, is_partial, warnings, infos } = self;
         let clean = |texts: Option<Vec<String>>| {
-            texts.unwrap_or_default().iter().map(|text| sanitise(text)).collect()
+            texts.unwrap_or_default().iter().map(|text| without_addresses(text)).collect()
         };
         let is_partial = is_partial.unwrap_or_default();
-        (data, Part { is_partial, warnings: clean(warnings), infos: clean(infos) })
+        (data, Completeness { is_partial, warnings: clean(warnings), infos: clean(infos) })
     }
 }
 
 impl Services {
-    /// The list in order, as no version of the upstream promises.
-    pub(super) fn new(said: Said<Vec<String>>) -> Self {
-        let (mut data, part) = said.split();
+    /// Sorts the list: the upstream does not guarantee an order.
+    pub(super) fn new(response: UpstreamData<Vec<String>>) -> Self {
+        let (mut data, completeness) = response.split();
         data.sort_unstable();
         data.dedup();
-        Self { status: Success::Success, part, data }
+        Self { status: Success::Success, completeness, data }
     }
 }
 
 impl Healthy {
-    pub(super) fn new(said: Said<serde::de::IgnoredAny>, latency_ms: f64) -> Self {
-        let (_, part) = said.split();
-        Self { status: Success::Success, part, data: Health { healthy: true, latency_ms } }
+    pub(super) fn new(response: UpstreamData<serde::de::IgnoredAny>, latency_ms: f64) -> Self {
+        let (_, completeness) = response.split();
+        let data = Health { healthy: true, latency_ms };
+        Self { status: Success::Success, completeness, data }
     }
 }
 
-/// `VictoriaMetrics` does not.
+/// `VictoriaMetrics` does not respond to queries.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Unhealthy {
@@ -139,20 +140,20 @@ pub(super) struct Unhealthy {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
     healthy: bool,
-    /// How long it took to find out.
+    /// The duration of the health query.
     #[schema(minimum = 0)]
     latency_ms: f64,
 }
 
-/// What went wrong.
+/// An error.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ErrorAnswer {
+pub(super) struct ErrorResponse {
     status: Failed,
-    /// One of the words in the documentation of the proxy.
+    /// One of the values in the documentation of the proxy.
     #[schema(example = "bad_data")]
     error_type: &'static str,
-    /// For people.
+    /// A message for people.
     error: String,
 }
 
@@ -168,17 +169,18 @@ pub(super) enum Failed {
     Error,
 }
 
-impl ErrorAnswer {
-    pub(super) fn new(failure: &Failure) -> Self {
-        let Failure { kind, message, retry_after: _ } = failure;
-        Self { status: Failed::Error, error_type: kind.name(), error: message.to_string() }
+impl ErrorResponse {
+    pub(super) fn new(error: &ApiError) -> Self {
+        let ApiError { error_type, message, retry_after: _ } = error;
+        let error_type = error_type.name();
+        Self { status: Failed::Error, error_type, error: message.to_string() }
     }
 }
 
 impl Unhealthy {
-    pub(super) fn new(failure: &Failure, latency_ms: f64) -> Self {
+    pub(super) fn new(error: &ApiError, latency_ms: f64) -> Self {
         let data = Health { healthy: false, latency_ms };
-        let ErrorAnswer { status, error_type, error } = ErrorAnswer::new(failure);
+        let ErrorResponse { status, error_type, error } = ErrorResponse::new(error);
         Self { status, error_type, error, data }
     }
 }
@@ -188,7 +190,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-pub(super) fn to_json(answer: &impl Serialize) -> Bytes {
-    // None of ours has a map whose keys are no strings, which is what can fail.
-    serde_json::to_vec(answer).unwrap_or_default().into()
+pub(super) fn to_json(body: &impl Serialize) -> Bytes {
+    // Serializing fails only for maps whose keys are not strings, and these types have none.
+    serde_json::to_vec(body).unwrap_or_default().into()
 }

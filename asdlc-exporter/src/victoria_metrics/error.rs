@@ -1,9 +1,9 @@
 use std::{error::Error, fmt, time::Duration};
 
-/// A setting of a [`QueryProxy`](super::QueryProxy) that cannot be.
+/// Invalid configuration of a [`QueryProxy`](super::QueryProxy).
 ///
-/// The message names the setting, the value and what is allowed. The URL and credentials are never
-/// in it.
+/// The message names the setting, the value and the allowed values. It never has the URL or the
+/// credentials.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, victoria_metrics::QueryProxy};
@@ -13,7 +13,7 @@ use std::{error::Error, fmt, time::Duration};
 /// let built = QueryProxy::builder("127.0.0.1:8428").build(&exporter.meter());
 /// assert_eq!(
 ///     built.unwrap_err().to_string(),
-///     "the URL of VictoriaMetrics cannot be read: allowed is http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
+///     "invalid VictoriaMetrics URL: must be http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
 /// );
 /// # Ok(()) }
 /// ```
@@ -27,13 +27,13 @@ pub(super) enum QueryProxyErrorKind {
     NoTls,
     #[cfg(feature = "victoria-metrics-tls")]
     RootCertificates(String),
-    TwoCredentials,
+    MultipleCredentials,
     Token,
     UserOrPassword,
     Timeout(Duration),
     MaxPoints(u64),
     MaxInFlight(u64),
-    MaxAnswerBytes(u64),
+    MaxResponseBytes(u64),
     ServicesWindow(Duration),
     /// Redacted.
     Origin(String),
@@ -43,45 +43,45 @@ impl fmt::Display for QueryProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             QueryProxyErrorKind::Url => f.write_str(
-                "the URL of VictoriaMetrics cannot be read: allowed is http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
+                "invalid VictoriaMetrics URL: must be http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
             ),
             #[cfg(not(feature = "victoria-metrics-tls"))]
             QueryProxyErrorKind::NoTls => f.write_str(
-                "the URL of VictoriaMetrics is https: that needs the feature `victoria-metrics-tls` of asdlc-exporter",
+                "invalid VictoriaMetrics URL: https needs the feature `victoria-metrics-tls` of asdlc-exporter",
             ),
             #[cfg(feature = "victoria-metrics-tls")]
             QueryProxyErrorKind::RootCertificates(problem) => write!(
                 f,
-                "the root certificates for VictoriaMetrics: {problem}; allowed is PEM with one certificate at least"
+                "invalid root certificates for VictoriaMetrics: {problem}; must be PEM with at least one certificate"
             ),
-            QueryProxyErrorKind::TwoCredentials => f.write_str(
-                "several credentials for VictoriaMetrics: allowed is one of the user in the URL, user and password, and bearer token",
+            QueryProxyErrorKind::MultipleCredentials => f.write_str(
+                "multiple credentials for VictoriaMetrics: must be only one of the user in the URL, user and password, and bearer token",
             ),
             QueryProxyErrorKind::Token => f.write_str(
-                "the bearer token for VictoriaMetrics: allowed are ASCII letters, digits and `-._~+/=`, one at least",
+                "invalid bearer token for VictoriaMetrics: must be one or more ASCII letters, digits and -._~+/=",
             ),
             QueryProxyErrorKind::UserOrPassword => f.write_str(
-                "user and password for VictoriaMetrics: allowed is what has no control characters, a user of one character at least and without `:`",
+                "invalid user or password for VictoriaMetrics: must not have control characters, and the user must not be empty or have ':'",
             ),
             QueryProxyErrorKind::Timeout(timeout) => {
-                write!(f, "timeout {timeout:?} of the query proxy: allowed is 100ms to 1h")
+                write!(f, "invalid query proxy timeout {timeout:?}: must be 100ms to 1h")
             }
             QueryProxyErrorKind::MaxPoints(points) => {
-                write!(f, "{points} points a series in the query proxy: allowed are 2 to 30000")
+                write!(f, "invalid query proxy limit of {points} points per series: must be 2 to 30000")
             }
             QueryProxyErrorKind::MaxInFlight(queries) => {
-                write!(f, "{queries} queries in flight in the query proxy: allowed are 1 to 1024")
+                write!(f, "invalid query proxy limit of {queries} queries in flight: must be 1 to 1024")
             }
-            QueryProxyErrorKind::MaxAnswerBytes(bytes) => {
-                write!(f, "{bytes} bytes of an answer of the query proxy: allowed are 1024 and more")
+            QueryProxyErrorKind::MaxResponseBytes(bytes) => {
+                write!(f, "invalid query proxy limit of {bytes} bytes per response: must be at least 1024")
             }
             QueryProxyErrorKind::ServicesWindow(window) => {
-                write!(f, "window {window:?} for services of the query proxy: allowed is 1min to 1 year")
+                write!(f, "invalid query proxy services window {window:?}: must be 1min to 1 year")
             }
             QueryProxyErrorKind::Origin(origin) => write!(
                 f,
-                "CORS origin `{origin}`: allowed is http[s]://HOST[:PORT] in lower case, or `*`",
-),
+                "invalid CORS origin \"{origin}\": must be http[s]://HOST[:PORT] in lower case, or *",
+            ),
         }
     }
 }

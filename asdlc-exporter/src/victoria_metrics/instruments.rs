@@ -1,6 +1,6 @@
-//! What the proxy measures about itself.
+//! The metrics of the proxy.
 
-use super::{api_error::Kind, route::Route};
+use super::{api_error::ApiErrorType, route::Route};
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Histogram, Meter, UpDownCounter},
@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-/// The instruments; documented in the [module](super).
+/// The [module](super) documents the metrics.
 #[derive(Debug)]
 pub(super) struct Instruments {
     requests: Counter<u64>,
@@ -30,40 +30,40 @@ impl Instruments {
         let this = Self {
             requests: meter
                 .u64_counter("query_proxy_requests_total")
-                .with_description("Requests of the query proxy by route and by how they ended.")
+                .with_description("Requests to the query proxy by route and outcome.")
                 .build(),
             in_flight: meter
                 .i64_up_down_counter("query_proxy_requests_in_flight")
-                .with_description("Requests of the query proxy whose answer has not ended.")
+                .with_description("Requests to the query proxy whose response has not ended.")
                 .build(),
             rejected: meter
                 .u64_counter("query_proxy_rejected_total")
-                .with_description("Requests that were refused without asking VictoriaMetrics.")
+                .with_description("Requests that were refused without a call of VictoriaMetrics.")
                 .build(),
             bytes: meter
                 .u64_counter("query_proxy_response_bytes_total")
-                .with_description("Bytes of the bodies of answers, as they were sent.")
+                .with_description("Bytes of response bodies, as they were sent.")
                 .build(),
             shared: meter
                 .u64_counter("query_proxy_shared_total")
-                .with_description("Requests answered with what another one had asked for.")
+                .with_description("Requests that shared the response to another request.")
                 .build(),
             upstream_duration: meter
                 .f64_histogram("query_proxy_upstream_duration_seconds")
                 .with_unit("s")
                 .with_description(
-                    "Until VictoriaMetrics had answered, with 1 MiB at most, or had failed.",
+                    "From the start of a call of VictoriaMetrics to its response, of at most 1 MiB, or its failure.",
                 )
                 .with_boundaries(vec![0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0])
                 .build(),
             upstream_cancelled: meter
                 .u64_counter("query_proxy_upstream_cancelled_total")
                 .with_description(
-                    "Calls of VictoriaMetrics given up because nobody waited for them.",
+                    "Calls of VictoriaMetrics that were cancelled because no client waited for them.",
                 )
                 .build(),
         };
-        // There from the start: a rate needs a first value.
+        // Created at the start: a rate needs a first value.
         for route in [Route::QueryRange, Route::Query, Route::Services, Route::Health] {
             this.requests.add(0, &[route_label(Some(route)), outcome_label(OK)]);
             this.shared.add(0, &[route_label(Some(route))]);
@@ -71,11 +71,11 @@ impl Instruments {
         }
         this.in_flight.add(0, &[]);
         this.bytes.add(0, &[]);
-        this.rejected.add(0, &[KeyValue::new("reason", Kind::Busy.name())]);
+        this.rejected.add(0, &[KeyValue::new("reason", ApiErrorType::TooManyRequests.name())]);
         Arc::new(this)
     }
 
-    pub(super) fn rejected(&self, reason: Kind) {
+    pub(super) fn rejected(&self, reason: ApiErrorType) {
         self.rejected.add(1, &[KeyValue::new("reason", reason.name())]);
     }
 
@@ -83,34 +83,38 @@ impl Instruments {
         self.shared.add(1, &[route_label(Some(route))]);
     }
 
-    /// The upstream is asked; `expired` when it did not answer somebody in time.
-    pub(super) fn called(self: &Arc<Self>, route: Route, expired: Arc<AtomicBool>) -> Called {
+    /// Starts the timer of a call. `has_expired` is set when the deadline of a client passes.
+    pub(super) fn start_call(
+        self: &Arc<Self>,
+        route: Route,
+        has_expired: Arc<AtomicBool>,
+    ) -> CallTimer {
         let (instruments, start) = (Arc::clone(self), Instant::now());
-        Called { instruments, route, start, expired, ended: false }
+        CallTimer { instruments, route, start, has_expired, has_ended: false }
     }
 }
 
-/// A call of the upstream; dropped before its end it was cancelled, or has failed because nobody's
-/// time was enough.
+/// Records a call of the upstream when it is dropped. Before [`end`](Self::end) that is a
+/// cancellation, or a timeout if the deadline of a client has passed.
 #[derive(Debug)]
-pub(super) struct Called {
+pub(super) struct CallTimer {
     instruments: Arc<Instruments>,
     route: Route,
     start: Instant,
-    expired: Arc<AtomicBool>,
-    ended: bool,
+    has_expired: Arc<AtomicBool>,
+    has_ended: bool,
 }
 
-impl Called {
+impl CallTimer {
     pub(super) fn end(mut self) {
-        self.ended = true;
+        self.has_ended = true;
     }
 }
 
-impl Drop for Called {
+impl Drop for CallTimer {
     fn drop(&mut self) {
-        let Self { instruments, route, start, expired, ended } = self;
-        if *ended || expired.load(Ordering::Relaxed) {
+        let Self { instruments, route, start, has_expired, has_ended } = self;
+        if *has_ended || has_expired.load(Ordering::Relaxed) {
             let seconds = start.elapsed().as_secs_f64();
             instruments.upstream_duration.record(seconds, &[route_label(Some(*route))]);
         } else {
@@ -119,7 +123,8 @@ impl Drop for Called {
     }
 }
 
-/// A request, from its arrival to the end of its answer; dropped before that, its client left.
+/// A request, from its arrival to the end of its response. It is recorded when it is dropped. Before
+/// [`end`](Self::end) that means that the client disconnected.
 #[derive(Debug)]
 pub(super) struct Exchange {
     instruments: Arc<Instruments>,
@@ -129,7 +134,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// A request has arrived; without a route it is nobody's.
+    /// Starts an exchange. Without a route, the label `route` is `_OTHER`.
     pub(super) fn begin(instruments: Arc<Instruments>, route: Option<Route>) -> Self {
         instruments.in_flight.add(1, &[]);
         Self { instruments, route, outcome: CANCELLED, bytes: 0 }
@@ -139,7 +144,7 @@ impl Exchange {
         self.bytes += bytes as u64;
     }
 
-    /// The answer is complete, or is cut off.
+    /// The response is complete, or was cut off.
     pub(super) fn end(mut self, outcome: &'static str) {
         self.outcome = outcome;
     }
@@ -162,7 +167,7 @@ fn outcome_label(outcome: &'static str) -> KeyValue {
     KeyValue::new("outcome", outcome)
 }
 
-/// The outcome of answers that are no errors.
+/// The outcome of a response that is not an error.
 pub(super) const OK: &str = "ok";
 
 const CANCELLED: &str = "cancelled";

@@ -1,13 +1,13 @@
-//! The `OpenAPI` document, from the types that requests are read into and answers are written from.
+//! The `OpenAPI` document, generated from the types of parameters and responses.
 
-use super::envelope::ErrorAnswer;
+use super::envelope::ErrorResponse;
 use bytes::Bytes;
 use std::sync::LazyLock;
 use utoipa::{IntoResponses, OpenApi};
 
-/// The document.
+/// The document as JSON.
 pub(super) fn json() -> Bytes {
-    // What the derive makes can be written.
+    // A derived document can always be serialized.
     static JSON: LazyLock<Bytes> =
         LazyLock::new(|| Document::openapi().to_json().unwrap_or_default().into());
     JSON.clone()
@@ -19,7 +19,7 @@ pub(super) fn json() -> Bytes {
         title = "Metrics queries",
         description = "PromQL and MetricsQL queries of the metrics that VictoriaMetrics has stored.",
     ),
-    // The folder that the document is in.
+    // Relative to the document.
     servers((url = ".")),
     paths(
         operations::query_range,
@@ -33,72 +33,71 @@ pub(super) fn json() -> Bytes {
 )]
 struct Document;
 
-/// What every route can answer.
+/// Errors of every route.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "it stands for the answers")]
+#[expect(dead_code, reason = "only utoipa reads it")]
 enum Errors {
-    /// A parameter is unknown, missing, there twice or not allowed; the message names it.
+    /// A parameter is unknown, missing, duplicate or invalid; the message names it.
     #[response(status = 400)]
-    BadData(ErrorAnswer),
-    /// Too many queries at a time, here or at `VictoriaMetrics`.
+    BadData(ErrorResponse),
+    /// Too many concurrent queries, here or at `VictoriaMetrics`.
     #[response(
         status = 429,
         headers(("Retry-After" = u32, description = "Seconds"))
     )]
-    Busy(ErrorAnswer),
-    /// `VictoriaMetrics` answered with what cannot be passed on.
+    Busy(ErrorResponse),
+    /// The response of `VictoriaMetrics` cannot be passed on.
     #[response(status = 502)]
-    BadAnswer(ErrorAnswer),
-    /// `VictoriaMetrics` cannot be reached, does not answer in time, or is not configured.
+    BadAnswer(ErrorResponse),
+    /// `VictoriaMetrics` cannot be reached, does not respond in time, or is not configured.
     #[response(status = 503)]
-    Unavailable(ErrorAnswer),
+    Unavailable(ErrorResponse),
 }
 
-/// What a query can be answered with, too.
+/// More errors of queries.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "it stands for the answers")]
+#[expect(dead_code, reason = "only utoipa reads it")]
 enum QueryErrors {
     /// `VictoriaMetrics` cannot evaluate the query; the message says why.
     #[response(status = 422)]
-    Execution(ErrorAnswer),
+    Execution(ErrorResponse),
 }
 
-/// What a URL can be answered with, too.
+/// More errors of requests whose parameters are in the URL.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "it stands for the answers")]
+#[expect(dead_code, reason = "only utoipa reads it")]
 enum UrlErrors {
-    /// The server takes no URL as long as this one; the answer is its own.
+    /// The URL is too long for the server, which sends the response itself.
     #[response(status = 414)]
     TooLong,
 }
 
-/// What a form can be answered with, too.
+/// More errors of forms.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "it stands for the answers")]
+#[expect(dead_code, reason = "only utoipa reads it")]
 enum FormErrors {
-    /// The form did not come in time.
+    /// The form did not arrive in time.
     #[response(status = 408)]
-    SlowRequest(ErrorAnswer),
+    SlowRequest(ErrorResponse),
     /// The form is longer than 64 KiB.
     #[response(status = 413)]
-    TooLong(ErrorAnswer),
-    /// The body is no form.
+    TooLong(ErrorResponse),
+    /// The body is not a form.
     #[response(status = 415)]
-    UnsupportedMediaType(ErrorAnswer),
+    UnsupportedMediaType(ErrorResponse),
 }
 
-/// Read by utoipa alone.
-#[expect(dead_code, reason = "they stand for the routes")]
+#[expect(dead_code, reason = "only utoipa reads them")]
 mod operations {
     use super::{
         super::{
-            envelope::{ErrorAnswer, Healthy, QueryResult, Services, Unhealthy},
+            envelope::{ErrorResponse, Healthy, QueryResult, Services, Unhealthy},
             params::{InstantQuery, RangeQuery},
         },
         Errors, FormErrors, QueryErrors, UrlErrors,
     };
 
-    /// Series over a range of time.
+    /// Series over a time range.
     #[utoipa::path(
         get,
         path = "/query_range",
@@ -157,15 +156,15 @@ mod operations {
     )]
     pub(super) fn services() {}
 
-    /// Whether `VictoriaMetrics` answers queries.
+    /// Whether `VictoriaMetrics` responds to queries.
     #[utoipa::path(
         get,
         path = "/health",
         tag = "metrics",
         responses(
-            (status = 200, description = "It does", body = Healthy),
-            (status = 400, description = "There are no parameters here", body = ErrorAnswer),
-            (status = 503, description = "It does not", body = Unhealthy)
+            (status = 200, description = "It responds", body = Healthy),
+            (status = 400, description = "This route has no parameters", body = ErrorResponse),
+            (status = 503, description = "It does not respond", body = Unhealthy)
         )
     )]
     pub(super) fn health() {}

@@ -1,9 +1,11 @@
-//! What is read of a request: its parameters, and which encodings the client takes.
+//! Reads a request: its parameters, and whether the client accepts gzip.
 
 use super::{
-    api_error::{Failure, Kind},
+    api_error::{ApiError, ApiErrorType},
+    media_type::{FORM, has_media_type},
     params::Pairs,
 };
+use crate::accept::accepts;
 use http::{
     HeaderMap, Method,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
@@ -14,13 +16,13 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use std::{error::Error, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
-/// The parameters in the URL, and for `POST` in the form.
+/// Reads the parameters in the URL, and for `POST` those in the form.
 pub(super) async fn pairs<B>(
     head: &Parts,
     body: B,
     allowed: &[&'static str],
     deadline: Instant,
-) -> Result<Pairs, Failure>
+) -> Result<Pairs, ApiError>
 where
     B: Body,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -32,15 +34,14 @@ where
     let is_form = is_form(&head.headers)?;
     let deadline = deadline.min(Instant::now() + MAX_FORM_TIME);
     let read = timeout_at(deadline, Box::pin(Limited::new(body, MAX_FORM)).collect()).await;
-    let read =
-        read.map_err(|_| Failure::new(Kind::SlowRequest, "the form did not come in time"))?;
-    let form = match read {
+    let too_slow = "the form did not arrive in time";
+    let form = match read.map_err(|_| ApiError::new(ApiErrorType::SlowRequest, too_slow))? {
         Ok(form) => form.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             let message = format!("the form is longer than {MAX_FORM} bytes");
-            return Err(Failure::new(Kind::TooLong, message));
+            return Err(ApiError::new(ApiErrorType::TooLong, message));
         }
-        Err(_) => return Err(Failure::bad_data("the form did not come to its end")),
+        Err(_) => return Err(ApiError::bad_data("the form is incomplete")),
     };
     if !is_form && !form.is_empty() {
         return Err(not_a_form());
@@ -48,44 +49,33 @@ where
     Pairs::parse(&[query, &form], allowed)
 }
 
-/// Whether the body is said to be a form; `false` if it is said to be nothing.
-fn is_form(headers: &HeaderMap) -> Result<bool, Failure> {
+/// Whether the body is declared as a form; `false` without a declaration.
+fn is_form(headers: &HeaderMap) -> Result<bool, ApiError> {
     if headers.contains_key(CONTENT_ENCODING) {
         return Err(not_a_form());
     }
-    let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(false) };
-    let kind = kind.to_str().ok().and_then(|kind| kind.split(';').next());
-    match kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM)) {
+    if !headers.contains_key(CONTENT_TYPE) {
+        return Ok(false);
+    }
+    match has_media_type(headers, FORM) {
         true => Ok(true),
         false => Err(not_a_form()),
     }
 }
 
-fn not_a_form() -> Failure {
-    Failure::new(Kind::UnsupportedMediaType, format!("the body has to be {FORM}"))
+fn not_a_form() -> ApiError {
+    ApiError::new(ApiErrorType::UnsupportedMediaType, format!("the body must be {FORM}"))
 }
 
-/// Whether gzip is named, and not with `q=0`. A wildcard does not ask for it.
+/// Whether the client accepts gzip by name. A wildcard does not count.
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|item| {
-        let mut parts = item.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
-        let refused = parts.any(|part| {
-            let q = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
-            q.is_some_and(|q| q.parse() == Ok(0.0))
-        });
-        named && !refused
-    })
+    accepts(headers, ACCEPT_ENCODING, "gzip")
 }
 
-const FORM: &str = "application/x-www-form-urlencoded";
-
-/// Less than most scrape timeouts: a client that does not send its form has a connection of the server
-/// for no longer.
+/// How long a client that does not send its form can occupy a connection of the server.
 const MAX_FORM_TIME: Duration = Duration::from_secs(5);
 
-/// The longest query, encoded byte by byte, and the rest.
+/// Enough for the longest query with each byte percent-encoded, and the other parameters.
 const MAX_FORM: usize = 64 << 10;
 
 #[cfg(test)]
@@ -94,7 +84,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, header::ACCEPT_ENCODING};
 
     #[test]
-    fn gzip_is_for_those_who_name_it() {
+    fn gzip_is_for_clients_that_name_it() {
         for (accept, expected) in [
             (&[][..], false),
             (&["*"], false),

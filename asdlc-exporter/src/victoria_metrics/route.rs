@@ -1,4 +1,4 @@
-//! What a path asks for.
+//! Routes of the proxy, and the paths of `VictoriaMetrics` behind them.
 
 use http::{HeaderValue, Method};
 
@@ -13,10 +13,10 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// The route that a path ends in, whatever plain path stands before it: the proxy serves under
-    /// any prefix, and whether a router has taken the prefix off or not.
+    /// Finds the route by the end of a path. Any plain prefix is allowed, so that the proxy works under
+    /// any path, whether a router removes the prefix or not.
     ///
-    /// For [`Docs`](Self::Docs) also the file that is meant; `None` is the folder without its `/`.
+    /// For [`Docs`](Self::Docs) the result also has the requested file; `None` is the folder without its `/`.
     pub(super) fn find(path: &str) -> Option<(Self, Option<&str>)> {
         let mut segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         let last = segments.pop()?;
@@ -27,7 +27,7 @@ impl Route {
                 && *segment != ".."
                 && segment.bytes().all(allowed)
         };
-        // `//`, `..` and `%2e` are for somebody who hopes that others read them differently.
+        // Other servers may interpret `//`, `..` and `%2e` differently.
         if !segments.iter().all(plain) {
             return None;
         }
@@ -46,7 +46,7 @@ impl Route {
         Some((route, None))
     }
 
-    /// The label `route`.
+    /// The value of the label `route`.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::QueryRange => "query_range",
@@ -58,12 +58,12 @@ impl Route {
         }
     }
 
-    /// The path of `VictoriaMetrics` that answers it.
-    pub(super) fn asks(self) -> &'static str {
+    /// The path of `VictoriaMetrics` that this route calls.
+    pub(super) fn upstream_path(self) -> &'static str {
         match self {
             Self::QueryRange => "/api/v1/query_range",
             Self::Services => "/api/v1/label/service/values",
-            // The others ask nothing.
+            // The last two call nothing.
             Self::Query | Self::Health | Self::OpenApi | Self::Docs => "/api/v1/query",
         }
     }
@@ -73,7 +73,7 @@ impl Route {
         *method == Method::GET || *method == Method::HEAD || (posts && *method == Method::POST)
     }
 
-    /// What stands in `Allow`.
+    /// The value of `Allow`.
     pub(super) fn methods(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::QueryRange | Self::Query => "GET, HEAD, POST, OPTIONS",

@@ -1,27 +1,23 @@
+//! The service: from a request to its response.
+
 use super::{
-    api_error::{Failure, Kind},
+    api_error::{ApiError, ApiErrorType},
     body::QueryProxyBody,
     cors::Cors,
-    envelope::{ErrorAnswer, Healthy, Said, Services, Unhealthy, to_json},
-    instruments::{Exchange, Instruments, OK},
+    envelope::{Healthy, Services, Unhealthy, UpstreamData, to_json},
+    instruments::{Exchange, Instruments},
     openapi,
-    params::{InstantQuery, RangeQuery, Time, probe, services},
+    params::{InstantQuery, RangeQuery, Time, health_form, services_form},
     request,
+    response::ProxyResponse,
     route::Route,
     settings::Settings,
-    shared_call::{Answer, Flights, Long},
+    shared_call::{CallResponse, SharedCalls},
     swagger_ui,
     upstream::{Call, Upstream},
 };
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{
-        ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION,
-        RETRY_AFTER, VARY,
-    },
-    request::Parts,
-};
+use http::{Method, Request, Response, StatusCode, header::ALLOW, request::Parts};
 use http_body::Body;
 use opentelemetry::metrics::Meter;
 use std::{
@@ -36,36 +32,21 @@ use std::{
 use tokio::time::Instant;
 use tower_service::Service;
 
-/// Answers queries with what a `VictoriaMetrics` says; see the [module](super).
+/// Serves queries of a `VictoriaMetrics`; see the [module](super).
 ///
 /// Clones are cheap and share everything.
 #[derive(Clone, Debug)]
 pub struct QueryProxy {
-    inner: Arc<Inner>,
+    handler: Arc<Handler>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    /// `None`: not configured.
-    flights: Option<Arc<Flights>>,
+struct Handler {
+    /// `None` if there is no URL.
+    calls: Option<Arc<SharedCalls>>,
     settings: Settings,
     cors: Cors,
     instruments: Arc<Instruments>,
-}
-
-/// An answer before it is one of HTTP.
-#[derive(Debug)]
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    content: Content,
-    outcome: &'static str,
-}
-
-#[derive(Debug)]
-enum Content {
-    Bytes(Bytes),
-    Long(Long),
 }
 
 impl QueryProxy {
@@ -76,11 +57,12 @@ impl QueryProxy {
         meter: &Meter,
     ) -> Self {
         let instruments = Instruments::new(meter);
-        let Settings { max_in_flight, max_answer_bytes, .. } = settings;
-        let flights = upstream.map(|upstream| {
-            Flights::new(upstream, max_in_flight, max_answer_bytes, Arc::clone(&instruments))
+        let Settings { max_in_flight, max_response_bytes, .. } = settings;
+        let calls = upstream.map(|upstream| {
+            let instruments = Arc::clone(&instruments);
+            SharedCalls::new(upstream, max_in_flight, max_response_bytes, instruments)
         });
-        Self { inner: Arc::new(Inner { flights, settings, cors, instruments }) }
+        Self { handler: Arc::new(Handler { calls, settings, cors, instruments }) }
     }
 }
 
@@ -99,53 +81,58 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> QueryProxyFuture {
-        let inner = Arc::clone(&self.inner);
+        let handler = Arc::clone(&self.handler);
         let (head, body) = request.into_parts();
         let route = Route::find(head.uri.path()).map(|(route, _)| route);
-        let exchange = Exchange::begin(Arc::clone(&inner.instruments), route);
+        let exchange = Exchange::begin(Arc::clone(&handler.instruments), route);
         QueryProxyFuture(Box::pin(async move {
-            let deadline = Instant::now() + inner.settings.timeout;
-            let grant = inner.cors.grant(&head.headers);
-            let reply = inner.reply(&head, body, deadline).await;
-            let mut reply = reply.unwrap_or_else(|failure| Reply::failed(&failure));
+            let deadline = Instant::now() + handler.settings.timeout;
+            let grant = handler.cors.grant(&head.headers);
+            let response = handler.respond(&head, body, deadline).await;
+            let mut response = response.unwrap_or_else(|error| ProxyResponse::error(&error));
             if head.method == Method::OPTIONS {
-                grant.preflight(&mut reply.headers);
+                grant.apply_preflight(&mut response.headers);
             }
-            grant.apply(&mut reply.headers);
-            if let Some(route) = route
-                && reply.status == StatusCode::METHOD_NOT_ALLOWED
-            {
-                reply.headers.insert(ALLOW, route.methods());
+            grant.apply(&mut response.headers);
+            if response.status == StatusCode::METHOD_NOT_ALLOWED {
+                if let Some(route) = route {
+                    response.headers.insert(ALLOW, route.methods());
+                }
             }
-            reply.into_response(head.method == Method::HEAD, deadline, exchange)
+            response.into_http(head.method == Method::HEAD, deadline, exchange)
         }))
     }
 }
 
-impl Inner {
-    async fn reply<B>(&self, head: &Parts, body: B, deadline: Instant) -> Result<Reply, Failure>
+impl Handler {
+    async fn respond<B>(
+        &self,
+        head: &Parts,
+        body: B,
+        deadline: Instant,
+    ) -> Result<ProxyResponse, ApiError>
     where
         B: Body,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (route, file) = self.check(Route::find(head.uri.path()).ok_or_else(|| {
-            Failure::new(Kind::NotFound, "there is no such path here: see openapi.json")
+            ApiError::new(ApiErrorType::NotFound, "unknown path: see openapi.json")
         }))?;
         if head.method == Method::OPTIONS {
-            let mut reply = Reply::new(StatusCode::NO_CONTENT, Bytes::new());
-            reply.headers.insert(ALLOW, route.methods());
-            return Ok(reply);
+            let mut response = ProxyResponse::new(StatusCode::NO_CONTENT, Bytes::new());
+            response.headers.insert(ALLOW, route.methods());
+            return Ok(response);
         }
         if !route.allows(&head.method) {
-            let failure = Failure::new(Kind::MethodNotAllowed, "the method is not allowed here");
-            return self.check(Err(failure));
+            let message = "the method is not allowed for this path";
+            return self.check(Err(ApiError::new(ApiErrorType::MethodNotAllowed, message)));
         }
         match route {
-            Route::OpenApi => return Ok(Reply::json(openapi::json())),
+            Route::OpenApi => return Ok(ProxyResponse::json(openapi::json())),
             Route::Docs => return self.check(docs(file)),
             Route::QueryRange | Route::Query | Route::Services | Route::Health => {}
         }
-        let flights = self.check(self.flights.as_ref().ok_or_else(Failure::not_configured))?;
+        let calls = self.check(self.calls.as_ref().ok_or_else(ApiError::not_configured))?;
         let allowed = match route {
             Route::QueryRange => RangeQuery::ALLOWED,
             Route::Query => InstantQuery::ALLOWED,
@@ -153,149 +140,86 @@ impl Inner {
         };
         let pairs = self.check(request::pairs(head, body, allowed, deadline).await)?;
         let now = Time::now(SystemTime::now());
-        let give_up = self.give_up();
+        let timeout = self.upstream_timeout();
         let gzip = request::accepts_gzip(&head.headers);
         match route {
             Route::QueryRange => {
                 let query = RangeQuery::new(pairs, now, self.settings.max_points);
-                let form = self.check(query)?.to_form(give_up);
-                let call = Call { route, form, give_up, gzip };
-                flights.ask(call, deadline).await.map(Reply::passed_on)
+                let form = self.check(query)?.to_form(timeout);
+                let call = Call { route, form, timeout, gzip };
+                calls.send(call, deadline).await.map(ProxyResponse::passed_on)
             }
             Route::Query => {
-                let form = self.check(InstantQuery::new(pairs, now))?.to_form(give_up);
-                let call = Call { route, form, give_up, gzip };
-                flights.ask(call, deadline).await.map(Reply::passed_on)
+                let form = self.check(InstantQuery::new(pairs, now))?.to_form(timeout);
+                let call = Call { route, form, timeout, gzip };
+                calls.send(call, deadline).await.map(ProxyResponse::passed_on)
             }
             Route::Services => {
-                let form = services(now, self.settings.services_window, give_up);
-                let call = Call { route, form, give_up, gzip: false };
-                let said = Said::read(&whole(flights.ask(call, deadline).await?)?)?;
-                Ok(Reply::json(to_json(&Services::new(said))))
+                let form = services_form(now, self.settings.services_window, timeout);
+                let call = Call { route, form, timeout, gzip: false };
+                let bytes = complete(calls.send(call, deadline).await?)?;
+                let services = Services::new(UpstreamData::parse(&bytes)?);
+                Ok(ProxyResponse::json(to_json(&services)))
             }
-            _ => Ok(self.health(flights, deadline).await),
+            _ => Ok(self.health(calls, deadline).await),
         }
     }
 
-    async fn health(&self, flights: &Arc<Flights>, deadline: Instant) -> Reply {
+    async fn health(&self, calls: &Arc<SharedCalls>, deadline: Instant) -> ProxyResponse {
         let start = Instant::now();
-        let give_up = self.give_up().min(MAX_HEALTH);
-        let call = Call { route: Route::Health, form: probe(give_up), give_up, gzip: false };
-        let found = flights.ask(call, deadline.min(start + MAX_HEALTH)).await;
-        let found = found.and_then(whole).and_then(|bytes| Said::read(&bytes));
+        let timeout = self.upstream_timeout().min(MAX_HEALTH_TIME);
+        let form = health_form(timeout);
+        let call = Call { route: Route::Health, form, timeout, gzip: false };
+        let response = calls.send(call, deadline.min(start + MAX_HEALTH_TIME)).await;
+        let data = response.and_then(complete).and_then(|bytes| UpstreamData::parse(&bytes));
         let latency_ms = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-        match found {
-            Ok(said) => Reply::json(to_json(&Healthy::new(said, latency_ms))),
-            Err(failure) => {
-                let mut reply = Reply::json(to_json(&Unhealthy::new(&failure, latency_ms)));
-                reply.status = StatusCode::SERVICE_UNAVAILABLE;
-                reply.outcome = failure.kind.name();
-                reply
+        match data {
+            Ok(data) => ProxyResponse::json(to_json(&Healthy::new(data, latency_ms))),
+            Err(error) => {
+                let mut response =
+                    ProxyResponse::json(to_json(&Unhealthy::new(&error, latency_ms)));
+                response.status = StatusCode::SERVICE_UNAVAILABLE;
+                response.outcome = error.error_type.name();
+                response
             }
         }
     }
 
-    /// Counts what is refused here.
-    fn check<T>(&self, checked: Result<T, Failure>) -> Result<T, Failure> {
-        checked.inspect_err(|failure| self.instruments.rejected(failure.kind))
+    /// Counts an error of a request for which no call was made.
+    fn check<T>(&self, checked: Result<T, ApiError>) -> Result<T, ApiError> {
+        checked.inspect_err(|error| self.instruments.rejected(error.error_type))
     }
 
-    /// When the upstream should: before this side does, so that its reason is told.
-    fn give_up(&self) -> Duration {
+    /// The timeout of the upstream. It is shorter than that of the proxy, so that the upstream can
+    /// still report it.
+    fn upstream_timeout(&self) -> Duration {
         let Settings { timeout, .. } = self.settings;
         timeout - (timeout / 20).min(Duration::from_secs(1))
     }
 }
 
-impl Reply {
-    fn new(status: StatusCode, bytes: Bytes) -> Self {
-        let content = Content::Bytes(bytes);
-        Self { status, headers: HeaderMap::new(), content, outcome: OK }
-    }
-
-    fn json(bytes: Bytes) -> Self {
-        let mut reply = Self::new(StatusCode::OK, bytes);
-        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        reply.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        reply
-    }
-
-    /// The bytes of the upstream, under headers of ours.
-    fn passed_on(answer: Answer) -> Self {
-        let (gzip, content) = match answer {
-            Answer::Whole { gzip, bytes } => (gzip, Content::Bytes(bytes)),
-            Answer::Long(long) => (long.gzip, Content::Long(long)),
-        };
-        let mut reply = Self { content, ..Self::json(Bytes::new()) };
-        reply.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-        if gzip {
-            reply.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+/// A file of Swagger UI. The folder without its `/` redirects to the one with it: links of the page are
+/// relative to that.
+fn docs(file: Option<&str>) -> Result<ProxyResponse, ApiError> {
+    match file {
+        None => Ok(ProxyResponse::redirect("docs/")),
+        Some(name) => {
+            let not_found = || ApiError::new(ApiErrorType::NotFound, "unknown file");
+            Ok(ProxyResponse::file(swagger_ui::file(name).ok_or_else(not_found)?))
         }
-        reply
-    }
-
-    fn failed(failure: &Failure) -> Self {
-        let mut reply = Self::json(to_json(&ErrorAnswer::new(failure)));
-        reply.status = failure.kind.status();
-        reply.outcome = failure.kind.name();
-        if let Some(seconds) = failure.retry_after {
-            reply.headers.insert(RETRY_AFTER, seconds.into());
-        }
-        reply
-    }
-
-    fn into_response(
-        self,
-        head: bool,
-        deadline: Instant,
-        exchange: Exchange,
-    ) -> Response<QueryProxyBody> {
-        let Self { status, mut headers, content, outcome } = self;
-        let length = match &content {
-            Content::Bytes(_) if status == StatusCode::NO_CONTENT => None,
-            Content::Bytes(bytes) => Some(bytes.len() as u64),
-            Content::Long(long) => long.length,
-        };
-        if let Some(length) = length {
-            headers.insert(CONTENT_LENGTH, length.into());
-        }
-        let body = match content {
-            _ if head => QueryProxyBody::whole(Bytes::new(), exchange, outcome),
-            Content::Bytes(bytes) => QueryProxyBody::whole(bytes, exchange, outcome),
-            Content::Long(long) => QueryProxyBody::long(long, deadline, exchange),
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        response
     }
 }
 
-/// A file of the page; the folder without its `/` leads to the one with it, below which its links
-/// work.
-fn docs(file: Option<&str>) -> Result<Reply, Failure> {
-    let Some(file) = file else {
-        let mut reply = Reply::new(StatusCode::PERMANENT_REDIRECT, Bytes::new());
-        reply.headers.insert(LOCATION, HeaderValue::from_static("docs/"));
-        return Ok(reply);
-    };
-    let not_found = || Failure::new(Kind::NotFound, "there is no such file here");
-    let swagger_ui::File { content_type, bytes } = swagger_ui::file(file).ok_or_else(not_found)?;
-    let mut reply = Reply::new(StatusCode::OK, bytes);
-    reply.headers.insert(CONTENT_TYPE, content_type);
-    reply.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(reply)
-}
-
-/// An answer that is decoded; what is too long for that has failed before.
-fn whole(answer: Answer) -> Result<Bytes, Failure> {
-    match answer {
-        Answer::Whole { bytes, .. } => Ok(bytes),
-        Answer::Long(_) => Err(Failure::too_large()),
+/// The bytes of a response that is decoded. The routes whose responses are decoded have no streamed
+/// responses.
+fn complete(response: CallResponse) -> Result<Bytes, ApiError> {
+    match response {
+        CallResponse::Complete { bytes, .. } => Ok(bytes),
+        CallResponse::Streamed(_) => Err(ApiError::too_large()),
     }
 }
 
-/// The answer of a [`QueryProxy`]. Dropping it cancels the query.
+/// The future of a [`QueryProxy`]. Dropping it cancels the query.
 ///
 /// # Panics
 ///
@@ -317,5 +241,5 @@ impl fmt::Debug for QueryProxyFuture {
     }
 }
 
-/// A probe waits no longer.
-const MAX_HEALTH: Duration = Duration::from_secs(5);
+/// The limit of a health query.
+const MAX_HEALTH_TIME: Duration = Duration::from_secs(5);

@@ -1,15 +1,18 @@
-//! Queries that are the same share one call of the upstream while it lasts.
+//! Calls of `VictoriaMetrics`. Identical queries share a call while it runs.
 
 use super::{
-    api_error::{Failure, Kind},
-    connection_pool::AnswerBody,
-    envelope::Said,
+    api_error::{ApiError, ApiErrorType},
+    envelope::UpstreamData,
     instruments::Instruments,
     route::Route,
-    upstream::{Call, Reply, Upstream},
+    streamed::StreamedResponse,
+    upstream::{Call, Upstream, UpstreamResponse},
     upstream_error,
 };
-use crate::redact;
+use crate::{
+    redact,
+    single_flight::{self, Completion, Waiter},
+};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::BodyExt as _;
@@ -26,341 +29,326 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::{AbortHandle, JoinError, JoinHandle},
     time::{Instant, timeout_at},
 };
 
-/// All calls under way.
+/// All running calls, and the limit of their number.
 #[derive(Debug)]
-pub(super) struct Flights {
+pub(super) struct SharedCalls {
     upstream: Upstream,
     permits: Arc<Semaphore>,
-    max_bytes: u64,
-    /// No code of others runs under this lock: no instrument, no waker, no log, no hook of the
-    /// runtime.
-    under_way: Mutex<HashMap<Call, Weak<Flight>>>,
+    max_response_bytes: u64,
+    /// No other code runs under this lock: no instrument, no waker, no log, no hook of the runtime.
+    running: Mutex<HashMap<Call, Weak<SharedCall>>>,
     instruments: Arc<Instruments>,
 }
 
-/// An answer, as far as it is kept.
+/// A response of `VictoriaMetrics`.
 #[derive(Debug)]
-pub(super) enum Answer {
-    Whole { gzip: bool, bytes: Bytes },
-    Long(Long),
+pub(super) enum CallResponse {
+    Complete { gzip: bool, bytes: Bytes },
+    Streamed(StreamedResponse),
 }
 
-/// An answer that is read on while it is sent.
-#[derive(Debug)]
-pub(super) struct Long {
-    pub(super) gzip: bool,
-    pub(super) length: Option<u64>,
-    pub(super) begin: Bytes,
-    pub(super) rest: AnswerBody,
-    /// How many bytes the rest may have.
-    pub(super) left: u64,
-    /// Held until the end.
-    pub(super) _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Flights {
+impl SharedCalls {
     pub(super) fn new(
         upstream: Upstream,
         max_in_flight: usize,
-        max_bytes: u64,
+        max_response_bytes: u64,
         instruments: Arc<Instruments>,
     ) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(max_in_flight));
-        Arc::new(Self { upstream, permits, max_bytes, under_way: Mutex::default(), instruments })
+        let running = Mutex::default();
+        Arc::new(Self { upstream, permits, max_response_bytes, running, instruments })
     }
 
-    /// The answer to `call`, until `deadline`. When nobody waits for it any more, the call is
-    /// cancelled.
-    pub(super) async fn ask(
+    /// Waits for the response to `call` until `deadline`. The call is cancelled when nobody waits for
+    /// it any more.
+    pub(super) async fn send(
         self: &Arc<Self>,
         call: Call,
         deadline: Instant,
-    ) -> Result<Answer, Failure> {
-        let long = loop {
-            let (flight, joined) = self.join(&call)?;
-            match Waiting::new(flight, deadline).await {
-                Ok(Landed::Whole { gzip, bytes }) => {
+    ) -> Result<CallResponse, ApiError> {
+        let streamed = loop {
+            let (shared, joined) = self.join_or_start(&call)?;
+            match CallWaiter::new(shared, deadline).await {
+                Ok(Prefetched::Complete { gzip, bytes }) => {
                     if joined {
                         self.instruments.shared(call.route);
                     }
-                    return Ok(Answer::Whole { gzip, bytes });
+                    return Ok(CallResponse::Complete { gzip, bytes });
                 }
-                Ok(Landed::Long(long)) => break long,
-                // The upstream was told how long the first client waits. This one waits longer.
-                Err(Failed { out_of_time: true, .. }) if joined && Instant::now() < deadline => {}
-                Err(Failed { failure, .. }) => return Err(failure),
+                Ok(Prefetched::Streamed(streamed)) => break streamed,
+                // The timeout of the upstream is that of the first client. This client waits longer.
+                Err(CallError { is_upstream_timeout: true, .. })
+                    if joined && Instant::now() < deadline => {}
+                Err(CallError { error, .. }) => return Err(error),
             }
         };
-        if let Some(long) = take(&long) {
-            return Ok(Answer::Long(long));
+        if let Some(response) = take(&streamed) {
+            return Ok(CallResponse::Streamed(response));
         }
-        // Somebody else reads that one, and it is too long to be kept for two.
-        let flight = self.alone(&call)?;
-        match Waiting::new(flight, deadline).await.map_err(|failed| failed.failure)? {
-            Landed::Whole { gzip, bytes } => Ok(Answer::Whole { gzip, bytes }),
-            Landed::Long(long) => {
-                take(&long).map(Answer::Long).ok_or_else(Failure::connection_lost)
+        // Another client reads that response, which is too long to keep it for both.
+        let call = self.start_unshared(&call)?;
+        match CallWaiter::new(call, deadline).await.map_err(|failed| failed.error)? {
+            Prefetched::Complete { gzip, bytes } => Ok(CallResponse::Complete { gzip, bytes }),
+            Prefetched::Streamed(streamed) => {
+                let response = take(&streamed).ok_or_else(ApiError::connection_lost)?;
+                Ok(CallResponse::Streamed(response))
             }
         }
     }
 
-    /// The flight of this call, and whether others wait for it.
-    fn join(self: &Arc<Self>, call: &Call) -> Result<(Arc<Flight>, bool), Failure> {
-        // Both are dropped after the lock is released: it may be the last holder of a flight,
-        // whose drop takes the lock.
+    /// The running call, and whether it was running before.
+    fn join_or_start(self: &Arc<Self>, call: &Call) -> Result<(Arc<SharedCall>, bool), ApiError> {
+        // Both are dropped after the lock is released: dropping the last reference to a call takes
+        // the lock.
         let known;
-        let launch;
+        let prepared;
         {
-            let mut under_way = lock(&self.under_way);
-            known = under_way.get(call).and_then(Weak::upgrade);
-            if let Some(flight) = known.as_ref().filter(|flight| flight.is_under_way()) {
-                return Ok((Arc::clone(flight), true));
+            let mut running = lock(&self.running);
+            known = running.get(call).and_then(Weak::upgrade);
+            if let Some(shared) = known.as_ref().filter(|shared| shared.prefetched.is_running()) {
+                return Ok((Arc::clone(shared), true));
             }
-            launch = self.prepare(call);
-            if let Some(Launch { flight, .. }) = &launch {
-                under_way.insert(call.clone(), Arc::downgrade(flight));
+            prepared = self.prepare(call);
+            if let Some(PreparedCall { shared, .. }) = &prepared {
+                running.insert(call.clone(), Arc::downgrade(shared));
             }
         }
-        Ok((self.launch(launch)?, false))
+        Ok((self.start(prepared)?, false))
     }
 
-    /// A flight that nobody else finds.
-    fn alone(self: &Arc<Self>, call: &Call) -> Result<Arc<Flight>, Failure> {
-        self.launch(self.prepare(call))
+    /// Starts a call that no other client can join.
+    fn start_unshared(self: &Arc<Self>, call: &Call) -> Result<Arc<SharedCall>, ApiError> {
+        self.start(self.prepare(call))
     }
 
-    /// `None` when there are too many.
-    fn prepare(self: &Arc<Self>, call: &Call) -> Option<Launch> {
+    /// `None` at the limit of queries in flight.
+    fn prepare(self: &Arc<Self>, call: &Call) -> Option<PreparedCall> {
         let permit = match call.route {
-            // Whether it is there is told also when it is busy; there is one such call at a time.
+            // Health is also reported at the limit. There is only one such call at a time.
             Route::Health => None,
             _ => Some(Arc::clone(&self.permits).try_acquire_owned().ok()?),
         };
-        let (land, landed) = watch::channel(None);
-        let flight = Arc::new(Flight {
-            flights: Arc::clone(self),
+        let (completion, prefetched) = single_flight::call();
+        let shared = Arc::new(SharedCall {
+            calls: Arc::clone(self),
             call: call.clone(),
             start: Instant::now(),
-            landed,
-            expired: Arc::default(),
+            prefetched,
+            has_expired: Arc::default(),
             task: OnceLock::new(),
         });
-        Some(Launch { flight, land, permit })
+        Some(PreparedCall { shared, completion, permit })
     }
 
-    fn launch(self: &Arc<Self>, launch: Option<Launch>) -> Result<Arc<Flight>, Failure> {
-        let Some(Launch { flight, land, permit }) = launch else {
-            self.instruments.rejected(Kind::Busy);
-            return Err(Failure::busy(1));
+    fn start(
+        self: &Arc<Self>,
+        prepared: Option<PreparedCall>,
+    ) -> Result<Arc<SharedCall>, ApiError> {
+        let Some(PreparedCall { shared, completion, permit }) = prepared else {
+            self.instruments.rejected(ApiErrorType::TooManyRequests);
+            return Err(ApiError::too_many_requests(1));
         };
-        let (flights, call) = (Arc::clone(self), flight.call.clone());
-        let expired = Arc::clone(&flight.expired);
-        // It has no deadline: it ends with the last of those who wait, who have theirs.
+        let (calls, call) = (Arc::clone(self), shared.call.clone());
+        let has_expired = Arc::clone(&shared.has_expired);
+        // The task has no deadline: it ends with the last waiter, and each waiter has a deadline.
         let task = tokio::spawn(async move {
-            let called = flights.instruments.called(call.route, expired);
-            let fetched = flights.fetch(&call, permit).await;
-            called.end();
-            if fetched.is_ok() {
-                flights.upstream.answered();
+            let timer = calls.instruments.start_call(call.route, has_expired);
+            let prefetched = calls.prefetch(&call, permit).await;
+            timer.end();
+            if prefetched.is_ok() {
+                calls.upstream.log_success();
             }
-            land.send_replace(Some(fetched));
+            completion.complete(prefetched);
         });
-        // Set once, here.
-        let _ = flight.task.set(task.abort_handle());
-        Ok(flight)
+        // The only place that sets it.
+        let _ = shared.task.set(task.abort_handle());
+        Ok(shared)
     }
 
-    /// Reads the answer to its end, or as far as it is kept.
-    async fn fetch(
+    /// Sends the call and reads its response, up to [`MAX_PREFETCH`] bytes.
+    async fn prefetch(
         &self,
         call: &Call,
         permit: Option<OwnedSemaphorePermit>,
-    ) -> Result<Landed, Failure> {
-        let Reply { gzip, length, mut body } = self.upstream.ask(call).await?;
-        if length.is_some_and(|length| length > self.max_bytes) {
+    ) -> Result<Prefetched, ApiError> {
+        let UpstreamResponse { gzip, length, mut body } = self.upstream.send(call).await?;
+        if length.is_some_and(|length| length > self.max_response_bytes) {
             return Err(self.too_large(length));
         }
         let mut begin = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
-                self.upstream.report(Kind::ConnectionLost, &redact::error(&error));
-                Failure::connection_lost()
+                self.upstream.log_failure(ApiErrorType::ConnectionLost, &redact::error(&error));
+                ApiError::connection_lost()
             })?;
             begin.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
-            let left = self.max_bytes.checked_sub(begin.len() as u64);
-            let left = left.ok_or_else(|| self.too_large(None))?;
-            check_begin(gzip, &begin).map_err(|failure| self.rejected(failure, gzip, &begin))?;
-            if begin.len() > KEPT {
-                // Those are decoded, not passed on.
+            let max_rest = self.max_response_bytes.checked_sub(begin.len() as u64);
+            let max_rest = max_rest.ok_or_else(|| self.too_large(None))?;
+            check_begin(gzip, &begin).map_err(|error| self.reject(error, gzip, &begin))?;
+            if begin.len() > MAX_PREFETCH {
+                // The responses of these routes are decoded as a whole.
                 if matches!(call.route, Route::Services | Route::Health) {
                     return Err(self.too_large(None));
                 }
                 let begin = begin.freeze();
-                let long = Long { gzip, length, begin, rest: body, left, _permit: permit };
-                return Ok(Landed::Long(Arc::new(Mutex::new(Some(long)))));
+                let response =
+                    StreamedResponse { gzip, length, begin, rest: body, max_rest, _permit: permit };
+                return Ok(Prefetched::Streamed(Arc::new(Mutex::new(Some(response)))));
             }
         }
-        check_whole(call.route, &begin).map_err(|failure| self.rejected(failure, gzip, &begin))?;
-        Ok(Landed::Whole { gzip, bytes: begin.freeze() })
+        check_complete(call.route, &begin).map_err(|error| self.reject(error, gzip, &begin))?;
+        Ok(Prefetched::Complete { gzip, bytes: begin.freeze() })
     }
 
-    fn rejected(&self, failure: Failure, gzip: bool, begin: &[u8]) -> Failure {
-        let unzipped =
-            gzip.then(|| upstream_error::unzipped(begin)).filter(|text| !text.is_empty());
-        self.upstream.rejected(failure, StatusCode::OK, unzipped.as_deref().unwrap_or(begin))
+    fn reject(&self, error: ApiError, gzip: bool, begin: &[u8]) -> ApiError {
+        let text = gzip.then(|| upstream_error::decompress(begin)).filter(|text| !text.is_empty());
+        self.upstream.reject(error, StatusCode::OK, text.as_deref().unwrap_or(begin))
     }
 
-    fn too_large(&self, length: Option<u64>) -> Failure {
-        let failure = Failure::too_large();
+    fn too_large(&self, length: Option<u64>) -> ApiError {
+        let error = ApiError::too_large();
         let cause = match length {
-            Some(length) => format!("the answer has {length} bytes"),
-            None => "the answer is too large".to_owned(),
+            Some(length) => format!("the response has {length} bytes"),
+            None => "the response is too large".to_owned(),
         };
-        self.upstream.report(failure.kind, &cause);
-        failure
+        self.upstream.log_failure(error.error_type, &cause);
+        error
     }
 }
 
-/// A flight before its call is made.
-struct Launch {
-    flight: Arc<Flight>,
-    land: watch::Sender<Option<Result<Landed, Failure>>>,
+/// A call that has not been sent yet.
+struct PreparedCall {
+    shared: Arc<SharedCall>,
+    completion: Completion<Result<Prefetched, ApiError>>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// A call; the last who waits for it takes it down.
+/// A running call. Dropping the last reference cancels it.
 #[derive(Debug)]
-struct Flight {
-    flights: Arc<Flights>,
+struct SharedCall {
+    calls: Arc<SharedCalls>,
     call: Call,
     start: Instant,
-    landed: watch::Receiver<Option<Result<Landed, Failure>>>,
-    /// Whether the time of somebody who waited was up.
-    expired: Arc<AtomicBool>,
+    prefetched: Waiter<Result<Prefetched, ApiError>>,
+    /// Whether the deadline of a waiter has passed.
+    has_expired: Arc<AtomicBool>,
     task: OnceLock<AbortHandle>,
 }
 
-/// How a call ended.
+/// A response, as far as it was read.
 #[derive(Clone, Debug)]
-enum Landed {
-    Whole {
+enum Prefetched {
+    Complete {
         gzip: bool,
         bytes: Bytes,
     },
-    /// For whoever takes it first.
-    Long(Arc<Mutex<Option<Long>>>),
+    /// The first waiter takes the response.
+    Streamed(Arc<Mutex<Option<StreamedResponse>>>),
 }
 
-/// A failure, and whether the call had the time that the upstream was told.
 #[derive(Debug)]
-struct Failed {
-    failure: Failure,
-    out_of_time: bool,
+struct CallError {
+    error: ApiError,
+    /// Whether the call took as long as the timeout that the upstream was told.
+    is_upstream_timeout: bool,
 }
 
-impl Flight {
-    /// Whether its end is still to come. A task that panicked or was stopped has none.
-    fn is_under_way(&self) -> bool {
-        self.landed.borrow().is_none() && self.landed.has_changed().is_ok()
-    }
-
-    async fn land(&self, deadline: Instant) -> Result<Landed, Failed> {
-        let mut landed = self.landed.clone();
-        let failure = match timeout_at(deadline, landed.wait_for(Option::is_some)).await {
-            Ok(Ok(landed)) => match landed.clone() {
-                Some(Ok(landed)) => return Ok(landed),
-                Some(Err(failure)) => failure,
-                None => Failure::connection_lost(),
-            },
+impl SharedCall {
+    async fn wait(&self, deadline: Instant) -> Result<Prefetched, CallError> {
+        let error = match timeout_at(deadline, self.prefetched.clone().wait()).await {
+            Ok(Some(Ok(prefetched))) => return Ok(prefetched),
+            Ok(Some(Err(error))) => error,
             // The task panicked, or the runtime stops.
-            Ok(Err(_)) => Failure::connection_lost(),
+            Ok(None) => ApiError::connection_lost(),
             Err(_) => {
-                self.expired.store(true, Ordering::Relaxed);
-                let failure = Failure::timeout();
-                self.flights.upstream.report(failure.kind, "it did not answer in time");
-                failure
+                self.has_expired.store(true, Ordering::Relaxed);
+                let error = ApiError::timeout();
+                self.calls.upstream.log_failure(error.error_type, "no response in time");
+                error
             }
         };
-        let told = self.call.give_up;
-        // VictoriaMetrics counts in whole seconds.
-        let told = told.saturating_sub((told / 4).min(Duration::from_secs(1)));
-        Err(Failed { failure, out_of_time: self.start.elapsed() >= told })
+        let timeout = self.call.timeout;
+        // VictoriaMetrics rounds timeouts to seconds.
+        let timeout = timeout.saturating_sub((timeout / 4).min(Duration::from_secs(1)));
+        Err(CallError { error, is_upstream_timeout: self.start.elapsed() >= timeout })
     }
 }
 
-impl Drop for Flight {
+impl Drop for SharedCall {
     fn drop(&mut self) {
         if let Some(task) = self.task.get() {
             task.abort();
         }
-        let mut under_way = lock(&self.flights.under_way);
-        if under_way.get(&self.call).is_some_and(|known| ptr::eq(known.as_ptr(), self)) {
-            under_way.remove(&self.call);
+        let mut running = lock(&self.calls.running);
+        if running.get(&self.call).is_some_and(|known| ptr::eq(known.as_ptr(), self)) {
+            running.remove(&self.call);
         }
     }
 }
 
-/// Somebody who waits for a flight, in a task of its own: a future that its owner does not poll
-/// keeps no flight for longer than its deadline, and what wakes it is not called by the flight, which
-/// has others to wake. Tokio survives a waker that panics.
-struct Waiting(JoinHandle<Result<Landed, Failed>>);
+/// Waits for a call in its own task. So a future that its owner does not poll keeps no call beyond its
+/// deadline. And the call does not run the waker of this client, which may panic, before it has woken
+/// the others: Tokio catches such a panic.
+struct CallWaiter(JoinHandle<Result<Prefetched, CallError>>);
 
-impl Waiting {
-    fn new(flight: Arc<Flight>, deadline: Instant) -> Self {
-        Self(tokio::spawn(async move { flight.land(deadline).await }))
+impl CallWaiter {
+    fn new(shared: Arc<SharedCall>, deadline: Instant) -> Self {
+        Self(tokio::spawn(async move { shared.wait(deadline).await }))
     }
 }
 
-impl Future for Waiting {
-    type Output = Result<Landed, Failed>;
+impl Future for CallWaiter {
+    type Output = Result<Prefetched, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let lost =
-            |_: JoinError| Err(Failed { failure: Failure::connection_lost(), out_of_time: false });
-        Pin::new(&mut self.0).poll(context).map(|landed| landed.unwrap_or_else(lost))
+        let lost = |_: JoinError| {
+            Err(CallError { error: ApiError::connection_lost(), is_upstream_timeout: false })
+        };
+        Pin::new(&mut self.0).poll(context).map(|result| result.unwrap_or_else(lost))
     }
 }
 
-impl Drop for Waiting {
+impl Drop for CallWaiter {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// JSON that begins otherwise, or is compressed otherwise, is found out before anything is sent.
-fn check_begin(gzip: bool, begin: &[u8]) -> Result<(), Failure> {
-    let magic: &[u8] = if gzip { &[0x1f, 0x8b, 8] } else { b"{" };
-    let seen = begin.len().min(magic.len());
-    if begin[..seen] == magic[..seen] {
+/// Checks the first bytes before any of them are sent to a client.
+fn check_begin(gzip: bool, begin: &[u8]) -> Result<(), ApiError> {
+    let expected: &[u8] = if gzip { &[0x1f, 0x8b, 8] } else { b"{" };
+    if expected.iter().zip(begin).all(|(expected, byte)| expected == byte) {
         return Ok(());
     }
-    Err(Failure::bad_answer(
-        "VictoriaMetrics answered with what is not JSON, or not compressed as it says",
+    Err(ApiError::bad_response(
+        "VictoriaMetrics did not respond in JSON, or not in the encoding of its header",
     ))
 }
 
-/// What is decoded can be decoded: whoever shares the answer need not look again.
-fn check_whole(route: Route, whole: &[u8]) -> Result<(), Failure> {
+/// Checks that a response that will be decoded can be decoded, once for all clients that share it.
+fn check_complete(route: Route, bytes: &[u8]) -> Result<(), ApiError> {
     match route {
-        _ if whole.is_empty() => Err(Failure::bad_answer("VictoriaMetrics answered with nothing")),
-        Route::Services => Said::<Vec<String>>::read(whole).map(drop),
-        Route::Health => Said::<IgnoredAny>::read(whole).map(drop),
+        _ if bytes.is_empty() => {
+            Err(ApiError::bad_response("VictoriaMetrics responded with an empty body"))
+        }
+        Route::Services => UpstreamData::<Vec<String>>::parse(bytes).map(drop),
+        Route::Health => UpstreamData::<IgnoredAny>::parse(bytes).map(drop),
         _ => Ok(()),
     }
 }
 
-fn take(long: &Mutex<Option<Long>>) -> Option<Long> {
-    lock(long).take()
+fn take(streamed: &Mutex<Option<StreamedResponse>>) -> Option<StreamedResponse> {
+    lock(streamed).take()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How much of an answer is kept, to share it and to be able to fail with a status: as a rule, all.
-const KEPT: usize = 1 << 20;
+/// Most responses are shorter, and can be shared, and can fail with a status.
+const MAX_PREFETCH: usize = 1 << 20;

@@ -1,10 +1,12 @@
-//! One exchange with `VictoriaMetrics`, up to the head of its answer.
+//! One exchange with `VictoriaMetrics`, up to the head of its response.
 
 use super::{
-    api_error::{Failure, Kind},
-    base_url::Base,
-    connection_pool::{AnswerBody, Connections, SendError},
+    api_error::{ApiError, ApiErrorType},
+    base_url::BaseUrl,
+    connection_pool::{ConnectionPool, PooledBody, SendError},
+    connector::Connector,
     error::{QueryProxyError, QueryProxyErrorKind},
+    media_type::{FORM, JSON, has_media_type},
     route::Route,
     upstream_error,
 };
@@ -19,153 +21,149 @@ use http::{
     response::Parts,
 };
 use http_body_util::Full;
-use hyper_util::client::legacy::connect::HttpConnector;
 use std::{
     mem,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-#[cfg(not(feature = "victoria-metrics-tls"))]
-pub(super) type Connector = HttpConnector;
-#[cfg(feature = "victoria-metrics-tls")]
-pub(super) type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
-
-/// What is asked. Its parts are ours: the path is of the route, the form is written by `params`.
-/// Equal calls have the same answer.
+/// A query of `VictoriaMetrics`. Nothing in it is text of a client: the path is that of the route, and
+/// `params` writes the form. Equal calls have the same response.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Call {
     pub(super) route: Route,
     pub(super) form: String,
-    /// When the upstream gives up, as the form says.
-    pub(super) give_up: Duration,
-    /// Whether the answer may be compressed.
+    /// The timeout of the upstream, which is also in the form.
+    pub(super) timeout: Duration,
+    /// Whether the response may be compressed.
     pub(super) gzip: bool,
 }
 
-/// An answer that has the right head.
+/// A response that may be passed on, judged by its head.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct UpstreamResponse {
     pub(super) gzip: bool,
     pub(super) length: Option<u64>,
-    pub(super) body: AnswerBody,
+    pub(super) body: PooledBody,
 }
 
 #[derive(Debug)]
 pub(super) struct Upstream {
-    connections: Connections,
-    base: Base,
-    /// `Host`
+    pool: ConnectionPool,
+    base: BaseUrl,
+    /// The header `Host`.
     host: HeaderValue,
+    /// The header `Authorization`.
+    authorization: Option<HeaderValue>,
     /// The path of the base URL.
     prefix: String,
-    /// How the last exchange failed, so that the log has each kind of failure once.
-    failing: Mutex<Option<&'static str>>,
+    /// How the last exchange failed. Each kind of failure is logged as a warning once.
+    logged: Mutex<Option<&'static str>>,
 }
 
 impl Upstream {
-    pub(super) fn new(
-        base: Base,
-        #[cfg(feature = "victoria-metrics-tls")] root_certificates: Option<&[u8]>,
-    ) -> Result<Self, QueryProxyError> {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        #[cfg(feature = "victoria-metrics-tls")]
-        let connector = super::connector::connector(tcp, base.url(), root_certificates)?;
-        #[cfg(not(feature = "victoria-metrics-tls"))]
-        let connector = tcp;
-        let refused = || QueryProxyError::from(QueryProxyErrorKind::Url);
-        let uri: Uri = base.url().parse().map_err(|_| refused())?;
-        let host = uri.authority().ok_or_else(refused)?.as_str();
-        let host = HeaderValue::from_str(host).map_err(|_| refused())?;
+    pub(super) fn new(connector: Connector, base: BaseUrl) -> Result<Self, QueryProxyError> {
+        let invalid = || QueryProxyError::from(QueryProxyErrorKind::Url);
+        let uri: Uri = base.url().parse().map_err(|_| invalid())?;
+        let host = uri.authority().ok_or_else(invalid)?.as_str();
+        let host = HeaderValue::from_str(host).map_err(|_| invalid())?;
+        let authorization = base.authorization();
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        let connections = Connections::new(connector, uri);
-        Ok(Self { connections, base, host, prefix, failing: Mutex::default() })
+        let pool = ConnectionPool::new(connector, uri);
+        Ok(Self { pool, base, host, authorization, prefix, logged: Mutex::default() })
     }
 
-    /// Dropping the future closes the connection, and with it ends the query.
-    pub(super) async fn ask(&self, call: &Call) -> Result<Reply, Failure> {
-        // Only what costs nothing is asked twice.
-        let patience = matches!(call.route, Route::Health).then_some(call.give_up / 3);
-        let answer = self.connections.send(self.request(call), patience).await;
-        let (head, body) = answer.map_err(|error| self.lost(&error))?.into_parts();
-        let failure = match judge(&head) {
-            Ok(Passable { gzip, length }) => return Ok(Reply { gzip, length, body }),
-            Err(failure) => failure,
+    /// Sends a call. Dropping the future closes the connection, and that cancels the query.
+    pub(super) async fn send(&self, call: &Call) -> Result<UpstreamResponse, ApiError> {
+        // Only a health query is sent twice: it costs the upstream almost nothing.
+        let patience = matches!(call.route, Route::Health).then_some(call.timeout / 3);
+        let response = self.pool.send(self.request(call), patience).await;
+        let (head, body) = response.map_err(|error| self.send_error(&error))?.into_parts();
+        let error = match check_head(&head) {
+            Ok(AcceptedHead { gzip, length }) => {
+                return Ok(UpstreamResponse { gzip, length, body });
+            }
+            Err(error) => error,
         };
-        let said = upstream_error::read(&head.headers, body).await;
-        if failure.kind == Kind::ForeignError
-            && let Some(failure) = upstream_error::of_query(head.status, &head.headers, &said)
-        {
-            self.answered();
-            return Err(failure);
+        let text = upstream_error::read_body(&head.headers, body).await;
+        let query_error = match error.error_type {
+            ApiErrorType::ForeignError => {
+                upstream_error::query_error(head.status, &head.headers, &text)
+            }
+            _ => None,
+        };
+        match query_error {
+            Some(query_error) => {
+                self.log_success();
+                Err(query_error)
+            }
+            None => Err(self.reject(error, head.status, &text)),
         }
-        Err(self.rejected(failure, head.status, &said))
     }
 
-    /// An exchange went well.
-    pub(super) fn answered(&self) {
-        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Notes that an exchange succeeded.
+    pub(super) fn log_success(&self) {
+        *self.logged.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// An answer cannot be passed on: the log has its status and how its body begins.
-    pub(super) fn rejected(&self, failure: Failure, status: StatusCode, said: &[u8]) -> Failure {
-        let begin = &said[..said.len().min(MAX_SAID)];
-        let begin = self.base.without_secrets(&String::from_utf8_lossy(begin));
+    /// Logs a response that cannot be passed on, with its status and the begin of its body.
+    pub(super) fn reject(&self, error: ApiError, status: StatusCode, body: &[u8]) -> ApiError {
+        let begin = &body[..body.len().min(MAX_LOGGED)];
+        let begin = self.base.redact(&String::from_utf8_lossy(begin));
         let status = status.as_u16();
-        match begin.is_empty() {
-            true => self.report(failure.kind, &format!("answered {status} without a reason")),
-            false => self.report(failure.kind, &format!("answered {status}: `{begin}`")),
-        }
-        failure
+        let cause = match begin.is_empty() {
+            true => format!("status {status} with an empty body"),
+            false => format!("status {status}: `{begin}`"),
+        };
+        self.log_failure(error.error_type, &cause);
+        error
     }
 
     fn request(&self, call: &Call) -> Request<Full<Bytes>> {
-        let Call { route, form, give_up: _, gzip } = call;
-        let (prefix, path) = (&self.prefix, route.asks());
-        // What stands between may not take as long a URL as VictoriaMetrics does.
+        let Call { route, form, timeout: _, gzip } = call;
+        let (prefix, path) = (&self.prefix, route.upstream_path());
+        // Proxies between here and VictoriaMetrics may accept only shorter URLs than it does.
         let request = if form.len() <= MAX_URL_FORM {
             Request::get(format!("{prefix}{path}?{form}")).body(Full::default())
         } else {
             let request = Request::builder().method(Method::POST).uri(format!("{prefix}{path}"));
-            let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-            request.body(Full::from(form.clone()))
+            request.header(CONTENT_TYPE, FORM).body(Full::from(form.clone()))
         };
-        let mut request = request.expect("a checked prefix, a constant and a form are a path");
+        let mut request = request.expect("a checked prefix, a constant and a form are a valid URI");
         let headers = request.headers_mut();
         headers.insert(HOST, self.host.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static(JSON));
         let encoding = if *gzip { "gzip" } else { "identity" };
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
-        if let Some(value) = self.base.authorization() {
+        if let Some(value) = &self.authorization {
             headers.insert(AUTHORIZATION, value.clone());
         }
         request
     }
 
-    fn lost(&self, error: &SendError) -> Failure {
-        let (failure, cause) = match error {
+    fn send_error(&self, error: &SendError) -> ApiError {
+        let (error, cause) = match error {
             SendError::Connect(error) => {
-                let failure = Failure::new(Kind::Unreachable, "VictoriaMetrics cannot be reached");
-                (failure, redact::error(&**error))
+                let message = "VictoriaMetrics cannot be reached";
+                (ApiError::new(ApiErrorType::Unreachable, message), redact::error(&**error))
             }
             SendError::Lost(error) if error.is_parse() => {
-                let failure = Failure::bad_answer("VictoriaMetrics did not answer in HTTP");
-                (failure, redact::error(error))
+                let message = "VictoriaMetrics did not respond in HTTP";
+                (ApiError::bad_response(message), redact::error(error))
             }
-            SendError::Lost(error) => (Failure::connection_lost(), redact::error(error)),
+            SendError::Lost(error) => (ApiError::connection_lost(), redact::error(error)),
         };
-        self.report(failure.kind, &cause);
-        failure
+        self.log_failure(error.error_type, &cause);
+        error
     }
 
-    /// For those who run the service: it may name what clients must not see.
-    pub(super) fn report(&self, kind: Kind, cause: &str) {
-        let name = Some(kind.name());
-        // Subscribers are not ours: they run without the lock.
+    /// Logs a failure. The cause may have details that clients must not see.
+    pub(super) fn log_failure(&self, error_type: ApiErrorType, cause: &str) {
+        let name = Some(error_type.name());
+        // The lock is released before the subscriber, which is other code, runs.
         let last =
-            mem::replace(&mut *self.failing.lock().unwrap_or_else(PoisonError::into_inner), name);
+            mem::replace(&mut *self.logged.lock().unwrap_or_else(PoisonError::into_inner), name);
         if last == name {
             tracing::debug!("query of {} failed: {cause}", self.base.url());
         } else {
@@ -174,82 +172,75 @@ impl Upstream {
     }
 }
 
-/// What is known of an answer that may be passed on.
-struct Passable {
+/// The head of a response that may be passed on.
+struct AcceptedHead {
     gzip: bool,
     length: Option<u64>,
 }
 
-/// Whether an answer may be passed on.
-fn judge(head: &Parts) -> Result<Passable, Failure> {
+/// Decides whether a response may be passed on.
+fn check_head(head: &Parts) -> Result<AcceptedHead, ApiError> {
+    if head.status != StatusCode::OK {
+        return Err(status_error(head));
+    }
+    let headers = &head.headers;
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    // A body that ends with its connection looks complete wherever it is cut.
+    if length.is_none() && !headers.contains_key(TRANSFER_ENCODING) {
+        return Err(ApiError::bad_response("VictoriaMetrics responded without a length"));
+    }
+    if !has_media_type(headers, JSON) {
+        return Err(ApiError::bad_response("VictoriaMetrics did not respond in JSON"));
+    }
+    let gzip = match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => false,
+        Some(b"gzip") => true,
+        Some(_) => {
+            return Err(ApiError::bad_response("VictoriaMetrics responded in an unknown encoding"));
+        }
+    };
+    Ok(AcceptedHead { gzip, length })
+}
+
+/// The error for a status other than 200.
+fn status_error(head: &Parts) -> ApiError {
     match head.status {
-        StatusCode::OK => {}
-        StatusCode::TOO_MANY_REQUESTS => return Err(Failure::busy(retry_after(&head.headers))),
+        StatusCode::TOO_MANY_REQUESTS => ApiError::too_many_requests(retry_after(&head.headers)),
         StatusCode::UNAUTHORIZED
         | StatusCode::FORBIDDEN
         | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
             let message = "VictoriaMetrics does not accept the credentials of this service";
-            return Err(Failure::new(Kind::Credentials, message));
+            ApiError::new(ApiErrorType::Credentials, message)
         }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            return Err(Failure::bad_answer(
-                "there is no query API where VictoriaMetrics should be",
-            ));
+            ApiError::bad_response("there is no query API at the URL of VictoriaMetrics")
         }
         status if status.is_client_error() => {
             let message = "VictoriaMetrics, or a proxy in front of it, refused the request";
-            return Err(Failure::new(Kind::ForeignError, message));
+            ApiError::new(ApiErrorType::ForeignError, message)
         }
         status if status.is_server_error() => {
-            let message = "VictoriaMetrics cannot answer now";
+            let message = "VictoriaMetrics is not available";
             let retry_after = Some(retry_after(&head.headers));
-            return Err(Failure { retry_after, ..Failure::new(Kind::Unavailable, message) });
+            ApiError { retry_after, ..ApiError::new(ApiErrorType::Unavailable, message) }
         }
-        status if status.is_redirection() => {
-            return Err(Failure::bad_answer(
-                "VictoriaMetrics sent a redirect, which is never followed",
-            ));
-        }
-        _ => {
-            return Err(Failure::bad_answer(
-                "VictoriaMetrics answered with a status of no meaning here",
-            ));
-        }
+        status if status.is_redirection() => ApiError::bad_response(
+            "VictoriaMetrics responded with a redirect, which is not followed",
+        ),
+        _ => ApiError::bad_response("VictoriaMetrics responded with an unexpected status"),
     }
-    let length =
-        head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    // A body that only ends with its connection looks complete wherever it is cut.
-    if length.is_none() && !head.headers.contains_key(TRANSFER_ENCODING) {
-        return Err(Failure::bad_answer("VictoriaMetrics answered without a length"));
-    }
-    if !is_json(&head.headers) {
-        return Err(Failure::bad_answer("VictoriaMetrics did not answer in JSON"));
-    }
-    let gzip = match head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => false,
-        Some(b"gzip") => true,
-        Some(_) => {
-            return Err(Failure::bad_answer("VictoriaMetrics answered in an unknown encoding"));
-        }
-    };
-    Ok(Passable { gzip, length })
 }
 
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kind = value.and_then(|value| value.split(';').next());
-    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
-}
-
-/// In seconds; a date is as good as none.
+/// `Retry-After` in seconds, 1 to 3600; 1 for a date.
 fn retry_after(headers: &HeaderMap) -> u32 {
     let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     seconds.map_or(1, |seconds: u32| seconds.clamp(1, 3600))
 }
 
+/// A longer form is sent as the body of a `POST`.
 const MAX_URL_FORM: usize = 2048;
 
-/// Of a body, for the log.
-const MAX_SAID: usize = 2048;
+/// The part of a body that is logged, in bytes.
+const MAX_LOGGED: usize = 2048;
 
 const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

@@ -1,10 +1,10 @@
-//! Clients of the standalone server that keep their connections, and clients that harm others.
+//! Clients of the standalone server that keep their connections, and clients that could block others.
 
 use crate::{
     http1::get,
     serve::{Result, rest, server, slow},
 };
-use asdlc_exporter::serve::{Listening, ServerBuilder};
+use asdlc_exporter::serve::{Server, ServerBuilder};
 use bytes::Bytes;
 use http_body_util::Full;
 use std::{
@@ -24,15 +24,15 @@ use tokio::{
 
 const LARGE: usize = 6 << 20;
 
-/// A scrape on a connection that is kept; the length of the answer.
+/// A scrape on a kept connection. Returns the length of the response.
 async fn scrape(stream: &mut TcpStream) -> Result<usize> {
     stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n").await?;
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     loop {
-        if stream.read_buf(&mut answer).await? == 0 {
-            return Err(format!("closed after {:?}", String::from_utf8_lossy(&answer)).into());
+        if stream.read_buf(&mut response).await? == 0 {
+            return Err(format!("closed after {:?}", String::from_utf8_lossy(&response)).into());
         }
-        let text = std::str::from_utf8(&answer)?;
+        let text = std::str::from_utf8(&response)?;
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         if length.ok_or("no length")?.parse() == Ok(body.len()) {
@@ -42,14 +42,14 @@ async fn scrape(stream: &mut TcpStream) -> Result<usize> {
     }
 }
 
-/// Nobody does anything meanwhile.
+/// Advances the time without any activity.
 async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::sleep(time).await;
     tokio::time::resume();
 }
 
-/// With a `/large` that every client gets from the same memory.
+/// Adds a `/large` whose responses share the same memory.
 fn with_large(server: ServerBuilder) -> ServerBuilder {
     let body = Bytes::from(vec![b'x'; LARGE]);
     server.with_route(
@@ -61,29 +61,29 @@ fn with_large(server: ServerBuilder) -> ServerBuilder {
     )
 }
 
-/// A client that asks and does not read.
-async fn ask(address: SocketAddr, path: &str) -> Result<TcpStream> {
+/// A client that sends a request and does not read.
+async fn request(address: SocketAddr, path: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await?;
     Ok(stream)
 }
 
-/// How long somebody else waits for an answer.
+/// How long another client waits for a response.
 async fn time_of_a_scrape(address: SocketAddr) -> Result<Duration> {
     let start = Instant::now();
-    let answer = timeout(Duration::from_secs(30), get(address, "/metrics")).await??;
-    assert_eq!(answer.status, 200);
+    let response = timeout(Duration::from_secs(30), get(address, "/metrics")).await??;
+    assert_eq!(response.status, 200);
     Ok(start.elapsed())
 }
 
-/// Half of the time that Prometheus waits.
+/// Half of the scrape timeout of Prometheus.
 const IN_TIME: Duration = Duration::from_secs(5);
 
 // F-14
 #[tokio::test]
 async fn an_idle_connection_outlives_scrape_intervals_and_not_five_minutes() -> Result {
-    let listening = server()?.start().await?;
-    let mut stream = TcpStream::connect(listening.address()).await?;
+    let started = server()?.start().await?;
+    let mut stream = TcpStream::connect(started.address()).await?;
     for interval in [15, 60, 61, 299] {
         scrape(&mut stream).await?;
         pass(Duration::from_secs(interval)).await;
@@ -94,11 +94,11 @@ async fn an_idle_connection_outlives_scrape_intervals_and_not_five_minutes() -> 
     Ok(())
 }
 
-// F-14, a neighbour: a slow head, which begins when the connection was idle for long.
+// F-14, a neighbour: a slow head after a long idle time.
 #[tokio::test]
 async fn the_time_of_a_head_begins_with_its_first_byte() -> Result {
-    let listening = server()?.start().await?;
-    let mut stream = TcpStream::connect(listening.address()).await?;
+    let started = server()?.start().await?;
+    let mut stream = TcpStream::connect(started.address()).await?;
     scrape(&mut stream).await?;
     pass(Duration::from_secs(120)).await;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: ").await?;
@@ -106,16 +106,16 @@ async fn the_time_of_a_head_begins_with_its_first_byte() -> Result {
     stream.write_all(b"a\r\n\r\n").await?;
     assert!(stream.read_u8().await? == b'H', "9 s are allowed");
 
-    // So does that of the first one on a connection.
-    let mut first = TcpStream::connect(listening.address()).await?;
+    // This is also true for the first request of a connection.
+    let mut first = TcpStream::connect(started.address()).await?;
     pass(Duration::from_secs(9)).await;
     first.write_all(b"GET /metrics HTTP/1.1\r\nhost: ").await?;
     pass(Duration::from_secs(9)).await;
     first.write_all(b"a\r\n\r\n").await?;
     assert!(first.read_u8().await? == b'H', "9 s are allowed");
 
-    // A byte a second does not make it longer.
-    let mut slow = TcpStream::connect(listening.address()).await?;
+    // One byte per second does not extend it.
+    let mut slow = TcpStream::connect(started.address()).await?;
     scrape(&mut slow).await?;
     let head = b"GET /metrics HTTP/1.1\r\n";
     let mut sent = 0;
@@ -135,9 +135,9 @@ async fn the_time_of_a_head_begins_with_its_first_byte() -> Result {
 
 // F-14, a neighbour: a connection that never sends anything.
 #[tokio::test]
-async fn a_connection_without_a_request_is_closed_after_the_time_of_a_head() -> Result {
-    let listening = server()?.start().await?;
-    let mut silent = TcpStream::connect(listening.address()).await?;
+async fn a_connection_without_a_request_is_closed_after_the_read_timeout() -> Result {
+    let started = server()?.start().await?;
+    let mut silent = TcpStream::connect(started.address()).await?;
     pass(Duration::from_secs(9)).await;
     assert!(silent.try_read(&mut [0]).is_err(), "still open");
     pass(Duration::from_secs(2)).await;
@@ -145,16 +145,16 @@ async fn a_connection_without_a_request_is_closed_after_the_time_of_a_head() -> 
     Ok(())
 }
 
-/// As many clients as there are places, each held as `hold` does it.
-async fn crowd<F>(listening: &Listening, hold: impl Fn(SocketAddr) -> F) -> Result<Vec<TcpStream>>
+/// As many clients as the connection limit, each created by `hold`.
+async fn crowd<F>(started: &Server, hold: impl Fn(SocketAddr) -> F) -> Result<Vec<TcpStream>>
 where
     F: Future<Output = Result<TcpStream>>,
 {
     let mut crowd = Vec::new();
     for _ in 0..64 {
-        crowd.push(hold(listening.address()).await?);
+        crowd.push(hold(started.address()).await?);
     }
-    // Each has its place, and blocks it.
+    // Each is accepted and has its permit.
     for stream in &crowd {
         timeout(Duration::from_millis(20), stream.readable()).await.ok();
     }
@@ -163,30 +163,30 @@ where
 
 // F-15
 #[tokio::test]
-async fn clients_that_do_not_read_keep_nobody_out() -> Result {
-    let listening = with_large(server()?).start().await?;
-    let _crowd = crowd(&listening, |address| ask(address, "/large")).await?;
-    let time = time_of_a_scrape(listening.address()).await?;
+async fn clients_that_do_not_read_do_not_block_others() -> Result {
+    let started = with_large(server()?).start().await?;
+    let _crowd = crowd(&started, |address| request(address, "/large")).await?;
+    let time = time_of_a_scrape(started.address()).await?;
     assert!(time < IN_TIME, "{time:?}");
     Ok(())
 }
 
 // F-15, a neighbour: clients that connect and send nothing.
 #[tokio::test]
-async fn clients_that_send_nothing_keep_nobody_out() -> Result {
-    let listening = server()?.start().await?;
+async fn clients_that_send_nothing_do_not_block_others() -> Result {
+    let started = server()?.start().await?;
     let connect = |address| async move { Ok(TcpStream::connect(address).await?) };
-    let _crowd = crowd(&listening, connect).await?;
-    let time = time_of_a_scrape(listening.address()).await?;
+    let _crowd = crowd(&started, connect).await?;
+    let time = time_of_a_scrape(started.address()).await?;
     assert!(time < IN_TIME, "{time:?}");
     Ok(())
 }
 
 // F-15, a neighbour: clients that read a little from time to time, so that each write makes progress.
 #[tokio::test]
-async fn clients_that_read_slowly_keep_nobody_out() -> Result {
-    let listening = with_large(server()?).start().await?;
-    let crowd = crowd(&listening, |address| ask(address, "/large")).await?;
+async fn clients_that_read_slowly_do_not_block_others() -> Result {
+    let started = with_large(server()?).start().await?;
+    let crowd = crowd(&started, |address| request(address, "/large")).await?;
     let trickle = tokio::spawn(async move {
         loop {
             for stream in &crowd {
@@ -195,23 +195,23 @@ async fn clients_that_read_slowly_keep_nobody_out() -> Result {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
-    let time = time_of_a_scrape(listening.address()).await?;
+    let time = time_of_a_scrape(started.address()).await?;
     assert!(time < IN_TIME, "{time:?}");
     trickle.abort();
     Ok(())
 }
 
-// F-15, a neighbour: idle connections, which live for minutes now.
+// F-15, a neighbour: idle connections, which are kept for minutes.
 #[tokio::test]
-async fn idle_connections_keep_nobody_out() -> Result {
-    let listening = server()?.start().await?;
+async fn idle_connections_do_not_block_others() -> Result {
+    let started = server()?.start().await?;
     let idle = |address| async move {
         let mut stream = TcpStream::connect(address).await?;
         scrape(&mut stream).await?;
         Ok(stream)
     };
-    let mut crowd = crowd(&listening, idle).await?;
-    let time = time_of_a_scrape(listening.address()).await?;
+    let mut crowd = crowd(&started, idle).await?;
+    let time = time_of_a_scrape(started.address()).await?;
     assert!(time < IN_TIME, "{time:?}");
     assert_eq!(rest(&mut crowd[0]).await?, "", "the one that was idle the longest");
     assert!(crowd[63].try_read(&mut [0]).is_err(), "the others are open");
@@ -220,23 +220,23 @@ async fn idle_connections_keep_nobody_out() -> Result {
 
 // F-15
 #[tokio::test]
-async fn a_client_that_takes_nothing_of_its_answer_is_given_up() -> Result {
-    let listening = with_large(server()?).start().await?;
-    let mut stream = ask(listening.address(), "/large").await?;
+async fn a_client_that_reads_nothing_of_its_response_is_disconnected() -> Result {
+    let started = with_large(server()?).start().await?;
+    let mut stream = request(started.address(), "/large").await?;
     assert_eq!(stream.read_u8().await?, b'H');
     pass(Duration::from_secs(4)).await;
     assert!(stream.readable().await.is_ok() && stream.read_u8().await.is_ok(), "4 s are allowed");
     pass(Duration::from_secs(6)).await;
     let read = rest(&mut stream).await?.len();
-    assert!(read < LARGE, "the whole answer, {read} bytes");
+    assert!(read < LARGE, "the whole response, {read} bytes");
     Ok(())
 }
 
-// F-15: who waits for the service is not given up in favour of others.
+// F-15: a client that waits for the service is not evicted.
 #[tokio::test]
-async fn clients_that_wait_for_the_service_keep_their_places() -> Result {
-    let (listening, begun, finish) = slow(Duration::from_secs(5), 2).await?;
-    let address = listening.address();
+async fn clients_that_wait_for_the_service_are_not_evicted() -> Result {
+    let (started, begun, finish) = slow(Duration::from_secs(5), 2).await?;
+    let address = started.address();
     let first = tokio::spawn(get(address, "/slow"));
     begun.notified().await;
     let second = tokio::spawn(get(address, "/slow"));
@@ -245,13 +245,13 @@ async fn clients_that_wait_for_the_service_keep_their_places() -> Result {
     let early = timeout(Duration::from_millis(500), &mut third).await;
     assert!(early.is_err(), "two are served, the third is not: {early:?}");
     finish.notify_waiters();
-    for answer in [first, second, third] {
-        assert_eq!(timeout(Duration::from_secs(60), answer).await???.status, 200);
+    for response in [first, second, third] {
+        assert_eq!(timeout(Duration::from_secs(60), response).await???.status, 200);
     }
     Ok(())
 }
 
-/// A body that counts how many of its kind there are.
+/// A body that counts the existing bodies.
 struct Counted(Vec<u8>, Arc<AtomicUsize>);
 
 impl AsRef<[u8]> for Counted {
@@ -266,9 +266,9 @@ impl Drop for Counted {
     }
 }
 
-// F-15, a neighbour: clients whose answers are different texts, each in memory of its own.
+// F-15, a neighbour: clients with different responses, each with its own memory.
 #[tokio::test]
-async fn answers_that_nobody_reads_take_a_bounded_amount_of_memory() -> Result {
+async fn unread_responses_take_a_bounded_amount_of_memory() -> Result {
     let alive = Arc::<AtomicUsize>::default();
     let count = Arc::clone(&alive);
     let own = tower::service_fn(move |_| {
@@ -276,37 +276,37 @@ async fn answers_that_nobody_reads_take_a_bounded_amount_of_memory() -> Result {
         let body = Bytes::from_owner(Counted(vec![b'x'; 16 << 20], Arc::clone(&count)));
         async { Ok::<_, Infallible>(http::Response::new(Full::new(body))) }
     });
-    let listening = server()?.with_route("/own", own).start().await?;
+    let started = server()?.with_route("/own", own).start().await?;
     let mut crowd = Vec::new();
     let mut most = 0;
     for _ in 0..12 {
-        let mut stream = ask(listening.address(), "/own").await?;
+        let mut stream = request(started.address(), "/own").await?;
         assert_eq!(stream.read_u8().await?, b'H');
         crowd.push(stream);
         most = most.max(alive.load(Ordering::Relaxed));
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    // 64 MiB, the one that has just begun, and the one that makes room for it. A part of each is in
-    // the kernel already.
-    assert!(most <= 7, "{most} answers of 16 MiB at a time");
+    // 64 MiB, the one that has just started, and the one that is evicted for it. A part of each is
+    // already in the kernel.
+    assert!(most <= 7, "{most} responses of 16 MiB at a time");
     Ok(())
 }
 
-// F-15: one text for all who wait for it, however large it is.
+// F-15: one text for all clients, whatever its size.
 #[test]
-fn an_answer_is_not_copied_for_each_connection() -> Result {
+fn a_response_is_not_copied_for_each_connection() -> Result {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (listening, address) = runtime.block_on(async {
-        let listening = with_large(server()?).start().await?;
-        let address = listening.address();
-        Result::Ok((listening, address))
+    let (started, address) = runtime.block_on(async {
+        let started = with_large(server()?).start().await?;
+        let address = started.address();
+        Result::Ok((started, address))
     })?;
     let used = allocation_counter::measure(|| {
         let crowd = runtime.block_on(async {
             let mut crowd = Vec::new();
             for _ in 0..32 {
-                let mut stream = ask(address, "/large").await.expect("it connects");
-                assert_eq!(stream.read_u8().await.expect("an answer"), b'H');
+                let mut stream = request(address, "/large").await.expect("it connects");
+                assert_eq!(stream.read_u8().await.expect("an response"), b'H');
                 crowd.push(stream);
             }
             crowd
@@ -314,6 +314,6 @@ fn an_answer_is_not_copied_for_each_connection() -> Result {
         drop(crowd);
     });
     assert!(used.bytes_max < 2 << 20, "{used:?}");
-    drop(listening);
+    drop(started);
     Ok(())
 }

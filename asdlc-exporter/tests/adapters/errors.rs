@@ -1,4 +1,4 @@
-//! What `unwrap` prints of an error.
+//! What `unwrap` prints for an error.
 
 use asdlc_exporter::{
     Exporter, config::Config, health::TcpCheck, redis::RedisProbe, serve::Server,
@@ -6,14 +6,14 @@ use asdlc_exporter::{
 };
 use std::error::Error;
 
-/// The error of a result, whatever is beside it.
+/// The error of a result.
 fn error<T, E: Error + 'static>(result: Result<T, E>) -> Box<dyn Error> {
-    Box::new(result.err().expect("it is refused"))
+    Box::new(result.err().expect("an error"))
 }
 
 // F-17b
 #[tokio::test]
-async fn the_debug_of_each_error_has_its_sentence() {
+async fn the_debug_text_of_each_error_has_its_message() {
     let meter = Exporter::builder("shop").build().expect("an exporter").meter();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address");

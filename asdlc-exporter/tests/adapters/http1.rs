@@ -1,4 +1,4 @@
-//! Ports, and a client that sends over a real connection what it is told.
+//! Ports, and an HTTP/1.1 client over a real connection.
 
 use std::{
     io,
@@ -9,7 +9,8 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-/// A loopback port that nobody listens on, and nobody is given while this is kept; who asks for it by its number gets it.
+/// A loopback port without a listener. While the socket is kept, the system assigns the port to nobody else; a server can
+/// still bind it by its number.
 pub(crate) fn reserved() -> io::Result<(TcpSocket, SocketAddr)> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -18,15 +19,15 @@ pub(crate) fn reserved() -> io::Result<(TcpSocket, SocketAddr)> {
     Ok((socket, address))
 }
 
-/// An answer as it came over the wire.
+/// A response as it came over the wire.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl RawResponse {
     /// The value of a header, by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
@@ -41,28 +42,28 @@ impl Answer {
     }
 }
 
-/// One request on a connection of its own; `headers` are whole lines.
+/// Sends one request on a new connection. `headers` are complete lines.
 pub(crate) async fn ask(
     address: SocketAddr,
     method: &str,
     path: &str,
     headers: &str,
-) -> io::Result<Answer> {
+) -> io::Result<RawResponse> {
     let mut stream = TcpStream::connect(address).await?;
     let request =
         format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
-    parse(&text).ok_or_else(|| io::Error::other(format!("not an answer: {text:?}")))
+    parse(&text).ok_or_else(|| io::Error::other(format!("not a response: {text:?}")))
 }
 
-pub(crate) async fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> io::Result<RawResponse> {
     ask(address, "GET", path, "").await
 }
 
-fn parse(text: &str) -> Option<Answer> {
+fn parse(text: &str) -> Option<RawResponse> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
+    Some(RawResponse { status, head: head.to_owned(), body: body.to_owned() })
 }

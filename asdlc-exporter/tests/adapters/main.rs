@@ -1,4 +1,4 @@
-//! Behaviour of the adapters: what they add to an exporter, through the public API.
+//! The adapters, through the public API.
 
 #[path = "../suite/check.rs"]
 mod check;
@@ -55,13 +55,13 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// The values of a family at one scrape, with the labels behind `service`.
+/// The values of a family at one scrape, with the labels after `service`.
 fn values(exporter: &Exporter, family: &str) -> Vec<(String, f64)> {
     let samples = check(&exporter.render().expect("a scrape"));
     samples.iter().filter(|s| s.name == family).map(|s| (labels(s), s.value)).collect()
 }
 
-/// The one value of a family without labels of its own.
+/// The single value of a family without labels of its own.
 fn value(exporter: &Exporter, family: &str) -> f64 {
     let values = values(exporter, family);
     match values.as_slice() {
@@ -86,11 +86,11 @@ fn labels(sample: &Sample) -> String {
     own.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
-/// What this thread logged since the last call, a line for each event: level, message, fields.
+/// The events that this thread logged since the last call, one line each: level, message, fields.
 ///
-/// Call it first before what shall log.
+/// Call it once before the code that logs.
 fn logged() -> Vec<String> {
-    // For the whole process: a default for one thread loses events that other threads log first.
+    // Global: a default subscriber of one thread loses events that another thread has logged first.
     static GLOBAL: Once = Once::new();
     GLOBAL.call_once(|| tracing_subscriber::registry().with(LogLayer).init());
     LINES.take()
@@ -116,6 +116,6 @@ struct Line(String);
 
 impl Visit for Line {
     fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
-        write!(self.0, " {value:?}").expect("a string takes everything");
+        write!(self.0, " {value:?}").expect("writing to a string does not fail");
     }
 }

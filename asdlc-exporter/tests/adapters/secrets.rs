@@ -1,4 +1,4 @@
-//! No secret is in an error, a log or a `Debug` text of any adapter.
+//! Errors, logs and `Debug` texts of the adapters have no secret.
 
 use crate::logged;
 use asdlc_exporter::{
@@ -16,10 +16,10 @@ use tower::ServiceExt as _;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// In each of the texts below is one of these.
+/// Each of the texts below contains one of these.
 const SECRETS: [&str; 4] = ["hunter2", "HUNTER2", "hunter%32", "83619275"];
 
-/// Everything that an error says, to users and to developers.
+/// All texts of an error and its sources.
 fn said(error: &(dyn Error + 'static)) -> String {
     let mut said = format!("{error} {error:?} {error:#?}");
     let mut next = error.source();
@@ -62,14 +62,15 @@ impl Error for Outer {
 
 impl Error for Inner {}
 
-/// What the log has when a check fails with this.
+/// The log of a check that fails with this error.
 async fn log_of<E>(error: fn() -> E) -> Result<String>
 where
     E: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
 {
     logged();
     let check = move || async move { Err(error()) };
-    let readiness = Readiness::builder().with(Dependency::critical("db", check)).build()?;
+    let readiness =
+        Readiness::builder().with_dependency(Dependency::critical("db", check)).build()?;
     let response = readiness.service().oneshot(Request::new(())).await?;
     assert_eq!(response.status(), 503);
     Ok(logged().concat())
@@ -78,7 +79,7 @@ where
 // F-26
 #[tokio::test]
 async fn a_check_error_is_logged_without_its_secrets() -> Result {
-    let prefix = "WARN dependency `db` is not healthy: ";
+    let prefix = "WARN dependency \"db\" is not healthy: ";
     assert_eq!(log_of(|| "AUTH app:hunter2@db").await?, format!("{prefix}AUTH ***"));
     let told = log_of(|| "connection refused (os error 111)").await?;
     assert_eq!(told, format!("{prefix}connection refused (os error 111)"));
@@ -89,7 +90,7 @@ async fn a_check_error_is_logged_without_its_secrets() -> Result {
 
 // F-26, a neighbour: passwords in parameters, percent-encoded, and after the name of a key.
 #[tokio::test]
-async fn a_check_error_has_no_secret_in_whatever_form_it_comes() -> Result {
+async fn a_check_error_is_logged_without_secrets_in_any_form() -> Result {
     for error in [
         || "cannot reach postgres://u:p@h/db?password=hunter2&sslmode=require",
         || "redis%3A%2F%2F%3Ahunter2%40h is down",
@@ -100,7 +101,7 @@ async fn a_check_error_has_no_secret_in_whatever_form_it_comes() -> Result {
         || "ERR unknown command 'X', with args beginning with: 'app' 'hunter2'",
     ] {
         let told = log_of(error).await?;
-        assert!(told.starts_with("WARN dependency `db` is not healthy: "), "{told}");
+        assert!(told.starts_with("WARN dependency \"db\" is not healthy: "), "{told}");
         assert_safe(&told, error());
     }
     let told = log_of(|| "x".repeat(1 << 20)).await?;
@@ -108,7 +109,7 @@ async fn a_check_error_has_no_secret_in_whatever_form_it_comes() -> Result {
     Ok(())
 }
 
-/// A structure of a service, with secrets that we know nothing about.
+/// A structure of a service with its own secrets.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Own {
@@ -176,7 +177,7 @@ const TOML: [&str; 16] = [
 ];
 
 const YAML: [&str; 18] = [
-    // A neighbour: a file of which the values cannot all be looked at.
+    // A neighbour: a file whose values cannot all be read.
     "other: 340282366920938463463374607431768211455\ntoken: hunter2",
     "other: {1: a}\ntoken: hunter2",
     "other: !tag a\ntoken: hunter2",
@@ -199,7 +200,7 @@ const YAML: [&str; 18] = [
 
 // F-26
 #[test]
-fn an_error_says_what_is_wrong_without_the_value() {
+fn an_error_has_the_reason_without_the_value() {
     for (text, expected) in [
         ("password = 83619275", "a.toml:1: password: invalid type: integer, expected a string"),
         ("token = 'hunter2'", "a.toml:1: token: allowed are 20 characters and more"),

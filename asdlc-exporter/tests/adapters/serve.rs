@@ -2,12 +2,12 @@
 
 use crate::{
     check::check,
-    http1::{Answer, ask, get, reserved},
+    http1::{RawResponse, ask, get, reserved},
     logged,
 };
 use asdlc_exporter::{
     Exporter,
-    serve::{Listening, Server, ServerBuilder},
+    serve::{Server, ServerBuilder},
 };
 use std::{convert::Infallible, error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -30,7 +30,7 @@ pub(crate) fn server() -> Result<ServerBuilder> {
 /// Reads until the server closes the connection.
 pub(crate) async fn rest(stream: &mut TcpStream) -> io::Result<String> {
     let mut text = String::new();
-    // A minute is for ever: what is asserted is that it closes.
+    // Much longer than it takes: the test asserts that the connection closes.
     match timeout(Duration::from_secs(60), stream.read_to_string(&mut text)).await? {
         Ok(_) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(text),
@@ -40,34 +40,34 @@ pub(crate) async fn rest(stream: &mut TcpStream) -> io::Result<String> {
 
 // N-01, O-01
 #[tokio::test]
-async fn it_serves_its_routes_and_nothing_else() -> Result {
-    let listening = server()?.start().await?;
-    let address = listening.address();
+async fn it_serves_only_its_routes() -> Result {
+    let started = server()?.start().await?;
+    let address = started.address();
     assert!(address.ip().is_loopback());
-    let answer = get(address, "/metrics?a=b").await?;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert!(check(&answer.body).iter().any(|sample| sample.name == "uptime_seconds"));
+    let response = get(address, "/metrics?a=b").await?;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(check(&response.body).iter().any(|sample| sample.name == "uptime_seconds"));
     for path in ["/", "/metrics/", "/Metrics", "/metric", "/metrics/x", "//metrics", "/%6detrics"] {
-        let answer = get(address, path).await?;
-        assert_eq!((answer.status, answer.body.as_str()), (404, "not found\n"), "{path}");
+        let response = get(address, path).await?;
+        assert_eq!((response.status, response.body.as_str()), (404, "not found\n"), "{path}");
     }
     assert_eq!(ask(address, "POST", "/metrics", "").await?.status, 405);
     let head = ask(address, "HEAD", "/metrics", "").await?;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
-    listening.stop().await;
+    started.stop().await;
     Ok(())
 }
 
 // N-04
 #[tokio::test]
-async fn without_start_nothing_listens() -> Result {
+async fn nothing_listens_before_start() -> Result {
     let (_reserved, address) = reserved()?;
     let server = server()?.with_address(address);
     assert!(TcpStream::connect(address).await.is_err(), "not started");
-    let listening = server.start().await?;
+    let started = server.start().await?;
     assert_eq!(get(address, "/metrics").await?.status, 200, "the same settings, started");
-    listening.stop().await;
+    started.stop().await;
     assert!(TcpStream::connect(address).await.is_err(), "stopped");
     Ok(())
 }
@@ -76,7 +76,7 @@ async fn without_start_nothing_listens() -> Result {
 async fn the_default_is_a_loopback_address() -> Result {
     let exporter = Exporter::builder("agent").build()?;
     let started = Server::builder().with_route("/metrics", exporter.scrape_service()).start().await;
-    // Something else on this machine may have the port.
+    // Another program on this machine may use the port.
     let told = started.map_or_else(|error| error.to_string(), |up| up.address().to_string());
     assert!(told.contains("127.0.0.1:9464"), "{told}");
     Ok(())
@@ -86,10 +86,10 @@ async fn the_default_is_a_loopback_address() -> Result {
 async fn a_public_address_without_authentication_is_a_warning() -> Result {
     logged();
     let public = SocketAddr::from(([0, 0, 0, 0], 0));
-    let listening = server()?.with_address(public).start().await?;
+    let started = server()?.with_address(public).start().await?;
     let told = format!(
-        "WARN {} is not a loopback address and there is no authentication: who reaches it reads it",
-        listening.address()
+        "WARN {} is not a loopback address and there is no authentication: everybody who can connect can read the metrics",
+        started.address()
     );
     assert_eq!(logged(), [told]);
     let _with_token = server()?.with_address(public).with_bearer_token("abc").start().await?;
@@ -99,11 +99,11 @@ async fn a_public_address_without_authentication_is_a_warning() -> Result {
 }
 
 #[tokio::test]
-async fn only_who_authenticates_is_answered() -> Result {
+async fn only_authorized_requests_are_served() -> Result {
     let server = server()?.with_bearer_token("to.k-en_~+/=").with_basic_auth("prom", "pass:wörd");
     let debug = format!("{server:?}");
     assert!(!debug.contains("to.k-en") && !debug.contains("cHJvbTpwYXNzOnfDtnJk"), "{debug}");
-    let listening = server.start().await?;
+    let started = server.start().await?;
     for (headers, status) in [
         ("", 401),
         ("authorization: Bearer to.k-en_~+/=\r\n", 200),
@@ -121,45 +121,45 @@ async fn only_who_authenticates_is_answered() -> Result {
         ("authorization: Bearer x\r\nauthorization: Bearer to.k-en_~+/=\r\n", 401),
         ("authorization: Bearer to.k-en_~+/=\r\nauthorization: Bearer to.k-en_~+/=\r\n", 401),
     ] {
-        let answer = ask(listening.address(), "GET", "/metrics", headers).await?;
-        assert_eq!(answer.status, status, "{headers}");
+        let response = ask(started.address(), "GET", "/metrics", headers).await?;
+        assert_eq!(response.status, status, "{headers}");
         if status == 401 {
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{headers}");
-            assert!(answer.head.contains("Basic realm=\"metrics\""), "{headers}");
-            assert_eq!(answer.body, "who are you?\n");
+            assert_eq!(response.header("www-authenticate"), Some("Bearer"), "{headers}");
+            assert!(response.head.contains("Basic realm=\"metrics\""), "{headers}");
+            assert_eq!(response.body, "unauthorized\n");
         }
     }
-    let elsewhere = get(listening.address(), "/elsewhere").await?;
-    assert_eq!(elsewhere.status, 401, "which paths there are is not told either");
+    let elsewhere = get(started.address(), "/elsewhere").await?;
+    assert_eq!(elsewhere.status, 401, "it does not show which paths exist");
     Ok(())
 }
 
 #[tokio::test]
-async fn who_is_in_no_allowed_network_is_cut_off() -> Result {
-    let listening = server()?.with_allowed_network("10.0.0.0/8").start().await?;
-    let mut stream = TcpStream::connect(listening.address()).await?;
-    // What is sent to a closed connection is lost, now or at the next call.
+async fn a_client_outside_of_the_allowed_networks_is_disconnected() -> Result {
+    let started = server()?.with_allowed_network("10.0.0.0/8").start().await?;
+    let mut stream = TcpStream::connect(started.address()).await?;
+    // Writing to a closed connection fails now or at the next call.
     let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert_eq!(rest(&mut stream).await?, "", "closed before a word is said");
+    assert_eq!(rest(&mut stream).await?, "", "closed before any response");
 
     let networks = server()?.with_allowed_network("10.0.0.0/8").with_allowed_network("127.0.0.0/8");
-    let listening = networks.start().await?;
-    assert_eq!(get(listening.address(), "/metrics").await?.status, 200);
+    let started = networks.start().await?;
+    assert_eq!(get(started.address(), "/metrics").await?.status, 200);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_finish_its_head_is_cut_off() -> Result {
-    let listening = server()?.with_read_timeout(Duration::from_millis(100)).start().await?;
+async fn a_client_that_does_not_finish_its_head_is_disconnected() -> Result {
+    let started = server()?.with_read_timeout(Duration::from_millis(100)).start().await?;
     for beginning in ["", "GET /metrics HTTP/1.1\r\nhost: a\r\nx: "] {
-        let mut stream = TcpStream::connect(listening.address()).await?;
+        let mut stream = TcpStream::connect(started.address()).await?;
         stream.write_all(beginning.as_bytes()).await?;
         let start = Instant::now();
         rest(&mut stream).await?;
         assert!(start.elapsed() < Duration::from_secs(30), "{beginning:?}");
     }
-    // Nor does a byte now and then help.
-    let (mut read, mut write) = TcpStream::connect(listening.address()).await?.into_split();
+    // Sending a byte from time to time does not help.
+    let (mut read, mut write) = TcpStream::connect(started.address()).await?.into_split();
     let drip = tokio::spawn(async move {
         write.write_all(b"GET /metrics HTTP/1.1\r\n").await?;
         for _ in 0..6_000 {
@@ -177,8 +177,8 @@ async fn a_client_that_does_not_finish_its_head_is_cut_off() -> Result {
 
 #[tokio::test]
 async fn a_connection_serves_several_requests_and_ends_when_it_is_idle() -> Result {
-    let listening = server()?.with_idle_timeout(Duration::from_millis(300)).start().await?;
-    let mut stream = TcpStream::connect(listening.address()).await?;
+    let started = server()?.with_idle_timeout(Duration::from_millis(300)).start().await?;
+    let mut stream = TcpStream::connect(started.address()).await?;
     for _ in 0..3 {
         stream.write_all(b"HEAD /metrics HTTP/1.1\r\nhost: a\r\n\r\n").await?;
         let mut head = Vec::new();
@@ -187,25 +187,25 @@ async fn a_connection_serves_several_requests_and_ends_when_it_is_idle() -> Resu
         }
         assert!(head.starts_with(b"HTTP/1.1 200 OK\r\n"));
     }
-    assert_eq!(rest(&mut stream).await?, "", "closed without a word");
+    assert_eq!(rest(&mut stream).await?, "", "closed without a response");
     Ok(())
 }
 
 #[tokio::test]
 async fn heads_and_uris_have_a_limit() -> Result {
-    let listening = server()?.start().await?;
-    let address = listening.address();
+    let started = server()?.start().await?;
+    let address = started.address();
     let fits = format!("/metrics?{}", "x".repeat(2_000));
     assert_eq!(get(address, &fits).await?.status, 200);
     let long = format!("/metrics?{}", "x".repeat(2_100));
     assert_eq!(get(address, &long).await?.status, 414);
 
-    // The server answers while we still send: the rest of that is refused.
+    // The server responds while the client still sends, and refuses the rest.
     let mut stream = TcpStream::connect(address).await?;
     let head = format!("GET /metrics HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "y".repeat(64 << 10));
     let _ = stream.write_all(head.as_bytes()).await;
-    let answer = rest(&mut stream).await?;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let response = rest(&mut stream).await?;
+    assert!(response.is_empty() || response.starts_with("HTTP/1.1 431 "), "{response}");
 
     let fits = format!("x: {}\r\n", "y".repeat(8 << 10));
     assert_eq!(ask(address, "GET", "/metrics", &fits).await?.status, 200);
@@ -214,11 +214,11 @@ async fn heads_and_uris_have_a_limit() -> Result {
     Ok(())
 }
 
-/// A server whose `/slow` answers when it is let.
+/// A server whose `/slow` responds after a notification.
 pub(crate) async fn slow(
     grace: Duration,
     connections: usize,
-) -> Result<(Listening, Arc<Notify>, Arc<Notify>)> {
+) -> Result<(Server, Arc<Notify>, Arc<Notify>)> {
     let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell, wait) = (Arc::clone(&begun), Arc::clone(&finish));
     let service = tower::service_fn(move |_| {
@@ -235,46 +235,46 @@ pub(crate) async fn slow(
 }
 
 #[tokio::test]
-async fn to_stop_lets_answers_come_to_their_end() -> Result {
-    let (listening, begun, finish) = slow(Duration::from_secs(60), 64).await?;
-    let address = listening.address();
+async fn stop_waits_for_responses_in_progress() -> Result {
+    let (started, begun, finish) = slow(Duration::from_secs(60), 64).await?;
+    let address = started.address();
     let mut idle = TcpStream::connect(address).await?;
     let asking = tokio::spawn(get(address, "/slow"));
     begun.notified().await;
-    let mut stopping = tokio::spawn(listening.stop());
+    let mut stopping = tokio::spawn(started.stop());
     assert_eq!(rest(&mut idle).await?, "", "an idle connection ends at once");
     assert!(TcpStream::connect(address).await.is_err(), "nobody new");
     assert!(timeout(Duration::from_millis(50), &mut stopping).await.is_err(), "it waits");
     finish.notify_one();
-    let answer = asking.await??;
-    assert_eq!((answer.status, answer.body.as_str()), (200, "slow, but whole"));
+    let response = asking.await??;
+    assert_eq!((response.status, response.body.as_str()), (200, "slow, but whole"));
     timeout(Duration::from_secs(30), stopping).await??;
     Ok(())
 }
 
 #[tokio::test]
-async fn an_answer_that_never_comes_does_not_keep_it_from_stopping() -> Result {
-    let (listening, begun, _finish) = slow(Duration::from_millis(100), 64).await?;
-    let asking = tokio::spawn(get(listening.address(), "/slow"));
+async fn a_response_that_never_ends_does_not_prevent_stopping() -> Result {
+    let (started, begun, _finish) = slow(Duration::from_millis(100), 64).await?;
+    let asking = tokio::spawn(get(started.address(), "/slow"));
     begun.notified().await;
-    timeout(Duration::from_secs(30), listening.stop()).await?;
+    timeout(Duration::from_secs(30), started.stop()).await?;
     assert!(asking.await?.is_err(), "cut off");
     Ok(())
 }
 
 #[tokio::test]
-async fn dropping_it_stops_it() -> Result {
-    // A service goes with the server that has it.
+async fn dropping_the_server_stops_it() -> Result {
+    // A service is dropped with its server.
     let (alive, mut gone) = mpsc::channel::<()>(1);
     let kept = tower::service_fn(move |_| {
         let _alive = &alive;
         async { Ok::<_, Infallible>(http::Response::new(String::new())) }
     });
-    let listening = server()?.with_route("/kept", kept).start().await?;
-    let address = listening.address();
+    let started = server()?.with_route("/kept", kept).start().await?;
+    let address = started.address();
     let mut idle = TcpStream::connect(address).await?;
     assert_eq!(get(address, "/metrics").await?.status, 200);
-    drop(listening);
+    drop(started);
     assert_eq!(rest(&mut idle).await?, "");
     assert_eq!(timeout(Duration::from_secs(30), gone.recv()).await?, None);
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens");
@@ -283,7 +283,7 @@ async fn dropping_it_stops_it() -> Result {
 
 // X-05
 #[tokio::test]
-async fn a_service_that_panics_costs_its_own_connection_only() -> Result {
+async fn a_panic_of_a_service_affects_only_its_own_connection() -> Result {
     let service = tower::service_fn(|_| async {
         if true {
             panic!("broken")
@@ -291,35 +291,39 @@ async fn a_service_that_panics_costs_its_own_connection_only() -> Result {
             Ok::<_, Infallible>(http::Response::new(String::new()))
         }
     });
-    let listening = server()?.with_route("/broken", service).start().await?;
-    assert!(get(listening.address(), "/broken").await.is_err());
-    let Answer { status, .. } = get(listening.address(), "/metrics").await?;
+    let started = server()?.with_route("/broken", service).start().await?;
+    assert!(get(started.address(), "/broken").await.is_err());
+    let RawResponse { status, .. } = get(started.address(), "/metrics").await?;
     assert_eq!(status, 200);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_bad_setting_is_one_clear_error() -> Result {
-    let path = "allowed is `/` and then visible ASCII characters without `?` and `#`";
-    let network = "allowed is an IP address, alone or with `/` and the length of its prefix";
-    let token = "the bearer token: allowed are ASCII letters, digits and `-._~+/=`, one at least";
-    let user = "user and password: allowed is what has no control characters, one character at least, no `:` in the user";
+async fn an_invalid_setting_is_one_clear_error() -> Result {
+    let path = "must start with / and have only visible ASCII characters except ? and #";
+    let network = "must be an IP address, or ADDRESS/PREFIX_LENGTH";
+    let token = "invalid bearer token: must be one or more ASCII letters, digits and -._~+/=";
+    let user = "invalid user or password: must not be empty or have control characters, and the user must not have ':'";
+    let no_route = "missing route: add one with `ServerBuilder::with_route`";
     let route = |path: &str| -> Result<ServerBuilder> {
         Ok(server()?.with_route(path, Exporter::builder("agent").build()?.scrape_service()))
     };
     for (server, expected) in [
-        (Server::builder(), "there is no route: nothing would be served".to_owned()),
-        (route("")?, format!("path ``: {path}")),
-        (route("metrics")?, format!("path `metrics`: {path}")),
-        (route("/a b")?, format!("path `/a b`: {path}")),
-        (route("/a?b")?, format!("path `/a?***`: {path}")),
-        (route("/é")?, format!("path `/é`: {path}")),
-        (route("/metrics")?, "path `/metrics` is given twice".to_owned()),
+        (Server::builder(), no_route.to_owned()),
+        (route("")?, format!(r#"invalid path "": {path}"#)),
+        (route("metrics")?, format!(r#"invalid path "metrics": {path}"#)),
+        (route("/a b")?, format!(r#"invalid path "/a b": {path}"#)),
+        (route("/a?b")?, format!(r#"invalid path "/a?***": {path}"#)),
+        (route("/é")?, format!(r#"invalid path "/é": {path}"#)),
+        (route("/metrics")?, r#"duplicate path "/metrics""#.to_owned()),
         (
             server()?.with_allowed_network("10.0.0.0/33"),
-            format!("network `10.0.0.0/33`: {network}"),
+            format!(r#"invalid network "10.0.0.0/33": {network}"#),
         ),
-        (server()?.with_allowed_network("localhost"), format!("network `localhost`: {network}")),
+        (
+            server()?.with_allowed_network("localhost"),
+            format!(r#"invalid network "localhost": {network}"#),
+        ),
         (server()?.with_bearer_token(""), token.to_owned()),
         (server()?.with_bearer_token("hunter2\n"), token.to_owned()),
         (server()?.with_basic_auth("", "hunter2"), user.to_owned()),
@@ -327,31 +331,31 @@ async fn a_bad_setting_is_one_clear_error() -> Result {
         (server()?.with_basic_auth("me", ""), user.to_owned()),
         (
             server()?.with_connection_limit(0),
-            "connection limit 0: allowed is 1 to 65536".to_owned(),
+            "invalid connection limit 0: must be 1 to 65536".to_owned(),
         ),
         (
             server()?.with_connection_limit(usize::MAX),
-            format!("connection limit {}: allowed is 1 to 65536", usize::MAX),
+            format!("invalid connection limit {}: must be 1 to 65536", usize::MAX),
         ),
         (
             server()?.with_read_timeout(Duration::ZERO),
-            "read timeout 0ns: allowed is 1ms to 1h".to_owned(),
+            "invalid read timeout 0ns: must be 1ms to 1h".to_owned(),
         ),
         (
             server()?.with_read_timeout(Duration::MAX),
-            format!("read timeout {:?}: allowed is 1ms to 1h", Duration::MAX),
+            format!("invalid read timeout {:?}: must be 1ms to 1h", Duration::MAX),
         ),
         (
             server()?.with_grace_period(Duration::MAX),
-            format!("grace period {:?}: allowed is 0s to 1h", Duration::MAX),
+            format!("invalid grace period {:?}: must be 0s to 1h", Duration::MAX),
         ),
         (
             server()?.with_write_timeout(Duration::from_micros(999)),
-            "write timeout 999µs: allowed is 1ms to 1h".to_owned(),
+            "invalid write timeout 999µs: must be 1ms to 1h".to_owned(),
         ),
         (
             server()?.with_idle_timeout(Duration::from_secs(86_401)),
-            "idle timeout 86401s: allowed is 1ms to 24h".to_owned(),
+            "invalid idle timeout 86401s: must be 1ms to 24h".to_owned(),
         ),
     ] {
         let error = server.start().await.expect_err(&expected);

@@ -17,8 +17,8 @@ pub(crate) struct Config {
     #[serde(deserialize_with = "seconds")]
     pub(crate) heartbeat: Duration,
     pub(crate) storage: StorageConfig,
-    /// Port 0 stands for the port of `LISTEN_ADDR`.
-    pub(crate) metrics: MetricsConfig<0>,
+    /// Without a port, metrics are served at that of `LISTEN_ADDR`.
+    pub(crate) metrics: MetricsConfig,
 }
 
 #[derive(Default, Deserialize)]

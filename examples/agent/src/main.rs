@@ -14,7 +14,7 @@ mod storage;
 mod wire;
 
 use asdlc_exporter::process::{Memory, ProcessMetrics};
-use asdlc_exporter::serve::{Listening, Server};
+use asdlc_exporter::serve::Server;
 use asdlc_exporter::{Exporter, config as settings};
 use config::Config;
 use node::Node;
@@ -65,7 +65,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let redis = args.redis_url.as_deref().filter(|url| !url.is_empty());
     let storage = Storage::open(config.storage.path.as_deref(), redis)?;
     tracing::info!("peers and clients on {}", listener.local_addr()?);
-    let address = listening.as_ref().map(Listening::address);
+    let address = listening.as_ref().map(Server::address);
     match address {
         Some(address) => tracing::info!("metrics at http://{address}{}", config.metrics.path),
         None => tracing::info!("Metrics endpoint disabled"),
@@ -96,7 +96,7 @@ async fn listen(
     config: &Config,
     listen_addr: &str,
     exporter: &Exporter,
-) -> Result<Option<Listening>, Box<dyn Error>> {
+) -> Result<Option<Server>, Box<dyn Error>> {
     let metrics = &config.metrics;
     if !metrics.enabled {
         return Ok(None);
@@ -105,8 +105,8 @@ async fn listen(
         .await
         .map_err(|error| format!("cannot listen on {listen_addr}: {error}"))?;
     let mut address = addresses.next().ok_or("LISTEN_ADDR resolves to no address")?;
-    if metrics.port != 0 {
-        address.set_port(metrics.port);
+    if let Some(port) = metrics.port {
+        address.set_port(port);
     }
     let server = Server::builder()
         .with_address(address)

@@ -152,11 +152,11 @@ fn readiness(
     event_store: Option<&EventStore>,
 ) -> Result<Readiness, Box<dyn Error>> {
     let mut readiness =
-        Readiness::builder().with(Dependency::critical("database", database.check()));
+        Readiness::builder().with_dependency(Dependency::critical("database", database.check()));
     if let Some(redis) = redis {
-        readiness = readiness.with(Dependency::critical("redis", redis));
+        readiness = readiness.with_dependency(Dependency::critical("redis", redis));
     }
-    readiness = readiness.with(match event_store {
+    readiness = readiness.with_dependency(match event_store {
         Some(store) => Dependency::critical("event_store", store.check()),
         None => Dependency::critical("event_store", database.check_events()),
     });

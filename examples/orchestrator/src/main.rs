@@ -61,7 +61,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let tasks = match args.redis.url() {
         Some(url) => {
             let probe = RedisProbe::open(url)?.register(&exporter);
-            readiness = readiness.with(Dependency::critical("redis", probe));
+            readiness = readiness.with_dependency(Dependency::critical("redis", probe));
             Tasks::InRedis(InRedis::open(url, &RedisMetrics::new(&meter))?)
         }
         None => {

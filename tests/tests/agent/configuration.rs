@@ -83,7 +83,7 @@ fn an_invalid_file_is_an_error_of_one_line() {
             "metrics:\n  prot: 1",
             ":2: metrics.prot: unknown field `prot`, expected one of `enabled`, `port`, `path`",
         ),
-        ("metrics:\n  port: 0", ":2: metrics.port: `0` is not a port: allowed are 1 to 65535"),
+        ("metrics:\n  port: 0", ":2: metrics.port: invalid port 0: must be 1 to 65535"),
         (
             "metric:\n  port: 1",
             ":1: metric: unknown field `metric`, expected one of `listen`, `peers`, ",

@@ -1,4 +1,4 @@
-//! The document and the page that shows it.
+//! The OpenAPI document, and the page that shows it.
 
 use std::process::Command;
 
@@ -12,12 +12,12 @@ use crate::proxy::Proxy;
 #[test]
 fn the_document_has_every_route_and_parameter() {
     let proxy = Proxy::of("http://127.0.0.1:1");
-    let answer = proxy.get("/openapi.json");
+    let response = proxy.get("/openapi.json");
     assert_eq!(
-        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (response.status().as_u16(), &response.headers()["content-type"]),
         (200, &"application/json".parse().unwrap())
     );
-    let document: Value = serde_json::from_slice(answer.body()).unwrap();
+    let document: Value = serde_json::from_slice(response.body()).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{}", document["openapi"]);
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(paths, ["/health", "/query", "/query_range", "/services"]);
@@ -47,7 +47,7 @@ fn the_document_has_every_route_and_parameter() {
 
 // F-27
 #[test]
-fn the_document_says_how_a_part_looks() {
+fn the_document_describes_partial_responses() {
     let proxy = Proxy::of("http://127.0.0.1:1");
     let document: Value = serde_json::from_slice(proxy.get("/openapi.json").body()).unwrap();
     let schemas = &document["components"]["schemas"];
@@ -70,7 +70,7 @@ fn the_document_says_how_a_part_looks() {
 
 // O-13
 #[test]
-fn the_page_needs_nothing_but_this_server() {
+fn the_page_loads_everything_from_this_server() {
     let proxy = Proxy::of("http://127.0.0.1:1");
     let redirect = proxy.get("/docs");
     assert_eq!(
@@ -80,7 +80,7 @@ fn the_page_needs_nothing_but_this_server() {
     let page = proxy.get("/docs/");
     assert_eq!(page.headers()["content-type"], "text/html");
     let html = String::from_utf8(page.body().to_vec()).unwrap();
-    // All that the page loads: relative, and there.
+    // Everything that the page loads has a relative URL and exists.
     let links: Vec<_> = ["src=\"", "href=\""]
         .iter()
         .flat_map(|attribute| html.split(attribute).skip(1))
@@ -100,7 +100,7 @@ fn the_page_needs_nothing_but_this_server() {
     assert_eq!(proxy.get("/docs/no-such-file").status(), 404);
 }
 
-// O-13: in a real browser that reaches nothing but this machine.
+// O-13: in a real browser that can reach only this machine.
 #[test]
 fn a_browser_shows_every_route() {
     let proxy = Proxy::of("http://127.0.0.1:1");

@@ -1,4 +1,4 @@
-//! What must never reach the upstream, sent byte for byte: it remembers all that it was asked.
+//! Requests that must not reach the upstream, sent byte by byte. The upstream keeps all requests that it received.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -22,7 +22,7 @@ fn no_path_and_no_parameter_of_a_client_reaches_the_upstream() {
         "/api/metrics/%2e%2e/%2e%2e/api/v1/admin/tsdb/delete_series?match[]=up",
         "/api/metrics/..%2fquery?query=up",
         "/api/metrics/..;/query?query=up",
-        // Not `/api/metrics//query`: a router that takes the prefix off gives that as `/query`.
+        // Not `/api/metrics//query`: a router that removes the prefix passes that on as `/query`.
         "//api/metrics/query?query=up",
         "/api/metrics/x//query?query=up",
         "/api/metrics/query/?query=up",
@@ -68,11 +68,11 @@ fn no_path_and_no_parameter_of_a_client_reaches_the_upstream() {
     ];
     for target in targets {
         let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let answer =
+        let response =
             String::from_utf8(exchange_bytes(proxy.address(), request.as_bytes())).unwrap();
         let refused =
-            ["HTTP/1.1 400 ", "HTTP/1.1 404 "].iter().any(|status| answer.starts_with(status));
-        assert!(refused, "{target}: {answer}");
+            ["HTTP/1.1 400 ", "HTTP/1.1 404 "].iter().any(|status| response.starts_with(status));
+        assert!(refused, "{target}: {response}");
     }
     for (method, headers, body) in [
         ("POST", "Content-Type: application/x-www-form-urlencoded", "query=down"),
@@ -96,11 +96,11 @@ fn no_path_and_no_parameter_of_a_client_reaches_the_upstream() {
         let request = format!(
             "{method} {good} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\nContent-Length: {length}\r\n\r\n{body}"
         );
-        let answer =
+        let response =
             String::from_utf8(exchange_bytes(proxy.address(), request.as_bytes())).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 4"), "{method} {headers}: {answer}");
+        assert!(response.starts_with("HTTP/1.1 4"), "{method} {headers}: {response}");
     }
-    // Bytes that no client library sends.
+    // Bytes that client libraries do not send.
     for target in [
         "/api/metrics/query?query=up\r\nX-Injected: 1\r\n\r\nGET /api/v1/admin",
         "/api/metrics/query?query=\u{0}",
@@ -111,14 +111,14 @@ fn no_path_and_no_parameter_of_a_client_reaches_the_upstream() {
     }
     assert_eq!(upstream.seen(), [""; 0]);
 
-    // And it would have noticed.
+    // A valid query does reach it.
     assert_eq!(proxy.get(QUERY).status(), 200);
     assert_eq!(upstream.seen().len(), 1);
 }
 
 // O-09, O-10, O-11, X-07
 #[test]
-fn the_upstream_is_asked_in_words_of_ours_alone() {
+fn the_upstream_gets_only_text_of_the_proxy() {
     let upstream = Upstream::saying(json(r#"{"status":"success","data":[]}"#));
     let url = format!("{}/select/0/prometheus/", upstream.url().replace("//", "//ann:pass@"));
     let proxy = Proxy::of(&url);
@@ -160,9 +160,9 @@ fn the_upstream_is_asked_in_words_of_ours_alone() {
     }
 }
 
-// X-07: a long query goes on as a form, because not all that stands between takes a long URL.
+// X-07: a long query is sent as a form, because proxies in between may not accept a long URL.
 #[test]
-fn a_long_query_is_posted() {
+fn a_long_query_is_sent_as_a_form() {
     let upstream = Upstream::saying(json(EMPTY));
     let proxy = Proxy::of(&upstream.url());
     let query = "x".repeat(16 * 1024);

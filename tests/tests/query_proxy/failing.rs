@@ -1,4 +1,5 @@
-//! Upstreams that fail, each in its own way: the documented status and `errorType`, in time, and not a word about them.
+//! Upstreams that fail in different ways: the response has the documented status and `errorType`, in time, and nothing of
+//! the upstream.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -13,22 +14,22 @@ use http::Response;
 use crate::proxy::{Proxy, QUERY, error_of, failure_of};
 use crate::upstream::{EMPTY, HEAD, Upstream, await_close, json, reset};
 
-/// Every answer of every upstream here has these.
-/// And that the connection ends, as it does: or else it may be used for the next request before its end is seen.
+/// Headers of every upstream here. `Connection: close` says that the connection ends. Without it, the proxy could use the
+/// connection for the next request before it sees the end.
 const SECRETS: &str = "Connection: close\r\nX-Server-Hostname: vm-secret\r\nSet-Cookie: secret=1\r\nAccess-Control-Allow-Origin: *\r\nServer: secret\r\n";
 
 #[track_caller]
-fn assert_told(answer: &Response<Bytes>, status: u16, kind: &str, address: &str) {
-    assert_eq!(failure_of(answer), (status, kind.to_owned()));
-    assert_silent(answer, address);
+fn assert_fails(response: &Response<Bytes>, status: u16, kind: &str, address: &str) {
+    assert_eq!(failure_of(response), (status, kind.to_owned()));
+    assert_no_upstream_details(response, address);
 }
 
-/// Nothing of the upstream is in it.
+/// The response has nothing of the upstream.
 #[track_caller]
-fn assert_silent(answer: &Response<Bytes>, address: &str) {
-    let said = format!("{:?}{}", answer.headers(), String::from_utf8_lossy(answer.body()));
+fn assert_no_upstream_details(response: &Response<Bytes>, address: &str) {
+    let text = format!("{:?}{}", response.headers(), String::from_utf8_lossy(response.body()));
     for secret in ["secret", address.trim_start_matches("http://"), "127.0.0.1", "invalid"] {
-        assert!(!said.contains(secret), "{secret} is in {said}");
+        assert!(!text.contains(secret), "{secret} is in {text}");
     }
     let ours = [
         "content-type",
@@ -40,31 +41,31 @@ fn assert_silent(answer: &Response<Bytes>, address: &str) {
         "date",
         "allow",
     ];
-    for name in answer.headers().keys() {
+    for name in response.headers().keys() {
         assert!(ours.contains(&name.as_str()), "{name}");
     }
 }
 
 // O-12, X-07
 #[test]
-fn an_upstream_that_is_not_there_is_a_503() {
+fn an_unreachable_upstream_is_a_503() {
     for url in [format!("http://{}", free_address()), "http://no-such-host.invalid:8428".to_owned()]
     {
         let proxy = Proxy::of(&url);
-        assert_told(&proxy.get(QUERY), 503, "unreachable", &url);
-        assert_told(
+        assert_fails(&proxy.get(QUERY), 503, "unreachable", &url);
+        assert_fails(
             &proxy.get("/query_range?query=up&start=now-1h&step=1m"),
             503,
             "unreachable",
             &url,
         );
-        assert_told(&proxy.get("/services"), 503, "unreachable", &url);
-        assert_told(&proxy.get("/health"), 503, "unreachable", &url);
+        assert_fails(&proxy.get("/services"), 503, "unreachable", &url);
+        assert_fails(&proxy.get("/health"), 503, "unreachable", &url);
         assert_eq!(proxy.metric("query_proxy_requests_total", &[("outcome", "unreachable")]), 4.0);
     }
 }
 
-// O-12: as it is with SIGSTOP, too: connections are accepted by the system, and nobody reads them.
+// O-12: as after SIGSTOP, the system accepts connections and nothing reads from them.
 #[test]
 fn an_upstream_that_hangs_is_a_503_within_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -80,8 +81,8 @@ fn an_upstream_that_hangs_is_a_503_within_the_timeout() {
     for url in [format!("http://{}", listener.local_addr().unwrap()), silent.url(), slow.url()] {
         let proxy = Proxy::of(&url);
         let start = std::time::Instant::now();
-        assert_told(&proxy.get(QUERY), 503, "timeout", &url);
-        assert!(start.elapsed() >= Duration::from_millis(1900), "it gave up early");
+        assert_fails(&proxy.get(QUERY), 503, "timeout", &url);
+        assert!(start.elapsed() >= Duration::from_millis(1900), "it gave up before its timeout");
         assert_eq!(proxy.metric("query_proxy_requests_total", &[("outcome", "timeout")]), 1.0);
         assert_eq!(proxy.metric("query_proxy_requests_in_flight", &[]), 0.0);
     }
@@ -89,7 +90,7 @@ fn an_upstream_that_hangs_is_a_503_within_the_timeout() {
 
 // O-12, X-07
 #[test]
-fn a_connection_that_ends_before_the_answer_does_is_a_503() {
+fn a_connection_that_ends_before_the_response_is_a_503() {
     let short = format!("{HEAD}{SECRETS}Content-Length: 100\r\n\r\n{{\"status\":\"su");
     let chunked = format!("{HEAD}{SECRETS}Transfer-Encoding: chunked\r\n\r\n5\r\n{{\"sta\r\n");
     for said in [String::new(), "HTTP/1.1 200 O".to_owned(), short, chunked] {
@@ -102,14 +103,14 @@ fn a_connection_that_ends_before_the_answer_does_is_a_503() {
                 }
             });
             let proxy = Proxy::of(&upstream.url());
-            assert_told(&proxy.get(QUERY), 503, "connection_lost", &upstream.url());
+            assert_fails(&proxy.get(QUERY), 503, "connection_lost", &upstream.url());
         }
     }
 }
 
 // X-07
 #[test]
-fn an_answer_that_is_none_is_a_502() {
+fn an_invalid_response_is_a_502() {
     let ok = |headers: &str, body: &str| {
         let length = body.len();
         format!("HTTP/1.1 200 OK\r\n{SECRETS}{headers}Content-Length: {length}\r\n\r\n{body}")
@@ -122,12 +123,12 @@ fn an_answer_that_is_none_is_a_502() {
         ("HTML that claims to be JSON", ok(json_type, "<html>secret</html>"), "bad_answer"),
         ("nothing", ok(json_type, ""), "bad_answer"),
         (
-            "gzip that is none",
+            "gzip that is not gzip",
             ok(&format!("{json_type}Content-Encoding: gzip\r\n"), EMPTY),
             "bad_answer",
         ),
         (
-            "an encoding nobody asked for",
+            "an encoding that was not requested",
             ok(&format!("{json_type}Content-Encoding: br\r\n"), EMPTY),
             "bad_answer",
         ),
@@ -155,10 +156,10 @@ fn an_answer_that_is_none_is_a_502() {
         let upstream = Upstream::saying(said);
         let proxy = Proxy::of(&upstream.url());
         for path in [QUERY, "/services"] {
-            assert_told(&proxy.get_gzip(path), 502, kind, &upstream.url());
+            assert_fails(&proxy.get_gzip(path), 502, kind, &upstream.url());
             println!("{what}: {path}");
         }
-        assert_told(&proxy.get("/health"), 503, kind, &upstream.url());
+        assert_fails(&proxy.get("/health"), 503, kind, &upstream.url());
     }
 }
 
@@ -173,14 +174,14 @@ fn redirects_are_not_followed() {
             target.url()
         );
         let upstream = Upstream::saying(said);
-        assert_told(&Proxy::of(&upstream.url()).get(QUERY), 502, "bad_answer", &upstream.url());
+        assert_fails(&Proxy::of(&upstream.url()).get(QUERY), 502, "bad_answer", &upstream.url());
     }
     assert_eq!(target.seen(), [""; 0]);
 }
 
 // O-09, X-07
 #[test]
-fn an_upstream_that_refuses_is_quoted_without_its_addresses() {
+fn a_refusal_is_passed_on_without_addresses() {
     let refuse = |status: &str, headers: &str, body: &[u8]| {
         let length = body.len();
         let head =
@@ -213,15 +214,15 @@ fn an_upstream_that_refuses_is_quoted_without_its_addresses() {
         (refuse("418 X", json_type, b"[secret"), 502, "bad_answer", plain),
     ] {
         let upstream = Upstream::saying(said);
-        let answer = Proxy::of(&upstream.url()).get_gzip(QUERY);
-        assert_told(&answer, status, kind, &upstream.url());
-        assert_eq!(error_of(&answer).2, message);
+        let response = Proxy::of(&upstream.url()).get_gzip(QUERY);
+        assert_fails(&response, status, kind, &upstream.url());
+        assert_eq!(error_of(&response).2, message);
     }
 }
 
 // O-12, X-07
 #[test]
-fn an_upstream_that_is_busy_says_when_to_come_back() {
+fn a_busy_upstream_sets_retry_after() {
     for (said, status, kind, retry_after) in [
         ("429 Too Many Requests\r\nRetry-After: 7", 429, "too_many_requests", "7"),
         (
@@ -238,15 +239,15 @@ fn an_upstream_that_is_busy_says_when_to_come_back() {
         let length = body.len();
         let said = format!("HTTP/1.1 {said}\r\n{SECRETS}Content-Length: {length}\r\n\r\n{body}");
         let upstream = Upstream::saying(said);
-        let answer = Proxy::of(&upstream.url()).get(QUERY);
-        assert_told(&answer, status, kind, &upstream.url());
-        assert_eq!(answer.headers()["retry-after"], retry_after);
+        let response = Proxy::of(&upstream.url()).get(QUERY);
+        assert_fails(&response, status, kind, &upstream.url());
+        assert_eq!(response.headers()["retry-after"], retry_after);
     }
 }
 
 // O-12, X-07
 #[test]
-fn wrong_credentials_are_told_apart_from_right_ones() {
+fn wrong_credentials_are_a_502() {
     let options = ["-httpAuth.username=reader", "-httpAuth.password=pass:word@1"];
     let server = VictoriaMetrics::start_with(free_address(), &options);
     let url = server.url();
@@ -263,12 +264,12 @@ fn wrong_credentials_are_told_apart_from_right_ones() {
         let debug = format!("{builder:?}");
         assert!(!debug.contains("word@1") && !debug.contains("cGFzczp3"), "{debug}");
         let proxy = Proxy::with(builder);
-        let answer = proxy.get(QUERY);
+        let response = proxy.get(QUERY);
         if works {
-            assert_eq!(answer.status(), 200);
-            assert_silent(&answer, &url);
+            assert_eq!(response.status(), 200);
+            assert_no_upstream_details(&response, &url);
         } else {
-            assert_told(&answer, 502, "credentials", &url);
+            assert_fails(&response, 502, "credentials", &url);
         }
         assert_eq!(proxy.get("/health").status(), if works { 200 } else { 503 });
     }
@@ -276,14 +277,14 @@ fn wrong_credentials_are_told_apart_from_right_ones() {
 
 // O-10
 #[test]
-fn services_are_sorted_and_each_once_whatever_the_upstream_says() {
+fn services_are_sorted_without_duplicates() {
     let upstream = Upstream::saying(json(
         r#"{"status":"success","isPartial":false,"data":["b","a","ä","b","A"]}"#,
     ));
-    let answer = Proxy::of(&upstream.url()).get("/services");
-    assert_eq!(answer.body(), r#"{"status":"success","data":["A","a","b","ä"]}"#);
-    let asked = upstream.seen().remove(0);
-    let pairs: Vec<_> = asked.split([' ', '?', '&', '=']).collect();
+    let response = Proxy::of(&upstream.url()).get("/services");
+    assert_eq!(response.body(), r#"{"status":"success","data":["A","a","b","ä"]}"#);
+    let request = upstream.seen().remove(0);
+    let pairs: Vec<_> = request.split([' ', '?', '&', '=']).collect();
     assert_eq!((pairs[1], pairs[2], pairs[4]), ("/api/v1/label/service/values", "start", "end"));
     let number = |at: usize| pairs[at].parse::<u64>().unwrap();
     assert_eq!(number(5) - number(3), 3600);
@@ -291,7 +292,7 @@ fn services_are_sorted_and_each_once_whatever_the_upstream_says() {
         [EMPTY, r#"{"status":"success"}"#, r#"{"status":"error","data":[]}"#, r#"{"data":["#]
     {
         let upstream = Upstream::saying(json(said));
-        assert_told(
+        assert_fails(
             &Proxy::of(&upstream.url()).get("/services"),
             502,
             "bad_answer",
@@ -302,7 +303,7 @@ fn services_are_sorted_and_each_once_whatever_the_upstream_says() {
 
 // O-12
 #[test]
-fn without_a_url_the_routes_answer_that_there_is_none() {
+fn without_a_url_queries_are_a_503() {
     for url in [None, Some("")] {
         let proxy = Proxy::with(QueryProxy::builder(url));
         for path in [QUERY, "/query_range", "/services", "/health"] {

@@ -1,4 +1,4 @@
-//! What an upstream or its clients may take, and not more.
+//! Limits of upstreams and clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,15 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use asdlc_exporter::victoria_metrics::QueryProxy;
 use asdlc_tests::wait::{DEADLINE, eventually};
 use http::Request;
 
 use crate::proxy::{Proxy, QUERY, error_of, failure_of};
 use crate::upstream::{EMPTY, Gate, HEAD, Upstream, json, reset};
 
-/// What the client of a plain socket sees of an answer, and whether the connection ended with it; `begun` is opened when
-/// the answer begins.
+/// The bytes of a response on a plain socket, and whether the connection ended after them. `begun` is opened when the
+/// response begins.
 fn read_raw(proxy: &Proxy, path: &str, begun: &Gate) -> (Vec<u8>, bool) {
     let mut stream = TcpStream::connect(proxy.address()).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -38,14 +37,14 @@ fn read_raw(proxy: &Proxy, path: &str, begun: &Gate) -> (Vec<u8>, bool) {
                 return (bytes, !timed_out);
             }
         }
-        // A complete answer keeps the connection open.
+        // The connection stays open after a complete response.
         if bytes.ends_with(b"\r\n0\r\n\r\n") {
             return (bytes, false);
         }
     }
 }
 
-// X-07: with a length and without, an answer that fails half-way does not look complete.
+// X-07: a response that fails half-way does not look complete, with a length and without.
 #[test]
 fn a_failure_half_way_cuts_the_connection() {
     for chunked in [false, true] {
@@ -69,7 +68,7 @@ fn a_failure_half_way_cuts_the_connection() {
                     };
                     sent.unwrap();
                 }
-                // A reset takes with it what has not been read.
+                // A reset discards what was not read yet.
                 is_read.wait();
                 if resets {
                     reset(stream);
@@ -105,15 +104,14 @@ fn endless(sent: &Arc<AtomicU64>) -> Upstream {
 
 // X-07
 #[test]
-fn an_answer_without_end_is_cut_off_at_the_limit() {
+fn an_endless_response_is_cut_off_at_the_limit() {
     for (limit, starts) in [(64 << 10, false), (8 << 20, true)] {
         let sent = Arc::default();
         let upstream = endless(&sent);
-        let proxy =
-            Proxy::with(QueryProxy::builder(upstream.url().as_str()).with_max_answer_bytes(limit));
+        let proxy = Proxy::with(upstream.proxy().with_max_response_bytes(limit));
         if starts {
             let (bytes, closed) = read_raw(&proxy, QUERY, &Gate::default());
-            assert!(closed && bytes.starts_with(b"HTTP/1.1 200 "), "it goes on");
+            assert!(closed && bytes.starts_with(b"HTTP/1.1 200 "), "it does not end");
             assert!((bytes.len() as u64) < limit + (1 << 20), "{}", bytes.len());
         } else {
             assert_eq!(failure_of(&proxy.get(QUERY)), (502, "too_large".to_owned()));
@@ -121,21 +119,21 @@ fn an_answer_without_end_is_cut_off_at_the_limit() {
         let large = [("outcome", "too_large")];
         assert_eq!(proxy.metric("query_proxy_requests_total", &large), 1.0);
         assert!(sent.load(Ordering::Relaxed) < limit + (32 << 20));
-        // A list of services is never streamed.
+        // A list of services is not streamed.
         assert_eq!(failure_of(&proxy.get("/services")), (502, "too_large".to_owned()));
     }
 }
 
-// X-07: memory is bounded because nobody reads ahead of the client.
+// X-07: memory is bounded, because the proxy does not read ahead of the client.
 #[test]
 fn an_upstream_waits_for_a_client_that_does_not_read() {
     let sent = Arc::default();
     let upstream = endless(&sent);
-    let builder = QueryProxy::builder(upstream.url().as_str()).with_max_answer_bytes(u64::MAX);
+    let builder = upstream.proxy().with_max_response_bytes(u64::MAX);
     let proxy = Proxy::with(builder);
     let mut stream = TcpStream::connect(proxy.address()).unwrap();
     write!(stream, "GET /api/metrics{QUERY} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    // It stands still: several looks in a row see the same number.
+    // The upstream waits: the number stays the same for a while.
     let (mut last, mut same) = (0, 0);
     let stands = eventually(DEADLINE, || {
         let now = sent.load(Ordering::Relaxed);
@@ -143,8 +141,8 @@ fn an_upstream_waits_for_a_client_that_does_not_read() {
         last = now;
         same > 50
     });
-    assert!(stands, "{last} bytes, and it goes on");
-    // 1 MiB kept, and what the buffers of three sockets take.
+    assert!(stands, "{last} bytes, and it does not wait");
+    // 1 MiB, and the buffers of three sockets.
     assert!(last < 48 << 20, "{last} bytes were read ahead");
     let mut buffer = vec![0; 1 << 20];
     stream.read_exact(&mut buffer).unwrap();
@@ -153,60 +151,55 @@ fn an_upstream_waits_for_a_client_that_does_not_read() {
     let ended = eventually(DEADLINE, || {
         proxy.metric("query_proxy_requests_total", &[("outcome", "cancelled")]) == 1.0
     });
-    assert!(ended, "a client that leaves half-way is not cancelled");
+    assert!(ended, "a client that leaves half-way is not recorded as cancelled");
 }
 
-// O-12, X-07: the time is for the whole answer, so also for a client that reads slowly.
+// O-12, X-07: the timeout covers the whole response, also for a client that reads slowly.
 #[test]
-fn the_timeout_covers_the_whole_answer() {
+fn the_timeout_covers_the_whole_response() {
     let sent = Arc::default();
     let upstream = endless(&sent);
-    let builder = QueryProxy::builder(upstream.url().as_str()).with_max_answer_bytes(u64::MAX);
+    let builder = upstream.proxy().with_max_response_bytes(u64::MAX);
     let proxy = Proxy::with(builder.with_timeout(Duration::from_secs(1)));
     let mut stream = TcpStream::connect(proxy.address()).unwrap();
     write!(stream, "GET /api/metrics{QUERY} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let timed_out = || proxy.metric("query_proxy_requests_total", &[("outcome", "timeout")]) == 1.0;
     let mut buffer = vec![0; 1 << 16];
-    // It reads a little now and then.
+    // The client reads a little from time to time.
     assert!(
         eventually(DEADLINE, || timed_out() || stream.read(&mut buffer).is_err()),
-        "it goes on"
+        "it does not end"
     );
     assert!(eventually(DEADLINE, timed_out));
 }
 
 // X-07
 #[test]
-fn too_many_queries_at_a_time_are_told_to_come_back() {
-    let gate = Gate::default();
-    let held = gate.clone();
-    let upstream = Upstream::start(move |stream| {
-        held.wait();
-        let _ = stream.write_all(json(EMPTY).as_bytes());
-    });
-    let proxy = Proxy::with(QueryProxy::builder(upstream.url().as_str()).with_max_in_flight(2));
+fn too_many_concurrent_queries_are_refused_with_retry_after() {
+    let (gate, upstream) = Upstream::gated();
+    let proxy = Proxy::with(upstream.proxy().with_max_in_flight(2));
     thread::scope(|scope| {
         let proxy = &proxy;
         let waiting: Vec<_> = (0..2)
             .map(|at| scope.spawn(move || proxy.get(&format!("/query?query=up&time={at}"))))
             .collect();
         upstream.await_seen(2);
-        let answer = proxy.get("/query?query=up&time=2");
-        assert_eq!(failure_of(&answer), (429, "too_many_requests".to_owned()));
-        assert_eq!(answer.headers()["retry-after"], "1");
+        let response = proxy.get("/query?query=up&time=2");
+        assert_eq!(failure_of(&response), (429, "too_many_requests".to_owned()));
+        assert_eq!(response.headers()["retry-after"], "1");
         assert_eq!(failure_of(&proxy.get("/services")), (429, "too_many_requests".to_owned()));
         assert_eq!(
             proxy.metric("query_proxy_rejected_total", &[("reason", "too_many_requests")]),
             2.0
         );
         assert_eq!(proxy.metric("query_proxy_requests_in_flight", &[]), 2.0);
-        // Health is asked all the same.
+        // Health is still queried.
         let health = scope.spawn(move || proxy.get("/health"));
         upstream.await_seen(3);
         gate.open();
         assert_eq!(health.join().unwrap().status(), 200);
-        for answer in waiting {
-            assert_eq!(answer.join().unwrap().status(), 200);
+        for response in waiting {
+            assert_eq!(response.join().unwrap().status(), 200);
         }
     });
     assert_eq!(upstream.seen().len(), 3);
@@ -215,7 +208,7 @@ fn too_many_queries_at_a_time_are_told_to_come_back() {
 
 // X-07
 #[test]
-fn forms_are_short_and_come_in_time() {
+fn forms_are_limited_in_length_and_time() {
     let upstream = Upstream::saying(json(EMPTY));
     let proxy = Proxy::of(&upstream.url());
     let post = |body: String| {
@@ -230,29 +223,29 @@ fn forms_are_short_and_come_in_time() {
     let (_, kind, message) = error_of(&post(format!("query={}", "x".repeat(16 * 1024 + 1))));
     assert_eq!(
         (kind.as_str(), message.as_str()),
-        ("bad_data", "parameter `query` has 16385 bytes: allowed are 16384")
+        ("bad_data", r#"invalid parameter "query" of 16385 bytes: must be at most 16384 bytes"#)
     );
 
     let mut stream = TcpStream::connect(proxy.address()).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let head = "POST /api/metrics/query HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nquery=";
     stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 408");
+    let mut response = [0; 12];
+    stream.read_exact(&mut response).unwrap();
+    assert_eq!(&response, b"HTTP/1.1 408");
     assert_eq!(upstream.seen().len(), 1);
 }
 
-// F-15, a neighbour: a connection that waits for a form is not given to anybody else meanwhile.
+// F-15, a neighbour: no other client can use a connection that waits for a form.
 #[test]
-fn a_client_that_does_not_send_its_form_is_answered_within_a_scrape_timeout() {
+fn a_client_that_does_not_send_its_form_gets_a_408_within_a_scrape_timeout() {
     let proxy = Proxy::patient(&Upstream::saying(json(EMPTY)).url());
     let mut client = TcpStream::connect(proxy.address()).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let head = "POST /api/metrics/query HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\
         Content-Type: application/x-www-form-urlencoded\r\n\r\nquery=";
     client.write_all(head.as_bytes()).unwrap();
-    let mut answer = [0; 12];
-    client.read_exact(&mut answer).expect("it does not wait for the deadline of the query");
-    assert_eq!(&answer, b"HTTP/1.1 408");
+    let mut response = [0; 12];
+    client.read_exact(&mut response).expect("a response before the deadline of the query");
+    assert_eq!(&response, b"HTTP/1.1 408");
 }

@@ -1,11 +1,11 @@
-//! What the proxy writes to the log.
+//! Collects the log of the proxy.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, Once, PoisonError};
 
 use tracing_subscriber::fmt;
 
-/// Starts to collect, once for all tests of this program.
+/// Starts collecting, once for all tests of this program.
 pub(crate) fn collect() {
     static START: Once = Once::new();
     START.call_once(|| {
@@ -15,7 +15,7 @@ pub(crate) fn collect() {
     });
 }
 
-/// The lines so far that have this in them, such as the address of an upstream.
+/// The lines so far that contain a text, such as the address of an upstream.
 pub(crate) fn lines_with(part: &str) -> Vec<String> {
     let text = LOG.lock().unwrap_or_else(PoisonError::into_inner);
     text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()

@@ -1,5 +1,5 @@
-//! The query proxy in front of a real `VictoriaMetrics`, and of servers that break every rule.
-#![expect(clippy::unwrap_used, reason = "the helpers of these tests report by panicking, too")]
+//! The query proxy in front of a real `VictoriaMetrics`, and of servers that misbehave.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic too")]
 
 mod cancelled;
 mod deadlines;

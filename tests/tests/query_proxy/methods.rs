@@ -1,6 +1,5 @@
-//! Methods, and pages of other origins.
+//! Methods and CORS.
 
-use asdlc_exporter::victoria_metrics::QueryProxy;
 use bytes::Bytes;
 use http::{Request, Response};
 
@@ -9,7 +8,7 @@ use crate::upstream::{EMPTY, Upstream, json};
 
 // O-09
 #[test]
-fn other_methods_are_refused_with_those_that_are_allowed() {
+fn other_methods_are_refused_with_the_allowed_ones() {
     let upstream = Upstream::saying(json(EMPTY));
     let proxy = Proxy::of(&upstream.url());
     for (path, allowed, refused) in [
@@ -22,13 +21,13 @@ fn other_methods_are_refused_with_those_that_are_allowed() {
     ] {
         let path = format!("/api/metrics{path}");
         for method in refused {
-            let answer = proxy.connect().request(method, &path);
+            let response = proxy.connect().request(method, &path);
             assert_eq!(
-                failure_of(&answer),
+                failure_of(&response),
                 (405, "method_not_allowed".to_owned()),
                 "{method} {path}"
             );
-            assert_eq!(answer.headers()["allow"], allowed);
+            assert_eq!(response.headers()["allow"], allowed);
         }
         let options = proxy.connect().request("OPTIONS", &path);
         assert_eq!(
@@ -49,10 +48,10 @@ fn head_is_get_without_the_body() {
         let path = format!("/api/metrics{path}");
         let (get, head) =
             (proxy.connect().request("GET", &path), proxy.connect().request("HEAD", &path));
-        let comparable = |answer: &Response<Bytes>| {
-            let mut headers = answer.headers().clone();
+        let comparable = |response: &Response<Bytes>| {
+            let mut headers = response.headers().clone();
             headers.remove("date");
-            (answer.status(), headers)
+            (response.status(), headers)
         };
         assert_eq!(comparable(&head), comparable(&get), "{path}");
         assert!(head.body().is_empty() && !get.body().is_empty());
@@ -67,9 +66,9 @@ fn from_origin(proxy: &Proxy, method: &str, path: &str, origin: &str) -> Respons
 
 //
 #[test]
-fn pages_of_configured_origins_may_read_and_no_others() {
+fn only_configured_origins_may_read_responses() {
     let upstream = Upstream::saying(json(EMPTY));
-    let builder = || QueryProxy::builder(upstream.url().as_str().to_owned().leak() as &str);
+    let builder = || upstream.proxy();
     let some = Proxy::with(
         builder().with_cors_origin("https://a.example").with_cors_origin("http://b:3000"),
     );
@@ -84,18 +83,18 @@ fn pages_of_configured_origins_may_read_and_no_others() {
         (&all, "https://c.example", Some("*"), false),
         (&none, "https://a.example", None, false),
     ] {
-        // Answers, errors and preflights alike.
+        // Responses, errors and preflights.
         for (method, path, status) in
             [("GET", QUERY, 200), ("GET", "/query", 400), ("OPTIONS", QUERY, 204)]
         {
-            let answer = from_origin(proxy, method, path, origin);
+            let response = from_origin(proxy, method, path, origin);
             let header = |name: &str| {
-                answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+                response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
             };
-            assert_eq!(answer.status().as_u16(), status);
+            assert_eq!(response.status().as_u16(), status);
             assert_eq!(header("access-control-allow-origin").as_deref(), allowed, "{origin}");
-            assert!(!answer.headers().contains_key("access-control-allow-credentials"));
-            let vary: Vec<_> = answer.headers().get_all("vary").iter().collect();
+            assert!(!response.headers().contains_key("access-control-allow-credentials"));
+            let vary: Vec<_> = response.headers().get_all("vary").iter().collect();
             assert_eq!(vary.iter().any(|value| *value == "origin"), varies, "{vary:?}");
             let preflight =
                 (allowed.is_some() && method == "OPTIONS").then_some("GET, HEAD, POST, OPTIONS");

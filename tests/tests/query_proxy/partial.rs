@@ -1,4 +1,4 @@
-//! Answers that are a part: nobody takes them for the whole.
+//! Partial responses are reported as partial.
 
 use std::io::Write;
 use std::process::Command;
@@ -8,34 +8,34 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::proxy::{Proxy, QUERY, failure_of};
-use crate::upstream::{EMPTY, Upstream, json as said};
+use crate::upstream::{EMPTY, Upstream, json as json_response};
 
-fn services(answer: &str) -> Value {
-    let upstream = Upstream::saying(said(answer));
-    let answer = Proxy::of(&upstream.url()).get("/services");
-    assert_eq!(answer.status(), 200, "{:?}", answer.body());
-    serde_json::from_slice(answer.body()).unwrap()
+fn services(response: &str) -> Value {
+    let upstream = Upstream::saying(json_response(response));
+    let response = Proxy::of(&upstream.url()).get("/services");
+    assert_eq!(response.status(), 200, "{:?}", response.body());
+    serde_json::from_slice(response.body()).unwrap()
 }
 
 // F-27
 #[test]
-fn services_of_a_cluster_where_a_node_is_missing_are_a_part() {
+fn services_are_partial_when_a_node_is_missing() {
     let data = json!(["a", "b"]);
     assert_eq!(
         services(r#"{"status":"success","isPartial":true,"data":["b","a"]}"#),
         json!({"status": "success", "isPartial": true, "data": data}),
     );
-    // What is whole says nothing, as before.
-    for whole in ["", r#""isPartial":false,"#, r#""isPartial":null,"warnings":null,"#] {
-        let answer = services(&format!(r#"{{"status":"success",{whole}"data":["b","a"]}}"#));
-        assert_eq!(answer, json!({"status": "success", "data": data}));
+    // A complete response has no such keys.
+    for complete in ["", r#""isPartial":false,"#, r#""isPartial":null,"warnings":null,"#] {
+        let response = services(&format!(r#"{{"status":"success",{complete}"data":["b","a"]}}"#));
+        assert_eq!(response, json!({"status": "success", "data": data}));
     }
 }
 
-// F-27, a neighbour: a list that was cut at a limit, and what a server adds for people.
+// F-27, a neighbour: a list that was cut at a limit, and messages of a server.
 #[test]
-fn services_come_with_warnings_and_infos_without_addresses() {
-    let answer = services(
+fn services_have_warnings_and_infos_without_addresses() {
+    let response = services(
         r#"{"status":"success","data":["a"],"warnings":["results truncated due to limit","cannot ask vm-secret:8401 (10.0.0.1)"],"infos":["one\nline"]}"#,
     );
     let expected = json!({
@@ -44,16 +44,17 @@ fn services_come_with_warnings_and_infos_without_addresses() {
         "warnings": ["results truncated due to limit", "cannot ask *** (***)"],
         "infos": ["one line"],
     });
-    assert_eq!(answer, expected);
+    assert_eq!(response, expected);
 }
 
-// F-27: a mark that cannot be read is not dropped.
+// F-27: a key that cannot be parsed is not ignored.
 #[test]
-fn services_with_a_mark_that_is_none_are_a_502() {
+fn services_with_an_invalid_partial_key_are_a_502() {
     for mark in [r#""isPartial":"yes""#, r#""warnings":"truncated""#, r#""warnings":[{"code":1}]"#]
     {
-        let upstream =
-            Upstream::saying(said(&format!(r#"{{"status":"success",{mark},"data":["a"]}}"#)));
+        let upstream = Upstream::saying(json_response(&format!(
+            r#"{{"status":"success",{mark},"data":["a"]}}"#
+        )));
         let proxy = Proxy::of(&upstream.url());
         assert_eq!(failure_of(&proxy.get("/services")), (502, "bad_answer".to_owned()), "{mark}");
     }
@@ -61,29 +62,29 @@ fn services_with_a_mark_that_is_none_are_a_502() {
 
 // F-27
 #[test]
-fn queries_keep_the_marks_of_a_part() {
+fn queries_pass_on_the_keys_of_a_partial_response() {
     let part = EMPTY.replace(r#""data""#, r#""isPartial":true,"warnings":["w"],"data""#);
-    let upstream = Upstream::saying(said(&part));
+    let upstream = Upstream::saying(json_response(&part));
     let proxy = Proxy::of(&upstream.url());
     for path in [QUERY, "/query_range?query=up&start=0&end=60&step=15"] {
         assert_eq!(proxy.get(path).body(), part.as_str());
     }
 }
 
-// F-27, a neighbour: a node that is missing does not show in what no node is asked for.
+// F-27, a neighbour: only a query that needs all nodes shows that one is missing.
 #[test]
-fn health_asks_all_nodes_and_says_when_one_is_missing() {
+fn health_queries_all_nodes_and_reports_a_missing_one() {
     let upstream = Upstream::reading(|stream, request| {
-        // A vmselect evaluates a number alone. For series it asks every vmstorage.
+        // A vmselect evaluates a number itself. For series it queries every vmstorage.
         let alone = request.contains("query=1&");
         let mark =
             if alone { "" } else { r#""isPartial":true,"warnings":["vm-secret:8401 is down"],"# };
-        let answer = EMPTY.replace(r#""data""#, &format!(r#"{mark}"data""#));
-        let _ = stream.write_all(said(&answer).as_bytes());
+        let response = EMPTY.replace(r#""data""#, &format!(r#"{mark}"data""#));
+        let _ = stream.write_all(json_response(&response).as_bytes());
     });
-    let answer = Proxy::of(&upstream.url()).get("/health");
-    assert_eq!(answer.status(), 200, "it answers queries");
-    let mut body: Value = serde_json::from_slice(answer.body()).unwrap();
+    let response = Proxy::of(&upstream.url()).get("/health");
+    assert_eq!(response.status(), 200, "it responds to queries");
+    let mut body: Value = serde_json::from_slice(response.body()).unwrap();
     assert!(body["data"]["latency_ms"].take().is_number());
     let expected = json!({
         "status": "success",
@@ -94,9 +95,9 @@ fn health_asks_all_nodes_and_says_when_one_is_missing() {
     assert_eq!(body, expected);
 }
 
-// F-27: a Prometheus whose remote storage does not answer.
+// F-27: a Prometheus whose remote storage does not respond.
 #[test]
-fn what_a_real_server_warns_of_is_carried_on() {
+fn warnings_of_a_real_server_are_passed_on() {
     let directory = TempDir::new().unwrap();
     let config = directory.path().join("prometheus.yml");
     std::fs::write(&config, "remote_read:\n- url: http://127.0.0.1:1/read\n  read_recent: true\n")

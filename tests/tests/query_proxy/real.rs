@@ -26,7 +26,7 @@ fn scraped() -> (Example, VictoriaMetrics) {
     (orchestrator, server)
 }
 
-fn ask_itself(server: &VictoriaMetrics, path: &str, gzip: bool) -> Response<Bytes> {
+fn query_directly(server: &VictoriaMetrics, path: &str, gzip: bool) -> Response<Bytes> {
     let request =
         Request::get(path).header("accept-encoding", if gzip { "gzip" } else { "identity" });
     Connection::open(server.address()).send(request.body("").unwrap())
@@ -34,10 +34,10 @@ fn ask_itself(server: &VictoriaMetrics, path: &str, gzip: bool) -> Response<Byte
 
 // O-09
 #[test]
-fn the_bytes_are_those_of_the_server_compressed_and_not() {
+fn responses_are_those_of_the_server_byte_by_byte_with_and_without_gzip() {
     let (_orchestrator, server) = scraped();
     let proxy = Proxy::patient(&server.url());
-    // What has been stored does not change any more, so both may be asked.
+    // Stored data does not change any more, so that both responses can be compared.
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let end = now();
     assert!(eventually(DEADLINE, || now() > end + 2));
@@ -59,7 +59,7 @@ fn the_bytes_are_those_of_the_server_compressed_and_not() {
                 format!("/api/v1/query?query={encoded}&time={end}"),
             ),
         ] {
-            let (expected, got) = (ask_itself(&server, &theirs, false), proxy.get(&ours));
+            let (expected, got) = (query_directly(&server, &theirs, false), proxy.get(&ours));
             assert_eq!(got.status(), StatusCode::OK, "{ours}");
             assert_eq!(got.body(), expected.body(), "{ours}");
             assert_eq!(got.headers()["content-type"], "application/json");
@@ -71,7 +71,7 @@ fn the_bytes_are_those_of_the_server_compressed_and_not() {
                 got.headers()
             );
 
-            let (expected, got) = (ask_itself(&server, &theirs, true), proxy.get_gzip(&ours));
+            let (expected, got) = (query_directly(&server, &theirs, true), proxy.get_gzip(&ours));
             assert_eq!(expected.headers()["content-encoding"], "gzip");
             assert_eq!(got.headers()["content-encoding"], "gzip");
             assert_eq!(got.body(), expected.body(), "{ours}");
@@ -84,32 +84,33 @@ fn the_bytes_are_those_of_the_server_compressed_and_not() {
     assert_ne!(seen["data"]["result"], json!([]), "there was nothing to compare");
 }
 
-// O-09: every way to write a time and a step, in the URL and in a form.
+// O-09: all formats of a time and a step, in the URL and in a form.
 #[test]
-fn the_same_moment_is_the_same_answer_however_it_is_written() {
+fn all_formats_of_a_time_have_the_same_response() {
     let (_orchestrator, server) = scraped();
     let proxy = Proxy::patient(&server.url());
-    let answer = |response: Response<Bytes>| {
+    let response = |response: Response<Bytes>| {
         assert_eq!(response.status(), StatusCode::OK, "{:?}", response.body());
         serde_json::from_slice::<Value>(response.body()).unwrap()["data"].clone()
     };
     let query = "query=vector(time())";
-    let seconds =
-        answer(proxy.get(&format!("/query_range?{query}&start=1714564800&end=1714564860&step=30")));
+    let seconds = response(
+        proxy.get(&format!("/query_range?{query}&start=1714564800&end=1714564860&step=30")),
+    );
     assert_eq!(seconds["result"][0]["values"].as_array().unwrap().len(), 3);
     for parameters in [
         "start=2024-05-01T12:00:00Z&end=2024-05-01T12:01:00Z&step=30s",
         "start=2024-05-01T14:00:00%2B02:00&end=1714564860.0&step=30000ms",
         "start=1714564800&end=1714564860&step=0.5m".replace("0.5m", "30.0").as_str(),
     ] {
-        assert_eq!(answer(proxy.get(&format!("/query_range?{query}&{parameters}"))), seconds);
+        assert_eq!(response(proxy.get(&format!("/query_range?{query}&{parameters}"))), seconds);
         let request = Request::post("/api/metrics/query_range")
             .header("content-type", "application/x-www-form-urlencoded");
         let request = request.body(format!("{query}&{parameters}")).unwrap();
-        assert_eq!(answer(proxy.connect().send(request)), seconds);
+        assert_eq!(response(proxy.connect().send(request)), seconds);
     }
-    // `now` is the second that it is, also in a version of the server that does not know the word.
-    let values = answer(proxy.get(&format!("/query_range?{query}&start=now-1m&step=1m")));
+    // `now` is the current second, also with a server that does not support the word.
+    let values = response(proxy.get(&format!("/query_range?{query}&start=now-1m&step=1m")));
     let values = values["result"][0]["values"].as_array().unwrap().clone();
     let now =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
@@ -119,13 +120,13 @@ fn the_same_moment_is_the_same_answer_however_it_is_written() {
 
 // O-09
 #[test]
-fn what_is_wrong_with_a_query_is_told_by_the_server() {
+fn the_error_message_about_a_query_is_that_of_the_server() {
     let (_orchestrator, server) = scraped();
     let proxy = Proxy::patient(&server.url());
     for gzip in [false, true] {
         let path = "/query?query=sum(up";
-        let answer = if gzip { proxy.get_gzip(path) } else { proxy.get(path) };
-        let (status, kind, message) = error_of(&answer);
+        let response = if gzip { proxy.get_gzip(path) } else { proxy.get(path) };
+        let (status, kind, message) = error_of(&response);
         assert_eq!((status, kind.as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "execution"));
         assert!(message.contains("sum(up"), "{message}");
         assert!(!message.contains("127.0.0.1"), "{message}");
@@ -142,7 +143,7 @@ fn the_services_are_those_that_were_scraped() {
     let services = || serde_json::from_slice::<Value>(proxy.get("/services").body()).unwrap();
     assert!(eventually(DEADLINE, || services()["data"] == json!(["zebra"])), "{}", services());
 
-    // The other one's metrics come as a push of what it would have been scraped for.
+    // The metrics of the other one are pushed instead of scraped.
     let scrape = other.scrape_response();
     let pushed = Connection::open(server.address())
         .send(Request::post("/api/v1/import/prometheus").body(scrape.into_body()).unwrap());
@@ -169,7 +170,7 @@ fn health_and_queries_follow_a_server_that_is_killed_frozen_and_started_again() 
     for _ in 0..2 {
         server.kill();
         assert_eq!(failure_of(&proxy.get(query)).0, 503);
-        // The connection that was kept is found out by then.
+        // By now the kept connection is known to be closed.
         assert_eq!(failure_of(&proxy.get(query)), (503, "unreachable".to_owned()));
         assert_eq!(failure_of(&proxy.get("/health")), (503, "unreachable".to_owned()));
         server.start_again();

@@ -1,4 +1,4 @@
-//! An upstream that closes a kept connection as a request arrives on it.
+//! An upstream that closes a kept connection while a request arrives on it.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::proxy::{Proxy, QUERY, failure_of};
 use crate::upstream::{EMPTY, Gate, Upstream, await_close, kept_json, reset};
 
-fn answer(stream: &mut TcpStream) -> bool {
+fn respond(stream: &mut TcpStream) -> bool {
     stream.write_all(kept_json(EMPTY).as_bytes()).is_ok()
 }
 
@@ -27,17 +27,17 @@ fn close(stream: &TcpStream, resets: bool) -> bool {
 fn a_request_on_a_kept_connection_that_closes_is_sent_once_more() {
     for resets in [false, true] {
         let upstream = Upstream::keeping(move |stream, before| match before {
-            0 => answer(stream),
+            0 => respond(stream),
             _ => close(stream, resets),
         });
         let proxy = Proxy::patient(&upstream.url());
         for at in 0..10 {
-            let answer = proxy.get(&format!("/query?query=up&time={at}"));
-            assert_eq!(answer.status(), 200, "query {at}: {:?}", answer.body());
-            assert_eq!(answer.body(), EMPTY);
+            let response = proxy.get(&format!("/query?query=up&time={at}"));
+            assert_eq!(response.status(), 200, "query {at}: {:?}", response.body());
+            assert_eq!(response.body(), EMPTY);
             assert_eq!(upstream.seen().len(), 1 + 2 * at, "after query {at}");
         }
-        assert_eq!(proxy.get("/services").status(), 502, "its list is none, but it has come");
+        assert_eq!(proxy.get("/services").status(), 502, "an invalid list, but a response");
         assert_eq!(proxy.get("/health").status(), 200);
         let failed = [("outcome", "connection_lost")];
         assert_eq!(proxy.metric("query_proxy_requests_total", &failed), 0.0);
@@ -47,7 +47,7 @@ fn a_request_on_a_kept_connection_that_closes_is_sent_once_more() {
 // F-28, a neighbour: a form is sent once more with its body.
 #[test]
 fn a_long_query_is_sent_once_more_with_its_form() {
-    let upstream = Upstream::keeping(|stream, before| before == 0 && answer(stream));
+    let upstream = Upstream::keeping(|stream, before| before == 0 && respond(stream));
     let proxy = Proxy::patient(&upstream.url());
     assert_eq!(proxy.get(QUERY).status(), 200);
     let query = "x".repeat(16 * 1024);
@@ -58,16 +58,16 @@ fn a_long_query_is_sent_once_more_with_its_form() {
     assert_eq!(forms.filter(|request| request.ends_with(&whole)).count(), 2);
 }
 
-// F-28, a neighbour: after an idle time all kept connections are dead, so another kept one is no help.
+// F-28, a neighbour: after an idle time all kept connections are dead, so the second attempt needs a new one.
 #[test]
-fn the_second_try_has_a_new_connection_while_others_are_kept() {
+fn the_second_attempt_uses_a_new_connection_although_others_are_kept() {
     for resets in [false, true] {
         let (stale, gate) = (Arc::<AtomicBool>::default(), Gate::default());
         let (is_stale, held) = (Arc::clone(&stale), gate.clone());
         let upstream = Upstream::keeping(move |stream, before| match before {
-            0 => held.wait() && answer(stream),
+            0 => held.wait() && respond(stream),
             _ if is_stale.load(Ordering::SeqCst) => close(stream, resets),
-            _ => answer(stream),
+            _ => respond(stream),
         });
         let proxy = Proxy::patient(&upstream.url());
         thread::scope(|scope| {
@@ -82,20 +82,20 @@ fn the_second_try_has_a_new_connection_while_others_are_kept() {
         });
         stale.store(true, Ordering::SeqCst);
         for at in 0..4 {
-            let answer = proxy.get(&format!("/query?query=up&time={at}"));
-            assert_eq!(answer.status(), 200, "query {at}: {:?}", answer.body());
-            assert!(upstream.seen().len() <= 4 + 2 * (at + 1), "query {at} came three times");
+            let response = proxy.get(&format!("/query?query=up&time={at}"));
+            assert_eq!(response.status(), 200, "query {at}: {:?}", response.body());
+            assert!(upstream.seen().len() <= 4 + 2 * (at + 1), "query {at} was sent three times");
         }
     }
 }
 
 // F-28
 #[test]
-fn nothing_is_sent_again_once_a_byte_of_an_answer_came() {
+fn nothing_is_sent_again_after_a_byte_of_a_response() {
     for begin in ["H", "HTTP/1.1 200 OK\r\nContent-Ty", "HTTP/1.1 100 Continue\r\n\r\n", "\r\n"] {
         let upstream = Upstream::keeping(move |stream, before| {
             if before == 0 {
-                return answer(stream);
+                return respond(stream);
             }
             stream.write_all(begin.as_bytes()).unwrap();
             false
@@ -116,25 +116,25 @@ fn nothing_is_sent_a_third_time() {
         let is_broken = Arc::clone(&broken);
         let upstream = Upstream::keeping(move |stream, _| match is_broken.load(Ordering::SeqCst) {
             true => close(stream, resets),
-            false => answer(stream),
+            false => respond(stream),
         });
         let proxy = Proxy::patient(&upstream.url());
         assert_eq!(proxy.get(QUERY).status(), 200);
         broken.store(true, Ordering::SeqCst);
         assert_eq!(failure_of(&proxy.get(QUERY)), (503, "connection_lost".to_owned()));
         assert_eq!(upstream.seen().len(), 3);
-        // A connection that is new is not one that was closed because it was idle.
+        // A new connection was not closed because it was idle.
         assert_eq!(failure_of(&proxy.get(QUERY)), (503, "connection_lost".to_owned()));
         assert_eq!(upstream.seen().len(), 4);
     }
 }
 
-// F-28: what the upstream refuses is refused.
+// F-28: an error response is final.
 #[test]
-fn an_answer_that_refuses_is_not_asked_for_again() {
+fn a_request_with_an_error_response_is_not_sent_again() {
     for status in ["429 Too Many Requests", "503 Service Unavailable", "500 X", "400 Bad Request"] {
         let upstream = Upstream::keeping(move |stream, before| match before {
-            0 => answer(stream),
+            0 => respond(stream),
             _ => write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").is_err(),
         });
         let proxy = Proxy::patient(&upstream.url());
@@ -144,19 +144,19 @@ fn an_answer_that_refuses_is_not_asked_for_again() {
     }
 }
 
-// F-28: both tries are within the one deadline.
+// F-28: both attempts have one deadline.
 #[test]
-fn the_second_try_has_what_is_left_of_the_time() {
+fn the_second_attempt_has_the_rest_of_the_timeout() {
     let connections = AtomicUsize::new(0);
     let upstream = Upstream::keeping(move |stream, before| {
         let new = before == 0;
         if new && connections.fetch_add(1, Ordering::SeqCst) == 0 {
-            return answer(stream);
+            return respond(stream);
         }
         if new {
             await_close(stream);
         } else {
-            // Most of the two seconds that a query has.
+            // Most of the timeout of two seconds.
             thread::sleep(Duration::from_millis(1500));
         }
         false
@@ -172,9 +172,9 @@ fn the_second_try_has_what_is_left_of_the_time() {
 
 // F-31, a neighbour
 #[test]
-fn health_is_not_lost_with_a_kept_connection_that_went_silent() {
+fn health_survives_a_kept_connection_that_went_silent() {
     let upstream = Upstream::keeping(move |stream, before| match before {
-        0 => answer(stream),
+        0 => respond(stream),
         _ => {
             await_close(stream);
             false
@@ -186,24 +186,24 @@ fn health_is_not_lost_with_a_kept_connection_that_went_silent() {
         assert_eq!(health.status(), 200, "{:?}", health.body());
     }
     assert_eq!(upstream.seen().len(), 3, "once, and once on each connection");
-    // A query may be a heavy one: it is not asked twice.
+    // A query may be expensive: it is not sent twice.
     assert_eq!(failure_of(&proxy.get(QUERY)), (503, "timeout".to_owned()));
     assert_eq!(upstream.seen().len(), 4);
 }
 
-// F-31, a neighbour: new connections are what is silent.
+// F-31, a neighbour: new connections are silent.
 #[test]
-fn health_that_takes_long_on_a_kept_connection_is_health() {
+fn a_slow_response_on_a_kept_connection_is_healthy() {
     let connections = AtomicUsize::new(0);
     let upstream = Upstream::keeping(move |stream, before| {
         if before > 0 {
-            // More than a third of the two seconds, and less than all of them.
+            // More than a third of the timeout, and less than all of it.
             thread::sleep(Duration::from_millis(1000));
         } else if connections.fetch_add(1, Ordering::SeqCst) > 0 {
             await_close(stream);
             return false;
         }
-        answer(stream)
+        respond(stream)
     });
     let proxy = Proxy::of(&upstream.url());
     for _ in 0..3 {

@@ -6,48 +6,48 @@ use asdlc_exporter::Exporter;
 use asdlc_exporter::victoria_metrics::QueryProxy;
 
 #[test]
-fn a_setting_out_of_range_is_refused_with_what_is_allowed() {
+fn a_setting_out_of_range_is_refused_with_the_allowed_range() {
     let exporter = Exporter::builder("proxy").build().unwrap();
     let builder = || QueryProxy::builder("http://127.0.0.1:1");
     let millis = Duration::from_millis;
     for (builder, expected) in [
         (
             builder().with_timeout(Duration::ZERO),
-            "timeout 0ns of the query proxy: allowed is 100ms to 1h",
+            "invalid query proxy timeout 0ns: must be 100ms to 1h",
         ),
         (
             builder().with_timeout(millis(3_600_001)),
-            "timeout 3600.001s of the query proxy: allowed is 100ms to 1h",
+            "invalid query proxy timeout 3600.001s: must be 100ms to 1h",
         ),
         (
             builder().with_max_points(0),
-            "0 points a series in the query proxy: allowed are 2 to 30000",
+            "invalid query proxy limit of 0 points per series: must be 2 to 30000",
         ),
         (
             builder().with_max_points(30_001),
-            "30001 points a series in the query proxy: allowed are 2 to 30000",
+            "invalid query proxy limit of 30001 points per series: must be 2 to 30000",
         ),
         (
             builder().with_max_in_flight(0),
-            "0 queries in flight in the query proxy: allowed are 1 to 1024",
+            "invalid query proxy limit of 0 queries in flight: must be 1 to 1024",
         ),
         (
             builder().with_max_in_flight(1025),
-            "1025 queries in flight in the query proxy: allowed are 1 to 1024",
+            "invalid query proxy limit of 1025 queries in flight: must be 1 to 1024",
         ),
         (
-            builder().with_max_answer_bytes(0),
-            "0 bytes of an answer of the query proxy: allowed are 1024 and more",
+            builder().with_max_response_bytes(0),
+            "invalid query proxy limit of 0 bytes per response: must be at least 1024",
         ),
         (
             builder().with_services_window(Duration::ZERO),
-            "window 0ns for services of the query proxy: allowed is 1min to 1 year",
+            "invalid query proxy services window 0ns: must be 1min to 1 year",
         ),
         (
             QueryProxy::builder(None)
                 .with_basic_auth("ann", "hunter2")
                 .with_bearer_token("hunter2"),
-            "several credentials for VictoriaMetrics: allowed is one of the user in the URL, user and password, and bearer token",
+            "multiple credentials for VictoriaMetrics: must be only one of the user in the URL, user and password, and bearer token",
         ),
     ] {
         let error = builder.build(&exporter.meter()).unwrap_err();
@@ -57,6 +57,6 @@ fn a_setting_out_of_range_is_refused_with_what_is_allowed() {
     }
     for timeout in [millis(100), millis(3_600_000)] {
         let within = builder().with_timeout(timeout).with_max_points(2).with_max_in_flight(1);
-        assert!(within.with_max_answer_bytes(1024).build(&exporter.meter()).is_ok());
+        assert!(within.with_max_response_bytes(1024).build(&exporter.meter()).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! A real `VictoriaMetrics` that speaks TLS and nothing else.
+//! A real `VictoriaMetrics` that accepts only TLS.
 
 use std::fs;
 use std::process::Command;
@@ -11,9 +11,9 @@ use tempfile::TempDir;
 
 use crate::proxy::{Proxy, QUERY, failure_of};
 
-// O-12: also the name in the certificate is looked at.
+// O-12: the name in the certificate is checked too.
 #[test]
-fn only_a_certificate_that_is_trusted_is_good_enough() {
+fn only_a_trusted_certificate_is_accepted() {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name).display().to_string();
     for name in ["127.0.0.1", "127.0.0.2"] {
@@ -57,7 +57,7 @@ fn only_a_certificate_that_is_trusted_is_good_enough() {
         } else {
             assert_eq!(failure_of(&trusting.get(QUERY)), (503, "unreachable".to_owned()));
         }
-        // The system does not know it, and it does not speak plain HTTP.
+        // The system does not trust the certificate, and the server does not accept plain HTTP.
         let system = Proxy::with(QueryProxy::builder(url.as_str()));
         assert_eq!(failure_of(&system.get(QUERY)), (503, "unreachable".to_owned()));
         assert_ne!(
@@ -68,11 +68,11 @@ fn only_a_certificate_that_is_trusted_is_good_enough() {
 }
 
 #[test]
-fn root_certificates_are_pem() {
+fn root_certificates_must_be_pem() {
     let exporter = Exporter::builder("proxy").build().unwrap();
     for pem in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         let builder = QueryProxy::builder("https://vm").with_root_certificates(pem);
         let error = builder.build(&exporter.meter()).unwrap_err().to_string();
-        assert!(error.starts_with("the root certificates for VictoriaMetrics: "), "{error}");
+        assert!(error.starts_with("invalid root certificates for VictoriaMetrics: "), "{error}");
     }
 }

@@ -1,39 +1,40 @@
-//! Upstreams that do what a test wants, byte by byte, and remember what they were asked.
+//! Upstreams that send what a test wants, byte by byte, and keep the requests that they received.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
+use asdlc_exporter::victoria_metrics::{QueryProxy, QueryProxyBuilder};
 use asdlc_tests::wait::{DEADLINE, eventually};
 
 pub(crate) struct Upstream {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
-    /// What came on a connection after its first request.
+    /// The requests on a connection after its first one.
     later: Arc<Mutex<Vec<String>>>,
 }
 
 impl Upstream {
-    /// Each connection is one request, which `answer` answers in a thread of its own.
-    pub(crate) fn start(answer: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
-        Self::reading(move |stream, _| answer(stream))
+    /// Each connection has one request. `respond` runs in its own thread.
+    pub(crate) fn start(respond: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
+        Self::reading(move |stream, _| respond(stream))
     }
 
-    /// The same, and `answer` gets the request.
-    pub(crate) fn reading(answer: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static) -> Self {
+    /// The same, and `respond` gets the request.
+    pub(crate) fn reading(respond: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<String>>>::default();
-        let (log, answer) = (Arc::clone(&seen), Arc::new(answer));
-        // It ends with the process: no test depends on the port being free again.
+        let (log, respond) = (Arc::clone(&seen), Arc::new(respond));
+        // It ends with the process: no test needs the port again.
         thread::spawn(move || {
             while let Ok((mut stream, _)) = listener.accept() {
-                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+                let (log, respond) = (Arc::clone(&log), Arc::clone(&respond));
                 thread::spawn(move || {
                     if let Some(request) = read_request(&mut stream) {
                         log.lock().unwrap().push(request.clone());
-                        answer(&mut stream, &request);
+                        respond(&mut stream, &request);
                     }
                 });
             }
@@ -41,26 +42,37 @@ impl Upstream {
         Self { address, seen, later: Arc::default() }
     }
 
-    /// Keeps connections open. `answer` gets the connection and how many requests came on it before this one, and says
+    /// Keeps connections open. `respond` gets the connection and the number of requests before this one, and returns
     /// whether the connection stays open.
     pub(crate) fn keeping(
-        answer: impl Fn(&mut TcpStream, usize) -> bool + Send + Sync + 'static,
+        respond: impl Fn(&mut TcpStream, usize) -> bool + Send + Sync + 'static,
     ) -> Self {
         let seen = Arc::<Mutex<Vec<String>>>::default();
         let log = Arc::clone(&seen);
         let this = Self::start(move |stream| {
             let mut before = 0;
-            while answer(stream, before) {
+            while respond(stream, before) {
                 let Some(request) = read_request(stream) else { return };
                 log.lock().unwrap().push(request);
                 before += 1;
             }
         });
-        // The first request of each connection is in the log of `start`.
+        // `start` keeps the first request of each connection.
         Self { later: seen, ..this }
     }
 
-    /// Answers all with these bytes and closes the connection.
+    /// Responds with [`EMPTY`] when the gate opens.
+    pub(crate) fn gated() -> (Gate, Self) {
+        let gate = Gate::default();
+        let held = gate.clone();
+        let upstream = Self::start(move |stream| {
+            held.wait();
+            let _ = stream.write_all(json(EMPTY).as_bytes());
+        });
+        (gate, upstream)
+    }
+
+    /// Responds to each request with these bytes and closes the connection.
     pub(crate) fn saying(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self::start(move |stream| {
@@ -72,7 +84,12 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    /// The requests that came, each with head and body.
+    /// A proxy of this upstream with default settings.
+    pub(crate) fn proxy(&self) -> QueryProxyBuilder {
+        QueryProxy::builder(self.url().as_str())
+    }
+
+    /// The requests that arrived, each with head and body.
     pub(crate) fn seen(&self) -> Vec<String> {
         let mut seen = self.seen.lock().unwrap().clone();
         seen.extend_from_slice(&self.later.lock().unwrap());
@@ -80,12 +97,12 @@ impl Upstream {
     }
 
     pub(crate) fn await_seen(&self, requests: usize) {
-        let came = eventually(DEADLINE, || self.seen().len() >= requests);
-        assert!(came, "{} of {requests} requests came", self.seen().len());
+        let arrived = eventually(DEADLINE, || self.seen().len() >= requests);
+        assert!(arrived, "{} of {requests} requests arrived", self.seen().len());
     }
 }
 
-/// A whole answer with this body, which is JSON.
+/// A complete response with this JSON body.
 pub(crate) fn json(body: &str) -> String {
     let length = body.len();
     format!("{HEAD}Content-Length: {length}\r\n\r\n{body}")
@@ -96,15 +113,15 @@ pub(crate) fn kept_json(body: &str) -> String {
     json(body).replace("Connection: close\r\n", "")
 }
 
-/// Of an answer in JSON, but for its length. It is the last on its connection.
+/// The head of a JSON response without its length. The connection closes after it.
 pub(crate) const HEAD: &str =
     "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n";
 
 pub(crate) const EMPTY: &str = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
 
-/// Closes with a reset.
+/// Closes the connection with a reset.
 pub(crate) fn reset(stream: &TcpStream) {
-    // What is unread when a socket closes makes a reset of it; a request would have to be there.
+    // Unread data would also cause a reset, but there may be none.
     let socket = rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO));
     socket.unwrap();
     let _ = stream.shutdown(Shutdown::Read);
@@ -120,7 +137,7 @@ pub(crate) fn await_close(stream: &mut TcpStream) {
     }
 }
 
-/// Something that happens once and that threads wait for.
+/// An event that happens once and that threads wait for.
 #[derive(Clone, Default)]
 pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -130,14 +147,14 @@ impl Gate {
         self.0.1.notify_all();
     }
 
-    /// Returns whether it was opened in time.
+    /// Returns whether the gate was opened in time.
     pub(crate) fn wait(&self) -> bool {
         let closed = self.0.0.lock().unwrap();
         *self.0.1.wait_timeout_while(closed, DEADLINE, |open| !*open).unwrap().0
     }
 }
 
-/// Head and body; `None` when the connection closes before.
+/// Head and body; `None` when the connection closes before their end.
 fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];

@@ -1,4 +1,4 @@
-//! Code of others that panics or comes back: a waker, an instrument. It costs its own request only.
+//! Code of others that panics or calls the proxy again: a waker, an instrument. Only its own request is affected.
 
 use std::future::Future;
 use std::io::Write;
@@ -21,9 +21,8 @@ use opentelemetry::metrics::{
 use tokio::runtime::Builder;
 use tower::Service;
 
-use crate::upstream::{EMPTY, Gate, Upstream, await_close, json};
-
-const QUERY: &str = "/query?query=up&time=1700000000";
+use crate::proxy::QUERY;
+use crate::upstream::{EMPTY, Upstream, await_close, json};
 
 fn call(proxy: &QueryProxy, path: &str) -> QueryProxyFuture {
     let request = Request::get(path).body(Empty::<bytes::Bytes>::new()).unwrap();
@@ -35,24 +34,19 @@ struct Panics(AtomicBool);
 impl Wake for Panics {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::SeqCst);
-        panic!("a waker of somebody else");
+        panic!("a waker that panics");
     }
 }
 
-// F-30, F-18: several of those who wait have wakers that panic.
+// F-30, F-18: several clients have wakers that panic.
 #[test]
-fn a_waker_that_panics_delays_nobody_else() {
-    let gate = Gate::default();
-    let held = gate.clone();
-    let upstream = Upstream::start(move |stream| {
-        held.wait();
-        let _ = stream.write_all(json(EMPTY).as_bytes());
-    });
+fn a_waker_that_panics_does_not_delay_other_clients() {
+    let (gate, upstream) = Upstream::gated();
     let exporter = Exporter::builder("proxy").build().unwrap();
-    let proxy = QueryProxy::builder(upstream.url().as_str()).build(&exporter.meter()).unwrap();
+    let proxy = upstream.proxy().build(&exporter.meter()).unwrap();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let start = Instant::now();
-    // Everybody waits before the answer comes.
+    // All clients wait before the response arrives.
     let waiting: Vec<_> = (0..40)
         .map(|at| {
             let _entered = runtime.enter();
@@ -79,28 +73,28 @@ fn a_waker_that_panics_delays_nobody_else() {
     }
     assert!(
         start.elapsed() < Duration::from_secs(25),
-        "it came with the deadline: {:?}",
+        "the response came at the deadline: {:?}",
         start.elapsed()
     );
     let woken = || {
         let mut woken = hostile.iter().filter_map(|(panics, _)| panics.as_ref());
         woken.all(|panics| panics.0.load(Ordering::SeqCst))
     };
-    assert!(eventually(DEADLINE, woken), "somebody was not woken");
-    // The proxy goes on.
-    let answer = runtime.block_on(async { call(&proxy, QUERY).await.unwrap() });
-    assert_eq!(answer.status(), 200);
+    assert!(eventually(DEADLINE, woken), "a client was not woken");
+    // The proxy still works.
+    let response = runtime.block_on(async { call(&proxy, QUERY).await.unwrap() });
+    assert_eq!(response.status(), 200);
 }
 
-// F-30: a future that is kept and not polled keeps no place.
+// F-30: a future that is kept and not polled does not keep its permit.
 #[test]
-fn a_future_that_nobody_polls_gives_its_place_back_when_its_time_is_up() {
+fn a_future_that_is_not_polled_releases_its_permit_at_its_deadline() {
     let upstream = Upstream::reading(|stream, request| match request.contains("query=up") {
         true => await_close(stream),
         false => stream.write_all(json(EMPTY).as_bytes()).unwrap(),
     });
     let exporter = Exporter::builder("proxy").build().unwrap();
-    let builder = QueryProxy::builder(upstream.url().leak() as &str).with_max_in_flight(1);
+    let builder = upstream.proxy().with_max_in_flight(1);
     let builder = builder.with_timeout(Duration::from_secs(1));
     let proxy = builder.build(&exporter.meter()).unwrap();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -109,70 +103,65 @@ fn a_future_that_nobody_polls_gives_its_place_back_when_its_time_is_up() {
     assert!(kept.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     upstream.await_seen(1);
     let other = || {
-        let answer = runtime.block_on(call(&proxy, "/query?query=x&time=1"));
-        answer.unwrap().status() == 200
+        let response = runtime.block_on(call(&proxy, "/query?query=x&time=1"));
+        response.unwrap().status() == 200
     };
-    assert!(eventually(DEADLINE, other), "its place is taken");
+    assert!(eventually(DEADLINE, other), "its permit was not released");
     drop(kept);
 }
 
-/// A meter of somebody else, whose instrument for refused requests does this.
-struct Others(Arc<dyn SyncInstrument<u64> + Send + Sync>);
+/// A meter whose instrument for refused requests is this one.
+struct ForeignMeter(Arc<dyn SyncInstrument<u64> + Send + Sync>);
 
-impl InstrumentProvider for Others {
+impl InstrumentProvider for ForeignMeter {
     fn u64_counter(&self, builder: InstrumentBuilder<'_, Counter<u64>>) -> Counter<u64> {
         match &*builder.name {
             "query_proxy_rejected_total" => Counter::new(Arc::clone(&self.0)),
-            _ => Counter::new(Arc::new(Nothing)),
+            _ => Counter::new(Arc::new(NoOp)),
         }
     }
 }
 
-struct Nothing;
+struct NoOp;
 
-impl SyncInstrument<u64> for Nothing {
+impl SyncInstrument<u64> for NoOp {
     fn measure(&self, _: u64, _: &[KeyValue]) {}
 }
 
-/// Asks the proxy from within a measurement, as an SDK that writes its own state to `VictoriaMetrics` might.
-struct ComesBack {
+/// Calls the proxy from within a measurement, as an SDK that writes its own state to `VictoriaMetrics` might.
+struct Reentrant {
     proxy: OnceLock<QueryProxy>,
-    came: Mutex<mpsc::Sender<()>>,
+    called: Mutex<mpsc::Sender<()>>,
 }
 
-impl SyncInstrument<u64> for ComesBack {
+impl SyncInstrument<u64> for Reentrant {
     fn measure(&self, value: u64, _: &[KeyValue]) {
         let Some(proxy) = self.proxy.get().filter(|_| value > 0) else { return };
         let mut future = pin!(call(proxy, QUERY));
         let _: Poll<_> = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
-        self.came.lock().unwrap().send(()).unwrap();
+        self.called.lock().unwrap().send(()).unwrap();
     }
 }
 
-// F-30: no code of others runs under the lock of the calls.
+// F-30: no other code runs under the lock of the running calls.
 #[test]
-fn an_instrument_may_come_back() {
-    let gate = Gate::default();
-    let held = gate.clone();
-    let upstream = Upstream::start(move |stream| {
-        held.wait();
-        let _ = stream.write_all(json(EMPTY).as_bytes());
-    });
-    let (came, comes) = mpsc::channel();
-    let back = Arc::new(ComesBack { proxy: OnceLock::new(), came: Mutex::new(came) });
-    let meter = Meter::new(Arc::new(Others(back.clone())));
-    let builder = QueryProxy::builder(upstream.url().leak() as &str).with_max_in_flight(1);
+fn an_instrument_may_call_the_proxy() {
+    let (gate, upstream) = Upstream::gated();
+    let (called, calls) = mpsc::channel();
+    let back = Arc::new(Reentrant { proxy: OnceLock::new(), called: Mutex::new(called) });
+    let meter = Meter::new(Arc::new(ForeignMeter(back.clone())));
+    let builder = upstream.proxy().with_max_in_flight(1);
     let proxy = builder.build(&meter).unwrap();
     assert!(back.proxy.set(proxy.clone()).is_ok());
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let handle = runtime.handle().clone();
-    let asks = proxy.clone();
-    let first = runtime.spawn(async move { call(&asks, QUERY).await });
+    let first_proxy = proxy.clone();
+    let first = runtime.spawn(async move { call(&first_proxy, QUERY).await });
     upstream.await_seen(1);
-    // It is one too many, and refused: that is measured.
+    // It exceeds the limit and is refused, which is measured.
     thread::spawn(move || handle.block_on(async { call(&proxy, "/query?query=x&time=1").await }));
-    if comes.recv_timeout(DEADLINE).is_err() {
-        // It would wait for the thread that hangs.
+    if calls.recv_timeout(DEADLINE).is_err() {
+        // Dropping the runtime would wait for the thread that hangs.
         std::mem::forget(runtime);
         panic!("it hangs");
     }

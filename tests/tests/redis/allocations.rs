@@ -1,4 +1,4 @@
-//! What a warm command allocates beside what the connection does.
+//! What recording a warm command allocates.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -13,7 +13,7 @@ use crate::{exporter, scrape};
 const WARM_UP: u64 = 10;
 const MEASURED: u64 = 100;
 
-/// Answers at once, and allocates what its trait demands: a box for the future.
+/// Responds at once, and allocates what its trait requires: a box for the future.
 struct AtOnce;
 
 impl ConnectionLike for AtOnce {
@@ -38,14 +38,14 @@ impl ConnectionLike for AtOnce {
 
 //
 #[test]
-fn a_warm_command_allocates_the_box_that_the_trait_demands_and_nothing_else() {
+fn a_warm_command_allocates_only_the_box_that_the_trait_requires() {
     let exporter = exporter();
     let metrics = RedisMetrics::new(&exporter.meter());
     let bare = allocations(&mut AtOnce);
     let recorded = allocations(&mut metrics.instrument(AtOnce));
     assert_eq!(bare.count_total, 2 * MEASURED);
     assert_eq!(recorded.count_total, bare.count_total + 2 * MEASURED);
-    // Without this an unrecorded command would pass as a cheap one.
+    // Otherwise a command that is not recorded would also pass.
     let counted = scrape(&exporter).sum("redis_latency_seconds_count");
     assert_eq!(counted, (2 * (WARM_UP + MEASURED)) as f64);
 }

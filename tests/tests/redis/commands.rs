@@ -1,4 +1,4 @@
-//! What an instrumented connection records, and that nobody can tell it from a bare one.
+//! What an instrumented connection records, and that it behaves like a bare one.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
     counts.iter().map(|(operation, count)| ((*operation).to_owned(), *count)).collect()
 }
 
-/// Everything a service does with a connection; what it got.
+/// All kinds of commands on a connection, and their responses.
 async fn work(connection: &mut (impl ConnectionLike + Send + Sync)) -> RedisResult<Vec<Value>> {
     let mut answers = Vec::new();
     let _: () = connection.set("secret-key", "secret-value").await?;
@@ -54,13 +54,13 @@ async fn work(connection: &mut (impl ConnectionLike + Send + Sync)) -> RedisResu
 
 // O-06
 #[tokio::test]
-async fn every_kind_of_command_answers_as_without_us_and_is_counted_by_its_name() {
+async fn every_kind_of_command_has_the_same_response_and_is_counted_by_its_name() {
     let (redis, twin) = (Redis::start(), Redis::start());
     let exporter = exporter();
     let metrics = RedisMetrics::new(&exporter.meter());
     let mut connection = metrics.instrument(connect(&redis).await);
-    let answers = work(&mut connection).await.expect("Redis answers");
-    assert_eq!(answers, work(&mut connect(&twin).await).await.expect("Redis answers"));
+    let answers = work(&mut connection).await.expect("Redis responds");
+    assert_eq!(answers, work(&mut connect(&twin).await).await.expect("Redis responds"));
     assert_eq!(connection.get_db(), connection.get_ref().get_db());
 
     let seen = scrape(&exporter);
@@ -69,7 +69,7 @@ async fn every_kind_of_command_answers_as_without_us_and_is_counted_by_its_name(
         expected(&[
             ("COMMAND", 1),
             ("ECHO", 1),
-            // The first time the server does not have the script.
+            // At the first time the server does not have the script.
             ("EVALSHA", 2),
             ("GET", 2),
             ("MULTI", 1),
@@ -99,7 +99,7 @@ async fn a_connection_manager_is_instrumented_with_its_clones() {
             let mut connection = connection.clone();
             tokio::spawn(async move {
                 for _ in 0..50 {
-                    let _: u64 = connection.incr("counter", 1).await.expect("Redis answers");
+                    let _: u64 = connection.incr("counter", 1).await.expect("Redis responds");
                 }
             })
         })
@@ -109,11 +109,11 @@ async fn a_connection_manager_is_instrumented_with_its_clones() {
     }
     assert_eq!(commands(&scrape(&exporter)), expected(&[("INCRBY", 400)]));
     let mut bare = connection.into_inner();
-    assert_eq!(bare.get::<_, u64>("counter").await.expect("Redis answers"), 400);
+    assert_eq!(bare.get::<_, u64>("counter").await.expect("Redis responds"), 400);
     assert_eq!(commands(&scrape(&exporter)), expected(&[("INCRBY", 400)]), "bare again");
 }
 
-/// Answers at once, so that commands can be sent that one would not send to a server.
+/// Responds at once, so that a test can send commands that it would not send to a server.
 struct Nowhere;
 
 impl ConnectionLike for Nowhere {
@@ -137,7 +137,7 @@ impl ConnectionLike for Nowhere {
 
 // O-06, X-03
 #[tokio::test]
-async fn the_server_knows_no_command_that_has_no_name_here_and_what_it_does_not_know_is_other() {
+async fn all_commands_of_the_server_have_a_name_and_unknown_commands_are_other() {
     let (redis, exporter) = (Redis::start(), exporter());
     let mut names: Vec<String> = redis::cmd("COMMAND")
         .arg("LIST")
@@ -148,7 +148,10 @@ async fn the_server_knows_no_command_that_has_no_name_here_and_what_it_does_not_
     names.retain(|name| !name.contains('|'));
     let mut connection = RedisMetrics::new(&exporter.meter()).instrument(Nowhere);
     for name in &names {
-        redis::cmd(name).exec_async(&mut connection).await.expect("nowhere takes everything");
+        redis::cmd(name)
+            .exec_async(&mut connection)
+            .await
+            .expect("this connection accepts everything");
     }
     let seen = commands(&scrape(&exporter));
     let known: BTreeMap<_, _> = names.iter().map(|name| (name.to_uppercase(), 1)).collect();
@@ -157,7 +160,10 @@ async fn the_server_knows_no_command_that_has_no_name_here_and_what_it_does_not_
 
     for at in 0..1_000 {
         let hostile = format!("user:{at}");
-        redis::cmd(&hostile).exec_async(&mut connection).await.expect("nowhere takes everything");
+        redis::cmd(&hostile)
+            .exec_async(&mut connection)
+            .await
+            .expect("this connection accepts everything");
     }
     let seen = commands(&scrape(&exporter));
     assert_eq!(seen.len(), known.len() + 1);
@@ -166,7 +172,7 @@ async fn the_server_knows_no_command_that_has_no_name_here_and_what_it_does_not_
 
 // O-06
 #[tokio::test]
-async fn the_boundaries_are_those_of_databases_or_the_ones_that_are_given() {
+async fn the_boundaries_are_the_recommended_or_the_given_ones() {
     let boundaries = |seen: &Exposition| -> Vec<String> {
         let buckets = seen.samples("redis_latency_seconds_bucket");
         buckets.filter_map(|bucket| Some(bucket.label("le")?.to_owned())).collect()
@@ -176,7 +182,10 @@ async fn the_boundaries_are_those_of_databases_or_the_ones_that_are_given() {
     let given = RedisMetrics::with_boundaries(&exporters.1.meter(), &[0.25, 2.0]).expect("valid");
     for metrics in [default, given] {
         let mut connection = metrics.instrument(Nowhere);
-        redis::cmd("PING").exec_async(&mut connection).await.expect("nowhere takes everything");
+        redis::cmd("PING")
+            .exec_async(&mut connection)
+            .await
+            .expect("this connection accepts everything");
     }
     let expected = ["0.001", "0.005", "0.01", "0.05", "0.1", "0.5", "1", "5", "10", "+Inf"];
     assert_eq!(boundaries(&scrape(&exporters.0)), expected);

@@ -1,4 +1,4 @@
-//! Commands that fail, and commands that nobody waits for.
+//! Commands that fail, and commands that are dropped.
 
 use std::pin::pin;
 
@@ -34,31 +34,31 @@ fn count(seen: &Exposition, operation: &str) -> Option<f64> {
 
 // O-06
 #[tokio::test]
-async fn an_error_in_an_answer_that_is_ok_is_an_error_wherever_it_hides() {
+async fn an_error_inside_a_response_counts_at_any_depth() {
     let redis = Redis::start();
     let (exporter, mut connection) = instrumented(&redis).await;
-    let _: () = connection.set("text", "secret-value").await.expect("Redis answers");
+    let _: () = connection.set("text", "secret-value").await.expect("Redis responds");
 
     // Alone: `Ok(Value::ServerError)` below `query_async`.
     let answer = connection.req_packed_command(redis::cmd("LPUSH").arg("text").arg(1)).await;
     assert!(matches!(answer, Ok(Value::ServerError(_))), "{answer:?}");
-    // In a list that a script returns, and in a list in it.
+    // In a list that a script returns, and in a nested list.
     let script = "return {1, {redis.error_reply('OOM secret-value')}}";
     let answer = connection.req_packed_command(redis::cmd("EVAL").arg(script).arg(0)).await;
     assert!(matches!(answer, Ok(Value::Array(_))), "{answer:?}");
-    // In a pipeline, also when its caller wants to see all answers: two errors, one command.
+    // In a pipeline, also when its caller wants all responses: two errors, one command.
     let mut pipeline = redis::pipe();
     pipeline.get("text").lpush("text", 1).lpush("text", 2).ignore_errors();
     let answers: Vec<RedisResult<Value>> =
         pipeline.query_async(&mut connection).await.expect("answers");
     assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 2);
-    // In a transaction that runs, and one that the server discards.
+    // In a transaction that runs, and in one that the server discards.
     let failed: RedisResult<Value> = pipeline.atomic().query_async(&mut connection).await;
     assert!(failed.is_ok(), "{failed:?}");
     let mut discarded = redis::pipe();
     discarded.atomic().cmd("NOSUCH").arg("secret-key").get("text");
     discarded.query_async::<Value>(&mut connection).await.expect_err("discarded");
-    // What no list knows.
+    // An unknown command.
     redis::cmd("NOSUCH").arg("secret-key").exec_async(&mut connection).await.expect_err("unknown");
 
     let seen = scrape(&exporter);
@@ -80,11 +80,11 @@ async fn an_error_in_an_answer_that_is_ok_is_an_error_wherever_it_hides() {
 
 // O-06
 #[tokio::test]
-async fn a_transaction_that_a_watched_key_stops_is_no_error() {
+async fn a_transaction_that_a_watched_key_aborts_is_not_an_error() {
     let redis = Redis::start();
     let (exporter, mut connection) = instrumented(&redis).await;
-    redis::cmd("WATCH").arg("key").exec_async(&mut connection).await.expect("Redis answers");
-    let _: () = connect(&redis).await.set("key", 1).await.expect("Redis answers");
+    redis::cmd("WATCH").arg("key").exec_async(&mut connection).await.expect("Redis responds");
+    let _: () = connect(&redis).await.set("key", 1).await.expect("Redis responds");
     let mut transaction = redis::pipe();
     let stopped: Option<(u64,)> =
         transaction.atomic().incr("key", 1).query_async(&mut connection).await.expect("an answer");
@@ -94,12 +94,12 @@ async fn a_transaction_that_a_watched_key_stops_is_no_error() {
 
 // O-06
 #[tokio::test]
-async fn a_server_that_dies_is_an_error_of_the_connection() {
+async fn a_killed_server_is_a_connection_error() {
     let mut redis = Redis::start();
     let (exporter, mut connection) = instrumented(&redis).await;
     redis.kill();
-    connection.get::<_, Value>("key").await.expect_err("nobody answers");
-    redis::pipe().get("key").exec_async(&mut connection).await.expect_err("nobody answers");
+    connection.get::<_, Value>("key").await.expect_err("no response");
+    redis::pipe().get("key").exec_async(&mut connection).await.expect_err("no response");
     assert_errors(&scrape(&exporter), &[("GET", "connection", 1), ("PIPELINE", "connection", 1)]);
 }
 
@@ -110,14 +110,14 @@ async fn a_server_that_hangs_is_a_timeout() {
     let (exporter, mut connection) = instrumented(&redis).await;
     connection.get_mut().set_response_timeout(std::time::Duration::from_millis(100));
     redis.process().freeze();
-    connection.get::<_, Value>("key").await.expect_err("nobody answers");
+    connection.get::<_, Value>("key").await.expect_err("no response");
     assert_errors(&scrape(&exporter), &[("GET", "timeout", 1)]);
     redis.process().thaw();
 }
 
 // O-06, X-01
 #[tokio::test]
-async fn a_command_that_is_dropped_is_recorded_once_and_one_that_never_began_is_not() {
+async fn a_dropped_command_is_recorded_once_and_one_that_never_started_is_not() {
     let redis = Redis::start();
     let (exporter, mut connection) = instrumented(&redis).await;
     let mut blocking = redis::cmd("BLPOP");

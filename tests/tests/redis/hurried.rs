@@ -1,4 +1,4 @@
-//! A client in a hurry beside a patient one, over real sockets.
+//! A scrape with a short timeout next to one with a long timeout, over real sockets.
 
 use std::sync::{Mutex, mpsc};
 use std::thread;
@@ -23,7 +23,7 @@ fn get(server: &Server, timeout: &str) -> http::Response<bytes::Bytes> {
 
 // F-12
 #[test]
-fn a_hurried_scrape_does_not_make_redis_look_down_for_others() {
+fn a_scrape_with_a_short_timeout_does_not_make_redis_down_for_others() {
     let exporter = Exporter::builder("under-test")
         .with_source_timeout(Duration::from_secs(60))
         .with_scrape_timeout(Duration::from_secs(60))
@@ -38,32 +38,32 @@ fn a_hurried_scrape_does_not_make_redis_look_down_for_others() {
         let longest = Duration::from_millis(4_500);
         probe.with_timeout(longest).expect("it is allowed").register(&exporter);
     }
-    // Says that the sources are asked.
-    let (asked, is_asked) = mpsc::channel();
-    let asked = Mutex::new(asked);
-    exporter.add_source("asked", move || {
-        // Nobody listens at the end of the test.
-        let _ = asked.lock().expect("no panic").send(());
+    // Reports when the sources are refreshed.
+    let (refreshed, is_refreshed) = mpsc::channel();
+    let refreshed = Mutex::new(refreshed);
+    exporter.add_source("refreshed", move || {
+        // At the end of the test there is no receiver.
+        let _ = refreshed.lock().expect("no panic").send(());
         async {}
     });
     let router = Router::new().route_service("/metrics", exporter.scrape_service());
     let server = Server::axum(router);
     let (text, hurried) = thread::scope(|scope| {
-        // The first look is slow: before it nobody knows whether Redis is up.
+        // The first attempt is slow. Before it ends, it is unknown whether Redis is up.
         redis.process().freeze();
         let patient = scope.spawn(|| get(&server, "60"));
-        is_asked.recv_timeout(Duration::from_secs(30)).expect("it is asked");
+        is_refreshed.recv_timeout(Duration::from_secs(30)).expect("a refresh");
         let hurried = get(&server, "0.02");
         redis.process().thaw();
-        let answer = patient.join().expect("no panic");
-        assert_eq!(answer.status(), StatusCode::OK);
-        (answer.into_body(), hurried)
+        let response = patient.join().expect("no panic");
+        assert_eq!(response.status(), StatusCode::OK);
+        (response.into_body(), hurried)
     });
     let patient = Exposition::parse(&text).expect("valid text");
     assert_eq!(patient.value("redis_connection_up", &[]), Some(1.0));
     assert_eq!(patient.value("exporter_source_up", &[("source", "redis")]), Some(1.0));
     if hurried.status() == StatusCode::OK {
-        // F-12, a neighbour: nor is it down for the hurried one.
+        // F-12, a neighbour: it is not down for the short one either.
         let text = String::from_utf8_lossy(hurried.body()).into_owned();
         assert!(!text.contains("redis_connection_up{"), "{text}");
     } else {

@@ -1,12 +1,13 @@
 //! The Redis adapter against a real server, under real faults.
 
 mod allocations;
-mod answers;
 mod commands;
+mod error_replies;
 mod errors;
 mod hurried;
 mod probe;
 mod readiness;
+mod relay;
 mod silent;
 mod slow;
 mod tls;
@@ -29,13 +30,13 @@ fn scrape(exporter: &Exporter) -> Exposition {
     Exposition::parse(text.as_ref()).expect("it renders valid text")
 }
 
-/// A connection as a service makes one, without anything of ours.
+/// A bare connection.
 async fn connect(redis: &Redis) -> MultiplexedConnection {
     let client = redis::Client::open(redis.url()).expect("the URL is valid");
     client.get_multiplexed_async_connection().await.expect("Redis accepts connections")
 }
 
-/// A number from the server's own statistics.
+/// A number from the statistics of the server.
 async fn info(connection: &mut MultiplexedConnection, section: &str, key: &str) -> u64 {
     let info: String =
         redis::cmd("INFO").arg(section).query_async(connection).await.expect("statistics");
@@ -45,7 +46,7 @@ async fn info(connection: &mut MultiplexedConnection, section: &str, key: &str) 
     digits[..end].parse().expect("a number")
 }
 
-/// Polls once: what waits has begun after that.
+/// Polls once, so that the work of the future has started.
 fn begin<F: Future + ?Sized>(future: Pin<&mut F>) {
     let polled = future.poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Pending), "it has to wait");

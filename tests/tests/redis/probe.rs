@@ -1,4 +1,4 @@
-//! `redis_connection_up` against what really happens to the server.
+//! `redis_connection_up` while a real server is killed, frozen and restarted.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{begin, connect, exporter, info, scrape};
 
 const ERRORS: &str = "redis_connection_errors_total";
 
-/// An exporter that waits for the probe, however long: what ends a look is its own timeout.
+/// An exporter that waits for the probe: only the timeout of the probe ends an attempt.
 fn patient() -> Exporter {
     Exporter::builder("under-test")
         .with_source_timeout(Duration::from_secs(60))
@@ -34,14 +34,14 @@ fn assert_up(exporter: &Exporter) {
     assert_eq!(scrape(exporter).value("redis_connection_up", &[]), Some(1.0));
 }
 
-/// For a server that answers again some time after it was thawed.
+/// For a server that responds again some time after it was thawed.
 #[track_caller]
 fn await_up(exporter: &Exporter) {
     let up = || scrape(exporter).value("redis_connection_up", &[]) == Some(1.0);
     assert!(eventually(DEADLINE, up), "it stays down");
 }
 
-/// Down at this scrape, and for this reason once more than before.
+/// Down at this scrape, with this error for this number of times.
 #[track_caller]
 fn assert_down(exporter: &Exporter, reason: &str, times: u32) {
     let seen = scrape(exporter);
@@ -79,9 +79,9 @@ async fn a_server_that_restarted_between_two_scrapes_is_1_at_both() {
 
 // O-06
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frozen_server_is_0_by_the_timeout_of_the_probe_and_1_when_it_thaws() {
+async fn a_frozen_server_is_0_after_the_timeout_and_1_when_it_thaws() {
     let (exporter, redis) = (patient(), Redis::start());
-    // Connects to a frozen server, and finds it frozen after it was connected.
+    // The probe connects to a frozen server, and its server freezes after it has connected.
     redis.process().freeze();
     with_timeout(open(&redis), 200).register(&exporter);
     assert_down(&exporter, "timeout", 1);
@@ -98,7 +98,7 @@ async fn a_frozen_server_is_0_by_the_timeout_of_the_probe_and_1_when_it_thaws() 
 
 // O-06
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scrape_that_cannot_wait_for_the_answer_says_0_and_not_what_was_true_before() {
+async fn a_scrape_that_cannot_wait_for_the_response_has_0_and_not_the_last_value() {
     let exporter = Exporter::builder("under-test")
         .with_source_timeout(Duration::from_millis(100))
         .build()
@@ -114,7 +114,7 @@ async fn a_scrape_that_cannot_wait_for_the_answer_says_0_and_not_what_was_true_b
 
 // O-06
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_or_missing_password_is_0_until_the_server_takes_it() {
+async fn a_wrong_or_missing_password_is_0_until_the_server_accepts_it() {
     let redis = Redis::start_with(&["--requirepass", "right-one"]);
     let (missing, wrong, right) = (patient(), patient(), patient());
     let url = |password: &str| format!("redis://:{password}@{}", redis.address());
@@ -140,7 +140,7 @@ async fn a_wrong_or_missing_password_is_0_until_the_server_takes_it() {
 
 // O-06
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_no_redis_is_0() {
+async fn a_server_that_is_not_redis_is_0() {
     let (exporter, address) = (patient(), free_address());
     let listener = tokio::net::TcpListener::bind(address).await.expect("the address is free");
     let answering = tokio::spawn(async move {
@@ -158,7 +158,7 @@ async fn a_server_that_is_no_redis_is_0() {
 
 // O-06
 #[tokio::test(flavor = "multi_thread")]
-async fn all_who_ask_at_once_share_one_ping_and_scrapes_share_one_connection() {
+async fn concurrent_callers_share_one_ping_and_scrapes_share_one_connection() {
     let exporter = Exporter::builder("under-test")
         .with_source_timeout(Duration::from_millis(100))
         .build()
@@ -167,7 +167,7 @@ async fn all_who_ask_at_once_share_one_ping_and_scrapes_share_one_connection() {
     let mut admin = connect(&redis).await;
     let connections = info(&mut admin, "stats", "total_connections_received").await;
     let probe = with_timeout(open(&redis), 4_500).register(&exporter);
-    probe.check().await.expect("Redis answers");
+    probe.check().await.expect("Redis responds");
     let pings = info(&mut admin, "commandstats", "cmdstat_ping:calls=").await;
 
     redis.process().freeze();
@@ -176,7 +176,7 @@ async fn all_who_ask_at_once_share_one_ping_and_scrapes_share_one_connection() {
     assert_eq!(scrape(&exporter).value("redis_connection_up", &[]), Some(0.0));
     redis.process().thaw();
     for check in checks {
-        check.await.expect("Redis answers again");
+        check.await.expect("Redis responds again");
     }
     assert_eq!(info(&mut admin, "commandstats", "cmdstat_ping:calls=").await, pings + 1);
     assert_eq!(info(&mut admin, "stats", "total_connections_received").await, connections + 1);
@@ -202,7 +202,7 @@ async fn the_age_of_the_last_success_is_absent_before_it_and_grows_after_it() {
 
 // O-06
 #[test]
-fn outside_a_runtime_the_probe_works_as_well() {
+fn the_probe_works_outside_of_a_runtime() {
     let (exporter, mut redis) = (patient(), Redis::start());
     open(&redis).register(&exporter);
     assert_up(&exporter);
@@ -215,7 +215,7 @@ fn outside_a_runtime_the_probe_works_as_well() {
 
 // O-06
 #[test]
-fn when_its_runtime_is_gone_the_probe_is_0() {
+fn the_probe_is_0_when_its_runtime_has_stopped() {
     let (exporter, redis) = (patient(), Redis::start());
     let runtime = Runtime::new().expect("a runtime");
     runtime.block_on(async { open(&redis).register(&exporter) });

@@ -1,4 +1,4 @@
-//! A server with TLS and a probe without, the other way round, and both with it.
+//! Servers and probes with and without TLS.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn is_up(exporter: &Exporter) -> bool {
 }
 
 fn with_tls(redis: &Redis) -> RedisProbe {
-    // Another part of this program may have said so already.
+    // Another test of this program may have installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let certificates = TlsCertificates { client_tls: None, root_cert: Some(redis.certificate()) };
     let client = Client::build_with_tls(format!("rediss://{}", redis.address()), certificates);
@@ -30,7 +30,7 @@ fn with_tls(redis: &Redis) -> RedisProbe {
 
 // O-06
 #[tokio::test(flavor = "multi_thread")]
-async fn a_probe_without_tls_is_0_while_the_server_speaks_nothing_else() {
+async fn a_probe_without_tls_is_0_when_the_server_accepts_only_tls() {
     let (exporter, mut redis) = (patient(), Redis::start_with_tls());
     RedisProbe::open(&redis.url()).expect("the URL is valid").register(&exporter);
     assert!(!is_up(&exporter));
@@ -42,7 +42,7 @@ async fn a_probe_without_tls_is_0_while_the_server_speaks_nothing_else() {
 
 // O-06
 #[tokio::test(flavor = "multi_thread")]
-async fn a_probe_with_tls_is_1_when_the_server_speaks_it() {
+async fn a_probe_with_tls_is_1_when_the_server_uses_tls() {
     let (exporter, mut redis) = (patient(), Redis::start_with_tls());
     with_tls(&redis).register(&exporter);
     assert!(is_up(&exporter));
@@ -54,7 +54,7 @@ async fn a_probe_with_tls_is_1_when_the_server_speaks_it() {
 
 // O-06
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_nobody_vouches_for_is_0() {
+async fn an_untrusted_certificate_is_0() {
     let (exporter, redis) = (patient(), Redis::start_with_tls());
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = format!("rediss://{}", redis.address());

@@ -1,6 +1,6 @@
-//! `1h30m` and `90`, in milliseconds.
+//! Durations such as `1h30m` and `90`, in milliseconds.
 
-/// A duration in the words of `PromQL`: whole numbers with units, larger units first.
+/// Parses a duration of `PromQL`: whole numbers with units, larger units first.
 pub(in crate::victoria_metrics) fn parse(text: &str) -> Option<u64> {
     let mut rest = text;
     let mut total = 0_u64;
@@ -19,7 +19,7 @@ pub(in crate::victoria_metrics) fn parse(text: &str) -> Option<u64> {
     (larger != u64::MAX).then_some(total)
 }
 
-/// Seconds with decimals; what is finer than a millisecond is cut off.
+/// Parses seconds with decimals. Digits beyond milliseconds are cut off.
 pub(super) fn seconds(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').map_or((text, None), |(a, b)| (a, Some(b)));
     let is_number = |part: &str, most| {
@@ -32,7 +32,7 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
     whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(millis.parse().ok()?)
 }
 
-/// As the upstream is told: `90` and `0.25`.
+/// Writes seconds for the upstream, such as `90` and `0.25`.
 pub(super) fn to_seconds(millis: u64) -> String {
     let (whole, fraction) = (millis / 1000, millis % 1000);
     if fraction == 0 {
@@ -43,7 +43,7 @@ pub(super) fn to_seconds(millis: u64) -> String {
 
 const MAX_DIGITS: usize = 12;
 
-/// `ms` before `m`.
+/// `ms` stands before `m`, which is its prefix.
 const UNITS: [(u64, &str); 7] = [
     (1, "ms"),
     (1000, "s"),
@@ -106,12 +106,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(millis in 0..1_000_000_000_000_000_u64) {
+        fn seconds_that_are_written_can_be_parsed(millis in 0..1_000_000_000_000_000_u64) {
             prop_assert_eq!(seconds(&to_seconds(millis)), Some(millis));
         }
 
         #[test]
-        fn whatever_is_sent_is_read_or_refused(text in "[0-9]{0,14}(ms|[smhdwy.]|){0,3}[0-9]{0,14}(ms|[smhdwy]|)|.*") {
+        fn any_text_is_parsed_or_refused(text in "[0-9]{0,14}(ms|[smhdwy.]|){0,3}[0-9]{0,14}(ms|[smhdwy]|)|.*") {
             let _ = (parse(&text), seconds(&text));
         }
     }

@@ -1,4 +1,4 @@
-//! The parameters of a query: read into types, checked, and written anew for the upstream.
+//! The parameters of a query: parsed into types, checked, and written again for the upstream.
 
 pub(super) mod duration;
 mod pairs;
@@ -6,5 +6,5 @@ mod query;
 mod time;
 
 pub(super) use pairs::Pairs;
-pub(super) use query::{InstantQuery, RangeQuery, probe, services};
+pub(super) use query::{InstantQuery, RangeQuery, health_form, services_form};
 pub(super) use time::Time;

@@ -1,20 +1,20 @@
-use crate::victoria_metrics::api_error::Failure;
+use crate::victoria_metrics::api_error::ApiError;
 use percent_encoding::percent_decode_str;
 
-/// Parameters as they were sent, each of them known and there once.
+/// Decoded parameters, each of them known and unique.
 #[derive(Debug, Default)]
 pub(in crate::victoria_metrics) struct Pairs(Vec<(&'static str, String)>);
 
 impl Pairs {
-    /// Reads `application/x-www-form-urlencoded` texts: of the URL, and of the body.
+    /// Parses `application/x-www-form-urlencoded` texts: the query of the URL, and the body.
     ///
     /// # Errors
     ///
-    /// When a parameter is not in `allowed`, is there twice, or is not encoded UTF-8.
+    /// When a parameter is not in `allowed`, is duplicate, or is not percent-encoded UTF-8.
     pub(in crate::victoria_metrics) fn parse(
         texts: &[&[u8]],
         allowed: &[&'static str],
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, ApiError> {
         let mut pairs = Self::default();
         for text in texts {
             for part in text.split(|byte| *byte == b'&').filter(|part| !part.is_empty()) {
@@ -26,7 +26,7 @@ impl Pairs {
                     return Err(unknown(&name, allowed));
                 };
                 if pairs.0.iter().any(|(other, _)| other == known) {
-                    return Err(Failure::bad_data(format!("parameter `{known}` is given twice")));
+                    return Err(ApiError::bad_data(format!("duplicate parameter \"{known}\"")));
                 }
                 pairs.0.push((known, decode(value)?));
             }
@@ -39,39 +39,38 @@ impl Pairs {
         Some(self.0.swap_remove(at).1)
     }
 
-    pub(super) fn require(&mut self, name: &str) -> Result<String, Failure> {
-        let missing = || Failure::bad_data(format!("parameter `{name}` is missing"));
+    pub(super) fn require(&mut self, name: &str) -> Result<String, ApiError> {
+        let missing = || ApiError::bad_data(format!("missing parameter \"{name}\""));
         self.take(name).ok_or_else(missing)
     }
 }
 
-fn decode(text: &[u8]) -> Result<String, Failure> {
-    let malformed = || Failure::bad_data("a parameter is not percent-encoded UTF-8");
+fn decode(text: &[u8]) -> Result<String, ApiError> {
+    let malformed = || ApiError::bad_data("invalid parameter: must be percent-encoded UTF-8");
     let text = std::str::from_utf8(text).map_err(|_| malformed())?.replace('+', " ");
     let mut escapes = text.split('%').skip(1).map(str::as_bytes);
-    let whole =
+    let is_complete =
         |escape: &[u8]| escape.iter().take(2).filter(|b| b.is_ascii_hexdigit()).count() == 2;
-    if !escapes.all(whole) {
+    if !escapes.all(is_complete) {
         return Err(malformed());
     }
     let decoded = percent_decode_str(&text).decode_utf8().map_err(|_| malformed())?;
     Ok(decoded.into_owned())
 }
 
-fn unknown(name: &str, allowed: &[&str]) -> Failure {
+fn unknown(name: &str, allowed: &[&str]) -> ApiError {
     let allowed = match allowed {
-        [] => "none are".to_owned(),
-        [one] => format!("allowed is `{one}`"),
-        [most @ .., last] => format!("allowed are `{}` and `{last}`", most.join("`, `")),
+        [] => "there are no parameters".to_owned(),
+        names => format!("must be one of {}", names.join(", ")),
     };
-    Failure::bad_data(format!("parameter {} is not allowed: {allowed}", quoted(name)))
+    ApiError::bad_data(format!("unknown parameter {}: {allowed}", quoted(name)))
 }
 
-/// What a client sent, for its eyes: short and on one line.
+/// A text of a client in quotes, shortened and on one line.
 pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(64) {
-        Some((at, _)) => format!("`{}…`", text[..at].escape_debug()),
-        None => format!("`{}`", text.escape_debug()),
+        Some((at, _)) => format!("\"{}…\"", text[..at].escape_debug()),
+        None => format!("\"{}\"", text.escape_debug()),
     }
 }
 
@@ -88,31 +87,35 @@ mod tests {
 
     //
     #[test]
-    fn what_is_not_known_once_and_encoded_is_refused_by_name() {
-        let unknown = "is not allowed: allowed are `query` and `time`";
+    fn unknown_duplicate_and_malformed_parameters_are_refused_by_name() {
+        let allowed = "must be one of query, time";
         for name in ["extra_label", "extra_filters[]", "nocache", "trace", "Query", "query "] {
             let encoded: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
             let text = format!("query=up&{encoded}=1");
-            assert_eq!(message(&[text.as_bytes()]), format!("parameter `{name}` {unknown}"));
+            assert_eq!(
+                message(&[text.as_bytes()]),
+                format!("unknown parameter \"{name}\": {allowed}")
+            );
         }
         for texts in [&["query=1&query=1"][..], &["query=1", "query=2"], &["query=1&qu%65ry=2"]] {
             let texts: Vec<_> = texts.iter().map(|text| text.as_bytes()).collect();
-            assert_eq!(message(&texts), "parameter `query` is given twice");
+            assert_eq!(message(&texts), "duplicate parameter \"query\"");
         }
         for text in
             [&b"query=%"[..], b"query=%4", b"query=%zz", b"query=%ff", b"query=\xff", b"%=1"]
         {
-            assert_eq!(message(&[text]), "a parameter is not percent-encoded UTF-8", "{text:?}");
+            let expected = "invalid parameter: must be percent-encoded UTF-8";
+            assert_eq!(message(&[text]), expected, "{text:?}");
         }
         assert_eq!(
             Pairs::parse(&[b"x=1"], &[]).unwrap_err().message,
-            "parameter `x` is not allowed: none are"
+            "unknown parameter \"x\": there are no parameters"
         );
     }
 
     proptest! {
         #[test]
-        fn what_was_encoded_is_decoded(query in any::<String>(), time in any::<String>()) {
+        fn encoded_parameters_are_decoded(query in any::<String>(), time in any::<String>()) {
             let text = form_urlencoded::Serializer::new(String::new())
                 .append_pair("query", &query)
                 .append_pair("time", &time)
@@ -124,7 +127,7 @@ mod tests {
 
         //
         #[test]
-        fn whatever_is_sent_only_what_is_allowed_comes_through_and_once(
+        fn only_allowed_parameters_are_accepted_and_each_once(
             text in prop_oneof![
                 any::<Vec<u8>>(),
                 "(query|time|trace|q%75ery|=|&|%|%0a|\\+|x){0,12}".prop_map(String::into_bytes),

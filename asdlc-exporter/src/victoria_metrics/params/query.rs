@@ -3,7 +3,7 @@ use super::{
     pairs::{Pairs, quoted},
     time::Time,
 };
-use crate::victoria_metrics::api_error::Failure;
+use crate::victoria_metrics::api_error::ApiError;
 use form_urlencoded::Serializer;
 use std::time::Duration;
 use utoipa::{
@@ -20,11 +20,11 @@ pub(in crate::victoria_metrics) struct RangeQuery {
     query: Expression,
     /// The first point.
     start: Time,
-    /// The last point; without it, now.
+    /// The last point. Default: now.
     #[param(required = false)]
     #[schema(required = false)]
     end: Time,
-    /// From point to point: a duration or seconds, 1 ms at least.
+    /// The distance between points: a duration or seconds, at least 1 ms.
     step: Step,
 }
 
@@ -36,25 +36,27 @@ impl RangeQuery {
         mut pairs: Pairs,
         now: Time,
         max_points: u32,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, ApiError> {
         let query = Expression::new(pairs.require("query")?)?;
         let start = Time::parse("start", &pairs.require("start")?, now)?;
         let end = pairs.take("end").map_or(Ok(now), |end| Time::parse("end", &end, now))?;
         let step = Step::parse(&pairs.require("step")?)?;
         let range = end.since(start);
-        let range = range.ok_or_else(|| Failure::bad_data("`end` is before `start`"))?;
-        // Both ends are points.
+        let range = range.ok_or_else(|| {
+            ApiError::bad_data("invalid parameter \"end\": must not be before start")
+        })?;
+        // There is a point at both ends.
         let points = range / step.0 + 1;
         if points > u64::from(max_points) {
             let smallest = duration::to_seconds(range / u64::from(max_points) + 1);
-            return Err(Failure::bad_data(format!(
-                "`step` gives {points} points a series, allowed are {max_points}: the smallest `step` for this range is {smallest}"
+            return Err(ApiError::bad_data(format!(
+                "invalid parameter \"step\": {points} points per series, must be at most {max_points}; the smallest step for this range is {smallest}"
             )));
         }
         Ok(Self { query, start, end, step })
     }
 
-    /// As the upstream is asked.
+    /// The form for the upstream.
     pub(in crate::victoria_metrics) fn to_form(&self, timeout: Duration) -> String {
         let Self { query, start, end, step } = self;
         Serializer::new(String::new())
@@ -74,7 +76,7 @@ impl RangeQuery {
 pub(in crate::victoria_metrics) struct InstantQuery {
     /// `PromQL` or `MetricsQL`, at most 16 KiB of UTF-8.
     query: Expression,
-    /// When; without it, now.
+    /// The time of the values. Default: now.
     #[param(required = false)]
     #[schema(required = false)]
     time: Time,
@@ -83,13 +85,13 @@ pub(in crate::victoria_metrics) struct InstantQuery {
 impl InstantQuery {
     pub(in crate::victoria_metrics) const ALLOWED: &'static [&'static str] = &["query", "time"];
 
-    pub(in crate::victoria_metrics) fn new(mut pairs: Pairs, now: Time) -> Result<Self, Failure> {
+    pub(in crate::victoria_metrics) fn new(mut pairs: Pairs, now: Time) -> Result<Self, ApiError> {
         let query = Expression::new(pairs.require("query")?)?;
         let time = pairs.take("time").map_or(Ok(now), |time| Time::parse("time", &time, now))?;
         Ok(Self { query, time })
     }
 
-    /// As the upstream is asked.
+    /// The form for the upstream.
     pub(in crate::victoria_metrics) fn to_form(&self, timeout: Duration) -> String {
         let Self { query, time } = self;
         Serializer::new(String::new())
@@ -100,18 +102,18 @@ impl InstantQuery {
     }
 }
 
-/// That `VictoriaMetrics` finds series, behind the same prefix and credentials. Nothing has this
-/// name, but every node of a cluster is asked for it, so that one which is missing or hangs shows.
-/// Without a time, so that all who ask are the same query.
-pub(in crate::victoria_metrics) fn probe(timeout: Duration) -> String {
+/// The form of the health query: an instant query of a metric that does not exist. Every node of a
+/// cluster has to look for it, so the query shows a node that is missing or hangs. It has no time, so
+/// that all health queries are identical and can be shared.
+pub(in crate::victoria_metrics) fn health_form(timeout: Duration) -> String {
     Serializer::new(String::new())
         .append_pair("query", "asdlc_query_proxy_health")
         .append_pair("timeout", &to_seconds(timeout))
         .finish()
 }
 
-/// For the values of the label `service`.
-pub(in crate::victoria_metrics) fn services(
+/// The form for the values of the label `service`.
+pub(in crate::victoria_metrics) fn services_form(
     now: Time,
     window: Duration,
     timeout: Duration,
@@ -123,24 +125,26 @@ pub(in crate::victoria_metrics) fn services(
         .finish()
 }
 
-/// What is asked: its length is looked at, and whether there is anything.
+/// The text of a query. It is limited in length and not blank; it is not parsed.
 #[derive(Debug)]
 struct Expression(String);
 
 impl Expression {
-    fn new(text: String) -> Result<Self, Failure> {
+    fn new(text: String) -> Result<Self, ApiError> {
         match text.len() {
-            _ if is_blank(&text) => Err(Failure::bad_data("parameter `query` is empty")),
+            _ if is_blank(&text) => {
+                Err(ApiError::bad_data("invalid parameter \"query\": must not be empty"))
+            }
             ..=MAX_QUERY => Ok(Self(text)),
-            length => Err(Failure::bad_data(format!(
-                "parameter `query` has {length} bytes: allowed are {MAX_QUERY}"
+            length => Err(ApiError::bad_data(format!(
+                "invalid parameter \"query\" of {length} bytes: must be at most {MAX_QUERY} bytes"
             ))),
         }
     }
 }
 
-/// Whether there is nothing but white space and comments. Of a comment the end is a line feed, for
-/// Prometheus also a carriage return.
+/// Whether there is only white space and comments. A comment ends at a line feed, and in Prometheus
+/// also at a carriage return.
 fn is_blank(text: &str) -> bool {
     text.split(['\n', '\r'])
         .map(str::trim_start)
@@ -153,7 +157,7 @@ impl PartialSchema for Expression {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(MAX_QUERY))
-            // Not blank.
+            // At least one character is not white space.
             .pattern(Some("\\S"))
             .examples(["up"])
             .into()
@@ -162,16 +166,16 @@ impl PartialSchema for Expression {
 
 impl ToSchema for Expression {}
 
-/// From one point to the next, in milliseconds; not 0.
+/// The distance between two points in milliseconds, at least 1.
 #[derive(Clone, Copy, Debug)]
 struct Step(u64);
 
 impl Step {
-    fn parse(text: &str) -> Result<Self, Failure> {
+    fn parse(text: &str) -> Result<Self, ApiError> {
         let millis = duration::parse(text).or_else(|| duration::seconds(text));
         millis.filter(|millis| *millis > 0).map(Self).ok_or_else(|| {
-            Failure::bad_data(format!(
-                "{} of parameter `step` is not a step of 1ms and more: allowed are `15s`, `1h30m` and seconds",
+            ApiError::bad_data(format!(
+                "invalid parameter \"step\" {}: must be at least 1ms, such as 15s, 1h30m or seconds",
                 quoted(text)
             ))
         })
@@ -182,7 +186,7 @@ impl PartialSchema for Step {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            // All that is accepted matches it.
+            // Every accepted text matches it.
             .pattern(Some("^([0-9]{1,12}(\\.[0-9]{1,9})?|([0-9]{1,12}(ms|[smhdwy]))+)$"))
             .examples(["15s", "0.5"])
             .into()
@@ -199,7 +203,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What `VictoriaMetrics` takes.
+/// The limit of `VictoriaMetrics`, in bytes.
 const MAX_QUERY: usize = 16 * 1024;
 
 #[cfg(test)]
@@ -213,12 +217,12 @@ mod tests {
         let pairs = Pairs::parse(&[text.as_bytes()], RangeQuery::ALLOWED);
         let query = pairs.and_then(|pairs| RangeQuery::new(pairs, now, 11_000));
         let form = query.map(|query| query.to_form(Duration::from_millis(28_500)));
-        form.map_err(|failure| failure.message.into_owned())
+        form.map_err(|error| error.message.into_owned())
     }
 
     // O-09
     #[test]
-    fn a_query_is_written_anew_and_without_words_like_now() {
+    fn a_query_is_written_again_with_absolute_times() {
         assert_eq!(
             range("step=1m30s&query=sum(rate(x%5b5m%5d))+%26+y&start=now-1h").unwrap(),
             "query=sum%28rate%28x%5B5m%5D%29%29+%26+y&start=1714561200&end=1714564800&step=90&timeout=28.5"
@@ -227,20 +231,21 @@ mod tests {
 
     // O-09, X-07
     #[test]
-    fn too_many_points_name_the_smallest_step_and_it_is_the_smallest() {
+    fn an_error_about_too_many_points_has_the_smallest_step() {
         for (start, end, step, smallest) in [
             ("0", "86400", "1s", "7.855"),
             ("0", "10999", "999ms", "1"),
             ("0", "11000", "1s", "1.001"),
             ("0", "100", "0.001", "0.01"),
         ] {
-            let ask = |step: &str| range(&format!("query=up&start={start}&end={end}&step={step}"));
-            let error = ask(step).unwrap_err();
+            let query =
+                |step: &str| range(&format!("query=up&start={start}&end={end}&step={step}"));
+            let error = query(step).unwrap_err();
             let named = error.rsplit(' ').next().unwrap();
             assert_eq!(named, smallest, "{error}");
-            ask(named).unwrap();
+            query(named).unwrap();
             let smaller = duration::to_seconds(duration::seconds(named).unwrap() - 1);
-            ask(&smaller).unwrap_err();
+            query(&smaller).unwrap_err();
         }
         // Exactly as many as allowed.
         range("query=up&start=0&end=10999&step=1").unwrap();
@@ -248,7 +253,7 @@ mod tests {
 
     // F-27a
     #[test]
-    fn what_may_mean_something_is_asked() {
+    fn a_query_that_is_not_blank_is_accepted() {
         for query in ["up", " up ", "# comment\nup", "# comment\rup", "\"#\"", "\u{0}", "\u{feff}"]
         {
             let encoded: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
@@ -258,28 +263,40 @@ mod tests {
 
     // O-09, X-07
     #[test]
-    fn what_cannot_be_asked_is_refused_by_name() {
+    fn invalid_parameters_are_refused_by_name() {
         let long = format!("query={}&start=0&end=1&step=1", "x".repeat(MAX_QUERY + 1));
         for (text, expected) in [
-            ("start=0&step=1", "parameter `query` is missing"),
-            ("query=&start=0&step=1", "parameter `query` is empty"),
+            ("start=0&step=1", "missing parameter \"query\""),
+            ("query=&start=0&step=1", "invalid parameter \"query\": must not be empty"),
             // F-27a
-            ("query=+&start=0&step=1", "parameter `query` is empty"),
-            ("query=%09%0b%0c%0d%0a&start=0&step=1", "parameter `query` is empty"),
-            ("query=%c2%a0%e2%80%83&start=0&step=1", "parameter `query` is empty"),
-            ("query=%23&start=0&step=1", "parameter `query` is empty"),
-            ("query=+%23+up%0a%0a%23x&start=0&step=1", "parameter `query` is empty"),
-            ("query=up&step=1", "parameter `start` is missing"),
-            ("query=up&start=0", "parameter `step` is missing"),
-            ("query=up&start=2&end=1&step=1", "`end` is before `start`"),
-            (&long, "parameter `query` has 16385 bytes: allowed are 16384"),
+            ("query=+&start=0&step=1", "invalid parameter \"query\": must not be empty"),
+            (
+                "query=%09%0b%0c%0d%0a&start=0&step=1",
+                "invalid parameter \"query\": must not be empty",
+            ),
+            (
+                "query=%c2%a0%e2%80%83&start=0&step=1",
+                "invalid parameter \"query\": must not be empty",
+            ),
+            ("query=%23&start=0&step=1", "invalid parameter \"query\": must not be empty"),
+            (
+                "query=+%23+up%0a%0a%23x&start=0&step=1",
+                "invalid parameter \"query\": must not be empty",
+            ),
+            ("query=up&step=1", "missing parameter \"start\""),
+            ("query=up&start=0", "missing parameter \"step\""),
+            (
+                "query=up&start=2&end=1&step=1",
+                "invalid parameter \"end\": must not be before start",
+            ),
+            (&long, "invalid parameter \"query\" of 16385 bytes: must be at most 16384 bytes"),
             (
                 "query=up&start=0&step=0",
-                "`0` of parameter `step` is not a step of 1ms and more: allowed are `15s`, `1h30m` and seconds",
+                "invalid parameter \"step\" \"0\": must be at least 1ms, such as 15s, 1h30m or seconds",
             ),
             (
                 "query=up&start=0&time=1&step=1",
-                "parameter `time` is not allowed: allowed are `query`, `start`, `end` and `step`",
+                "unknown parameter \"time\": must be one of query, start, end, step",
             ),
         ] {
             assert_eq!(range(text).unwrap_err(), expected);
@@ -287,9 +304,9 @@ mod tests {
     }
 
     proptest! {
-        // what reaches the upstream has these five parameters in this order, whatever came.
+        // the upstream gets exactly these five parameters in this order.
         #[test]
-        fn whatever_is_sent_goes_on_as_the_same_five_parameters(
+        fn any_query_is_sent_with_the_same_five_parameters(
             query in any::<String>(),
             start in "(now-)?[0-9]{1,6}(m|s|)",
             step in "[0-9]{1,4}(s|m|.5|)",

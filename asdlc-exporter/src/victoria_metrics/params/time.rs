@@ -1,5 +1,5 @@
 use super::{duration, pairs::quoted};
-use crate::victoria_metrics::api_error::Failure;
+use crate::victoria_metrics::api_error::ApiError;
 use std::time::{SystemTime, UNIX_EPOCH};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::{
@@ -7,18 +7,18 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
-/// A point in time, in milliseconds of the epoch.
+/// A point in time, in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::victoria_metrics) struct Time(u64);
 
 impl Time {
-    /// The whole second that this moment is in: dashboards that ask for `now` in the same second
-    /// can share an answer.
+    /// The time of `clock`, rounded down to a second: dashboards that query `now` in the same second can
+    /// share a response.
     pub(in crate::victoria_metrics) fn now(clock: SystemTime) -> Self {
         Self(clock.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() * 1000))
     }
 
-    pub(super) fn parse(name: &str, text: &str, now: Self) -> Result<Self, Failure> {
+    pub(super) fn parse(name: &str, text: &str, now: Self) -> Result<Self, ApiError> {
         let millis = match text.strip_prefix("now") {
             Some("") => Some(now.0),
             Some(back) => back
@@ -28,8 +28,8 @@ impl Time {
             None => duration::seconds(text).or_else(|| rfc3339(text)),
         };
         millis.filter(|millis| *millis <= END).map(Self).ok_or_else(|| {
-            Failure::bad_data(format!(
-                "{} of parameter `{name}` is not a time from 1970 to 9999: allowed are RFC 3339 (with `+` as %2B), seconds of the epoch, `now` and `now-15m`",
+            ApiError::bad_data(format!(
+                "invalid parameter \"{name}\" {}: must be a time from 1970 to 9999 in RFC 3339 (with + as %2B), seconds since the epoch, now, or now-15m",
                 quoted(text)
             ))
         })
@@ -39,12 +39,12 @@ impl Time {
         Self(self.0.saturating_sub(millis))
     }
 
-    /// `None` when `start` is later.
+    /// `None` if `start` is later.
     pub(super) fn since(self, start: Self) -> Option<u64> {
         self.0.checked_sub(start.0)
     }
 
-    /// Seconds of the epoch, as every version of the upstream reads them.
+    /// Seconds since the epoch, which every version of the upstream accepts.
     pub(super) fn to_seconds(self) -> String {
         duration::to_seconds(self.0)
     }
@@ -63,7 +63,7 @@ impl PartialSchema for Time {
 impl ToSchema for Time {}
 
 fn rfc3339(text: &str) -> Option<u64> {
-    // The parser takes a space for the `T` and any number of decimals.
+    // The parser also accepts a space instead of the `T`, and any number of decimals.
     let decimals = text.bytes().skip("2024-05-01T12:00:00.".len()).take_while(u8::is_ascii_digit);
     let is_plain =
         text.as_bytes().get(10) == Some(&b'T') && !text.ends_with('z') && decimals.count() <= 9;
@@ -74,7 +74,7 @@ fn rfc3339(text: &str) -> Option<u64> {
 /// The last second of the year 9999.
 const END: u64 = 253_402_300_799_000;
 
-/// All that is accepted matches it.
+/// Every accepted text matches it.
 const PATTERN: &str = "^(now(-([0-9]{1,12}(ms|[smhdwy]))+)?|[0-9]{1,12}(\\.[0-9]{1,9})?|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))$";
 
 #[cfg(test)]
@@ -131,9 +131,9 @@ mod tests {
     }
 
     proptest! {
-        // O-09, X-07: what goes upstream is digits, whatever came.
+        // O-09, X-07: only digits are sent to the upstream.
         #[test]
-        fn whatever_is_sent_becomes_digits_or_an_error(
+        fn any_text_becomes_digits_or_an_error(
             text in "(now|)-?[0-9]{0,13}(ms|[smhdwy.]|)[0-9]{0,10}|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]{8,20}(Z|z|[+-][0-9]{2}:[0-9]{2}|)|.*",
         ) {
             if let Some(seconds) = parse(&text) {
@@ -143,7 +143,7 @@ mod tests {
         }
 
         #[test]
-        fn rfc_3339_is_read_to_the_millisecond(millis in 0..END, minutes in -1439..1440_i64) {
+        fn rfc_3339_is_parsed_to_the_millisecond(millis in 0..END, minutes in -1439..1440_i64) {
             let offset = time::UtcOffset::from_whole_seconds((minutes * 60) as i32).unwrap();
             let utc = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap();
             if let Some(local) = utc.checked_to_offset(offset).filter(|local| (1970..9999).contains(&local.year())) {

@@ -1,4 +1,4 @@
-//! Checks that misbehave, and what nobody may see.
+//! Checks that misbehave, and secrets in their errors.
 
 use super::{Result, ready};
 use crate::logged;
@@ -25,14 +25,14 @@ impl Check for PanicsAtOnce {
 
 // A-06, X-05
 #[tokio::test]
-async fn a_panic_costs_its_own_dependency_only() -> Result {
+async fn a_panic_affects_only_its_own_dependency() -> Result {
     let service = Readiness::builder()
-        .with(Dependency::optional("at_once", PanicsAtOnce))
-        .with(Dependency::optional("later", || async {
+        .with_dependency(Dependency::optional("at_once", PanicsAtOnce))
+        .with_dependency(Dependency::optional("later", || async {
             tokio::task::yield_now().await;
             if true { panic!("secret") } else { Ok::<_, &str>(()) }
         }))
-        .with(Dependency::critical("good", || future::ready(Ok::<_, &str>(()))))
+        .with_dependency(Dependency::critical("good", || future::ready(Ok::<_, &str>(()))))
         .build()?
         .service();
     let (status, body) = ready(&service).await;
@@ -54,7 +54,7 @@ async fn a_check_that_blocks_its_thread_is_a_timeout_and_not_started_twice() -> 
         let blocked = Arc::clone(&blocked);
         async move { blocked.lock().map_err(|_| "lock")?.recv().map_err(|_| "gone") }
     };
-    // Looked at as often as the other: its count says when the period of a look is over.
+    // Checked as often as the other: its count shows when a cache period is over.
     let (periods, mut seen) = (watch::Sender::new(0), 0);
     let mut period = periods.subscribe();
     let counts = move || {
@@ -62,22 +62,24 @@ async fn a_check_that_blocks_its_thread_is_a_timeout_and_not_started_twice() -> 
         future::ready(Ok::<_, &str>(()))
     };
     let service = Readiness::builder()
-        .with(Dependency::critical("blocks", check).with_timeout(Duration::from_millis(50)))
-        .with(Dependency::optional("counts", counts))
+        .with_dependency(
+            Dependency::critical("blocks", check).with_timeout(Duration::from_millis(50)),
+        )
+        .with_dependency(Dependency::optional("counts", counts))
         .build()?
         .service();
     let asking = service.clone();
-    // The readiness service has its answer although a thread is stuck.
+    // The readiness service responds although a thread is blocked.
     while seen < 2 {
         let asking = asking.clone();
         let (status, body) = tokio::spawn(async move { ready(&asking).await }).await?;
         assert_eq!((status.as_u16(), &body["dependencies"][0]["reason"]), (503, &"timeout".into()));
-        // Cached for a while: asked again until there is a new look.
+        // The report is cached: requests are repeated until there is a new check.
         drop(time::timeout(Duration::from_millis(20), period.changed()).await);
         seen = *period.borrow_and_update();
     }
     assert_eq!(looks.load(Ordering::SeqCst), 1, "the first look has not ended");
-    // One answer lets the first look end, one is for each look after it.
+    // The first message lets the first check end, the others are for the checks after it.
     for _ in 0..100 {
         unblock.send(())?;
     }
@@ -91,7 +93,7 @@ async fn a_check_that_blocks_its_thread_is_a_timeout_and_not_started_twice() -> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_ends_the_look() -> Result {
+async fn a_timeout_ends_the_check() -> Result {
     struct Ended(Arc<AtomicBool>);
     impl Drop for Ended {
         fn drop(&mut self) {
@@ -107,7 +109,10 @@ async fn a_timeout_ends_the_look() -> Result {
             future::pending::<std::result::Result<(), &str>>().await
         }
     };
-    let service = Readiness::builder().with(Dependency::critical("hung", check)).build()?.service();
+    let service = Readiness::builder()
+        .with_dependency(Dependency::critical("hung", check))
+        .build()?
+        .service();
     ready(&service).await;
     tokio::task::yield_now().await;
     assert!(ended.load(Ordering::SeqCst), "nothing is left behind");
@@ -116,7 +121,7 @@ async fn a_timeout_ends_the_look() -> Result {
 
 // A-06
 #[tokio::test(start_paused = true)]
-async fn secrets_are_in_no_answer_and_a_change_is_one_line_in_the_log() -> Result {
+async fn a_response_has_no_secrets_and_a_change_is_logged_once() -> Result {
     logged();
     let healthy = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&healthy);
@@ -125,8 +130,10 @@ async fn secrets_are_in_no_answer_and_a_change_is_one_line_in_the_log() -> Resul
         let error = "cannot connect to postgres://app:hunter2@db.internal:5432/orders: refused";
         future::ready(if healthy { Ok(()) } else { Err(error) })
     };
-    let service =
-        Readiness::builder().with(Dependency::critical("database", check)).build()?.service();
+    let service = Readiness::builder()
+        .with_dependency(Dependency::critical("database", check))
+        .build()?
+        .service();
     for _ in 0..3 {
         let (status, body) = ready(&service).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
@@ -139,7 +146,7 @@ async fn secrets_are_in_no_answer_and_a_change_is_one_line_in_the_log() -> Resul
     assert_eq!(
         logged(),
         [
-            "WARN dependency `database` is not healthy: cannot connect to postgres://***@db.internal:5432/orders: refused"
+            "WARN dependency \"database\" is not healthy: cannot connect to postgres://***@db.internal:5432/orders: refused"
         ]
     );
     healthy.store(true, Ordering::Relaxed);
@@ -147,6 +154,6 @@ async fn secrets_are_in_no_answer_and_a_change_is_one_line_in_the_log() -> Resul
         assert_eq!(ready(&service).await.0, StatusCode::OK);
         time::advance(Duration::from_secs(2)).await;
     }
-    assert_eq!(logged(), ["INFO dependency `database` is healthy again"]);
+    assert_eq!(logged(), ["INFO dependency \"database\" is healthy again"]);
     Ok(())
 }

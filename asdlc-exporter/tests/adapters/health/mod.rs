@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// An answer without a connection in between.
+/// A response of the service itself, without a connection.
 async fn ready(service: &ReadinessService) -> (StatusCode, Value) {
     let response = service.clone().oneshot(Request::new(())).await.expect("infallible");
     let (head, body) = response.into_parts();
@@ -27,35 +27,38 @@ async fn ready(service: &ReadinessService) -> (StatusCode, Value) {
     (head.status, serde_json::from_slice(&body).expect("JSON"))
 }
 
-/// A dependency that speaks HTTP, with this status.
+/// A dependency that responds with this HTTP status.
 async fn http(status: u16) -> Result<SocketAddr> {
-    let answer = tower::service_fn(move |_| async move {
-        let answer = http::Response::builder().status(status);
-        Ok::<_, Infallible>(answer.body("a body".into()).expect("a status"))
+    let response = tower::service_fn(move |_| async move {
+        let response = http::Response::builder().status(status);
+        Ok::<_, Infallible>(response.body("a body".into()).expect("a status"))
     });
-    Ok(serve(answer).await?)
+    Ok(serve(response).await?)
 }
 
 //
 #[tokio::test]
-async fn liveness_stays_while_every_dependency_is_down() -> Result {
+async fn liveness_does_not_depend_on_dependencies() -> Result {
     let (_reserved, nobody) = reserved()?;
     let readiness = Readiness::builder()
-        .with(Dependency::critical("database", TcpCheck::new(nobody.to_string())?))
-        .with(Dependency::critical("event_store", HttpCheck::new(&format!("http://{nobody}/"))?))
+        .with_dependency(Dependency::critical("database", TcpCheck::new(nobody.to_string())?))
+        .with_dependency(Dependency::critical(
+            "event_store",
+            HttpCheck::new(&format!("http://{nobody}/"))?,
+        ))
         .build()?;
     let (live, ready) = (serve(LivenessService::new()).await?, serve(readiness.service()).await?);
 
-    let answer = get(ready, "/v1/ready").await?;
-    assert_eq!((answer.status, &answer.json()["status"]), (503, &"not_ready".into()));
+    let response = get(ready, "/v1/ready").await?;
+    assert_eq!((response.status, &response.json()["status"]), (503, &"not_ready".into()));
 
     let mut last = -1.0;
     for _ in 0..3 {
-        let answer = get(live, "/v1/health").await?;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("content-type"), Some("application/json"));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
-        let body = answer.json();
+        let response = get(live, "/v1/health").await?;
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        let body = response.json();
         assert_eq!(body["status"], "ok");
         let uptime = body["uptime_seconds"].as_f64().ok_or("uptime_seconds")?;
         assert!((0.0..60.0).contains(&uptime) && uptime >= last, "{uptime} after {last}");
@@ -66,18 +69,21 @@ async fn liveness_stays_while_every_dependency_is_down() -> Result {
 
 //
 #[tokio::test]
-async fn each_dependency_is_really_looked_at() -> Result {
+async fn each_dependency_is_checked() -> Result {
     let database = TcpListener::bind("127.0.0.1:0").await?;
     let (good, bad) = (http(204).await?, http(500).await?);
     let address = database.local_addr()?.to_string();
     let readiness = Readiness::builder()
-        .with(Dependency::critical("database", TcpCheck::new(&*address)?))
-        .with(Dependency::critical("event_store", HttpCheck::new(&format!("http://{good}/a?b=c"))?))
-        .with(Dependency::optional("search", HttpCheck::new(&format!("http://{bad}"))?))
+        .with_dependency(Dependency::critical("database", TcpCheck::new(&*address)?))
+        .with_dependency(Dependency::critical(
+            "event_store",
+            HttpCheck::new(&format!("http://{good}/a?b=c"))?,
+        ))
+        .with_dependency(Dependency::optional("search", HttpCheck::new(&format!("http://{bad}"))?))
         .build()?;
-    let answer = get(serve(readiness.service()).await?, "/v1/ready").await?;
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
-    let mut body = answer.json();
+    let response = get(serve(readiness.service()).await?, "/v1/ready").await?;
+    assert_eq!((response.status, response.header("content-type")), (200, Some("application/json")));
+    let mut body = response.json();
     assert!(body["uptime_seconds"].as_f64().is_some(), "{body}");
     for dependency in body["dependencies"].as_array_mut().ok_or("a list")? {
         let latency = dependency["latency_ms"].take().as_f64().ok_or("latency_ms")?;
@@ -92,16 +98,19 @@ async fn each_dependency_is_really_looked_at() -> Result {
     )?;
     assert_eq!((&body["status"], &body["dependencies"]), (&"ready".into(), &expected));
 
-    // A new look, with the database gone.
+    // A new check, after the database has gone.
     drop(database);
     let readiness = Readiness::builder()
-        .with(Dependency::critical("database", TcpCheck::new(address)?))
-        .with(Dependency::critical("event_store", HttpCheck::new(&format!("http://{good}/"))?))
+        .with_dependency(Dependency::critical("database", TcpCheck::new(address)?))
+        .with_dependency(Dependency::critical(
+            "event_store",
+            HttpCheck::new(&format!("http://{good}/"))?,
+        ))
         .build()?;
-    let answer = get(serve(readiness.service()).await?, "/v1/ready").await?;
-    let body = answer.json();
+    let response = get(serve(readiness.service()).await?, "/v1/ready").await?;
+    let body = response.json();
     assert_eq!(
-        (answer.status, &body["dependencies"][0]["healthy"]),
+        (response.status, &body["dependencies"][0]["healthy"]),
         (503, &false.into()),
         "{body}"
     );
@@ -111,12 +120,14 @@ async fn each_dependency_is_really_looked_at() -> Result {
 
 //
 #[tokio::test]
-async fn a_listener_that_never_answers_is_a_timeout() -> Result {
+async fn a_listener_that_never_responds_is_a_timeout() -> Result {
     let hung = TcpListener::bind("127.0.0.1:0").await?;
     let check = HttpCheck::new(&format!("http://{}/", hung.local_addr()?))?;
     let readiness = Readiness::builder()
-        .with(Dependency::critical("hung", check).with_timeout(Duration::from_millis(100)))
-        .with(Dependency::critical(
+        .with_dependency(
+            Dependency::critical("hung", check).with_timeout(Duration::from_millis(100)),
+        )
+        .with_dependency(Dependency::critical(
             "good",
             HttpCheck::new(&format!("http://{}/", http(200).await?))?,
         ))
@@ -131,7 +142,7 @@ async fn a_listener_that_never_answers_is_a_timeout() -> Result {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_not_healthy() -> Result {
+async fn a_server_that_does_not_speak_http_is_not_healthy() -> Result {
     use tokio::io::AsyncWriteExt as _;
     for speech in [
         "",
@@ -147,7 +158,8 @@ async fn what_is_not_http_is_not_healthy() -> Result {
             let (mut stream, _) = listener.accept().await?;
             stream.write_all(speech.as_bytes()).await
         });
-        let readiness = Readiness::builder().with(Dependency::critical("it", check)).build()?;
+        let readiness =
+            Readiness::builder().with_dependency(Dependency::critical("it", check)).build()?;
         let (status, body) = ready(&readiness.service()).await;
         assert_eq!(
             (status.as_u16(), &body["dependencies"][0]["reason"]),
@@ -159,12 +171,12 @@ async fn what_is_not_http_is_not_healthy() -> Result {
 }
 
 #[tokio::test]
-async fn the_draft_is_spoken_on_request() -> Result {
+async fn health_json_is_sent_on_request() -> Result {
     let readiness = |critical: bool, optional: bool| -> Result<ReadinessService> {
         let check = |healthy: bool| move || async move { if healthy { Ok(()) } else { Err("no") } };
         let builder = Readiness::builder()
-            .with(Dependency::critical("database", check(critical)))
-            .with(Dependency::optional("search", check(optional)));
+            .with_dependency(Dependency::critical("database", check(critical)))
+            .with_dependency(Dependency::optional("search", check(optional)));
         Ok(builder.build()?.service())
     };
     for (critical, optional, status, word, database, search) in [
@@ -173,12 +185,12 @@ async fn the_draft_is_spoken_on_request() -> Result {
         (false, true, 503, "fail", "fail", "pass"),
     ] {
         let address = serve(readiness(critical, optional)?).await?;
-        let answer = ask(address, "GET", "/", "accept: application/health+json\r\n").await?;
+        let response = ask(address, "GET", "/", "accept: application/health+json\r\n").await?;
         assert_eq!(
-            (answer.status, answer.header("content-type")),
+            (response.status, response.header("content-type")),
             (status, Some("application/health+json"))
         );
-        let body = answer.json();
+        let body = response.json();
         assert_eq!(body["status"], word, "{body}");
         let checks = &body["checks"];
         assert_eq!(checks["database:responseTime"][0]["status"], database, "{body}");
@@ -186,30 +198,31 @@ async fn the_draft_is_spoken_on_request() -> Result {
         assert!(checks["uptime"][0]["observedValue"].as_f64().is_some(), "{body}");
     }
     let live = serve(LivenessService::new()).await?;
-    let answer = ask(live, "GET", "/", "accept: application/health+json\r\n").await?;
-    assert_eq!((answer.status, &answer.json()["status"]), (200, &"pass".into()));
+    let response = ask(live, "GET", "/", "accept: application/health+json\r\n").await?;
+    assert_eq!((response.status, &response.json()["status"]), (200, &"pass".into()));
     Ok(())
 }
 
 #[tokio::test]
 async fn head_has_no_body_and_other_methods_are_refused() -> Result {
-    let readiness =
-        Readiness::builder().with(Dependency::critical("it", || async { Err("no") })).build()?;
-    // Over a connection hyper takes the body away, not every server does.
+    let readiness = Readiness::builder()
+        .with_dependency(Dependency::critical("it", || async { Err("no") }))
+        .build()?;
+    // hyper removes the body on a connection, but not every server does.
     let head = Request::builder().method("HEAD").body(())?;
     let response = readiness.service().oneshot(head).await?;
     assert_eq!(response.into_body().collect().await?.to_bytes(), "");
     for (address, status) in
         [(serve(LivenessService::new()).await?, 200), (serve(readiness.service()).await?, 503)]
     {
-        let answer = ask(address, "HEAD", "/", "").await?;
-        assert_eq!((answer.status, answer.body.as_str()), (status, ""));
-        let length: usize = answer.header("content-length").ok_or("content-length")?.parse()?;
+        let response = ask(address, "HEAD", "/", "").await?;
+        assert_eq!((response.status, response.body.as_str()), (status, ""));
+        let length: usize = response.header("content-length").ok_or("content-length")?.parse()?;
         assert!(length > 30, "{length}");
         for method in ["POST", "DELETE", "OPTIONS"] {
-            let answer = ask(address, method, "/%22x%22", "").await?;
-            assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
-            assert_eq!(answer.body, "only GET and HEAD\n");
+            let response = ask(address, method, "/%22x%22", "").await?;
+            assert_eq!((response.status, response.header("allow")), (405, Some("GET, HEAD")));
+            assert_eq!(response.body, "only GET and HEAD\n");
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What the settings take.
+//! Valid and invalid settings.
 
 use super::Result;
 use asdlc_exporter::health::{Dependency, HttpCheck, Readiness, TcpCheck};
@@ -9,35 +9,45 @@ fn dependency(name: &str) -> Dependency {
 }
 
 #[test]
-fn a_bad_setting_is_one_clear_error() {
+fn an_invalid_setting_is_one_clear_error() {
     let long = "x".repeat(65);
-    let names = "allowed are 1 to 64 ASCII letters, digits and `_`, `-`, `.`, `:`";
+    let names = "must be 1 to 64 ASCII letters, digits, '_', '-', '.' and ':'";
     for (builder, expected) in [
-        (Readiness::builder().with(dependency("")), format!("dependency ``: {names}")),
         (
-            Readiness::builder().with(dependency("a\"b\n")),
-            format!("dependency `a\\\"b\\n`: {names}"),
-        ),
-        (Readiness::builder().with(dependency(&long)), format!("dependency `{long}`: {names}")),
-        (
-            Readiness::builder().with(dependency("a")).with(dependency("b")).with(dependency("a")),
-            "dependency `a` is given twice".into(),
+            Readiness::builder().with_dependency(dependency("")),
+            format!(r#"invalid dependency name "": {names}"#),
         ),
         (
-            Readiness::builder().with(dependency("a").with_timeout(Duration::ZERO)),
-            "timeout 0ns of dependency `a`: allowed is 1ms to 900ms".into(),
+            Readiness::builder().with_dependency(dependency("a\"b\n")),
+            format!(r#"invalid dependency name "a\"b\n": {names}"#),
         ),
         (
-            Readiness::builder().with(dependency("a").with_timeout(Duration::from_secs(1))),
-            "timeout 1s of dependency `a`: allowed is 1ms to 900ms".into(),
+            Readiness::builder().with_dependency(dependency(&long)),
+            format!(r#"invalid dependency name "{long}": {names}"#),
+        ),
+        (
+            Readiness::builder()
+                .with_dependency(dependency("a"))
+                .with_dependency(dependency("b"))
+                .with_dependency(dependency("a")),
+            r#"duplicate dependency name "a""#.into(),
+        ),
+        (
+            Readiness::builder().with_dependency(dependency("a").with_timeout(Duration::ZERO)),
+            r#"dependency "a": invalid timeout 0ns: must be 1ms to 900ms"#.into(),
+        ),
+        (
+            Readiness::builder()
+                .with_dependency(dependency("a").with_timeout(Duration::from_secs(1))),
+            r#"dependency "a": invalid timeout 1s: must be 1ms to 900ms"#.into(),
         ),
         (
             Readiness::builder().with_cache_period(Duration::from_millis(999)),
-            "cache period 999ms of readiness: allowed is 1s to 1min".into(),
+            "invalid readiness cache period 999ms: must be 1s to 1min".into(),
         ),
         (
             Readiness::builder().with_cache_period(Duration::from_secs(61)),
-            "cache period 61s of readiness: allowed is 1s to 1min".into(),
+            "invalid readiness cache period 61s: must be 1s to 1min".into(),
         ),
     ] {
         assert_eq!(builder.build().expect_err(&expected).to_string(), expected);
@@ -61,14 +71,14 @@ fn an_address_needs_host_and_port() -> Result {
     ] {
         assert_eq!(
             TcpCheck::new(bad).expect_err(bad).to_string(),
-            "the address of a TCP check: allowed is HOST:PORT, the port from 1 to 65535"
+            "invalid TCP check address: must be HOST:PORT, with a port from 1 to 65535"
         );
     }
     Ok(())
 }
 
 #[test]
-fn a_url_is_http_and_holds_no_secrets() -> Result {
+fn a_url_must_be_http_without_secrets() -> Result {
     for good in ["http://localhost", "http://10.0.0.1:65535/", "http://[::1]:9200/a?b=c"] {
         HttpCheck::new(good)?;
     }
@@ -87,7 +97,7 @@ fn a_url_is_http_and_holds_no_secrets() -> Result {
     ] {
         assert_eq!(
             HttpCheck::new(bad).expect_err(bad).to_string(),
-            "the URL of an HTTP check: allowed is http://HOST[:PORT][/PATH], no user, no password"
+            "invalid HTTP check URL: must be http://HOST[:PORT][/PATH], without user and password"
         );
     }
     Ok(())

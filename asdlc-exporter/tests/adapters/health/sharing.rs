@@ -1,4 +1,4 @@
-//! Who looks when: concurrency, cache, single flight, drain. Time is paused: what is asserted is exact.
+//! When checks run: concurrency, cache, single flight, drain. Time is paused, so assertions are exact.
 
 use super::{Result, ready};
 use asdlc_exporter::health::{Dependency, Readiness};
@@ -16,7 +16,7 @@ use tokio::{
     time::{self, Instant, sleep},
 };
 
-/// Healthy after a while; counts how often it was asked.
+/// Healthy after a while; counts its checks.
 fn slow(name: &str, millis: u64) -> (Dependency, Arc<AtomicU64>) {
     let looks = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&looks);
@@ -33,14 +33,14 @@ fn slow(name: &str, millis: u64) -> (Dependency, Arc<AtomicU64>) {
 
 //
 #[tokio::test(start_paused = true)]
-async fn the_looks_go_on_together_and_the_answer_comes_within_a_second() -> Result {
+async fn checks_run_concurrently_and_the_response_arrives_within_a_second() -> Result {
     let mut builder = Readiness::builder();
     for name in ["a", "b", "c", "d", "e"] {
         let hung = Dependency::critical(name, future::pending::<std::result::Result<(), &str>>);
-        builder = builder.with(hung.with_timeout(Duration::from_millis(900)));
+        builder = builder.with_dependency(hung.with_timeout(Duration::from_millis(900)));
     }
     let (quick, _) = slow("quick", 300);
-    let service = builder.with(quick).build()?.service();
+    let service = builder.with_dependency(quick).build()?.service();
     let start = Instant::now();
     let (status, body) = ready(&service).await;
     let elapsed = start.elapsed();
@@ -58,13 +58,13 @@ async fn the_looks_go_on_together_and_the_answer_comes_within_a_second() -> Resu
 
 //
 #[tokio::test(start_paused = true)]
-async fn each_timeout_is_its_own() -> Result {
+async fn each_dependency_has_its_own_timeout() -> Result {
     let (early, _) = slow("early", 200);
     let (late, _) = slow("late", 200);
     let service = Readiness::builder()
-        .with(slow("slowest", 700).0)
-        .with(early.with_timeout(Duration::from_millis(100)))
-        .with(late.with_timeout(Duration::from_millis(300)))
+        .with_dependency(slow("slowest", 700).0)
+        .with_dependency(early.with_timeout(Duration::from_millis(100)))
+        .with_dependency(late.with_timeout(Duration::from_millis(300)))
         .build()?
         .service();
     let (_, body) = ready(&service).await;
@@ -75,10 +75,12 @@ async fn each_timeout_is_its_own() -> Result {
 
 //
 #[tokio::test(start_paused = true)]
-async fn a_thousand_callers_are_one_look_in_a_period() -> Result {
+async fn a_thousand_callers_share_one_check_in_a_period() -> Result {
     let (database, looks) = slow("database", 100);
-    let readiness =
-        Readiness::builder().with(database).with_cache_period(Duration::from_secs(2)).build()?;
+    let readiness = Readiness::builder()
+        .with_dependency(database)
+        .with_cache_period(Duration::from_secs(2))
+        .build()?;
     for period in 1..=3 {
         let mut callers = JoinSet::new();
         for caller in 0..1_000_u64 {
@@ -88,8 +90,10 @@ async fn a_thousand_callers_are_one_look_in_a_period() -> Result {
                 ready(&service).await.0
             });
         }
-        let answers = callers.join_all().await;
-        assert!(answers.len() == 1_000 && answers.iter().all(|status| *status == StatusCode::OK));
+        let responses = callers.join_all().await;
+        assert!(
+            responses.len() == 1_000 && responses.iter().all(|status| *status == StatusCode::OK)
+        );
         assert_eq!(looks.load(Ordering::Relaxed), period);
         time::advance(Duration::from_secs(2)).await;
     }
@@ -98,9 +102,9 @@ async fn a_thousand_callers_are_one_look_in_a_period() -> Result {
 
 //
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_good_for_its_period_and_no_longer() -> Result {
+async fn a_report_is_used_for_its_cache_period_only() -> Result {
     let (database, looks) = slow("database", 100);
-    let service = Readiness::builder().with(database).build()?.service();
+    let service = Readiness::builder().with_dependency(database).build()?.service();
     time::advance(Duration::from_secs(60)).await;
     assert_eq!(looks.load(Ordering::Relaxed), 0, "nobody asked");
     ready(&service).await;
@@ -114,11 +118,11 @@ async fn an_answer_is_good_for_its_period_and_no_longer() -> Result {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_leaves_costs_the_others_nothing() -> Result {
+async fn a_caller_that_leaves_does_not_affect_others() -> Result {
     let (database, looks) = slow("database", 100);
-    let service = Readiness::builder().with(database).build()?.service();
+    let service = Readiness::builder().with_dependency(database).build()?.service();
     let gone = time::timeout(Duration::from_millis(50), ready(&service)).await;
-    assert!(gone.is_err(), "it left before there was an answer");
+    assert!(gone.is_err(), "it left before there was an response");
     let start = Instant::now();
     assert_eq!(ready(&service).await.0, StatusCode::OK);
     assert!(start.elapsed() < Duration::from_millis(60), "the same look: {:?}", start.elapsed());
@@ -127,9 +131,9 @@ async fn a_caller_that_leaves_costs_the_others_nothing() -> Result {
 }
 
 #[tokio::test(start_paused = true)]
-async fn draining_is_told_at_once_and_looks_at_nothing() -> Result {
+async fn draining_is_reported_at_once_without_checks() -> Result {
     let (database, looks) = slow("database", 100);
-    let readiness = Readiness::builder().with(database).build()?;
+    let readiness = Readiness::builder().with_dependency(database).build()?;
     let service = readiness.service();
     let waiting = tokio::spawn({
         let service = service.clone();
@@ -139,8 +143,8 @@ async fn draining_is_told_at_once_and_looks_at_nothing() -> Result {
     assert!(!readiness.is_draining());
     readiness.drain();
     assert!(readiness.is_draining());
-    for answer in [ready(&service).await, waiting.await?] {
-        assert_eq!((answer.0.as_u16(), &answer.1["status"]), (503, &"draining".into()));
+    for response in [ready(&service).await, waiting.await?] {
+        assert_eq!((response.0.as_u16(), &response.1["status"]), (503, &"draining".into()));
     }
     time::advance(Duration::from_secs(5)).await;
     ready(&service).await;
@@ -149,9 +153,9 @@ async fn draining_is_told_at_once_and_looks_at_nothing() -> Result {
 }
 
 #[test]
-fn a_runtime_that_stops_takes_no_later_answer_with_it() -> Result {
+fn readiness_works_on_another_runtime_after_the_first_one_stopped() -> Result {
     let (database, looks) = slow("database", 100);
-    let service = Readiness::builder().with(database).build()?.service();
+    let service = Readiness::builder().with_dependency(database).build()?.service();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime()?.block_on(async {
         let first = time::timeout(Duration::from_millis(1), ready(&service)).await;

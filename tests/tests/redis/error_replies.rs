@@ -1,4 +1,4 @@
-//! A server that answers the `PING` with an error: it is there, whether it is of use or not.
+//! A server that replies to the `PING` with an error: it is up, and ready or not.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use crate::{connect, exporter, scrape};
 
 const ERRORS: &str = "redis_connection_errors_total";
 
-/// `redis_connection_up`, the age of the last answer, and the looks that ended with this error.
+/// `redis_connection_up`, whether there was a response, and the number of attempts that ended with this error.
 fn seen(exporter: &Exporter, error: &str) -> (Option<f64>, bool, Option<f64>) {
     let seen = scrape(exporter);
     let age = seen.value("redis_connection_last_success_age_seconds", &[]);
@@ -50,7 +50,7 @@ async fn a_user_that_may_not_ping_is_up_and_ready() {
     assert_eq!(seen(&exporter, "permission"), (Some(1.0), true, Some(1.0)));
     assert_eq!(seen(&exporter, "permission"), (Some(1.0), true, Some(2.0)));
     probe.check().await.expect("other commands work");
-    // On one connection: an error is an answer that the connection has survived.
+    // On one connection: it can be used after an error reply.
     let mut admin = connect(&redis).await;
     let connections = crate::info(&mut admin, "clients", "connected_clients").await;
     assert_eq!(connections, 2, "the probe's and this one");
@@ -81,7 +81,7 @@ impl<'a> MakeWriter<'a> for Log {
 
 // F-32
 #[tokio::test]
-async fn the_reason_is_in_the_log_once() {
+async fn the_error_is_logged_once() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
@@ -96,13 +96,13 @@ async fn the_reason_is_in_the_log_once() {
     assert!(lines[0].contains("WARN") && !text.contains("pw@"), "{text}");
 }
 
-// F-32, a neighbour: a server that reads its data.
+// F-32, a neighbour: a server that loads its data.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_loads_its_data_is_up_and_not_ready() {
     let redis = Redis::start_with(&["--enable-debug-command", "yes"]);
     let mut admin = connect(&redis).await;
     for key in 0..2_000 {
-        let _: () = admin.set(key, "x".repeat(2_000)).await.expect("Redis answers");
+        let _: () = admin.set(key, "x".repeat(2_000)).await.expect("Redis responds");
     }
     for (name, value) in
         [("key-load-delay", "5000"), ("loading-process-events-interval-bytes", "1024")]
@@ -115,7 +115,7 @@ async fn a_server_that_loads_its_data_is_up_and_not_ready() {
     let probe = probe_of(&redis, "").register(&exporter);
     let reload =
         tokio::spawn(async move { redis::cmd("DEBUG").arg("RELOAD").exec_async(&mut admin).await });
-    // It looks at its clients between two keys, so that a look may be late.
+    // It serves clients between two keys, so an attempt may be late.
     let mut counted = Some(0.0);
     let answered = || {
         let (up, _, errors) = seen(&exporter, "loading");
@@ -129,7 +129,7 @@ async fn a_server_that_loads_its_data_is_up_and_not_ready() {
     reload.abort();
 }
 
-// F-32, a neighbour: a replica that lost its master and does not answer from old data.
+// F-32, a neighbour: a replica that lost its master and does not serve old data.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_without_its_master_is_up_and_not_ready() {
     let nobody = free_address();
@@ -145,9 +145,9 @@ async fn a_replica_without_its_master_is_up_and_not_ready() {
     assert!(probe.check().await.is_err(), "no command works");
 }
 
-// F-32, a neighbour: a server that a script keeps busy.
+// F-32, a neighbour: a server that runs a script.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_busy_with_a_script_is_up_and_not_ready() {
+async fn a_server_that_runs_a_script_is_up_and_not_ready() {
     let redis = Redis::start_with(&["--busy-reply-threshold", "1"]);
     let exporter = exporter();
     let probe = probe_of(&redis, "").register(&exporter);
