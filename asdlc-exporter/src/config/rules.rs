@@ -119,6 +119,5 @@ impl<'de, V: Deserialize<'de>> de::Visitor<'de> for UniqueKeys<V> {
     }
 }
 
-
 /// Labels that the exporter or the format writes.
 const RESERVED: [&str; 4] = ["service", "environment", "le", "quantile"];
