@@ -100,7 +100,7 @@ impl Plan {
         self.instrument_event.is_some() && place(self) == place(span)
     }
 
-    /// What is recorded for an event with this target of its own.
+    /// What is recorded for a log record whose own target is this one.
     pub(crate) fn events_for(&self, target: &str) -> impl Iterator<Item = &EventPlan> {
         let events = self.events.iter().flat_map(|batch| &batch.plans);
         events.filter(move |event| event.is_for(Some(target)))
@@ -119,7 +119,7 @@ impl Plan {
 }
 
 impl EventPlan {
-    /// Whether the rule matches an event with this target of its own.
+    /// Whether the rule matches an event with this target. `None` is an event without a target of its own.
     #[inline]
     pub(crate) fn is_for(&self, target: Option<&str>) -> bool {
         self.target
