@@ -1,8 +1,9 @@
 //! The values of the labels. The endpoint and the method come from the head of the request; `status`, `grpc_status` and
 //! `error_type` come from the way the exchange ended.
 //!
-//! `request_head` -> `methods`, `endpoint` (`matched_route`, `grpc_methods`), `user_label`, `exclusions`; then `outcome` ->
-//! `grpc_status` -> `outcome_labels`. `values` has the values that stand for something else, such as `_OTHER`.
+//! A request passes `exclusions`, `methods`, `endpoint` (`matched_route`, `grpc_methods`) and `user_label`, which all read its
+//! `request_head`. When it has ended, its `outcome` and `grpc_status` become `outcome_labels`. `values` has the values that stand
+//! for something else, such as `_OTHER`.
 
 pub(crate) mod catch_panic;
 pub(crate) mod endpoint;

@@ -1,4 +1,4 @@
-//! The labels `status`, `grpc_status` and `error_type`, from the way an exchange ended. Pure functions, without clock or instrument.
+//! The labels `status`, `grpc_status` and `error_type`, which depend on how an exchange ended. Pure functions.
 
 use crate::labels::grpc_status::{GrpcCall, GrpcStatus};
 use crate::labels::outcome::Outcome;
@@ -35,7 +35,7 @@ impl OutcomeLabels {
             Outcome::Complete | Outcome::Upgrade => {
                 ErrorType::of_status(status).or_else(|| ErrorType::of_grpc(grpc_status?))
             }
-            // The client leaving is no failure here, but the status that was sent may be one.
+            // A client that leaves is no failure here. The status that was sent may be one.
             Outcome::Cancelled | Outcome::Aborted if is_streaming => {
                 sent.and_then(ErrorType::of_status).or_else(|| ErrorType::of_grpc(call.status()?))
             }

@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 #[derive(Debug)]
 pub(crate) struct InFlightGauge {
     instrument: Option<UpDownCounter<i64>>,
-    /// Set once there was a request with the method.
+    /// Set by the first request with the method.
     series: Box<[OnceLock<UpDownCounterSeries>]>,
     /// The value that was last reported, for each method.
     reported: Mutex<Box<[i64]>>,
@@ -51,7 +51,7 @@ impl InFlightGauge {
         }
     }
 
-    /// Adds to the series of a method at once, where no callback reports before each collection.
+    /// Adds a change to the series of a method at once. Used if no callback calls [`report`](Self::report) before collections.
     pub(crate) fn add(&self, methods: &Methods, method: MethodId, change: i64) {
         self.preinitialize(methods, method);
         if let Some(series) = self.series(method) {

@@ -1,14 +1,15 @@
 //! A small index for each thread, which no other living thread has. It selects the thread's shard and its batches.
 //!
-//! The `thread_local` crate keeps such indices too, but does not show them, and it panics when it is used while the thread
-//! ends: a request that a thread-local variable holds is dropped then.
+//! The `thread_local` crate has such indices too, but they are private. It also panics if it is used while the thread-local
+//! variables of a thread are dropped, which happens if such a variable holds a request.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-/// How many threads have something of their own: those with an [index](current) below this power of two. The others share.
+/// The number of shards, a power of two. Threads with an [index](current) below it have a shard and batches of their own. All other
+/// threads share the shards, and have no batches.
 pub(crate) fn shard_count() -> usize {
     // Cached: on Linux `available_parallelism` reads files, and each new series needs the number.
     static COUNT: OnceLock<usize> = OnceLock::new();

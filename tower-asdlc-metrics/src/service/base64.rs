@@ -1,5 +1,5 @@
 //! Decodes Base64 (RFC 4648) symbol by symbol. Accepts several padded texts in a row, because gRPC-Web encodes each frame on its
-//! own. The `base64` crate decodes only whole texts, and none after the first padding.
+//! own. The `base64` crate refuses symbols after the first padding.
 
 /// Up to three symbols that wait for the fourth.
 #[derive(Debug, Default)]
