@@ -1,6 +1,6 @@
 //! Collects the metrics of a scrape.
 //!
-//! `collector` is the entry: it refreshes the `sources`, makes the `reader` collect, and hands the
+//! `collector` is the entry: it refreshes the `sources`, makes the `reader` collect, and passes the
 //! data to the renderer. A `source_run` is one run of all sources with its time limit.
 //! `self_metrics` counts what the exporter does. `shared_read` serves adapters: several callbacks
 //! share one reading.

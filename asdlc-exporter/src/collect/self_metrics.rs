@@ -88,7 +88,7 @@ impl SelfMetrics {
     }
 
     /// A scrape got its response.
-    pub(crate) fn scrape_answered(&self, code: u16, bytes: u64, duration: Duration) {
+    pub(crate) fn scrape_responded(&self, code: u16, bytes: u64, duration: Duration) {
         self.requests.add(1, &[code_label(code)]);
         self.bytes.add(bytes, &[]);
         self.duration.record(duration.as_secs_f64(), &[]);

@@ -22,12 +22,12 @@ pub(crate) struct SourceRun {
     /// A source that has not ended by then is late. `None`: too far away for an `Instant`.
     deadline: Option<Instant>,
     sources: Vec<Arc<NamedSource>>,
-    progress: Mutex<Progress>,
+    progress: Mutex<RunProgress>,
     changed: Condvar,
 }
 
-struct Progress {
-    stage: Stage,
+struct RunProgress {
+    stage: RunStage,
     /// One for each source, `None` while it runs.
     outcomes: Vec<Option<SourceOutcome>>,
     /// The threads that the sources run on.
@@ -37,7 +37,7 @@ struct Progress {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum RunStage {
     Open,
     /// All outcomes are final. One of the waiters reports them.
     Closing,
@@ -47,8 +47,8 @@ enum Stage {
 impl SourceRun {
     pub(crate) fn new(sources: Vec<Arc<NamedSource>>, timeout: Duration) -> Self {
         let began = Instant::now();
-        let progress = Progress {
-            stage: Stage::Open,
+        let progress = RunProgress {
+            stage: RunStage::Open,
             outcomes: vec![None; sources.len()],
             threads: Vec::new(),
             nudges: 0,
@@ -104,7 +104,7 @@ impl SourceRun {
 
     /// How long a source may still run. `None` if it has to stop.
     fn time_left(&self) -> Option<Duration> {
-        if self.progress().stage != Stage::Open {
+        if self.progress().stage != RunStage::Open {
             return None;
         }
         let left =
@@ -118,7 +118,7 @@ impl SourceRun {
         let is_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
         let outcome = if is_late { SourceOutcome::Late } else { outcome };
         let mut progress = self.progress();
-        if progress.stage == Stage::Open {
+        if progress.stage == RunStage::Open {
             progress.outcomes[source] = Some(outcome);
         }
         drop(progress);
@@ -126,7 +126,7 @@ impl SourceRun {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.progress().stage == Stage::Closed
+        self.progress().stage == RunStage::Closed
     }
 
     /// Makes all waiters return, so that they compute anew how long they want to wait.
@@ -156,17 +156,17 @@ impl SourceRun {
             let now = Instant::now();
             let is_late = self.deadline.is_some_and(|deadline| deadline <= now);
             match progress.stage {
-                Stage::Closed => return true,
-                Stage::Open if is_late || !progress.outcomes.contains(&None) => {
+                RunStage::Closed => return true,
+                RunStage::Open if is_late || !progress.outcomes.contains(&None) => {
                     self.close(progress, report);
                     return true;
                 }
-                Stage::Open | Stage::Closing => {}
+                RunStage::Open | RunStage::Closing => {}
             }
             if progress.nudges != nudges || until.is_some_and(|until| until <= now) {
                 return false;
             }
-            let deadline = self.deadline.filter(|_| progress.stage == Stage::Open);
+            let deadline = self.deadline.filter(|_| progress.stage == RunStage::Open);
             progress = match until.into_iter().chain(deadline).min() {
                 None => self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner),
                 Some(at) => {
@@ -178,8 +178,8 @@ impl SourceRun {
         }
     }
 
-    fn close(&self, mut progress: MutexGuard<'_, Progress>, mut report: impl FnMut(&str, bool)) {
-        progress.stage = Stage::Closing;
+    fn close(&self, mut progress: MutexGuard<'_, RunProgress>, mut report: impl FnMut(&str, bool)) {
+        progress.stage = RunStage::Closing;
         let outcomes = mem::take(&mut progress.outcomes);
         let threads = mem::take(&mut progress.threads);
         drop(progress);
@@ -189,21 +189,21 @@ impl SourceRun {
             source.report(outcome);
             let _ = catch_panic(|| report(source.name(), outcome == SourceOutcome::Fresh));
         }
-        self.progress().stage = Stage::Closed;
+        self.progress().stage = RunStage::Closed;
         self.changed.notify_all();
     }
 
     /// Closes the run without a report, when its exporter is dropped.
     pub(crate) fn abandon(&self) {
         let mut progress = self.progress();
-        progress.stage = Stage::Closed;
+        progress.stage = RunStage::Closed;
         let threads = mem::take(&mut progress.threads);
         drop(progress);
         threads.iter().for_each(Thread::unpark);
         self.changed.notify_all();
     }
 
-    fn progress(&self) -> MutexGuard<'_, Progress> {
+    fn progress(&self) -> MutexGuard<'_, RunProgress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

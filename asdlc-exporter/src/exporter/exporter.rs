@@ -30,10 +30,10 @@ use std::{fmt, mem, sync::Arc};
 /// clone of the exporter or of a [`ScrapeService`].
 #[derive(Clone)]
 pub struct Exporter {
-    shared: Arc<Shared>,
+    parts: Arc<ExporterParts>,
 }
 
-struct Shared {
+struct ExporterParts {
     service: String,
     provider: GuardedMeterProvider,
     meter: Meter,
@@ -53,7 +53,7 @@ impl Exporter {
         scrapes: ScrapeEndpoint,
     ) -> Self {
         let scrapes = Arc::new(scrapes);
-        Self { shared: Arc::new(Shared { service, provider, meter, scrapes }) }
+        Self { parts: Arc::new(ExporterParts { service, provider, meter, scrapes }) }
     }
 
     /// The meter to create instruments with.
@@ -62,7 +62,7 @@ impl Exporter {
     /// incomplete.
     #[must_use]
     pub fn meter(&self) -> Meter {
-        self.shared.meter.clone()
+        self.parts.meter.clone()
     }
 
     /// The meter provider, for meters with other scopes and for libraries that take a provider.
@@ -72,7 +72,7 @@ impl Exporter {
     /// kinds, the first one is served.
     #[must_use]
     pub fn meter_provider(&self) -> GuardedMeterProvider {
-        self.shared.provider.clone()
+        self.parts.provider.clone()
     }
 
     /// The SDK's meter provider, for functions that need this type.
@@ -82,7 +82,7 @@ impl Exporter {
     /// is a 503.
     #[must_use]
     pub fn sdk_meter_provider(&self) -> &SdkMeterProvider {
-        self.shared.provider.sdk()
+        self.parts.provider.sdk()
     }
 
     /// Makes all [additional readers](ExporterBuilder::with_reader) push what they have not pushed
@@ -113,7 +113,7 @@ impl Exporter {
     /// The service that responds to scrapes.
     #[must_use]
     pub fn scrape_service(&self) -> ScrapeService {
-        ScrapeService::new(Arc::clone(&self.shared.scrapes))
+        ScrapeService::new(Arc::clone(&self.parts.scrapes))
     }
 
     /// Returns the current metrics in Prometheus text format 0.0.4.
@@ -183,12 +183,12 @@ impl Exporter {
     }
 
     fn collector(&self) -> &Collector {
-        self.shared.scrapes.collector()
+        self.parts.scrapes.collector()
     }
 }
 
 impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exporter").field("service", &self.shared.service).finish_non_exhaustive()
+        f.debug_struct("Exporter").field("service", &self.parts.service).finish_non_exhaustive()
     }
 }

@@ -304,8 +304,8 @@ mod tests {
         assert_eq!(
             warnings,
             [
-                "histogram `jobs` is not served: the name belongs to gauge `jobs`, which was there first",
-                "histogram `wait` is not served: the name belongs to gauge `wait_sum`, which was there first",
+                "histogram `jobs` is not served: it conflicts with the earlier gauge `jobs`",
+                "histogram `wait` is not served: it conflicts with the earlier gauge `wait_sum`",
             ]
         );
         assert_eq!(text(&mut renderer, &metrics).unwrap(), first);

@@ -185,7 +185,7 @@ impl fmt::Display for FamilyWarning {
             Self::Conflict { dropped: (dropped, dropped_kind), earlier: (earlier, kind) } => {
                 write!(
                     f,
-                    "{} `{dropped}` is not served: the name belongs to {} `{earlier}`, which was there first",
+                    "{} `{dropped}` is not served: it conflicts with the earlier {} `{earlier}`",
                     dropped_kind.as_str(),
                     kind.as_str()
                 )

@@ -1,9 +1,10 @@
 //! Responds to scrapes over HTTP.
 //!
 //! `service` takes the HTTP request, `request` reads it with `negotiate`. `endpoint` applies the
-//! exporter's limits and puts a `pending` scrape into the `queue`, whose threads collect and, with
-//! `encode`, compress.
+//! exporter's limits and puts a `pending` scrape into the `queue`. Its threads serve all scrapes that wait
+//! as one `batch`: they collect once, and compress with `encode`.
 
+mod batch;
 mod encode;
 mod endpoint;
 mod negotiate;

@@ -14,7 +14,7 @@ use http::{
 /// it.
 pub(crate) fn format(headers: &HeaderMap) -> Format {
     let ranges: Vec<_> = accept_items(headers, ACCEPT).filter_map(MediaRange::parse).collect();
-    // Of the ranges that match a format, the most precise one has its weight, whatever the others say.
+    // The weight of a format is that of the most precise range that matches it.
     let best = |kind, subtype, versions| {
         let matching = ranges.iter().enumerate().filter_map(move |(at, range)| {
             range.precision(kind, subtype, versions).map(|precision| (precision, range.q, at))

@@ -30,12 +30,12 @@ pub(crate) struct PendingScrape {
     pub(crate) source_deadline: Instant,
     /// When it must have a result.
     pub(crate) deadline: Instant,
-    stage: Mutex<Stage>,
+    stage: Mutex<PendingStage>,
 }
 
 /// A waker is user code: it is cloned, called and dropped without the lock, and may panic.
 #[derive(Debug)]
-enum Stage {
+enum PendingStage {
     Waiting(Option<Waker>),
     Completed(ScrapeResult),
     /// The result was taken, or the client is gone.
@@ -47,39 +47,41 @@ impl PendingScrape {
         let now = Instant::now();
         // The other half of the time is for collecting and writing.
         let source_deadline = now + deadline.saturating_duration_since(now) / 2;
-        let stage = Mutex::new(Stage::Waiting(None));
+        let stage = Mutex::new(PendingStage::Waiting(None));
         Self { query, encoding, source_deadline, deadline, stage }
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(*self.stage(), Stage::Waiting(_))
+        matches!(*self.stage(), PendingStage::Waiting(_))
     }
 
     /// Stores the result and wakes the task that waits. Only the first call counts.
     pub(crate) fn complete(&self, result: ScrapeResult) {
         let mut stage = self.stage();
-        let Stage::Waiting(waker) = &mut *stage else { return };
+        let PendingStage::Waiting(waker) = &mut *stage else { return };
         let waker = waker.take();
-        *stage = Stage::Completed(result);
+        *stage = PendingStage::Completed(result);
         drop(stage);
         let _ = catch_panic(|| waker.map(Waker::wake));
     }
 
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<ScrapeResult> {
         match &*self.stage() {
-            Stage::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => return Poll::Pending,
-            Stage::Waiting(_) | Stage::Completed(_) => {}
-            Stage::Done => return Poll::Pending,
+            PendingStage::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => {
+                return Poll::Pending;
+            }
+            PendingStage::Waiting(_) | PendingStage::Completed(_) => {}
+            PendingStage::Done => return Poll::Pending,
         }
         let new_waker = cx.waker().clone();
         let mut stage = self.stage();
-        let (poll, unused_waker) = match mem::replace(&mut *stage, Stage::Done) {
-            Stage::Completed(result) => (Poll::Ready(result), Some(new_waker)),
-            Stage::Waiting(old_waker) => {
-                *stage = Stage::Waiting(Some(new_waker));
+        let (poll, unused_waker) = match mem::replace(&mut *stage, PendingStage::Done) {
+            PendingStage::Completed(result) => (Poll::Ready(result), Some(new_waker)),
+            PendingStage::Waiting(old_waker) => {
+                *stage = PendingStage::Waiting(Some(new_waker));
                 (Poll::Pending, old_waker)
             }
-            Stage::Done => (Poll::Pending, Some(new_waker)),
+            PendingStage::Done => (Poll::Pending, Some(new_waker)),
         };
         drop(stage);
         let _ = catch_panic(|| drop(unused_waker));
@@ -88,11 +90,11 @@ impl PendingScrape {
 
     /// Ends the scrape without a result.
     pub(crate) fn cancel(&self) {
-        let stage = mem::replace(&mut *self.stage(), Stage::Done);
+        let stage = mem::replace(&mut *self.stage(), PendingStage::Done);
         let _ = catch_panic(|| drop(stage));
     }
 
-    fn stage(&self) -> MutexGuard<'_, Stage> {
+    fn stage(&self) -> MutexGuard<'_, PendingStage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

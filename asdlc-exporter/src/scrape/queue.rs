@@ -1,8 +1,8 @@
 //! The scrapes that wait. Those that wait at the same time are served by one collection.
 //!
-//! Each exporter has two threads, started at the first scrape. The collecting thread collects and
-//! writes. The deadline thread fails scrapes that are late, which the collecting thread cannot do
-//! while a callback hangs. So a scrape needs no async runtime and no timer, and never blocks a thread
+//! Each exporter has two threads, started at the first scrape. The collecting thread (`metrics-collect`)
+//! collects and writes. The deadline thread (`metrics-timeout`) fails scrapes that are late, which the
+//! collecting thread cannot do while a callback hangs. So a scrape needs no async runtime and no timer, and never blocks a thread
 //! that serves other requests.
 
 use crate::{
@@ -11,13 +11,13 @@ use crate::{
     error::{ScrapeError, ScrapeErrorKind},
     exposition::render::Query,
     scrape::{
-        encode::{Encoding, encode},
-        pending::{Exposition, PendingScrape, ScrapeResult},
+        batch,
+        encode::Encoding,
+        pending::{PendingScrape, ScrapeResult},
     },
 };
 use bytes::Bytes;
 use std::{
-    collections::HashSet,
     fmt, io, mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -27,10 +27,10 @@ use std::{
 
 /// The queue of one exporter. Dropping it ends its threads.
 pub(crate) struct ScrapeQueue {
-    shared: Arc<Shared>,
+    shared: Arc<QueueShared>,
 }
 
-struct Shared {
+struct QueueShared {
     state: Mutex<QueueState>,
     /// Wakes the collecting thread: a scrape waits.
     scrape_arrived: Condvar,
@@ -55,7 +55,7 @@ struct QueueState {
 
 /// A scrape in the queue. Dropping it cancels the scrape.
 pub(crate) struct InFlight {
-    shared: Arc<Shared>,
+    shared: Arc<QueueShared>,
     scrape: Arc<PendingScrape>,
 }
 
@@ -72,7 +72,7 @@ impl ScrapeQueue {
             has_deadline_thread: false,
         };
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(QueueShared {
                 state: Mutex::new(state),
                 scrape_arrived: Condvar::new(),
                 deadline_moved: Condvar::new(),
@@ -137,7 +137,7 @@ impl Drop for ScrapeQueue {
     }
 }
 
-impl Shared {
+impl QueueShared {
     /// The collecting thread: serves all scrapes that wait, again and again.
     fn serve_scrapes(&self) {
         let mut last_text = Bytes::new();
@@ -152,7 +152,7 @@ impl Shared {
             drop(state);
             let _ = catch_panic(|| {
                 self.refresh_sources(&collector, &scrapes, &mut last_text);
-                serve(&collector, &scrapes, &mut last_text);
+                batch::serve(&collector, &scrapes, &mut last_text);
             });
             // The exporter may be gone: then this drops its sources, which are user code. So not under
             // our lock.
@@ -199,7 +199,7 @@ impl Shared {
             state.being_served.extend_from_slice(&due);
             drop(state);
             due.extend(scrapes.iter().filter(|scrape| is_due(scrape)).cloned());
-            serve(collector, &due, last_text);
+            batch::serve(collector, &due, last_text);
         }
     }
 
@@ -265,70 +265,5 @@ impl fmt::Debug for InFlight {
 fn nudge(source_run: Option<Arc<SourceRun>>) {
     if let Some(source_run) = source_run {
         source_run.nudge();
-    }
-}
-
-/// Collects once, writes each query once and encodes each text once.
-///
-/// Reuses the memory of `last_text`, unless a client still receives it.
-fn serve(collector: &Collector, scrapes: &[Arc<PendingScrape>], last_text: &mut Bytes) {
-    let scrapes: Vec<_> = scrapes.iter().filter(|scrape| scrape.is_waiting()).collect();
-    if scrapes.is_empty() {
-        return;
-    }
-    let served = catch_panic(|| -> Result<(), ScrapeError> {
-        let queries: HashSet<&Query> = scrapes.iter().map(|scrape| &scrape.query).collect();
-        for (query, rendered) in collector.render(queries, reuse(mem::take(last_text)))? {
-            let of_query = || scrapes.iter().filter(|scrape| scrape.query == *query);
-            let text = Bytes::from(rendered.text);
-            // A filtered text is small: its memory is not worth keeping.
-            if query.names.is_empty() {
-                last_text.clone_from(&text);
-            }
-            let encodings: HashSet<Encoding> = of_query().map(|scrape| scrape.encoding).collect();
-            for requested in encodings {
-                let (bytes, encoding) = encode(&text, requested);
-                let exposition = Exposition { bytes, encoding };
-                of_query()
-                    .filter(|scrape| scrape.encoding == requested)
-                    .for_each(|scrape| scrape.complete(Ok(exposition.clone())));
-            }
-        }
-        Ok(())
-    });
-    let error = match served {
-        Some(Ok(())) => return,
-        Some(Err(error)) => error,
-        None => ScrapeErrorKind::Panicked.into(),
-    };
-    let error = Arc::new(error);
-    scrapes.iter().for_each(|scrape| scrape.complete(Err(Arc::clone(&error))));
-}
-
-/// An empty string with the memory of the text, if nobody else holds the text.
-fn reuse(text: Bytes) -> String {
-    let memory = text.try_into_mut().map(|mut text| {
-        text.clear();
-        Vec::from(text)
-    });
-    String::from_utf8(memory.unwrap_or_default()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_memory_of_a_text_is_reused_unless_a_client_still_has_it() {
-        let last = Bytes::from(String::from("a 1\n"));
-        let receiving = last.clone();
-        assert_eq!(reuse(last).capacity(), 0);
-        let memory = receiving.as_ptr();
-        let mut text = reuse(receiving);
-        text.push_str("b 2\n");
-        assert_eq!((text.as_ptr(), text.as_str()), (memory, "b 2\n"));
-        let mut long = String::with_capacity(1000);
-        long.push_str("a 1\n");
-        assert!(reuse(Bytes::from(long)).capacity() >= 1000);
     }
 }

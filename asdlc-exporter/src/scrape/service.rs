@@ -87,7 +87,7 @@ impl<B> Service<Request<B>> for ScrapeService {
 
     fn call(&mut self, request: Request<B>) -> ScrapeFuture {
         let request = ScrapeRequest::of(request.method(), request.uri(), request.headers());
-        let progress = request.map_or(Progress::NotAllowed, Progress::New);
+        let progress = request.map_or(ScrapeProgress::NotAllowed, ScrapeProgress::New);
         ScrapeFuture { endpoint: self.endpoint.clone(), progress }
     }
 }
@@ -102,11 +102,11 @@ impl fmt::Debug for ScrapeService {
 #[must_use = "futures do nothing unless polled"]
 pub struct ScrapeFuture {
     endpoint: Arc<ScrapeEndpoint>,
-    progress: Progress,
+    progress: ScrapeProgress,
 }
 
 #[derive(Debug)]
-enum Progress {
+enum ScrapeProgress {
     NotAllowed,
     New(ScrapeRequest),
     Waiting(InFlight, ResponseForm, Measurement),
@@ -127,27 +127,27 @@ impl Future for ScrapeFuture {
         let Self { endpoint, progress } = &mut *self;
         let mut response = loop {
             // The waker may panic: `progress` stays as it is until there is a result.
-            if let Progress::Waiting(in_flight, ..) = progress {
+            if let ScrapeProgress::Waiting(in_flight, ..) = progress {
                 let Poll::Ready(result) = in_flight.poll(cx) else { return Poll::Pending };
-                let waited = mem::replace(progress, Progress::Done);
-                let Progress::Waiting(_, form, measurement) = waited else {
+                let waited = mem::replace(progress, ScrapeProgress::Done);
+                let ScrapeProgress::Waiting(_, form, measurement) = waited else {
                     return Poll::Pending;
                 };
                 break measurement.end(respond(result, form));
             }
-            match mem::replace(progress, Progress::Done) {
-                Progress::NotAllowed => break not_allowed(),
-                Progress::New(request) => {
+            match mem::replace(progress, ScrapeProgress::Done) {
+                ScrapeProgress::NotAllowed => break not_allowed(),
+                ScrapeProgress::New(request) => {
                     let form = ResponseForm { format: request.format(), is_head: request.is_head };
                     let measurement = Measurement::begin(endpoint.clone());
                     match endpoint.enqueue(request) {
                         Ok(in_flight) => {
-                            *progress = Progress::Waiting(in_flight, form, measurement);
+                            *progress = ScrapeProgress::Waiting(in_flight, form, measurement);
                         }
                         Err(error) => break measurement.end(respond(Err(Arc::new(error)), form)),
                     }
                 }
-                Progress::Waiting(..) | Progress::Done => return Poll::Pending,
+                ScrapeProgress::Waiting(..) | ScrapeProgress::Done => return Poll::Pending,
             }
         };
         if let Ok(since_1970) = endpoint.built_at().duration_since(SystemTime::UNIX_EPOCH) {
@@ -181,7 +181,7 @@ impl Measurement {
     fn end(self, response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
         if let Some(metrics) = self.endpoint.collector().self_metrics() {
             let bytes = response.body().size_hint().lower();
-            metrics.scrape_answered(response.status().as_u16(), bytes, self.start.elapsed());
+            metrics.scrape_responded(response.status().as_u16(), bytes, self.start.elapsed());
         }
         response
     }

@@ -182,5 +182,5 @@ impl Error for StateFileError {
 
 const HEADER: &str = "asdlc-exporter starts 1\n";
 
-/// More than any file of ours has.
+/// Longer than any state file.
 const MAX_LEN: u64 = 128;
