@@ -40,15 +40,15 @@ impl Default for Config {
 }
 
 fn address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    checked(String::deserialize(from)?)
+    checked(&String::deserialize(from)?)
 }
 
 fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    Vec::<String>::deserialize(from)?.into_iter().map(checked).collect()
+    Vec::<String>::deserialize(from)?.iter().map(|address| checked(address)).collect()
 }
 
-fn checked<E: Error>(address: String) -> Result<String, E> {
-    support::host_port(&address)
+fn checked<E: Error>(address: &str) -> Result<String, E> {
+    support::host_port(address)
         .map_err(|allowed| E::custom(format!("invalid address {address:?}: {allowed}")))
 }
 

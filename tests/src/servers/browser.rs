@@ -96,7 +96,7 @@ impl Browser {
         self.command("actions", &json!({ "actions": [keyboard] }));
     }
 
-    /// Sends a command of the Chrome DevTools protocol.
+    /// Sends a command of the Chrome `DevTools` protocol.
     pub fn devtools(&self, command: &str, parameters: &Value) {
         self.command("goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
     }
