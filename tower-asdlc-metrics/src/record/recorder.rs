@@ -137,9 +137,11 @@ impl Recorder {
             && counters.batch().is_some_and(|batch| batch.add(duration, add))
     }
 
-    /// Adds all buffered requests to their series, and reports the requests in flight, which `in_flight` counts.
+    /// Adds all buffered requests to their series, and reports the requests in flight, which `in_flight` counts for a method.
     pub(crate) fn flush(&self, in_flight: impl Fn(MethodId) -> i64) {
         self.flags.set(Flag::IS_COLLECTED);
+        // Before the batches are flushed, so that a request which is not in flight any more is in one of them.
+        self.in_flight.report(self.methods(), in_flight);
         for route in self.routes.iter() {
             for counters in route.counters.iter() {
                 for batch in counters.batches.iter().filter_map(OnceLock::get) {
@@ -147,7 +149,6 @@ impl Recorder {
                 }
             }
         }
-        self.in_flight.report(self.methods(), in_flight);
     }
 
     /// Whether any request had a route of its own.

@@ -84,27 +84,42 @@ impl Shard {
         &self.recorder
     }
 
-    /// A request starts. Its exchange keeps this shard, and calls [`leave`](Self::leave) on it when it ends, on any thread.
+    /// A request starts. Its exchange keeps this shard, and calls [`leave_after`](Self::leave_after) when it ends, on any thread.
     #[inline]
     pub(crate) fn enter(&self, method: MethodId) {
         self.add_in_flight(method, 1);
     }
 
+    /// A request ends: `record` records it, and then it is not in flight any more, even if `record` panics.
     #[inline]
-    pub(crate) fn leave(&self, method: MethodId) {
-        self.add_in_flight(method, -1);
+    pub(crate) fn leave_after(&self, method: MethodId, record: impl FnOnce(&Recorder)) {
+        let _leave = LeaveOnDrop { shard: self, method };
+        record(&self.recorder);
     }
 
     #[inline]
     fn add_in_flight(&self, method: MethodId, change: i64) {
         if let Some(count) = self.in_flight.get(method.index()) {
-            count.fetch_add(change, Ordering::Relaxed);
+            // Release: whoever reads that the request has left also sees that it is recorded.
+            count.fetch_add(change, Ordering::Release);
         }
         self.recorder.in_flight_changed(method, change);
     }
 
     fn in_flight(&self, method: MethodId) -> i64 {
-        self.in_flight.get(method.index()).map_or(0, |count| count.load(Ordering::Relaxed))
+        self.in_flight.get(method.index()).map_or(0, |count| count.load(Ordering::Acquire))
+    }
+}
+
+struct LeaveOnDrop<'a> {
+    shard: &'a Shard,
+    method: MethodId,
+}
+
+impl Drop for LeaveOnDrop<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.shard.add_in_flight(self.method, -1);
     }
 }
 
@@ -126,6 +141,7 @@ mod tests {
     use super::*;
     use crate::{FixedEndpoint, HttpMetricsLayer};
     use opentelemetry::metrics::{MeterProvider, noop::NoopMeterProvider};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
     use std::thread;
     use tower_layer::Layer;
@@ -162,7 +178,16 @@ mod tests {
         shard.enter(MethodId::HEAD);
         let _clones = [service.clone(), service.clone()];
         assert_eq!(shard.in_flight(MethodId::HEAD), 1);
-        thread::scope(|scope| _ = scope.spawn(|| shard.leave(MethodId::HEAD)));
+        let leave = || {
+            shard.leave_after(MethodId::HEAD, |_| {
+                assert_eq!(shard.in_flight(MethodId::HEAD), 1, "until it is recorded");
+            });
+        };
+        thread::scope(|scope| scope.spawn(leave).join().unwrap());
+        assert_eq!(shard.in_flight(MethodId::HEAD), 0);
+        shard.enter(MethodId::HEAD);
+        let panics = || shard.leave_after(MethodId::HEAD, |_| panic!("on purpose"));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
         assert_eq!(shard.in_flight(MethodId::HEAD), 0);
         assert_eq!(shard.in_flight(MethodId::CONNECT), 0);
     }

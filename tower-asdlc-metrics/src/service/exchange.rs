@@ -157,10 +157,8 @@ impl Exchange {
         if let Some(shard) = self.shard.take() {
             let Self { start, method, route, grpc, status, sent, .. } = *self;
             let duration = start.elapsed();
-            // First, so that the request is not in flight any more even if recording panics.
-            shard.leave(method);
             let finished = FinishedExchange { outcome, status, grpc, duration, sent };
-            shard.recorder().record_exchange(route, finished);
+            shard.leave_after(method, |recorder| recorder.record_exchange(route, finished));
         }
     }
 
