@@ -1,16 +1,21 @@
 //! The rule for the boundaries of a histogram.
 
-/// Checks upper bounds of buckets.
+/// Checks the upper bounds of buckets.
 ///
 /// # Errors
 ///
 /// The message, when there is no boundary, one is not finite, or they do not strictly increase.
 pub(crate) fn check_boundaries(boundaries: &[f64]) -> Result<(), String> {
-    let is_finite = boundaries.iter().all(|boundary| boundary.is_finite());
-    if boundaries.is_empty() || !is_finite || !boundaries.is_sorted_by(|a, b| a < b) {
-        return Err(format!("invalid boundaries {boundaries:?}: {RULE}"));
+    if boundaries.is_empty() {
+        return Err("invalid boundaries []: must have at least one".to_owned());
     }
-    Ok(())
+    if let Some(boundary) = boundaries.iter().find(|boundary| !boundary.is_finite()) {
+        return Err(format!("invalid boundary {boundary}: must be finite"));
+    }
+    boundaries.windows(2).try_for_each(|pair| match *pair {
+        [previous, boundary] if boundary <= previous => Err(format!(
+            "invalid boundary {boundary}: must be greater than the boundary before it, {previous}"
+        )),
+        _ => Ok(()),
+    })
 }
-
-const RULE: &str = "must be finite, strictly increasing and not empty";

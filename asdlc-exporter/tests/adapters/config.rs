@@ -173,7 +173,7 @@ const PATH: &str =
     "must start with / and have only visible ASCII characters except ?, #, {, } and *";
 const NAME: &str = "must match [a-zA-Z_][a-zA-Z0-9_]*";
 const RESERVED: &str = "must not be service, environment, le or quantile";
-const BOUNDARIES: &str = "must be finite, strictly increasing and not empty";
+const ORDER: &str = "must be greater than the boundary before it,";
 
 #[test]
 fn an_invalid_file_is_one_clear_error() {
@@ -215,17 +215,17 @@ fn an_invalid_file_is_one_clear_error() {
         (
             "boundaries:\n  wait: [1, 1]",
             "[boundaries]\nwait = [1, 1]",
-            format!(": boundaries: histogram \"wait\": invalid boundaries [1.0, 1.0]: {BOUNDARIES}"),
+            format!(": boundaries: histogram \"wait\": invalid boundary 1: {ORDER} 1"),
         ),
         (
             "boundaries:\n  wait: [1, .nan]",
             "[boundaries]\nwait = [1, nan]",
-            format!(": boundaries: histogram \"wait\": invalid boundaries [1.0, NaN]: {BOUNDARIES}"),
+            ": boundaries: histogram \"wait\": invalid boundary NaN: must be finite".into(),
         ),
         (
             "boundaries:\n  wait: []",
             "[boundaries]\nwait = []",
-            format!(": boundaries: histogram \"wait\": invalid boundaries []: {BOUNDARIES}"),
+            ": boundaries: histogram \"wait\": invalid boundaries []: must have at least one".into(),
         ),
     ] {
         for (message, origin) in [
@@ -282,7 +282,7 @@ fn an_invalid_variable_is_one_clear_error() {
         (
             "METRICS_BOUNDARIES",
             "wait=2,1",
-            format!(r#"histogram "wait": invalid boundaries [2.0, 1.0]: {BOUNDARIES}"#),
+            format!(r#"histogram "wait": invalid boundary 1: {ORDER} 2"#),
         ),
     ] {
         let error = Config::default().with_environment([(name, value)]).expect_err(value);

@@ -190,8 +190,14 @@ async fn the_boundaries_are_the_recommended_or_the_given_ones() {
     let expected = ["0.001", "0.005", "0.01", "0.05", "0.1", "0.5", "1", "5", "10", "+Inf"];
     assert_eq!(boundaries(&scrape(&exporters.0)), expected);
     assert_eq!(boundaries(&scrape(&exporters.1)), ["0.25", "2", "+Inf"]);
-    for bad in [&[][..], &[1.0, 0.5], &[1.0, 1.0], &[f64::NAN], &[1.0, f64::INFINITY]] {
+    for (bad, expected) in [
+        (&[][..], "invalid boundaries []: must have at least one"),
+        (&[1.0, 0.5], "invalid boundary 0.5: must be greater than the boundary before it, 1"),
+        (&[1.0, 1.0], "invalid boundary 1: must be greater than the boundary before it, 1"),
+        (&[f64::NAN], "invalid boundary NaN: must be finite"),
+        (&[1.0, f64::INFINITY], "invalid boundary inf: must be finite"),
+    ] {
         let error = RedisMetrics::with_boundaries(&exporters.0.meter(), bad).expect_err("bad");
-        assert!(error.to_string().contains("finite and ascending"), "{error}");
+        assert_eq!(error.to_string(), expected);
     }
 }
