@@ -151,7 +151,7 @@ impl QueryProxyBuilder {
                 #[cfg(feature = "victoria-metrics-tls")]
                 let connector = connector(base.url(), self.root_certificates.as_deref())?;
                 #[cfg(not(feature = "victoria-metrics-tls"))]
-                let connector = connector()?;
+                let connector = connector();
                 Some(Upstream::new(connector, base)?)
             }
             None => None,

@@ -1,8 +1,7 @@
 //! Opens TCP and TLS connections to `VictoriaMetrics`.
 
-use super::error::QueryProxyError;
 #[cfg(feature = "victoria-metrics-tls")]
-use super::error::QueryProxyErrorKind;
+use super::error::{QueryProxyError, QueryProxyErrorKind};
 #[cfg(feature = "victoria-metrics-tls")]
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -21,9 +20,8 @@ pub(super) type Connector = HttpConnector;
 pub(super) type Connector = HttpsConnector<HttpConnector>;
 
 #[cfg(not(feature = "victoria-metrics-tls"))]
-#[expect(clippy::unnecessary_wraps, reason = "with TLS it can fail")]
-pub(super) fn connector() -> Result<Connector, QueryProxyError> {
-    Ok(tcp_connector())
+pub(super) fn connector() -> Connector {
+    tcp_connector()
 }
 
 /// For `https`, trusts the given root certificates (PEM), or those of the system. For `http` nothing is
