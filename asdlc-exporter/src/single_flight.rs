@@ -4,9 +4,11 @@
 //! more: the collection that answers a scrape must begin after the scrape came, so that they do not
 //! join one that runs. See `scrape::queue` and `collect::source_run`.
 
+#[cfg(any(feature = "health", feature = "redis"))]
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
 
+#[cfg(any(feature = "health", feature = "redis"))]
 /// Runs at most one call at a time.
 #[derive(Debug)]
 pub(crate) struct SingleFlight<T> {
@@ -14,6 +16,7 @@ pub(crate) struct SingleFlight<T> {
     last: Mutex<Option<Waiter<T>>>,
 }
 
+#[cfg(any(feature = "health", feature = "redis"))]
 /// What [`SingleFlight::join`] found.
 #[derive(Debug)]
 pub(crate) enum Joined<T> {
@@ -33,6 +36,7 @@ pub(crate) struct Completion<T>(watch::Sender<Option<T>>);
 #[derive(Clone, Debug)]
 pub(crate) struct Waiter<T>(watch::Receiver<Option<T>>);
 
+#[cfg(any(feature = "health", feature = "redis"))]
 impl<T: Clone> SingleFlight<T> {
     /// Joins the running call, or registers a new one. Runs no user code.
     pub(crate) fn join(&self) -> Joined<T> {
@@ -49,6 +53,7 @@ impl<T: Clone> SingleFlight<T> {
     }
 }
 
+#[cfg(any(feature = "health", feature = "redis"))]
 impl<T> Default for SingleFlight<T> {
     fn default() -> Self {
         Self { last: Mutex::new(None) }
@@ -86,7 +91,7 @@ impl<T: Clone> Waiter<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "health", feature = "redis")))]
 mod tests {
     use super::*;
 
