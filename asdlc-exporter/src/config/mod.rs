@@ -39,7 +39,7 @@
 //! | `metrics.port` | `METRICS_PORT` | none; [9464](MetricsConfig::DEFAULT_PORT) by convention | 1 to 65535 |
 //! | `metrics.path` | `METRICS_PATH` | `/metrics` | |
 //! | `otel.metrics_enabled` | `OTEL_METRICS_ENABLED` | `true` | like `metrics.enabled`; both must be true |
-//! | `policy.allow`, `policy.deny` | `METRICS_ALLOW=http_*,up`, `METRICS_DENY` | everything | see [`MetricPolicy`] |
+//! | `policy.allow`, `policy.deny` | `METRICS_ALLOW=http_*,up`, `METRICS_DENY` | everything | see [`MetricPolicy`](crate::MetricPolicy) |
 //! | `boundaries` | `METRICS_BOUNDARIES=wait=0.1,1;size=10` | those of the instruments | upper bounds of histogram buckets, by the name of the histogram |
 //!
 //! With the feature `victoria-metrics` there are also the settings of its `QueryProxy`:
