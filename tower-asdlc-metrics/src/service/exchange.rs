@@ -68,10 +68,8 @@ impl Exchange {
         if flags.contains(Flag::HAS_OPTIONAL_PARTS) {
             OptionalParts::add_for_request(&mut parts, request, recorder);
         }
-        let shard = shard.current();
-        shard.enter(method);
         Some(Self {
-            shard: ManuallyDrop::new(Some(shard)),
+            shard: ManuallyDrop::new(Some(shard.enter(method))),
             start,
             method,
             route,
