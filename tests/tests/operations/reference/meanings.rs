@@ -153,7 +153,8 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Queries to VictoriaMetrics: `asdlc-exporter`, feature `victoria-metrics`",
-        intro: "Recorded by a `QueryProxy`. `route` is `query_range`, `query`, `services`, `health`, or `_OTHER` for all other paths.",
+        intro: "Recorded by a `QueryProxy`. `route` is `query_range`, `query`, `services`, `health`, `openapi`, `docs`, or `_OTHER` for all \
+                other paths.",
         families: &[
             is(
                 "query_proxy_requests_total",
@@ -249,10 +250,14 @@ pub(super) const SECTIONS: &[Section] = &[
         title: "Messages and storage of the agent: rules of `tracing-asdlc-metrics`",
         intro: "[The rules](../examples/agent/src/main.rs) measure the spans around messages and storage operations.",
         families: &[
-            is("messages_received_total", "when a message has been processed", "rate(NAME[5m])"),
+            is(
+                "messages_received_total",
+                "when a message has been received, before it is processed",
+                "rate(NAME[5m])",
+            ),
             is(
                 "message_processing_duration_seconds",
-                "with `messages_received_total`",
+                "when a message has been processed",
                 "histogram_quantile(0.99, sum by (service, le) (rate(NAME_bucket[5m])))",
             ),
             is(
@@ -265,7 +270,11 @@ pub(super) const SECTIONS: &[Section] = &[
                 "with `storage_operations_total`",
                 "histogram_quantile(0.99, sum by (operation, backend, le) (rate(NAME_bucket[5m])))",
             ),
-            is("agent_peers_connected", "at the scrape", "NAME"),
+            is(
+                "agent_peers_connected",
+                "+1 when the agent has connected to a peer, −1 when the connection ends",
+                "NAME",
+            ),
         ],
     },
     Section {
@@ -273,7 +282,7 @@ pub(super) const SECTIONS: &[Section] = &[
         intro: "The daemon sets it whenever its state changes.",
         families: &[is(
             "daemon_state",
-            "at the scrape: 1 monitoring, 2 paused, 3 waiting, 4 resuming",
+            "at the scrape",
             "count_values(\"state\", NAME)",
         )],
     },
