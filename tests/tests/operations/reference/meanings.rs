@@ -280,10 +280,6 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         title: "State of the daemon: a `StateGauge`",
         intro: "The daemon sets it whenever its state changes.",
-        families: &[is(
-            "daemon_state",
-            "at the scrape",
-            "count_values(\"state\", NAME)",
-        )],
+        families: &[is("daemon_state", "at the scrape", "count_values(\"state\", NAME)")],
     },
 ];
