@@ -2,6 +2,7 @@
 
 use crate::record::append_only_table::AppendOnlyTable;
 use std::ptr;
+use std::sync::OnceLock;
 use tracing_core::Metadata;
 
 /// The index of a callsite in the table. It never changes.
@@ -17,7 +18,7 @@ pub(crate) struct Callsites<T> {
 #[derive(Debug)]
 struct Callsite<T> {
     metadata: &'static Metadata<'static>,
-    value: T,
+    value: OnceLock<T>,
 }
 
 impl<T> Callsites<T> {
@@ -36,15 +37,15 @@ impl<T> Callsites<T> {
             usize::MAX,
             hash(metadata),
             |known| ptr::eq(known.metadata, metadata),
-            || Callsite { metadata, value: resolve() },
+            || Callsite { metadata, value: OnceLock::new() },
         )?;
         // The index fits: each callsite is a static, and no program has 2³² of them.
-        Some((CallsiteId(index as u32), &callsite.value))
+        Some((CallsiteId(index as u32), callsite.value.get_or_init(resolve)))
     }
 
     #[inline]
     pub(crate) fn get(&self, CallsiteId(index): CallsiteId) -> Option<&T> {
-        Some(&self.table.get(index as usize)?.value)
+        self.table.get(index as usize)?.value.get()
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct AppendOnlyTable<T> {
     first: Block<T>,
     window: usize,
     len: AtomicUsize,
-    /// Held while an entry is added, so that it is made once.
+    /// Held while an entry is added. The entry is made before, so that no other code runs under the lock.
     adding: Mutex<()>,
 }
 
@@ -40,10 +40,10 @@ impl<T> AppendOnlyTable<T> {
         Self { first, window, len: AtomicUsize::new(0), adding: Mutex::new(()) }
     }
 
-    /// Returns the entry with this hash for which `is` is true, and its index. If there is none, adds what `make` returns, unless
-    /// the table already has `limit` entries: then returns `None`.
+    /// Returns the entry with this hash for which `is` is true, and its index. If there is none, adds what `make` returns. If the
+    /// table already has `limit` entries, returns `None`.
     ///
-    /// Other threads that look for a missing entry wait while `make` runs.
+    /// If several threads add the same entry at the same time, each calls `make`, and all of them get the first one.
     #[inline]
     pub(crate) fn get_or_add(
         &self,
@@ -118,12 +118,14 @@ impl<T> AppendOnlyTable<T> {
         if is_full() {
             return self.find(hash, is).ok();
         }
+        // Made before the lock is taken, because it allocates, and the program's allocator may emit an event that adds an entry.
+        let made = make();
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         match self.find(hash, is) {
             Ok(found) => Some(found),
             Err(_) if is_full() => None,
             Err((index, slot)) => {
-                let entry = slot.get_or_init(make);
+                let entry = slot.get_or_init(|| made);
                 self.len.fetch_add(1, Ordering::Release);
                 Some((index, entry))
             }
