@@ -6,7 +6,7 @@ use tracing_core::Metadata;
 
 /// Reports which rules of a [`SpanMetricsLayer`](crate::SpanMetricsLayer) have matched a span or event.
 ///
-/// If a name is misspelt, or a filter refuses the spans of a rule, the only other sign is a metric that stays at 0.
+/// Without it, a misspelt name, or a filter that refuses the spans of a rule, shows only in a metric that stays at 0.
 ///
 /// ```
 /// use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};

@@ -50,11 +50,12 @@
 //! | [a duration](Rule::with_duration), until its close, until its last exit, or [busy](SpanDuration) | [a sum](Rule::with_sum), [a histogram](Rule::with_histogram) or [a gauge](Rule::with_gauge) of a field |
 //! | [a gauge](Rule::with_in_flight) of the open spans | the [prefixed fields](Rule::prefixed_fields) of `tracing-opentelemetry` |
 //!
-//! A [`Label`] is a declared field with a list of values, or with a limited number of values. Nothing else becomes a label, so no
+//! A [`Label`] is a declared field with a list of values, or with a limited number of values. No other field becomes a label, so no
 //! input creates more series than the rules allow.
 //!
 //! An [`Outcome`] is a label that says how a span ended. It comes from a [`metered`](Metered::metered) future, from the events of
-//! `#[instrument(err, ret)]`, from a field, or from a panic. A span that closes without any of these is `unknown`.
+//! `#[instrument(err, ret)]`, from a field, or from a panic. A metered future that is dropped before its end is `cancelled`. A span
+//! that closes without any of these is `unknown`: for example that of a future that is not metered and is dropped.
 //!
 //! # When something is recorded
 //!
@@ -63,17 +64,18 @@
 //! also when a panic unwinds through it. Labels are read when the span is created and whenever a field is recorded. The
 //! last value before the close is used.
 //!
-//! There is one case in which a span never closes: its last child is dropped while another subscriber, or none, is the thread's
-//! default. `tracing` then asks that subscriber to close it. This happens only with `with_default` and `set_default`, not with a
-//! global subscriber. Such a span is not counted at all. It leaves its in-flight gauge when its subscriber is dropped.
+//! There is one case in which a span never closes: its last child is dropped while the thread's default subscriber is another one,
+//! or none. `tracing` then asks the default subscriber to close the parent. This happens only with `with_default` and `set_default`,
+//! not with a global subscriber. The close of such a span is not recorded. The span leaves its in-flight gauge when its subscriber is
+//! dropped.
 //!
 //! # With other layers
 //!
 //! - The layer hides nothing from other layers, and needs no `RUST_LOG`. What it measures depends on the rules. It does not depend
 //!   on the filters of other layers (`with_filter`), or on the sampling of traces.
-//! - A *global* filter wins (an `EnvFilter` or `LevelFilter` that is a layer of its own). The spans that it refuses do not exist, so
-//!   they are not measured. If it refuses the event of `#[instrument(err)]`, the span does not count as failed. Add the filter to one
-//!   layer instead: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage::hidden`] lists the spans and events that a
+//! - A *global* filter (an `EnvFilter` or `LevelFilter` that is a layer of its own) takes precedence over the rules. The spans that it
+//!   refuses do not exist, so they are not measured. If it refuses the event of `#[instrument(err)]`, the span does not count as
+//!   failed. Add the filter to one layer instead: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage::hidden`] lists the spans and events that a
 //!   rule matches and a global filter refuses, with the exceptions named there.
 //! - The layer can be added to `tracing_subscriber::fmt().finish()`, whose level is a global filter. Such a subscriber enables each
 //!   span and event of its level, also those that no rule matches.
@@ -82,18 +84,21 @@
 //!   nanosecond. `LevelFilter::current()` rises to the level of the rules, and no further; see [`Rule::with_max_level`]. A rule
 //!   with an outcome reads the events of `#[instrument(err)]` and `#[instrument(ret)]` at every level, so it raises the level to
 //!   `TRACE`; see [`Outcome::with_max_level`] for the cost.
-//! - Spans and events of the OpenTelemetry SDK itself (targets `opentelemetry…`) are never measured. Neither is a span that is
-//!   opened or closed, or an event that is emitted, while this layer records on the same thread.
-//! - The layer works inside `Option`, `Box`, `Vec` and `with_filter`. It has two limits that each layer with a filter has: inside
-//!   `reload::Layer`, the registry does not know which layers are added later; and if `and_then` joins two such layers on a bare
-//!   registry, `tracing-subscriber` asks only the outer one which levels to enable (`with` asks both).
+//! - The layer never measures the spans and events of the OpenTelemetry SDK itself (targets `opentelemetry…`). It also does not
+//!   measure a span that is opened or closed, or an event that is emitted, while the layer records on the same thread.
+//! - The layer works inside `Option`, `Box`, `Vec` and `with_filter`. It has the two limits of every layer with a filter. Inside
+//!   `reload::Layer`, the registry does not know which layers are added later. If `and_then` joins two such layers on a registry
+//!   without other layers, `tracing-subscriber` asks only the outer one which levels to enable (`with` asks both).
 //!
 //! # Cost
 //!
 //! The rules are compared with a callsite once. After that, a measured span costs two readings of the clock (none without a
 //! histogram), one look-up for each label and each rule, and the recordings. It does not allocate, it takes no lock of this crate,
-//! and it compares no strings except the values of labels with known values. Memory grows with the largest number of measured spans
-//! that were ever open at once (tables of 72 bytes a span, of which the first has 72 KiB), and with the series, up to their limit.
+//! and it compares no strings except the values of labels.
+//!
+//! The layer allocates at the first use of a callsite, a label value or a series, and when the open spans need a further table. An
+//! open span takes 72 bytes in a table. The first table has 72 KiB, and tables are never released. The memory for series grows up to
+//! their limit.
 //!
 //! Recording does not wait for a collection of the SDK or its callbacks, with one exception: the first measurement of a series waits
 //! while the SDK copies the series of that instrument. [`SpanMetricsLayer::new`] creates instruments, so it waits for the callbacks
@@ -113,8 +118,8 @@
 // docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// The way of a span or event: `layer` gets it, `plan` says what to do with it, and `record` records it into the SDK. `rule` is what
-// the user asked for. Each of these folders uses only those below it: layer, plan, record, rule.
+// A span or event passes `layer`, which handles it, then `plan`, which has what to do with it, then `record`, which records it into
+// the SDK. `rule` is what the user wrote. Each folder uses only those to its right: layer, plan, record, rule.
 mod coverage;
 mod error;
 mod layer;

@@ -153,7 +153,7 @@ fn prefixed_fields_are_metrics_of_the_documented_kinds() {
 
 // Trap 14
 #[test]
-fn a_prefixed_field_with_an_invalid_name_or_another_kind_is_refused_and_listed() {
+fn a_prefixed_field_with_an_invalid_name_another_kind_or_another_spelling_is_refused_and_listed() {
     let metrics = Metrics::new();
     let rules = [Rule::prefixed_fields(), Rule::span("job").with_counter("jobs_total")];
     let layer = metrics.layer(rules);
@@ -164,15 +164,18 @@ fn a_prefixed_field_with_an_invalid_name_or_another_kind_is_refused_and_listed()
             info!(gauge.size = 1);
             info!(histogram.size = 1);
             info!(gauge.jobs.total = 1);
+            info!(gauge.Size = 1);
             info!("gauge.no name" = 1);
             info!(gauge.size = 3);
         }
     });
     assert_eq!(metrics.values("size"), series([("", 3)]));
     let refused = coverage.refused();
-    assert_eq!(refused.len(), 3, "{refused:?}");
+    assert_eq!(refused.len(), 4, "{refused:?}");
     assert_eq!(refused[0], "invalid gauge name \"jobs.total\": \"jobs_total\" is a counter");
     assert!(refused[1].starts_with("invalid gauge name \"no name\": must match"), "{refused:?}");
     assert_eq!(refused[2], "invalid histogram name \"size\": \"size\" is a gauge");
+    let spelling = "must be \"size\", because a metrics backend does not distinguish them";
+    assert_eq!(refused[3], format!("invalid metric name \"Size\": {spelling}"));
     assert_eq!(coverage.unmatched(), ["rule 2, span \"job\""]);
 }

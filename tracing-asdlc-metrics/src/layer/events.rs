@@ -1,4 +1,5 @@
-//! What the layer does with an event: records its metrics, or notes how the function of a span ended.
+//! What the layer does with an event: it records the metrics of the event. If `#[instrument(err)]` or `#[instrument(ret)]` emitted
+//! the event, it stores how the function ended, in the state of the function's span.
 
 use crate::layer::capture::CapturedEvent;
 use crate::layer::instrument_result;
@@ -15,7 +16,7 @@ use tracing_core::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Records the metrics of an event, or notes how the function that emits it ended.
+/// Records the metrics of an event, and stores how a function ended if `#[instrument]` emitted the event.
 #[inline]
 pub(crate) fn handle<S>(plans: &Plans, spans: &Spans, event: &Event<'_>, context: &Context<'_, S>)
 where
@@ -28,7 +29,7 @@ where
         return;
     }
     if let Some(kind) = plan.instrument_event {
-        note_result(plans, spans, (kind, plan), event, context);
+        store_result(plans, spans, (kind, plan), event, context);
     }
     if plan.events.is_empty() {
         return;
@@ -41,9 +42,9 @@ where
     }
 }
 
-/// Notes how the function of a span ended, in the state of that span.
+/// Stores how the function of a span ended, in the state of that span.
 #[inline]
-fn note_result<S>(
+fn store_result<S>(
     plans: &Plans,
     spans: &Spans,
     (kind, plan): (InstrumentEvent, &Plan),

@@ -1,4 +1,5 @@
-//! Whether a function with `#[instrument(err)]` or `#[instrument(ret)]` has failed, from the event that it emits at its end.
+//! Reads the event that `#[instrument(err)]` or `#[instrument(ret)]` emits when the function ends, and sets a flag in the state of
+//! the function's span. The outcome of the span is decided later, when the span closes.
 
 use crate::layer::span_state::AtomicSpanState;
 use crate::layer::text_buffer::TextBuffer;

@@ -99,10 +99,10 @@ where
         if !self.has_filter {
             return;
         }
-        // The registry uses the interest of filters only if one is registered. The id of this filter is not used: it stands for a
-        // bit that `enabled` sets, and that the next span or event of the thread clears. If another layer refuses that span, or none
-        // follows (`enabled!`), the bit is stale, and the next matched span would be lost. Therefore `enabled` always returns `true`
-        // here, no bit is ever set, and the methods below ask the plan.
+        // The registry uses the interest of filters only if a filter is registered. The id of this filter is not used. With the id,
+        // `enabled` would set a bit for the thread, and the next span or event of the thread would clear it. If another layer refuses
+        // that span, or if no span follows (`enabled!`), the bit would remain, and the next matched span would be lost. Therefore
+        // `enabled` always returns `true`, no bit is ever set, and the methods below ask the plan.
         let _ = subscriber.register_filter();
     }
 
@@ -181,8 +181,8 @@ fn has_filters<S>() -> bool {
     !any::type_name::<S>().contains("tracing_subscriber::fmt::Subscriber<")
 }
 
-/// A span that is still open here never closes: its last child closed while another subscriber was the default. (Any other open
-/// span has a handle, which keeps the subscriber, and so this layer, alive.)
+/// Removes the spans that never close from their in-flight gauges: the last child of such a span was dropped while another
+/// subscriber was the default. (Any other open span has a handle, which keeps the subscriber and this layer alive.)
 impl Drop for SpanMetricsLayer {
     fn drop(&mut self) {
         self.spans.abandon(self.plans());

@@ -155,7 +155,7 @@ impl<F: Future + fmt::Debug> fmt::Debug for ReportOutcome<F> {
     }
 }
 
-/// When it is dropped without a report, the future was cancelled.
+/// If it is dropped before it has reported, the future was cancelled.
 #[derive(Debug)]
 struct Reporter {
     span: Option<span::Id>,
@@ -177,7 +177,7 @@ impl Drop for Reporter {
     }
 }
 
-/// Clears the reported outcome when it is dropped. Until then each layer has read it.
+/// Clears the reported outcome when it is dropped. By then each layer has read it.
 #[derive(Debug)]
 struct ClearOutcome;
 

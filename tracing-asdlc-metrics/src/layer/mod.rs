@@ -1,7 +1,8 @@
-//! What happens while the program runs, for each span and event.
+//! Handles each span and event while the program runs.
 //!
 //! `layer` has the callbacks of `tracing_subscriber`, and passes them to `spans` and `events`. Both read fields with `capture`. The
-//! state of an open span (`span_state`) is in the table of `open_spans`. `metered` and `instrument_result` find out how a span ended.
+//! state of an open span (`span_state`) is in the table of `open_spans`. `metered` and `instrument_result` store in it how the span
+//! ended.
 
 pub(crate) mod capture;
 pub(crate) mod events;

@@ -21,7 +21,7 @@ pub(crate) struct OpenSpans {
     tables: [OnceLock<Box<[Bucket]>>; TABLES],
 }
 
-/// The ids have a cache line of their own: it alone says that a span is not in this bucket.
+/// The ids have a cache line of their own. A search reads only this line if the span is not in this bucket.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Bucket {
@@ -109,7 +109,8 @@ impl Bucket {
 /// The bucket of a span in this table.
 ///
 /// The registry's ids have a counter of reuses in their upper 13 bits. It is ignored, so that a thread that opens and closes one span
-/// after the other finds the slot in its own cache. If the registry makes its ids in another way, only the spread suffers.
+/// after the other finds the slot in its own cache. If a later registry makes its ids in another way, the spans are spread less evenly,
+/// and nothing else changes.
 #[inline]
 fn bucket(table: usize, buckets: &[Bucket], id: u64) -> Option<&Bucket> {
     let hash = (id << 13 >> 13).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -117,6 +118,7 @@ fn bucket(table: usize, buckets: &[Bucket], id: u64) -> Option<&Bucket> {
     buckets.get((hash >> (64 - bits)) as usize)
 }
 
+/// The number of slots in a bucket.
 const WAYS: usize = 8;
 /// The number of buckets in the first table, a power of two: 1024 spans in 72 KiB.
 const FIRST_TABLE: usize = 128;

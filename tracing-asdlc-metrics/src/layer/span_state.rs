@@ -48,7 +48,7 @@ impl SpanFlags {
         self.0 & flag.0 != 0
     }
 
-    /// Whether a panic drops the span that started after the span was created. `unwinding` says whether the thread unwinds.
+    /// Whether the span is dropped by a panic that started after the span was created. `unwinding` says whether the thread unwinds.
     fn is_dropped_by_panic(self, unwinding: bool) -> bool {
         unwinding && !self.has(Self::CREATED_UNWINDING)
     }
@@ -62,7 +62,7 @@ impl SpanFlags {
             _ if self.has(Self::CANCELLED) => SpanOutcome::Cancelled,
             _ if self.has(Self::ERROR) => SpanOutcome::Failed,
             _ if self.has(Self::RETURNED) => SpanOutcome::Success,
-            // Last, because a clone or a child may outlive the work, and a later panic may drop it.
+            // Last, because the last handle may be a clone or a child that outlives the function, and a later panic may drop it.
             _ if self.is_dropped_by_panic(unwinding) => SpanOutcome::Panicked,
             _ => SpanOutcome::Unknown,
         }
@@ -118,7 +118,7 @@ impl AtomicSpanState {
     /// times of several threads never overlap.
     pub(crate) fn enter(&self, now: impl FnOnce() -> u64) {
         if self.entered.fetch_add(1, Ordering::AcqRel) == 0 {
-            // Subtracts the start here and adds the end in `exit`, in any order: the sum wraps.
+            // `exit` adds the end. Additions and subtractions may come in any order, because the sum wraps.
             self.busy.fetch_sub(now(), Ordering::Relaxed);
         }
     }
@@ -131,7 +131,7 @@ impl AtomicSpanState {
         }
     }
 
-    /// The thread unwinds while it enters the span: the panic that it has at the exit is not the span's own.
+    /// The thread was already unwinding when it entered the span. If it still unwinds at the exit, the panic is not the span's own.
     pub(crate) fn enter_unwinding(&self) {
         self.flags.fetch_or(SpanFlags::ENTERED_UNWINDING.0, Ordering::Relaxed);
     }

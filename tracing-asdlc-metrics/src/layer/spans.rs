@@ -1,4 +1,5 @@
-//! What the layer does with a span: keeps its state from its creation to its close, and records both.
+//! What the layer does with a span: it keeps the state of the span from creation to close, decides the outcome, and records the
+//! creation and the close.
 
 use crate::layer::capture::CapturedValues;
 use crate::layer::metered::future_outcome;
@@ -22,7 +23,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 /// The open spans of one subscriber, and the clock that measures them.
 ///
-/// Some methods are not inlined, because they would make the layers around this one slower for every span.
+/// Some methods are not inlined, because inlining them makes the layers around this one slower for every span.
 #[derive(Debug)]
 pub(crate) struct Spans {
     open: OpenSpans,
@@ -230,7 +231,7 @@ fn leave_in_flight(plan: &Plan, in_flight: [u32; MAX_IN_FLIGHT_GAUGES]) {
     }
 }
 
-/// Not inlined: most of it would then be computed for every span, also without a rule that needs it.
+/// Not inlined, because the compiler would then compute most of it for every span, also if no rule has an outcome.
 #[inline(never)]
 fn outcome(fields: &[(OutcomeField, u8)], span: &SpanState, unwinding: bool) -> SpanOutcome {
     let decided = |(field, slot): &(OutcomeField, u8)| field.outcome(&span.ids, usize::from(*slot));

@@ -49,7 +49,7 @@ impl<T> Callsites<T> {
     }
 }
 
-/// Statics of one type have regular distances: the multiplication spreads them, and the shift takes its best bits.
+/// The addresses of statics differ by regular distances. The multiplication spreads them best in the upper half of the product.
 #[inline]
 fn hash(metadata: &'static Metadata<'static>) -> u64 {
     let address = ptr::from_ref(metadata).addr() as u64;

@@ -25,7 +25,7 @@ impl OutcomeField {
         })
     }
 
-    /// What the captured value means; `None` if it means nothing.
+    /// The outcome that the captured value means; `None` if it means none.
     pub(crate) fn outcome(&self, ids: &ValueIds, slot: usize) -> Option<SpanOutcome> {
         let id = ids.get(slot);
         self.meanings.iter().find_map(|(known, outcome)| (*known == id).then_some(*outcome))

@@ -92,8 +92,9 @@ impl Plan {
         captures.is_empty() && spans.is_empty() && events.is_empty() && instrument_event.is_none()
     }
 
-    /// Whether `#[instrument]` emits this event for the spans of that plan: both then have the same place in the source, that of
-    /// the attribute. If the span of the function is disabled, the event is emitted in the span around it, which has not ended.
+    /// Whether `#[instrument]` emits this event for the spans of that plan. Both then have the same place in the source, which is the
+    /// place of the attribute. This must be checked: if the span of the function is disabled, the current span is that of another
+    /// function, which has not ended.
     pub(crate) fn is_instrument_event_of(&self, span: &Self) -> bool {
         let place =
             |plan: &Self| (plan.metadata.module_path(), plan.metadata.file(), plan.metadata.line());

@@ -1,4 +1,4 @@
-//! Metrics that the fields of events name: `monotonic_counter.`, `counter.`, `histogram.` and `gauge.`.
+//! Metrics whose names are in the fields of events: `monotonic_counter.NAME`, `counter.NAME`, `histogram.NAME` and `gauge.NAME`.
 
 use crate::record::deferred::{DeferredMetrics, InstrumentCreator};
 use crate::record::label_values::LabelValues;
@@ -95,8 +95,8 @@ impl MetricNames {
         Self(Mutex::new(names.collect()))
     }
 
-    /// Claims a name for a prefixed field, or returns why it is refused. A name that belongs to another kind of metric, or that a
-    /// rule spells differently, is refused.
+    /// Claims a name for a prefixed field, or returns why it is refused. It is refused if a metric of another kind has the name, or if
+    /// a metric has the same name in another spelling.
     fn claim(&self, kind: MetricKind, name: &str) -> Result<(), String> {
         check_metric_name(kind, name).map_err(|error| error.to_string())?;
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +105,13 @@ impl MetricNames {
             return Ok(());
         }
         let (known_kind, known) = known;
-        Err(format!("invalid {kind} name {name:?}: {known:?} is a {known_kind}"))
+        Err(if *known_kind == kind {
+            format!(
+                "invalid metric name {name:?}: must be {known:?}, because a metrics backend does not distinguish them"
+            )
+        } else {
+            format!("invalid {kind} name {name:?}: {known:?} is a {known_kind}")
+        })
     }
 }
 

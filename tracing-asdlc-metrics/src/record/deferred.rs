@@ -1,6 +1,6 @@
-//! Metrics whose instruments are created after their first event, on another thread: those of prefixed fields.
+//! Metrics of prefixed fields. Another thread creates the instrument after the first event; until then the values are kept.
 //!
-//! The SDK cannot create an instrument while it collects, and no event may wait for that.
+//! The SDK cannot create an instrument while it collects, and no event may wait for the end of a collection.
 
 use crate::coverage::Coverage;
 use crate::record::instruments::EventInstruments;

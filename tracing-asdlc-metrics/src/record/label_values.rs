@@ -26,6 +26,7 @@ pub(crate) type ValueId = u16;
 pub(crate) const MISSING: ValueId = 0;
 /// The value is not one of those that are kept.
 pub(crate) const OVERFLOW: ValueId = 1;
+/// The id of the value with index 0.
 const FIRST: usize = 2;
 /// The longest list that is searched from its start.
 const SHORT_LIST: usize = 8;
@@ -69,7 +70,7 @@ impl LabelValues {
         if value.len() > self.label.max_bytes() {
             return None;
         }
-        // Not `Hash` of a string: it would also hash a byte that separates the string from a next one.
+        // `Hash` is not used, because for a string it also hashes a separator byte.
         let mut hasher = hasher.build_hasher();
         hasher.write(value.as_bytes());
         let hash = hasher.finish();

@@ -1,8 +1,9 @@
-//! What reaches the OpenTelemetry SDK.
+//! Records into the OpenTelemetry SDK.
 //!
-//! `instruments` creates every instrument. `label_values` gives each value of a label a number, and `series` finds the series of
-//! these numbers. `metrics` has the instruments and series of one rule, and `recording` adds to them. `deferred` keeps the values
-//! of a prefixed field until its instrument exists.
+//! `instruments` creates every instrument. `label_values` gives each value of a label an id, and `series` finds the series of these
+//! ids. `metrics` has the instruments and series of one rule, and `recording` records into them. `deferred` keeps the values of a
+//! prefixed field until its instrument exists (`pending_values`). `append_only_table` is the table of callsites, label values and
+//! series.
 
 pub(crate) mod append_only_table;
 #[cfg(feature = "bound")]

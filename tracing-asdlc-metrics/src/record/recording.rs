@@ -1,4 +1,4 @@
-//! The one file that records: it adds to counters and gauges, and records into histograms.
+//! The one file that records into instruments: counters, gauges and histograms.
 //!
 //! The caller holds a [`RecordingGuard`](crate::record::recording_guard::RecordingGuard).
 
@@ -119,6 +119,6 @@ fn get_or_create<S>(series: &OnceLock<S>, create: impl FnOnce() -> S) -> &S {
 
 #[cold]
 fn publish<S>(series: &OnceLock<S>, created: S) -> &S {
-    // If another thread was faster, this thread's series is dropped after the `OnceLock` is free again.
+    // If another thread was faster, this thread's series is dropped after `get_or_init` has returned.
     series.get_or_init(move || created)
 }

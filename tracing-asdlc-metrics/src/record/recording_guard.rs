@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 /// Exists while this thread records.
 ///
-/// What a thread does meanwhile belongs to the SDK, or to a layer that reacts to the SDK's own events. The SDK emits these while it
-/// holds its locks: measuring them would deadlock or recurse without end.
+/// A span or event on this thread is then one of the SDK, or of a layer that reacts to the SDK's events. The SDK emits events while it
+/// holds its locks. Measuring such a span or event would deadlock or recurse endlessly.
 #[derive(Debug)]
 pub(crate) struct RecordingGuard;
 

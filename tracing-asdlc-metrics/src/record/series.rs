@@ -69,7 +69,7 @@ impl SeriesKey {
         Self(self.0 << 16 | u128::from(id))
     }
 
-    /// The hash needs no random seed: whoever chooses the values does not know their ids.
+    /// The hash needs no random seed: a client may choose values, but does not know their ids.
     #[inline]
     fn hash(self) -> u64 {
         // Uses both halves of the product, because an id changes no bit of the lower half below its own position.

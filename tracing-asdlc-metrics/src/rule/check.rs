@@ -183,9 +183,9 @@ fn check_boundaries(boundaries: &[f64], source: Source) -> Result<(), BuildError
     })
 }
 
-/// The key of a series has room for the values of so many labels.
+/// The largest number of labels of a rule. The key of a series has room for their value ids.
 pub(crate) const MAX_LABELS: usize = 8;
 /// The lowest series limit of any rule.
 const MIN_SERIES: usize = 8;
-/// Less than the 2000 series at which the SDK drops the labels of every further series.
+/// The largest series limit. It is below the SDK's limit of 2000: beyond that the SDK drops the labels of every new series.
 pub(crate) const MAX_SERIES: usize = 1_800;

@@ -239,9 +239,9 @@ impl From<String> for Label {
     }
 }
 
-/// No value is longer, and none is formatted further than this.
+/// The largest limit of [`Label::with_max_bytes`]. Formatting stops when a value is longer.
 pub(crate) const MAX_BYTES: usize = 128;
 const DEFAULT_MAX_BYTES: usize = 64;
-/// The number of a value must fit into 16 bits.
+/// The id of a value must fit into 16 bits.
 const MAX_VALUES: usize = 1_000;
 const DEFAULT_MAX_VALUES: usize = 100;

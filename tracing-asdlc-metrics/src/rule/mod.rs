@@ -1,4 +1,4 @@
-//! What the user asks for: plain data, checked before anything is created.
+//! What the user writes: plain data, which is checked before any instrument is created.
 //!
 //! A [`Rule`](rule::Rule) has [`Label`](label::Label)s, an [`Outcome`](outcome::Outcome) and a
 //! [`SpanDuration`](span_duration::SpanDuration); `config` reads the same from configuration. `check` checks each rule

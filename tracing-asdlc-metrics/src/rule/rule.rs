@@ -98,15 +98,16 @@ impl Rule {
     /// | `gauge.NAME` | a gauge |
     ///
     /// A field may have a number of any type (also `i64` in a histogram). The only labels are those of
-    /// [`with_label`](Self::with_label). If a metric's name is not valid, or a metric of another kind already has it, the metric is
-    /// not recorded, and [`Coverage::refused`](crate::Coverage::refused) lists it.
+    /// [`with_label`](Self::with_label). The metric is not recorded if its name is not valid, if a metric of another kind has the
+    /// name, or if a metric has the same name in another spelling (`Size`, `size`). [`Coverage::refused`](crate::Coverage::refused)
+    /// then lists it.
     ///
     /// # When a metric is created
     ///
     /// A short-lived thread of the layer creates the metric after its first event, about 0.1 ms later. The SDK cannot create an
     /// instrument while it collects, and a collection takes as long as its slowest callback; no event waits for that. A
     /// collection that starts just after the first event may therefore not have the metric yet. The next collection has
-    /// all of it.
+    /// the metric with all its values.
     ///
     /// Until the metric exists, the layer aggregates its values in a bounded amount of memory. No value is lost: the metric then
     /// has every count and sum, each value in its bucket, and the last value of a gauge. (The buckets are those of the rule's
@@ -293,8 +294,8 @@ impl Rule {
     /// Sets the series limit of each of the rule's metrics: 8 to 1800, and at least 10 with an [`Outcome`] of five values. Further
     /// label sets are recorded in one series, which has the overflow value (default `other`) for every label.
     ///
-    /// The default is 1800, because the SDK itself stops at 2000. Rules that record into one metric share the 1800 equally, and no
-    /// rule may have a higher limit than its share.
+    /// The default is 1800, because the SDK's own limit is 2000. Rules that record into one metric share the 1800 equally. A limit
+    /// above that share is refused.
     pub fn with_max_series(mut self, limit: usize) -> Self {
         set_once(&mut self.max_series, limit, "with_max_series", &mut self.called_twice);
         self
