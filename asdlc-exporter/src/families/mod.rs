@@ -2,7 +2,8 @@
 //!
 //! `name` makes the name of a family, `policy` decides whether it is served, and `catalogue` keeps the
 //! first metric of each name. `points` and `registered` read the data points of a `family`,
-//! `label_cache` makes labels of their attributes, and `series` sorts and merges them.
+//! `label_cache` makes labels of their attributes, and `series` sorts and merges them. `limits` has the
+//! limits of names and labels, and `truncate` applies them.
 
 pub(crate) mod base_name;
 pub(crate) mod catalogue;

@@ -1,4 +1,4 @@
-//! What applications use: the layer, and the builder that configures it and checks the settings.
+//! What applications use: the `layer`, and the `builder` that configures it. `check` checks the settings.
 
 pub(crate) mod builder;
 pub(crate) mod check;
