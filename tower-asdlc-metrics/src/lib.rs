@@ -126,8 +126,10 @@
 //!
 //! # Cost
 //!
-//! A warm request allocates nothing, takes no lock of this crate, and hashes no attributes. Two kinds of requests allocate: those
-//! for a service that is nested in an axum router (see [`MatchedRoute`]), and gRPC-Web calls.
+//! A warm request allocates nothing, takes no lock of this crate, and hashes no attributes. These requests allocate: those for a
+//! service that is nested in an axum router (see [`MatchedRoute`]), gRPC-Web calls, all requests with
+//! [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes), and requests for an upgrade with
+//! [`with_upgrades`](HttpMetricsLayerBuilder::with_upgrades).
 //!
 //! The route of a request is found with one look-up in an append-only table. The requests in flight are counted per thread.
 //! Measurements are buffered per thread and flushed to the SDK's bound instruments in batches of up to 16; those of the optional
