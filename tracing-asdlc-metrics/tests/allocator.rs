@@ -42,8 +42,11 @@ fn an_allocator_that_emits_events_does_not_deadlock() {
     assert!(values.len() > 51 + 50, "the events of the allocator are counted too: {values:?}");
 }
 
+/// Emits an event for the allocation with this number.
+type Emit = fn(usize);
+
 /// Runs the code on this thread, with an allocator that calls `emit` with the number of the allocation.
-fn emits(emit: fn(usize), run: impl FnOnce()) {
+fn emits(emit: Emit, run: impl FnOnce()) {
     EMIT.set(Some((emit, 0)));
     run();
     EMIT.set(None);
@@ -70,7 +73,7 @@ fn emit_new_callsite(allocation: usize) {
 }
 
 thread_local! {
-    static EMIT: Cell<Option<(fn(usize), usize)>> = const { Cell::new(None) };
+    static EMIT: Cell<Option<(Emit, usize)>> = const { Cell::new(None) };
 }
 
 struct EmitsEvents;

@@ -119,7 +119,7 @@ fn only_an_outcome_raises_the_level_for_these_events_up_to_its_maximum() {
 
 //
 #[test]
-fn no_other_events_are_enabled_and_none_of_other_targets() {
+fn only_such_events_with_the_target_of_the_rule_are_enabled() {
     let _alone = alone();
     let metrics = Metrics::new();
     with_default(registry().with(metrics.layer([rule().with_target("instrument_levels")])), || {

@@ -86,7 +86,7 @@ fn the_values_and_the_field_can_be_set() {
 }
 
 #[test]
-fn the_status_code_of_opentelemetry_decides_after_the_field() {
+fn the_status_code_of_opentelemetry_decides_if_the_outcome_field_does_not() {
     let metrics = Metrics::new();
     metrics.with([rule()], || {
         for code in ["OK", "ok", "ERROR", "Error", "error", "UNSET"] {
@@ -125,7 +125,7 @@ fn a_panic_marks_the_spans_through_which_it_unwinds_and_no_other() {
 
 // Trap 5
 #[test]
-fn a_span_of_a_drop_during_unwinding_has_not_panicked() {
+fn a_span_that_a_drop_opens_during_unwinding_has_not_panicked() {
     struct OnDrop<F: FnMut()>(F);
     impl<F: FnMut()> Drop for OnDrop<F> {
         fn drop(&mut self) {
@@ -169,7 +169,7 @@ fn a_span_opened_while_unwinding_can_still_fail() {
 }
 
 #[test]
-fn the_duration_has_the_outcome_and_that_of_a_rule_without_one_has_not() {
+fn a_duration_has_the_outcome_label_only_if_its_rule_has_an_outcome() {
     let metrics = Metrics::new();
     let rules =
         [rule().with_duration("job_seconds"), Rule::span("job").with_duration("all_seconds")];

@@ -1,4 +1,4 @@
-//! The number of series is bounded, and so is the length of their values.
+//! The number of series and the length of label values are bounded.
 
 mod support;
 

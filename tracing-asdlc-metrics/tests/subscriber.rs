@@ -22,7 +22,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 //
 #[test]
-fn alone_it_leaves_unmatched_spans_and_all_events_disabled() {
+fn without_other_layers_unmatched_spans_and_all_events_stay_disabled() {
     let _alone = alone();
     let metrics = Metrics::new();
     with_default(registry().with(job_layer(&metrics)), || {
@@ -50,7 +50,7 @@ fn an_outcome_enables_the_events_of_instrumented_errors_and_no_others() {
 }
 
 #[test]
-fn alone_only_the_events_of_rules_are_enabled() {
+fn without_other_layers_only_the_events_of_rules_are_enabled() {
     let _alone = alone();
     let metrics = Metrics::new();
     let rule = Rule::events().with_target("subscriber").with_sum("bytes_total", "bytes");
@@ -163,7 +163,7 @@ fn a_span_that_the_filter_of_another_layer_refuses_is_counted() {
 
 // Trap 1
 #[test]
-fn a_global_filter_wins_at_any_position() {
+fn a_global_filter_takes_precedence_at_any_position() {
     let _alone = alone();
     let metrics = Metrics::new();
     let spans = || {
@@ -206,7 +206,7 @@ fn the_level_rises_to_that_of_the_rules_and_no_further() {
 
 // Trap 2
 #[test]
-fn it_works_inside_option_box_and_vec_and_with_a_filter() {
+fn the_layer_works_inside_option_box_and_vec_and_with_a_filter() {
     let _alone = alone();
     let metrics = Metrics::new();
     let layer = || job_layer(&metrics);

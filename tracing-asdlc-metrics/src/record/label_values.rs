@@ -124,7 +124,7 @@ mod tests {
 
     // Trap 10
     #[test]
-    fn the_first_values_are_kept_and_all_later_ones_are_the_overflow_value() {
+    fn the_first_values_are_kept_and_all_later_ones_become_the_overflow_value() {
         let values = LabelValues::new(Label::field("user").with_max_values(3));
         let ids = ["a", "b", "", "d", "e", "a", "b", ""].map(|value| values.id(value));
         assert_eq!(ids[3..5], [OVERFLOW, OVERFLOW]);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_takes_no_other_value_and_a_table_no_longer_one() {
+    fn a_list_accepts_only_its_values_and_a_table_no_value_that_is_too_long() {
         let label = Label::field("op").with_values(["get", "put"]).with_default("none");
         let values = LabelValues::new(label);
         assert_eq!(values.value(values.id("put")), Some("put"));
