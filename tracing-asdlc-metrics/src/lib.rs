@@ -64,6 +64,9 @@
 //! also when a panic unwinds through it. Labels are read when the span is created and whenever a field is recorded. The
 //! last value before the close is used.
 //!
+//! Metrics of an event are recorded when it is emitted. Only the first values of a [prefixed field](Rule::prefixed_fields) are recorded
+//! later, when its metric has been created.
+//!
 //! There is one case in which a span never closes: its last child is dropped while the thread's default subscriber is another one,
 //! or none. `tracing` then asks the default subscriber to close the parent. This happens only with `with_default` and `set_default`,
 //! not with a global subscriber. The close of such a span is not recorded. The span leaves its in-flight gauge when its subscriber is
@@ -75,8 +78,8 @@
 //!   on the filters of other layers (`with_filter`), or on the sampling of traces.
 //! - A *global* filter (an `EnvFilter` or `LevelFilter` that is a layer of its own) takes precedence over the rules. The spans that it
 //!   refuses do not exist, so they are not measured. If it refuses the event of `#[instrument(err)]`, the span does not count as
-//!   failed. Add the filter to one layer instead: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage::hidden`] lists the spans and events that a
-//!   rule matches and a global filter refuses, with the exceptions named there.
+//!   failed. Add the filter to one layer instead: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage::hidden`]
+//!   lists the spans and events that a rule matches and a global filter refuses, with the exceptions named there.
 //! - The layer can be added to `tracing_subscriber::fmt().finish()`, whose level is a global filter. Such a subscriber enables each
 //!   span and event of its level, also those that no rule matches.
 //! - Records of the `log` crate that `tracing-log` passes on are events with the record's own target and level.
@@ -96,9 +99,9 @@
 //! histogram), one look-up for each label and each rule, and the recordings. It does not allocate, it takes no lock of this crate,
 //! and it compares no strings except the values of labels.
 //!
-//! The layer allocates at the first use of a callsite, a label value or a series, and when the open spans need a further table. An
-//! open span takes 72 bytes in a table. The first table has 72 KiB, and tables are never released. The memory for series grows up to
-//! their limit.
+//! At the first use of a callsite, a label value or a series, the layer allocates and takes a lock. It also allocates when the open
+//! spans need a further table. An open span takes 72 bytes in a table. The first table has 72 KiB, and tables are never released. The
+//! memory for series grows up to their limit.
 //!
 //! Recording does not wait for a collection of the SDK or its callbacks, with one exception: the first measurement of a series waits
 //! while the SDK copies the series of that instrument. [`SpanMetricsLayer::new`] creates instruments, so it waits for the callbacks

@@ -12,7 +12,7 @@ pub(crate) struct AppendOnlyTable<T> {
     first: Block<T>,
     window: usize,
     len: AtomicUsize,
-    /// Held while an entry is added. The entry is made before, so that no other code runs under the lock.
+    /// Held while an entry is added, but not while it is made: that runs the program's allocator.
     adding: Mutex<()>,
 }
 
