@@ -1,4 +1,4 @@
-//! `schemathesis` checks the proxy against its OpenAPI document.
+//! `schemathesis` checks the proxy against its `OpenAPI` document.
 
 use std::process::Command;
 
