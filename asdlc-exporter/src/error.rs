@@ -56,7 +56,7 @@ impl fmt::Display for BuildError {
             }
             BuildErrorKind::LongNamespace(namespace) => write!(
                 f,
-                "invalid namespace {:?}: must have at most {MAX_KEY_LEN} bytes, has {}",
+                "invalid namespace {:?} of {} bytes: must have at most {MAX_KEY_LEN} bytes",
                 excerpt(namespace),
                 namespace.len()
             ),
@@ -68,7 +68,7 @@ impl fmt::Display for BuildError {
             }
             BuildErrorKind::LongLabelKey(key) => write!(
                 f,
-                "invalid label key {:?}: must have at most {MAX_KEY_LEN} bytes, has {}",
+                "invalid label key {:?} of {} bytes: must have at most {MAX_KEY_LEN} bytes",
                 excerpt(key),
                 key.len()
             ),

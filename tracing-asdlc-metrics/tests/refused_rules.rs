@@ -154,7 +154,7 @@ fn a_bad_label_is_refused() {
     ] {
         refused([rule], &format!("rule 1, span \"job\": {problem}"));
     }
-    let too_long = "a".repeat(256);
+    let too_long = "a".repeat(257);
     for (key, allowed) in [
         ("le", "must not be le or quantile"),
         ("quantile", "must not be le or quantile"),
@@ -162,7 +162,7 @@ fn a_bad_label_is_refused() {
         ("1st", "must match [a-zA-Z_][a-zA-Z0-9_]*"),
         ("a-b", "must match [a-zA-Z_][a-zA-Z0-9_]*"),
         ("ä", "must match [a-zA-Z_][a-zA-Z0-9_]*"),
-        (&too_long, "must have at most 255 bytes"),
+        (&too_long, "must have at most 256 bytes"),
     ] {
         let message = format!("rule 1, span \"job\": invalid label key {key:?}: {allowed}");
         let label = Label::field("field").with_name(key.to_owned());
@@ -206,7 +206,7 @@ fn more_labels_and_gauges_than_a_span_has_room_for_are_refused() {
 // Trap 14
 #[test]
 fn a_bad_metric_name_is_refused() {
-    let too_long = "a".repeat(256);
+    let too_long = "a".repeat(257);
     for name in
         ["", "1st", "_jobs", "jobs total", "jobs{}", "jöbs", "jobs_", "jobs.", "jobs\n", &too_long]
     {

@@ -306,7 +306,7 @@ fn a_response_is_not_copied_for_each_connection() -> Result {
             let mut crowd = Vec::new();
             for _ in 0..32 {
                 let mut stream = request(address, "/large").await.expect("it connects");
-                assert_eq!(stream.read_u8().await.expect("an response"), b'H');
+                assert_eq!(stream.read_u8().await.expect("a response"), b'H');
                 crowd.push(stream);
             }
             crowd

@@ -182,14 +182,14 @@ fn a_setting_out_of_range_is_rejected_with_what_is_allowed() {
         (
             builder().with_constant_label("k".repeat(257), "x"),
             format!(
-                "invalid label key \"{}…\": must have at most 256 bytes, has 257",
+                "invalid label key \"{}…\" of 257 bytes: must have at most 256 bytes",
                 "k".repeat(32)
             ),
         ),
         (
             builder().with_namespace("n".repeat(257)),
             format!(
-                "invalid namespace \"{}…\": must have at most 256 bytes, has 257",
+                "invalid namespace \"{}…\" of 257 bytes: must have at most 256 bytes",
                 "n".repeat(32)
             ),
         ),

@@ -50,7 +50,7 @@ impl Database {
     async fn sqlite(url: &str) -> Result<Self, Box<dyn Error>> {
         let file = url.parse::<SqliteConnectOptions>()?.get_filename().to_owned();
         if url.contains(":memory:") {
-            return Err("invalid SQLite database :memory:: must be a file".into());
+            return Err("invalid SQLite database \":memory:\": must be a file".into());
         }
         // SQLite writes one transaction at a time, and each is short. So one connection is enough, open until the program ends.
         let pool = AnyPoolOptions::new()

@@ -1,6 +1,7 @@
 /// Checks the key of a user label. The error says what is allowed.
 ///
-/// The other two crates have the same rule. Here a key must also be lower case, as all keys of this crate are.
+/// The other two crates have the same rule, and reserve other keys: `tests/tests/shared_rules.rs`. Here a key must also be lower
+/// case, as all keys of this crate are.
 pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
     let mut bytes = key.bytes();
     let has_valid_start = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
@@ -9,6 +10,8 @@ pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
     } else if key.starts_with("__") {
         // Prometheus' internal labels.
         Err("must not start with __")
+    } else if key.len() > MAX_KEY_BYTES {
+        Err("must have at most 256 bytes")
     } else if RESERVED.contains(&key) {
         Err(
             "must not be method, endpoint, status, error_type, grpc_status, service, environment, le or quantile",
@@ -32,6 +35,9 @@ const RESERVED: [&str; 9] = [
     "le",
     "quantile",
 ];
+
+/// The exporter truncates longer keys.
+const MAX_KEY_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -28,11 +28,14 @@ pub(crate) fn check_boundaries(boundaries: &[f64]) -> Result<(), BuildError> {
             let error = BuildError::invalid("boundary", &boundary, allowed);
             Err(error.at(format!("{DURATION}, index {index}")))
         };
-        if !boundary.is_finite() || boundary < 0.0 {
-            return invalid("must be finite and 0 or more".into());
+        if !boundary.is_finite() {
+            return invalid("must be finite".into());
+        }
+        if boundary < 0.0 {
+            return invalid("must be 0 or more".into());
         }
         if let Some(previous) = previous.filter(|previous| boundary <= *previous) {
-            return invalid(format!("must be above the previous one, {previous}"));
+            return invalid(format!("must be greater than the boundary before it, {previous}"));
         }
         previous = Some(boundary);
     }
@@ -105,11 +108,17 @@ mod tests {
     fn a_boundary_that_opentelemetry_would_silently_refuse_is_an_error() {
         let message = |boundaries: &[f64]| check_boundaries(boundaries).unwrap_err().to_string();
         for (boundaries, expected) in [
-            (&[0.1, 0.1][..], "index 1: invalid boundary 0.1: must be above the previous one, 0.1"),
-            (&[1.0, 0.5], "index 1: invalid boundary 0.5: must be above the previous one, 1"),
-            (&[f64::NAN], "index 0: invalid boundary NaN: must be finite and 0 or more"),
-            (&[1.0, f64::INFINITY], "index 1: invalid boundary inf: must be finite and 0 or more"),
-            (&[-1.0, 0.0, 1.0], "index 0: invalid boundary -1: must be finite and 0 or more"),
+            (
+                &[0.1, 0.1][..],
+                "index 1: invalid boundary 0.1: must be greater than the boundary before it, 0.1",
+            ),
+            (
+                &[1.0, 0.5],
+                "index 1: invalid boundary 0.5: must be greater than the boundary before it, 1",
+            ),
+            (&[f64::NAN], "index 0: invalid boundary NaN: must be finite"),
+            (&[1.0, f64::INFINITY], "index 1: invalid boundary inf: must be finite"),
+            (&[-1.0, 0.0, 1.0], "index 0: invalid boundary -1: must be 0 or more"),
         ] {
             let expected = format!("http_request_duration_seconds, {expected}");
             assert_eq!(message(boundaries), expected);

@@ -65,7 +65,7 @@ impl Label {
     /// Sets the label's name. By default it is the field's name.
     ///
     /// A name must match `[a-zA-Z_][a-zA-Z0-9_]*`, so a field such as `http.method` needs another one. It must not start with
-    /// `__`, and it must not be `le` or `quantile`.
+    /// `__`, must not be `le` or `quantile`, and must have at most 256 bytes.
     pub fn with_name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         set_once(&mut self.name, name.into(), "with_name", &mut self.called_twice);
         self

@@ -122,7 +122,7 @@ async fn a_caller_that_leaves_does_not_affect_others() -> Result {
     let (database, looks) = slow("database", 100);
     let service = Readiness::builder().with_dependency(database).build()?.service();
     let gone = time::timeout(Duration::from_millis(50), ready(&service)).await;
-    assert!(gone.is_err(), "it left before there was an response");
+    assert!(gone.is_err(), "it left before there was a response");
     let start = Instant::now();
     assert_eq!(ready(&service).await.0, StatusCode::OK);
     assert!(start.elapsed() < Duration::from_millis(60), "the same look: {:?}", start.elapsed());
