@@ -76,6 +76,8 @@ pub(crate) enum GrpcStatus {
 }
 
 impl GrpcStatus {
+    pub(crate) const COUNT: u8 = CODES.len() as u8;
+
     /// Reads `grpc-status` from trailers, or from the headers of a response without a body.
     pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
         headers.get("grpc-status").map(|value| Self::parse(value.as_bytes()))

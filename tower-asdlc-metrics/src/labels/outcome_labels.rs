@@ -6,7 +6,7 @@ use crate::labels::values::OTHER;
 use http::StatusCode;
 
 /// The labels by which the counters of one route differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct OutcomeLabels {
     pub(crate) status: StatusLabel,
     /// Only for gRPC calls.
@@ -55,10 +55,26 @@ impl OutcomeLabels {
         let grpc_status = self.grpc_status.map(|_| GrpcStatus::Unknown);
         Self { status: StatusLabel(None), grpc_status, ..self }
     }
+
+    /// All labels in one word, so that each request needs one comparison to find its counters.
+    #[inline(always)]
+    pub(crate) fn equals(self, other: Self) -> bool {
+        self.bits() == other.bits()
+    }
+
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        let Self { status: StatusLabel(status), grpc_status, error_type } = self;
+        let [low, high] = status.map_or(0, |status| status.as_u16()).to_le_bytes();
+        // With these values of `None`, which are also those in memory, no instruction is needed.
+        let grpc_status = grpc_status.map_or(GrpcStatus::COUNT, |status| status as u8);
+        let error_type = error_type.map_or(ErrorType::COUNT, |error_type| error_type as u8);
+        u32::from_le_bytes([low, high, grpc_status, error_type])
+    }
 }
 
 /// A status code; `None` is `_OTHER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct StatusLabel(Option<StatusCode>);
 
 impl StatusLabel {
@@ -86,7 +102,7 @@ pub(crate) enum ErrorType {
 }
 
 impl ErrorType {
-    pub(crate) const COUNT: usize = 9;
+    pub(crate) const COUNT: u8 = 9;
 
     fn of_status(status: StatusCode) -> Option<Self> {
         match status.as_u16() {

@@ -17,9 +17,14 @@ impl<T> AppendList<T> {
         Self { entry: OnceLock::new(), next: OnceLock::new() }
     }
 
+    /// Returns the entry for which `matches` is true.
+    #[inline]
+    pub(crate) fn find(&self, matches: impl Fn(&T) -> bool) -> Option<&T> {
+        self.find_or_end(&matches).ok()
+    }
+
     /// Returns the entry for which `matches` is true. If there is none, adds the entry that `create` returns, unless `entries`
     /// has reached `limit`.
-    #[inline]
     pub(crate) fn find_or_add(
         &self,
         entries: &EntryLimit,
@@ -27,12 +32,12 @@ impl<T> AppendList<T> {
         matches: impl Fn(&T) -> bool,
         create: impl FnOnce() -> T,
     ) -> Option<&T> {
-        self.find(&matches).ok().or_else(|| {
+        self.find(&matches).or_else(|| {
             let insert = |created| {
-                let end = self.find(&matches).err().unwrap_or(self);
+                let end = self.find_or_end(&matches).err().unwrap_or(self);
                 end.entry.get_or_init(|| created)
             };
-            entries.find_or_insert(limit, || self.find(&matches).ok(), create, insert)
+            entries.find_or_insert(limit, || self.find(&matches), create, insert)
         })
     }
 
@@ -43,7 +48,7 @@ impl<T> AppendList<T> {
 
     /// Returns the entry, or the empty end of the list.
     #[inline]
-    fn find(&self, matches: &impl Fn(&T) -> bool) -> Result<&T, &Self> {
+    fn find_or_end(&self, matches: &impl Fn(&T) -> bool) -> Result<&T, &Self> {
         let mut list = self;
         while let Some(entry) = list.entry.get() {
             if matches(entry) {

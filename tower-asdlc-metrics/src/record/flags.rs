@@ -17,6 +17,8 @@ impl Flag {
     pub(crate) const HAS_EXCLUSIONS: Self = Self(1);
     /// Request bodies are sized or upgrades are counted, for which an exchange carries optional parts.
     pub(crate) const HAS_OPTIONAL_PARTS: Self = Self(2);
+    /// The time to the response's head is recorded.
+    pub(crate) const HAS_TIME_TO_HEADERS: Self = Self(16);
     /// No callback runs before collections, so that nothing is buffered. Each request is added to the in-flight gauge at once.
     pub(crate) const NO_FLUSH_CALLBACK: Self = Self(4);
     /// Set by the first collection; until then nothing is buffered.

@@ -9,7 +9,7 @@ use crate::labels::user_label::UserLabelValues;
 use crate::record::flags::{Flag, FlagSet, Flags};
 use crate::record::in_flight::InFlightGauge;
 use crate::record::instruments::Instruments;
-use crate::record::route::{Route, RouteCounters, RouteKey, UpgradeSeries};
+use crate::record::route::{Route, RouteKey, UpgradeSeries};
 use crate::record::route_table::RouteId;
 use crate::record::routes::Routes;
 use crate::record::settings::Settings;
@@ -44,6 +44,7 @@ impl Recorder {
         let flags = Flags::new([
             (Flag::HAS_EXCLUSIONS, !settings.exclusions.is_empty()),
             (Flag::HAS_OPTIONAL_PARTS, has_optional_parts),
+            (Flag::HAS_TIME_TO_HEADERS, instruments.time_to_headers.is_some()),
         ]);
         let in_flight = InFlightGauge::new(instruments.in_flight.clone(), settings.methods.count());
         Self { routes: Routes::new(instruments, settings), in_flight, flags }
@@ -92,30 +93,38 @@ impl Recorder {
 
     /// The number of requests in flight has changed. It is reported at once only if no callback reports it before collections.
     #[inline]
-    pub(crate) fn in_flight_changed(&self, method: MethodId, change: i64) {
-        if self.flags().contains(Flag::NO_FLUSH_CALLBACK) {
+    pub(crate) fn in_flight_changed(&self, method: MethodId, change: i64, flags: FlagSet) {
+        if flags.contains(Flag::NO_FLUSH_CALLBACK) {
             self.in_flight.add(self.methods(), method, change);
         }
     }
 
-    #[inline]
+    /// Does nothing if the metric is off.
+    #[cold]
     pub(crate) fn record_time_to_headers(&self, route: RouteId, start: Instant) {
-        let is_recorded = self.routes.instruments().time_to_headers.is_some();
-        let route = is_recorded.then(|| self.routes.get(route)).flatten();
-        if let Some(Route { time_to_headers: Some(series), .. }) = route {
+        if let Some(Route { time_to_headers: Some(series), .. }) = self.routes.get(route) {
             series.record(start.elapsed().as_secs_f64());
         }
     }
 
+    /// `flags` are those of the time when the request started or ended.
     #[inline]
-    pub(crate) fn record_exchange(&self, route: RouteId, finished: FinishedExchange) {
+    pub(crate) fn record_exchange(
+        &self,
+        route: RouteId,
+        finished: FinishedExchange,
+        flags: FlagSet,
+    ) {
         let Some(route) = self.routes.get(route) else { return };
         let FinishedExchange { outcome, status, grpc, duration, sent } = finished;
         let labels = OutcomeLabels::new(outcome, status, grpc, route.is_streaming);
         let duration = duration.as_secs_f64();
         if let Some(counters) = self.routes.counters(route, labels) {
-            if !self.buffer(route, counters, duration) {
-                counters.add_requests(route, &[duration]);
+            let add = |durations: &[f64]| counters.add_requests(route, durations);
+            let is_buffered = flags.contains(Flag::IS_COLLECTED)
+                && counters.batch().is_some_and(|batch| batch.add(duration, add));
+            if !is_buffered {
+                add(&[duration]);
             }
             if let Some(unmatched) = &counters.unmatched {
                 unmatched.count_success(|| self.has_matched_route());
@@ -127,14 +136,6 @@ impl Recorder {
         if let Some(size) = &route.response_body_size {
             size.record(sent as f64);
         }
-    }
-
-    /// Returns `false` if the request must be added to the series at once.
-    #[inline]
-    fn buffer(&self, route: &Route, counters: &RouteCounters, duration: f64) -> bool {
-        let add = |durations: &[f64]| counters.add_requests(route, durations);
-        self.flags().contains(Flag::IS_COLLECTED)
-            && counters.batch().is_some_and(|batch| batch.add(duration, add))
     }
 
     /// Adds all buffered requests to their series, and reports the requests in flight, which `in_flight` counts for a method.

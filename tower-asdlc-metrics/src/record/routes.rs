@@ -140,7 +140,8 @@ impl Routes {
         route: &'a Route,
         labels: OutcomeLabels,
     ) -> Option<&'a RouteCounters> {
-        self.counters_within(self.limits.own_labels, route, labels)
+        let counters = route.counters.find(|counters| counters.labels.equals(labels));
+        counters.or_else(|| self.counters_within(self.limits.own_labels, route, labels))
     }
 
     /// Returns the counters under which requests beyond the series limit are counted. Never `None`, because there is space for
@@ -157,14 +158,14 @@ impl Routes {
             .or_else(|| self.counters_within(counters, route, labels.without_status()))
     }
 
-    #[inline]
+    #[cold]
     fn counters_within<'a>(
         &self,
         limit: usize,
         route: &'a Route,
         labels: OutcomeLabels,
     ) -> Option<&'a RouteCounters> {
-        let matches = |counters: &RouteCounters| counters.labels == labels;
+        let matches = |counters: &RouteCounters| counters.labels.equals(labels);
         let create = || self.create_counters(route, labels);
         route.counters.find_or_add(&self.counters, limit, matches, create)
     }

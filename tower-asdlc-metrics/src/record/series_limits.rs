@@ -21,7 +21,7 @@ impl SeriesLimits {
             routes: max_series + methods,
             overflow_counters,
             // For each method: no failure or any of the failures, for gRPC calls and for other requests.
-            counters: overflow_counters + methods * (ErrorType::COUNT + 1) * 2,
+            counters: overflow_counters + methods * (usize::from(ErrorType::COUNT) + 1) * 2,
         }
     }
 }

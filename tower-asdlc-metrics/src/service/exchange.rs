@@ -6,7 +6,7 @@ use crate::labels::methods::MethodId;
 use crate::labels::outcome::Outcome;
 use crate::labels::request_head::RequestHead;
 use crate::labels::user_label::UserLabelValues;
-use crate::record::flags::Flag;
+use crate::record::flags::{Flag, FlagSet};
 use crate::record::recorder::FinishedExchange;
 use crate::record::route::RouteKey;
 use crate::record::route_table::RouteId;
@@ -18,7 +18,7 @@ use bytes::Buf;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,6 +31,8 @@ pub(crate) struct Exchange {
     /// `None` once recorded. `ManuallyDrop`, here and below, because `drop` records the exchange, which leaves nothing to drop.
     shard: ManuallyDrop<Option<Arc<Shard>>>,
     start: Instant,
+    /// The flags of the recorder when the request started.
+    flags: FlagSet,
     method: MethodId,
     /// [`RouteId::NONE`] until the route is created.
     route: RouteId,
@@ -69,8 +71,9 @@ impl Exchange {
             OptionalParts::add_for_request(&mut parts, request, recorder);
         }
         Some(Self {
-            shard: ManuallyDrop::new(Some(shard.enter(method))),
+            shard: ManuallyDrop::new(Some(shard.enter(method, flags))),
             start,
+            flags,
             method,
             route,
             user_labels,
@@ -90,8 +93,10 @@ impl Exchange {
         if endpoint.is_some() || self.parts.is_some() {
             self.create_route(endpoint);
         }
-        if let Some(shard) = self.shard.as_deref() {
-            shard.recorder().record_time_to_headers(self.route, self.start);
+        if self.flags.contains(Flag::HAS_TIME_TO_HEADERS) {
+            if let Some(shard) = self.shard.as_deref() {
+                shard.recorder().record_time_to_headers(self.route, self.start);
+            }
         }
         let headers = response.headers();
         if self.grpc.is_grpc() {
@@ -152,11 +157,27 @@ impl Exchange {
             self.create_route(None);
             drop(self.parts.take());
         }
+        let guard = LeaveOnPanic(self);
+        guard.0.record(outcome);
+        mem::forget(guard);
+        self.leave();
+    }
+
+    /// The request is not in flight any more, and is not recorded again.
+    #[inline(always)]
+    fn leave(&mut self) {
         if let Some(shard) = self.shard.take() {
-            let Self { start, method, route, grpc, status, sent, .. } = *self;
+            shard.leave(self.method, self.flags);
+        }
+    }
+
+    #[inline(always)]
+    fn record(&self, outcome: Outcome) {
+        if let Some(shard) = self.shard.as_deref() {
+            let Self { start, flags, route, grpc, status, sent, .. } = *self;
             let duration = start.elapsed();
             let finished = FinishedExchange { outcome, status, grpc, duration, sent };
-            shard.leave_after(method, |recorder| recorder.record_exchange(route, finished));
+            shard.recorder().record_exchange(route, finished, flags);
         }
     }
 
@@ -250,6 +271,16 @@ impl Exchange {
             }
             Some(_) => Outcome::Aborted,
         }
+    }
+}
+
+/// Ends a request if recording it panics.
+struct LeaveOnPanic<'a>(&'a mut Exchange);
+
+impl Drop for LeaveOnPanic<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 

@@ -31,7 +31,7 @@ fn after_the_first_collection_requests_are_buffered_by_outcome_until_the_next() 
             duration: Duration::from_millis(millis),
             sent: 0,
         };
-        recorder.record_exchange(route, finished);
+        recorder.record_exchange(route, finished, recorder.flags());
     };
     let buffered = || {
         let counters = recorder.routes.iter().flat_map(|route| route.counters.iter());
