@@ -36,8 +36,9 @@
 //! The clock starts when the layer is called with the request. From then on the request is in flight, also while it waits for
 //! the inner service to be ready.
 //!
-//! A request ends with the first event of this table. Everything is recorded at that moment, except for the time to the
-//! response's head, which is recorded with the head.
+//! A request ends with the first event of this table. Its counters, duration and response size are recorded at that moment. The
+//! time to the response's head is recorded with the head. For the size of the request's body and for upgraded connections, see
+//! [`RequestBodyLayer`] and [`UpgradeGuard`].
 //!
 //! | the request ends when | `status` | `error_type` |
 //! |---|---|---|
@@ -46,14 +47,14 @@
 //! | the connection is upgraded (101, or 2xx to `CONNECT`). The duration is that of the handshake; the connection can be [recorded too](UpgradeGuard) | as sent | |
 //! | the body is dropped before its end: the client left, or the server gave up | as sent | `aborted` |
 //! | the body yields an error | as sent | `body_error` |
-//! | the body ends with fewer bytes than its `Content-Length` or its exact size declares, or has more | as sent | `content_length_mismatch` |
+//! | the body has fewer or more bytes than its `Content-Length` or its exact size declares | as sent | `content_length_mismatch` |
 //! | the service's future is dropped before it is ready: the client left, or an outer timeout fired | `499` | `cancelled` |
 //! | the service returns an error, from its future or when it is polled for readiness | `500` | `service_error` |
 //! | the service, its future or its body panics | `500`, or as sent | `panic` |
 //!
 //! Every later collection includes the request. Between collections, measurements are buffered per thread and flushed to the SDK
-//! in batches of up to 16, so that threads rarely wait for each other. They are therefore not recorded in the request's
-//! `Context`.
+//! in batches of up to 16, so that threads rarely wait for each other. The request's OpenTelemetry `Context` is not current when
+//! its measurements are flushed.
 //!
 //! "Handed to the server" is the last moment that a service can observe. Whether the client received the bytes is not known.
 //!
@@ -105,8 +106,8 @@
 //!
 //! The layer records the requests that pass through it:
 //!
-//! - *Outside* of layers that respond on their own (timeouts, authentication, limits), it counts their 408, 401 and 429.
-//!   *Inside* of them, it never sees the requests that they refuse, and a request that an outer timeout drops is `cancelled`
+//! - *Outside* of layers that respond on their own (timeouts, authentication, limits), it counts their responses (408, 401, 429).
+//!   *Inside* of them, it does not see the requests that they refuse. A request that an outer timeout drops is then `cancelled`
 //!   with 499.
 //! - *Outside* of a limit (`ConcurrencyLimitLayer`, `GlobalConcurrencyLimitLayer`, `BufferLayer`), it includes the queue: a
 //!   request that waits for a permit is in flight, its wait is in the latency, and a client that leaves meanwhile is a 499.
@@ -126,14 +127,17 @@
 //!
 //! # Cost
 //!
-//! A warm request allocates nothing, takes no lock of this crate, and hashes no attributes. These requests allocate: those for a
-//! service that is nested in an axum router (see [`MatchedRoute`]), gRPC-Web calls, all requests with
-//! [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes), and requests for an upgrade with
-//! [`with_upgrades`](HttpMetricsLayerBuilder::with_upgrades).
+//! A warm request allocates nothing, takes no lock of this crate, and hashes no attributes. These requests allocate:
+//!
+//! - requests for a service that is nested in an axum router (see [`MatchedRoute`]),
+//! - gRPC-Web calls,
+//! - requests that wait for the inner service to be ready,
+//! - with [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes) all requests, and with
+//!   [`with_upgrades`](HttpMetricsLayerBuilder::with_upgrades) those for an upgrade.
 //!
 //! The route of a request is found with one look-up in an append-only table. The requests in flight are counted per thread.
 //! Measurements are buffered per thread and flushed to the SDK's bound instruments in batches of up to 16; those of the optional
-//! metrics are not buffered. `benches/ladder` measures all this beside the minimal code that one can write by hand.
+//! metrics are not buffered. `benches/ladder` compares the cost with that of a minimal hand-written layer.
 //!
 //! # Features
 //!

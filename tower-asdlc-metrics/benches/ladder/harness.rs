@@ -22,7 +22,7 @@ impl Subject {
     }
 }
 
-/// Measures all subjects, and prints a table of what each costs more than the first.
+/// Measures all subjects, and prints a table: the cost of the first, and for each other subject the difference from the first.
 ///
 /// With the arguments `run NAME COUNT` it only runs one subject, for callgrind. With `time NAME THREADS` it prints the
 /// nanoseconds of one round, so that a script can interleave two builds.

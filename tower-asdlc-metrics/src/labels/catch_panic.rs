@@ -6,13 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Calls `function`; `None` if it panics.
 ///
-/// The panic hook has reported the panic. The request continues: a function that only names its series must not turn its
-/// response into an error.
+/// The panic hook has reported the panic. The request continues: a function that only selects a label must not fail the request.
 pub(crate) fn catch_panic<T>(function: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(function)).map_err(drop_payload).ok()
 }
 
-/// Drops the payload of a panic, and leaks what panics again when it is dropped.
+/// Drops the payload of a panic. If this panics too, the second payload is leaked.
 #[cold]
 fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

@@ -10,8 +10,8 @@ pub(crate) enum GrpcCall {
     NotGrpc,
     /// No status was read yet.
     NoStatus,
-    /// The status is in the body of a gRPC-Web response, and was not read yet or cannot be read. Unlike in `NoStatus`, a
-    /// complete response does not mean that the call failed.
+    /// The status is in the body of a gRPC-Web response, and was not read yet or cannot be read. If the response is complete, the
+    /// call did not fail for that reason alone. With `NoStatus` it did.
     Unreadable,
     /// The status from the headers, the trailers, or the trailer frame of gRPC-Web.
     Status(GrpcStatus),

@@ -1,7 +1,7 @@
 //! Label values that stand for more than one thing.
 
 /// The label value for everything outside a closed set, as in OpenTelemetry's conventions: an unknown method, a gRPC method
-/// that is not in the list, a value of your own label that was not announced.
+/// that is not in the list, or a value that is not in the list of your own label.
 pub const OTHER: &str = "_OTHER";
 
 /// The `endpoint` of requests that match no route.

@@ -97,7 +97,7 @@ impl HttpMetricsLayerBuilder {
         self
     }
 
-    /// Excludes requests to these paths. They are not recorded, and cost nothing but the comparison.
+    /// Excludes requests to these paths. They are in no metric, and cost only the comparison.
     ///
     /// The layer compares the path of the request, without the query. Inside an axum `nest` the path [has the
     /// prefix](RequestHead::uri), if the feature `axum` is on.
@@ -187,8 +187,8 @@ impl HttpMetricsLayerBuilder {
     /// Sets the series limit: how many series each family may have. The default is 1 000, the maximum 100 000.
     ///
     /// Requests with label sets beyond the limit are counted under `endpoint="_OVERFLOW"`, in up to a few hundred additional
-    /// series. Each layer has its own limit. If several threads need the last free place at the same moment, each can create an
-    /// empty series in the SDK.
+    /// series. Each layer has its own limit. If several threads create the last series at the same moment, all but one of these
+    /// series stay empty.
     ///
     /// The SDK has a limit of its own: 2 000 series for each instrument, unless a view changes it. Beyond that limit it drops *all*
     /// labels of new series until the process ends, so stay below it.

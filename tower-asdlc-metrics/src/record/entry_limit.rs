@@ -14,8 +14,8 @@ impl EntryLimit {
     /// `create`.
     ///
     /// The caller has not found the entry, but another thread may have inserted it since: therefore `find` is called again, and
-    /// a new entry that is not needed is dropped. `create` creates series in the SDK. Their number can therefore exceed `limit`
-    /// a little: by one for each thread that creates another entry while the last place is taken.
+    /// a new entry that is not needed is dropped. `create` creates series in the SDK, and these stay there when the entry is
+    /// dropped. If several threads create entries for the last place, the SDK gets more series than `limit`: one for each thread.
     #[cold]
     pub(crate) fn find_or_insert<T, R>(
         &self,

@@ -1,4 +1,4 @@
-//! Properties of a recorder that each request checks, in one byte, so that one load answers all of them.
+//! Flags of a recorder, which each request checks. They are in one byte, so that a request reads all of them with one load.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -15,11 +15,11 @@ pub(crate) struct Flag(u8);
 impl Flag {
     /// Some requests are not recorded.
     pub(crate) const HAS_EXCLUSIONS: Self = Self(1);
-    /// Request bodies are sized or upgrades are counted, for which an exchange carries optional parts.
+    /// The sizes of request bodies or upgraded connections are recorded: exchanges have optional parts.
     pub(crate) const HAS_OPTIONAL_PARTS: Self = Self(2);
     /// The time to the response's head is recorded.
     pub(crate) const HAS_TIME_TO_HEADERS: Self = Self(16);
-    /// No callback runs before collections, so that nothing is buffered. Each request is added to the in-flight gauge at once.
+    /// No callback runs before collections. Nothing is buffered, and the in-flight gauge changes when a request starts and ends.
     pub(crate) const NO_FLUSH_CALLBACK: Self = Self(4);
     /// Set by the first collection; until then nothing is buffered.
     pub(crate) const IS_COLLECTED: Self = Self(8);

@@ -1,9 +1,12 @@
-//! Recording: which series a request belongs to, and what is added to them.
+//! Recording: finds the series of a request and adds to them.
 //!
-//! A request takes a `shard`, which belongs to its thread, and finds its route (`routes` -> `route_table` -> `route`). When it
-//! ends, the `recorder` adds it to the counters of the route: to the `batch` of the thread, or straight to the SDK's series
-//! (`bound` or `unbound`). `instruments` creates all instruments; `settings` is what the builder configured. `in_flight` reports the
-//! requests in flight, which the shards count. `entry_limit` and `series_limits` limit the number of series.
+//! A request takes the `shard` of its thread, which counts it as in flight, and finds its route (`routes` -> `route_table` ->
+//! `route`). When the request ends, the `recorder` adds it to the counters of the route: to the `batch` of the thread, or directly
+//! to the SDK's series (`bound` or `unbound`). Before each collection, `in_flight` reports the requests in flight, which the
+//! shards count, and then the recorder flushes the batches.
+//!
+//! `instruments` creates all instruments, with their names. `entry_limit` and `series_limits` limit the number of series.
+//! `settings` has what the builder configured.
 //!
 //! Types with `#[repr(align(128))]` have cache lines of their own, so that threads do not wait for each other's writes. 128 bytes
 //! are two lines, because x86-64 processors prefetch lines in pairs.

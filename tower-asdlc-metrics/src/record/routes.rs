@@ -82,7 +82,7 @@ impl Routes {
         (user_labels, route)
     }
 
-    /// Once the series limit is reached, all unknown endpoints are found here, without an allocation.
+    /// Once the series limit is reached, returns the overflow route for every unknown endpoint. This does not allocate.
     #[cold]
     fn find_overflow(&self, method: MethodId, endpoint: Cow<'_, str>) -> Result<RouteId, Box<str>> {
         let is_full = self.table.is_full(self.limits.own_labels);

@@ -1,5 +1,5 @@
-//! The same types without bound instruments, for a `MeterProvider` that does not support them. Each measurement hashes the
-//! attributes.
+//! The types of `bound`, without bound instruments, for a `MeterProvider` that does not support them. Each measurement hashes
+//! the attributes.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
@@ -36,7 +36,7 @@ pub(crate) struct UpDownCounterSeries(Series<UpDownCounter<i64>>);
 impl UpDownCounterSeries {
     pub(crate) fn new(counter: &UpDownCounter<i64>, attributes: &[KeyValue]) -> Self {
         let series = Self(Series::new(counter, attributes));
-        // So that it is exported from now on, as a bound series is, even if no request is in flight at any collection.
+        // Creates the series in the SDK, as `bind` does. It is exported from now on, even if its value is 0 at each collection.
         series.add(0);
         series
     }

@@ -24,11 +24,12 @@ use std::time::Instant;
 
 /// A request that has started.
 ///
-/// It is recorded when it [finishes](Self::finish), or else when it is dropped. Either takes the shard, so that it is recorded
-/// only once.
+/// It is recorded when it [finishes](Self::finish), or when it is dropped before that. Recording takes the shard, so that it
+/// happens only once.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// `None` once recorded. `ManuallyDrop`, here and below, because `drop` records the exchange, which leaves nothing to drop.
+    /// `None` once recorded. `ManuallyDrop`, here and below, because `Exchange::drop` records the exchange. After that nothing is
+    /// left to drop.
     shard: ManuallyDrop<Option<Arc<Shard>>>,
     start: Instant,
     /// The flags of the recorder when the request started.
@@ -163,7 +164,7 @@ impl Exchange {
         self.leave();
     }
 
-    /// The request is not in flight any more, and is not recorded again.
+    /// Ends the request: it is not in flight any more, and is not recorded again.
     #[inline(always)]
     fn leave(&mut self) {
         if let Some(shard) = self.shard.take() {
@@ -235,7 +236,7 @@ impl Exchange {
                 self.grpc = GrpcCall::Unreadable;
             }
         } else {
-            // The status follows the last byte, so that only the trailers are the end.
+            // The status follows the last byte: the call ends with the trailers.
             self.length.expect_end_after_last_byte();
         }
     }

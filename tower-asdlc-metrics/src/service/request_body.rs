@@ -146,7 +146,7 @@ pub(crate) struct RequestBodySize {
     route: OnceLock<RouteId>,
     bytes: OnceLock<u64>,
     is_recorded: AtomicBool,
-    /// The one of the next layer further out, if several layers size the body.
+    /// The same of the next outer layer, if several layers record the size of the body.
     outer: Option<Arc<Self>>,
 }
 

@@ -88,7 +88,7 @@ where
             Poll::Ready(Ok(())) => InnerCall::called(self.inner.call(request)),
             Poll::Ready(Err(error)) => InnerCall::failed(error),
             Poll::Pending => {
-                // The future waits with the service that was polled, which may have a place in a queue. The clone has none.
+                // The future keeps the service that was polled, because that one may hold a place in a queue. A clone does not.
                 let clone = self.inner.clone();
                 InnerCall::waiting(mem::replace(&mut self.inner, clone), request)
             }

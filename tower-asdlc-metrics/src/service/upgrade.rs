@@ -92,7 +92,7 @@ impl UpgradeGuard {
         if request.method() != Method::CONNECT && !request.headers().contains_key(UPGRADE) {
             return None;
         }
-        // Whoever holds our guard also holds that of a layer further out.
+        // Each guard holds the guard of the next outer layer.
         let outer = Self::in_extensions(request.extensions());
         let upgrade = Arc::new(Upgrade { connection: OnceLock::new(), _outer: outer });
         request.extensions_mut().insert(GuardExtension(Arc::downgrade(&upgrade)));
@@ -104,7 +104,7 @@ impl UpgradeGuard {
         if let Some(upgrade) = self.0.filter(|upgrade| Arc::strong_count(upgrade) > 1) {
             recorder.upgraded_connection_opened(route);
             let recorder = Arc::clone(recorder);
-            // Not set yet: a layer opens what it has inserted, once.
+            // Never set before: only the layer that inserted the guard opens it, once.
             _ = upgrade.connection.set(OpenConnection { recorder, route, start: Instant::now() });
         }
     }
