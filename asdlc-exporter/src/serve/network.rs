@@ -1,18 +1,27 @@
-//! Networks that may connect.
+//! Networks whose clients may connect.
 
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// An IP address, or one with the length of its prefix.
+/// Parses `ADDRESS`, or `ADDRESS/PREFIX_LENGTH`.
 pub(super) fn parse(text: &str) -> Option<IpNet> {
-    match text.parse::<IpAddr>() {
-        Ok(address) => Some(address.into()),
-        Err(_) => text.parse().ok(),
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    // Not the parser of ipnet: it accepts `010.0.0.0/8`, which other programs read as octal.
+    let address: IpAddr = address.parse().ok()?;
+    match prefix {
+        None => Some(address.into()),
+        Some(prefix) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => {
+            IpNet::new(address, prefix.parse().ok()?).ok()
+        }
+        Some(_) => None,
     }
 }
 
-/// Whether a network has this peer. A socket for both protocols shows an IPv4 peer as
-/// `::ffff:10.0.0.1`.
+/// Whether the network contains the address of this peer. On a dual-stack socket, the address of an
+/// IPv4 peer is IPv4-mapped, such as `::ffff:10.0.0.1`.
 pub(super) fn contains(network: &IpNet, peer: IpAddr) -> bool {
     network.contains(&peer.to_canonical())
 }
@@ -31,6 +40,9 @@ mod tests {
             ),
             ("192.168.1.7", &["192.168.1.7"], &["192.168.1.6", "192.168.1.8"]),
             ("10.9.9.9/31", &["10.9.9.8", "10.9.9.9"], &["10.9.9.10"]),
+            ("10.9.9.9/008", &["10.1.2.3"], &["11.0.0.0"]),
+            // IPv4 peers are compared as IPv4 addresses.
+            ("::ffff:10.0.0.0/104", &[], &["10.0.0.1", "::ffff:10.0.0.1"]),
             ("0.0.0.0/0", &["1.2.3.4", "255.255.255.255"], &["::1"]),
             ("fd00::/8", &["fd00::1", "fdff::"], &["fe00::", "10.0.0.1"]),
             ("::1", &["::1"], &["::2", "::"]),
@@ -62,7 +74,14 @@ mod tests {
             "10.0.0/8",
             "localhost",
             "10.0.0.0/8/8",
+            "10.0.0.0/256",
             " 10.0.0.0",
+            "10.0.0.0 /8",
+            // Octal for some programs.
+            "010.0.0.0",
+            "010.0.0.0/8",
+            "10.0.0.01/32",
+            "::ffff:010.0.0.0/104",
         ] {
             assert!(parse(text).is_none(), "{text}");
         }
