@@ -2,12 +2,12 @@
 
 use http::{HeaderMap, HeaderValue, header::AsHeaderName};
 
-/// One item of such a list, for example `text/plain;version=0.0.4;q=0.5`.
+/// One item of the list, for example `text/plain;version=0.0.4;q=0.5`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct AcceptItem<'a> {
-    /// What stands before the parameters: `text/plain`, `gzip`, `*`.
+    /// The part before the parameters: `text/plain`, `gzip`, `*`.
     pub(crate) name: &'a str,
-    /// 0 to 1. An item without `q` has 1, an item whose `q` is not a number from 0 to 1 has 0.
+    /// The weight, 0 to 1. Without `q` it is 1. If `q` is not a number from 0 to 1, it is 0.
     pub(crate) q: f32,
     parameters: &'a str,
 }

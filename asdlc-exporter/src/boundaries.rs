@@ -1,10 +1,11 @@
 //! The rule for the boundaries of a histogram.
 
-/// Checks the upper bounds of buckets.
+/// Checks the boundaries (upper bounds of buckets).
 ///
 /// # Errors
 ///
-/// The message, when there is no boundary, one is not finite, or they do not strictly increase.
+/// When there is no boundary, a boundary is not finite, or the boundaries do not strictly increase.
+/// The error is the message for the user.
 pub(crate) fn check_boundaries(boundaries: &[f64]) -> Result<(), String> {
     if boundaries.is_empty() {
         return Err("invalid boundaries []: must have at least one".to_owned());

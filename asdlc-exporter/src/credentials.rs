@@ -10,7 +10,7 @@ pub(crate) struct Credentials {
     scheme: Scheme,
     /// What follows the scheme in `Authorization`.
     encoded: String,
-    /// The password or token before it was encoded.
+    /// The password or token, not encoded.
     #[cfg(feature = "victoria-metrics")]
     secret: String,
 }
@@ -28,7 +28,7 @@ pub(crate) struct InvalidCredentials;
 impl Credentials {
     /// The password may be empty; the user may not.
     pub(crate) fn basic(user: &str, password: &str) -> Result<Self, InvalidCredentials> {
-        // Behind the first `:` the password begins.
+        // The password starts after the first `:`, so the user cannot contain one.
         if user.is_empty()
             || user.contains(':')
             || user.contains(char::is_control)
@@ -45,7 +45,7 @@ impl Credentials {
         })
     }
 
-    /// The characters are those of RFC 6750.
+    /// The token may have the characters that RFC 6750 allows.
     pub(crate) fn bearer(token: &str) -> Result<Self, InvalidCredentials> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
         if token.is_empty() || !token.bytes().all(allowed) {
@@ -59,7 +59,7 @@ impl Credentials {
         })
     }
 
-    /// The value of `Authorization`, which HTTP libraries do not log.
+    /// The value of `Authorization`. It is marked as sensitive: its `Debug` text has no secret.
     #[cfg(feature = "victoria-metrics")]
     pub(crate) fn to_header(&self) -> HeaderValue {
         let Self { scheme, encoded, .. } = self;
@@ -69,16 +69,16 @@ impl Credentials {
         value
     }
 
-    /// What must not be in a log: the secret, encoded and not encoded.
+    /// The texts that must not be in a log: the secret, encoded and not encoded.
     #[cfg(feature = "victoria-metrics")]
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        // Others may write it with a different padding.
+        // Without padding, because another program may write the padding differently.
         let encoded = self.encoded.trim_end_matches('=');
         [encoded, &self.secret].into_iter().filter(|secret| !secret.is_empty())
     }
 
-    /// Whether a value of `Authorization` has these credentials. The time that this takes depends
-    /// on the length of the secret only.
+    /// Whether a value of `Authorization` has these credentials. The secrets are compared in constant
+    /// time, except that a wrong length ends the comparison early.
     #[cfg(feature = "serve")]
     pub(crate) fn matches(&self, value: &HeaderValue) -> bool {
         use subtle::ConstantTimeEq as _;
@@ -88,7 +88,7 @@ impl Credentials {
             && bool::from(encoded.trim_ascii().ct_eq(self.encoded.as_bytes()))
     }
 
-    /// The value of `WWW-Authenticate` that asks for credentials of this kind.
+    /// The value of `WWW-Authenticate` for these credentials.
     #[cfg(feature = "serve")]
     pub(crate) fn challenge(&self) -> HeaderValue {
         HeaderValue::from_static(match self.scheme {

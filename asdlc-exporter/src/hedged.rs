@@ -1,19 +1,21 @@
-//! A second attempt on a new connection, when a kept connection is slow or broken.
+//! Hedged requests: a second attempt on a new connection if a reused connection is slow or broken.
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use tokio::time::timeout;
 
-/// Runs `first`. Runs `second` instead when `first` ends with `None`, and as well when `first` takes
-/// longer than `patience`: the first result of either counts. Without a `patience`, `first` may take
-/// as long as it needs.
+/// Runs `first`, and starts `second` in two cases:
+///
+/// * when `first` ends with `None`, which means that its connection is broken;
+/// * when `first` has run for `delay`. `first` continues, and the result of whichever ends first is
+///   returned. Without a `delay` this does not happen.
 pub(crate) async fn hedged<T>(
     first: impl Future<Output = Option<T>>,
-    patience: Option<Duration>,
+    delay: Option<Duration>,
     second: impl Future<Output = T>,
 ) -> T {
     let (mut first, mut second) = (pin!(first), pin!(second));
-    let ended = match patience {
-        Some(patience) => timeout(patience, first.as_mut()).await.ok(),
+    let ended = match delay {
+        Some(delay) => timeout(delay, first.as_mut()).await.ok(),
         None => Some(first.as_mut().await),
     };
     match ended {
@@ -49,16 +51,16 @@ mod tests {
         result
     }
 
-    const PATIENCE: Option<Duration> = Some(Duration::from_millis(10));
+    const DELAY: Option<Duration> = Some(Duration::from_millis(10));
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_result_counts() {
-        assert_eq!(hedged(ready(Some(1)), PATIENCE, pending()).await, 1);
-        assert_eq!(hedged(ready(None), PATIENCE, ready(2)).await, 2);
+    async fn the_first_result_is_returned() {
+        assert_eq!(hedged(ready(Some(1)), DELAY, pending()).await, 1);
+        assert_eq!(hedged(ready(None), DELAY, ready(2)).await, 2);
         assert_eq!(hedged(after(20, Some(1)), None, ready(2)).await, 1);
-        assert_eq!(hedged(after(20, Some(1)), PATIENCE, ready(2)).await, 2);
-        assert_eq!(hedged(after(20, Some(1)), PATIENCE, after(20, 2)).await, 1);
-        assert_eq!(hedged(after(20, None), PATIENCE, after(20, 2)).await, 2);
-        assert_eq!(hedged(pending(), PATIENCE, ready(2)).await, 2);
+        assert_eq!(hedged(after(20, Some(1)), DELAY, ready(2)).await, 2);
+        assert_eq!(hedged(after(20, Some(1)), DELAY, after(20, 2)).await, 1);
+        assert_eq!(hedged(after(20, None), DELAY, after(20, 2)).await, 2);
+        assert_eq!(hedged(pending(), DELAY, ready(2)).await, 2);
     }
 }

@@ -1,34 +1,34 @@
-//! One call at a time: callers that come while a call runs wait for its result.
+//! One call at a time: callers that arrive while a call runs wait for the result of that call.
 //!
-//! Used where any result that arrives after the caller is good enough. Scrapes and sources need
-//! more: the collection that answers a scrape must begin after the scrape came, so that they do not
-//! join one that runs. See `scrape::queue` and `collect::source_run`.
+//! A caller may get the result of a call that started before the caller arrived. Readiness checks,
+//! Redis probes and queries accept that. Scrapes do not: the collection for a scrape must start after
+//! the scrape arrived. So `scrape::queue` and `collect::source_run` do not use this module.
 
 #[cfg(any(feature = "health", feature = "redis"))]
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
 
-#[cfg(any(feature = "health", feature = "redis"))]
 /// Runs at most one call at a time.
+#[cfg(any(feature = "health", feature = "redis"))]
 #[derive(Debug)]
 pub(crate) struct SingleFlight<T> {
-    /// The call that was started last. It may have ended.
+    /// The call that started last. It may have ended.
     last: Mutex<Option<Waiter<T>>>,
 }
 
+/// The result of [`SingleFlight::join`].
 #[cfg(any(feature = "health", feature = "redis"))]
-/// What [`SingleFlight::join`] found.
 #[derive(Debug)]
 pub(crate) enum Joined<T> {
-    /// A call runs already.
+    /// A call is already running.
     Running(Waiter<T>),
-    /// No call ran. The caller has to run it, in a task of its own, so that it goes on if the
-    /// caller is dropped.
+    /// No call was running. The caller has to run one. It runs it in a separate task, so that the
+    /// call continues if the caller is dropped.
     Started(Completion<T>, Waiter<T>),
 }
 
-/// Ends a call. If it is dropped without [`complete`](Self::complete), because the task panicked or
-/// its runtime stopped, the waiters get `None` and the next `join` starts a call.
+/// Ends a call. It is dropped without [`complete`](Self::complete) if the task of the call panicked or
+/// its runtime stopped: then the waiters get `None`, and the next `join` starts a call.
 #[derive(Debug)]
 pub(crate) struct Completion<T>(watch::Sender<Option<T>>);
 
@@ -38,7 +38,7 @@ pub(crate) struct Waiter<T>(watch::Receiver<Option<T>>);
 
 #[cfg(any(feature = "health", feature = "redis"))]
 impl<T: Clone> SingleFlight<T> {
-    /// Joins the running call, or registers a new one. Runs no user code.
+    /// Joins the running call, or registers a new one. No user code runs under the lock.
     pub(crate) fn join(&self) -> Joined<T> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiter) = last.as_ref().filter(|waiter| waiter.is_running()) {
@@ -47,7 +47,7 @@ impl<T: Clone> SingleFlight<T> {
         let (completion, waiter) = call();
         let ended = last.replace(waiter.clone());
         drop(last);
-        // It holds a result, whose drop may be user code.
+        // After the lock: the drop of its result may be user code.
         drop(ended);
         Joined::Started(completion, waiter)
     }
@@ -60,14 +60,14 @@ impl<T> Default for SingleFlight<T> {
     }
 }
 
-/// A single call, for code that keeps its own table of running calls.
+/// Creates a single call, for code that has its own table of running calls.
 pub(crate) fn call<T: Clone>() -> (Completion<T>, Waiter<T>) {
     let (sender, receiver) = watch::channel(None);
     (Completion(sender), Waiter(receiver))
 }
 
 impl<T> Completion<T> {
-    /// Hands the result to all waiters. Only the first call counts.
+    /// Sends the result to all waiters. Only the first result is used.
     pub(crate) fn complete(&self, result: T) {
         self.0.send_if_modified(|slot| {
             let is_first = slot.is_none();
@@ -80,12 +80,12 @@ impl<T> Completion<T> {
 }
 
 impl<T: Clone> Waiter<T> {
-    /// Whether the call has no result yet and still can have one.
+    /// Whether the call has not ended: it has no result, and its [`Completion`] exists.
     pub(crate) fn is_running(&self) -> bool {
         self.0.borrow().is_none() && self.0.has_changed().is_ok()
     }
 
-    /// The result; `None` if the call ended without one.
+    /// Waits for the result. `None` if the call ended without one.
     pub(crate) async fn wait(mut self) -> Option<T> {
         self.0.wait_for(Option::is_some).await.ok()?.clone()
     }

@@ -1,4 +1,4 @@
-//! Settings from environment variables.
+//! Settings from environment variables. This file has all variables that the crate reads.
 
 use super::{error::ConfigError, rules, settings::Config};
 use crate::redact;
@@ -11,8 +11,8 @@ use std::{
 };
 
 impl Config {
-    /// Replaces the settings for which there is a variable. Variables that are not in the
-    /// [table](super) and empty variables are ignored.
+    /// Replaces each setting whose variable is set. Empty variables and variables that are not in the
+    /// [tables](super) are ignored.
     ///
     /// ```
     /// use asdlc_exporter::config::Config;
@@ -22,15 +22,14 @@ impl Config {
     /// # Ok(()) }
     /// ```
     ///
-    /// `std::env::vars` panics when any variable of the process is not UTF-8; `std::env::vars_os` does
-    /// not.
+    /// `std::env::vars` panics if any variable of the process is not UTF-8. `std::env::vars_os` does not.
     ///
-    /// A `METRICS_PORT` such as `tcp://10.0.0.1:8080` is ignored: in every pod, Kubernetes sets it for a
-    /// Service that is named `metrics`.
+    /// A `METRICS_PORT` such as `tcp://10.0.0.1:8080` is ignored: Kubernetes sets it in every pod if there
+    /// is a Service that is named `metrics`.
     ///
     /// # Errors
     ///
-    /// When a value is not allowed, or not UTF-8.
+    /// When the value of a variable in the [tables](super) is not allowed, or not UTF-8.
     pub fn with_environment<K: AsRef<OsStr>, V: Into<OsString>>(
         mut self,
         variables: impl IntoIterator<Item = (K, V)>,
@@ -47,7 +46,7 @@ impl Config {
             }
             if name == PORT && is_service_link(&value) {
                 tracing::info!(
-                    "{name} is ignored: Kubernetes sets it for a Service, it is not a port"
+                    "{name} is ignored: it is not a port, but the address of a Kubernetes Service"
                 );
                 continue;
             }

@@ -15,7 +15,7 @@ use std::{error::Error, fmt, io};
 /// );
 /// ```
 pub struct ConfigError {
-    /// File, line and key, or variable.
+    /// The file, the line and the key, or the variable.
     pub(super) place: String,
     pub(super) problem: String,
     pub(super) source: Option<io::Error>,

@@ -1,4 +1,4 @@
-//! Settings from files, into [`Config`] or a structure of a service.
+//! Reads YAML and TOML files into [`Config`] or into a structure of a service.
 
 use super::{error::ConfigError, file_error::without_value, settings::Config};
 use crate::redact;
@@ -38,9 +38,9 @@ use std::{fs, path::Path};
 /// the text is malformed, or the structure refuses a key or a value. The message is one line with the
 /// file, the line and the key.
 ///
-/// The message does not repeat a value that may be a secret: a message of serde has the type of the
-/// value instead. A message of the structure is cut when it contains the value of a key such as
-/// `password`, `token` or `url`.
+/// The message does not repeat a value that may be a secret. A message of serde has the type of the
+/// value instead. If a message of the structure contains the value of a key such as `password`, `token`
+/// or `url`, only its part about the allowed values is shown.
 pub fn load<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T, ConfigError> {
     let path = path.as_ref();
     let origin = path.display().to_string();

@@ -1,4 +1,4 @@
-//! Error messages about files, without secrets.
+//! Removes secrets from the error messages of file parsers.
 
 use crate::redact;
 use serde::{
@@ -9,16 +9,16 @@ use std::fmt;
 
 /// Removes the value from an error message of a parser or of a structure.
 ///
-/// `keys` is the path to the value. `document` has the secrets of the file: a structure of a service
-/// may repeat a value in its own message, which is found by comparing it with them. Without a
-/// document nothing is known about the values, so a message about one of them is not shown.
+/// `keys` is the path to the value. `document` has the secrets of the file. A structure of a service may
+/// repeat a value in its own message; the message is searched for these secrets. Without a document the
+/// secrets are unknown. Then a message about a value is not shown.
 pub(super) fn without_value(problem: &str, keys: &str, document: Option<&Document>) -> String {
     let problem = redact::text(&without_serde_value(problem));
     let is_secret = carries_a_secret(keys);
     let is_of_file = matches!(keys, "" | ".");
     let is_safe = |text: &str| {
         let Some(Document { secrets }) = document else { return is_of_file };
-        // A value of up to three bytes is part of many words.
+        // Shorter values occur in many words.
         let is_long = |secret: &str| secret.len() > if is_secret { 0 } else { 3 };
         !secrets.iter().any(|secret| is_long(secret) && text.contains(&**secret))
     };
@@ -41,7 +41,7 @@ pub(super) fn without_value(problem: &str, keys: &str, document: Option<&Documen
     }
 }
 
-/// Reduces the value in ``integer `7`, expected a string`` to its type.
+/// Replaces a value by its type: ``integer `7`, expected a string`` becomes `integer, expected a string`.
 fn without_serde_value(problem: &str) -> String {
     for what in ["invalid type", "invalid value"] {
         let rest = problem.strip_prefix(what).and_then(|rest| rest.strip_prefix(": "));
@@ -50,7 +50,7 @@ fn without_serde_value(problem: &str) -> String {
             return format!("{what}: {found}, expected {expected}");
         }
     }
-    // The value may contain these words too: the last ones are those of serde.
+    // The value may contain the same words: the last occurrence is that of serde.
     let variant = problem.strip_prefix("unknown variant `");
     match variant.and_then(|rest| rest.rsplit_once("`, expected ")) {
         Some((_, expected)) => format!("unknown variant, expected {expected}"),
@@ -75,7 +75,7 @@ const TYPES: [&str; 13] = [
     "datetime",
 ];
 
-/// The values of a file that may be secrets because of their keys.
+/// The values of a file whose keys suggest a secret.
 #[derive(Default)]
 pub(super) struct Document {
     secrets: Vec<String>,

@@ -29,7 +29,9 @@
 //! [`MetricsConfig`] or [`OtelConfig`], with the same rules and error messages. With the features
 //! `config-yaml` and `config-toml`, `load` reads YAML and TOML files into any structure.
 //!
-//! | file | environment | default | |
+//! `Config::load` reads these keys, and [`Config::with_environment`] reads these variables:
+//!
+//! | key in the file | environment variable | default | |
 //! |---|---|---|---|
 //! | `service` | `SERVICE_NAME` | set by the program | label `service` |
 //! | `environment` | `ENVIRONMENT` | none | label `environment` |
@@ -44,7 +46,7 @@
 //!
 //! With the feature `victoria-metrics` there are also the settings of its `QueryProxy`:
 //!
-//! | file | environment | default | |
+//! | key in the file | environment variable | default | |
 //! |---|---|---|---|
 //! | `victoria_metrics.url` | `VICTORIAMETRICS_URL` | none | `http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]` |
 //! | `….user`, `….password`, `….bearer_token` | `VICTORIAMETRICS_USER`, `…_PASSWORD`, `…_BEARER_TOKEN` | none | alternatives to a user in the URL |
@@ -55,18 +57,19 @@
 //! | `….services_window` | `VICTORIAMETRICS_SERVICES_WINDOW` | `1h` | 1m to 1y |
 //! | `….cors_origins` | `VICTORIAMETRICS_CORS_ORIGINS=https://a.example,http://b:3000` | none | or `*` |
 //!
-//! A variable replaces the whole setting of the file. An empty variable counts as not set. A variable
-//! that is not UTF-8 is an error if it is in the table; otherwise it is ignored.
-//! `METRICS_PORT=tcp://10.0.0.1:8080` is ignored as well: Kubernetes sets it for a Service that is named
-//! `metrics`. (`enableServiceLinks: false` in the pod's specification disables such variables.)
+//! A variable replaces the whole setting of the file: it does not add to a list or a map. An empty
+//! variable is ignored, and so are variables that are not in the tables. A value that is not UTF-8 is an
+//! error. `METRICS_PORT=tcp://10.0.0.1:8080` is ignored too: Kubernetes sets it for a Service that is
+//! named `metrics`. (`enableServiceLinks: false` in the pod's specification disables such variables.)
 //!
 //! An unknown key, a value of the wrong type and a value that is not allowed are errors. The message has
-//! the file, the line, the key and the allowed values. It never has URLs, users, passwords or tokens.
-//! These must be strings: put a number in quotes.
+//! the file, the line, the key and the allowed values. It never has a URL, a user, a password or a token.
+//! These four must be strings: put a number in quotes.
 
-// A file: file (format, line and key of an error) -> rules (allowed values) -> settings; file_error
-// removes secrets from the messages of parsers. The environment: environment (the table of
-// variables) -> rules -> settings. victoria_metrics is the section of the query proxy.
+// A file: file (YAML or TOML, line and key of an error) -> rules (allowed values) -> settings.
+// file_error removes secrets from the messages of parsers.
+// The environment: environment (all variables) -> rules -> settings.
+// victoria_metrics is the section of the query proxy.
 
 mod environment;
 mod error;

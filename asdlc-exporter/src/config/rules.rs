@@ -1,4 +1,4 @@
-//! The allowed values, for files and for the environment.
+//! Checks the values of settings, from files and from the environment.
 
 use crate::{boundaries::check_boundaries, families::label_key::check_label_key, redact};
 use serde::{Deserialize, Deserializer, de};
@@ -59,7 +59,7 @@ pub(super) fn check_boundaries_of(
     Ok(histograms)
 }
 
-// For serde.
+// These functions are for `#[serde(deserialize_with)]`.
 
 pub(super) fn port<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u16>, D::Error> {
     check_port(i64::deserialize(from)?).map(Some).map_err(de::Error::custom)
@@ -91,8 +91,8 @@ pub(super) fn boundaries<'de, D: Deserializer<'de>>(
     check_boundaries_of(from.deserialize_map(UniqueKeys(PhantomData))?).map_err(de::Error::custom)
 }
 
-/// A map whose keys are unique. Without this, the last value of a key in YAML would silently replace
-/// the others.
+/// Refuses duplicate keys of a map. Without it, the last value of a duplicate key in YAML would silently
+/// replace the others.
 struct UniqueKeys<V>(PhantomData<V>);
 
 impl<'de, V: Deserialize<'de>> de::Visitor<'de> for UniqueKeys<V> {

@@ -1,4 +1,4 @@
-//! The structure of all settings.
+//! The structure of the settings, and their defaults.
 
 use super::rules;
 #[cfg(feature = "victoria-metrics")]
@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Config {
-    /// The label `service`. Without it, the program sets the label.
+    /// The label `service`. If it is `None`, the program chooses the name, see
+    /// [`exporter`](Self::exporter).
     #[serde(deserialize_with = "rules::service")]
     pub service: Option<String>,
     /// The label `environment`.
@@ -48,7 +49,7 @@ pub struct Config {
 
 /// Whether and where metrics are served: `metrics: {enabled, port, path}`.
 ///
-/// A program that has its own default port uses it when there is no port in the file:
+/// If no port is configured, the program uses its own default port:
 ///
 /// ```
 /// use asdlc_exporter::config::MetricsConfig;
@@ -101,15 +102,15 @@ impl Default for OtelConfig {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct PolicyConfig {
-    /// Only these. Empty means all.
+    /// Only these families are served. If it is empty, all are served.
     pub allow: Vec<String>,
-    /// All but these.
+    /// These families are not served.
     pub deny: Vec<String>,
 }
 
 impl Config {
-    /// Whether metrics should be served: both `metrics.enabled` and `otel.metrics_enabled` are true. If
-    /// not, the program must not add the route or start the server.
+    /// Whether metrics should be served: `metrics.enabled` and `otel.metrics_enabled` are both true. If
+    /// this is false, the program must not add the route or start the server.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.metrics.enabled && self.otel.metrics_enabled

@@ -26,13 +26,13 @@ pub struct VictoriaMetricsConfig {
     /// `http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]`. Without it, the proxy responds with 503.
     #[serde(deserialize_with = "url")]
     pub url: Option<String>,
-    /// With `password`, or alone.
+    /// For HTTP basic authentication. Without `password`, the password is empty.
     #[serde(deserialize_with = "secret")]
     pub user: Option<String>,
-    /// With `user`.
+    /// Requires `user`.
     #[serde(deserialize_with = "secret")]
     pub password: Option<String>,
-    /// Instead of `user` and `password`.
+    /// An alternative to `user` and `password`.
     #[serde(deserialize_with = "secret")]
     pub bearer_token: Option<String>,
     /// 100ms to 1h.
@@ -126,8 +126,8 @@ impl fmt::Debug for VictoriaMetricsConfig {
     }
 }
 
-/// A string, or nothing. A parser repeats a value of a wrong type in its message. So this accepts
-/// every type from the parser, and refuses it here.
+/// Reads a string or nothing. If the type of the value is wrong, a parser would repeat the value in its
+/// message. So the visitor accepts every type, and refuses the wrong ones itself.
 fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     from.deserialize_any(SecretVisitor)
 }

@@ -23,9 +23,9 @@ pub trait Check: Send + Sync + 'static {
     /// Starts one check of the dependency.
     ///
     /// The future runs in its own Tokio task and is dropped at the
-    /// [timeout](super::Dependency::with_timeout). It should await instead of blocking its thread. A
-    /// check that blocks also counts as timed out, and the next one does not start before it has ended.
-    /// A panic counts as not healthy.
+    /// [timeout](super::Dependency::with_timeout). It should not block its thread: a check that blocks
+    /// cannot be dropped. At the timeout the dependency is then not healthy, and no other check of it
+    /// starts before this one has ended. If the check panics, the dependency is not healthy.
     fn check(&self) -> CheckFuture<'_>;
 }
 

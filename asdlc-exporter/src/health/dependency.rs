@@ -30,7 +30,7 @@ use tokio::{
 ///     .with_timeout(Duration::from_millis(200));
 /// # Ok(()) }
 /// ```
-#[must_use = "it is not checked before it is given to `Readiness`"]
+#[must_use = "a dependency is not checked before it is added to `Readiness`"]
 pub struct Dependency {
     name: String,
     critical: bool,
@@ -44,7 +44,7 @@ pub struct Dependency {
 }
 
 impl Dependency {
-    /// Creates a dependency without which the service is not ready.
+    /// Creates a critical dependency: while it is not healthy, the service is not ready.
     pub fn critical(name: impl Into<String>, check: impl Check) -> Self {
         Self {
             name: name.into(),
@@ -56,7 +56,8 @@ impl Dependency {
         }
     }
 
-    /// Creates a dependency that is reported, but without which the service is ready.
+    /// Creates an optional dependency: it is in the response, but does not affect whether the service is
+    /// ready.
     pub fn optional(name: impl Into<String>, check: impl Check) -> Self {
         Self { critical: false, ..Self::critical(name, check) }
     }
@@ -76,7 +77,7 @@ impl Dependency {
         if !(1..=64).contains(&self.name.len()) || !self.name.chars().all(allowed) {
             return Err(HealthErrorKind::Name(self.name.clone()).into());
         }
-        // The default timeout of a probe of Kubernetes is 1 s, and the response must arrive before.
+        // The default timeout of Kubernetes probes is 1 s. The response must arrive earlier.
         if !(Duration::from_millis(1)..=Duration::from_millis(900)).contains(&self.timeout) {
             return Err(HealthErrorKind::Timeout(self.name.clone(), self.timeout).into());
         }
@@ -149,7 +150,7 @@ pub(super) struct RunningCheck<'a> {
 }
 
 impl RunningCheck<'_> {
-    /// Waits for the check, until its deadline at the latest.
+    /// Waits until the check ends, or until its deadline.
     pub(super) async fn report(self) -> DependencyReport {
         let Self { dependency, deadline, task } = self;
         let limit = dependency.timeout;

@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Healthy when the response to a `GET` of a URL has a status from 200 to 299.
+/// Sends a `GET` request. Healthy when the status of the response is 200 to 299.
 ///
 /// ```
 /// use asdlc_exporter::health::{Dependency, HttpCheck};
@@ -43,7 +43,7 @@ impl HttpCheck {
                 && !authority.as_str().contains('@')
         });
         let authority = authority.ok_or_else(invalid)?;
-        // `port_u16` is `None` also for a port that is not a number.
+        // `port_u16` is `None` without a port, and also if the port is not a number.
         let port = match authority.port_u16() {
             Some(port) if port > 0 => port,
             None if authority.as_str() == authority.host() => 80,

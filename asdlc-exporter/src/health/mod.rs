@@ -28,21 +28,24 @@
 //! | `GET` readiness, all critical dependencies are healthy | 200 `{"status":"ready",…}` |
 //! | `GET` readiness, a critical dependency is not healthy | 503 `{"status":"not_ready",…}` |
 //! | `GET` readiness after [`drain`](Readiness::drain) | 503 `{"status":"draining",…}`, without any check |
+//! | `GET` readiness while the Tokio runtime stops, so that the checks do not end | 503 `{"status":"not_ready",…}`, without `dependencies` |
 //! | `HEAD` | the headers of `GET` |
 //! | other methods | 405 with `Allow: GET, HEAD` |
 //!
-//! The list `dependencies` has an object for each dependency: `name`, `critical`, `healthy`,
-//! `latency_ms`, and `reason` (`failed`, `timeout` or `panicked`) when it is not healthy. The error
-//! itself may contain addresses and secrets, so it is never in the response. It is logged (`tracing`) as
-//! a warning when a dependency becomes unhealthy: one line of at most 512 characters with the error and
-//! its sources, without users, passwords, tokens and the queries of URLs.
+//! A dependency is not healthy if its last check returned an error (`failed`), did not end in time
+//! (`timeout`) or panicked (`panicked`). The list `dependencies` has an object for each dependency:
+//! `name`, `critical`, `healthy`, `latency_ms`, and the `reason` if it is not healthy.
+//!
+//! The error itself may contain addresses and secrets, so it is never in the response. When a dependency
+//! becomes unhealthy, the error is logged (`tracing`) as a warning: one line of at most 512 characters with
+//! the error and its sources, without users, passwords, tokens and the queries of URLs.
 //!
 //! With `Accept: application/health+json` the response has that type and the format of the draft "Health
 //! Check Response Format for HTTP APIs": `pass`, `warn` (an optional dependency is down), `fail`.
 
 // A readiness request: service -> readiness (one round of checks for all requests of a period) ->
-// dependency (runs one check with its timeout) -> check (the user's, http_check or tcp_check);
-// back: report (what the checks found) -> response (its JSON).
+// dependency (runs one check with its timeout) -> check (the user's, http_check or tcp_check).
+// Back: report (the results; decides whether the service is ready) -> response (status and JSON).
 
 mod check;
 mod dependency;

@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Whether the service can do its work now.
+/// Decides whether the service is ready, by checking its dependencies.
 ///
 /// ```
 /// use asdlc_exporter::health::{Dependency, HttpCheck, Readiness};
@@ -28,11 +28,11 @@ use tokio::time::Instant;
 /// # Ok(()) }
 /// ```
 ///
-/// A request checks all dependencies concurrently, each with its own timeout, so that the response
-/// arrives within a second. Requests that arrive meanwhile wait for the same checks. The result is
-/// used for all requests of the [cache period](ReadinessBuilder::with_cache_period) after it: each
-/// dependency is checked at most once in a period, whatever the number of requests. Without requests
-/// nothing is checked.
+/// A request starts the checks of all dependencies at the same time, each with its own timeout. So the
+/// response arrives within a second. Requests that arrive during the checks wait for the same checks.
+/// After the checks, the result is used for the [cache period](ReadinessBuilder::with_cache_period): the
+/// number of requests does not change how often a dependency is checked. Without requests nothing is
+/// checked.
 ///
 /// Clones are cheap and share everything.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl Readiness {
     }
 
     /// Makes the service not ready from now on, whatever the state of its dependencies. Call it on
-    /// shutdown, before the server stops to listen. Liveness does not change.
+    /// shutdown, before the server stops listening. Liveness does not change.
     pub fn drain(&self) {
         self.checker.draining.store(true, Ordering::Relaxed);
     }
@@ -78,8 +78,8 @@ impl Readiness {
 
     /// The cached report, or a waiter for the next one.
     fn current(&self) -> Result<Arc<Report>, Waiter<Arc<Report>>> {
-        // Held while this joins a round: a round that ends in between would be followed by a second
-        // one in the same period.
+        // The lock is held until the round is joined. Otherwise a round could store its report and end
+        // between the check of the cache and the join, and this would start a second round.
         let cached = self.checker.cached();
         let now = Instant::now();
         if let Some((_, report)) = cached.as_ref().filter(|(end, _)| now < *end) {
@@ -88,7 +88,7 @@ impl Readiness {
         match self.checker.rounds.join() {
             Joined::Running(waiter) => Err(waiter),
             Joined::Started(completion, waiter) => {
-                // In its own task: a client that disconnects does not cancel it for the others.
+                // In a separate task: a client that disconnects does not cancel it for the others.
                 tokio::spawn(Arc::clone(&self.checker).run_round(completion));
                 Err(waiter)
             }

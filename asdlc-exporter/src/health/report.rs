@@ -1,4 +1,4 @@
-//! What a round of checks found.
+//! The results of a round of checks. They decide whether the service is ready.
 
 use std::{fmt, time::Duration};
 

@@ -17,7 +17,7 @@ pub(super) enum HealthStatus<'a> {
     Alive,
     Checked(&'a Report),
     Draining,
-    /// The checks did not end, because the runtime stops.
+    /// The checks did not end, because the Tokio runtime stops.
     Unknown,
 }
 
@@ -74,7 +74,7 @@ impl HealthRequest {
 // The bodies are written by hand: names and reasons have no character that JSON escapes, and the
 // feature `health` needs no JSON library.
 
-/// The body for clients that do not name a format.
+/// The body for clients that do not request another format.
 fn json(status: &HealthStatus<'_>, uptime: Duration) -> String {
     let name = match status {
         HealthStatus::Alive => "ok",

@@ -1,4 +1,4 @@
-//! The two services.
+//! The tower services for liveness and readiness.
 
 use super::{
     readiness::Readiness,
@@ -34,7 +34,7 @@ pub struct LivenessService {
 }
 
 impl LivenessService {
-    /// Creates the service. `uptime_seconds` counts from here.
+    /// Creates the service. `uptime_seconds` is the time since this call.
     #[expect(clippy::new_without_default, reason = "two of them would not be equal")]
     #[must_use]
     pub fn new() -> Self {

@@ -4,7 +4,7 @@ use super::{
 };
 use tokio::net::TcpStream;
 
-/// Healthy when a TCP connection can be opened. The connection is closed at once.
+/// Opens a TCP connection and closes it immediately. Healthy when the connection could be opened.
 ///
 /// ```
 /// use asdlc_exporter::health::{Dependency, TcpCheck};
@@ -19,8 +19,8 @@ pub struct TcpCheck {
 }
 
 impl TcpCheck {
-    /// Creates a check that connects to `address`: a host name or an IP address, and a port. Names are
-    /// resolved at each check.
+    /// Creates a check that connects to `address`: a host name or an IP address, and a port. Each check
+    /// resolves the name again.
     ///
     /// # Errors
     ///

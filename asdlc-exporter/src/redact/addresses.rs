@@ -25,8 +25,8 @@ pub(crate) fn without_addresses(text: &str) -> String {
     out
 }
 
-/// Whether this is an address such as `10.0.0.1`, `vmstorage-0:8401` and `[::1]:8401`, or a URL. A
-/// selector of a query may look like one and is removed too.
+/// Whether this is a URL, or an address such as `10.0.0.1`, `vmstorage-0:8401` or `[::1]:8401`. Some
+/// selectors of queries look like an address, and are removed too.
 fn is_address(word: &str) -> bool {
     let word = word.trim_end_matches(['.', ':', '/']);
     if word.contains("://") || word.starts_with('[') && word.contains("::") {

@@ -1,8 +1,8 @@
-//! Arguments of commands, and secrets in sentences.
+//! Removes arguments of commands, and secrets in sentences.
 
 use super::{MASK, names_a_secret, values::is_name};
 
-/// Removes the arguments of commands and authentication schemes, and the word behind a word such as
+/// Removes the arguments of commands and authentication schemes, and the word after a word such as
 /// `password`.
 pub(super) fn remove_arguments(text: &str) -> String {
     let ends = [ARGUMENTS, PRIVATE_KEY].iter();
@@ -28,11 +28,11 @@ pub(super) fn remove_arguments(text: &str) -> String {
         let follows = follows_secret_word;
         follows_secret_word = is_secret_word || is_link && follows;
         is_setuser |= token.eq_ignore_ascii_case("setuser");
-        // The rules of Redis that add or remove a password, or its hash.
+        // `ACL SETUSER` rules of Redis that add or remove a password or its hash.
         let is_rule = is_setuser && token.len() > 1 && token.starts_with(['>', '<', '#', '!']);
         if masked > 0 || is_rule || follows && !is_secret_word && !is_plain(token) {
             masked = masked.saturating_sub(1);
-            // One mask stands for all of them.
+            // Adjacent masked words become one mask.
             if !out.ends_with("*** ") {
                 out.push_str("*** ");
             }
@@ -50,7 +50,7 @@ pub(super) fn remove_arguments(text: &str) -> String {
     out
 }
 
-/// Whether a word behind `password` or `token` belongs to the sentence and is not the secret.
+/// Whether the word after `password` or `token` is part of the sentence and not the secret.
 fn is_plain(token: &str) -> bool {
     let word = token.trim_matches(|c: char| c.is_ascii_punctuation());
     word.is_empty() || PLAIN_WORDS.split_whitespace().any(|plain| word.eq_ignore_ascii_case(plain))
@@ -75,15 +75,15 @@ const BARE_SECRET_WORDS: [&str; 15] = [
     "masterauth",
 ];
 
-/// Words that follow these in messages of servers and libraries. Any other word is removed.
+/// Words that follow a secret word in messages of servers and libraries. Any other word is removed.
 const PLAIN_WORDS: &str = "a an and are as at authentication authorization be been but by can cannot check could denied did \
     does do empty error exchange expired expires failed failure field file for format from given had has have header if in \
     incorrect invalid is it length may method mismatch missing must name needed no not of on or pair password path provided \
     refused rejected required server service set should than that the to token too type unknown unset user username value \
     was were when which while will with without wrong";
 
-/// Behind this text, Redis repeats the arguments of an unknown command.
+/// After this text, Redis repeats the arguments of an unknown command.
 const ARGUMENTS: &str = "with args beginning with:";
 
-/// The end of the line before a key in PEM.
+/// In PEM, the end of the line before a private key.
 const PRIVATE_KEY: &str = "PRIVATE KEY-----";

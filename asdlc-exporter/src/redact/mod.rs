@@ -1,12 +1,11 @@
 //! Removes secrets and internal addresses from texts that other code wrote, before they reach a log, an
 //! error or a client.
 //!
-//! Deny by default: it removes too much rather than too little. Texts of this crate that have no
-//! foreign value do not need it.
+//! In doubt it removes text. Messages of this crate that contain no value from outside do not need it.
 //!
-//! Why so many rules: a shorter rule that keeps a secret out of every text (show only the type of a
-//! foreign error) would also remove the reason why a dependency is down. Each rule is for a form in
-//! which a server or library has shown a secret; `tests.rs` has them all.
+//! It would be simpler to show only the type of a foreign error. But then the log would not say why a
+//! dependency is down. Each rule is for a form in which a server or a library has shown a secret;
+//! `tests.rs` has an example of each.
 
 #[cfg(feature = "victoria-metrics")]
 mod addresses;
@@ -25,7 +24,7 @@ use std::error::Error;
 /// Removes users, passwords, tokens and the queries of URLs. The result is one line of bounded length.
 pub(crate) fn text(text: &str) -> String {
     let mut safe = without_secrets(text);
-    // A secret may be percent-encoded, also twice.
+    // A secret may be percent-encoded, even twice.
     let mut decoded = safe.clone();
     for _ in 0..3 {
         let Some(next) = percent_decoded(&decoded) else { break };
@@ -58,7 +57,7 @@ pub(crate) fn error(error: &(dyn Error + 'static)) -> String {
     text(&all)
 }
 
-/// Whether a key, a field or a parameter with this name may be a secret.
+/// Whether the value of a key, field or parameter with this name may be a secret.
 pub(crate) fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_WORDS.iter().any(|word| name.contains(word)) || SHORT_SECRET_WORDS.contains(&&*name)
@@ -123,7 +122,7 @@ const SECRET_WORDS: [&str; 13] = [
     "dsn",
 ];
 
-/// Names of secrets that are also parts of many other words.
+/// Names of secrets that occur in many other words, so that only the whole name counts.
 const SHORT_SECRET_WORDS: [&str; 5] = ["sig", "pin", "otp", "pw", "sas"];
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Users, passwords and queries in URLs.
+//! Removes users, passwords and queries from URLs.
 
 use super::MASK;
 
-/// Removes what stands before an `@`, behind the `?` of a URL, and in place of its host.
+/// Removes the text before an `@`, the text after the `?` or `#` of a URL, and a host that is not valid.
 pub(super) fn remove_from_urls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for part in text.split_inclusive(char::is_whitespace) {
@@ -11,7 +11,7 @@ pub(super) fn remove_from_urls(text: &str) -> String {
             Some(at) => token.split_at(at + 3),
             None => ("", token),
         };
-        // A password may contain `@`, `/` and `?` that are not escaped: the last `@` ends it.
+        // A password may contain `@`, `/` and `?` that are not escaped. It ends at the last `@`.
         let (user, rest) = match rest.rsplit_once('@') {
             Some((user, rest)) => (Some(user), rest),
             None => (None, rest),
@@ -33,7 +33,7 @@ pub(super) fn remove_from_urls(text: &str) -> String {
             _ => (rest, "", ""),
         };
         let host = address.split('/').next().unwrap_or_default();
-        // What is not a host may be the first part of a password with a blank in it.
+        // An invalid host may be the first part of a password that contains a space.
         let has_host = !scheme.is_empty() && user.is_none() && !host.is_empty();
         let is_cut = has_host && !is_address(host);
         out.push_str(if is_cut { MASK } else { address });
@@ -79,10 +79,10 @@ fn is_placeholder(user: &str) -> bool {
     words.all(|word| word == "USER" || word == "PASSWORD")
 }
 
-/// Whether this is `HOST` or `HOST:PORT`, with or without punctuation behind.
+/// Whether this is `HOST` or `HOST:PORT`, possibly followed by punctuation.
 fn is_address(text: &str) -> bool {
     let text = text.trim_end_matches(|c: char| c.is_ascii_punctuation() && c != ']');
-    // From an error message that shows the format of a URL.
+    // In error messages that show the format of a URL.
     let text = text.strip_suffix("[:PORT]").unwrap_or(text);
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),

@@ -1,8 +1,8 @@
-//! Values behind names such as `password`.
+//! Removes values after names such as `password`.
 
 use super::{MASK, names_a_secret};
 
-/// Removes the values behind `password=`, `"token":` and similar names.
+/// Removes the values after `password=`, `"token":` and similar names.
 pub(super) fn remove_values(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -13,7 +13,7 @@ pub(super) fn remove_values(text: &str) -> String {
         out.push_str(word);
         rest = after;
         let is_secret = names_a_secret(word) && !out.ends_with(LABEL_KEY);
-        if let Some((gap, value)) = is_secret.then(|| value_behind(word, rest)).flatten() {
+        if let Some((gap, value)) = is_secret.then(|| value_after(word, rest)).flatten() {
             out.push_str(&rest[..gap]);
             out.push_str(MASK);
             rest = &rest[gap + value..];
@@ -29,11 +29,11 @@ pub(super) fn is_name(c: char) -> bool {
 }
 
 /// The lengths of the separator between a name and its value, and of the value.
-fn value_behind(name: &str, text: &str) -> Option<(usize, usize)> {
-    let behind_quote = text.strip_prefix(['"', '\'', '`']).unwrap_or(text).trim_start();
-    // `->`, and the `>` of an XML element, also separate a name from its value.
-    let behind_quote = behind_quote.strip_prefix("->").map_or(behind_quote, |_| &behind_quote[1..]);
-    let value = match behind_quote.strip_prefix(['=', ':', '>']) {
+fn value_after(name: &str, text: &str) -> Option<(usize, usize)> {
+    let after_quote = text.strip_prefix(['"', '\'', '`']).unwrap_or(text).trim_start();
+    // `->`, and the `>` of an XML element, are separators too.
+    let after_quote = after_quote.strip_prefix("->").map_or(after_quote, |_| &after_quote[1..]);
+    let value = match after_quote.strip_prefix(['=', ':', '>']) {
         Some(value) if value.starts_with("//") => return None,
         Some(value) => value.trim_start_matches(['=', ':', '>']).trim_start(),
         // `password "…"`
@@ -66,8 +66,8 @@ fn quoted(text: &str, quote: char) -> usize {
     end.map_or(text.len(), |(at, _)| at + 1)
 }
 
-/// Parts of names whose values may have several words.
+/// If a name contains one of these, its value may have several words.
 const LISTS: [&str; 4] = ["cookie", "authorization", "credentials", "dsn"];
 
-/// Error messages of this crate show an invalid label key, which is not a secret.
+/// Error messages of this crate show an invalid label key after this text. It is not a secret.
 const LABEL_KEY: &str = "invalid label key";

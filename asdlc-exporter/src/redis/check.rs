@@ -3,11 +3,12 @@
 use super::{probe::RedisProbe, probe_connection::PingOutcome};
 use crate::health::{Check, CheckFuture};
 
-/// Healthy when Redis responds to a `PING` and can run other commands, as in the table at
-/// [`RedisProbe`]. A check joins an attempt that a scrape has started, and the other way round.
+/// Healthy when Redis responds to a `PING` and can run other commands; see the table at
+/// [`RedisProbe`]. If an attempt of a scrape is in progress, the check waits for it. A scrape also waits
+/// for the attempt of a check.
 ///
-/// The log has the `error_type` only: the error message of a server can repeat what was sent to it,
-/// such as a password.
+/// The error has only the `error_type`. The error message of a server may repeat what was sent to it,
+/// for example a password.
 impl Check for RedisProbe {
     fn check(&self) -> CheckFuture<'_> {
         Box::pin(async {

@@ -6,9 +6,9 @@ use std::{fmt, time::Instant};
 
 /// A connection whose commands are recorded. Created by [`RedisMetrics::instrument`].
 ///
-/// Use it in place of the connection that it wraps: commands, pipelines, transactions and scripts are
-/// passed through unchanged. It is `Clone` when the connection is. Other methods of the connection
-/// are available through [`get_mut`](Self::get_mut).
+/// Use it instead of the connection that it wraps. It passes commands, pipelines, transactions and
+/// scripts on unchanged. It is `Clone` if the connection is. Other methods of the connection are
+/// available through [`get_mut`](Self::get_mut).
 ///
 /// ```
 /// use asdlc_exporter::redis::InstrumentedConnection;
@@ -24,10 +24,10 @@ use std::{fmt, time::Instant};
 /// # Ok(()) }
 /// ```
 ///
-/// A command is recorded when its response arrives, when it fails, and when it is dropped before
-/// that; the `error_type` is then `cancelled`. A command that is never polled was never sent, and is
-/// not recorded. A response that cannot be converted to the type that the caller wants does not
-/// count as an error of the command.
+/// A command is recorded when its response arrives or when it fails. If its future is dropped before
+/// that, the command is recorded with the `error_type` `cancelled`. A future that is never polled sends
+/// nothing, and nothing is recorded. If the response cannot be converted to the type that the caller
+/// requested, that is not counted as an error.
 #[derive(Clone)]
 pub struct InstrumentedConnection<C> {
     connection: C,
@@ -35,22 +35,22 @@ pub struct InstrumentedConnection<C> {
 }
 
 impl RedisMetrics {
-    /// Wraps a connection, so that its commands are recorded by these metrics.
+    /// Wraps a connection. Its commands are recorded with these metrics.
     ///
-    /// It takes everything that implements [`ConnectionLike`]: a `MultiplexedConnection`, a
-    /// `ConnectionManager`, the connection of a cluster, one from a pool.
+    /// It accepts every type that implements [`ConnectionLike`], such as `MultiplexedConnection`,
+    /// `ConnectionManager`, a cluster connection, or a connection from a pool.
     pub fn instrument<C>(&self, connection: C) -> InstrumentedConnection<C> {
         InstrumentedConnection { connection, metrics: self.clone() }
     }
 }
 
 impl<C> InstrumentedConnection<C> {
-    /// The wrapped connection. What is sent with a clone of it is not recorded.
+    /// The wrapped connection. Commands that are sent with a clone of it are not recorded.
     pub fn get_ref(&self) -> &C {
         &self.connection
     }
 
-    /// The wrapped connection. What is sent with it is not recorded.
+    /// The wrapped connection. Commands that are sent with it directly are not recorded.
     pub fn get_mut(&mut self) -> &mut C {
         &mut self.connection
     }
@@ -100,7 +100,7 @@ impl<C> fmt::Debug for InstrumentedConnection<C> {
     }
 }
 
-/// Records a command when it is dropped. Before [`end`](Self::end) that is a cancellation.
+/// Records a command when it is dropped: as cancelled, unless [`end`](Self::end) was called.
 struct RunningCommand<'a> {
     metrics: &'a RedisMetrics,
     operation: Operation,

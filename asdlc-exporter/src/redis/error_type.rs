@@ -121,7 +121,8 @@ impl ErrorType {
         entries.iter().find_map(|(key, value)| Self::within(key).or_else(|| Self::within(value)))
     }
 
-    /// `code` is the first word of the error message; it is used if the crate has no kind for it.
+    /// `code` is the first word of the error message. It is used if the crate `redis` has no kind for
+    /// this error.
     fn of_server(kind: Option<ServerErrorKind>, code: &str) -> Self {
         match kind {
             Some(ServerErrorKind::ExecAbort) => Self::Transaction,

@@ -36,12 +36,12 @@ use std::{
 /// | `redis_latency_seconds{operation}` | histogram | seconds from the first poll of a command to its response, error or cancellation |
 /// | `redis_errors_total{operation,error_type}` | counter | commands that ended without a response, or whose response contains an error |
 ///
-/// `redis_latency_seconds_count` counts all commands. A command counts once in `redis_errors_total`:
-/// if a pipeline has several errors, the first one counts. The [module](super) lists the values of
-/// `operation` and `error_type`.
+/// `redis_latency_seconds_count` counts all commands. `redis_errors_total` counts a failed command once:
+/// if the response to a pipeline contains several errors, it counts the first one. The [module](super)
+/// lists the values of `operation` and `error_type`.
 ///
-/// Clones are cheap and share the instruments. The meter must be one of the OpenTelemetry SDK: other
-/// providers drop what bound instruments record.
+/// Clones are cheap and share the instruments. The meter must be one of the OpenTelemetry SDK: bound
+/// instruments of other providers record nothing.
 #[derive(Clone)]
 pub struct RedisMetrics {
     instruments: Arc<Instruments>,
@@ -50,7 +50,7 @@ pub struct RedisMetrics {
 struct Instruments {
     latency: Histogram<f64>,
     errors: Counter<u64>,
-    /// By [`Operation::index`]. Each is bound at the first command of its operation.
+    /// By [`Operation::index`]. Each series is bound at the first command of its operation.
     latencies: [OnceLock<BoundHistogram<f64>>; Operation::COUNT],
     /// By [`Operation::index`], then by [`ErrorType`]. Boxed, because most operations never fail.
     failures: [OnceLock<Box<FailureCounters>>; Operation::COUNT],
@@ -90,7 +90,7 @@ impl RedisMetrics {
             .f64_histogram("redis_latency_seconds")
             .with_unit("s")
             .with_description(
-                "From the start of a Redis command to its response, error or cancellation.",
+                "Time from the start of a Redis command to its response, error or cancellation.",
             )
             .with_boundaries(boundaries.to_vec())
             .build();
@@ -131,7 +131,7 @@ impl fmt::Debug for RedisMetrics {
     }
 }
 
-/// Binds outside of the cell's lock: the SDK runs code that is not ours.
+/// Binds before it takes the lock of the cell, because binding runs code of the SDK.
 fn get_or_bind<T>(cell: &OnceLock<T>, bind: impl FnOnce() -> T) -> &T {
     cell.get().unwrap_or_else(|| {
         let bound = bind();
@@ -143,5 +143,5 @@ fn operation_label(operation: Operation) -> KeyValue {
     KeyValue::new("operation", operation.label())
 }
 
-/// Those of `db.client.operation.duration` in the OpenTelemetry semantic conventions.
+/// The boundaries of `db.client.operation.duration` in the OpenTelemetry semantic conventions.
 const BOUNDARIES: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];

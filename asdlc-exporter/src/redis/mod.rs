@@ -25,7 +25,7 @@
 //!
 //! `operation` is the name of the command as Redis lists it (`GET`, `XADD`, `JSON.SET`), in capitals
 //! and without its subcommand. It is `PIPELINE` for a pipeline and `MULTI` for an atomic one, which
-//! count as one command each, and `_OTHER` for a name that is not in the list.
+//! count as one command each. It is `_OTHER` for a name that is not in the list.
 //!
 //! `error_type` is one of these:
 //!
@@ -35,7 +35,7 @@
 //! | `cancelled` | the caller dropped the command; for a probe: its runtime has stopped |
 //! | `client` | the crate `redis` refused to send the command |
 //! | `cluster` | the slot has moved, the keys are in different slots, or a part of the cluster is down |
-//! | `connection` | the connection broke, or there is none |
+//! | `connection` | the connection ended, or could not be opened for another reason than those below |
 //! | `loading` | the server is starting and loads its data |
 //! | `no_script` | the server does not have the script; the crate `redis` then loads it and tries again |
 //! | `out_of_memory` | the server has reached its memory limit |
@@ -48,21 +48,28 @@
 //! | `transaction` | the server discarded a transaction |
 //! | `wrong_type` | the key has a value of another type |
 //!
-//! Keys, values, URLs and error messages of the server are in no label, log line or error of this
-//! module.
+//! No label, log line or error of this module contains a key, a value, a URL or an error message of the
+//! server.
 //!
 //! # Cost
 //!
-//! Recording a command or a pipeline takes 0.1 to 0.35 µs: two readings of the clock, one histogram,
-//! and the box of the future that `ConnectionLike` requires. With Redis on the same machine that is
-//! 1.6 to 2.5 % of a single `GET` (7 to 19 µs), 0.8 to 1.8 % of a pipeline of 16, and 6 to 10 % for a
-//! thread that does nothing but `GET`s, 16 at the same time and 1.4 to 2.9 µs each. In the last case
-//! 3 to 5 % are the clock and the box, which every latency measurement needs. Over a network a
-//! command takes longer, and the share is smaller. `benches/redis.rs` measures it.
+//! Recording a command or a pipeline takes 0.1 to 0.35 µs: it reads the clock twice, records into a
+//! histogram, and boxes the future, as `ConnectionLike` requires. With Redis on the same machine:
+//!
+//! | | time of a command | share of recording |
+//! |---|---|---|
+//! | one `GET` after the other | 7 to 19 µs | 1.6 to 2.5 % |
+//! | pipelines of 16 commands | | 0.8 to 1.8 % |
+//! | a thread that only sends `GET`s, 16 at the same time | 1.4 to 2.9 µs | 6 to 10 % |
+//!
+//! In the last row, the clock and the box are 3 to 5 %; every latency measurement needs them. Over a
+//! network a command takes longer, so the share is smaller. `benches/redis.rs` measures it.
 
 // Commands: connection (wraps the user's connection) -> operation, error_type (the labels) ->
-// metrics (the instruments). Probe: probe (public type, gauges, the source of a scrape) ->
-// probe_connection (the PING, shared by all callers); check makes the probe a readiness check.
+// metrics (the instruments).
+// Probe: probe (the public type, its gauges, the source that runs at a scrape) -> probe_connection
+// (sends the PING, which all callers share, and decides whether Redis is up).
+// check makes the probe a readiness check.
 
 #[cfg(feature = "health")]
 mod check;

@@ -1,4 +1,4 @@
-//! The label `operation`: the name of a command if Redis has that command, and none of its arguments.
+//! The label `operation`: the name of a command if Redis has that command, without its arguments.
 
 use redis::{Arg, Cmd, Pipeline};
 

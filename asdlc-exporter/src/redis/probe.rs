@@ -1,4 +1,4 @@
-//! A `PING` at each scrape, and the gauges that it sets.
+//! The probe: it sends a `PING` at each scrape. This file has its settings and its metrics.
 
 use super::{
     error::{RedisSetupError, RedisSetupErrorKind},
@@ -30,20 +30,24 @@ use tokio::runtime::{Builder, Handle};
 ///
 /// | family | type | |
 /// |---|---|---|
-/// | `redis_connection_up` | gauge | 1 when Redis responded to the `PING` of this scrape, else 0; a scrape that does not wait for the response has the value of the last one, or none before the first |
+/// | `redis_connection_up` | gauge | 1 if Redis responded to the `PING` of this scrape in time, 0 if not |
 /// | `redis_connection_last_success_age_seconds` | gauge | seconds since the last response; absent before the first |
-/// | `redis_connection_errors_total{error_type}` | counter | attempts that ended with anything but a `PONG`; the series of all types exist from the start |
+/// | `redis_connection_errors_total{error_type}` | counter | attempts without a `PONG`; the series of all types exist from the start |
+///
+/// A scraper may have a timeout that is too short to wait for the `PING`. Its scrape has the
+/// `redis_connection_up` of the attempt before, or none if no attempt has ended.
 ///
 /// An attempt ends within its [timeout](Self::with_timeout), whatever the server does. Scrapes and
-/// readiness checks that arrive during an attempt wait for the same one. The connection is kept for
-/// the next attempt. If it is broken, or if there is no response on it within a third of the timeout,
-/// the attempt opens a new connection as well, and the first response on either counts. Nothing is
-/// sent between scrapes.
+/// readiness checks that arrive during an attempt wait for the same attempt. The next attempt reuses
+/// the connection. If the reused connection is broken, or has no response within a third of the
+/// timeout, the attempt also opens a new connection, and uses the first response on either. Nothing is
+/// sent between scrapes and checks.
 ///
 /// With the feature `health` a probe is a [`Check`](crate::health::Check): give a clone to a
 /// [`Dependency`](crate::health::Dependency).
 ///
-/// Most error replies of Redis count as up. Their `error_type` is logged once, until it changes:
+/// Redis is up if it replies to the `PING`, also with most errors. The `error_type` of such a reply is
+/// logged once, until it changes:
 ///
 /// | reply | `redis_connection_up` | healthy as a check |
 /// |---|---|---|
@@ -51,8 +55,8 @@ use tokio::runtime::{Builder, Handle};
 /// | `NOPERM`: this user may not send `PING` | 1 | yes |
 /// | `LOADING`, `MASTERDOWN`, `CLUSTERDOWN`, `BUSY`: no command works for now | 1 | no |
 /// | any other error reply to the `PING`, such as `MISCONF` | 1 | yes |
-/// | `NOAUTH`, `WRONGPASS`, or any error but `LOADING` while the probe connects | 0 | no |
-/// | no reply in time, no connection, or not Redis | 0 | no |
+/// | `NOAUTH`, `WRONGPASS`, or any error except `LOADING` while the probe connects | 0 | no |
+/// | no reply in time, no connection, or the server is not Redis | 0 | no |
 ///
 /// Clones are cheap and share the connection.
 #[derive(Clone)]
@@ -74,7 +78,7 @@ impl RedisProbe {
     pub fn open(url: &str) -> Result<Self, RedisSetupError> {
         let refused = || {
             let wants_tls = url.starts_with("rediss://") || url.starts_with("valkeys://");
-            // A URL that is invalid for another reason is also invalid without TLS.
+            // If the URL is also invalid without TLS, the feature is not the reason.
             let plain = url.replacen("s://", "://", 1);
             match wants_tls && plain.as_str().into_connection_info().is_ok() {
                 true => RedisSetupErrorKind::NoTls,
@@ -88,8 +92,8 @@ impl RedisProbe {
         Client::open(info).map(Self::new).map_err(|_| RedisSetupErrorKind::Url.into())
     }
 
-    /// Creates a probe of the server of this client, which may have certificates or other settings
-    /// that a URL cannot have.
+    /// Creates a probe of the server of this client. A client can have settings that a URL cannot have,
+    /// such as certificates.
     #[must_use = "a probe does nothing before `register`"]
     pub fn new(client: Client) -> Self {
         Self { connection: Some(Arc::new(ProbeConnection::new(client, DEFAULT_TIMEOUT))) }
@@ -104,9 +108,10 @@ impl RedisProbe {
 
     /// Sets the timeout of an attempt, which includes the time to connect: 1 ms to 4.5 s. Default: 1 s.
     ///
-    /// A scrape also waits no longer than the [source
-    /// timeout](crate::ExporterBuilder::with_source_timeout) of the exporter, 1 s by default; after
-    /// that `redis_connection_up` is 0. Existing clones keep their timeout and their connection.
+    /// A scrape waits no longer than the [source
+    /// timeout](crate::ExporterBuilder::with_source_timeout) of the exporter, 1 s by default. If there is
+    /// no response by then, `redis_connection_up` is 0. Existing clones keep their timeout and their
+    /// connection.
     ///
     /// # Errors
     ///
@@ -125,10 +130,11 @@ impl RedisProbe {
     /// probe.
     ///
     /// Call it once, in the Tokio runtime that drives the connection, usually that of the service.
-    /// Outside of a runtime it works too, but each scrape then opens a new connection. While a thread of
-    /// the runtime runs [`render`](Exporter::render), it cannot drive the connection: if it is the only
-    /// thread, the response comes too late. The scrape service does not collect on threads of the
-    /// runtime.
+    /// Outside of a runtime it works too, but then each scrape opens a new connection.
+    ///
+    /// [`render`](Exporter::render) blocks its thread. If that is the only thread of the runtime, the
+    /// runtime cannot read the response, and `redis_connection_up` is 0. The scrape service does not have
+    /// this problem: it collects on a thread of the exporter.
     #[expect(
         clippy::must_use_candidate,
         clippy::return_self_not_must_use,
@@ -193,7 +199,7 @@ fn create_errors(meter: &Meter, connection: Arc<ProbeConnection>) {
     let labels = ErrorType::ALL.map(|error| [KeyValue::new("error_type", error.label())]);
     meter
         .u64_observable_counter("redis_connection_errors_total")
-        .with_description("Attempts to PING Redis that ended with anything but a PONG.")
+        .with_description("Attempts to PING Redis that ended without a PONG.")
         .with_callback(move |observer| {
             for (label, error) in labels.iter().zip(ErrorType::ALL) {
                 observer.observe(connection.errors(error), label);
@@ -237,7 +243,7 @@ impl Source for ProbeSource {
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
-/// A scraper with a timeout of 5 s still gets a response.
+/// The response to the scrape still arrives within a scrape timeout of 5 s.
 const LONGEST_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 #[cfg(test)]

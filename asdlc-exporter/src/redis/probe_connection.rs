@@ -1,4 +1,5 @@
-//! The connection of a probe. At most one attempt to `PING` runs at a time; all callers share it.
+//! Sends the `PING` of a probe, and decides whether Redis is up. At most one attempt runs at a time; all
+//! callers share it.
 
 use super::error_type::ErrorType;
 use crate::{
@@ -18,7 +19,7 @@ use std::{
 };
 use tokio::{runtime::Handle, time::timeout};
 
-/// What an attempt found.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PingOutcome {
     Pong,
@@ -53,7 +54,7 @@ impl PingOutcome {
         }
         let is_busy = error.code() == Some("BUSY");
         match ErrorType::of(error) {
-            // This service cannot send commands to the server.
+            // The server accepts no command of this service.
             ErrorType::Authentication => None,
             error @ (ErrorType::Loading | ErrorType::Cluster) => {
                 Some(Self::ErrorReply { error, is_ready: false })
@@ -111,8 +112,8 @@ impl ProbeConnection {
         self.errors[error as usize].load(Ordering::Relaxed)
     }
 
-    /// Called when a scrape does not wait any longer for its attempt: the state from before is not
-    /// the state at this scrape. The attempt goes on, and counts its error when it ends.
+    /// Called when a scrape stops waiting for its attempt: the result of an earlier attempt must not be
+    /// served as the state at this scrape. The attempt continues, and counts its error when it ends.
     pub(super) fn set_down(&self) {
         self.state().is_up = Some(false);
     }
@@ -129,28 +130,29 @@ impl ProbeConnection {
             Joined::Started(completion, waiter) => {
                 // No lock is held at `spawn`: a runtime that has stopped drops the task at once, and
                 // dropping the attempt takes the lock of the state.
-                let kept = self.state().connection.take();
+                let reused = self.state().connection.take();
                 let attempt = Attempt { probe: Arc::clone(self), completion, found: CANCELLED };
-                // In its own task: a caller that stops waiting does not cancel it for the others.
-                runtime.spawn(attempt.run(kept));
+                // In a separate task: a caller that stops waiting does not cancel it for the others.
+                runtime.spawn(attempt.run(reused));
                 waiter
             }
         }
     }
 
-    /// Sends a `PING` on the kept connection. If that takes long, sends one on a new connection as
-    /// well: either the kept connection is dead and a new one works, or the server is only slow.
-    async fn ping_any(&self, kept: Option<MultiplexedConnection>) -> Found {
-        let Some(mut kept) = kept else { return self.ping_new().await };
+    /// Sends a `PING` on the connection of the last attempt. If there is no reply after a third of the
+    /// timeout, it also sends one on a new connection: the old connection may be dead, or the server may
+    /// be slow.
+    async fn ping_any(&self, reused: Option<MultiplexedConnection>) -> Found {
+        let Some(mut reused) = reused else { return self.ping_new().await };
         let first = async {
-            let outcome = send_ping(&mut kept).await.ok()?;
-            Some((outcome, Some(kept)))
+            let outcome = send_ping(&mut reused).await.ok()?;
+            Some((outcome, Some(reused)))
         };
         hedged(first, Some(self.timeout / 3), self.ping_new()).await
     }
 
     async fn ping_new(&self) -> Found {
-        // The timeout of the attempt covers all of it.
+        // The timeout of the attempt includes both.
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
@@ -174,13 +176,13 @@ impl ProbeConnection {
     }
 }
 
-/// The outcome of an attempt, and the connection that it used, if it can be used again.
+/// The outcome of an attempt, and its connection if the next attempt can reuse it.
 type Found = (PingOutcome, Option<MultiplexedConnection>);
 
-/// The outcome when the runtime of the attempt stopped, or when the crate `redis` panicked.
+/// The outcome if the runtime of the attempt stopped, or if the crate `redis` panicked.
 const CANCELLED: Found = (PingOutcome::Down(ErrorType::Cancelled), None);
 
-/// An attempt in progress. Dropping it ends it, and publishes what it has found.
+/// An attempt in progress. When it is dropped, it stores its outcome and sends it to the callers.
 struct Attempt {
     probe: Arc<ProbeConnection>,
     completion: Completion<PingOutcome>,
@@ -188,8 +190,8 @@ struct Attempt {
 }
 
 impl Attempt {
-    async fn run(mut self, kept: Option<MultiplexedConnection>) {
-        let found = timeout(self.probe.timeout, self.probe.ping_any(kept)).await;
+    async fn run(mut self, reused: Option<MultiplexedConnection>) {
+        let found = timeout(self.probe.timeout, self.probe.ping_any(reused)).await;
         self.found = found.unwrap_or((PingOutcome::Down(ErrorType::Timeout), None));
     }
 }
@@ -208,7 +210,7 @@ impl Drop for Attempt {
         }
         let old = mem::replace(&mut state.connection, connection);
         let logged = state.logged_error;
-        // A server that is down did not send a reply.
+        // A server that is down did not reply, so what was logged about its replies stays.
         if outcome.is_up() {
             state.logged_error = outcome.error();
         }
@@ -227,7 +229,7 @@ fn log_change(before: Option<ErrorType>, now: Option<ErrorType>) {
         _ if before == now => {}
         Some(error) => {
             tracing::warn!(
-                "Redis replies to PING with an error: {}; it counts as up",
+                "Redis replies to PING with an error: {}; redis_connection_up is 1",
                 error.label()
             );
         }

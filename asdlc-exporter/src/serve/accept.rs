@@ -1,4 +1,4 @@
-//! Accepts connections until the server stops.
+//! Accepts connections until the server stops: only from allowed networks, and up to the limit.
 
 use super::{
     client::Clients, connection::serve_connection, limits::Limits, network, routes::Routes,
@@ -12,11 +12,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// What a server serves, to whom, and with which limits.
+/// The routes of a server, the networks that may connect, and the limits.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) routes: Arc<Routes>,
-    /// Empty: all networks may connect.
+    /// If it is empty, clients of all networks may connect.
     pub(super) networks: Vec<IpNet>,
     pub(super) limits: Limits,
 }
@@ -55,7 +55,7 @@ pub(super) async fn accept_connections(
                 });
             }
             Ok((_, peer)) => tracing::debug!("{peer} is not in an allowed network"),
-            // Mostly too many open files. Trying again at once would be a busy loop.
+            // Usually too many open files. Without the pause this would be a busy loop.
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
                 until(stopped(&mut stop), sleep(PAUSE)).await;
@@ -64,7 +64,7 @@ pub(super) async fn accept_connections(
     }
     drop(listener);
     let ends = async { while connections.join_next().await.is_some() {} };
-    // A connection ends at its grace period, unless a service blocks its thread.
+    // Connections end within the grace period, unless a service blocks its thread.
     let _ = timeout(limits.grace_period + PAUSE, ends).await;
 }
 
@@ -90,7 +90,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The result of `work`; `None` when `end` is ready first.
+/// The result of `work`. `None` if `end` is ready first.
 async fn until<T>(end: impl Future, work: impl Future<Output = T>) -> Option<T> {
     let (mut end, mut work) = (pin!(end), pin!(work));
     future::poll_fn(|context| match end.as_mut().poll(context) {

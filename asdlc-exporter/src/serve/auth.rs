@@ -6,7 +6,7 @@ use http::{
     header::{AUTHORIZATION, WWW_AUTHENTICATE},
 };
 
-/// The credentials that are accepted. Without any, every request is.
+/// The accepted credentials. If there are none, every request is authorized.
 #[derive(Debug, Default)]
 pub(super) struct Auth {
     pub(super) accepted: Vec<Credentials>,
@@ -15,7 +15,8 @@ pub(super) struct Auth {
 impl Auth {
     /// Whether a request with these headers is authorized.
     pub(super) fn accepts(&self, headers: &HeaderMap) -> bool {
-        // With several values, a proxy in front of this server may have checked another one.
+        // Several values are refused: a proxy in front of this server may have checked one of them,
+        // and this server would check another one.
         let mut values = headers.get_all(AUTHORIZATION).iter();
         match (values.next(), values.next()) {
             _ if self.accepted.is_empty() => true,

@@ -45,14 +45,13 @@ impl Server {
         }
     }
 
-    /// The address that the server listens on. If port 0 was requested, it has the port that was
-    /// assigned.
+    /// The address that the server listens on. If port 0 was requested, this is the assigned port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops listening, lets responses in progress end within the [grace
+    /// Stops listening and closes idle connections. Waits for responses in progress, at most for the [grace
     /// period](ServerBuilder::with_grace_period), and returns when all connections are closed.
     pub async fn stop(self) {
         self.stop.send_replace(true);
@@ -111,9 +110,9 @@ impl ServerBuilder {
 
     /// Requires `Authorization: Bearer` with this token, on every path.
     ///
-    /// With several tokens or users, a request needs one of them. The comparison takes the same time
-    /// whatever the client sends, except that it depends on the length. There is no TLS: secrets are
-    /// sent over the network in plain text.
+    /// With several tokens or users, a request needs one of them. Secrets are compared in constant time,
+    /// except that a wrong length ends the comparison early. There is no TLS: clients send the secret over
+    /// the network in plain text.
     pub fn with_bearer_token(mut self, token: &str) -> Self {
         let invalid = |InvalidCredentials| ServeErrorKind::Token.into();
         self.credentials.push(Credentials::bearer(token).map_err(invalid));
@@ -124,7 +123,7 @@ impl ServerBuilder {
     /// [`with_bearer_token`](Self::with_bearer_token).
     pub fn with_basic_auth(mut self, user: &str, password: &str) -> Self {
         let credentials = match password {
-            // A client may send an empty password, but a server should not accept it.
+            // `Credentials` allows an empty password for clients. A server must not accept it.
             "" => Err(InvalidCredentials),
             _ => Credentials::basic(user, password),
         };
@@ -142,10 +141,10 @@ impl ServerBuilder {
 
     /// Sets the maximum number of connections: 1 to 65536. Default: 64.
     ///
-    /// At the limit, a new connection replaces an old one. A client is a candidate if it is idle, has not
-    /// sent a complete head, or does not read its response. The server disconnects the candidate that has
-    /// been in this state for the longest time. So inactive clients cannot block new ones. If services are
-    /// working on a response for every connection, the new connection waits.
+    /// At the limit, the server closes an old connection for the new one. It closes the connection that it
+    /// has waited for the longest: a connection that is idle, has not sent a complete head, or does not
+    /// read its response. So inactive clients cannot block new ones. If services are working on a response
+    /// for every connection, the new connection waits.
     pub fn with_connection_limit(mut self, connections: usize) -> Self {
         self.limits.connections = connections;
         self
@@ -167,8 +166,8 @@ impl ServerBuilder {
 
     /// Sets how long a connection is kept between two requests: 1 ms to 24 h. Default: 5 min.
     ///
-    /// It should be longer than the scrape interval. A scraper that sends a request on a connection
-    /// while the server closes it loses that scrape, or has to repeat it.
+    /// It should be longer than the scrape interval. If the server closes the connection while the scraper
+    /// sends a request on it, the scrape fails or has to be repeated.
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle_timeout = timeout;
         self

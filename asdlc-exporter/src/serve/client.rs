@@ -1,5 +1,5 @@
-//! The state of each connection: what it waits for and since when. It decides which connections are
-//! closed.
+//! The state of each connection: its phase and its start. It decides which connections are closed, and
+//! when.
 
 use super::limits::Limits;
 use std::{
@@ -100,14 +100,15 @@ pub(super) struct Client {
 #[derive(Debug)]
 struct Activity {
     phase: Phase,
-    /// The begin of the phase.
+    /// The start of the phase.
     since: Instant,
-    /// The first write of this response that had to wait for the client.
+    /// The first write of this response that found the socket buffer full.
     blocked_since: Option<Instant>,
+    /// Whether the last write found the socket buffer full: the client does not read.
     is_blocked: bool,
-    /// The last time that the client read some bytes of a response.
+    /// The last time that the socket accepted bytes of a response.
     written: Instant,
-    /// Bytes of the response that the client has not read.
+    /// Bytes of the response that the socket has not accepted.
     unread: u64,
 }
 
@@ -148,7 +149,7 @@ impl Client {
         }
     }
 
-    /// When the connection is closed, unless there is activity before.
+    /// The time at which the connection is closed, unless its state changes before.
     pub(super) fn deadline(&self) -> Instant {
         let Limits { read_timeout, write_timeout, idle_timeout, .. } = self.limits;
         let activity = self.activity();
@@ -170,7 +171,7 @@ impl Client {
         self.evicted.notify_one();
     }
 
-    /// Waits until the connection must be closed for another one, or to free memory.
+    /// Waits until the connection is evicted: for a new connection, or to free memory.
     pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
     }
@@ -192,7 +193,7 @@ impl Client {
         }
     }
 
-    /// The client took this many bytes.
+    /// The socket accepted this many bytes.
     pub(super) fn wrote(&self, bytes: usize) {
         let mut activity = self.activity();
         activity.is_blocked = false;
@@ -200,7 +201,7 @@ impl Client {
         activity.unread = activity.unread.saturating_sub(bytes as u64);
     }
 
-    /// A write has to wait for the client.
+    /// The socket buffer is full, because the client does not read.
     pub(super) fn write_blocked(&self) {
         let mut activity = self.activity();
         activity.is_blocked = true;
@@ -217,7 +218,7 @@ impl Client {
         Exchange(Arc::clone(self))
     }
 
-    /// Since when the server waits for this client; `None` while a service works for it.
+    /// Since when the server waits for this client. `None` while a service works on its response.
     fn waiting_since(&self) -> Option<Instant> {
         let activity = self.activity();
         match activity.phase {
@@ -265,7 +266,7 @@ impl Drop for Exchange {
     }
 }
 
-/// A client that has just connected may be about to send its request.
+/// A client is evicted only after this time: it may be about to send its request, or to read.
 const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 
 /// The limit of the unread responses of stalled clients, in bytes.

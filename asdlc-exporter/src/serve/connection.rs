@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its end.
+//! Serves one connection with hyper, until the client disconnects or the server closes it.
 
 use super::{
     client::{Client, ConnectedClient, Exchange},
@@ -24,8 +24,8 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 
-/// Serves requests until the client disconnects, its time is up, it is evicted, or `stop` ends. After
-/// `stop`, a response in progress may take `grace_period`.
+/// Serves requests until the client disconnects, its deadline passes, it is evicted, or `stop` is ready.
+/// After `stop`, a response in progress may take `grace_period`.
 pub(super) async fn serve_connection(
     stream: TcpStream,
     routes: Arc<Routes>,
@@ -46,7 +46,7 @@ pub(super) async fn serve_connection(
         }
     });
     let connection = http1::Builder::new()
-        // `Client::deadline` replaces it: the timeout of hyper also counts idle time.
+        // `Client::deadline` replaces it: the timeout of hyper includes the idle time before the head.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(ObservedSocket::new(stream, Arc::clone(&client))), service);
@@ -68,7 +68,7 @@ pub(super) async fn serve_connection(
 enum CloseReason {
     /// The client disconnected.
     Closed,
-    /// Its time was up, or it was evicted.
+    /// Its deadline passed, or it was evicted.
     Abandoned,
     /// The server stops.
     Stopped,
@@ -89,7 +89,7 @@ async fn drive(
         if stop.as_mut().poll(context).is_ready() {
             return Poll::Ready(CloseReason::Stopped);
         }
-        // Polling the connection may have started another phase, which has another deadline.
+        // Polling the connection may have changed its phase, and so its deadline.
         let next = client.deadline();
         if deadline.deadline() != next {
             deadline.as_mut().reset(next);

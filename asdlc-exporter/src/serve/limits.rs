@@ -1,9 +1,9 @@
-//! Limits of connections and their timeouts.
+//! The connection limit and the timeouts, with their defaults and ranges.
 
 use super::error::{ServeError, ServeErrorKind};
 use std::{ops::RangeInclusive, time::Duration};
 
-/// The methods of the builder document the defaults.
+/// The methods of `ServerBuilder` document the defaults.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) connections: usize,

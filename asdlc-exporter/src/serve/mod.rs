@@ -18,25 +18,28 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Nothing listens before [`start`](ServerBuilder::start). The server speaks HTTP/1.1, and is made for a
-//! few scrapers and probes, not for users:
+//! Nothing listens before [`start`](ServerBuilder::start). The server supports HTTP/1.1. It is made for a
+//! few scrapers and probes, not for users. These are its limits and their defaults:
 //!
-//! | | |
-//! |---|---|
-//! | address | 127.0.0.1:9464; a public address without authentication is logged as a warning |
-//! | paths | those of the routes; 404 for others |
-//! | authentication | none, or a bearer token or user and password; 401 without them |
-//! | networks | all, or only the allowed ones: connections of others are closed before anything is read |
-//! | head of a request | within 10 s of the connection or its first byte, 16 KiB and 100 headers (431), URI 2 KiB (414) |
-//! | response | the connection is closed when the client reads nothing of it for 5 s, or not all of it in 2 minutes |
-//! | idle connections | kept for 5 minutes, so that a scraper can use its connection for the next scrape |
-//! | connections | 64 at a time; at the limit, a new connection replaces the one that has been idle or stalled for the longest time |
-//! | memory | at most 64 MiB of responses that clients do not read; beyond, the connection that has been stalled for the longest time is closed |
-//! | stop | no new connections; responses in progress have 5 s |
+//! | what | limit | beyond it |
+//! |---|---|---|
+//! | address | 127.0.0.1:9464: only programs on this machine can connect | a warning is logged if the address is not a loopback address and there is no authentication |
+//! | client networks | all; after [`with_allowed_network`](ServerBuilder::with_allowed_network) only the allowed ones | the connection is closed before anything is read |
+//! | authentication | none; or [bearer tokens](ServerBuilder::with_bearer_token), or [users with passwords](ServerBuilder::with_basic_auth) | 401 |
+//! | paths | those of the routes | 404 |
+//! | first byte of a request on a new connection | 10 s | the connection is closed |
+//! | head of a request, from its first byte | 10 s | the connection is closed |
+//! | size of the head | 16 KiB, 100 headers; URI 2 KiB | 431; 414 |
+//! | time in which the client reads nothing of the response | 5 s | the connection is closed |
+//! | time of the whole response | 2 minutes | the connection is closed |
+//! | idle time of a connection, so that a scraper can reuse it for the next scrape | 5 minutes | the connection is closed |
+//! | connections | 64 | the one that has been idle or stalled for the longest time is closed for the new one |
+//! | responses that clients do not read | 64 MiB | the connection that has been stalled for the longest time is closed |
+//! | responses in progress when the server stops | 5 s | their connections are closed |
 
-// A connection: builder (binds the address) -> accept (network, connection limit) -> connection
-// (HTTP/1.1, its deadline and its end) -> routes (auth, then the service of the path).
-// socket reports reads and writes to client, which knows what each connection waits for.
+// A connection: builder (binds the address) -> accept (allowed networks, connection limit) ->
+// connection (HTTP/1.1, until its deadline or its end) -> routes (auth, then the service of the path).
+// socket reports reads and writes to client, which has the state and the deadline of each connection.
 
 mod accept;
 mod auth;

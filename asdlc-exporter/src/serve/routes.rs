@@ -1,4 +1,4 @@
-//! From a request to its response: authentication, then the route, then its service.
+//! Authenticates a request, finds its route, and calls the service of the route.
 
 use super::auth::Auth;
 use bytes::Bytes;
@@ -65,7 +65,7 @@ where
     }
 }
 
-/// All routes, and who may use them.
+/// All routes, and the credentials that they require.
 #[derive(Debug)]
 pub(super) struct Routes {
     pub(super) routes: Vec<Route>,
@@ -75,7 +75,7 @@ pub(super) struct Routes {
 impl Routes {
     pub(super) fn respond(&self, request: Request<Incoming>) -> BoxResponseFuture {
         let Self { routes, auth } = self;
-        // First: an unauthorized client cannot find out which paths exist.
+        // Before the path is checked: an unauthorized client cannot find out which paths exist.
         if !auth.accepts(request.headers()) {
             let mut response = error_response(StatusCode::UNAUTHORIZED, "unauthorized\n");
             auth.challenge(response.headers_mut());

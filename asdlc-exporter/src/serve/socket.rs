@@ -85,8 +85,8 @@ impl AsyncWrite for ObservedSocket {
 impl Drop for ObservedSocket {
     fn drop(&mut self) {
         if self.client.is_abandoned() {
-            // Without a reset, the kernel keeps unread data of the client for minutes. That is also
-            // what happens if this fails.
+            // With a linger time of 0, `close` resets the connection. Otherwise the kernel keeps unsent
+            // data for minutes. It does that too if this call fails.
             let _ = self.socket.set_zero_linger();
         }
     }

@@ -21,7 +21,8 @@ pub(super) enum ApiErrorType {
     Timeout,
     Unavailable,
     BadResponse,
-    /// A 4xx that is not in the format of `VictoriaMetrics`. Clients see it as a bad response.
+    /// A 4xx that is not in the format of `VictoriaMetrics`. Clients get the same error as for
+    /// [`BadResponse`](Self::BadResponse).
     ForeignError,
     TooLarge,
     Credentials,
@@ -76,7 +77,7 @@ impl ApiErrorType {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ApiError {
     pub(super) error_type: ApiErrorType,
-    /// It has nothing about `VictoriaMetrics` except what that says about a query.
+    /// It contains no text of `VictoriaMetrics`, except its message about the query.
     pub(super) message: Cow<'static, str>,
     /// The header `Retry-After`, in seconds.
     pub(super) retry_after: Option<u32>,

@@ -20,7 +20,7 @@ pub(super) struct BaseUrl {
 impl BaseUrl {
     pub(super) fn parse(url: &str) -> Result<Self, QueryProxyError> {
         let invalid = || QueryProxyError::from(QueryProxyErrorKind::Url);
-        // `http::Uri` ignores what follows.
+        // `http::Uri` ignores the fragment.
         if url.contains('#') {
             return Err(invalid());
         }
@@ -42,7 +42,7 @@ impl BaseUrl {
         let path = uri.path().trim_end_matches('/');
         let has_valid_port = match authority.port() {
             Some(port) => port.as_str().parse::<u16>().is_ok_and(|port| port > 0),
-            // Not for `host:` and `host:99999`.
+            // This is false for `host:` and `host:99999`.
             None => authority.host() == address,
         };
         let has_plain_path = path.split('/').skip(1).all(|part| {
@@ -91,8 +91,8 @@ impl BaseUrl {
         self.credentials.as_ref().map(Credentials::to_header)
     }
 
-    /// Removes secrets from a text of the upstream, for the log. A proxy such as vmauth repeats
-    /// credentials that it does not accept.
+    /// Removes secrets from a text of the upstream, for the log. A proxy such as vmauth repeats the
+    /// credentials that it refuses.
     pub(super) fn redact(&self, text: &str) -> String {
         let secrets = self.credentials.iter().flat_map(Credentials::secrets);
         let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"));

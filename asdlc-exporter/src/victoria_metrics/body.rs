@@ -18,8 +18,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The body of a response of a [`QueryProxy`](super::QueryProxy).
 ///
-/// On its error the server closes the connection, so that the client does not take an incomplete
-/// response for a complete one.
+/// After an error of this body, the server closes the connection. So the client does not take an
+/// incomplete response for a complete one.
 ///
 /// # Panics
 ///
@@ -27,7 +27,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug)]
 pub struct QueryProxyBody {
     content: BodyContent,
-    /// `None` after the end.
+    /// `None` after the end of the body.
     exchange: Option<Exchange>,
     /// The outcome that is recorded when the whole body was sent.
     outcome: &'static str,
@@ -97,7 +97,7 @@ impl Body for QueryProxyBody {
         if let Some(exchange) = &mut this.exchange {
             exchange.sent(bytes.len());
         }
-        // A server does not have to poll again after the last frame.
+        // Checked after each frame, because a server does not have to poll after the last frame.
         if bytes.is_empty() || this.is_end_stream() {
             this.end(this.outcome);
         }

@@ -16,7 +16,7 @@ impl QueryProxy {
     /// `http://vmselect:8481/select/0/prometheus`. The URL may have `user:password@`.
     ///
     /// Without a URL, or with an empty one, the proxy responds to queries with 503 and the `errorType`
-    /// `not_configured`. So a service whose `VictoriaMetrics` is optional needs no code for that.
+    /// `not_configured`. So a service can add the route whether a `VictoriaMetrics` is configured or not.
     ///
     /// ```
     /// use asdlc_exporter::{Exporter, victoria_metrics::QueryProxy};
@@ -103,23 +103,24 @@ impl QueryProxyBuilder {
         self
     }
 
-    /// Sets how many queries of this proxy `VictoriaMetrics` may run at a time: 1 to 1024. Default: 16.
-    /// More are refused with 429. Queries that share a response count once, health checks do not count.
+    /// Sets how many queries of this proxy `VictoriaMetrics` may run at the same time: 1 to 1024. Default:
+    /// 16. Further queries are refused with 429. Queries that share a response count once. Health checks
+    /// do not count.
     pub fn with_max_in_flight(mut self, queries: usize) -> Self {
         self.settings.max_in_flight = queries;
         self
     }
 
-    /// Sets how many bytes a response may have, as it is sent (compressed or not): at least 1 KiB.
-    /// Default: 64 MiB.
+    /// Sets the maximum size of a response in bytes: at least 1 KiB. Default: 64 MiB. For a compressed
+    /// response it is the compressed size.
     pub fn with_max_response_bytes(mut self, bytes: u64) -> Self {
         self.settings.max_response_bytes = bytes;
         self
     }
 
-    /// Sets how far back `services` looks: a service is listed if it had metrics within this time.
-    /// 1 min to 1 year. Default: 1 h. `VictoriaMetrics` has an index per day (UTC), so it may list the
-    /// services of the whole day.
+    /// Sets the time window of `services`: it lists the services that had metrics within this time before
+    /// now. 1 min to 1 year. Default: 1 h. `VictoriaMetrics` has an index per day (UTC), so the list may
+    /// have the services of the whole day.
     pub fn with_services_window(mut self, window: Duration) -> Self {
         self.settings.services_window = window;
         self
@@ -141,7 +142,7 @@ impl QueryProxyBuilder {
         self.settings.check()?;
         let cors = Cors::new(self.origins)?;
         let credentials = self.credentials.into_iter().collect::<Result<Vec<_>, _>>()?;
-        // Checked also without a URL, which may be configured at the next start.
+        // Checked without a URL too: the error would otherwise appear when a URL is configured later.
         if credentials.len() > 1 {
             return Err(QueryProxyErrorKind::MultipleCredentials.into());
         }

@@ -1,4 +1,4 @@
-//! Checks of single settings, for configurations: their errors have the line of a value.
+//! Checks single settings, so that the error of a configuration file has the line of the value.
 
 use super::{
     base_url::BaseUrl,

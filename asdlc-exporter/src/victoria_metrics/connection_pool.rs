@@ -29,9 +29,9 @@ use tokio::{
 };
 use tower_service::Service;
 
-// Not the client of hyper-util: it retries only requests that hyper has not begun to write, on any
-// idle connection, and does not say whether a byte of a response has arrived. A request that is
-// written while the server closes the idle connection would fail (see `send`).
+// Not the client of hyper-util. It retries a request only if hyper has not started to write it, and
+// then on any idle connection. It does not report whether a byte of a response has arrived. So a
+// request that is written while the server closes the idle connection would fail (see `send`).
 #[derive(Debug)]
 pub(super) struct ConnectionPool {
     connector: Connector,
@@ -41,7 +41,7 @@ pub(super) struct ConnectionPool {
 
 #[derive(Debug, Default)]
 struct IdleConnections {
-    /// Each with the time at which it expires, the most recently used last.
+    /// Each with the time at which it expires. The most recently used is the last.
     connections: Vec<(Instant, Connection)>,
     /// Whether a task closes expired connections.
     has_reaper: bool,
@@ -73,34 +73,34 @@ impl ConnectionPool {
         Self { connector, uri, idle: Arc::default() }
     }
 
-    /// Sends a request that may arrive twice.
+    /// Sends a request. The server may receive it twice.
     ///
-    /// A server may close an idle connection while a request is sent on it. So when a kept connection
-    /// ends without a byte of a response, the request is sent again on a new connection: other kept
-    /// connections may have been closed as well.
+    /// A server may close an idle connection while a request is sent on it. So if a reused connection
+    /// ends before the first byte of a response, the request is sent again. It is sent on a new
+    /// connection, because the server may have closed the other idle connections as well.
     ///
-    /// A kept connection may also be dead without being closed. With a `patience`, the request is sent
-    /// on a new connection as well when there is no response by then, and the first response counts.
+    /// A reused connection may also be dead without being closed. If there is no response after
+    /// `hedge_delay`, the request is also sent on a new connection, and the first response is used.
     pub(super) async fn send(
         &self,
         request: Request<Full<Bytes>>,
-        patience: Option<Duration>,
+        hedge_delay: Option<Duration>,
     ) -> Result<Response<PooledBody>, SendError> {
-        let Some(kept) = self.take() else { return self.send_on_new(request).await };
-        let first = self.send_on_kept(kept, request.clone());
-        hedged(first, patience, self.send_on_new(request)).await
+        let Some(reused) = self.take() else { return self.send_on_new(request).await };
+        let first = self.send_on_reused(reused, request.clone());
+        hedged(first, hedge_delay, self.send_on_new(request)).await
     }
 
-    /// `None` when the connection ended without a byte of a response.
-    async fn send_on_kept(
+    /// `None` if the connection ended before the first byte of a response.
+    async fn send_on_reused(
         &self,
-        mut kept: Connection,
+        mut reused: Connection,
         request: Request<Full<Bytes>>,
     ) -> Option<Result<Response<PooledBody>, SendError>> {
-        let before = kept.received.load(Ordering::Relaxed);
-        match kept.sender.send_request(request).await {
-            Ok(response) => Some(Ok(self.pooled(kept, response))),
-            Err(error) if kept.received.load(Ordering::Relaxed) > before => {
+        let before = reused.received.load(Ordering::Relaxed);
+        match reused.sender.send_request(request).await {
+            Ok(response) => Some(Ok(self.pooled(reused, response))),
+            Err(error) if reused.received.load(Ordering::Relaxed) > before => {
                 Some(Err(SendError::Lost(error)))
             }
             Err(_) => None,
@@ -126,10 +126,10 @@ impl ConnectionPool {
         let stream =
             CountingStream { stream: TokioIo::new(stream), received: Arc::clone(&received) };
         let mut builder = http1::Builder::new();
-        // For the head of a response, and for what is read before the client reads it.
+        // This limits the head of a response, and the bytes that hyper reads ahead of the client.
         let handshake = builder.max_buf_size(64 << 10).handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await.map_err(SendError::Lost)?;
-        // The sender gets its errors too.
+        // Its error is ignored: the sender returns it too.
         tokio::spawn(connection);
         Ok(Connection { sender, received })
     }
@@ -139,7 +139,7 @@ impl ConnectionPool {
         response.map(|body| PooledBody { body, lease: Some(ConnectionLease { connection, idle }) })
     }
 
-    /// A kept connection that is not known to be closed.
+    /// Takes an idle connection out of the pool. The server may have closed it, if that is not known yet.
     fn take(&self) -> Option<Connection> {
         let now = Instant::now();
         loop {
@@ -151,8 +151,8 @@ impl ConnectionPool {
     }
 }
 
-/// The body of a response. At its end the connection returns to the pool. If the body is dropped
-/// before, the connection is closed.
+/// The body of a response. At the end of the body, its connection returns to the pool. If the body is
+/// dropped before its end, the connection is closed.
 #[derive(Debug)]
 pub(super) struct PooledBody {
     body: Incoming,
@@ -200,7 +200,7 @@ impl ConnectionLease {
         if self.connection.sender.is_ready() {
             self.put();
         } else {
-            // hyper is still busy, for example with writing a form whose response came early.
+            // hyper is still busy. For example, the response arrived before the whole form was sent.
             tokio::spawn(async move {
                 if self.connection.sender.ready().await.is_ok() {
                     self.put();
@@ -224,7 +224,7 @@ impl ConnectionLease {
     }
 }
 
-/// Closes expired connections until there are no idle ones.
+/// Closes expired connections. Ends when the pool has no idle connections.
 async fn reap(idle: Weak<Mutex<IdleConnections>>) {
     let mut next = Instant::now() + IDLE_TIMEOUT;
     loop {
@@ -247,7 +247,7 @@ async fn reap(idle: Weak<Mutex<IdleConnections>>) {
     }
 }
 
-/// A stream that counts the bytes that arrive.
+/// A stream that counts the bytes that it reads.
 #[derive(Debug)]
 struct CountingStream<S> {
     stream: S,

@@ -24,8 +24,8 @@ pub(super) fn connector() -> Connector {
     tcp_connector()
 }
 
-/// For `https`, trusts the given root certificates (PEM), or those of the system. For `http` nothing is
-/// loaded.
+/// For `https`, the connector trusts the given root certificates (PEM), or those of the system. For
+/// `http`, the certificates of the system are not loaded.
 #[cfg(feature = "victoria-metrics-tls")]
 pub(super) fn connector(url: &str, pem: Option<&[u8]>) -> Result<Connector, QueryProxyError> {
     let invalid = |problem: String| QueryProxyErrorKind::RootCertificates(problem);
@@ -39,11 +39,12 @@ pub(super) fn connector(url: &str, pem: Option<&[u8]>) -> Result<Connector, Quer
             return Err(invalid("no certificate".to_owned()).into());
         }
     } else if url.starts_with("https") {
-        // Systems often have some certificates that cannot be parsed. Without any, no server is trusted.
+        // Certificates that cannot be parsed are ignored: many systems have some. If no certificate is
+        // left, no server is trusted.
         let system = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(system.certs);
     }
-    // An explicit provider: the default one is global to the process.
+    // An explicit crypto provider, because the default provider is global to the process.
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| invalid(error.to_string()))?

@@ -1,7 +1,7 @@
-//! CORS: which pages may read responses.
+//! CORS: which pages of other origins may read responses.
 //!
-//! Not the layer of tower-http: it responds to preflight requests itself, before the path is checked and
-//! without the methods of the route, and it accepts a request with several `Origin` headers.
+//! This does not use `CorsLayer` of tower-http. That layer responds to preflight requests itself: before
+//! the path is checked, and without the methods of the route. It also accepts several `Origin` headers.
 
 use super::error::{QueryProxyError, QueryProxyErrorKind};
 use http::{
@@ -29,7 +29,7 @@ impl Cors {
         Ok(Self { origins: origins.collect::<Result<_, QueryProxyError>>()?, all })
     }
 
-    /// The CORS headers for the response to a request with these headers.
+    /// Decides on the CORS headers of the response to a request with these headers.
     pub(super) fn grant(&self, request: &HeaderMap) -> CorsGrant {
         let mut origins = request.get_all(ORIGIN).iter();
         let origin = match (origins.next(), origins.next()) {
@@ -52,7 +52,7 @@ fn is_origin(origin: &str) -> bool {
         && origin.len() == scheme.len() + 3 + authority.as_str().len()
 }
 
-/// What one request is allowed.
+/// The CORS headers that the response to one request gets.
 #[derive(Debug)]
 pub(super) struct CorsGrant {
     origin: Option<HeaderValue>,

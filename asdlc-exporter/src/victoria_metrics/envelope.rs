@@ -1,4 +1,4 @@
-//! Bodies that the proxy writes, in the envelope of the Prometheus API, and their schemas.
+//! The JSON bodies that the proxy writes, in the envelope of the Prometheus HTTP API, and their schemas.
 
 use super::api_error::ApiError;
 use crate::redact::without_addresses;
@@ -63,7 +63,8 @@ pub(super) struct Healthy {
     data: Health,
 }
 
-/// Whether data may be missing, as `VictoriaMetrics` reports it. A complete response has no such keys.
+/// Whether data may be missing, as `VictoriaMetrics` reports it. A complete response has none of these
+/// keys.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Completeness {

@@ -52,7 +52,7 @@ impl Instruments {
                 .f64_histogram("query_proxy_upstream_duration_seconds")
                 .with_unit("s")
                 .with_description(
-                    "From the start of a call of VictoriaMetrics to its response, of at most 1 MiB, or its failure.",
+                    "Time from the start of a call of VictoriaMetrics to the end of its response, or to the first MiB of it, or to its failure.",
                 )
                 .with_boundaries(vec![0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0])
                 .build(),
@@ -63,7 +63,7 @@ impl Instruments {
                 )
                 .build(),
         };
-        // Created at the start: a rate needs a first value.
+        // These series start at 0: otherwise `rate` would miss the first increase.
         for route in [Route::QueryRange, Route::Query, Route::Services, Route::Health] {
             this.requests.add(0, &[route_label(Some(route)), outcome_label(OK)]);
             this.shared.add(0, &[route_label(Some(route))]);
@@ -94,8 +94,8 @@ impl Instruments {
     }
 }
 
-/// Records a call of the upstream when it is dropped. Before [`end`](Self::end) that is a
-/// cancellation, or a timeout if the deadline of a client has passed.
+/// Records a call of the upstream when it is dropped. If [`end`](Self::end) was not called, the call was
+/// cancelled, or timed out if the deadline of a client has passed.
 #[derive(Debug)]
 pub(super) struct CallTimer {
     instruments: Arc<Instruments>,
@@ -123,8 +123,8 @@ impl Drop for CallTimer {
     }
 }
 
-/// A request, from its arrival to the end of its response. It is recorded when it is dropped. Before
-/// [`end`](Self::end) that means that the client disconnected.
+/// A request, from its arrival to the end of its response. It is recorded when it is dropped: with the
+/// outcome `cancelled`, unless [`end`](Self::end) was called.
 #[derive(Debug)]
 pub(super) struct Exchange {
     instruments: Arc<Instruments>,

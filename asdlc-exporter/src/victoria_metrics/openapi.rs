@@ -1,4 +1,4 @@
-//! The `OpenAPI` document, generated from the types of parameters and responses.
+//! The `OpenAPI` document. utoipa generates it from the types of the parameters and responses.
 
 use super::envelope::ErrorResponse;
 use bytes::Bytes;

@@ -49,7 +49,7 @@ where
     Pairs::parse(&[query, &form], allowed)
 }
 
-/// Whether the body is declared as a form; `false` without a declaration.
+/// Whether `Content-Type` is that of a form. `false` without the header; an error for another type.
 fn is_form(headers: &HeaderMap) -> Result<bool, ApiError> {
     if headers.contains_key(CONTENT_ENCODING) {
         return Err(not_a_form());
@@ -72,7 +72,8 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     accepts(headers, ACCEPT_ENCODING, "gzip")
 }
 
-/// How long a client that does not send its form can occupy a connection of the server.
+/// After this time, a client that does not send its form gets a 408, so that it does not occupy a
+/// connection of the server for longer.
 const MAX_FORM_TIME: Duration = Duration::from_secs(5);
 
 /// Enough for the longest query with each byte percent-encoded, and the other parameters.

@@ -1,4 +1,4 @@
-//! A response to a client, before it becomes one of HTTP.
+//! A response to a client: its status, its headers and its content.
 
 use super::{
     api_error::ApiError,
@@ -57,7 +57,7 @@ impl ProxyResponse {
         response
     }
 
-    /// The body of the upstream, with headers of the proxy.
+    /// The body of the upstream, with the headers of the proxy.
     pub(super) fn passed_on(response: CallResponse) -> Self {
         let (gzip, content) = match response {
             CallResponse::Complete { gzip, bytes } => (gzip, ResponseContent::Complete(bytes)),
@@ -86,7 +86,7 @@ impl ProxyResponse {
         response
     }
 
-    /// For `HEAD` without the body, but with its length.
+    /// Creates the HTTP response. For `HEAD`, it has the length of the body but no body.
     pub(super) fn into_http(
         self,
         is_head: bool,

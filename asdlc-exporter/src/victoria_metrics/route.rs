@@ -1,4 +1,5 @@
-//! Routes of the proxy, and the paths of `VictoriaMetrics` behind them.
+//! The routes of the proxy: their paths and methods, and the path of `VictoriaMetrics` that each calls.
+//! Requests for other paths do not reach `VictoriaMetrics`.
 
 use http::{HeaderValue, Method};
 
@@ -16,7 +17,8 @@ impl Route {
     /// Finds the route by the end of a path. Any plain prefix is allowed, so that the proxy works under
     /// any path, whether a router removes the prefix or not.
     ///
-    /// For [`Docs`](Self::Docs) the result also has the requested file; `None` is the folder without its `/`.
+    /// For [`Docs`](Self::Docs) the result also has the name of the requested file. It is `None` for `docs`
+    /// without a `/` at its end.
     pub(super) fn find(path: &str) -> Option<(Self, Option<&str>)> {
         let mut segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         let last = segments.pop()?;
@@ -63,7 +65,7 @@ impl Route {
         match self {
             Self::QueryRange => "/api/v1/query_range",
             Self::Services => "/api/v1/label/service/values",
-            // The last two call nothing.
+            // `OpenApi` and `Docs` do not call VictoriaMetrics.
             Self::Query | Self::Health | Self::OpenApi | Self::Docs => "/api/v1/query",
         }
     }

@@ -1,4 +1,4 @@
-//! The service: from a request to its response.
+//! The tower service: checks a request, sends its query, and creates the response.
 
 use super::{
     api_error::{ApiError, ApiErrorType},
@@ -185,21 +185,21 @@ impl Handler {
         }
     }
 
-    /// Counts an error of a request for which no call was made.
+    /// Counts an error as rejected: the request was refused without a call of the upstream.
     fn check<T>(&self, checked: Result<T, ApiError>) -> Result<T, ApiError> {
         checked.inspect_err(|error| self.instruments.rejected(error.error_type))
     }
 
-    /// The timeout of the upstream. It is shorter than that of the proxy, so that the upstream can
-    /// still report it.
+    /// The timeout that the proxy sends to the upstream. It is shorter than the timeout of the proxy, so
+    /// that the error of the upstream arrives in time.
     fn upstream_timeout(&self) -> Duration {
         let Settings { timeout, .. } = self.settings;
         timeout - (timeout / 20).min(Duration::from_secs(1))
     }
 }
 
-/// A file of Swagger UI. The folder without its `/` redirects to the one with it: links of the page are
-/// relative to that.
+/// A file of Swagger UI. `docs` is redirected to `docs/`, because the links of the page are relative to
+/// that folder.
 fn docs(file: Option<&str>) -> Result<ProxyResponse, ApiError> {
     match file {
         None => Ok(ProxyResponse::redirect("docs/")),
@@ -210,8 +210,7 @@ fn docs(file: Option<&str>) -> Result<ProxyResponse, ApiError> {
     }
 }
 
-/// The bytes of a response that is decoded. The routes whose responses are decoded have no streamed
-/// responses.
+/// The bytes of a response that the proxy decodes. It is never streamed: see `SharedCalls::prefetch`.
 fn complete(response: CallResponse) -> Result<Bytes, ApiError> {
     match response {
         CallResponse::Complete { bytes, .. } => Ok(bytes),

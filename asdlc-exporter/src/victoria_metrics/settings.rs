@@ -3,7 +3,7 @@
 use super::error::{QueryProxyError, QueryProxyErrorKind};
 use std::time::Duration;
 
-/// The methods of the builder document the defaults.
+/// The methods of `QueryProxyBuilder` document them.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) timeout: Duration,

@@ -40,7 +40,7 @@ pub(super) struct SharedCalls {
     upstream: Upstream,
     permits: Arc<Semaphore>,
     max_response_bytes: u64,
-    /// No other code runs under this lock: no instrument, no waker, no log, no hook of the runtime.
+    /// Under this lock, no code of others runs: no instrument, no waker, no log, no hook of the runtime.
     running: Mutex<HashMap<Call, Weak<SharedCall>>>,
     instruments: Arc<Instruments>,
 }
@@ -64,8 +64,8 @@ impl SharedCalls {
         Arc::new(Self { upstream, permits, max_response_bytes, running, instruments })
     }
 
-    /// Waits for the response to `call` until `deadline`. The call is cancelled when nobody waits for
-    /// it any more.
+    /// Waits for the response to `call` until `deadline`. When no client waits for the call any more, it
+    /// is cancelled.
     pub(super) async fn send(
         self: &Arc<Self>,
         call: Call,
@@ -81,7 +81,7 @@ impl SharedCalls {
                     return Ok(CallResponse::Complete { gzip, bytes });
                 }
                 Ok(Prefetched::Streamed(streamed)) => break streamed,
-                // The timeout of the upstream is that of the first client. This client waits longer.
+                // The upstream got the timeout of the first client. This client has a later deadline.
                 Err(CallError { is_upstream_timeout: true, .. })
                     if joined && Instant::now() < deadline => {}
                 Err(CallError { error, .. }) => return Err(error),
@@ -90,7 +90,7 @@ impl SharedCalls {
         if let Some(response) = take(&streamed) {
             return Ok(CallResponse::Streamed(response));
         }
-        // Another client reads that response, which is too long to keep it for both.
+        // Another client streams that response. It is too long to be stored for both.
         let call = self.start_unshared(&call)?;
         match CallWaiter::new(call, deadline).await.map_err(|failed| failed.error)? {
             Prefetched::Complete { gzip, bytes } => Ok(CallResponse::Complete { gzip, bytes }),
@@ -101,7 +101,7 @@ impl SharedCalls {
         }
     }
 
-    /// The running call, and whether it was running before.
+    /// Joins the running call, or starts one. The `bool` is true if it joined.
     fn join_or_start(self: &Arc<Self>, call: &Call) -> Result<(Arc<SharedCall>, bool), ApiError> {
         // Both are dropped after the lock is released: dropping the last reference to a call takes
         // the lock.
@@ -129,7 +129,7 @@ impl SharedCalls {
     /// `None` at the limit of queries in flight.
     fn prepare(self: &Arc<Self>, call: &Call) -> Option<PreparedCall> {
         let permit = match call.route {
-            // Health is also reported at the limit. There is only one such call at a time.
+            // Health is also reported at the limit. All health checks share one call.
             Route::Health => None,
             _ => Some(Arc::clone(&self.permits).try_acquire_owned().ok()?),
         };
@@ -165,7 +165,7 @@ impl SharedCalls {
             }
             completion.complete(prefetched);
         });
-        // The only place that sets it.
+        // It cannot be set already: `shared` is new.
         let _ = shared.task.set(task.abort_handle());
         Ok(shared)
     }
@@ -180,34 +180,42 @@ impl SharedCalls {
         if length.is_some_and(|length| length > self.max_response_bytes) {
             return Err(self.too_large(length));
         }
-        let mut begin = BytesMut::new();
+        let mut prefetched = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
                 self.upstream.log_failure(ApiErrorType::ConnectionLost, &redact::error(&error));
                 ApiError::connection_lost()
             })?;
-            begin.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
-            let max_rest = self.max_response_bytes.checked_sub(begin.len() as u64);
+            prefetched.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
+            let max_rest = self.max_response_bytes.checked_sub(prefetched.len() as u64);
             let max_rest = max_rest.ok_or_else(|| self.too_large(None))?;
-            check_begin(gzip, &begin).map_err(|error| self.reject(error, gzip, &begin))?;
-            if begin.len() > MAX_PREFETCH {
-                // The responses of these routes are decoded as a whole.
+            check_start(gzip, &prefetched)
+                .map_err(|error| self.reject(error, gzip, &prefetched))?;
+            if prefetched.len() > MAX_PREFETCH {
+                // The proxy decodes the responses of these routes, so they are not streamed.
                 if matches!(call.route, Route::Services | Route::Health) {
                     return Err(self.too_large(None));
                 }
-                let begin = begin.freeze();
-                let response =
-                    StreamedResponse { gzip, length, begin, rest: body, max_rest, _permit: permit };
+                let prefetched = prefetched.freeze();
+                let response = StreamedResponse {
+                    gzip,
+                    length,
+                    prefetched,
+                    rest: body,
+                    max_rest,
+                    _permit: permit,
+                };
                 return Ok(Prefetched::Streamed(Arc::new(Mutex::new(Some(response)))));
             }
         }
-        check_complete(call.route, &begin).map_err(|error| self.reject(error, gzip, &begin))?;
-        Ok(Prefetched::Complete { gzip, bytes: begin.freeze() })
+        check_complete(call.route, &prefetched)
+            .map_err(|error| self.reject(error, gzip, &prefetched))?;
+        Ok(Prefetched::Complete { gzip, bytes: prefetched.freeze() })
     }
 
-    fn reject(&self, error: ApiError, gzip: bool, begin: &[u8]) -> ApiError {
-        let text = gzip.then(|| upstream_error::decompress(begin)).filter(|text| !text.is_empty());
-        self.upstream.reject(error, StatusCode::OK, text.as_deref().unwrap_or(begin))
+    fn reject(&self, error: ApiError, gzip: bool, body: &[u8]) -> ApiError {
+        let text = gzip.then(|| upstream_error::decompress(body)).filter(|text| !text.is_empty());
+        self.upstream.reject(error, StatusCode::OK, text.as_deref().unwrap_or(body))
     }
 
     fn too_large(&self, length: Option<u64>) -> ApiError {
@@ -240,7 +248,7 @@ struct SharedCall {
     task: OnceLock<AbortHandle>,
 }
 
-/// A response, as far as it was read.
+/// A response whose first bytes, or whose whole body, has been read.
 #[derive(Clone, Debug)]
 enum Prefetched {
     Complete {
@@ -254,7 +262,7 @@ enum Prefetched {
 #[derive(Debug)]
 struct CallError {
     error: ApiError,
-    /// Whether the call took as long as the timeout that the upstream was told.
+    /// Whether the call took as long as the timeout that the proxy sent to the upstream.
     is_upstream_timeout: bool,
 }
 
@@ -291,9 +299,11 @@ impl Drop for SharedCall {
     }
 }
 
-/// Waits for a call in its own task. So a future that its owner does not poll keeps no call beyond its
-/// deadline. And the call does not run the waker of this client, which may panic, before it has woken
-/// the others: Tokio catches such a panic.
+/// Waits for a call in a separate task, for two reasons:
+///
+/// * A client may not poll its future. The task still ends at the deadline, and releases the call.
+/// * The waker of a client may panic. Then it panics in the task of this client, where Tokio catches it,
+///   and not in the task of the call, which has other clients to wake.
 struct CallWaiter(JoinHandle<Result<Prefetched, CallError>>);
 
 impl CallWaiter {
@@ -319,10 +329,10 @@ impl Drop for CallWaiter {
     }
 }
 
-/// Checks the first bytes before any of them are sent to a client.
-fn check_begin(gzip: bool, begin: &[u8]) -> Result<(), ApiError> {
+/// Checks the first bytes of a response, before they are sent to a client.
+fn check_start(gzip: bool, start: &[u8]) -> Result<(), ApiError> {
     let expected: &[u8] = if gzip { &[0x1f, 0x8b, 8] } else { b"{" };
-    if expected.iter().zip(begin).all(|(expected, byte)| expected == byte) {
+    if expected.iter().zip(start).all(|(expected, byte)| expected == byte) {
         return Ok(());
     }
     Err(ApiError::bad_response(
@@ -350,5 +360,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Most responses are shorter, and can be shared, and can fail with a status.
+/// The maximum length, in bytes, of a response that is read before it is sent. Such a response can be
+/// shared, and can still fail with an error status. Most responses are shorter.
 const MAX_PREFETCH: usize = 1 << 20;

@@ -15,12 +15,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// The bytes that were read before the first one is sent, and the body with the rest.
+/// The bytes that were read before the response is sent, and the body with the rest.
 #[derive(Debug)]
 pub(super) struct StreamedResponse {
     pub(super) gzip: bool,
     pub(super) length: Option<u64>,
-    pub(super) begin: Bytes,
+    pub(super) prefetched: Bytes,
     pub(super) rest: PooledBody,
     /// The limit of the rest, in bytes.
     pub(super) max_rest: u64,
@@ -29,13 +29,13 @@ pub(super) struct StreamedResponse {
 }
 
 impl StreamedResponse {
-    /// The next bytes; none at the end.
+    /// The next bytes. They are empty at the end.
     pub(super) fn poll_bytes(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Bytes, ApiErrorType>> {
-        if !self.begin.is_empty() {
-            return Poll::Ready(Ok(mem::take(&mut self.begin)));
+        if !self.prefetched.is_empty() {
+            return Poll::Ready(Ok(mem::take(&mut self.prefetched)));
         }
         while let Some(frame) = ready!(Pin::new(&mut self.rest).poll_frame(context)) {
             let frame = frame.map_err(|_| ApiErrorType::ConnectionLost)?;
@@ -52,17 +52,17 @@ impl StreamedResponse {
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
-        self.begin.is_empty() && self.rest.is_end_stream()
+        self.prefetched.is_empty() && self.rest.is_end_stream()
     }
 
     /// The length of what is left, if it is known.
     pub(super) fn remaining_length(&self) -> Option<u64> {
-        Some(self.begin.len() as u64 + self.rest.size_hint().exact()?)
+        Some(self.prefetched.len() as u64 + self.rest.size_hint().exact()?)
     }
 }
 
-/// A streamed response that a timer drops at its deadline. Its permit is then released even if nobody
-/// polls the body, because the client does not read.
+/// A streamed response that a timer drops at the deadline. So the permit of the response is released
+/// even if the body is not polled, because the client does not read.
 #[derive(Debug)]
 pub(super) struct TimedResponse {
     slot: Arc<Mutex<Slot>>,
@@ -72,7 +72,8 @@ pub(super) struct TimedResponse {
 #[derive(Debug)]
 enum Slot {
     Idle(Box<StreamedResponse>),
-    /// The response is being polled, outside of the lock: polling may call wakers of other code.
+    /// The response is being polled. It is not in the slot, because polling may call wakers of other code,
+    /// and these must not run under the lock.
     Polled,
     Expired,
 }

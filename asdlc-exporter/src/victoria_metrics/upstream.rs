@@ -1,4 +1,4 @@
-//! One exchange with `VictoriaMetrics`, up to the head of its response.
+//! Sends a query to `VictoriaMetrics` and checks the head of its response.
 
 use super::{
     api_error::{ApiError, ApiErrorType},
@@ -27,19 +27,19 @@ use std::{
     time::Duration,
 };
 
-/// A query of `VictoriaMetrics`. Nothing in it is text of a client: the path is that of the route, and
-/// `params` writes the form. Equal calls have the same response.
+/// A query of `VictoriaMetrics`. It has no text that a client sent: the path is that of the route, and
+/// `params` writes the form. Equal calls get the same response.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Call {
     pub(super) route: Route,
     pub(super) form: String,
-    /// The timeout of the upstream, which is also in the form.
+    /// The timeout that the upstream gets. The form has it too.
     pub(super) timeout: Duration,
     /// Whether the response may be compressed.
     pub(super) gzip: bool,
 }
 
-/// A response that may be passed on, judged by its head.
+/// A response whose head was accepted by `check_head`.
 #[derive(Debug)]
 pub(super) struct UpstreamResponse {
     pub(super) gzip: bool,
@@ -57,7 +57,7 @@ pub(super) struct Upstream {
     authorization: Option<HeaderValue>,
     /// The path of the base URL.
     prefix: String,
-    /// How the last exchange failed. Each kind of failure is logged as a warning once.
+    /// The `errorType` of the last exchange, if it failed. A failure with another one is a warning.
     logged: Mutex<Option<&'static str>>,
 }
 
@@ -73,11 +73,12 @@ impl Upstream {
         Ok(Self { pool, base, host, authorization, prefix, logged: Mutex::default() })
     }
 
-    /// Sends a call. Dropping the future closes the connection, and that cancels the query.
+    /// Sends a call, and checks the head of the response. Dropping the future closes the connection, and
+    /// that cancels the query.
     pub(super) async fn send(&self, call: &Call) -> Result<UpstreamResponse, ApiError> {
-        // Only a health query is sent twice: it costs the upstream almost nothing.
-        let patience = matches!(call.route, Route::Health).then_some(call.timeout / 3);
-        let response = self.pool.send(self.request(call), patience).await;
+        // Only the health query is hedged, because it costs the upstream almost nothing.
+        let hedge_delay = matches!(call.route, Route::Health).then_some(call.timeout / 3);
+        let response = self.pool.send(self.request(call), hedge_delay).await;
         let (head, body) = response.map_err(|error| self.send_error(&error))?.into_parts();
         let error = match check_head(&head) {
             Ok(AcceptedHead { gzip, length }) => {
@@ -106,14 +107,14 @@ impl Upstream {
         *self.logged.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Logs a response that cannot be passed on, with its status and the begin of its body.
+    /// Logs a response that cannot be passed on, with its status and the start of its body.
     pub(super) fn reject(&self, error: ApiError, status: StatusCode, body: &[u8]) -> ApiError {
-        let begin = &body[..body.len().min(MAX_LOGGED)];
-        let begin = self.base.redact(&String::from_utf8_lossy(begin));
+        let start = &body[..body.len().min(MAX_LOGGED)];
+        let start = self.base.redact(&String::from_utf8_lossy(start));
         let status = status.as_u16();
-        let cause = match begin.is_empty() {
+        let cause = match start.is_empty() {
             true => format!("status {status} with an empty body"),
-            false => format!("status {status}: `{begin}`"),
+            false => format!("status {status}: `{start}`"),
         };
         self.log_failure(error.error_type, &cause);
         error
@@ -122,7 +123,7 @@ impl Upstream {
     fn request(&self, call: &Call) -> Request<Full<Bytes>> {
         let Call { route, form, timeout: _, gzip } = call;
         let (prefix, path) = (&self.prefix, route.upstream_path());
-        // Proxies between here and VictoriaMetrics may accept only shorter URLs than it does.
+        // A proxy in front of VictoriaMetrics may accept only shorter URLs than VictoriaMetrics does.
         let request = if form.len() <= MAX_URL_FORM {
             Request::get(format!("{prefix}{path}?{form}")).body(Full::default())
         } else {
@@ -161,7 +162,7 @@ impl Upstream {
     /// Logs a failure. The cause may have details that clients must not see.
     pub(super) fn log_failure(&self, error_type: ApiErrorType, cause: &str) {
         let name = Some(error_type.name());
-        // The lock is released before the subscriber, which is other code, runs.
+        // The lock is released before the event is logged, because the subscriber is code of others.
         let last =
             mem::replace(&mut *self.logged.lock().unwrap_or_else(PoisonError::into_inner), name);
         if last == name {
@@ -185,7 +186,7 @@ fn check_head(head: &Parts) -> Result<AcceptedHead, ApiError> {
     }
     let headers = &head.headers;
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    // A body that ends with its connection looks complete wherever it is cut.
+    // Without a length, a response that was cut off would look complete.
     if length.is_none() && !headers.contains_key(TRANSFER_ENCODING) {
         return Err(ApiError::bad_response("VictoriaMetrics responded without a length"));
     }

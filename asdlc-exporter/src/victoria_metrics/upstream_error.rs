@@ -1,5 +1,5 @@
-//! Error responses of `VictoriaMetrics`. Its message about a query is for the client; all others are for
-//! the log.
+//! Error responses of `VictoriaMetrics`. Clients get its message about a query. Other messages are only
+//! logged.
 
 use super::{
     api_error::{ApiError, ApiErrorType},
@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 pub(super) async fn read_body(headers: &HeaderMap, mut body: PooledBody) -> Vec<u8> {
     let deadline = Instant::now() + MAX_TIME;
     let mut read = Vec::new();
-    // Without this deadline, an error whose body never ends would become a timeout.
+    // Without this deadline, an error response whose body never ends would be reported as a timeout.
     while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
         read.extend_from_slice(frame.data_ref().map_or(&[][..], |bytes| bytes));
         if read.len() > MAX_BODY {
@@ -36,7 +36,7 @@ pub(super) async fn read_body(headers: &HeaderMap, mut body: PooledBody) -> Vec<
 /// Decompresses gzip, up to the first error and to [`MAX_BODY`] bytes.
 pub(super) fn decompress(bytes: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
-    // After an error `text` has what was read before.
+    // On an error, `text` has the bytes that were decompressed before it.
     let _ = GzDecoder::new(bytes).take(MAX_BODY as u64).read_to_end(&mut text);
     text
 }
@@ -75,7 +75,7 @@ enum ErrorStatus {
     Error,
 }
 
-/// A message can have the longest query twice, with each byte escaped.
+/// A message can contain the longest query twice, with each byte escaped.
 const MAX_BODY: usize = 256 << 10;
 
 const MAX_TIME: Duration = Duration::from_secs(2);

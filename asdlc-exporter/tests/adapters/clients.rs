@@ -42,7 +42,7 @@ async fn scrape(stream: &mut TcpStream) -> Result<usize> {
     }
 }
 
-/// Advances the time without any activity.
+/// Advances the clock of Tokio.
 async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::sleep(time).await;
@@ -81,7 +81,7 @@ const IN_TIME: Duration = Duration::from_secs(5);
 
 // F-14
 #[tokio::test]
-async fn an_idle_connection_outlives_scrape_intervals_and_not_five_minutes() -> Result {
+async fn an_idle_connection_is_kept_for_five_minutes() -> Result {
     let started = server()?.start().await?;
     let mut stream = TcpStream::connect(started.address()).await?;
     for interval in [15, 60, 61, 299] {
@@ -96,7 +96,7 @@ async fn an_idle_connection_outlives_scrape_intervals_and_not_five_minutes() -> 
 
 // F-14, a neighbour: a slow head after a long idle time.
 #[tokio::test]
-async fn the_time_of_a_head_begins_with_its_first_byte() -> Result {
+async fn the_read_timeout_starts_at_the_first_byte_of_a_head() -> Result {
     let started = server()?.start().await?;
     let mut stream = TcpStream::connect(started.address()).await?;
     scrape(&mut stream).await?;
@@ -129,7 +129,7 @@ async fn the_time_of_a_head_begins_with_its_first_byte() -> Result {
             break;
         }
     }
-    assert!((9..=11).contains(&sent), "{sent} bytes, one a second");
+    assert!((9..=11).contains(&sent), "{sent} bytes, one per second");
     Ok(())
 }
 
@@ -145,27 +145,27 @@ async fn a_connection_without_a_request_is_closed_after_the_read_timeout() -> Re
     Ok(())
 }
 
-/// As many clients as the connection limit, each created by `hold`.
-async fn crowd<F>(started: &Server, hold: impl Fn(SocketAddr) -> F) -> Result<Vec<TcpStream>>
+/// Opens as many connections as the connection limit allows, each with `open`.
+async fn fill_limit<F>(started: &Server, open: impl Fn(SocketAddr) -> F) -> Result<Vec<TcpStream>>
 where
     F: Future<Output = Result<TcpStream>>,
 {
-    let mut crowd = Vec::new();
+    let mut clients = Vec::new();
     for _ in 0..64 {
-        crowd.push(hold(started.address()).await?);
+        clients.push(open(started.address()).await?);
     }
-    // Each is accepted and has its permit.
-    for stream in &crowd {
+    // Wait until the server has accepted each.
+    for stream in &clients {
         timeout(Duration::from_millis(20), stream.readable()).await.ok();
     }
-    Ok(crowd)
+    Ok(clients)
 }
 
 // F-15
 #[tokio::test]
 async fn clients_that_do_not_read_do_not_block_others() -> Result {
     let started = with_large(server()?).start().await?;
-    let _crowd = crowd(&started, |address| request(address, "/large")).await?;
+    let _clients = fill_limit(&started, |address| request(address, "/large")).await?;
     let time = time_of_a_scrape(started.address()).await?;
     assert!(time < IN_TIME, "{time:?}");
     Ok(())
@@ -176,7 +176,7 @@ async fn clients_that_do_not_read_do_not_block_others() -> Result {
 async fn clients_that_send_nothing_do_not_block_others() -> Result {
     let started = server()?.start().await?;
     let connect = |address| async move { Ok(TcpStream::connect(address).await?) };
-    let _crowd = crowd(&started, connect).await?;
+    let _clients = fill_limit(&started, connect).await?;
     let time = time_of_a_scrape(started.address()).await?;
     assert!(time < IN_TIME, "{time:?}");
     Ok(())
@@ -186,10 +186,10 @@ async fn clients_that_send_nothing_do_not_block_others() -> Result {
 #[tokio::test]
 async fn clients_that_read_slowly_do_not_block_others() -> Result {
     let started = with_large(server()?).start().await?;
-    let crowd = crowd(&started, |address| request(address, "/large")).await?;
+    let clients = fill_limit(&started, |address| request(address, "/large")).await?;
     let trickle = tokio::spawn(async move {
         loop {
-            for stream in &crowd {
+            for stream in &clients {
                 let _ = stream.try_read(&mut [0; 64 << 10]);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -210,11 +210,15 @@ async fn idle_connections_do_not_block_others() -> Result {
         scrape(&mut stream).await?;
         Ok(stream)
     };
-    let mut crowd = crowd(&started, idle).await?;
+    let mut clients = fill_limit(&started, idle).await?;
     let time = time_of_a_scrape(started.address()).await?;
     assert!(time < IN_TIME, "{time:?}");
-    assert_eq!(rest(&mut crowd[0]).await?, "", "the one that was idle the longest");
-    assert!(crowd[63].try_read(&mut [0]).is_err(), "the others are open");
+    assert_eq!(
+        rest(&mut clients[0]).await?,
+        "",
+        "the connection that was idle for the longest time is closed"
+    );
+    assert!(clients[63].try_read(&mut [0]).is_err(), "the other connections are open");
     Ok(())
 }
 
@@ -232,7 +236,7 @@ async fn a_client_that_reads_nothing_of_its_response_is_disconnected() -> Result
     Ok(())
 }
 
-// F-15: a client that waits for the service is not evicted.
+// F-15
 #[tokio::test]
 async fn clients_that_wait_for_the_service_are_not_evicted() -> Result {
     let (started, begun, finish) = slow(Duration::from_secs(5), 2).await?;
@@ -277,22 +281,22 @@ async fn unread_responses_take_a_bounded_amount_of_memory() -> Result {
         async { Ok::<_, Infallible>(http::Response::new(Full::new(body))) }
     });
     let started = server()?.with_route("/own", own).start().await?;
-    let mut crowd = Vec::new();
+    let mut clients = Vec::new();
     let mut most = 0;
     for _ in 0..12 {
         let mut stream = request(started.address(), "/own").await?;
         assert_eq!(stream.read_u8().await?, b'H');
-        crowd.push(stream);
+        clients.push(stream);
         most = most.max(alive.load(Ordering::Relaxed));
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    // 64 MiB, the one that has just started, and the one that is evicted for it. A part of each is
-    // already in the kernel.
+    // The limit is 64 MiB, which is four responses. There are also the newest one and the one that is
+    // evicted for it, and the kernel has a part of each.
     assert!(most <= 7, "{most} responses of 16 MiB at a time");
     Ok(())
 }
 
-// F-15: one text for all clients, whatever its size.
+// F-15: all clients get the same memory, whatever the size of the response.
 #[test]
 fn a_response_is_not_copied_for_each_connection() -> Result {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -302,16 +306,16 @@ fn a_response_is_not_copied_for_each_connection() -> Result {
         Result::Ok((started, address))
     })?;
     let used = allocation_counter::measure(|| {
-        let crowd = runtime.block_on(async {
-            let mut crowd = Vec::new();
+        let clients = runtime.block_on(async {
+            let mut clients = Vec::new();
             for _ in 0..32 {
                 let mut stream = request(address, "/large").await.expect("it connects");
                 assert_eq!(stream.read_u8().await.expect("a response"), b'H');
-                crowd.push(stream);
+                clients.push(stream);
             }
-            crowd
+            clients
         });
-        drop(crowd);
+        drop(clients);
     });
     assert!(used.bytes_max < 2 << 20, "{used:?}");
     drop(started);

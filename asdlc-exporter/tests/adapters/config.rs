@@ -158,9 +158,9 @@ fn a_service_can_include_sections_in_its_own_structure() -> Result {
         assert!(!otel.metrics_enabled);
     }
     assert_eq!(read("b.yaml", "elsewhere:\n  port: 9464")?.elsewhere.port, Some(9464));
-    let message = read("c.yaml", "elsewhere:\n  port: 0").expect_err("it is no port");
+    let message = read("c.yaml", "elsewhere:\n  port: 0").expect_err("an invalid port");
     assert_eq!(message, format!(":2: elsewhere.port: invalid port 0: {PORT}"));
-    let message = read("c.toml", "[metrics]\nprot = 1").expect_err("it is no key");
+    let message = read("c.toml", "[metrics]\nprot = 1").expect_err("an unknown key");
     assert_eq!(
         message,
         ":2: metrics.prot: unknown field `prot`, expected one of `enabled`, `port`, `path`"
@@ -232,7 +232,7 @@ fn an_invalid_file_is_one_clear_error() {
             (Config::from_yaml(yaml, "/etc/agent.yaml").expect_err(yaml).to_string(), "/etc/agent.yaml"),
             (Config::from_toml(toml, "/etc/agent.toml").expect_err(toml).to_string(), "/etc/agent.toml"),
         ] {
-            // A map is refused as a whole, and its line depends on the format.
+            // For an error in a map, the line depends on the format.
             let message = message.strip_prefix(origin).unwrap_or_else(|| panic!("{message}"));
             let message = if expected.starts_with(": ") {
                 message.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit())

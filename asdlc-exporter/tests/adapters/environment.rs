@@ -35,7 +35,7 @@ fn a_known_variable_that_is_not_utf_8_is_an_error() -> Result {
             Ok(config) => format!("{:?} {}", config.metrics.port, config.metrics.path),
             Err(error) => error.to_string(),
         };
-        // On a new line: the harness has started one.
+        // On a new line, because the test harness has already written a part of this one.
         println!("\nresult: {text}");
         return Ok(());
     }

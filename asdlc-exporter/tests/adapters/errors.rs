@@ -1,4 +1,4 @@
-//! What `unwrap` prints for an error.
+//! The `Debug` text of errors, which `unwrap` prints.
 
 use asdlc_exporter::{
     Exporter, config::Config, health::TcpCheck, redis::RedisProbe, serve::Server,

@@ -1,4 +1,4 @@
-//! This process in a PID namespace of its own, where its number is another one than in `/proc`.
+//! The metrics of a process in its own PID namespace. Its process id there differs from its id in the `/proc` of the host.
 
 use crate::value;
 use asdlc_exporter::{
@@ -15,30 +15,30 @@ use std::{
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// For the process that a test starts: what it has to find out.
+/// Set in the environment of the process that a test starts in a PID namespace.
 const INSIDE: &str = "ASDLC_TEST_NAMESPACE";
 
 // F-33
 #[test]
-fn with_the_proc_of_the_namespace_outside_the_metrics_are_those_of_this_process() -> Result {
+fn with_the_proc_of_the_host_the_metrics_are_those_of_this_process() -> Result {
     if env::var_os(INSIDE).is_some() {
         return inside();
     }
-    let test = "with_the_proc_of_the_namespace_outside_the_metrics_are_those_of_this_process";
+    let test = "with_the_proc_of_the_host_the_metrics_are_those_of_this_process";
     unshared(&format!("namespace::{test}"), &[])
 }
 
-// F-33, a neighbour: a `/proc` of the namespace inside, as a container has it.
+// F-33, a neighbour: a `/proc` of the namespace itself, as in a container.
 #[test]
-fn with_the_proc_of_the_namespace_inside_the_metrics_are_those_of_this_process() -> Result {
+fn with_the_proc_of_the_namespace_the_metrics_are_those_of_this_process() -> Result {
     if env::var_os(INSIDE).is_some() {
         return inside();
     }
-    let test = "with_the_proc_of_the_namespace_inside_the_metrics_are_those_of_this_process";
+    let test = "with_the_proc_of_the_namespace_the_metrics_are_those_of_this_process";
     unshared(&format!("namespace::{test}"), &["--mount-proc"])
 }
 
-/// Runs this test as process 1 of a PID namespace, with a limit of files that no other process has.
+/// Runs this test as process 1 of a PID namespace, with a file limit that no other process has.
 fn unshared(test: &str, options: &[&str]) -> Result {
     let run = |user: &[&str]| {
         Command::new("unshare")
@@ -54,17 +54,20 @@ fn unshared(test: &str, options: &[&str]) -> Result {
     let mut output =
         run(&[]).map_err(|error| format!("unshare of util-linux is needed: {error}"))?;
     if String::from_utf8_lossy(&output.stderr).contains("Operation not permitted") {
-        // Who is not root needs a user namespace for it.
+        // Without root, this needs a user namespace.
         output = run(&["--user", "--map-root-user"])?;
     }
-    let told = format!("{output:?}");
-    assert!(output.status.success(), "no PID namespace here, or wrong metrics in it: {told}");
-    assert!(told.contains("1 passed"), "it ran: {told}");
+    let output_text = format!("{output:?}");
+    assert!(
+        output.status.success(),
+        "no PID namespace could be created, or the metrics are wrong: {output_text}"
+    );
+    assert!(output_text.contains("1 passed"), "the test did not run: {output_text}");
     Ok(())
 }
 
 fn inside() -> Result {
-    assert_eq!(process::id(), 1, "in a namespace of its own");
+    assert_eq!(process::id(), 1, "not in its own namespace");
     let exporter = Exporter::builder("shop").build()?;
     let metrics = ProcessMetrics::new().with_canonical().with_memory(Memory::Resident);
     metrics.with_cpu_usage().register(&exporter.meter());
@@ -88,6 +91,6 @@ fn inside() -> Result {
     let age = now - value(&exporter, "process_start_time_seconds");
     assert!((-2.0..60.0).contains(&age), "{age} s old");
     let cpu = value(&exporter, "process_cpu_seconds_total");
-    assert!(cpu <= 5.0, "{cpu} s of CPU time, in a process that has just begun");
+    assert!(cpu <= 5.0, "{cpu} s of CPU time in a process that has just started");
     Ok(())
 }

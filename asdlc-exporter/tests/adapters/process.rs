@@ -1,3 +1,5 @@
+//! The metrics of the process.
+
 use crate::{check::check, families, value, values};
 use asdlc_exporter::{
     Exporter,
@@ -17,7 +19,7 @@ use std::{
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// The families beside those that every exporter has.
+/// The families that these metrics add to those of every exporter.
 fn added(metrics: impl FnOnce(&opentelemetry::metrics::Meter)) -> Result<(Exporter, Vec<String>)> {
     let exporter = Exporter::builder("shop").build()?;
     let before = families(&exporter);
@@ -30,7 +32,7 @@ fn added(metrics: impl FnOnce(&opentelemetry::metrics::Meter)) -> Result<(Export
 
 // O-05
 #[test]
-fn the_default_is_memory_by_type_and_nothing_else() -> Result {
+fn the_default_is_only_memory_by_type() -> Result {
     let (exporter, families) = added(process::register)?;
     assert_eq!(families, ["process_memory_bytes"]);
     let memory = values(&exporter, "process_memory_bytes");
@@ -62,7 +64,7 @@ fn the_agent_has_resident_memory_without_a_label() -> Result {
 fn cpu_usage_shows_a_busy_thread() -> Result {
     let (exporter, _) = added(|meter| ProcessMetrics::new().with_cpu_usage().register(meter))?;
     let first = value(&exporter, "process_cpu_usage");
-    assert!((0.0..=200.0).contains(&first), "at once, whatever it is: {first}");
+    assert!((0.0..=200.0).contains(&first), "the first scrape has a value: {first}");
     burn_until(|| value(&exporter, "process_cpu_usage") > 20.0);
     let cores = thread::available_parallelism()?.get() as f64;
     let busy = value(&exporter, "process_cpu_usage");
@@ -71,7 +73,7 @@ fn cpu_usage_shows_a_busy_thread() -> Result {
 }
 
 #[test]
-fn the_canonical_families_are_all_there() -> Result {
+fn all_canonical_families_are_served() -> Result {
     let (_, families) = added(|meter| ProcessMetrics::new().with_canonical().register(meter))?;
     let mut expected = vec![
         "process_cpu_seconds_total",
@@ -89,7 +91,7 @@ fn the_canonical_families_are_all_there() -> Result {
 }
 
 #[test]
-fn the_canonical_families_are_true() -> Result {
+fn the_canonical_families_have_the_values_of_this_process() -> Result {
     let (exporter, _) = added(|meter| ProcessMetrics::new().with_canonical().register(meter))?;
 
     let cpu = value(&exporter, "process_cpu_seconds_total");
@@ -114,13 +116,13 @@ fn the_canonical_families_are_true() -> Result {
 }
 
 #[test]
-fn all_of_one_scrape_is_of_one_moment() -> Result {
+fn all_families_of_a_scrape_are_read_at_the_same_time() -> Result {
     let (exporter, _) = added(|meter| {
         ProcessMetrics::new().with_memory(Memory::ByType).with_canonical().register(meter);
     })?;
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        // The address space changes all the time.
+        // This changes the size of the address space all the time.
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 drop(hint::black_box(Vec::<u8>::with_capacity(64 << 20)));
@@ -168,11 +170,14 @@ fn limits_and_threads_are_those_of_this_process() -> Result {
     Ok(())
 }
 
-/// Keeps this thread busy: time passes for the process, whatever else the machine does.
+/// Uses CPU time until `done` returns true.
 fn burn_until(done: impl Fn() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "a minute of work does not show");
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "a minute of CPU time is not in the metrics"
+        );
         for at in 0..1_000_000_u64 {
             hint::black_box(at);
         }

@@ -16,24 +16,24 @@ use tower::ServiceExt as _;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// Each of the texts below contains one of these.
+/// Each input below contains one of these.
 const SECRETS: [&str; 4] = ["hunter2", "HUNTER2", "hunter%32", "83619275"];
 
-/// All texts of an error and its sources.
-fn said(error: &(dyn Error + 'static)) -> String {
-    let mut said = format!("{error} {error:?} {error:#?}");
+/// The `Display` and `Debug` texts of an error and its sources.
+fn texts_of(error: &(dyn Error + 'static)) -> String {
+    let mut texts = format!("{error} {error:?} {error:#?}");
     let mut next = error.source();
     while let Some(error) = next {
-        said += &format!(" {error} {error:?}");
+        texts += &format!(" {error} {error:?}");
         next = error.source();
     }
-    said
+    texts
 }
 
 #[track_caller]
-fn assert_safe(said: &str, input: &str) {
-    let leak = SECRETS.iter().find(|secret| said.contains(**secret));
-    assert_eq!(leak, None, "{input}\n{said}");
+fn assert_safe(text: &str, input: &str) {
+    let leak = SECRETS.iter().find(|secret| text.contains(**secret));
+    assert_eq!(leak, None, "{input}\n{text}");
 }
 
 #[derive(Debug)]
@@ -81,10 +81,10 @@ where
 async fn a_check_error_is_logged_without_its_secrets() -> Result {
     let prefix = "WARN dependency \"db\" is not healthy: ";
     assert_eq!(log_of(|| "AUTH app:hunter2@db").await?, format!("{prefix}AUTH ***"));
-    let told = log_of(|| "connection refused (os error 111)").await?;
-    assert_eq!(told, format!("{prefix}connection refused (os error 111)"));
-    let told = log_of(|| Outer(Inner)).await?;
-    assert_eq!(told, format!("{prefix}cannot log in at redis://***@db: refused"));
+    let line = log_of(|| "connection refused (os error 111)").await?;
+    assert_eq!(line, format!("{prefix}connection refused (os error 111)"));
+    let line = log_of(|| Outer(Inner)).await?;
+    assert_eq!(line, format!("{prefix}cannot log in at redis://***@db: refused"));
     Ok(())
 }
 
@@ -100,12 +100,12 @@ async fn a_check_error_is_logged_without_secrets_in_any_form() -> Result {
         || "redis://:my hunter2@h",
         || "ERR unknown command 'X', with args beginning with: 'app' 'hunter2'",
     ] {
-        let told = log_of(error).await?;
-        assert!(told.starts_with("WARN dependency \"db\" is not healthy: "), "{told}");
-        assert_safe(&told, error());
+        let line = log_of(error).await?;
+        assert!(line.starts_with("WARN dependency \"db\" is not healthy: "), "{line}");
+        assert_safe(&line, error());
     }
-    let told = log_of(|| "x".repeat(1 << 20)).await?;
-    assert!(told.len() < 1_000, "a log line of {} bytes", told.len());
+    let line = log_of(|| "x".repeat(1 << 20)).await?;
+    assert!(line.len() < 1_000, "a log line of {} bytes", line.len());
     Ok(())
 }
 
@@ -150,7 +150,7 @@ fn an_error_in_a_file_has_no_secret() -> Result {
         for text in texts {
             std::fs::write(&path, text)?;
             let error = config::load::<Own>(&path).expect_err(text);
-            assert_safe(&said(&error), text);
+            assert_safe(&texts_of(&error), text);
             assert!(error.to_string().contains(&format!("a.{format}")), "{error}");
         }
     }
@@ -177,7 +177,7 @@ const TOML: [&str; 16] = [
 ];
 
 const YAML: [&str; 18] = [
-    // A neighbour: a file whose values cannot all be read.
+    // A neighbour: files with a value that cannot be read.
     "other: 340282366920938463463374607431768211455\ntoken: hunter2",
     "other: {1: a}\ntoken: hunter2",
     "other: !tag a\ntoken: hunter2",
@@ -236,12 +236,12 @@ fn an_error_in_our_own_settings_has_no_secret_in_any_format() {
         let json = format!(r#"{{"victoria_metrics":{{"{key}":{value}}}}}"#);
         let plain = value.trim_matches(['"', '[', ']']).trim_matches('"');
         let name = format!("VICTORIAMETRICS_{}", key.to_uppercase());
-        assert_safe(&said(&Config::from_toml(&toml, "a.toml").expect_err(&toml)), &toml);
-        assert_safe(&said(&Config::from_yaml(&yaml, "a.yaml").expect_err(&yaml)), &yaml);
+        assert_safe(&texts_of(&Config::from_toml(&toml, "a.toml").expect_err(&toml)), &toml);
+        assert_safe(&texts_of(&Config::from_yaml(&yaml, "a.yaml").expect_err(&yaml)), &yaml);
         let error = serde_json::from_str::<Config>(&json).expect_err(&json);
-        assert_safe(&said(&error), &json);
+        assert_safe(&texts_of(&error), &json);
         if let Err(error) = Config::default().with_environment([(&name, plain)]) {
-            assert_safe(&said(&error), plain);
+            assert_safe(&texts_of(&error), plain);
             assert!(error.to_string().contains(&name), "{error}");
         }
     }
@@ -254,7 +254,7 @@ fn an_error_in_our_own_settings_has_no_secret_in_any_format() {
         ("METRICS_BOUNDARIES", "a=redis%3A%2F%2F%3Ahunter2%40h"),
     ] {
         let error = Config::default().with_environment([(name, value)]).expect_err(value);
-        assert_safe(&said(&error), value);
+        assert_safe(&texts_of(&error), value);
         assert!(error.to_string().contains(name), "{error}");
     }
 }
@@ -272,12 +272,12 @@ async fn settings_and_their_errors_show_no_secret() -> Result {
         "ann:hun@hunter2@vm/a",
     ] {
         let error = QueryProxy::builder(url).build(&exporter.meter()).expect_err(url);
-        assert_safe(&said(&error), url);
+        assert_safe(&texts_of(&error), url);
         assert_safe(&format!("{:?}", QueryProxy::builder(url)), url);
-        assert_safe(&said(&RedisProbe::open(url).expect_err(url)), url);
-        assert_safe(&said(&TcpCheck::new(url).expect_err(url)), url);
+        assert_safe(&texts_of(&RedisProbe::open(url).expect_err(url)), url);
+        assert_safe(&texts_of(&TcpCheck::new(url).expect_err(url)), url);
         if let Err(error) = HttpCheck::new(url) {
-            assert_safe(&said(&error), url);
+            assert_safe(&texts_of(&error), url);
         }
     }
     let check = HttpCheck::new("http://db:9200/health?token=hunter2")?;
@@ -288,15 +288,15 @@ async fn settings_and_their_errors_show_no_secret() -> Result {
     let json = r#"{"url":"http://ann:hunter2@vm/a","user":"ann","password":"hunter2","bearer_token":"hunter2"}"#;
     let section: VictoriaMetricsConfig = serde_json::from_str(json)?;
     assert_safe(&format!("{section:?} {:?}", section.query_proxy()), json);
-    assert_safe(&said(&section.query_proxy().build(&exporter.meter()).expect_err("two")), json);
+    assert_safe(&texts_of(&section.query_proxy().build(&exporter.meter()).expect_err("two")), json);
 
     for path in ["/metrics?token=hunter2", "redis://:hunter2@h"] {
         let server = Server::builder().with_route(path, exporter.scrape_service());
-        assert_safe(&said(&server.start().await.expect_err(path)), path);
+        assert_safe(&texts_of(&server.start().await.expect_err(path)), path);
     }
     let network = "app:hunter2@10.0.0.0/8";
     let server = Server::builder().with_route("/metrics", exporter.scrape_service());
     let server = server.with_allowed_network(network);
-    assert_safe(&said(&server.start().await.expect_err(network)), network);
+    assert_safe(&texts_of(&server.start().await.expect_err(network)), network);
     Ok(())
 }

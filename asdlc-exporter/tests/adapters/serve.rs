@@ -40,7 +40,7 @@ pub(crate) async fn rest(stream: &mut TcpStream) -> io::Result<String> {
 
 // N-01, O-01
 #[tokio::test]
-async fn it_serves_only_its_routes() -> Result {
+async fn a_server_serves_only_its_routes() -> Result {
     let started = server()?.start().await?;
     let address = started.address();
     assert!(address.ip().is_loopback());
@@ -64,11 +64,11 @@ async fn it_serves_only_its_routes() -> Result {
 async fn nothing_listens_before_start() -> Result {
     let (_reserved, address) = reserved()?;
     let server = server()?.with_address(address);
-    assert!(TcpStream::connect(address).await.is_err(), "not started");
+    assert!(TcpStream::connect(address).await.is_err(), "before the start");
     let started = server.start().await?;
-    assert_eq!(get(address, "/metrics").await?.status, 200, "the same settings, started");
+    assert_eq!(get(address, "/metrics").await?.status, 200, "after the start");
     started.stop().await;
-    assert!(TcpStream::connect(address).await.is_err(), "stopped");
+    assert!(TcpStream::connect(address).await.is_err(), "after the stop");
     Ok(())
 }
 
@@ -77,8 +77,8 @@ async fn the_default_is_a_loopback_address() -> Result {
     let exporter = Exporter::builder("agent").build()?;
     let started = Server::builder().with_route("/metrics", exporter.scrape_service()).start().await;
     // Another program on this machine may use the port.
-    let told = started.map_or_else(|error| error.to_string(), |up| up.address().to_string());
-    assert!(told.contains("127.0.0.1:9464"), "{told}");
+    let address = started.map_or_else(|error| error.to_string(), |up| up.address().to_string());
+    assert!(address.contains("127.0.0.1:9464"), "{address}");
     Ok(())
 }
 
@@ -87,11 +87,11 @@ async fn a_public_address_without_authentication_is_a_warning() -> Result {
     logged();
     let public = SocketAddr::from(([0, 0, 0, 0], 0));
     let started = server()?.with_address(public).start().await?;
-    let told = format!(
+    let warning = format!(
         "WARN {} is not a loopback address and there is no authentication: everybody who can connect can read the metrics",
         started.address()
     );
-    assert_eq!(logged(), [told]);
+    assert_eq!(logged(), [warning]);
     let _with_token = server()?.with_address(public).with_bearer_token("abc").start().await?;
     let _loopback = server()?.start().await?;
     assert_eq!(logged(), [""; 0]);
@@ -130,7 +130,7 @@ async fn only_authorized_requests_are_served() -> Result {
         }
     }
     let elsewhere = get(started.address(), "/elsewhere").await?;
-    assert_eq!(elsewhere.status, 401, "it does not show which paths exist");
+    assert_eq!(elsewhere.status, 401, "the status does not show which paths exist");
     Ok(())
 }
 
@@ -158,7 +158,7 @@ async fn a_client_that_does_not_finish_its_head_is_disconnected() -> Result {
         rest(&mut stream).await?;
         assert!(start.elapsed() < Duration::from_secs(30), "{beginning:?}");
     }
-    // Sending a byte from time to time does not help.
+    // A client that sends a line from time to time is disconnected too.
     let (mut read, mut write) = TcpStream::connect(started.address()).await?.into_split();
     let drip = tokio::spawn(async move {
         write.write_all(b"GET /metrics HTTP/1.1\r\n").await?;
@@ -192,7 +192,7 @@ async fn a_connection_serves_several_requests_and_ends_when_it_is_idle() -> Resu
 }
 
 #[tokio::test]
-async fn heads_and_uris_have_a_limit() -> Result {
+async fn heads_and_uris_are_limited() -> Result {
     let started = server()?.start().await?;
     let address = started.address();
     let fits = format!("/metrics?{}", "x".repeat(2_000));
@@ -220,13 +220,13 @@ pub(crate) async fn slow(
     connections: usize,
 ) -> Result<(Server, Arc<Notify>, Arc<Notify>)> {
     let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (tell, wait) = (Arc::clone(&begun), Arc::clone(&finish));
+    let (started, wait) = (Arc::clone(&begun), Arc::clone(&finish));
     let service = tower::service_fn(move |_| {
-        let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+        let (started, wait) = (Arc::clone(&started), Arc::clone(&wait));
         async move {
-            tell.notify_one();
+            started.notify_one();
             wait.notified().await;
-            Ok::<_, Infallible>(http::Response::new("slow, but whole".to_owned()))
+            Ok::<_, Infallible>(http::Response::new("slow, but complete".to_owned()))
         }
     });
     let server = server()?.with_route("/slow", service).with_grace_period(grace);
@@ -239,26 +239,29 @@ async fn stop_waits_for_responses_in_progress() -> Result {
     let (started, begun, finish) = slow(Duration::from_secs(60), 64).await?;
     let address = started.address();
     let mut idle = TcpStream::connect(address).await?;
-    let asking = tokio::spawn(get(address, "/slow"));
+    let request = tokio::spawn(get(address, "/slow"));
     begun.notified().await;
-    let mut stopping = tokio::spawn(started.stop());
-    assert_eq!(rest(&mut idle).await?, "", "an idle connection ends at once");
-    assert!(TcpStream::connect(address).await.is_err(), "nobody new");
-    assert!(timeout(Duration::from_millis(50), &mut stopping).await.is_err(), "it waits");
+    let mut stop = tokio::spawn(started.stop());
+    assert_eq!(rest(&mut idle).await?, "", "an idle connection is closed immediately");
+    assert!(TcpStream::connect(address).await.is_err(), "no new connection");
+    assert!(
+        timeout(Duration::from_millis(50), &mut stop).await.is_err(),
+        "it waits for the response"
+    );
     finish.notify_one();
-    let response = asking.await??;
-    assert_eq!((response.status, response.body.as_str()), (200, "slow, but whole"));
-    timeout(Duration::from_secs(30), stopping).await??;
+    let response = request.await??;
+    assert_eq!((response.status, response.body.as_str()), (200, "slow, but complete"));
+    timeout(Duration::from_secs(30), stop).await??;
     Ok(())
 }
 
 #[tokio::test]
 async fn a_response_that_never_ends_does_not_prevent_stopping() -> Result {
     let (started, begun, _finish) = slow(Duration::from_millis(100), 64).await?;
-    let asking = tokio::spawn(get(started.address(), "/slow"));
+    let request = tokio::spawn(get(started.address(), "/slow"));
     begun.notified().await;
     timeout(Duration::from_secs(30), started.stop()).await?;
-    assert!(asking.await?.is_err(), "cut off");
+    assert!(request.await?.is_err(), "the response is incomplete");
     Ok(())
 }
 
@@ -277,7 +280,7 @@ async fn dropping_the_server_stops_it() -> Result {
     drop(started);
     assert_eq!(rest(&mut idle).await?, "");
     assert_eq!(timeout(Duration::from_secs(30), gone.recv()).await?, None);
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens");
+    assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
     Ok(())
 }
 

@@ -1,3 +1,5 @@
+//! Version, state and starts of a service.
+
 use crate::{families, logged, value, values};
 use asdlc_exporter::{
     Exporter, StateGauge,
@@ -9,7 +11,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 // D-03
 #[test]
-fn a_daemon_tells_version_commit_and_state() -> Result {
+fn a_daemon_has_version_commit_and_uptime() -> Result {
     let exporter = Exporter::builder("daemon").with_namespace("palingenesis").build()?;
     let meter = exporter.meter();
     service_info::register_info(&meter, "1.2.3");
@@ -44,7 +46,7 @@ fn a_state_gauge_shows_the_last_state_of_any_thread() -> Result {
     let exporter = Exporter::builder("daemon").build()?;
     let state =
         StateGauge::new(&exporter.meter(), "daemon_state", "1 to 4.", DaemonState::Monitoring);
-    assert_eq!(value(&exporter, "daemon_state"), 1.0, "before anything was set");
+    assert_eq!(value(&exporter, "daemon_state"), 1.0, "the initial state");
     for (set, expected) in
         [(DaemonState::Paused, 2.0), (DaemonState::Waiting, 3.0), (DaemonState::Resuming, 4.0)]
     {
@@ -54,13 +56,17 @@ fn a_state_gauge_shows_the_last_state_of_any_thread() -> Result {
     }
     state.set(DaemonState::Monitoring);
     drop(state);
-    assert_eq!(value(&exporter, "daemon_state"), 1.0, "it outlives its handle");
+    assert_eq!(
+        value(&exporter, "daemon_state"),
+        1.0,
+        "the gauge is served after its handle is dropped"
+    );
     Ok(())
 }
 
 //
 #[test]
-fn without_a_file_each_start_is_the_first() -> Result {
+fn without_a_state_file_each_start_has_number_1() -> Result {
     for _ in 0..2 {
         let exporter = Exporter::builder("shop").build()?;
         service_info::register_starts(&exporter.meter());
@@ -69,7 +75,7 @@ fn without_a_file_each_start_is_the_first() -> Result {
     Ok(())
 }
 
-/// A start of the service, and what it serves.
+/// Starts the service. Returns its starts, and the served value.
 fn start(path: &Path) -> Result<(Starts, f64)> {
     let exporter = Exporter::builder("shop").build()?;
     let starts = service_info::register_starts_kept_in(&exporter.meter(), path);
@@ -80,7 +86,7 @@ fn start(path: &Path) -> Result<(Starts, f64)> {
 
 //
 #[test]
-fn starts_survive_restarts() -> Result {
+fn starts_are_counted_across_restarts() -> Result {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("starts");
     for expected in 1..=12 {
@@ -93,26 +99,26 @@ fn starts_survive_restarts() -> Result {
     let names: Vec<_> = fs::read_dir(&directory)?
         .map(|entry| entry.map(|e| e.file_name()))
         .collect::<std::io::Result<_>>()?;
-    assert_eq!(names, ["starts"], "nothing else is left behind");
+    assert_eq!(names, ["starts"], "no other file is left");
     Ok(())
 }
 
 //
 #[test]
-fn a_torn_file_is_a_warning_and_a_fresh_start() -> Result {
+fn a_damaged_file_is_a_warning_and_counts_from_1() -> Result {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("starts");
     for _ in 0..41 {
         start(&path)?;
     }
     let whole = fs::read(&path)?;
-    let mut torn: Vec<Vec<u8>> = (0..whole.len()).map(|end| whole[..end].to_vec()).collect();
-    torn.push(vec![0; whole.len()]);
-    torn.push([&whole[..], b"41\n"].concat());
-    torn.push([&whole[..whole.len() - 3], b"-1\n"].concat());
-    torn.push([&whole[..whole.len() - 3], b"+41\n"].concat());
-    torn.push([&whole[..whole.len() - 3], b"99999999999999999999\n"].concat());
-    for content in torn {
+    let mut damaged: Vec<Vec<u8>> = (0..whole.len()).map(|end| whole[..end].to_vec()).collect();
+    damaged.push(vec![0; whole.len()]);
+    damaged.push([&whole[..], b"41\n"].concat());
+    damaged.push([&whole[..whole.len() - 3], b"-1\n"].concat());
+    damaged.push([&whole[..whole.len() - 3], b"+41\n"].concat());
+    damaged.push([&whole[..whole.len() - 3], b"99999999999999999999\n"].concat());
+    for content in damaged {
         fs::write(&path, &content)?;
         let (starts, _) = start(&path)?;
         let problem = starts.problem().ok_or("no warning")?;
@@ -128,9 +134,13 @@ fn a_torn_file_is_a_warning_and_a_fresh_start() -> Result {
             "{content:?}"
         );
         let (starts, _) = start(&path)?;
-        assert_eq!((starts.count(), starts.problem().is_none()), (2, true), "it is whole again");
+        assert_eq!(
+            (starts.count(), starts.problem().is_none()),
+            (2, true),
+            "the file is valid again"
+        );
     }
-    // The largest number stays what it is.
+    // The largest number is not increased.
     fs::write(&path, String::from_utf8(whole)?.replace("41", &u64::MAX.to_string()))?;
     assert_eq!(start(&path)?.0.count(), u64::MAX);
     Ok(())
@@ -138,7 +148,7 @@ fn a_torn_file_is_a_warning_and_a_fresh_start() -> Result {
 
 //
 #[test]
-fn a_foreign_file_is_left_as_it_is() -> Result {
+fn a_foreign_file_is_not_changed() -> Result {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("passwd");
     for content in ["root:x:0:0\n", "41\n", "asdlc-exporter starts 2\n41\n", &"x".repeat(100_000)] {
@@ -150,7 +160,7 @@ fn a_foreign_file_is_left_as_it_is() -> Result {
                 problem.is_foreign() && !problem.is_damaged() && starts.count() == 1,
                 "{problem}"
             );
-            assert!(fs::read_to_string(&path)? == content, "the file is changed");
+            assert!(fs::read_to_string(&path)? == content, "the file was changed");
         }
     }
     Ok(())
@@ -170,7 +180,7 @@ fn a_file_that_cannot_be_read_or_written_is_a_warning() -> Result {
         assert!(starts.count() == 1 && problem.source().is_some(), "{problem}");
     }
 
-    // A full disk, or a file that is a mount: the name of the new file is taken by a directory.
+    // The new file cannot be created, as on a full disk: a directory has its name.
     let path = directory.path().join("starts");
     start(&path)?;
     fs::create_dir(directory.path().join(format!(".starts.{}.tmp", std::process::id())))?;
@@ -182,7 +192,7 @@ fn a_file_that_cannot_be_read_or_written_is_a_warning() -> Result {
 
 //
 #[test]
-fn what_a_crash_left_behind_is_no_problem() -> Result {
+fn a_temporary_file_of_a_crashed_process_is_not_a_problem() -> Result {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("starts");
     start(&path)?;
@@ -194,7 +204,7 @@ fn what_a_crash_left_behind_is_no_problem() -> Result {
 }
 
 #[test]
-fn a_problem_is_one_warning_in_the_log() -> Result {
+fn a_problem_is_logged_as_one_warning() -> Result {
     logged();
     let directory = tempfile::tempdir()?;
     start(&directory.path().join("starts"))?;

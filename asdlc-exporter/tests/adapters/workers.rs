@@ -1,3 +1,5 @@
+//! The metrics of a worker pool.
+
 use crate::{families, logged, value, values};
 use asdlc_exporter::{
     Exporter,
@@ -15,7 +17,7 @@ use std::{
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// A real pool: threads that take events from a channel and keep count.
+/// A pool: threads that take events from a channel and count them.
 #[derive(Default)]
 struct Threads {
     active: AtomicU64,
@@ -24,7 +26,7 @@ struct Threads {
 }
 
 impl Threads {
-    /// Works until there are no more events; at each `step` the test may look.
+    /// Works until the channel is closed. The test can scrape between two calls of `step`.
     fn work(&self, events: &Mutex<mpsc::Receiver<bool>>, step: &impl Fn()) {
         loop {
             let event = events.lock().expect("events").recv();
@@ -52,7 +54,7 @@ impl Pool for Threads {
     }
 }
 
-/// What a scrape tells: active workers, active tasks, events that succeeded, events that failed.
+/// The values of a scrape: active workers, active tasks, events that succeeded, events that failed.
 fn scrape(exporter: &Exporter) -> [f64; 4] {
     let events = values(exporter, "events_processed_total");
     let [(failed_label, failed), (success_label, success)] = {
@@ -66,11 +68,11 @@ fn scrape(exporter: &Exporter) -> [f64; 4] {
 
 // W-02, W-03, W-04
 #[test]
-fn a_scrape_equals_the_pool() -> Result {
+fn a_scrape_has_the_numbers_of_the_pool() -> Result {
     let exporter = Exporter::builder("workers").build()?;
     let pool = Arc::new(Threads::default());
     workers::register(&exporter.meter(), Arc::clone(&pool));
-    assert_eq!(scrape(&exporter), [0.0; 4], "idle, and both series are there");
+    assert_eq!(scrape(&exporter), [0.0; 4], "idle, with both series");
 
     let (send, events) = mpsc::channel();
     let events = Mutex::new(events);
@@ -88,13 +90,21 @@ fn a_scrape_equals_the_pool() -> Result {
                 send.send(outcome).expect("a worker");
             }
             step();
-            assert_eq!(scrape(&exporter), [2.0, 2.0, done[0], done[1]], "at work");
+            assert_eq!(
+                scrape(&exporter),
+                [2.0, 2.0, done[0], done[1]],
+                "while both workers are active"
+            );
             step();
             for outcome in outcomes {
                 done[usize::from(!outcome)] += 1.0;
             }
             step();
-            assert_eq!(scrape(&exporter), [0.0, 0.0, done[0], done[1]], "idle again");
+            assert_eq!(
+                scrape(&exporter),
+                [0.0, 0.0, done[0], done[1]],
+                "after both workers have finished"
+            );
             step();
         }
         drop(send);
@@ -105,7 +115,7 @@ fn a_scrape_equals_the_pool() -> Result {
 
 // W-02
 #[test]
-fn one_scrape_is_one_look_at_the_pool() -> Result {
+fn a_scrape_reads_the_pool_once() -> Result {
     let exporter = Exporter::builder("workers").build()?;
     let calls = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&calls);
@@ -135,10 +145,10 @@ fn one_scrape_is_one_look_at_the_pool() -> Result {
 
 // W-02
 #[test]
-fn the_size_of_a_pool_is_there_when_the_pool_tells_it() -> Result {
-    let silent = Exporter::builder("workers").build()?;
-    workers::register(&silent.meter(), PoolStatistics::default);
-    assert!(!families(&silent).iter().any(|family| family == "worker_pool_size"));
+fn the_size_of_a_pool_is_served_only_if_the_pool_reports_it() -> Result {
+    let without_size = Exporter::builder("workers").build()?;
+    workers::register(&without_size.meter(), PoolStatistics::default);
+    assert!(!families(&without_size).iter().any(|family| family == "worker_pool_size"));
 
     let exporter = Exporter::builder("workers").build()?;
     let size = Arc::new(AtomicU64::new(8));
@@ -156,7 +166,7 @@ fn the_size_of_a_pool_is_there_when_the_pool_tells_it() -> Result {
 
 //
 #[test]
-fn a_pool_that_panics_costs_its_own_metrics_only() -> Result {
+fn if_a_pool_panics_only_its_own_metrics_are_missing() -> Result {
     let exporter = Exporter::builder("workers").build()?;
     let healthy = Arc::new(AtomicU64::new(0));
     let switch = Arc::clone(&healthy);
@@ -170,10 +180,10 @@ fn a_pool_that_panics_costs_its_own_metrics_only() -> Result {
         assert_eq!(
             logged(),
             ["WARN reading the statistics of the worker pool panicked: its metrics are missing"],
-            "one warning a scrape"
+            "one warning per scrape"
         );
     }
     healthy.store(1, Ordering::Relaxed);
-    assert_eq!(scrape(&exporter), [0.0, 0.0, 7.0, 0.0], "and it comes back");
+    assert_eq!(scrape(&exporter), [0.0, 0.0, 7.0, 0.0], "the metrics are served again");
     Ok(())
 }

@@ -76,9 +76,9 @@ fn a_slow_form_does_not_fail_the_clients_that_join() {
     });
 }
 
-// F-30, a neighbour: the upstream gives up at the timeout of the first client.
+// F-30, a neighbour: the upstream times out with the timeout of the first client.
 #[test]
-fn a_late_client_queries_again_when_the_upstream_has_given_up() {
+fn a_late_client_queries_again_when_the_upstream_has_timed_out() {
     for refusal in ["422 Unprocessable Entity", "503 Service Unavailable"] {
         let gave_up = AtomicBool::new(false);
         let upstream = Upstream::reading(move |stream, request| {
@@ -159,8 +159,8 @@ fn a_client_that_does_not_read_releases_its_permit_at_its_deadline() {
     write!(client, "GET /api/metrics/query?query=long&time=1 HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let busy = || proxy.get("/query?query=up&time=1").status() == 429;
     upstream.await_seen(1);
-    assert!(busy(), "it has no permit");
-    assert!(eventually(DEADLINE, || !busy()), "it keeps its permit");
+    assert!(busy(), "the response has no permit");
+    assert!(eventually(DEADLINE, || !busy()), "the response still has its permit");
     assert_eq!(proxy.metric("query_proxy_requests_in_flight", &[]), 1.0, "its connection is open");
     drop(client);
 }

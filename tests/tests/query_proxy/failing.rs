@@ -31,7 +31,7 @@ fn assert_no_upstream_details(response: &Response<Bytes>, address: &str) {
     for secret in ["secret", address.trim_start_matches("http://"), "127.0.0.1", "invalid"] {
         assert!(!text.contains(secret), "{secret} is in {text}");
     }
-    let ours = [
+    let allowed = [
         "content-type",
         "cache-control",
         "content-length",
@@ -42,7 +42,7 @@ fn assert_no_upstream_details(response: &Response<Bytes>, address: &str) {
         "allow",
     ];
     for name in response.headers().keys() {
-        assert!(ours.contains(&name.as_str()), "{name}");
+        assert!(allowed.contains(&name.as_str()), "{name}");
     }
 }
 
@@ -82,7 +82,10 @@ fn an_upstream_that_hangs_is_a_503_within_the_timeout() {
         let proxy = Proxy::of(&url);
         let start = std::time::Instant::now();
         assert_fails(&proxy.get(QUERY), 503, "timeout", &url);
-        assert!(start.elapsed() >= Duration::from_millis(1900), "it gave up before its timeout");
+        assert!(
+            start.elapsed() >= Duration::from_millis(1900),
+            "the proxy responded before its timeout"
+        );
         assert_eq!(proxy.metric("query_proxy_requests_total", &[("outcome", "timeout")]), 1.0);
         assert_eq!(proxy.metric("query_proxy_requests_in_flight", &[]), 0.0);
     }

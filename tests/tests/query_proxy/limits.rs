@@ -111,7 +111,7 @@ fn an_endless_response_is_cut_off_at_the_limit() {
         let proxy = Proxy::with(upstream.proxy().with_max_response_bytes(limit));
         if starts {
             let (bytes, closed) = read_raw(&proxy, QUERY, &Gate::default());
-            assert!(closed && bytes.starts_with(b"HTTP/1.1 200 "), "it does not end");
+            assert!(closed && bytes.starts_with(b"HTTP/1.1 200 "), "the response does not end");
             assert!((bytes.len() as u64) < limit + (1 << 20), "{}", bytes.len());
         } else {
             assert_eq!(failure_of(&proxy.get(QUERY)), (502, "too_large".to_owned()));
@@ -135,13 +135,13 @@ fn an_upstream_waits_for_a_client_that_does_not_read() {
     write!(stream, "GET /api/metrics{QUERY} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     // The upstream waits: the number stays the same for a while.
     let (mut last, mut same) = (0, 0);
-    let stands = eventually(DEADLINE, || {
+    let is_constant = eventually(DEADLINE, || {
         let now = sent.load(Ordering::Relaxed);
         same = if now == last && now > 0 { same + 1 } else { 0 };
         last = now;
         same > 50
     });
-    assert!(stands, "{last} bytes, and it does not wait");
+    assert!(is_constant, "{last} bytes, and still reading");
     // 1 MiB, and the buffers of three sockets.
     assert!(last < 48 << 20, "{last} bytes were read ahead");
     let mut buffer = vec![0; 1 << 20];
@@ -168,7 +168,7 @@ fn the_timeout_covers_the_whole_response() {
     // The client reads a little from time to time.
     assert!(
         eventually(DEADLINE, || timed_out() || stream.read(&mut buffer).is_err()),
-        "it does not end"
+        "the response does not end"
     );
     assert!(eventually(DEADLINE, timed_out));
 }

@@ -174,7 +174,7 @@ fn health_and_queries_follow_a_server_that_is_killed_frozen_and_started_again() 
         assert_eq!(failure_of(&proxy.get(query)), (503, "unreachable".to_owned()));
         assert_eq!(failure_of(&proxy.get("/health")), (503, "unreachable".to_owned()));
         server.start_again();
-        assert!(eventually(DEADLINE, is_up), "it does not recover");
+        assert!(eventually(DEADLINE, is_up), "the proxy did not recover");
 
         server.process().freeze();
         assert_eq!(failure_of(&proxy.get(query)), (503, "timeout".to_owned()));
@@ -183,7 +183,7 @@ fn health_and_queries_follow_a_server_that_is_killed_frozen_and_started_again() 
         let body: Value = serde_json::from_slice(health.body()).unwrap();
         assert_eq!(body["data"]["healthy"], false);
         server.process().thaw();
-        assert!(eventually(DEADLINE, is_up), "it does not recover");
+        assert!(eventually(DEADLINE, is_up), "the proxy did not recover");
     }
     assert_eq!(proxy.metric("query_proxy_requests_in_flight", &[]), 0.0);
 }

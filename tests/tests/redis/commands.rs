@@ -25,18 +25,18 @@ fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
 
 /// All kinds of commands on a connection, and their responses.
 async fn work(connection: &mut (impl ConnectionLike + Send + Sync)) -> RedisResult<Vec<Value>> {
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     let _: () = connection.set("secret-key", "secret-value").await?;
-    answers.push(connection.get("secret-key").await?);
-    answers.push(redis::cmd("get").arg("secret-key").query_async(connection).await?);
-    answers.push(redis::cmd("ECHO").arg("secret-value").query_async(connection).await?);
-    answers.push(redis::cmd("COMMAND").arg("COUNT").query_async(connection).await?);
+    responses.push(connection.get("secret-key").await?);
+    responses.push(redis::cmd("get").arg("secret-key").query_async(connection).await?);
+    responses.push(redis::cmd("ECHO").arg("secret-value").query_async(connection).await?);
+    responses.push(redis::cmd("COMMAND").arg("COUNT").query_async(connection).await?);
     let mut pipeline = redis::pipe();
     pipeline.incr("counter", 1).incr("counter", 2).ignore().get("counter");
-    answers.push(pipeline.query_async(connection).await?);
-    answers.push(pipeline.atomic().query_async(connection).await?);
+    responses.push(pipeline.query_async(connection).await?);
+    responses.push(pipeline.atomic().query_async(connection).await?);
     let script = Script::new("return {KEYS[1], ARGV[1], redis.call('INCR', 'counter')}");
-    answers.push(script.key("secret-key").arg("secret-value").invoke_async(connection).await?);
+    responses.push(script.key("secret-key").arg("secret-value").invoke_async(connection).await?);
     for at in 0..20 {
         let _: () = connection.sadd("set", at).await?;
     }
@@ -48,8 +48,8 @@ async fn work(connection: &mut (impl ConnectionLike + Send + Sync)) -> RedisResu
         }
         all
     };
-    answers.push(Value::Int(scanned.len() as i64));
-    Ok(answers)
+    responses.push(Value::Int(scanned.len() as i64));
+    Ok(responses)
 }
 
 // O-06
@@ -59,8 +59,8 @@ async fn every_kind_of_command_has_the_same_response_and_is_counted_by_its_name(
     let exporter = exporter();
     let metrics = RedisMetrics::new(&exporter.meter());
     let mut connection = metrics.instrument(connect(&redis).await);
-    let answers = work(&mut connection).await.expect("Redis responds");
-    assert_eq!(answers, work(&mut connect(&twin).await).await.expect("Redis responds"));
+    let responses = work(&mut connection).await.expect("Redis responds");
+    assert_eq!(responses, work(&mut connect(&twin).await).await.expect("Redis responds"));
     assert_eq!(connection.get_db(), connection.get_ref().get_db());
 
     let seen = scrape(&exporter);
@@ -69,7 +69,7 @@ async fn every_kind_of_command_has_the_same_response_and_is_counted_by_its_name(
         expected(&[
             ("COMMAND", 1),
             ("ECHO", 1),
-            // At the first time the server does not have the script.
+            // The first one fails, because the server does not have the script.
             ("EVALSHA", 2),
             ("GET", 2),
             ("MULTI", 1),
@@ -110,7 +110,11 @@ async fn a_connection_manager_is_instrumented_with_its_clones() {
     assert_eq!(commands(&scrape(&exporter)), expected(&[("INCRBY", 400)]));
     let mut bare = connection.into_inner();
     assert_eq!(bare.get::<_, u64>("counter").await.expect("Redis responds"), 400);
-    assert_eq!(commands(&scrape(&exporter)), expected(&[("INCRBY", 400)]), "bare again");
+    assert_eq!(
+        commands(&scrape(&exporter)),
+        expected(&[("INCRBY", 400)]),
+        "the unwrapped connection is not recorded"
+    );
 }
 
 /// Responds at once, so that a test can send commands that it would not send to a server.
@@ -155,7 +159,7 @@ async fn all_commands_of_the_server_have_a_name_and_unknown_commands_are_other()
     }
     let seen = commands(&scrape(&exporter));
     let known: BTreeMap<_, _> = names.iter().map(|name| (name.to_uppercase(), 1)).collect();
-    assert!(known.len() > 200, "a whole list");
+    assert!(known.len() > 200, "the list is complete");
     assert_eq!(seen, known);
 
     for at in 0..1_000 {

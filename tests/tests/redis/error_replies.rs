@@ -124,18 +124,18 @@ async fn a_server_that_loads_its_data_is_up_and_not_ready() {
         loads.then_some(up)
     };
     let up = eventually_some(DEADLINE, answered).expect("it never loads");
-    assert_eq!(up, Some(1.0), "an answer is an answer");
-    assert!(probe.check().await.is_err(), "and no command works");
+    assert_eq!(up, Some(1.0), "an error reply is a reply");
+    assert!(probe.check().await.is_err(), "no command works");
     reload.abort();
 }
 
 // F-32, a neighbour: a replica that lost its master and does not serve old data.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_without_its_master_is_up_and_not_ready() {
-    let nobody = free_address();
+    let closed = free_address();
     let redis = Redis::start_with(&[
         "--replicaof",
-        &format!("127.0.0.1 {}", nobody.port()),
+        &format!("127.0.0.1 {}", closed.port()),
         "--replica-serve-stale-data",
         "no",
     ]);
@@ -158,7 +158,7 @@ async fn a_server_that_runs_a_script_is_up_and_not_ready() {
     });
     let errors = || seen(&exporter, "server");
     assert!(eventually(DEADLINE, || errors().2 > Some(0.0)), "it is never busy");
-    assert_eq!(errors().0, Some(1.0), "an answer is an answer");
-    assert!(probe.check().await.is_err(), "and no command works");
+    assert_eq!(errors().0, Some(1.0), "an error reply is a reply");
+    assert!(probe.check().await.is_err(), "no command works");
     script.abort();
 }

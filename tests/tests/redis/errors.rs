@@ -25,7 +25,7 @@ fn assert_errors(seen: &Exposition, expected: &[(&str, &str, u32)]) {
         assert_eq!(counted, Some((*count).into()), "{operation} {error_type}");
     }
     let sum: u32 = expected.iter().map(|(_, _, count)| count).sum();
-    assert_eq!(seen.sum("redis_errors_total"), f64::from(sum), "no others");
+    assert_eq!(seen.sum("redis_errors_total"), f64::from(sum), "there are other errors");
 }
 
 fn count(seen: &Exposition, operation: &str) -> Option<f64> {
@@ -39,19 +39,19 @@ async fn an_error_inside_a_response_counts_at_any_depth() {
     let (exporter, mut connection) = instrumented(&redis).await;
     let _: () = connection.set("text", "secret-value").await.expect("Redis responds");
 
-    // Alone: `Ok(Value::ServerError)` below `query_async`.
-    let answer = connection.req_packed_command(redis::cmd("LPUSH").arg("text").arg(1)).await;
-    assert!(matches!(answer, Ok(Value::ServerError(_))), "{answer:?}");
+    // As the whole response: `Ok(Value::ServerError)`, which `query_async` makes an `Err`.
+    let response = connection.req_packed_command(redis::cmd("LPUSH").arg("text").arg(1)).await;
+    assert!(matches!(response, Ok(Value::ServerError(_))), "{response:?}");
     // In a list that a script returns, and in a nested list.
     let script = "return {1, {redis.error_reply('OOM secret-value')}}";
-    let answer = connection.req_packed_command(redis::cmd("EVAL").arg(script).arg(0)).await;
-    assert!(matches!(answer, Ok(Value::Array(_))), "{answer:?}");
+    let response = connection.req_packed_command(redis::cmd("EVAL").arg(script).arg(0)).await;
+    assert!(matches!(response, Ok(Value::Array(_))), "{response:?}");
     // In a pipeline, also when its caller wants all responses: two errors, one command.
     let mut pipeline = redis::pipe();
     pipeline.get("text").lpush("text", 1).lpush("text", 2).ignore_errors();
-    let answers: Vec<RedisResult<Value>> =
-        pipeline.query_async(&mut connection).await.expect("answers");
-    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 2);
+    let responses: Vec<RedisResult<Value>> =
+        pipeline.query_async(&mut connection).await.expect("responses");
+    assert_eq!(responses.iter().filter(|response| response.is_err()).count(), 2);
     // In a transaction that runs, and in one that the server discards.
     let failed: RedisResult<Value> = pipeline.atomic().query_async(&mut connection).await;
     assert!(failed.is_ok(), "{failed:?}");
@@ -87,7 +87,7 @@ async fn a_transaction_that_a_watched_key_aborts_is_not_an_error() {
     let _: () = connect(&redis).await.set("key", 1).await.expect("Redis responds");
     let mut transaction = redis::pipe();
     let stopped: Option<(u64,)> =
-        transaction.atomic().incr("key", 1).query_async(&mut connection).await.expect("an answer");
+        transaction.atomic().incr("key", 1).query_async(&mut connection).await.expect("a response");
     assert_eq!(stopped, None);
     assert_errors(&scrape(&exporter), &[]);
 }
@@ -123,12 +123,16 @@ async fn a_dropped_command_is_recorded_once_and_one_that_never_started_is_not() 
     let mut blocking = redis::cmd("BLPOP");
     blocking.arg("nothing").arg(0);
     drop(connection.req_packed_command(&blocking));
-    assert_eq!(count(&scrape(&exporter), "BLPOP"), None, "never polled, never sent");
+    assert_eq!(
+        count(&scrape(&exporter), "BLPOP"),
+        None,
+        "a future that is not polled sends nothing"
+    );
 
     {
         let mut waiting = pin!(connection.req_packed_command(&blocking));
         begin(waiting.as_mut());
-        assert_eq!(count(&scrape(&exporter), "BLPOP"), None, "on its way");
+        assert_eq!(count(&scrape(&exporter), "BLPOP"), None, "it has not ended");
     }
     let mut pipeline = redis::pipe();
     pipeline.cmd("BLPOP").arg("nothing").arg(0);

@@ -46,7 +46,7 @@ async fn info(connection: &mut MultiplexedConnection, section: &str, key: &str) 
     digits[..end].parse().expect("a number")
 }
 
-/// Polls once, so that the work of the future has started.
+/// Polls once, so that the future has started its work.
 fn begin<F: Future + ?Sized>(future: Pin<&mut F>) {
     let polled = future.poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Pending), "it has to wait");

@@ -43,7 +43,7 @@ pub(super) fn to_seconds(millis: u64) -> String {
 
 const MAX_DIGITS: usize = 12;
 
-/// `ms` stands before `m`, which is its prefix.
+/// `ms` is before `m`, because the first unit that matches is used.
 const UNITS: [(u64, &str); 7] = [
     (1, "ms"),
     (1000, "s"),

@@ -1,4 +1,5 @@
-//! The parameters of a query: parsed into types, checked, and written again for the upstream.
+//! The parameters of a query that are allowed. They are parsed into types, checked, and written again
+//! for the upstream.
 
 pub(super) mod duration;
 mod pairs;

@@ -1,7 +1,9 @@
+//! Decodes parameters. Unknown and duplicate parameters are errors.
+
 use crate::victoria_metrics::api_error::ApiError;
 use percent_encoding::percent_decode_str;
 
-/// Decoded parameters, each of them known and unique.
+/// Decoded parameters. Each name is allowed, and occurs once.
 #[derive(Debug, Default)]
 pub(in crate::victoria_metrics) struct Pairs(Vec<(&'static str, String)>);
 
@@ -66,7 +68,7 @@ fn unknown(name: &str, allowed: &[&str]) -> ApiError {
     ApiError::bad_data(format!("unknown parameter {}: {allowed}", quoted(name)))
 }
 
-/// A text of a client in quotes, shortened and on one line.
+/// The text in quotes, shortened and on one line.
 pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(64) {
         Some((at, _)) => format!("\"{}…\"", text[..at].escape_debug()),

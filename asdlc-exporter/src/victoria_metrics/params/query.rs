@@ -1,3 +1,5 @@
+//! The parameters of each route, and the forms that the upstream gets.
+
 use super::{
     duration,
     pairs::{Pairs, quoted},
@@ -103,8 +105,8 @@ impl InstantQuery {
 }
 
 /// The form of the health query: an instant query of a metric that does not exist. Every node of a
-/// cluster has to look for it, so the query shows a node that is missing or hangs. It has no time, so
-/// that all health queries are identical and can be shared.
+/// cluster has to search for it, so the response shows if a node is missing or hangs. The form has no
+/// time, so that all health queries are identical and share one call.
 pub(in crate::victoria_metrics) fn health_form(timeout: Duration) -> String {
     Serializer::new(String::new())
         .append_pair("query", "asdlc_query_proxy_health")

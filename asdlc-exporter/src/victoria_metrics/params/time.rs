@@ -1,3 +1,5 @@
+//! Times such as `now-15m`, `1714564800` and RFC 3339.
+
 use super::{duration, pairs::quoted};
 use crate::victoria_metrics::api_error::ApiError;
 use std::time::{SystemTime, UNIX_EPOCH};

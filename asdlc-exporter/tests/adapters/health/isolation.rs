@@ -15,9 +15,9 @@ use std::{
 };
 use tokio::{sync::watch, time};
 
-struct PanicsAtOnce;
+struct PanicsImmediately;
 
-impl Check for PanicsAtOnce {
+impl Check for PanicsImmediately {
     fn check(&self) -> CheckFuture<'_> {
         panic!("secret")
     }
@@ -27,7 +27,7 @@ impl Check for PanicsAtOnce {
 #[tokio::test]
 async fn a_panic_affects_only_its_own_dependency() -> Result {
     let service = Readiness::builder()
-        .with_dependency(Dependency::optional("at_once", PanicsAtOnce))
+        .with_dependency(Dependency::optional("immediately", PanicsImmediately))
         .with_dependency(Dependency::optional("later", || async {
             tokio::task::yield_now().await;
             if true { panic!("secret") } else { Ok::<_, &str>(()) }
@@ -47,14 +47,14 @@ async fn a_panic_affects_only_its_own_dependency() -> Result {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_check_that_blocks_its_thread_is_a_timeout_and_not_started_twice() -> Result {
     let (unblock, blocked) = mpsc::channel::<()>();
-    let (blocked, looks) = (Arc::new(Mutex::new(blocked)), Arc::new(AtomicU64::new(0)));
-    let counted = Arc::clone(&looks);
+    let (blocked, checks) = (Arc::new(Mutex::new(blocked)), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&checks);
     let check = move || {
         counted.fetch_add(1, Ordering::SeqCst);
         let blocked = Arc::clone(&blocked);
         async move { blocked.lock().map_err(|_| "lock")?.recv().map_err(|_| "gone") }
     };
-    // Checked as often as the other: its count shows when a cache period is over.
+    // This dependency is checked in every round. Its count shows that a new round has started.
     let (periods, mut seen) = (watch::Sender::new(0), 0);
     let mut period = periods.subscribe();
     let counts = move || {
@@ -68,17 +68,17 @@ async fn a_check_that_blocks_its_thread_is_a_timeout_and_not_started_twice() -> 
         .with_dependency(Dependency::optional("counts", counts))
         .build()?
         .service();
-    let asking = service.clone();
-    // The readiness service responds although a thread is blocked.
+    let cloned = service.clone();
+    // Readiness responds although a thread is blocked.
     while seen < 2 {
-        let asking = asking.clone();
-        let (status, body) = tokio::spawn(async move { ready(&asking).await }).await?;
+        let cloned = cloned.clone();
+        let (status, body) = tokio::spawn(async move { ready(&cloned).await }).await?;
         assert_eq!((status.as_u16(), &body["dependencies"][0]["reason"]), (503, &"timeout".into()));
         // The report is cached: requests are repeated until there is a new check.
         drop(time::timeout(Duration::from_millis(20), period.changed()).await);
         seen = *period.borrow_and_update();
     }
-    assert_eq!(looks.load(Ordering::SeqCst), 1, "the first look has not ended");
+    assert_eq!(checks.load(Ordering::SeqCst), 1, "the first check has not ended");
     // The first message lets the first check end, the others are for the checks after it.
     for _ in 0..100 {
         unblock.send(())?;
@@ -115,7 +115,7 @@ async fn a_timeout_ends_the_check() -> Result {
         .service();
     ready(&service).await;
     tokio::task::yield_now().await;
-    assert!(ended.load(Ordering::SeqCst), "nothing is left behind");
+    assert!(ended.load(Ordering::SeqCst), "the future of the check was not dropped");
     Ok(())
 }
 

@@ -39,12 +39,12 @@ async fn http(status: u16) -> Result<SocketAddr> {
 //
 #[tokio::test]
 async fn liveness_does_not_depend_on_dependencies() -> Result {
-    let (_reserved, nobody) = reserved()?;
+    let (_reserved, closed) = reserved()?;
     let readiness = Readiness::builder()
-        .with_dependency(Dependency::critical("database", TcpCheck::new(nobody.to_string())?))
+        .with_dependency(Dependency::critical("database", TcpCheck::new(closed.to_string())?))
         .with_dependency(Dependency::critical(
             "event_store",
-            HttpCheck::new(&format!("http://{nobody}/"))?,
+            HttpCheck::new(&format!("http://{closed}/"))?,
         ))
         .build()?;
     let (live, ready) = (serve(LivenessService::new()).await?, serve(readiness.service()).await?);
@@ -98,7 +98,7 @@ async fn each_dependency_is_checked() -> Result {
     )?;
     assert_eq!((&body["status"], &body["dependencies"]), (&"ready".into(), &expected));
 
-    // A new check, after the database has gone.
+    // After the database has stopped.
     drop(database);
     let readiness = Readiness::builder()
         .with_dependency(Dependency::critical("database", TcpCheck::new(address)?))

@@ -18,8 +18,8 @@ use tokio::{
 
 /// Healthy after a while; counts its checks.
 fn slow(name: &str, millis: u64) -> (Dependency, Arc<AtomicU64>) {
-    let looks = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&looks);
+    let checks = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&checks);
     let check = move || {
         counted.fetch_add(1, Ordering::Relaxed);
         async move {
@@ -28,7 +28,7 @@ fn slow(name: &str, millis: u64) -> (Dependency, Arc<AtomicU64>) {
         }
     };
     let dependency = Dependency::critical(name, check).with_timeout(Duration::from_millis(900));
-    (dependency, looks)
+    (dependency, checks)
 }
 
 //
@@ -76,7 +76,7 @@ async fn each_dependency_has_its_own_timeout() -> Result {
 //
 #[tokio::test(start_paused = true)]
 async fn a_thousand_callers_share_one_check_in_a_period() -> Result {
-    let (database, looks) = slow("database", 100);
+    let (database, checks) = slow("database", 100);
     let readiness = Readiness::builder()
         .with_dependency(database)
         .with_cache_period(Duration::from_secs(2))
@@ -94,7 +94,7 @@ async fn a_thousand_callers_share_one_check_in_a_period() -> Result {
         assert!(
             responses.len() == 1_000 && responses.iter().all(|status| *status == StatusCode::OK)
         );
-        assert_eq!(looks.load(Ordering::Relaxed), period);
+        assert_eq!(checks.load(Ordering::Relaxed), period);
         time::advance(Duration::from_secs(2)).await;
     }
     Ok(())
@@ -103,36 +103,40 @@ async fn a_thousand_callers_share_one_check_in_a_period() -> Result {
 //
 #[tokio::test(start_paused = true)]
 async fn a_report_is_used_for_its_cache_period_only() -> Result {
-    let (database, looks) = slow("database", 100);
+    let (database, checks) = slow("database", 100);
     let service = Readiness::builder().with_dependency(database).build()?.service();
     time::advance(Duration::from_secs(60)).await;
-    assert_eq!(looks.load(Ordering::Relaxed), 0, "nobody asked");
+    assert_eq!(checks.load(Ordering::Relaxed), 0, "there was no request");
     ready(&service).await;
     time::advance(Duration::from_millis(998)).await;
     ready(&service).await;
-    assert_eq!(looks.load(Ordering::Relaxed), 1, "still good");
+    assert_eq!(checks.load(Ordering::Relaxed), 1, "within the cache period");
     time::advance(Duration::from_millis(3)).await;
     ready(&service).await;
-    assert_eq!(looks.load(Ordering::Relaxed), 2, "a second old");
+    assert_eq!(checks.load(Ordering::Relaxed), 2, "after the cache period");
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_leaves_does_not_affect_others() -> Result {
-    let (database, looks) = slow("database", 100);
+async fn a_caller_that_disconnects_does_not_affect_others() -> Result {
+    let (database, checks) = slow("database", 100);
     let service = Readiness::builder().with_dependency(database).build()?.service();
-    let gone = time::timeout(Duration::from_millis(50), ready(&service)).await;
-    assert!(gone.is_err(), "it left before there was a response");
+    let disconnected = time::timeout(Duration::from_millis(50), ready(&service)).await;
+    assert!(disconnected.is_err(), "the client disconnects before the response");
     let start = Instant::now();
     assert_eq!(ready(&service).await.0, StatusCode::OK);
-    assert!(start.elapsed() < Duration::from_millis(60), "the same look: {:?}", start.elapsed());
-    assert_eq!(looks.load(Ordering::Relaxed), 1);
+    assert!(
+        start.elapsed() < Duration::from_millis(60),
+        "the response to the same check: {:?}",
+        start.elapsed()
+    );
+    assert_eq!(checks.load(Ordering::Relaxed), 1);
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
 async fn draining_is_reported_at_once_without_checks() -> Result {
-    let (database, looks) = slow("database", 100);
+    let (database, checks) = slow("database", 100);
     let readiness = Readiness::builder().with_dependency(database).build()?;
     let service = readiness.service();
     let waiting = tokio::spawn({
@@ -148,20 +152,20 @@ async fn draining_is_reported_at_once_without_checks() -> Result {
     }
     time::advance(Duration::from_secs(5)).await;
     ready(&service).await;
-    assert_eq!(looks.load(Ordering::Relaxed), 1);
+    assert_eq!(checks.load(Ordering::Relaxed), 1);
     Ok(())
 }
 
 #[test]
 fn readiness_works_on_another_runtime_after_the_first_one_stopped() -> Result {
-    let (database, looks) = slow("database", 100);
+    let (database, checks) = slow("database", 100);
     let service = Readiness::builder().with_dependency(database).build()?.service();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime()?.block_on(async {
         let first = time::timeout(Duration::from_millis(1), ready(&service)).await;
-        assert!(first.is_err(), "the runtime stops meanwhile");
+        assert!(first.is_err(), "the runtime stops during the check");
     });
     assert_eq!(runtime()?.block_on(ready(&service)).0, StatusCode::OK);
-    assert_eq!(looks.load(Ordering::Relaxed), 2);
+    assert_eq!(checks.load(Ordering::Relaxed), 2);
     Ok(())
 }
