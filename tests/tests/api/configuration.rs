@@ -67,8 +67,8 @@ fn the_log_names_the_dependencies_and_shows_no_secret() {
         &*format!("PostgreSQL at {}", postgres.address()),
         &format!("Redis at {}", redis.address()),
         "event store: http://127.0.0.1:1/v1/events",
-        "dependency `redis` is not healthy",
-        "dependency `event_store` is not healthy",
+        r#"dependency "redis" is not healthy"#,
+        r#"dependency "event_store" is not healthy"#,
     ] {
         assert!(log.contains(words), "{words} is missing in\n{log}");
     }

@@ -37,7 +37,7 @@ fn an_invalid_file_is_an_error_of_one_line() {
 fn a_missing_file_is_an_error_of_one_line() {
     let finished = run("daemon", &["--config", "no/such.toml"], &[("LISTEN_ADDR", "127.0.0.1:0")]);
     let line = finished.refusal();
-    assert!(line.starts_with("error: no/such.toml: cannot be read: "), "{line}");
+    assert!(line.starts_with("error: no/such.toml: cannot read the file: "), "{line}");
 }
 
 #[test]
