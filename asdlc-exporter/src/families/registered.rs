@@ -5,11 +5,11 @@ use crate::families::{
     model::{Bucket, FamilyKind, Number, Quantile},
     points::{HistogramPoint, Point, PointVisitor, SummaryPoint},
 };
-use prometheus::proto::{Histogram, Metric, MetricType, Summary};
+use prometheus::proto::{Counter, Gauge, Histogram, Metric, MetricType, Summary};
 
 pub(crate) use prometheus::{Registry, proto::MetricFamily};
 
-/// The type of the family. `None` if it has none: the library does not return values of untyped metrics.
+/// The type of the family. `None` if it is untyped: the library returns no values of untyped metrics.
 pub(crate) fn kind(family: &MetricFamily) -> Option<FamilyKind> {
     match family.get_field_type() {
         MetricType::COUNTER => Some(FamilyKind::Counter),
@@ -37,8 +37,14 @@ pub(crate) fn for_each<'a>(
 
 fn point(metric: &Metric, kind: FamilyKind) -> Point<'_> {
     match kind {
-        FamilyKind::Counter => Point::Sum(number(metric.get_counter().get_value())),
-        FamilyKind::Gauge => Point::Gauge(number(metric.get_gauge().get_value())),
+        FamilyKind::Counter => {
+            let counter: &Counter = metric.get_counter();
+            Point::Sum(number(Value::value(counter)))
+        }
+        FamilyKind::Gauge => {
+            let gauge: &Gauge = metric.get_gauge();
+            Point::Gauge(number(Value::value(gauge)))
+        }
         FamilyKind::Histogram => {
             let histogram: &Histogram = metric.get_histogram();
             Point::Histogram(histogram)
@@ -47,6 +53,38 @@ fn point(metric: &Metric, kind: FamilyKind) -> Point<'_> {
             let summary: &Summary = metric.get_summary();
             Point::Summary(summary)
         }
+    }
+}
+
+/// The value of a counter or gauge, in both forms of the library's types.
+///
+/// Any crate of a program can enable the library's feature `protobuf`, which is on by default. With it, the
+/// types have a method `value`, and without it `get_value`. A method of a type takes precedence over that of
+/// a trait. So each method here ends at the one that the type has.
+trait Value {
+    fn value(&self) -> f64;
+
+    #[expect(dead_code, reason = "only used with the library's feature `protobuf`")]
+    fn get_value(&self) -> f64;
+}
+
+impl Value for Counter {
+    fn value(&self) -> f64 {
+        self.get_value()
+    }
+
+    fn get_value(&self) -> f64 {
+        self.value()
+    }
+}
+
+impl Value for Gauge {
+    fn value(&self) -> f64 {
+        self.get_value()
+    }
+
+    fn get_value(&self) -> f64 {
+        self.value()
     }
 }
 
