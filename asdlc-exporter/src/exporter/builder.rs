@@ -47,7 +47,8 @@ pub struct ExporterBuilder {
     version: Option<String>,
     policy: MetricPolicy,
     registry: Option<Registry>,
-    /// Has the additional readers.
+    reader: Reader,
+    /// Has `reader` first, and then the additional readers. The SDK shuts readers down in this order.
     provider: MeterProviderBuilder,
     limits: ScrapeLimits,
     source_timeout: Duration,
@@ -58,6 +59,7 @@ pub struct ExporterBuilder {
 
 impl ExporterBuilder {
     pub(crate) fn new(service: String) -> Self {
+        let reader = Reader::default();
         Self {
             service,
             namespace: None,
@@ -65,7 +67,8 @@ impl ExporterBuilder {
             version: None,
             policy: MetricPolicy::default(),
             registry: None,
-            provider: SdkMeterProvider::builder(),
+            reader: reader.clone(),
+            provider: SdkMeterProvider::builder().with_reader(reader),
             limits: ScrapeLimits::default(),
             source_timeout: Duration::from_secs(1),
             max_series: None,
@@ -179,9 +182,10 @@ impl ExporterBuilder {
     /// # Ok(()) }
     /// ```
     ///
-    /// Names in the registry get neither the namespace nor a suffix. Constant labels, label keys, merging
-    /// and conflicts are as for recorded metrics, which come first within a scrape. Timestamps are left out.
-    /// If a collector panics, the scrape has no metrics of the registry. Default: none.
+    /// Names in the registry get neither the namespace nor a suffix. The rules for constant labels, label
+    /// keys, merging and conflicts are those of recorded metrics. If a recorded and a registered metric of one
+    /// scrape conflict, the recorded one is served. Timestamps are left out. If a collector panics, the scrape
+    /// has no metrics of the registry. Default: none.
     #[cfg(feature = "prometheus")]
     pub fn with_registry(mut self, registry: Registry) -> Self {
         self.registry = Some(registry);
@@ -209,8 +213,8 @@ impl ExporterBuilder {
     /// exporter.meter().u64_counter("orders").build().add(1, &[]);
     /// assert!(exporter.render()?.contains("orders_total{service=\"shop\"} 1\n"));
     ///
-    /// // At the end of the service: pushes a last time. Scrapes are a 503 from here. The push needs the
-    /// // runtime, so that its threads must not be blocked.
+    /// // At the end of the service: every scrape is a 503 from here on, and the reader pushes a last time.
+    /// // The push needs a thread of the runtime, so it must not block one.
     /// let pushed = tokio::task::spawn_blocking(move || exporter.shutdown()).await?;
     /// # drop(pushed);
     /// # Ok(()) }
@@ -223,7 +227,7 @@ impl ExporterBuilder {
     ///   `<key>`);
     /// * no metrics that the [policy](Self::with_policy) denies, and none of the
     ///   registry of `with_registry`;
-    /// * from a [`Source`](crate::Source), the values of the last scrape: only scrapes refresh it.
+    /// * from a [`Source`](crate::Source), the values that the last scrape stored: only scrapes refresh it.
     ///
     /// Each reader has its own storage, for as many series as the [series limit](Self::with_max_series)
     /// allows, and each measurement is recorded in each storage. This takes more memory, and more time for
@@ -241,16 +245,16 @@ impl ExporterBuilder {
     /// How long a scrape over HTTP may take. After that, the response is a 503. Default: 10 seconds, the
     /// default of Prometheus servers. Allowed: 1 millisecond and more.
     ///
-    /// A client may allow less with the header `X-Prometheus-Scrape-Timeout-Seconds`, as Prometheus
-    /// servers do. This affects only this client, see [`ScrapeService`](crate::ScrapeService). The
-    /// exporter responds earlier than the client's timeout, by a fifth of it but at most by half a second,
-    /// so that the response arrives in time.
+    /// A client may allow less time with the header `X-Prometheus-Scrape-Timeout-Seconds`, which Prometheus
+    /// servers send. This affects only this client, see [`ScrapeService`](crate::ScrapeService). The
+    /// exporter responds a fifth of the client's timeout before it ends, but at most half a second before. So
+    /// the response arrives in time.
     pub fn with_scrape_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self
     }
 
-    /// How many scrapes over HTTP may wait at the same time. The response to any other is a 503, at once.
+    /// How many scrapes over HTTP may wait at the same time. Each further scrape gets a 503 immediately.
     /// Default: 128. Allowed: 1 and more.
     pub fn with_max_scrapes_in_flight(mut self, scrapes: usize) -> Self {
         self.limits.max_in_flight = scrapes;
@@ -279,7 +283,7 @@ impl ExporterBuilder {
     /// | `exporter_dropped_metrics` | gauge | metrics that are not served because their name belongs to another metric |
     /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape without a filter |
     /// | `exporter_callback_panics_total` | counter | callbacks of observable instruments that panicked |
-    /// | `exporter_source_up{source}` | gauge | 1 if the last run of the [source](crate::Source) refreshed its values, 0 if it panicked or was late; absent before the first run |
+    /// | `exporter_source_up{source}` | gauge | 1 if the last run of the [source](crate::Source) refreshed its values, 0 if it panicked, was late or could not be started; absent before the first run has ended |
     ///
     /// The first two have the names of Go's `promhttp`, so that its dashboards and alerts work. The values
     /// of a scrape are served by the next scrape. All have the namespace and the constant labels.
@@ -317,6 +321,7 @@ impl ExporterBuilder {
             version,
             policy,
             registry,
+            reader,
             provider,
             limits,
             source_timeout,
@@ -328,12 +333,8 @@ impl ExporterBuilder {
         let policy = NamePolicy::new(metric_prefix(namespace)?, policy);
         let resource = resource(&service, version.as_deref(), &constant_labels);
         let constant = constant_label_set(&service, constant_labels, max_label_value_len)?;
-        let reader = Reader::default();
-        let sdk_provider = provider
-            .with_resource(resource)
-            .with_reader(reader.clone())
-            .with_view(view(policy.clone(), max_series))
-            .build();
+        let sdk_provider =
+            provider.with_resource(resource).with_view(view(policy.clone(), max_series)).build();
         let provider = GuardedMeterProvider::new(sdk_provider.clone());
         let meter = provider.meter(env!("CARGO_PKG_NAME"));
         service_info::register(&meter, version, Instant::now());

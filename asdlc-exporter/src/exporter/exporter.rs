@@ -65,7 +65,21 @@ impl Exporter {
         self.parts.meter.clone()
     }
 
-    /// The meter provider, for meters with other scopes and for libraries that take a provider.
+    /// The meter provider: for meters with other scopes, for libraries that take a provider, and to
+    /// install it globally.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    /// use opentelemetry::global;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let exporter = Exporter::builder("shop").build()?;
+    /// global::set_meter_provider(exporter.meter_provider());
+    ///
+    /// global::meter("database").u64_counter("queries").build().add(1, &[]);
+    /// assert!(exporter.render()?.contains("queries_total{service=\"shop\"} 1\n"));
+    /// # Ok(()) }
+    /// ```
     ///
     /// Its meters are guarded as [`meter`](Self::meter) is. Scopes are not visible in the exposition:
     /// metrics of the same name and kind are one family. Of two metrics of the same name and different
@@ -97,9 +111,8 @@ impl Exporter {
         self.sdk_meter_provider().force_flush()
     }
 
-    /// Shuts the meter provider down: pushes a last time through
-    /// [additional readers](ExporterBuilder::with_reader) and waits for them. Every later scrape is a
-    /// 503.
+    /// Shuts the meter provider down. Every scrape from here on is a 503, also while the
+    /// [additional readers](ExporterBuilder::with_reader) push a last time. This method waits for them.
     ///
     /// It can block. In an async service, call it with `tokio::task::spawn_blocking`.
     ///
@@ -120,14 +133,14 @@ impl Exporter {
     ///
     /// Refreshes the sources, collects and writes on the calling thread. Concurrent calls wait for each
     /// other. Do not call it in the callback of an observable instrument: collecting runs the callbacks,
-    /// so that the call would wait for itself.
+    /// so the call would wait for itself.
     ///
     /// # Errors
     ///
     /// When the provider is shut down, when a callback of an [unguarded
     /// meter](Self::sdk_meter_provider) panicked in this call or an earlier one, and when nothing was
-    /// collected. The exporter's own `uptime_seconds` is always collected, so that no metrics means
-    /// lost metrics.
+    /// collected. The exporter always collects its own `uptime_seconds`, unless the
+    /// [policy](ExporterBuilder::with_policy) denies it. So an empty result means that metrics were lost.
     pub fn render(&self) -> Result<String, ScrapeError> {
         self.render_as(Format::Text)
     }

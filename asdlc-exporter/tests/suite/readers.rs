@@ -16,7 +16,7 @@ use opentelemetry_sdk::{
 };
 use std::{
     sync::{
-        Arc, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -191,17 +191,17 @@ fn denied_metrics_reach_no_reader() -> Result {
 fn a_reader_gets_the_values_of_a_source_from_the_last_scrape() -> Result {
     let reader = Second::new(Temporality::Cumulative);
     let exporter = Exporter::builder("shop").with_reader(reader.clone()).build()?;
-    let gauge = exporter.meter().u64_gauge("asked").build();
+    let gauge = exporter.meter().u64_gauge("refreshed").build();
     let times = AtomicU64::new(0);
     exporter.add_source(
-        "asked",
+        "refreshed",
         blocking(move || gauge.record(times.fetch_add(1, Ordering::Relaxed) + 1, &[])),
     );
-    assert_eq!(reader.integer("asked"), None);
-    assert!(exporter.render()?.contains("asked{service=\"shop\"} 1\n"));
-    assert_eq!([reader.integer("asked"), reader.integer("asked")], [Some(1); 2]);
-    assert!(exporter.render()?.contains("asked{service=\"shop\"} 2\n"));
-    assert_eq!(reader.integer("asked"), Some(2));
+    assert_eq!(reader.integer("refreshed"), None);
+    assert!(exporter.render()?.contains("refreshed{service=\"shop\"} 1\n"));
+    assert_eq!([reader.integer("refreshed"), reader.integer("refreshed")], [Some(1); 2]);
+    assert!(exporter.render()?.contains("refreshed{service=\"shop\"} 2\n"));
+    assert_eq!(reader.integer("refreshed"), Some(2));
     Ok(())
 }
 
@@ -216,5 +216,54 @@ fn a_callback_that_panics_for_another_reader_does_not_affect_scrapes() -> Result
         assert_eq!(reader.integer("orders"), Some(1));
         assert!(exporter.render()?.contains("orders_total{service=\"shop\"} 1\n"));
     }
+    Ok(())
+}
+
+/// A reader that scrapes when it is shut down, and keeps whether the exporter was shut down before it.
+#[derive(Clone, Debug)]
+struct ScrapesAtShutdown {
+    reader: Second,
+    exporter: Arc<Mutex<Option<Exporter>>>,
+    was_shut_down: Arc<Mutex<Option<bool>>>,
+}
+
+impl MetricReader for ScrapesAtShutdown {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.reader.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.reader.collect(metrics)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.reader.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        if let Some(exporter) = self.exporter.lock().expect("no panic").take() {
+            let was_shut_down = exporter.render().is_err_and(|error| error.is_shut_down());
+            *self.was_shut_down.lock().expect("no panic") = Some(was_shut_down);
+        }
+        self.reader.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.reader.temporality(kind)
+    }
+}
+
+//
+#[test]
+fn scrapes_are_refused_while_an_additional_reader_pushes_the_last_time() -> Result {
+    let reader = ScrapesAtShutdown {
+        reader: Second::new(Temporality::Cumulative),
+        exporter: Arc::default(),
+        was_shut_down: Arc::default(),
+    };
+    let exporter = Exporter::builder("shop").with_reader(reader.clone()).build()?;
+    *reader.exporter.lock().expect("no panic") = Some(exporter.clone());
+    exporter.shutdown()?;
+    assert_eq!(*reader.was_shut_down.lock().expect("no panic"), Some(true));
     Ok(())
 }
