@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     tokio::signal::ctrl_c().await?;
     listening.stop().await;
-    // The last push. It blocks until the runtime has sent it, so that it must not block a runtime thread.
+    // The last push. It blocks until the runtime has sent it, so it must not run on a thread of the runtime.
     tokio::task::spawn_blocking(move || exporter.shutdown()).await??;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Serves what an OpenTelemetry [`Meter`](opentelemetry::metrics::Meter) records in Prometheus formats,
-//! from a [`tower::Service`](tower_service::Service).
+//! A [`tower::Service`](tower_service::Service) that serves the metrics of an OpenTelemetry
+//! [`Meter`](opentelemetry::metrics::Meter) in Prometheus formats.
 //!
 //! ```
 //! use asdlc_exporter::Exporter;
@@ -34,19 +34,20 @@
 //!
 //! The code may record any name, key, value and help text: a Prometheus server can always read the
 //! response. If a callback, a collector of a registry or a [`Source`] panics, only its own metrics are
-//! missing. If the metrics could not be collected, because the provider is shut down or a callback hangs,
-//! the response is a 503. An empty 200 would look like a service that does nothing.
+//! missing. If a source hangs, the scrape continues with the values that were stored before. If the metrics
+//! could not be collected, because the provider is shut down or a callback hangs, the response is a 503. An
+//! empty 200 would look like a service that does nothing.
 //!
 //! # What a client may request
 //!
 //! Text format 0.0.4 or `OpenMetrics` 1.0.0, compressed or not, all families or some, and a time limit:
 //! see [`ScrapeService`]. The exporter collects on a thread of its own, once for all scrapes that wait. So
-//! neither many scrapes nor a large one delay other requests.
+//! neither many scrapes nor a large one delays other requests.
 //!
 //! # From OpenTelemetry to Prometheus
 //!
-//! The exporter follows the OpenTelemetry–Prometheus compatibility specification. This table has what the
-//! specification leaves open, and where opentelemetry-prometheus does not follow it:
+//! The exporter follows the OpenTelemetry–Prometheus compatibility specification. This table has the cases
+//! that the specification leaves open, and those in which opentelemetry-prometheus does not follow it:
 //!
 //! | recorded | served |
 //! |---|---|
@@ -103,8 +104,8 @@
 //! * `health`: liveness and readiness services, in the module `health`. Needs Tokio.
 //! * `redis`: whether Redis responds, and how long its commands take, in the module `redis`. Needs Tokio.
 //! * `serve`: a small HTTP server for services that have none, in the module `serve`. Needs Tokio.
-//! * `victoria-metrics`: a proxy for queries of a `VictoriaMetrics`, in the module `victoria_metrics`. Needs
-//!   Tokio. With `victoria-metrics-tls`, the `VictoriaMetrics` can be behind `https`.
+//! * `victoria-metrics`: a proxy for queries to `VictoriaMetrics`, in the module `victoria_metrics`. Needs
+//!   Tokio. `victoria-metrics-tls` allows `https` between the proxy and `VictoriaMetrics`.
 //! * `config`: settings as a serde structure and from the environment, in the module `config`.
 //!   `config-yaml` and `config-toml` read files.
 //! * `full`: all of them.

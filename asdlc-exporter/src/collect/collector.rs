@@ -1,7 +1,7 @@
-//! Everything that a scrape needs: sources, reader, registry, renderer, self-metrics.
+//! What a scrape uses: sources, reader, registry, renderer and self-metrics.
 //!
-//! An exporter and its scrape services share one collector. A reader for meter providers that this
-//! crate did not build would own one too.
+//! An exporter and its scrape services share one collector. A collector needs no meter provider, so it
+//! could also serve one that this crate did not build.
 
 use crate::{
     catch_panic::catch_panic,
@@ -60,7 +60,7 @@ impl Collector {
     pub(crate) fn refresh_sources(&self) {
         let since = Instant::now();
         while let Some(run) = self.source_run(since) {
-            if self.wait_for(&run, None, run.nudges()) && run.began >= since {
+            if self.wait_for(&run, None, run.wakeups()) && run.began >= since {
                 return;
             }
         }
@@ -72,16 +72,16 @@ impl Collector {
     }
 
     /// Waits as [`SourceRun::wait`] does, and reports to the self-metrics.
-    pub(crate) fn wait_for(&self, run: &SourceRun, until: Option<Instant>, nudges: u64) -> bool {
-        run.wait(until, nudges, |source, is_fresh| {
+    pub(crate) fn wait_for(&self, run: &SourceRun, until: Option<Instant>, wakeups: u64) -> bool {
+        run.wait(until, wakeups, |source, is_fresh| {
             if let Some(self_metrics) = &self.self_metrics {
                 self_metrics.source_ended(source, is_fresh);
             }
         })
     }
 
-    /// Collects once and writes each query. The first query for all families gets the memory of
-    /// `spare`. Does not refresh the sources.
+    /// Collects once and writes the text of each query. The first query without a filter is written into
+    /// the memory of `spare`. Does not refresh the sources.
     pub(crate) fn render<'q>(
         &self,
         queries: impl IntoIterator<Item = &'q Query>,
@@ -117,7 +117,7 @@ impl Collector {
         Ok(rendered)
     }
 
-    /// A panic while the lock was held leaves nothing behind that the next scrape does not overwrite.
+    /// Ignores a poisoned lock: the next scrape overwrites what a panic left incomplete.
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,9 +1,12 @@
 //! Collects the metrics of a scrape.
 //!
 //! `collector` is the entry: it refreshes the `sources`, makes the `reader` collect, and passes the
-//! data to the renderer. A `source_run` is one run of all sources with its time limit.
-//! `self_metrics` counts what the exporter does. `shared_read` serves adapters: several callbacks
+//! data to the renderer. A `source_run` is one run of all sources, with a time limit for sources that
+//! hang. `self_metrics` counts what the exporter does. `shared_read` serves adapters: several callbacks
 //! share one reading.
+//!
+//! The `reader` runs the callbacks. `exporter::meters` catches their panics. `scrape::queue` fails the
+//! scrapes that wait when a callback hangs.
 
 pub(crate) mod collector;
 pub(crate) mod reader;

@@ -1,4 +1,4 @@
-//! Makes the SDK collect, and finds out why it could not.
+//! Makes the SDK collect, and says why a collection failed.
 
 use crate::{
     catch_panic::catch_panic,
@@ -19,8 +19,8 @@ use std::{
     time::Duration,
 };
 
-/// The SDK's reader for collections on demand. The meter provider owns its readers, so that it shares
-/// this one with the collector. The temporality is cumulative, as Prometheus needs it.
+/// The SDK's reader for collections on demand. Clones are the same reader: the meter provider owns one and
+/// the collector another. The temporality is cumulative, as Prometheus needs it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reader(Arc<ReaderState>);
 
@@ -33,9 +33,11 @@ struct ReaderState {
 
 impl Reader {
     /// Fills `metrics`. Runs the callbacks of observable instruments on this thread.
+    ///
+    /// Panics of guarded callbacks do not arrive here: `exporter::meters` catches them.
     pub(crate) fn gather(&self, metrics: &mut ResourceMetrics) -> Result<(), ScrapeError> {
         let ReaderState { sdk, is_shut_down, has_panicked } = &*self.0;
-        // A panic poisoned the SDK's locks: nothing can be collected any more.
+        // An unguarded callback panicked and poisoned the SDK's locks: nothing can be collected any more.
         if has_panicked.load(Ordering::Acquire) {
             return Err(ScrapeErrorKind::CallbackPanicked.into());
         }

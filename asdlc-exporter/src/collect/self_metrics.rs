@@ -99,7 +99,7 @@ impl SelfMetrics {
         self.in_flight.add(-1, &[]);
     }
 
-    /// A source has ended or is late.
+    /// A run of a source has ended, or the source is late.
     pub(crate) fn source_ended(&self, source: &str, is_fresh: bool) {
         self.source_up.record(is_fresh.into(), &[KeyValue::new("source", source.to_owned())]);
     }

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Reads once in each collection, for all callbacks of its instruments.
 ///
-/// The API has no callback for several instruments, and does not tell a callback which collection it runs
-/// in. But each callback runs at most once in a collection. So if a callback calls [`get`](Self::get) a
+/// The API has no callback for several instruments, and a callback does not know in which collection it
+/// runs. But each callback runs at most once in a collection. So if a callback calls [`get`](Self::get) a
 /// second time, a new collection has begun. This needs no clock: a value is never older than the
 /// collection that uses it.
 pub(crate) struct SharedRead<T> {
@@ -32,7 +32,7 @@ impl<T: Copy + 'static> SharedRead<T> {
         Self { read: Box::new(read), last: Mutex::new(LastReading { value: None, used_by: 0 }) }
     }
 
-    /// The reading for the callback with this number, which is below 32 and unique.
+    /// The reading for the callback with this number. Each callback has its own number, below 32.
     pub(crate) fn get(&self, callback: u32) -> T {
         let bit = 1 << callback;
         let mut last = self.last();

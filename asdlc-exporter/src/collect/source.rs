@@ -1,4 +1,4 @@
-//! The trait `Source`, and what the exporter keeps of each.
+//! The trait `Source`, and a source together with its name and its last outcome.
 
 use crate::catch_panic::catch_panic;
 use std::{
@@ -37,8 +37,8 @@ use std::{
 ///
 /// Use [`blocking`] for a function that blocks its thread.
 ///
-/// All sources run at the same time, each on its own thread. It is not a thread of an async runtime:
-/// a future that needs a runtime has to bring a handle to it.
+/// All sources run at the same time, each on its own thread. This is not a thread of an async runtime:
+/// a source that needs a runtime must own a handle to it.
 ///
 /// ```
 /// # async fn ping() {}
@@ -57,23 +57,26 @@ use std::{
 /// [allowed](crate::ExporterBuilder::with_source_timeout), does not fail the scrape: the scrape
 /// continues with the values that were stored before. The exporter drops the future of a late source.
 /// It cannot stop a source that blocks: it leaves the thread running and does not start the source
-/// again until the thread returns. The exporter logs the first failure, and
+/// again until the thread returns. The exporter logs a failure unless the run before failed too.
 /// `exporter_source_up` of the [self-metrics](crate::ExporterBuilder::with_self_metrics) shows the
 /// result of the last run.
 ///
 /// Clients do not change the time limit of a source. If a client waits for less time than a source
 /// needs, it gets the values that were stored before, or a 503. The source continues, for other
-/// clients and for the next scrape, and does not count as late. So an instrument should have no value
-/// before its source has run for the first time: `up 0` would be a false alarm.
+/// clients and for the next scrape, and does not count as late.
+///
+/// So callbacks can run before the first run of a source has ended. They should observe no value until
+/// then: `up 0` would be a false alarm.
 pub trait Source: Send + Sync + 'static {
     /// Refreshes the values.
     fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
-    /// Called when the source panicked or was late: there are no fresh values.
+    /// Called when a run did not refresh the values: the source panicked, was late, or could not be
+    /// started.
     ///
-    /// The exporter calls this before the callbacks of the scrapes that waited for the source. The
-    /// callbacks would read old values; a source can reset them here. This method must not block. It is
-    /// not called only because a client has a short timeout.
+    /// The exporter calls this before it runs the callbacks of the scrapes that waited for the source.
+    /// These callbacks would read old values, which a source can reset here. This method must not block.
+    /// A short timeout of a client is no reason to call it.
     fn missed(&self) {}
 }
 
@@ -160,7 +163,7 @@ impl NamedSource {
         self.is_running.store(false, Ordering::Release);
     }
 
-    /// Calls [`Source::missed`] if there are no fresh values, and logs the first such outcome.
+    /// Calls [`Source::missed`] if there are no fresh values. Also logs it, if the run before had some.
     pub(crate) fn report(&self, outcome: SourceOutcome) {
         let is_fresh = outcome == SourceOutcome::Fresh;
         if !is_fresh {
@@ -181,8 +184,8 @@ impl fmt::Display for SourceOutcome {
         f.write_str(match self {
             Self::Fresh => "is up to date",
             Self::Panicked => "panicked",
-            Self::Late => "is late",
-            Self::NoThread => "got no thread to run on",
+            Self::Late => "did not end before the source timeout",
+            Self::NoThread => "could not be started on a thread",
         })
     }
 }

@@ -19,7 +19,7 @@ use std::{
 /// time, without an effect on the sources or on other waiters.
 pub(crate) struct SourceRun {
     pub(crate) began: Instant,
-    /// A source that has not ended by then is late. `None`: too far away for an `Instant`.
+    /// A source that has not ended by then is late. `None` if that is too far away for an `Instant`.
     deadline: Option<Instant>,
     sources: Vec<Arc<NamedSource>>,
     progress: Mutex<RunProgress>,
@@ -32,8 +32,8 @@ struct RunProgress {
     outcomes: Vec<Option<SourceOutcome>>,
     /// The threads that the sources run on.
     threads: Vec<Thread>,
-    /// How often [`SourceRun::nudge`] was called.
-    nudges: u64,
+    /// How often [`SourceRun::wake_waiters`] was called.
+    wakeups: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl SourceRun {
             stage: RunStage::Open,
             outcomes: vec![None; sources.len()],
             threads: Vec::new(),
-            nudges: 0,
+            wakeups: 0,
         };
         Self {
             began,
@@ -62,7 +62,7 @@ impl SourceRun {
         }
     }
 
-    /// Starts a thread for each source. A source that still runs since an earlier run is late.
+    /// Starts a thread for each source. A source that is still busy with an earlier run is late.
     pub(crate) fn start(self: &Arc<Self>) {
         for (at, source) in self.sources.iter().enumerate() {
             if !source.try_start() {
@@ -112,8 +112,8 @@ impl SourceRun {
         (!left.is_zero()).then_some(left)
     }
 
-    /// Stores the outcome of the source with this index. After the deadline every outcome is `Late`,
-    /// also if nobody waited and closed the run at the deadline.
+    /// Stores the outcome of the source with this index. After the deadline every outcome is `Late`, even
+    /// if no waiter was there to close the run at the deadline.
     fn set_outcome(&self, source: usize, outcome: SourceOutcome) {
         let is_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
         let outcome = if is_late { SourceOutcome::Late } else { outcome };
@@ -129,26 +129,26 @@ impl SourceRun {
         self.progress().stage == RunStage::Closed
     }
 
-    /// Makes all waiters return, so that they compute anew how long they want to wait.
-    pub(crate) fn nudge(&self) {
-        self.progress().nudges += 1;
+    /// Makes all waiters return from [`wait`](Self::wait). They compute anew how long they wait.
+    pub(crate) fn wake_waiters(&self) {
+        self.progress().wakeups += 1;
         self.changed.notify_all();
     }
 
-    /// How often [`nudge`](Self::nudge) was called. Pass it to [`wait`](Self::wait).
-    pub(crate) fn nudges(&self) -> u64 {
-        self.progress().nudges
+    /// How often [`wake_waiters`](Self::wake_waiters) was called. Pass it to [`wait`](Self::wait).
+    pub(crate) fn wakeups(&self) -> u64 {
+        self.progress().wakeups
     }
 
     /// Waits until the run is closed: all sources have ended or are late, and the outcomes were
-    /// reported. Returns `false` earlier, at `until` or after a nudge that `nudges` does not count.
+    /// reported. Returns `false` before that, at `until` or when the number of wakeups is not `wakeups`.
     ///
     /// One of the waiters reports: it calls `report` for each source, with its name and whether its
     /// values are fresh, after [`Source::missed`](crate::Source::missed) and without a lock.
     pub(crate) fn wait(
         &self,
         until: Option<Instant>,
-        nudges: u64,
+        wakeups: u64,
         report: impl FnMut(&str, bool),
     ) -> bool {
         let mut progress = self.progress();
@@ -163,7 +163,7 @@ impl SourceRun {
                 }
                 RunStage::Open | RunStage::Closing => {}
             }
-            if progress.nudges != nudges || until.is_some_and(|until| until <= now) {
+            if progress.wakeups != wakeups || until.is_some_and(|until| until <= now) {
                 return false;
             }
             let deadline = self.deadline.filter(|_| progress.stage == RunStage::Open);

@@ -21,9 +21,9 @@ impl Sources {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).push(source);
     }
 
-    /// The run to wait for by scrapes that came before `since`. `None` if there is no source.
+    /// The run that a scrape has to wait for if it arrived before `since`. `None` if there is no source.
     ///
-    /// If a run is in progress, this returns it even if it began before `since`. The caller waits for
+    /// If a run is in progress, this returns it even if it began before `since`. Then the caller waits for
     /// it and calls again. So runs do not overlap, and each has its full time limit.
     pub(crate) fn run(&self, since: Instant, timeout: Duration) -> Option<Arc<SourceRun>> {
         let sources = self.all.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,7 +1,7 @@
-//! The meter provider of an exporter: a callback that panics does not stop the metrics.
+//! The meter provider of an exporter. It catches the panics of callbacks.
 //!
-//! The SDK runs the callbacks of observable instruments while it holds locks. A panic would poison
-//! them, and no metrics could be collected any more. So each callback is wrapped.
+//! The SDK holds locks while it runs the callbacks of observable instruments. A panic that leaves a
+//! callback would poison the locks, and no metrics could be collected any more. So each callback is wrapped.
 
 use crate::catch_panic::catch_panic;
 use opentelemetry::{

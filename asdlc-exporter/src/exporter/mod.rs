@@ -1,8 +1,8 @@
 //! The public handle: builds an exporter and returns its meters.
 //!
-//! `settings` checks what the `builder` was given, and `view` applies it in the SDK. `exporter` is the
-//! handle that is built, `meters` its meter provider. `service_info` and `state_gauge` create metrics of
-//! the service.
+//! `builder` takes the settings, `settings` checks them, and `view` applies policy and series limit in the
+//! SDK. `exporter` is the handle that is built. `meters` is its meter provider, which catches the panics of
+//! callbacks. `service_info` and `state_gauge` create metrics of the service.
 
 pub(crate) mod builder;
 pub(crate) mod exporter;

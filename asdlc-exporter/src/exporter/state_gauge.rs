@@ -41,7 +41,7 @@ use std::{
 /// ```
 ///
 /// [`set`](Self::set) is one atomic store. The series exists from the start, with the state that was
-/// given to `new`. It keeps the last state if the gauge is dropped. Clones set the same gauge.
+/// given to `new`. It keeps the last state after the gauge is dropped. Clones set the same gauge.
 pub struct StateGauge<S> {
     state: Arc<AtomicU64>,
     states: PhantomData<fn(S)>,

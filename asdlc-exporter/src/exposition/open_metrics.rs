@@ -1,4 +1,4 @@
-//! What `OpenMetrics` 1.0 has in addition to text format 0.0.4, or has otherwise.
+//! Where `OpenMetrics` 1.0 differs from text format 0.0.4.
 
 use crate::families::{
     base_name::base_name,
@@ -11,10 +11,10 @@ pub(crate) const EOF: &str = "# EOF\n";
 
 /// Appends the first lines of a family.
 ///
-/// `is_typical` means that all values of the family are [typical](is_typical).
-pub(crate) fn push_head(out: &mut String, family: &FamilyDescription, is_typical: bool) {
+/// `fits_type` means that all values of the family [fit its type](fits_type).
+pub(crate) fn push_head(out: &mut String, family: &FamilyDescription, fits_type: bool) {
     let FamilyDescription { name, help, kind, unit, has_base_name } = family;
-    let base = base_name(name, *kind).filter(|_| *has_base_name && is_typical);
+    let base = base_name(name, *kind).filter(|_| *has_base_name && fits_type);
     let type_name = match (kind, base) {
         (FamilyKind::Counter, None) => "unknown",
         (FamilyKind::Gauge, Some(_)) => "info",
@@ -37,8 +37,9 @@ pub(crate) fn push_head(out: &mut String, family: &FamilyDescription, is_typical
     }
 }
 
-/// Whether a sample of a family of this type may have this value, if the family has its base name.
-pub(crate) fn is_typical(kind: FamilyKind, value: Number) -> bool {
+/// Whether a family that has its base name may have this value: a counter must not be negative or NaN, and
+/// a gauge is of type `info` only if it is 1.
+pub(crate) fn fits_type(kind: FamilyKind, value: Number) -> bool {
     match kind {
         FamilyKind::Counter => is_count_or_sum(value),
         FamilyKind::Gauge => value.float() == 1.0,
@@ -46,7 +47,7 @@ pub(crate) fn is_typical(kind: FamilyKind, value: Number) -> bool {
     }
 }
 
-/// Whether a histogram may have sum and count: not if the sum can decrease.
+/// Whether a histogram may have sum and count. It must not if the sum can decrease.
 pub(crate) fn has_sum(buckets: &[Bucket], sum: Number) -> bool {
     is_count_or_sum(sum) && buckets.first().is_none_or(|bucket| bucket.bound >= 0.0)
 }

@@ -1,4 +1,4 @@
-//! Writes the collected metrics of a scrape.
+//! Writes the exposition of a scrape: all families and their series.
 
 use crate::{
     exposition::{
@@ -67,8 +67,8 @@ impl Renderer {
         }
     }
 
-    /// Writes the metrics, in the memory of `text`. `None` if there is no family at all, although the
-    /// exporter always has one.
+    /// Writes the metrics into the memory of `text`. `None` if there is no family at all, although the
+    /// policy allows the exporter's own.
     pub(crate) fn render(
         &mut self,
         collected: Collected<'_>,
@@ -146,10 +146,10 @@ fn write(
             warnings.push(FamilyWarning::TruncatedLabels(description.name.clone()));
         }
         let kind = description.kind;
-        let is_typical = *format == Format::OpenMetrics
+        let fits_type = *format == Format::OpenMetrics
             && description.has_base_name
-            && table.iter(labels, order).all(|s| open_metrics::is_typical(kind, s.value()));
-        writer.family(description, is_typical);
+            && table.iter(labels, order).all(|s| open_metrics::fits_type(kind, s.value()));
+        writer.family(description, fits_type);
         for series in table.iter(labels, order) {
             counts.series += 1;
             match kind {

@@ -34,12 +34,12 @@ impl<'a> TextWriter<'a> {
 
     /// Writes the first lines of a family. Each has the lines `HELP` and `TYPE`, also without a help text.
     ///
-    /// `is_typical` means that all values are [typical](open_metrics::is_typical) in `OpenMetrics`.
-    pub(crate) fn family(&mut self, family: &FamilyDescription, is_typical: bool) {
+    /// `fits_type` means that all values [fit the type](open_metrics::fits_type) in `OpenMetrics`.
+    pub(crate) fn family(&mut self, family: &FamilyDescription, fits_type: bool) {
         family.name.clone_into(&mut self.name);
         match self.format {
             Format::Text => push_head(self.out, family),
-            Format::OpenMetrics => open_metrics::push_head(self.out, family, is_typical),
+            Format::OpenMetrics => open_metrics::push_head(self.out, family, fits_type),
         }
     }
 
@@ -49,7 +49,7 @@ impl<'a> TextWriter<'a> {
         self.value_after(!range.is_empty(), value);
     }
 
-    /// Writes a series of a histogram: the buckets, the bucket `+Inf`, which equals `count`, sum and count.
+    /// Writes a series of a histogram: the buckets, the bucket `+Inf` with the value `count`, sum and count.
     pub(crate) fn histogram(
         &mut self,
         labels: Labels<'_>,
@@ -136,8 +136,8 @@ impl<'a> TextWriter<'a> {
     }
 }
 
-/// The boundaries of a histogram as text. All series of a metric have the same boundaries, so that each
-/// is formatted once.
+/// The boundaries of a histogram as text. All series of a metric have the same boundaries, so each is
+/// formatted once.
 #[derive(Default)]
 struct BoundTexts(
     /// Each boundary with its text, for example `0.5"} `.

@@ -1,6 +1,6 @@
-//! Names of families in `OpenMetrics`, which has some of them without their suffix.
+//! Base names: `OpenMetrics` names some families without the suffix of their samples.
 //!
-//! There, the counter `orders_total` is the family `orders` with the sample `orders_total`, and the
+//! In `OpenMetrics`, the counter `orders_total` is the family `orders` with the sample `orders_total`, and the
 //! gauge `build_info` is the family `build`.
 
 use crate::families::{family::FamilyDescription, model::FamilyKind};

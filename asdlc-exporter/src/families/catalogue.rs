@@ -62,8 +62,8 @@ impl Catalogue {
         registered: &'a [MetricFamily],
     ) -> Families<'a> {
         let known = self.families.len();
-        // The SDK returns scopes in random order. Which of two conflicting metrics is the first must not
-        // depend on it.
+        // The SDK returns scopes in random order, which must not decide which of two conflicting metrics is
+        // the first.
         let mut scopes: Vec<&ScopeMetrics> = metrics.scope_metrics().collect();
         scopes.sort_by_key(|scope| (scope.scope().name(), scope.scope().version()));
         let mut members = Vec::new();
@@ -129,7 +129,7 @@ impl Catalogue {
         if let Some(id) = known.filter(|id| self.families[*id].kind == kind) {
             return Some(id);
         }
-        // Before all else: a denied metric must not take a name from a metric that is served.
+        // Checked first: a denied metric must not take a name from a metric that is served.
         if !self.policy.serves(recorded, &self.name, kind) {
             return None;
         }

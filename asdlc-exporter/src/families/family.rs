@@ -7,13 +7,13 @@ use crate::families::{
 };
 use opentelemetry_sdk::metrics::data::AggregatedMetrics;
 
-/// What is known of a family in every scrape.
+/// What does not change about a family between scrapes.
 #[derive(Debug)]
 pub(crate) struct FamilyDescription {
     pub(crate) name: String,
     pub(crate) help: String,
     pub(crate) kind: FamilyKind,
-    /// In Prometheus' words. Empty if there is none.
+    /// In Prometheus' words, for example `seconds`. Empty if there is none.
     pub(crate) unit: String,
     /// Whether `OpenMetrics` can use the name without its suffix.
     pub(crate) has_base_name: bool,

@@ -1,7 +1,7 @@
 //! Makes labels of attributes: valid keys in order, escaped values, each key once.
 //!
-//! The keys of the labels depend only on the keys of the attributes, of which a family has few different
-//! lists. The cache computes them once for each list. For a point, it only copies the values.
+//! Label keys depend only on the keys of the attributes, and a family has few different lists of these. The
+//! cache computes the label keys once for each list. For a point, it only copies the values.
 
 use crate::families::{
     constant_labels::ConstantLabels,
@@ -40,8 +40,8 @@ struct KeyList {
     keys: Vec<String>,
     reserved: Option<&'static str>,
     layout: LayoutId,
-    /// For each label, the positions of the attributes that it has its value from.
-    sources: Vec<Vec<usize>>,
+    /// For each label, the positions of the attributes whose values it has.
+    positions: Vec<Vec<usize>>,
     /// How many labels are left out or have a truncated key.
     truncated: usize,
     /// The layouts of points with empty labels, by the bits of these labels.
@@ -96,13 +96,13 @@ impl LabelCache {
             self.key_lists = Vec::new();
             self.layouts = Layouts::default();
             self.by_hash = HashMap::new();
-            // Layouts get the same numbers again: no earlier digest may match.
+            // Layouts get the same numbers again. With another seed, no earlier digest matches.
             self.hasher = RandomState::default();
         }
     }
 
     /// Appends the label values of a point, each with a line feed, and replaces `lengths` by their
-    /// lengths. Returns which labels the values belong to: those that are not empty.
+    /// lengths. Leaves out empty values. Returns the layout of the other labels.
     pub(crate) fn push_values(
         &mut self,
         out: &mut String,
@@ -177,9 +177,9 @@ impl LabelCache {
 impl KeyList {
     /// Computes the labels of points with these attributes.
     ///
-    /// An attribute with the key of a constant label gets the prefix `exported_`, as Prometheus does if a
-    /// scraped label meets a label of the target; so does the `reserved` key. Several attributes whose
-    /// keys become the same label are joined: their values in the order of the keys, separated by `;`.
+    /// An attribute with the key of a constant label gets the prefix `exported_`. Prometheus does the same if
+    /// a scraped label has the name of a target label. The `reserved` key gets the prefix too. If the keys of
+    /// several attributes become the same label, its value is theirs in the order of the keys, joined by `;`.
     /// Labels beyond [`MAX_LABELS`] are left out.
     fn new(
         constant: &ConstantLabels,
@@ -214,7 +214,7 @@ impl KeyList {
             keys: attributes.iter().map(|attribute| attribute.key.to_owned()).collect(),
             reserved,
             layout: layouts.add(openings.iter().map(String::as_str)),
-            sources: same_key()
+            positions: same_key()
                 .take(MAX_LABELS)
                 .map(|same| same.iter().map(|(_, at)| *at).collect())
                 .collect(),
@@ -232,11 +232,11 @@ impl KeyList {
     ) -> Pushed {
         let (mut truncated, mut empty) = (0, 0);
         lengths.clear();
-        for (at, sources) in self.sources.iter().enumerate() {
+        for (at, positions) in self.positions.iter().enumerate() {
             let start = out.len();
-            match **sources {
-                [source] => push_value(out, attributes[source].value),
-                ref sources => push_joined(out, sources, attributes),
+            match **positions {
+                [position] => push_value(out, attributes[position].value),
+                ref positions => push_joined(out, positions, attributes),
             }
             let mut length = out.len() - start;
             // One comparison for the two rare cases: the value is empty, or may be too long.
@@ -262,15 +262,15 @@ impl KeyList {
 }
 
 /// Appends the values that are not empty, separated by `;`.
-fn push_joined(out: &mut String, sources: &[usize], attributes: &[Attribute<'_>]) {
+fn push_joined(out: &mut String, positions: &[usize], attributes: &[Attribute<'_>]) {
     let start = out.len();
-    for &source in sources {
+    for &position in positions {
         let before = out.len();
         if before > start {
             out.push(';');
         }
         let after = out.len();
-        push_value(out, attributes[source].value);
+        push_value(out, attributes[position].value);
         if out.len() == after {
             out.truncate(before);
         }

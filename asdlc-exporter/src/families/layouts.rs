@@ -26,7 +26,7 @@ pub(crate) struct LayoutId(u32);
 impl Layouts {
     /// The layout with these keys, which are sorted and end with `="`.
     ///
-    /// There may be as many layouts as points, so that each is found by its hash.
+    /// There may be as many layouts as points, so each is found by its hash.
     pub(crate) fn add<'a>(&mut self, keys: impl Iterator<Item = &'a str>) -> LayoutId {
         let layout = Layout::new(keys);
         let Self { all, by_hash, hasher } = self;

@@ -13,7 +13,7 @@ pub(crate) const MAX_VALUE_LEN: usize = 4096;
 /// Bytes of a label key or a namespace.
 pub(crate) const MAX_KEY_LEN: usize = 256;
 
-/// Labels of a series, without the constant labels. At most the number of bits of an `u64`.
+/// Labels of a series, without the constant labels. At most 64: a `u64` has a bit for each.
 pub(crate) const MAX_LABELS: usize = 64;
 
 /// Bytes of all escaped label values of a series. With 64 keys and the constant labels, a line stays far

@@ -1,9 +1,9 @@
 //! Sorts collected metrics into families and their data points into series.
 //!
-//! `name` makes the name of a family, `policy` decides whether it is served, and `catalogue` keeps the
-//! first metric of each name. `points` and `registered` read the data points of a `family`,
-//! `label_cache` makes labels of their attributes, and `series` sorts and merges them. `limits` has the
-//! limits of names and labels, and `truncate` applies them.
+//! `name` makes the exposed name of a family, with namespace and unit. `policy` decides whether it is
+//! served, and `catalogue` keeps the first metric of each name. `points` and `registered` read the data
+//! points of a `family`. `label_cache` makes labels of their attributes, with keys of `label_key` and values
+//! of `escape`, and `series` sorts and merges them. `truncate` applies the `limits` of names, keys and values.
 
 pub(crate) mod base_name;
 pub(crate) mod catalogue;

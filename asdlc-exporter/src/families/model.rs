@@ -1,4 +1,4 @@
-//! Plain values that pass from the collected metrics to the writers.
+//! Plain types for the values of a scrape, from the collected metrics to the writers.
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,8 +24,8 @@ impl FamilyKind {
         }
     }
 
-    /// Suffixes of names that the family uses beside its own: those of its samples, and `_created`,
-    /// which `OpenMetrics` parsers reserve.
+    /// The suffixes of other names that the family uses: those of its samples, and `_created`, which
+    /// `OpenMetrics` parsers reserve.
     pub(crate) fn suffixes(self) -> &'static [&'static str] {
         match self {
             Self::Counter | Self::Gauge => &[],

@@ -1,11 +1,13 @@
-//! Makes family names, by the OpenTelemetry–Prometheus compatibility specification.
+//! Makes the exposed names of families, by the OpenTelemetry–Prometheus compatibility specification.
 //!
-//! A name that Prometheus accepts stays as it is. In any other name, each run of invalid characters
+//! A name gets the namespace, the unit and, for counters, `_total`. A name that Prometheus accepts does not
+//! change otherwise. In any other name, each run of invalid characters
 //! becomes one `_`. A suffix that the name has already is not added again.
 
 use crate::families::model::FamilyKind;
 
-/// Appends the family name of an instrument: prefix, name, unit and, for counters, `_total`.
+/// Appends the family name of an instrument: prefix (the namespace with `_`), name, unit and, for counters,
+/// `_total`.
 pub(crate) fn push_family_name(
     out: &mut String,
     prefix: &str,

@@ -36,7 +36,8 @@ pub(crate) trait HistogramPoint {
     /// The count is the sum of the buckets, so that `+Inf` and `_count` are always equal.
     fn read(&self, buckets: &mut Vec<Bucket>) -> u64;
 
-    /// Reads the first words of the data, to bring it into the CPU caches. The result depends on them.
+    /// Reads the first words of the data, to load it into the CPU caches. The result depends on these words,
+    /// so the compiler cannot remove the reads.
     fn prefetch(&self) -> u64;
 }
 
@@ -65,8 +66,8 @@ pub(crate) fn kind(data: &AggregatedMetrics) -> FamilyKind {
     }
 }
 
-/// Takes data points one by one. It is not a closure, so that the loop over the labels is compiled for
-/// each type of points: it runs for every label of a scrape.
+/// Takes data points one by one. Unlike a closure, its method is generic over the iterator. So the loop over
+/// the labels, which runs for every label of a scrape, is compiled for each type of point.
 pub(crate) trait PointVisitor<'a> {
     fn point(&mut self, attributes: impl Iterator<Item = Attribute<'a>>, point: Point<'a>);
 }
@@ -140,8 +141,8 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
     }
 }
 
-/// Has only count and sum: the text formats have no native histograms. Classic buckets would not do:
-/// the boundaries move when the SDK changes the scale, which `rate` would take for counter resets.
+/// Has only count and sum: the text formats have no native histograms. Classic buckets would be wrong: the
+/// boundaries move when the SDK changes the scale, and `rate` would see counter resets.
 impl<T: Copy + Into<Number>> HistogramPoint for ExponentialHistogramDataPoint<T> {
     fn sum(&self) -> Number {
         self.sum().into()

@@ -106,7 +106,7 @@ impl NamePolicy {
 fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where to continue after a mismatch: the last `*` matches one more byte then.
+    // Where to continue after a mismatch. The last `*` then matches one more byte.
     let mut retry = None;
     while t < text.len() {
         match pattern.get(p) {

@@ -33,7 +33,7 @@ pub(crate) struct SeriesOrder {
     rows: Vec<u32>,
     /// Whether each point is a series of its own.
     is_distinct: bool,
-    /// The hash of the labels that this is the order of.
+    /// The hash of the labels that were sorted.
     digest: u64,
     text_len: usize,
     /// Whether a warning was logged that labels of this family are truncated.
@@ -65,7 +65,7 @@ impl<'a> SeriesTable<'a> {
     ) {
         self.text.clear();
         self.rows.clear();
-        // The same keys become other labels in a family of another type.
+        // In a family of another type, the same keys can become other labels.
         self.recent.iter_mut().for_each(|recent| recent.key_list = None);
         // As much memory as the last scrape needed, and not more.
         self.text.reserve_exact(order.text_len);
@@ -79,8 +79,8 @@ impl<'a> SeriesTable<'a> {
             digest.write_usize(table.rows.len());
             digest.finish()
         };
-        // The SDK returns the points of a metric in the same order until a point is added. So the order
-        // of the last scrape is still right if the labels have the same hash.
+        // The SDK returns the points of a metric in the same order until a point is added. So if the labels
+        // have the same hash as in the last scrape, the order of that scrape is still right.
         if order.digest == digest && order.rows.len() == self.rows.len() {
             return;
         }
@@ -117,9 +117,9 @@ impl<'a> SeriesTable<'a> {
 
     /// Loads the data of the row into the CPU caches.
     ///
-    /// The order of the rows is not the order in memory, so that the data of each row is a cache miss.
-    /// The CPU waits for one miss at a time when rows are written one by one, but loads the data of many
-    /// rows at the same time here.
+    /// Rows are written in another order than their data has in memory, so the data of each row is a cache
+    /// miss. When rows are written one by one, the CPU waits for each miss. Here it loads the data of many
+    /// rows at the same time.
     fn prefetch(&self, at: u32) {
         let row = self.row(at);
         hint::black_box(self.text.as_bytes().get(row.start));
@@ -152,7 +152,7 @@ struct TableLoader<'t, 'a> {
     table: &'t mut SeriesTable<'a>,
     labels: &'t mut LabelCache,
     reserved: Option<&'static str>,
-    /// Has the positions where the layout changes, and the layouts.
+    /// Hashes the positions at which the layout changes, and the layouts.
     digest: DigestHasher,
 }
 
@@ -162,7 +162,7 @@ impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
         let SeriesTable { text, rows, attributes, lengths, recent } = &mut **table;
         attributes.clear();
         attributes.extend(recorded);
-        // Most points have the key strings of one of the last points: no need to read them.
+        // Most points share their key strings with one of the last points. Then the keys are known.
         let known = recent.iter().find_map(|recent| recent.key_list_of(attributes));
         let key_list = known.unwrap_or_else(|| {
             let key_list = labels.find(*reserved, attributes);

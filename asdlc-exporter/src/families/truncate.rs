@@ -66,8 +66,8 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// The hash is the same in each process and each version, so that series keep their identity. Two values
-/// with the same hash become one series, in which they are added.
+/// The hash is the same in each process and each version, so series keep their identity. If two values have
+/// the same hash and the same beginning, their series are merged.
 fn hash(bytes: &[u8]) -> u64 {
     let words = bytes.chunks_exact(8);
     let rest = words.remainder();

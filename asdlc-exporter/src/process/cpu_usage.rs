@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// The current time window, and the CPU usage of the last one.
 ///
-/// A window has at least one second: the platforms count CPU time in ticks of 10 ms, so that the values of
-/// shorter windows would be noise. A scrape within the window repeats the last value.
+/// A window has at least one second. Platforms count CPU time in ticks of 10 ms, so the values of shorter
+/// windows would be noise. A scrape within the window repeats the last value.
 pub(super) struct CpuUsage {
     start: Duration,
     cpu: Duration,
@@ -20,8 +20,8 @@ impl CpuUsage {
     /// The CPU usage in percent of one core. `cpu` is the CPU time used until `now`.
     pub(super) fn at(&mut self, now: Duration, cpu: Duration) -> f64 {
         let window = now.saturating_sub(self.start);
-        // In the first window, there is no last value. The CPU time so far is divided by the whole window,
-        // so that the value is never too high.
+        // In the first window, there is no last value. Then the CPU time so far is divided by the whole window,
+        // so the value is never too high.
         let percent = || 100.0 * cpu.saturating_sub(self.cpu).div_duration_f64(window.max(WINDOW));
         if window < WINDOW {
             return self.percent.unwrap_or_else(percent);

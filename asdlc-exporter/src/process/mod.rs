@@ -12,7 +12,7 @@
 //!
 //! Use [`ProcessMetrics`] for more than memory. The values are read once in each collection, for all
 //! families, and of this process only. A series is absent if the platform does not provide the value. On
-//! Linux, the process is the one that `/proc/self` points to, so that the values are correct even if
+//! Linux, the process is the one that `/proc/self` points to. So the values are correct even if
 //! `/proc` belongs to another PID namespace.
 
 mod cpu_usage;

@@ -15,7 +15,7 @@ use std::{
 };
 
 pub(crate) struct ScrapeEndpoint {
-    // Declared first, so that it is closed before the collector and the provider are dropped.
+    // Declared first, so it is dropped before the collector and the provider.
     queue: ScrapeQueue,
     collector: Arc<Collector>,
     limits: ScrapeLimits,

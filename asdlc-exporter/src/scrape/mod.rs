@@ -1,8 +1,9 @@
 //! Responds to scrapes over HTTP.
 //!
 //! `service` takes the HTTP request, `request` reads it with `negotiate`. `endpoint` applies the
-//! exporter's limits and puts a `pending` scrape into the `queue`. Its threads serve all scrapes that wait
-//! as one `batch`: they collect once, and compress with `encode`.
+//! exporter's limits and puts a `pending` scrape into the `queue`. The queue coalesces scrapes: its
+//! collecting thread serves all scrapes that wait as one `batch`, from one collection. Its deadline thread
+//! fails scrapes that are late, for example when a callback hangs. `encode` compresses the text.
 
 mod batch;
 mod encode;

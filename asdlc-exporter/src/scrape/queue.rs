@@ -1,9 +1,9 @@
-//! The scrapes that wait. Those that wait at the same time are served by one collection.
+//! The queue of scrapes. One collection serves all scrapes that wait at the same time.
 //!
-//! Each exporter has two threads, started at the first scrape. The collecting thread (`metrics-collect`)
-//! collects and writes. The deadline thread (`metrics-timeout`) fails scrapes that are late, which the
-//! collecting thread cannot do while a callback hangs. So a scrape needs no async runtime and no timer, and never blocks a thread
-//! that serves other requests.
+//! The first scrape starts two threads for its exporter. The collecting thread (`metrics-collect`)
+//! collects and writes. The deadline thread (`metrics-timeout`) fails scrapes that are late: the
+//! collecting thread cannot do this while a callback hangs. So a scrape needs no async runtime and no
+//! timer, and never blocks a thread that serves other requests.
 
 use crate::{
     catch_panic::catch_panic,
@@ -39,8 +39,8 @@ struct QueueShared {
 }
 
 struct QueueState {
-    /// Taken when the queue is dropped: the threads end then. They hold it only while they serve a
-    /// scrape, so that dropping the exporter drops its sources at once.
+    /// `None` after the queue was dropped: then the threads end. The collecting thread holds a clone only
+    /// while it serves scrapes. So dropping an exporter that serves none drops its sources immediately.
     collector: Option<Arc<Collector>>,
     waiting: Vec<Arc<PendingScrape>>,
     being_served: Vec<Arc<PendingScrape>>,
@@ -80,8 +80,8 @@ impl ScrapeQueue {
         }
     }
 
-    /// Queues a scrape. The collection that serves it begins after this call, so that its text has
-    /// everything that was recorded before.
+    /// Queues a scrape. The collection that serves it begins after this call. So its text has everything
+    /// that was recorded before.
     pub(crate) fn enqueue(
         &self,
         query: Query,
@@ -102,7 +102,7 @@ impl ScrapeQueue {
         drop(state);
         self.shared.scrape_arrived.notify_one();
         // Its source deadline may be earlier than those that the collecting thread knows.
-        nudge(source_run);
+        wake_waiters(source_run);
         if is_earlier {
             self.shared.deadline_moved.notify_one();
         }
@@ -154,8 +154,7 @@ impl QueueShared {
                 self.refresh_sources(&collector, &scrapes, &mut last_text);
                 batch::serve(&collector, &scrapes, &mut last_text);
             });
-            // The exporter may be gone: then this drops its sources, which are user code. So not under
-            // our lock.
+            // If the exporter was dropped, this drops its sources. They are user code: not under our lock.
             let _ = catch_panic(|| drop(collector));
             let served = mem::take(&mut self.state().being_served);
             drop(served);
@@ -164,8 +163,8 @@ impl QueueShared {
 
     /// Waits until the sources were refreshed for these scrapes, or all of these scrapes have ended.
     ///
-    /// Scrapes whose source deadline comes first, among these and those that arrive meanwhile, are
-    /// served from the values that were stored before. This does not affect the run.
+    /// If the source deadline of a scrape passes before that, serves the scrape from the values that were
+    /// stored before. This also holds for scrapes that arrive meanwhile. It does not affect the run.
     fn refresh_sources(
         &self,
         collector: &Collector,
@@ -174,7 +173,7 @@ impl QueueShared {
     ) {
         let since = Instant::now();
         while let Some(run) = collector.source_run(since) {
-            let nudges = run.nudges();
+            let wakeups = run.wakeups();
             let (is_needed, until) = {
                 let mut state = self.state();
                 state.source_run = Some(Arc::clone(&run));
@@ -182,7 +181,7 @@ impl QueueShared {
                 let until = waiting.map(|scrape| scrape.source_deadline).min();
                 (scrapes.iter().any(|scrape| scrape.is_waiting()), until)
             };
-            let is_closed = is_needed && collector.wait_for(&run, until, nudges);
+            let is_closed = is_needed && collector.wait_for(&run, until, wakeups);
             let mut state = self.state();
             state.source_run = None;
             if !is_needed || (is_closed && run.began >= since) {
@@ -194,7 +193,7 @@ impl QueueShared {
             let (mut due, waiting): (Vec<_>, Vec<_>) =
                 mem::take(&mut state.waiting).into_iter().partition(is_due);
             state.waiting = waiting;
-            // A run may be long and may have many due scrapes: the served ones must not pile up.
+            // Many scrapes may become due during a long run. Those that were served must not stay here.
             state.being_served.retain(|scrape| scrape.is_waiting());
             state.being_served.extend_from_slice(&due);
             drop(state);
@@ -252,7 +251,7 @@ impl Drop for InFlight {
         drop(state);
         self.scrape.cancel();
         // Perhaps no other scrape needs the run.
-        nudge(source_run);
+        wake_waiters(source_run);
     }
 }
 
@@ -262,8 +261,8 @@ impl fmt::Debug for InFlight {
     }
 }
 
-fn nudge(source_run: Option<Arc<SourceRun>>) {
+fn wake_waiters(source_run: Option<Arc<SourceRun>>) {
     if let Some(source_run) = source_run {
-        source_run.nudge();
+        source_run.wake_waiters();
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct ScrapeRequest {
     pub(crate) query: Query,
     pub(crate) encoding: Encoding,
     pub(crate) is_head: bool,
-    /// How long the client waits for the response, less the time that the response needs to reach it.
+    /// How long the client waits for the response, minus the time to send it.
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -46,9 +46,9 @@ fn names(uri: &Uri) -> Vec<String> {
     names
 }
 
-/// How long the client waits, less the time that the response needs to reach it.
+/// How long the client waits for the response, minus the time to send it.
 ///
-/// Of several values, the smallest counts. A value that is not a number, less than a millisecond or too
+/// Of several values, the smallest applies. A value that is not a number, less than a millisecond or too
 /// large for a [`Duration`] is ignored.
 fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let seconds = list_items(headers, SCRAPE_TIMEOUT).filter_map(|item| item.parse().ok());

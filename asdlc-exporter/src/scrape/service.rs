@@ -47,20 +47,20 @@ use tower_service::Service;
 /// | other methods | 405 with `Allow: GET, HEAD` |
 /// | `GET` or `HEAD`, but the metrics could not be collected | 503 and the [`ScrapeError`](crate::ScrapeError) as text |
 /// | `GET` or `HEAD`, but the response would be late ([`with_scrape_timeout`]) | 503, in time |
-/// | `GET` or `HEAD`, but too many scrapes wait already ([`with_max_scrapes_in_flight`]) | 503, at once |
+/// | `GET` or `HEAD`, but too many scrapes wait already ([`with_max_scrapes_in_flight`]) | 503, immediately |
 ///
 /// A response never repeats anything of the request. Each response has the header
 /// `Process-Start-Time-Unix`: the second in which the exporter was built.
 ///
-/// The exporter collects on a thread of its own, so that the threads that serve requests stay free, and
-/// no async runtime is needed. Scrapes that wait at the same time share one collection. It begins after
-/// they arrived, so that the response has everything that was recorded before the scrape.
+/// The exporter collects on a thread of its own. So the threads that serve requests stay free, and no
+/// async runtime is needed. Scrapes that wait at the same time share one collection. It begins after they
+/// arrived, so the response has everything that was recorded before the scrape.
 ///
 /// A client may allow less time than the exporter, with the header
 /// `X-Prometheus-Scrape-Timeout-Seconds`. This affects only its own response, not the sources and not
 /// other clients. The scrape waits for [sources](crate::Source) for half of this time and then
 /// continues with the values that were stored before. When the whole time is over, the response is a
-/// 503. If there are several values, the smallest counts. A value that is not a number, below 0.001 or
+/// 503. If there are several values, the smallest applies. A value that is not a number, below 0.001 or
 /// too large to be a duration is ignored.
 ///
 /// [`with_scrape_timeout`]: crate::ExporterBuilder::with_scrape_timeout
@@ -238,7 +238,7 @@ fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respo
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
-    // A server adds it to `GET` only: `HEAD` has no body to measure.
+    // A server cannot compute it for `HEAD`, whose body is empty.
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response
 }

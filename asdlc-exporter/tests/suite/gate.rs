@@ -7,10 +7,10 @@ use std::{
 };
 
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<(Mutex<State>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<GateState>, Condvar)>);
 
 #[derive(Default)]
-struct State {
+struct GateState {
     is_open: bool,
     entered: usize,
     admitted: usize,
@@ -71,9 +71,9 @@ impl Gate {
 /// Waits with a timeout, so that a test fails instead of hanging.
 fn wait<'a>(
     changed: &Condvar,
-    state: std::sync::MutexGuard<'a, State>,
-    is_met: impl Fn(&State) -> bool,
-) -> std::sync::MutexGuard<'a, State> {
+    state: std::sync::MutexGuard<'a, GateState>,
+    is_met: impl Fn(&GateState) -> bool,
+) -> std::sync::MutexGuard<'a, GateState> {
     let (state, _) = changed
         .wait_timeout_while(state, Duration::from_secs(20), |state| !is_met(state))
         .expect("no panic");

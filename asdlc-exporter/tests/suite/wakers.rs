@@ -135,7 +135,7 @@ fn dropping_a_waker_may_wait_for_another_scrape() -> Result {
     }
     impl Drop for Scrapes {
         fn drop(&mut self) {
-            let _answer = scrape(&self.0, "10").map(block_on);
+            let _response = scrape(&self.0, "10").map(block_on);
         }
     }
     for how in ["dropped", "polled by another task"] {
@@ -177,7 +177,7 @@ fn a_waker_that_panics_when_it_is_dropped_has_no_effect() -> Result {
     drop(waker);
     let _panic = catch_unwind(AssertUnwindSafe(|| drop(first)));
     gate.open();
-    // The first scrape is no longer in flight, so that this one is allowed.
+    // The first scrape is no longer in flight, so this one is allowed.
     assert_eq!(finish(scrape(&exporter, "500")?).0, StatusCode::OK);
     Ok(())
 }

@@ -44,8 +44,8 @@ pub(crate) fn register(meter: &Meter, version: Option<String>, start: Instant) {
         .build();
 }
 
-/// Serves `info{version}` = 1, for exporters with a namespace: the metric is then named
-/// `palingenesis_info`, for example.
+/// Serves `info{version}` = 1, for exporters with a namespace. With the namespace `palingenesis`, the name
+/// is `palingenesis_info`.
 pub fn register_info(meter: &Meter, version: impl Into<String>) {
     let help = "Always 1. The label has the version.";
     one(meter, "info", help, [KeyValue::new("version", version.into())]);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Serves the counter `service_starts_total` = 1, for this start.
 ///
-/// It is 1 after each restart, so that it cannot count restarts. Use [`register_starts_kept_in`] for that,
+/// It is 1 after each restart, so it cannot count restarts. Use [`register_starts_kept_in`] for that,
 /// or, without a file, the query `resets(uptime_seconds[1h])`.
 pub fn register_starts(meter: &Meter) {
     register(meter, 1);
@@ -31,7 +31,7 @@ pub fn register_starts(meter: &Meter) {
 ///
 /// Reads and writes the file once, in this call. The write is atomic: if the machine stops, the file has
 /// the old count or the new one. A damaged file is replaced, and the count starts again at 1. A file
-/// that something else wrote is not changed, so that a wrong path destroys nothing.
+/// that something else wrote is not changed, so a wrong path destroys nothing.
 ///
 /// A problem with the file does not stop the service: the counter is served, the returned value has the
 /// problem, and it is logged as a warning.
