@@ -1,4 +1,4 @@
-//! The values of the labels, and which requests cannot add any.
+//! The values of the labels, and that no request adds series beyond the limit.
 
 #![cfg_attr(feature = "axum", expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
@@ -160,7 +160,7 @@ async fn trap_19_beyond_the_series_limit_requests_are_counted_under_the_overflow
     );
 }
 
-// a service that invents statuses cannot do so either.
+// a service that returns all statuses cannot exceed the limit either.
 #[tokio::test]
 async fn all_statuses_of_all_methods_stay_below_the_limit_of_the_sdk() {
     let metrics = Metrics::new();

@@ -35,7 +35,7 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Calls the layer around a service that returns `response`, and returns what the layer makes of it.
+/// Sends a request through the layer to a service that returns `response`.
 fn respond(
     metrics: &Metrics,
     method: Method,
@@ -366,7 +366,7 @@ fn trap_14_futures_and_bodies_require_no_more_than_the_inner_ones() {
     assert!(poll(pin!(future)).is_ready());
 }
 
-// while a thread unwinds, its panic does not belong to a request that is made meanwhile.
+// the thread unwinds because of another panic, not one of this request.
 #[test]
 fn a_request_made_and_dropped_while_unwinding_is_cancelled_not_panicked() {
     struct CallsOnDrop<'a>(&'a Metrics);
