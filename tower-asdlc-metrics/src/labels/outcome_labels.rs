@@ -56,7 +56,7 @@ impl OutcomeLabels {
         Self { status: StatusLabel(None), grpc_status, ..self }
     }
 
-    /// All labels in one word, so that each request needs one comparison to find its counters.
+    /// Whether all labels are equal. Compares them as one word: each request makes this comparison to find its counters.
     #[inline(always)]
     pub(crate) fn equals(self, other: Self) -> bool {
         self.bits() == other.bits()
@@ -66,7 +66,7 @@ impl OutcomeLabels {
     fn bits(self) -> u32 {
         let Self { status: StatusLabel(status), grpc_status, error_type } = self;
         let [low, high] = status.map_or(0, |status| status.as_u16()).to_le_bytes();
-        // With these values of `None`, which are also those in memory, no instruction is needed.
+        // The compiler stores `None` as these numbers. With others, the conversion would take instructions.
         let grpc_status = grpc_status.map_or(GrpcStatus::COUNT, |status| status as u8);
         let error_type = error_type.map_or(ErrorType::COUNT, |error_type| error_type as u8);
         u32::from_le_bytes([low, high, grpc_status, error_type])
@@ -102,7 +102,8 @@ pub(crate) enum ErrorType {
 }
 
 impl ErrorType {
-    pub(crate) const COUNT: u8 = 9;
+    /// `Panic` is the last variant.
+    pub(crate) const COUNT: u8 = Self::Panic as u8 + 1;
 
     fn of_status(status: StatusCode) -> Option<Self> {
         match status.as_u16() {
@@ -192,6 +193,43 @@ mod tests {
                 labels(outcome, status, grpc),
                 (expected.to_owned(), error),
                 "{outcome:?} {status:?} {grpc:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn label_sets_are_equal_only_if_each_label_is() {
+        let error_types = [
+            ErrorType::ClientError,
+            ErrorType::ServerError,
+            ErrorType::Timeout,
+            ErrorType::Cancelled,
+            ErrorType::Aborted,
+            ErrorType::BodyError,
+            ErrorType::ContentLengthMismatch,
+            ErrorType::ServiceError,
+            ErrorType::Panic,
+        ];
+        assert!(error_types.map(|error_type| error_type as u8).into_iter().eq(0..ErrorType::COUNT));
+        let error_types = || error_types.into_iter().map(Some).chain([None]);
+        let codes = (0..GrpcStatus::COUNT).map(|code| code.to_string());
+        let grpc: Vec<_> = codes.map(|code| Some(GrpcStatus::parse(code.as_bytes()))).collect();
+        let mut all = Vec::new();
+        for status in [None, Some(StatusCode::OK), Some(StatusCode::NOT_FOUND)] {
+            for grpc_status in grpc.iter().copied().chain([None]) {
+                let status = StatusLabel(status);
+                all.extend(error_types().map(|error_type| OutcomeLabels {
+                    status,
+                    grpc_status,
+                    error_type,
+                }));
+            }
+        }
+        for (index, labels) in all.iter().enumerate() {
+            assert_eq!(
+                all.iter().position(|other| other.equals(*labels)),
+                Some(index),
+                "{labels:?}"
             );
         }
     }
