@@ -33,9 +33,9 @@
 //! # Every response is valid and complete
 //!
 //! The code may record any name, key, value and help text: a Prometheus server can always read the
-//! response. If a callback, a collector of a registry or a [`Source`] panics, only its own metrics are
-//! missing. If a source hangs, the scrape continues with the values that were stored before. If the metrics
-//! could not be collected, because the provider is shut down or a callback hangs, the response is a 503. An
+//! response. If a callback panics, only values of its own metric are missing. If a collector of a
+//! registry panics, the metrics of the registry are missing. If a [`Source`] panics or hangs, the scrape
+//! continues with the values that it stored before. If the metrics could not be collected, because the provider is shut down or a callback hangs, the response is a 503. An
 //! empty 200 would look like a service that does nothing.
 //!
 //! # What a client may request
