@@ -21,7 +21,8 @@ enum Scheme {
     Bearer,
 }
 
-/// The user, the password or the token has a character that is not allowed.
+/// The user or the token is empty, or the user, the password or the token has a character that is
+/// not allowed.
 #[derive(Debug)]
 pub(crate) struct InvalidCredentials;
 

@@ -149,8 +149,9 @@ fn place(origin: &str, line: Option<usize>, keys: Option<&str>) -> String {
     place
 }
 
-/// Removes what `place` also says from a message of `yaml_serde`: the line at its end, and the first
-/// of the keys at its start, such as `metrics: ` for `metrics.port`.
+/// Removes the parts of a message of `yaml_serde` that `place` repeats. These are the line at the
+/// end of the message, and the keys at its start: `metrics.port: `, or only the first ones,
+/// `metrics: `.
 #[cfg(feature = "config-yaml")]
 fn without_location<'a>(problem: &'a str, keys: &str) -> &'a str {
     let problem = problem.rsplit_once(" at line ").map_or(problem, |(problem, _)| problem);

@@ -9,9 +9,12 @@ use std::fmt;
 
 /// Removes the value from an error message of a parser or of a structure.
 ///
-/// `keys` is the path to the value. `document` has the secrets of the file. A structure of a service may
-/// repeat a value in its own message; the message is searched for these secrets. Without a document the
-/// secrets are unknown. Then a message about a value is not shown.
+/// `keys` is the path to the value. `document` has the secrets of the file. A structure of a
+/// service may repeat a value in its own message. If the message contains a secret of the file,
+/// only its part about the allowed values is shown.
+///
+/// Without a document the secrets are unknown. Then only messages of serde about names and types,
+/// and messages about the whole file, are shown.
 pub(super) fn without_value(problem: &str, keys: &str, document: Option<&Document>) -> String {
     let problem = redact::text(&without_serde_value(problem));
     let is_secret = carries_a_secret(keys);
@@ -94,7 +97,7 @@ fn carries_a_secret(key: &str) -> bool {
     redact::names_a_secret(key) || ["url", "uri", "connect"].iter().any(|word| lower.contains(word))
 }
 
-/// Collects the values of a part of a document.
+/// Collects the secrets of a part of a document.
 struct Scalars<'a> {
     document: &'a mut Document,
     is_secret: bool,

@@ -57,14 +57,18 @@
 //! | `….services_window` | `VICTORIAMETRICS_SERVICES_WINDOW` | `1h` | 1m to 1y |
 //! | `….cors_origins` | `VICTORIAMETRICS_CORS_ORIGINS=https://a.example,http://b:3000` | none | or `*` |
 //!
-//! A variable replaces the whole setting of the file: it does not add to a list or a map. An empty
-//! variable is ignored, and so are variables that are not in the tables. A value that is not UTF-8 is an
-//! error. `METRICS_PORT=tcp://10.0.0.1:8080` is ignored too: Kubernetes sets it for a Service that is
-//! named `metrics`. (`enableServiceLinks: false` in the pod's specification disables such variables.)
+//! A variable replaces the whole setting of the file: it does not add to a list or a map. Empty
+//! variables and variables that are not in the tables are ignored. A value that is not UTF-8 is an
+//! error.
 //!
-//! An unknown key, a value of the wrong type and a value that is not allowed are errors. The message has
-//! the file, the line, the key and the allowed values. It never has a URL, a user, a password or a token.
-//! These four must be strings: put a number in quotes.
+//! `METRICS_PORT=tcp://10.0.0.1:8080` is ignored too: Kubernetes sets it for a Service that is
+//! named `metrics`. (`enableServiceLinks: false` in the pod's specification disables such
+//! variables.)
+//!
+//! An unknown key, a value of the wrong type and a value that is not allowed are errors. The
+//! message has the file, the line, the key and the allowed values. It never has a URL, a user, a
+//! password or a token. The values of these four settings must be strings: put quotes around a
+//! value that is a number.
 
 // A file: file (YAML or TOML, line and key of an error) -> rules (allowed values) -> settings.
 // file_error removes secrets from the messages of parsers.

@@ -23,9 +23,10 @@ pub trait Check: Send + Sync + 'static {
     /// Starts one check of the dependency.
     ///
     /// The future runs in its own Tokio task and is dropped at the
-    /// [timeout](super::Dependency::with_timeout). It should not block its thread: a check that blocks
-    /// cannot be dropped. At the timeout the dependency is then not healthy, and no other check of it
-    /// starts before this one has ended. If the check panics, the dependency is not healthy.
+    /// [timeout](super::Dependency::with_timeout). It should not block its thread, because a check
+    /// that blocks cannot be dropped. If a check blocks until its timeout, the dependency is not
+    /// healthy, and the next check starts only after the blocked one has ended. If the check
+    /// panics, the dependency is not healthy.
     fn check(&self) -> CheckFuture<'_>;
 }
 

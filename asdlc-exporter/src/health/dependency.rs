@@ -36,8 +36,8 @@ pub struct Dependency {
     critical: bool,
     timeout: Duration,
     check: Arc<dyn Check>,
-    /// Whether the task of the last check still runs. A timeout does not end a check that blocks its
-    /// thread.
+    /// Whether the task of the last check still runs. A check that blocks its thread runs longer
+    /// than its timeout.
     is_running: Arc<AtomicBool>,
     /// The state that was logged last.
     logged_healthy: AtomicBool,

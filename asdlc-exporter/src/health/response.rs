@@ -29,9 +29,11 @@ pub(super) struct HealthRequest {
 }
 
 impl HealthRequest {
+    /// Reads the method and `Accept`.
+    ///
     /// # Errors
     ///
-    /// The response, when the method is not allowed.
+    /// When the method is not allowed. The error is the response.
     #[expect(clippy::result_large_err, reason = "the response is moved once")]
     pub(super) fn new(method: &Method, headers: &HeaderMap) -> Result<Self, HealthResponse> {
         if method != Method::GET && method != Method::HEAD {

@@ -35,7 +35,7 @@ pub struct LivenessService {
 
 impl LivenessService {
     /// Creates the service. `uptime_seconds` is the time since this call.
-    #[expect(clippy::new_without_default, reason = "two of them would not be equal")]
+    #[expect(clippy::new_without_default, reason = "the result depends on the time of the call")]
     #[must_use]
     pub fn new() -> Self {
         Self { start: Instant::now() }

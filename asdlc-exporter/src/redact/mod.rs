@@ -1,11 +1,12 @@
 //! Removes secrets and internal addresses from texts that other code wrote, before they reach a log, an
 //! error or a client.
 //!
-//! In doubt it removes text. Messages of this crate that contain no value from outside do not need it.
+//! If it is unclear whether a text is a secret, the text is removed. A message of this crate needs
+//! no redaction if it contains no value from another program or library.
 //!
-//! It would be simpler to show only the type of a foreign error. But then the log would not say why a
-//! dependency is down. Each rule is for a form in which a server or a library has shown a secret;
-//! `tests.rs` has an example of each.
+//! It would be simpler to show only the type of such an error. But then the log would not say why a
+//! dependency is down. Servers and libraries show secrets in different forms. Each rule is for one
+//! form, and `tests.rs` has an example of each.
 
 #[cfg(feature = "victoria-metrics")]
 mod addresses;
@@ -28,11 +29,11 @@ pub(crate) fn text(text: &str) -> String {
     let mut decoded = safe.clone();
     for _ in 0..3 {
         let Some(next) = percent_decoded(&decoded) else { break };
-        let redacted = without_secrets(&next);
-        if redacted != next {
-            safe = redacted;
+        // Decoding goes on from here: `next` may split a value that is removed, such as `password=a%20b`.
+        decoded = without_secrets(&next);
+        if decoded != next {
+            safe.clone_from(&decoded);
         }
-        decoded = next;
     }
     bounded(&safe)
 }

@@ -57,6 +57,7 @@ fn secrets_are_removed_from_a_text() {
         ("redis%3A%2F%2F%3Ahunter2%40h", "redis://***@h"),
         ("password%3Dhunter2", "password=***"),
         ("password%253Dhunter2", "password=***"),
+        ("redirect=%2Fa%3Fpassword%3Da%2520hunter2 failed", "redirect=/a?*** failed"),
         ("first\nredis://:hunter2@h\r\nlast", "first redis://***@h  last"),
     ] {
         let safe = text(secret);

@@ -82,7 +82,7 @@ fn is_placeholder(user: &str) -> bool {
 /// Whether this is `HOST` or `HOST:PORT`, possibly followed by punctuation.
 fn is_address(text: &str) -> bool {
     let text = text.trim_end_matches(|c: char| c.is_ascii_punctuation() && c != ']');
-    // In error messages that show the format of a URL.
+    // Error messages that show the format of a URL have `[:PORT]`.
     let text = text.strip_suffix("[:PORT]").unwrap_or(text);
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),

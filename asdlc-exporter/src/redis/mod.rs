@@ -23,9 +23,10 @@
 //!
 //! # Labels
 //!
-//! `operation` is the name of the command as Redis lists it (`GET`, `XADD`, `JSON.SET`), in capitals
-//! and without its subcommand. It is `PIPELINE` for a pipeline and `MULTI` for an atomic one, which
-//! count as one command each. It is `_OTHER` for a name that is not in the list.
+//! `operation` is the name of the command as Redis lists it (`GET`, `XADD`, `JSON.SET`), in
+//! capitals and without its subcommand. It is `_OTHER` for a name that is not in the list. A
+//! pipeline counts as one command: its `operation` is `PIPELINE`, or `MULTI` if the pipeline is
+//! atomic.
 //!
 //! `error_type` is one of these:
 //!
@@ -34,7 +35,7 @@
 //! | `authentication` | no password, or a wrong one |
 //! | `cancelled` | the caller dropped the command; for a probe: its runtime has stopped |
 //! | `client` | the crate `redis` refused to send the command |
-//! | `cluster` | the slot has moved, the keys are in different slots, or a part of the cluster is down |
+//! | `cluster` | the slot has moved, the keys are in different slots, or a part of the cluster or the master of a replica is down |
 //! | `connection` | the connection ended, or could not be opened for another reason than those below |
 //! | `loading` | the server is starting and loads its data |
 //! | `no_script` | the server does not have the script; the crate `redis` then loads it and tries again |
@@ -62,8 +63,9 @@
 //! | pipelines of 16 commands | | 0.8 to 1.8 % |
 //! | a thread that only sends `GET`s, 16 at the same time | 1.4 to 2.9 µs | 6 to 10 % |
 //!
-//! In the last row, the clock and the box are 3 to 5 %; every latency measurement needs them. Over a
-//! network a command takes longer, so the share is smaller. `benches/redis.rs` measures it.
+//! In the last row, 3 to 5 % are for reading the clock and boxing the future. Every latency
+//! measurement needs both. Over a network a command takes longer, so the share is smaller.
+//! `benches/redis.rs` measures it.
 
 // Commands: connection (wraps the user's connection) -> operation, error_type (the labels) ->
 // metrics (the instruments).

@@ -50,8 +50,8 @@ impl Operation {
     const PIPELINE: Self = Self(row_of("PIPELINE"));
 }
 
-/// A hash table of the names with linear probing. An entry has all that a comparison needs, so that a
-/// look-up with cold CPU caches reads one cache line.
+/// A hash table of the names with linear probing. Each entry contains its name, so a look-up with
+/// cold CPU caches reads one cache line.
 static ENTRIES: [Entry; 1024] = {
     let free = Entry { known: [0; LONGEST], length: 0, row: FREE };
     let mut entries = [free; 1024];
@@ -82,7 +82,7 @@ struct Entry {
     row: u16,
 }
 
-/// The row of an entry without a name: that of [`Operation::OTHER`].
+/// The row of an empty entry. It is the index of [`Operation::OTHER`].
 const FREE: u16 = NAMES.len() as u16;
 
 /// The row of a name that is in the table.
@@ -113,11 +113,11 @@ const fn hash(name: &[u8]) -> usize {
     ((hash ^ (hash >> 16)) % 1024) as usize
 }
 
-/// The length of the longest name in bytes.
+/// The space for a name in an [`Entry`], in bytes. No name is longer.
 const LONGEST: usize = 24;
 
-/// The commands of Redis 7.0 to 8.4 and of the modules that it ships, and `PIPELINE`, which is not a
-/// command, in order. A command and its subcommands are one operation.
+/// The commands of Redis 7.0 to 8.4 and of the modules that it ships, sorted. `PIPELINE` is in the
+/// list too, although it is not a command. A command and its subcommands are one operation.
 #[rustfmt::skip]
 const NAMES: [&str; 392] = [
     "ACL", "APPEND", "ASKING", "AUTH", "BF.ADD", "BF.CARD", "BF.EXISTS", "BF.INFO", "BF.INSERT",

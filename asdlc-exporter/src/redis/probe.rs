@@ -34,8 +34,8 @@ use tokio::runtime::{Builder, Handle};
 /// | `redis_connection_last_success_age_seconds` | gauge | seconds since the last response; absent before the first |
 /// | `redis_connection_errors_total{error_type}` | counter | attempts without a `PONG`; the series of all types exist from the start |
 ///
-/// A scraper may have a timeout that is too short to wait for the `PING`. Its scrape has the
-/// `redis_connection_up` of the attempt before, or none if no attempt has ended.
+/// If the timeout of a scraper is too short to wait for the `PING`, its scrape has the
+/// `redis_connection_up` of the previous attempt. If no attempt has ended, that family is absent.
 ///
 /// An attempt ends within its [timeout](Self::with_timeout), whatever the server does. Scrapes and
 /// readiness checks that arrive during an attempt wait for the same attempt. The next attempt reuses
@@ -222,7 +222,8 @@ impl Source for ProbeSource {
             Some(runtime) => Box::pin(async {
                 let _outcome = connection.ping(runtime).await;
             }),
-            // Sources run on a thread that may block, and the attempt has a timeout.
+            // Blocking is allowed here: sources have their own thread, and the attempt has a
+            // timeout.
             None => Box::pin(async {
                 match Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => {

@@ -112,8 +112,9 @@ impl ProbeConnection {
         self.errors[error as usize].load(Ordering::Relaxed)
     }
 
-    /// Called when a scrape stops waiting for its attempt: the result of an earlier attempt must not be
-    /// served as the state at this scrape. The attempt continues, and counts its error when it ends.
+    /// Called when a scrape has no result of an attempt: it stopped waiting, or no runtime could be
+    /// created. The result of an earlier attempt must not be served as the state at this scrape. An
+    /// attempt in progress continues, and counts its error when it ends.
     pub(super) fn set_down(&self) {
         self.state().is_up = Some(false);
     }
@@ -152,7 +153,7 @@ impl ProbeConnection {
     }
 
     async fn ping_new(&self) -> Found {
-        // The timeout of the attempt includes both.
+        // Not needed: the timeout of the attempt includes connecting and waiting for the reply.
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
@@ -210,7 +211,7 @@ impl Drop for Attempt {
         }
         let old = mem::replace(&mut state.connection, connection);
         let logged = state.logged_error;
-        // A server that is down did not reply, so what was logged about its replies stays.
+        // If the server is down, there was no reply. Then the last logged error does not change.
         if outcome.is_up() {
             state.logged_error = outcome.error();
         }

@@ -23,8 +23,8 @@ use std::{
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tower_service::Service;
 
-/// A running server; see the [module](super). Dropping it also stops it, without waiting for
-/// responses in progress.
+/// A running server; see the [module](super). Dropping it also stops the server. The drop does not
+/// wait for responses in progress, which still have the grace period.
 #[derive(Debug)]
 #[must_use = "dropping it stops the server"]
 pub struct Server {
@@ -141,10 +141,10 @@ impl ServerBuilder {
 
     /// Sets the maximum number of connections: 1 to 65536. Default: 64.
     ///
-    /// At the limit, the server closes an old connection for the new one. It closes the connection that it
-    /// has waited for the longest: a connection that is idle, has not sent a complete head, or does not
-    /// read its response. So inactive clients cannot block new ones. If services are working on a response
-    /// for every connection, the new connection waits.
+    /// At the limit, the server closes one connection to accept the new one. It closes the one that
+    /// has been inactive for the longest time: it is idle, it has not sent a complete head, or its
+    /// client does not read the response. So inactive clients cannot block new ones. If services
+    /// are working on a response for every connection, the new connection waits.
     pub fn with_connection_limit(mut self, connections: usize) -> Self {
         self.limits.connections = connections;
         self

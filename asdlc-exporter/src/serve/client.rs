@@ -1,5 +1,5 @@
-//! The state of each connection: its phase and its start. It decides which connections are closed, and
-//! when.
+//! The state of each connection: its phase, and the time at which the phase started. From this the
+//! server decides which connections it closes, and when.
 
 use super::limits::Limits;
 use std::{
@@ -31,7 +31,7 @@ impl Clients {
         let now = Instant::now();
         let all = self.all();
         if all.iter().any(|client| client.is_abandoned()) {
-            // Its permit is about to be released.
+            // That connection is being closed, which will release its permit.
             return;
         }
         let waiting = all.iter().filter_map(|client| Some((client.waiting_since()?, client)));
@@ -102,7 +102,7 @@ struct Activity {
     phase: Phase,
     /// The start of the phase.
     since: Instant,
-    /// The first write of this response that found the socket buffer full.
+    /// The time at which a write of this response first found the socket buffer full.
     blocked_since: Option<Instant>,
     /// Whether the last write found the socket buffer full: the client does not read.
     is_blocked: bool,
@@ -218,7 +218,8 @@ impl Client {
         Exchange(Arc::clone(self))
     }
 
-    /// Since when the server waits for this client. `None` while a service works on its response.
+    /// The time since which the server has waited for this client to send or to read. `None` while
+    /// a service works on the response.
     fn waiting_since(&self) -> Option<Instant> {
         let activity = self.activity();
         match activity.phase {
@@ -266,7 +267,8 @@ impl Drop for Exchange {
     }
 }
 
-/// A client is evicted only after this time: it may be about to send its request, or to read.
+/// A client is evicted only after the server has waited for it for this time. A client that was
+/// active more recently may be about to send its request, or to read.
 const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 
 /// The limit of the unread responses of stalled clients, in bytes.

@@ -46,7 +46,8 @@ pub(super) async fn serve_connection(
         }
     });
     let connection = http1::Builder::new()
-        // `Client::deadline` replaces it: the timeout of hyper includes the idle time before the head.
+        // The timeout of hyper includes the idle time before the head, so `Client::deadline` is
+        // used instead.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(ObservedSocket::new(stream, Arc::clone(&client))), service);

@@ -37,9 +37,10 @@
 //! | responses that clients do not read | 64 MiB | the connection that has been stalled for the longest time is closed |
 //! | responses in progress when the server stops | 5 s | their connections are closed |
 
-// A connection: builder (binds the address) -> accept (allowed networks, connection limit) ->
-// connection (HTTP/1.1, until its deadline or its end) -> routes (auth, then the service of the path).
-// socket reports reads and writes to client, which has the state and the deadline of each connection.
+// Start: builder (checks limits and network, binds the address) -> accept.
+// A connection: accept (allowed networks, connection limit) -> connection (HTTP/1.1, until its
+// deadline or its end) -> routes (auth, then the service of the path).
+// client has the state and the deadline of each connection. socket reports reads and writes to it.
 
 mod accept;
 mod auth;

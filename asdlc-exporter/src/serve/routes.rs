@@ -75,7 +75,8 @@ pub(super) struct Routes {
 impl Routes {
     pub(super) fn respond(&self, request: Request<Incoming>) -> BoxResponseFuture {
         let Self { routes, auth } = self;
-        // Before the path is checked: an unauthorized client cannot find out which paths exist.
+        // Checked before the path, so that an unauthorized client cannot find out which paths
+        // exist.
         if !auth.accepts(request.headers()) {
             let mut response = error_response(StatusCode::UNAUTHORIZED, "unauthorized\n");
             auth.challenge(response.headers_mut());
@@ -102,5 +103,6 @@ fn error_response(status: StatusCode, text: &'static str) -> BoxResponse {
     response
 }
 
-/// Enough for the parameter `name[]` of a hundred families.
+/// The maximum length of the path with its query, in bytes. It is enough for the parameter `name[]`
+/// of a hundred families.
 const MAX_URI: usize = 2 << 10;

@@ -9,7 +9,8 @@ use http::{HeaderValue, Uri, uri::Scheme};
 use percent_encoding::percent_decode_str;
 use std::fmt;
 
-/// For example `http://vmselect:8481/select/0/prometheus`.
+/// A URL without its user, for example `http://vmselect:8481/select/0/prometheus`, and the
+/// credentials for it.
 #[derive(Clone)]
 pub(super) struct BaseUrl {
     /// Scheme, host, port and path, without a user and without `/` at the end.

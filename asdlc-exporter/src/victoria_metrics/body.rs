@@ -80,7 +80,7 @@ impl Body for QueryProxyBody {
         let bytes = match &mut this.content {
             BodyContent::Complete(bytes) => mem::take(bytes),
             BodyContent::Streamed { response, deadline } => {
-                // The deadline also holds when the client is slow.
+                // The deadline also applies when the client reads slowly.
                 let polled = match deadline.as_mut().poll(context) {
                     Poll::Ready(()) => None,
                     Poll::Pending => response.with(|response| response.poll_bytes(context)),

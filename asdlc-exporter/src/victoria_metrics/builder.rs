@@ -118,16 +118,16 @@ impl QueryProxyBuilder {
         self
     }
 
-    /// Sets the time window of `services`: it lists the services that had metrics within this time before
-    /// now. 1 min to 1 year. Default: 1 h. `VictoriaMetrics` has an index per day (UTC), so the list may
-    /// have the services of the whole day.
+    /// Sets the time window of `services`: 1 min to 1 year. Default: 1 h. The list has the services
+    /// that had metrics in this window, which ends now. `VictoriaMetrics` has an index per day
+    /// (UTC), so the list may have the services of the whole day.
     pub fn with_services_window(mut self, window: Duration) -> Self {
         self.settings.services_window = window;
         self
     }
 
     /// Allows pages of this origin to read responses, such as `https://dashboards.example.com`; `*`
-    /// allows all. It can be called several times. Default: no other origin than that of the proxy.
+    /// allows all. It can be called several times. Default: only pages of the proxy's own origin.
     pub fn with_cors_origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push(origin.into());
         self
@@ -142,7 +142,8 @@ impl QueryProxyBuilder {
         self.settings.check()?;
         let cors = Cors::new(self.origins)?;
         let credentials = self.credentials.into_iter().collect::<Result<Vec<_>, _>>()?;
-        // Checked without a URL too: the error would otherwise appear when a URL is configured later.
+        // Also checked without a URL. Otherwise the error would appear only when a URL is
+        // configured.
         if credentials.len() > 1 {
             return Err(QueryProxyErrorKind::MultipleCredentials.into());
         }

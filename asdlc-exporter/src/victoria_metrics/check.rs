@@ -1,4 +1,5 @@
-//! Checks single settings, so that the error of a configuration file has the line of the value.
+//! Checks the settings one by one for `config`, so that the error of a configuration file has the
+//! line of the value.
 
 use super::{
     base_url::BaseUrl,

@@ -29,9 +29,10 @@ use tokio::{
 };
 use tower_service::Service;
 
-// Not the client of hyper-util. It retries a request only if hyper has not started to write it, and
-// then on any idle connection. It does not report whether a byte of a response has arrived. So a
-// request that is written while the server closes the idle connection would fail (see `send`).
+// This pool replaces the client of hyper-util. That client retries a request only if hyper has not
+// started to write it, and it may retry on any idle connection. It does not report whether a byte
+// of a response has arrived. So a request that is written while the server closes the idle
+// connection would fail (see `send`).
 #[derive(Debug)]
 pub(super) struct ConnectionPool {
     connector: Connector,
@@ -129,7 +130,7 @@ impl ConnectionPool {
         // This limits the head of a response, and the bytes that hyper reads ahead of the client.
         let handshake = builder.max_buf_size(64 << 10).handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await.map_err(SendError::Lost)?;
-        // Its error is ignored: the sender returns it too.
+        // The result of the task is ignored, because the sender returns the same error.
         tokio::spawn(connection);
         Ok(Connection { sender, received })
     }
@@ -139,7 +140,8 @@ impl ConnectionPool {
         response.map(|body| PooledBody { body, lease: Some(ConnectionLease { connection, idle }) })
     }
 
-    /// Takes an idle connection out of the pool. The server may have closed it, if that is not known yet.
+    /// Takes an idle connection out of the pool. The server may have closed it already, without
+    /// hyper knowing that yet.
     fn take(&self) -> Option<Connection> {
         let now = Instant::now();
         loop {

@@ -94,8 +94,8 @@ impl Instruments {
     }
 }
 
-/// Records a call of the upstream when it is dropped. If [`end`](Self::end) was not called, the call was
-/// cancelled, or timed out if the deadline of a client has passed.
+/// Records a call of the upstream when it is dropped. It records the duration if [`end`](Self::end)
+/// was called or the deadline of a client has passed. Otherwise the call was cancelled.
 #[derive(Debug)]
 pub(super) struct CallTimer {
     instruments: Arc<Instruments>,

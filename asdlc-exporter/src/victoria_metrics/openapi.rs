@@ -107,7 +107,7 @@ mod operations {
     )]
     pub(super) fn query_range() {}
 
-    /// Series over a range of time; the parameters may be in a form.
+    /// Series over a time range; the parameters may be in a form.
     #[utoipa::path(
         post,
         path = "/query_range",

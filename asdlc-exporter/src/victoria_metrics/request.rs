@@ -72,11 +72,12 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     accepts(headers, ACCEPT_ENCODING, "gzip")
 }
 
-/// After this time, a client that does not send its form gets a 408, so that it does not occupy a
-/// connection of the server for longer.
+/// How long a client may take to send its form. After this time it gets a 408, because it occupies
+/// a connection of the server.
 const MAX_FORM_TIME: Duration = Duration::from_secs(5);
 
-/// Enough for the longest query with each byte percent-encoded, and the other parameters.
+/// The maximum length of a form in bytes. It is enough for the longest query with each byte
+/// percent-encoded, and the other parameters.
 const MAX_FORM: usize = 64 << 10;
 
 #[cfg(test)]

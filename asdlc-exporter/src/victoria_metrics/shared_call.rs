@@ -40,7 +40,8 @@ pub(super) struct SharedCalls {
     upstream: Upstream,
     permits: Arc<Semaphore>,
     max_response_bytes: u64,
-    /// Under this lock, no code of others runs: no instrument, no waker, no log, no hook of the runtime.
+    /// No user code runs under this lock: no instrument, waker, log subscriber or hook of the
+    /// runtime.
     running: Mutex<HashMap<Call, Weak<SharedCall>>>,
     instruments: Arc<Instruments>,
 }
@@ -129,7 +130,8 @@ impl SharedCalls {
     /// `None` at the limit of queries in flight.
     fn prepare(self: &Arc<Self>, call: &Call) -> Option<PreparedCall> {
         let permit = match call.route {
-            // Health is also reported at the limit. All health checks share one call.
+            // Health checks do not need a permit: they must also work at the limit of queries in
+            // flight. All of them share one call.
             Route::Health => None,
             _ => Some(Arc::clone(&self.permits).try_acquire_owned().ok()?),
         };
@@ -262,7 +264,8 @@ enum Prefetched {
 #[derive(Debug)]
 struct CallError {
     error: ApiError,
-    /// Whether the call took as long as the timeout that the proxy sent to the upstream.
+    /// Whether the call took almost as long as the timeout that the upstream got, or longer. So the
+    /// upstream probably timed out.
     is_upstream_timeout: bool,
 }
 

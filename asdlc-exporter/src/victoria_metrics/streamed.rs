@@ -61,8 +61,8 @@ impl StreamedResponse {
     }
 }
 
-/// A streamed response that a timer drops at the deadline. So the permit of the response is released
-/// even if the body is not polled, because the client does not read.
+/// A streamed response that a timer drops at the deadline. If a client does not read, the body is
+/// not polled. Without the timer, the permit of such a response would not be released.
 #[derive(Debug)]
 pub(super) struct TimedResponse {
     slot: Arc<Mutex<Slot>>,
@@ -72,8 +72,8 @@ pub(super) struct TimedResponse {
 #[derive(Debug)]
 enum Slot {
     Idle(Box<StreamedResponse>),
-    /// The response is being polled. It is not in the slot, because polling may call wakers of other code,
-    /// and these must not run under the lock.
+    /// The response is being polled. It is not in the slot, because polling may call the wakers of
+    /// user code, which must not run under the lock.
     Polled,
     Expired,
 }

@@ -27,8 +27,9 @@ use std::{
     time::Duration,
 };
 
-/// A query of `VictoriaMetrics`. It has no text that a client sent: the path is that of the route, and
-/// `params` writes the form. Equal calls get the same response.
+/// A query of `VictoriaMetrics`. The path is that of the route, and `params` writes the form. So
+/// the only text of a client is the query, which is encoded again. Equal calls get the same
+/// response.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Call {
     pub(super) route: Route,
@@ -57,7 +58,8 @@ pub(super) struct Upstream {
     authorization: Option<HeaderValue>,
     /// The path of the base URL.
     prefix: String,
-    /// The `errorType` of the last exchange, if it failed. A failure with another one is a warning.
+    /// The `errorType` of the last call, if that call failed. A failure with another `errorType` is
+    /// logged as a warning.
     logged: Mutex<Option<&'static str>>,
 }
 
@@ -102,7 +104,7 @@ impl Upstream {
         }
     }
 
-    /// Notes that an exchange succeeded.
+    /// Records that a call succeeded, so that the next failure is logged as a warning.
     pub(super) fn log_success(&self) {
         *self.logged.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -123,7 +125,7 @@ impl Upstream {
     fn request(&self, call: &Call) -> Request<Full<Bytes>> {
         let Call { route, form, timeout: _, gzip } = call;
         let (prefix, path) = (&self.prefix, route.upstream_path());
-        // A proxy in front of VictoriaMetrics may accept only shorter URLs than VictoriaMetrics does.
+        // A proxy in front of VictoriaMetrics may refuse long URLs that VictoriaMetrics accepts.
         let request = if form.len() <= MAX_URL_FORM {
             Request::get(format!("{prefix}{path}?{form}")).body(Full::default())
         } else {
@@ -162,7 +164,7 @@ impl Upstream {
     /// Logs a failure. The cause may have details that clients must not see.
     pub(super) fn log_failure(&self, error_type: ApiErrorType, cause: &str) {
         let name = Some(error_type.name());
-        // The lock is released before the event is logged, because the subscriber is code of others.
+        // The lock is released before the event is logged, because the subscriber is user code.
         let last =
             mem::replace(&mut *self.logged.lock().unwrap_or_else(PoisonError::into_inner), name);
         if last == name {
@@ -238,7 +240,7 @@ fn retry_after(headers: &HeaderMap) -> u32 {
     seconds.map_or(1, |seconds: u32| seconds.clamp(1, 3600))
 }
 
-/// A longer form is sent as the body of a `POST`.
+/// The maximum length, in bytes, of a form in the URL. A longer form is the body of a `POST`.
 const MAX_URL_FORM: usize = 2048;
 
 /// The part of a body that is logged, in bytes.

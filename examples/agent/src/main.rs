@@ -80,7 +80,8 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
             copies.push(sender);
         }
         let served = Node::new(storage, copies).serve(listener, stop).await;
-        // The node has ended. Each link ends after its last copy.
+        // The node has ended, so the channels of the links are closed. A link with a connection
+        // ends after its last copy. A link without a connection ends and drops its copies.
         while links.join_next().await.is_some() {}
         if let Some(listening) = listening {
             listening.stop().await;

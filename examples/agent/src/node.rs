@@ -76,7 +76,7 @@ async fn connection(node: Arc<Node>, mut stream: TcpStream, stop: Stop) {
     let mut talk = async || -> io::Result<()> {
         stream.set_nodelay(true)?;
         loop {
-            // Stops only between messages, so that a message in progress gets its reply.
+            // A message that is being processed gets its reply. One that is still arriving may not.
             let message = tokio::select! {
                 message = wire::receive(&mut stream) => message?,
                 () = &mut stop => None,

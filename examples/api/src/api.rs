@@ -17,7 +17,8 @@ pub(crate) fn routes(events: Events) -> Router {
         .with_state(events)
 }
 
-/// 201 for a new event. 200 with the stored event if its id exists, so that a client without a response can send it again.
+/// 201 for a new event. 200 with the stored event if its id exists, so that a client that got no
+/// response can send the event again.
 async fn record(
     State(events): State<Events>,
     Json(submission): Json<Submission>,

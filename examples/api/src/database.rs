@@ -30,8 +30,8 @@ enum Location {
 }
 
 impl Database {
-    /// Opens an SQLite file now. Connects to PostgreSQL when it is needed, because it may be down during the start. Readiness
-    /// reports that.
+    /// Opens an SQLite file immediately. Connects to PostgreSQL at the first query, because
+    /// PostgreSQL may be down when this program starts. Readiness reports that.
     pub(crate) async fn open(url: &str) -> Result<Self, Box<dyn Error>> {
         sqlx::any::install_default_drivers();
         if url.starts_with("sqlite:") {

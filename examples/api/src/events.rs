@@ -37,8 +37,9 @@ impl Events {
         {
             return Err(Failure::OverQuota);
         }
-        // The store comes before the database, so it has every event of the database. After a failure a client can send the same
-        // id again, because the store accepts it twice.
+        // The store gets the event before the database does, so it has every event of the database.
+        // After a failure a client can send the same id again, because the store accepts an id
+        // twice.
         if let Some(store) = &self.event_store {
             store.append(&event).await?;
         }

@@ -56,7 +56,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         app = app.route_service("/api/v1/metrics", exporter.scrape_service());
     }
 
-    // When the server has ended, the watch is ended too, and with it the program.
+    // After the server has ended, the watch task is aborted. Dropping its child kills the program.
     let watching = tokio::spawn(watching);
     let served = support::serve(listener, |listener, stop| {
         axum::serve(listener, app).with_graceful_shutdown(stop.requested()).into_future()

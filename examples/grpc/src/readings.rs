@@ -111,7 +111,7 @@ async fn watch(
                 RecvError::Lagged(_) => Status::data_loss("readings arrived faster than they were read"),
                 RecvError::Closed => Status::unavailable("the server is stopping"),
             }),
-            // A watch never ends by itself, so the server would wait for it.
+            // A watch never ends by itself. Without this, the server would wait for it forever.
             () = &mut stop => Err(Status::unavailable("the server is stopping")),
             () = watcher.closed() => return,
         };

@@ -1,4 +1,5 @@
-//! Shared code of the example programs that your own service would have as well: arguments, log, listening, stopping.
+//! Code that the example programs share: arguments, log, listening, stopping. Your own service
+//! would have similar code.
 
 mod args;
 mod backends;

@@ -31,7 +31,8 @@ where
     run(Some(listener.local_addr()?), |stop| server(listener, stop)).await
 }
 
-/// As [`serve`], for a program that listens itself or not at all. Prints `address` if there is one.
+/// Like [`serve`], for a program that opens its own listener or has none. Prints `address` if there
+/// is one.
 ///
 /// # Errors
 /// The error of the program.
@@ -87,7 +88,7 @@ struct Terminate {
 }
 
 impl Terminate {
-    /// Called before the address is printed, so that no signal after that is missed.
+    /// Called before the address is printed, so that no SIGTERM after that is missed.
     fn new() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]

@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep};
 
 #[derive(Clone)]
 pub(crate) struct Events {
-    /// The connection that waits for events. It is not instrumented, because waiting is no latency.
+    /// The connection that waits for events. It is not instrumented, because the time until an
+    /// event arrives is not a latency of Redis.
     waiting: ConnectionManager,
     commands: InstrumentedConnection<ConnectionManager>,
     consumer: String,
@@ -44,7 +45,7 @@ impl Events {
         Ok(Self {
             waiting: connect(url, BLOCK)?,
             commands: metrics.instrument(connect(url, Duration::ZERO)?),
-            // Each process has a unique name, so that its pending events are its own.
+            // Unique, so that no two processes share the pending events of one consumer.
             consumer: format!("{}-{:08x}", std::process::id(), fastrand::u32(..)),
             abandoned,
             in_progress: Arc::default(),
@@ -137,7 +138,8 @@ impl Events {
         let deliveries: BTreeMap<_, _> =
             pending.ids.into_iter().map(|event| (event.id, event.times_delivered)).collect();
         let ids: Vec<_> = deliveries.keys().collect();
-        // If several workers claim the same event, one gets it, because then the event is no longer idle.
+        // If several workers claim the same event, only the first gets it, because its claim resets
+        // the idle time of the event.
         let claimed: StreamClaimReply =
             commands.xclaim(STREAM, GROUP, &self.consumer, idle, &ids).await?;
         let taken_over = claimed.ids.into_iter().map(|event| {
@@ -193,7 +195,8 @@ impl Events {
         });
     }
 
-    /// Removes the event from the stream and writes the outcome, in one transaction. Returns whether the event was pending here.
+    /// Removes the event from the stream and writes the outcome, in one transaction. Returns
+    /// whether the event was still pending.
     async fn acknowledge(&self, delivery: &Delivery, result: &Result<String, String>) -> bool {
         let Delivery { id, task, work: _ } = delivery;
         let mut transaction = pipe();
@@ -210,7 +213,8 @@ impl Events {
         let mut is_first = true;
         loop {
             match transaction.query_async::<(usize,)>(&mut self.commands.clone()).await {
-                // In a retry the event may already be acknowledged, because only the reply was lost. The heartbeat kept it ours.
+                // In a retry the event may already be acknowledged, because only the reply was
+                // lost. No other worker has taken it over, because of the heartbeat.
                 Ok((acknowledged,)) => return acknowledged == 1 || !is_first,
                 Err(error) => {
                     tracing::debug!(event = id, %error, "not acknowledged; retrying");

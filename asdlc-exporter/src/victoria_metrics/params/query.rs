@@ -127,7 +127,7 @@ pub(in crate::victoria_metrics) fn services_form(
         .finish()
 }
 
-/// The text of a query. It is limited in length and not blank; it is not parsed.
+/// The text of a query. It is not blank and at most [`MAX_QUERY`] bytes long. It is not parsed.
 #[derive(Debug)]
 struct Expression(String);
 
@@ -188,7 +188,7 @@ impl PartialSchema for Step {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            // Every accepted text matches it.
+            // Every text that `parse` accepts matches this pattern.
             .pattern(Some("^([0-9]{1,12}(\\.[0-9]{1,9})?|([0-9]{1,12}(ms|[smhdwy]))+)$"))
             .examples(["15s", "0.5"])
             .into()

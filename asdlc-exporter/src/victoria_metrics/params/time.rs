@@ -65,7 +65,8 @@ impl PartialSchema for Time {
 impl ToSchema for Time {}
 
 fn rfc3339(text: &str) -> Option<u64> {
-    // The parser also accepts a space instead of the `T`, and any number of decimals.
+    // The parser also accepts other separators than `T`, a `z` in lower case, and any number of
+    // decimals.
     let decimals = text.bytes().skip("2024-05-01T12:00:00.".len()).take_while(u8::is_ascii_digit);
     let is_plain =
         text.as_bytes().get(10) == Some(&b'T') && !text.ends_with('z') && decimals.count() <= 9;
@@ -76,7 +77,7 @@ fn rfc3339(text: &str) -> Option<u64> {
 /// The last second of the year 9999.
 const END: u64 = 253_402_300_799_000;
 
-/// Every accepted text matches it.
+/// A pattern for the schema. Every text that `Time::parse` accepts matches it.
 const PATTERN: &str = "^(now(-([0-9]{1,12}(ms|[smhdwy]))+)?|[0-9]{1,12}(\\.[0-9]{1,9})?|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))$";
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The storage of keys: a file, and also a Redis if one is configured, where agents find keys they have missed.
-//! Each operation on each backend runs in a span `storage`.
+//! The storage of keys: a file, and a Redis if one is configured. An agent that has missed a key
+//! reads it from Redis. Each operation on each backend runs in a span `storage`.
 
 mod local;
 mod redis;
