@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// Runs user code and returns `None` if it panics, also if dropping the panic payload panics.
+/// Runs user code. Returns `None` if it panics, even if the drop of the panic payload panics too.
 ///
 /// Do not hold one of this crate's locks during the call: the code may block, and may call back into
 /// this crate.
@@ -15,7 +15,7 @@ pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
         Err(payload) => payload,
     };
     if let Err(second_payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // Dropping this one may panic too, without end.
+        // The drop of this payload may panic too, and so on. So this payload is leaked.
         mem::forget(second_payload);
     }
     None

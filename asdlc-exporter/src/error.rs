@@ -210,7 +210,7 @@ pub(crate) fn debug(f: &mut fmt::Formatter<'_>, name: &str, error: &dyn Error) -
     let mut source = error.source();
     while let Some(error) = source {
         let text = error.to_string();
-        // Some messages have that of their source already.
+        // Some messages already contain the message of their source.
         if !message.contains(&text) {
             message.push_str(": ");
             message.push_str(&text);

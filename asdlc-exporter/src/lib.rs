@@ -34,20 +34,23 @@
 //!
 //! The code may record any name, key, value and help text: a Prometheus server can always read the
 //! response. If a callback panics, only values of its own metric are missing. If a collector of a
-//! registry panics, the metrics of the registry are missing. If a [`Source`] panics or hangs, the scrape
-//! continues with the values that it stored before. If the metrics could not be collected, because the provider is shut down or a callback hangs, the response is a 503. An
-//! empty 200 would look like a service that does nothing.
+//! registry panics, the metrics of the registry are missing. If a [`Source`] panics or hangs, the
+//! scrape continues with the values that it stored before. If the metrics could not be collected,
+//! because the provider is shut down or a callback hangs, the response is a 503. An empty 200 would
+//! look like a service that does nothing.
 //!
 //! # What a client may request
 //!
-//! Text format 0.0.4 or `OpenMetrics` 1.0.0, compressed or not, all families or some, and a time limit:
-//! see [`ScrapeService`]. The exporter collects on a thread of its own, once for all scrapes that wait. So
-//! neither many scrapes nor a large one delays other requests.
+//! A client can request text format 0.0.4 or `OpenMetrics` 1.0.0, a compressed response, all
+//! families or some of them, and a time limit: see [`ScrapeService`]. The exporter collects on its
+//! own thread. All scrapes that wait share one collection. So other requests of the service are not
+//! delayed, even by many scrapes or by a large one.
 //!
 //! # From OpenTelemetry to Prometheus
 //!
-//! The exporter follows the OpenTelemetry–Prometheus compatibility specification. This table has the cases
-//! that the specification leaves open, and those in which opentelemetry-prometheus does not follow it:
+//! The exporter follows the OpenTelemetry–Prometheus compatibility specification. This table lists
+//! the cases that the specification leaves open, and the cases in which the crate
+//! opentelemetry-prometheus does not follow the specification:
 //!
 //! | recorded | served |
 //! |---|---|
@@ -60,8 +63,8 @@
 //! | a key that is a constant label, or `le` on a histogram | `exported_<key>`, as in Prometheus |
 //! | several keys that become one label | their values in the order of the keys, joined by `;` |
 //! | an attribute or a constant label with an empty value | no label, as in Prometheus; joined values leave it out |
-//! | attribute sets that become one series | one series: counters, up-down counters and histograms are added, of gauges the greatest value is served |
-//! | label values of more than 1024 bytes, and what else is too long for scrapers | [truncated](ExporterBuilder::with_max_label_value_len) |
+//! | attribute sets that become one series | one series: counters, up-down counters and histograms are added; for gauges, the greatest value is served |
+//! | label values of more than 1024 bytes, and other text that is too long for scrapers | [truncated](ExporterBuilder::with_max_label_value_len) |
 //! | one name in several scopes or number types | one family, merged as above; scopes are not visible |
 //! | histograms of one series with different boundaries | the boundaries that they share, where the counts are exact |
 //! | one name with several help texts | the first help text |
@@ -76,14 +79,15 @@
 //! | recorded | served as `OpenMetrics` |
 //! |---|---|
 //! | counter `orders_total` | family `orders`, sample `orders_total` |
-//! | the same, if `orders` is another family, or a value is negative or NaN | family `orders_total` of type `unknown` |
+//! | the same, if another family uses the name `orders` or `orders_created`, or a value is negative or NaN | family `orders_total` of type `unknown` |
 //! | gauge `build_info` whose values are 1 | family `build` of type `info`, sample `build_info`; a gauge if `build` is another family |
 //! | a unit at the end of the name | a line `# UNIT` |
 //! | floating-point numbers | in the form of its "Canonical Numbers": `1.0`, `100000.0`, `1e+06`, `1e-05`; integers have all their digits |
 //! | histogram with a negative boundary, or a sum that is negative or NaN | buckets without sum and count |
 //!
-//! The "first" metric is that of the earliest scrape. Within a scrape, metrics are ordered by the name of
-//! their scope, then in the order in which the instruments were created. Metrics of a registry come last.
+//! The "first" metric is the one that was collected by the earliest scrape. Within a scrape,
+//! metrics are ordered by the name of their scope, then in the order in which the instruments were
+//! created. Metrics of a registry come last.
 //! A histogram `x` also has the names `x_bucket`, `x_sum`, `x_count` and `x_created`. Resource attributes
 //! and scopes are not served.
 //!

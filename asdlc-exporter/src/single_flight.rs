@@ -2,7 +2,7 @@
 //!
 //! A caller may get the result of a call that started before the caller arrived. Readiness checks,
 //! Redis probes and queries accept that. Scrapes do not: the collection for a scrape must start after
-//! the scrape arrived. So `scrape::queue` and `collect::source_run` do not use this module.
+//! the scrape arrived. So `scrape::queue` and `collect::sources` do not use this module.
 
 #[cfg(any(feature = "health", feature = "redis"))]
 use std::sync::{Mutex, PoisonError};
@@ -22,8 +22,8 @@ pub(crate) struct SingleFlight<T> {
 pub(crate) enum Joined<T> {
     /// A call is already running.
     Running(Waiter<T>),
-    /// No call was running. The caller has to run one. It runs it in a separate task, so that the
-    /// call continues if the caller is dropped.
+    /// No call was running, so the caller must run one. It must use a separate task: then the call
+    /// continues if the caller is dropped.
     Started(Completion<T>, Waiter<T>),
 }
 
@@ -47,7 +47,7 @@ impl<T: Clone> SingleFlight<T> {
         let (completion, waiter) = call();
         let ended = last.replace(waiter.clone());
         drop(last);
-        // After the lock: the drop of its result may be user code.
+        // Dropped after the lock is released, because dropping the result may run user code.
         drop(ended);
         Joined::Started(completion, waiter)
     }
@@ -80,7 +80,7 @@ impl<T> Completion<T> {
 }
 
 impl<T: Clone> Waiter<T> {
-    /// Whether the call has not ended: it has no result, and its [`Completion`] exists.
+    /// Whether the call still runs: it has no result, and its [`Completion`] was not dropped.
     pub(crate) fn is_running(&self) -> bool {
         self.0.borrow().is_none() && self.0.has_changed().is_ok()
     }

@@ -14,7 +14,7 @@ use std::fmt;
 /// assert_eq!(error.to_string(), r#"invalid label key "9x": must match [a-zA-Z_][a-zA-Z0-9_]*"#);
 /// ```
 pub struct BuildError {
-    /// The place of the setting among others of its kind, such as the key of a label.
+    /// Which of several settings of this kind is invalid, for example the key of the label.
     place: Option<String>,
     setting: &'static str,
     value: String,
@@ -54,7 +54,7 @@ impl fmt::Display for BuildError {
     }
 }
 
-/// The message, which `unwrap` prints.
+/// The message, because `unwrap` prints the `Debug` output.
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "BuildError({self})")

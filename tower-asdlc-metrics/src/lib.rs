@@ -67,15 +67,15 @@
 //!
 //! # gRPC
 //!
-//! A gRPC call whose `grpc_status` is not `OK` has failed, whatever its HTTP status. The `error_type` is `timeout` for
-//! `DEADLINE_EXCEEDED`; `cancelled` for `CANCELLED`; `server_error` for `UNKNOWN`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and
-//! `DATA_LOSS`; and `client_error` for the others.
+//! A gRPC call whose `grpc_status` is not `OK` has failed, whatever its HTTP status. If the table above gives an `error_type`,
+//! the call has that one. Otherwise it is `timeout` for `DEADLINE_EXCEEDED`; `cancelled` for `CANCELLED`; `server_error` for
+//! `UNKNOWN`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`; and `client_error` for the others.
 //!
 //! The status comes from the trailers, or from the headers of a response without a body. In gRPC-Web (`application/grpc-web`,
 //! `+proto`, `-text`) it is in the last frame of the body, which the layer reads as it passes. The layer may be outside or inside
 //! of `tonic_web`.
 //!
-//! A call that ends without a status gets the one that its client derives:
+//! A call that ends without a status gets the status that its client derives:
 //!
 //! | | `grpc_status` |
 //! |---|---|
@@ -113,9 +113,9 @@
 //!   request that waits for a permit is in flight, its wait is in the latency, and a client that leaves meanwhile is a 499.
 //!   *Inside* of it, no metric includes the queue. tonic's own `concurrency_limit_per_connection` is always outside.
 //!   (`RateLimitLayer` is not `Clone`: put a `BufferLayer` around it.)
-//! - Load shedding (`LoadShedLayer`) works unchanged *inside* of it, and the refused requests are counted. *Outside* of it, load
-//!   shedding needs [`with_backpressure`](HttpMetricsLayerBuilder::with_backpressure): otherwise the layer is always ready, and no
-//!   request is refused. A load balancer that uses the readiness of several services needs it too.
+//! - *Outside* of load shedding (`LoadShedLayer`), it counts the refused requests. *Inside* of load shedding, it needs
+//!   [`with_backpressure`](HttpMetricsLayerBuilder::with_backpressure): otherwise the layer is always ready, and no request is
+//!   refused. Inside of a load balancer that uses the readiness of several services, it needs this setting too.
 //! - *Outside* of a layer that catches panics, it counts the 500 that is sent. *Inside*, it counts the panic.
 //! - On an axum `Router`, [`Router::layer`](https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer) applies to the routes
 //!   that were added *before* it. Add `/metrics` after it, so that scrapes are not counted.
@@ -132,8 +132,8 @@
 //! - requests for a service that is nested in an axum router (see [`MatchedRoute`]),
 //! - gRPC-Web calls,
 //! - requests that wait for the inner service to be ready,
-//! - with [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes) all requests, and with
-//!   [`with_upgrades`](HttpMetricsLayerBuilder::with_upgrades) those for an upgrade.
+//! - all requests, if [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes) is used,
+//! - requests for an upgrade, if [`with_upgrades`](HttpMetricsLayerBuilder::with_upgrades) is used.
 //!
 //! The route of a request is found with one look-up in an append-only table. The requests in flight are counted per thread.
 //! Measurements are buffered per thread and flushed to the SDK's bound instruments in batches of up to 16; those of the optional
@@ -145,7 +145,7 @@
 //!   Without it, each measurement passes its attributes, which is slower. Turn it off for a `MeterProvider` that is not the
 //!   SDK's: such a provider may silently drop the measurements of bound instruments.
 //! - `axum`: [`HttpMetricsLayer::new`] and [`MatchedRoute`], for axum 0.8. [`UpgradeGuard`] can be an argument of a handler, and
-//!   [`RequestHead::uri`] returns the URI that the client requested inside of a `nest` too.
+//!   [`RequestHead::uri`] returns the URI that the client requested, also inside of a `nest`.
 //!
 //! # Another version of axum
 //!

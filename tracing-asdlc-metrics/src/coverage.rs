@@ -6,7 +6,8 @@ use tracing_core::Metadata;
 
 /// Reports which rules of a [`SpanMetricsLayer`](crate::SpanMetricsLayer) have matched a span or event.
 ///
-/// Without it, a misspelt name, or a filter that refuses the spans of a rule, shows only in a metric that stays at 0.
+/// A rule may have a misspelt name, or a filter may refuse its spans. Without this report, the only sign is a metric that stays
+/// at 0.
 ///
 /// ```
 /// use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
@@ -82,9 +83,9 @@ impl Coverage {
             .collect()
     }
 
-    /// The callsites of spans and events that the program has reached and a rule matches, but whose spans and events have not
-    /// reached the layer so far. A *global* filter refuses them: a `LevelFilter` or an `EnvFilter` that is a layer of its own. Add
-    /// such a filter to one layer, with `with_filter`.
+    /// The callsites that the program has reached and a rule matches, but whose spans and events have not reached the layer so
+    /// far. A *global* filter refuses them: a `LevelFilter` or an `EnvFilter` that is a layer of its own. Add such a filter to
+    /// one layer instead, with `with_filter`.
     ///
     /// ```
     /// use tracing::level_filters::LevelFilter;
@@ -105,8 +106,8 @@ impl Coverage {
     ///
     /// Three cases are not listed:
     ///
-    /// - a filter that is added after this layer, because it refuses the callsite before this layer is asked;
-    /// - a filter that lowers `LevelFilter::current()`;
+    /// - callsites that are refused by a filter that is added after this layer: it refuses them before this layer is asked;
+    /// - callsites that are refused by a filter that lowers `LevelFilter::current()`;
     /// - events of `#[instrument(err)]` and `#[instrument(ret)]` that only decide an outcome.
     ///
     /// In the first two cases the rule is [`unmatched`](Self::unmatched). A callsite that only another subscriber has reached is
@@ -139,7 +140,7 @@ impl Coverage {
     /// A span or event has matched the rule with this index.
     pub(crate) fn matched(&self, rule: usize) {
         if let Some((_, matched)) = self.0.rules.get(rule) {
-            // Written once, because other threads read its cache line.
+            // Written only once, because each write makes the other threads that read this cache line wait.
             if !matched.load(Ordering::Relaxed) {
                 matched.store(true, Ordering::Relaxed);
             }

@@ -55,7 +55,7 @@
 //!
 //! An [`Outcome`] is a label that says how a span ended. It comes from a [`metered`](Metered::metered) future, from the events of
 //! `#[instrument(err, ret)]`, from a field, or from a panic. A metered future that is dropped before its end is `cancelled`. A span
-//! that closes without any of these is `unknown`: for example that of a future that is not metered and is dropped.
+//! that closes without any of these is `unknown`: for example the span of a future that is not metered and is dropped.
 //!
 //! # When something is recorded
 //!
@@ -81,7 +81,7 @@
 //!   failed. Add the filter to one layer instead: `fmt::layer().with_filter(EnvFilter::from_default_env())`. [`Coverage::hidden`]
 //!   lists the spans and events that a rule matches and a global filter refuses, with the exceptions named there.
 //! - The layer can be added to `tracing_subscriber::fmt().finish()`, whose level is a global filter. Such a subscriber enables each
-//!   span and event of its level, also those that no rule matches.
+//!   span and event of its level, even if no rule matches it.
 //! - Records of the `log` crate that `tracing-log` passes on are events with the record's own target and level.
 //! - Spans and events that neither a rule nor another layer wants stay disabled. They cost what a disabled span costs, about a
 //!   nanosecond. `LevelFilter::current()` rises to the level of the rules, and no further; see [`Rule::with_max_level`]. A rule
@@ -89,9 +89,10 @@
 //!   `TRACE`; see [`Outcome::with_max_level`] for the cost.
 //! - The layer never measures the spans and events of the OpenTelemetry SDK itself (targets `opentelemetry…`). It also does not
 //!   measure a span that is opened or closed, or an event that is emitted, while the layer records on the same thread.
-//! - The layer works inside `Option`, `Box`, `Vec` and `with_filter`. It has the two limits of every layer with a filter. Inside
-//!   `reload::Layer`, the registry does not know which layers are added later. If `and_then` joins two such layers on a registry
-//!   without other layers, `tracing-subscriber` asks only the outer one which levels to enable (`with` asks both).
+//! - The layer works inside `Option`, `Box`, `Vec` and `with_filter`. Like every layer with a filter, it has two limits. First,
+//!   inside `reload::Layer`, the registry does not know which layers are added later. Second, if `and_then` joins two such
+//!   layers on a registry without other layers, `tracing-subscriber` asks only the outer layer which levels to enable. (`with`
+//!   asks both layers.)
 //!
 //! # Cost
 //!
@@ -121,8 +122,8 @@
 // docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// A span or event passes `layer`, which handles it, then `plan`, which has what to do with it, then `record`, which records it into
-// the SDK. `rule` is what the user wrote. Each folder uses only those to its right: layer, plan, record, rule.
+// `layer` handles a span or event, `plan` says what to do with it, and `record` records it into the SDK. `rule` has the rules
+// that the user wrote. A folder uses only the folders that follow it in this order: layer, plan, record, rule.
 mod coverage;
 mod error;
 mod layer;

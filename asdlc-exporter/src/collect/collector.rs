@@ -1,7 +1,7 @@
 //! What a scrape uses: sources, reader, registry, renderer and self-metrics.
 //!
-//! An exporter and its scrape services share one collector. A collector needs no meter provider, so it
-//! could also serve one that this crate did not build.
+//! An exporter and its scrape services share one collector. A collector does not use the meter
+//! provider, only a reader. So it could also serve a provider that this crate did not build.
 
 use crate::{
     catch_panic::catch_panic,
@@ -71,7 +71,7 @@ impl Collector {
         self.sources.run(since, self.source_timeout)
     }
 
-    /// Waits as [`SourceRun::wait`] does, and reports to the self-metrics.
+    /// Like [`SourceRun::wait`]. Records the outcomes of the sources in the self-metrics.
     pub(crate) fn wait_for(&self, run: &SourceRun, until: Option<Instant>, wakeups: u64) -> bool {
         run.wait(until, wakeups, |source, is_fresh| {
             if let Some(self_metrics) = &self.self_metrics {
@@ -88,7 +88,7 @@ impl Collector {
         mut spare: String,
     ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
         let registered = self.registry.as_ref().map(gather_registry).unwrap_or_default();
-        // Collectors and callbacks are user code: they run without our lock.
+        // The registry's collectors and the callbacks are user code: they run without our lock.
         let mut metrics = self.kept().metrics.take().unwrap_or_default();
         self.reader.gather(&mut metrics)?;
         let (rendered, warnings, dropped) = {
@@ -128,7 +128,7 @@ fn gather_registry(registry: &Registry) -> Vec<MetricFamily> {
     catch_panic(|| registry.gather()).unwrap_or_else(|| {
         let _ = catch_panic(|| {
             tracing::warn!(
-                "a collector of the registry panicked: its metrics are not in this scrape"
+                "a collector of the registry panicked: the scrape has no registry metrics"
             );
         });
         Vec::new()

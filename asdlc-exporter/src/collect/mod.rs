@@ -1,9 +1,10 @@
 //! Collects the metrics of a scrape.
 //!
-//! `collector` is the entry: it refreshes the `sources`, makes the `reader` collect, and passes the
-//! data to the renderer. A `source_run` is one run of all sources, with a time limit for sources that
-//! hang. `self_metrics` counts what the exporter does. `shared_read` serves adapters: several callbacks
-//! share one reading.
+//! `collector` is the entry point: it refreshes the `sources`, makes the `reader` collect, and
+//! passes the data to the renderer. `source` has the public trait `Source`. A `source_run` is one
+//! run of all sources, with a time limit for sources that hang. `self_metrics` counts what the
+//! exporter does. `shared_read` is used by adapters such as `process` and `workers`: several
+//! callbacks share one reading.
 //!
 //! The `reader` runs the callbacks. `exporter::meters` catches their panics. `scrape::queue` fails the
 //! scrapes that wait when a callback hangs.

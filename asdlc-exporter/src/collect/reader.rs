@@ -34,7 +34,7 @@ struct ReaderState {
 impl Reader {
     /// Fills `metrics`. Runs the callbacks of observable instruments on this thread.
     ///
-    /// Panics of guarded callbacks do not arrive here: `exporter::meters` catches them.
+    /// Panics of guarded callbacks do not reach this function: `exporter::meters` catches them.
     pub(crate) fn gather(&self, metrics: &mut ResourceMetrics) -> Result<(), ScrapeError> {
         let ReaderState { sdk, is_shut_down, has_panicked } = &*self.0;
         // An unguarded callback panicked and poisoned the SDK's locks: nothing can be collected any more.

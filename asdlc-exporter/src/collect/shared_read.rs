@@ -4,10 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Reads once in each collection, for all callbacks of its instruments.
 ///
-/// The API has no callback for several instruments, and a callback does not know in which collection it
-/// runs. But each callback runs at most once in a collection. So if a callback calls [`get`](Self::get) a
-/// second time, a new collection has begun. This needs no clock: a value is never older than the
-/// collection that uses it.
+/// The OpenTelemetry API has no callback for several instruments, and a callback does not know in
+/// which collection it runs. But each callback runs at most once in a collection. So if a callback
+/// calls [`get`](Self::get) a second time, a new collection has begun, and the value is read again.
+/// No clock is needed: a value is never older than the collection that uses it, unless two readers
+/// collect at the same time. Then a collection can get the value that the other one has read.
 pub(crate) struct SharedRead<T> {
     read: Box<dyn Fn() -> T + Send + Sync>,
     last: Mutex<LastReading<T>>,

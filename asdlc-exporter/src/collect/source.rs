@@ -75,8 +75,8 @@ pub trait Source: Send + Sync + 'static {
     /// started.
     ///
     /// The exporter calls this before it runs the callbacks of the scrapes that waited for the source.
-    /// These callbacks would read old values, which a source can reset here. This method must not block.
-    /// A short timeout of a client is no reason to call it.
+    /// These callbacks would read old values, which a source can reset here. This method must not
+    /// block. It is not called if only a client's timeout was too short for the source.
     fn missed(&self) {}
 }
 
@@ -122,7 +122,7 @@ impl<F: Fn() + Send + Sync + 'static> Source for Blocking<F> {
 pub(crate) struct NamedSource {
     name: String,
     source: Box<dyn Source>,
-    /// Whether a thread is still inside the source, perhaps one of an earlier run.
+    /// Whether a thread still runs the source. It may be a thread of an earlier run.
     is_running: AtomicBool,
     was_fresh: AtomicBool,
 }
@@ -163,11 +163,12 @@ impl NamedSource {
         self.is_running.store(false, Ordering::Release);
     }
 
-    /// Calls [`Source::missed`] if there are no fresh values. Also logs it, if the run before had some.
+    /// Calls [`Source::missed`] if there are no fresh values. Also logs a warning if the previous
+    /// run had fresh values.
     pub(crate) fn report(&self, outcome: SourceOutcome) {
         let is_fresh = outcome == SourceOutcome::Fresh;
         if !is_fresh {
-            // The warning below is enough: a panic in `missed` is not logged as well.
+            // A panic in `missed` is not logged: the warning below is enough.
             let _ = catch_panic(|| self.source.missed());
         }
         let was_fresh = self.was_fresh.swap(is_fresh, Ordering::Relaxed);

@@ -19,7 +19,8 @@ use std::{
 /// time, without an effect on the sources or on other waiters.
 pub(crate) struct SourceRun {
     pub(crate) began: Instant,
-    /// A source that has not ended by then is late. `None` if that is too far away for an `Instant`.
+    /// When the sources that still run become late. `None` if this is too far in the future for an
+    /// `Instant`.
     deadline: Option<Instant>,
     sources: Vec<Arc<NamedSource>>,
     progress: Mutex<RunProgress>,
@@ -62,7 +63,8 @@ impl SourceRun {
         }
     }
 
-    /// Starts a thread for each source. A source that is still busy with an earlier run is late.
+    /// Starts a thread for each source. A source whose thread of an earlier run still runs is not
+    /// started: it is late immediately.
     pub(crate) fn start(self: &Arc<Self>) {
         for (at, source) in self.sources.iter().enumerate() {
             if !source.try_start() {
@@ -129,7 +131,7 @@ impl SourceRun {
         self.progress().stage == RunStage::Closed
     }
 
-    /// Makes all waiters return from [`wait`](Self::wait). They compute anew how long they wait.
+    /// Makes all waiters return from [`wait`](Self::wait), so that they compute a new `until`.
     pub(crate) fn wake_waiters(&self) {
         self.progress().wakeups += 1;
         self.changed.notify_all();
@@ -141,10 +143,12 @@ impl SourceRun {
     }
 
     /// Waits until the run is closed: all sources have ended or are late, and the outcomes were
-    /// reported. Returns `false` before that, at `until` or when the number of wakeups is not `wakeups`.
+    /// reported. Returns `true` then. Returns `false` earlier in two cases: at `until`, and when
+    /// [`wakeups`](Self::wakeups) is not `wakeups` any more.
     ///
-    /// One of the waiters reports: it calls `report` for each source, with its name and whether its
-    /// values are fresh, after [`Source::missed`](crate::Source::missed) and without a lock.
+    /// One of the waiters reports. For each source, it calls
+    /// [`Source::missed`](crate::Source::missed) if the values are not fresh. Then it calls
+    /// `report` with the name of the source and whether the values are fresh. It holds no lock.
     pub(crate) fn wait(
         &self,
         until: Option<Instant>,

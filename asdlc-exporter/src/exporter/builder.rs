@@ -77,16 +77,17 @@ impl ExporterBuilder {
         }
     }
 
-    /// Prepends `namespace` and `_` to every metric name. Default: none.
+    /// Prepends `namespace` and `_` to the name of every instrument. If `namespace` ends in `_`, no
+    /// second `_` is added. Default: none.
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
     }
 
-    /// Adds a label to every series, after `service` and in the order of the calls. A label with an empty
-    /// value is left out: in Prometheus, it is no label.
+    /// Adds a label to every series, after `service` and in the order of the calls. A label with an
+    /// empty value is left out: in Prometheus, it is the same as no label.
     ///
-    /// If an attribute is recorded with the same key, it is served as `exported_<key>`.
+    /// If an attribute has the same key, the attribute is served as `exported_<key>`.
     pub fn with_constant_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.constant_labels.push((key.into(), value.into()));
         self
@@ -136,15 +137,18 @@ impl ExporterBuilder {
     /// scraper and backend accepts. Allowed: 64 to 4096.
     ///
     /// A truncated value ends in `...` and a hash of the whole value, so that values with the same
-    /// beginning stay different series. The exporter logs once for each family that its labels are
-    /// truncated. `exporter_truncated_labels` of the [self-metrics](Self::with_self_metrics) counts them.
-    /// Without this limit, one long value could make a scraper drop the whole target: vmagent rejects a
-    /// large response that has a line of more than 256 KiB. For the same reason there are more limits:
+    /// beginning stay different series. For each family with truncated labels, the exporter logs
+    /// one warning. `exporter_truncated_labels` of the [self-metrics](Self::with_self_metrics)
+    /// counts the labels. Without this limit, one long value could make a scraper drop the whole
+    /// target: vmagent rejects a large response that has a line of more than 256 KiB. For the same
+    /// reason there are more limits:
     ///
     /// * label keys of more than 256 bytes are truncated in the same way;
-    /// * a series has at most 64 labels: the last ones by key are left out, and series that become equal
-    ///   are merged;
-    /// * values are truncated to 1024 bytes when those of a series have more than 128 KiB together;
+    /// * a series has at most 64 labels in addition to the constant labels: in the order of the
+    ///   label keys, all labels after the 64th are left out, and series that become equal are
+    ///   merged;
+    /// * if the label values of a series have more than 128 KiB together, each of them is truncated
+    ///   to 1024 bytes;
     /// * help texts are truncated to 1024 bytes;
     /// * a metric whose name has more than 1024 bytes is not served.
     ///
@@ -182,10 +186,11 @@ impl ExporterBuilder {
     /// # Ok(()) }
     /// ```
     ///
-    /// Names in the registry get neither the namespace nor a suffix. The rules for constant labels, label
-    /// keys, merging and conflicts are those of recorded metrics. If a recorded and a registered metric of one
-    /// scrape conflict, the recorded one is served. Timestamps are left out. If a collector panics, the scrape
-    /// has no metrics of the registry. Default: none.
+    /// Names in the registry get neither the namespace nor a suffix. Constant labels, label keys,
+    /// merging and conflicts follow the same rules as for recorded metrics. If a recorded and a
+    /// registered metric of one scrape conflict, the recorded one is served. Timestamps are left
+    /// out. If one collector of the registry panics, the scrape has no metrics of the registry at
+    /// all. Default: none.
     #[cfg(feature = "prometheus")]
     pub fn with_registry(mut self, registry: Registry) -> Self {
         self.registry = Some(registry);
@@ -213,8 +218,9 @@ impl ExporterBuilder {
     /// exporter.meter().u64_counter("orders").build().add(1, &[]);
     /// assert!(exporter.render()?.contains("orders_total{service=\"shop\"} 1\n"));
     ///
-    /// // At the end of the service: every scrape is a 503 from here on, and the reader pushes a last time.
-    /// // The push needs a thread of the runtime, so it must not block one.
+    /// // At the end of the service. From here on, every scrape is a 503. The reader pushes for the
+    /// // last time. `shutdown` blocks its thread, and the push needs a worker thread of the
+    /// // runtime. So `shutdown` runs on a blocking thread.
     /// let pushed = tokio::task::spawn_blocking(move || exporter.shutdown()).await?;
     /// # drop(pushed);
     /// # Ok(()) }
@@ -246,9 +252,9 @@ impl ExporterBuilder {
     /// default of Prometheus servers. Allowed: 1 millisecond and more.
     ///
     /// A client may allow less time with the header `X-Prometheus-Scrape-Timeout-Seconds`, which Prometheus
-    /// servers send. This affects only this client, see [`ScrapeService`](crate::ScrapeService). The
-    /// exporter responds a fifth of the client's timeout before it ends, but at most half a second before. So
-    /// the response arrives in time.
+    /// servers send. This affects only this client, see [`ScrapeService`](crate::ScrapeService).
+    /// The exporter responds before the client's timeout ends: earlier by a fifth of this timeout,
+    /// but by at most half a second. So the response arrives in time.
     pub fn with_scrape_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self
@@ -280,13 +286,15 @@ impl ExporterBuilder {
     /// | `exporter_scrape_duration_seconds` | histogram | from the arrival of a scrape to its response |
     /// | `exporter_response_bytes_total` | counter | bytes of response bodies, compressed if they were sent compressed |
     /// | `exporter_series` | gauge | series in the last scrape without a filter |
-    /// | `exporter_dropped_metrics` | gauge | metrics that are not served because their name belongs to another metric |
+    /// | `exporter_dropped_metrics` | gauge | metrics that are not served: the name belongs to another metric, the name has more than 1024 bytes, or a registered metric has no type |
     /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape without a filter |
     /// | `exporter_callback_panics_total` | counter | callbacks of observable instruments that panicked |
     /// | `exporter_source_up{source}` | gauge | 1 if the last run of the [source](crate::Source) refreshed its values, 0 if it panicked, was late or could not be started; absent before the first run has ended |
     ///
-    /// The first two have the names of Go's `promhttp`, so that its dashboards and alerts work. The values
-    /// of a scrape are served by the next scrape. All have the namespace and the constant labels.
+    /// The first two have the names that Go's `promhttp` uses, so that dashboards and alerts for
+    /// `promhttp` work. The next scrape serves the status code, duration, bytes, series, dropped
+    /// metrics and truncated labels of a scrape. All families have the namespace and the constant
+    /// labels.
     ///
     /// ```
     /// use asdlc_exporter::Exporter;

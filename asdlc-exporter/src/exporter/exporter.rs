@@ -26,8 +26,9 @@ use std::{fmt, mem, sync::Arc};
 /// # Ok(()) }
 /// ```
 ///
-/// Clones are cheap and share everything. Nothing is global. The provider lives as long as the last
-/// clone of the exporter or of a [`ScrapeService`].
+/// Clones are cheap, and all clones are the same exporter. Nothing is global. The SDK shuts the
+/// provider down when the last clone of the exporter, of its [`ScrapeService`] and of its
+/// [meter provider](Self::meter_provider) is dropped.
 #[derive(Clone)]
 pub struct Exporter {
     parts: Arc<ExporterParts>,
@@ -81,9 +82,9 @@ impl Exporter {
     /// # Ok(()) }
     /// ```
     ///
-    /// Its meters are guarded as [`meter`](Self::meter) is. Scopes are not visible in the exposition:
-    /// metrics of the same name and kind are one family. Of two metrics of the same name and different
-    /// kinds, the first one is served.
+    /// As with [`meter`](Self::meter), the panics of callbacks are caught. Scopes are not visible
+    /// in the exposition: metrics of the same name and kind are one family. If two metrics have the
+    /// same name and different kinds, only the first one is served.
     #[must_use]
     pub fn meter_provider(&self) -> GuardedMeterProvider {
         self.parts.provider.clone()
@@ -111,8 +112,9 @@ impl Exporter {
         self.sdk_meter_provider().force_flush()
     }
 
-    /// Shuts the meter provider down. Every scrape from here on is a 503, also while the
-    /// [additional readers](ExporterBuilder::with_reader) push a last time. This method waits for them.
+    /// Shuts the meter provider down, and waits until the
+    /// [additional readers](ExporterBuilder::with_reader) have pushed for the last time. From the
+    /// start of this call, every scrape is a 503.
     ///
     /// It can block. In an async service, call it with `tokio::task::spawn_blocking`.
     ///
@@ -131,9 +133,9 @@ impl Exporter {
 
     /// Returns the current metrics in Prometheus text format 0.0.4.
     ///
-    /// Refreshes the sources, collects and writes on the calling thread. Concurrent calls wait for each
-    /// other. Do not call it in the callback of an observable instrument: collecting runs the callbacks,
-    /// so the call would wait for itself.
+    /// Waits until the sources are refreshed. Then collects and writes on the calling thread.
+    /// Concurrent calls wait for each other. Do not call it in the callback of an observable
+    /// instrument: it runs the callbacks, so it would wait for itself.
     ///
     /// # Errors
     ///
@@ -145,7 +147,7 @@ impl Exporter {
         self.render_as(Format::Text)
     }
 
-    /// Returns the current metrics in this format. Otherwise as [`render`](Self::render).
+    /// Like [`render`](Self::render), but in this format.
     ///
     /// # Errors
     ///
@@ -156,8 +158,7 @@ impl Exporter {
         Ok(text)
     }
 
-    /// Replaces `text` by the current metrics in this format. Otherwise as
-    /// [`render_as`](Self::render_as).
+    /// Like [`render_as`](Self::render_as), but replaces `text` by the metrics.
     ///
     /// Use it to render repeatedly: allocating memory for a large text takes longer than writing it.
     ///
@@ -175,7 +176,7 @@ impl Exporter {
     ///
     /// # Errors
     ///
-    /// As [`render`](Self::render). Then `text` is empty.
+    /// As [`render`](Self::render). If there is an error, `text` is empty.
     pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
         let query = Query { format, names: Vec::new() };
         let spare = mem::take(text);

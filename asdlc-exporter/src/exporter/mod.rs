@@ -1,8 +1,9 @@
-//! The public handle: builds an exporter and returns its meters.
+//! The type `Exporter`, its builder and its meter provider.
 //!
-//! `builder` takes the settings, `settings` checks them, and `view` applies policy and series limit in the
-//! SDK. `exporter` is the handle that is built. `meters` is its meter provider, which catches the panics of
-//! callbacks. `service_info` and `state_gauge` create metrics of the service.
+//! `builder` takes the settings, and `settings` checks them. `view` applies the policy and the
+//! series limit in the SDK. `exporter` is the type that the builder builds. `meters` is its meter
+//! provider, which catches the panics of callbacks. `service_info` creates metrics of the service:
+//! version, build, uptime and starts. `state_gauge` creates a gauge for the state of an enum.
 
 pub(crate) mod builder;
 pub(crate) mod exporter;

@@ -13,7 +13,8 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use std::time::Duration;
 
-/// The prefix of all family names: the namespace with one `_` at its end, or nothing.
+/// The prefix of the family names of instruments: the namespace, followed by `_` unless it ends in
+/// `_`. Empty without a namespace.
 pub(crate) fn metric_prefix(namespace: Option<String>) -> Result<String, BuildError> {
     let Some(mut namespace) = namespace else { return Ok(String::new()) };
     if let Err(allowed) = check_label_key(&namespace) {

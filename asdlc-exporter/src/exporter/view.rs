@@ -1,4 +1,5 @@
-//! Applies policy and series limit in the SDK: an instrument that is not served records nothing.
+//! Applies the policy and the series limit in the SDK. An instrument that the policy denies records
+//! nothing.
 
 use crate::families::{model::FamilyKind, name::push_family_name, policy::NamePolicy};
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, Stream};

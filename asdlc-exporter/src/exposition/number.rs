@@ -39,7 +39,7 @@ fn push_shortest(out: &mut String, value: f64) {
         let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(value);
         let text = text.strip_suffix(".0").unwrap_or(text);
-        // Only these have an exponent with a `+`, which is left out.
+        // Only these numbers have a `+` before the exponent. It is left out.
         let parts = if value.abs() >= 1e16 { text.split_once("e+") } else { None };
         match parts {
             Some((digits, exponent)) => out.extend([digits, "e", exponent]),

@@ -28,17 +28,17 @@ pub(crate) fn push_head(out: &mut String, family: &FamilyDescription, fits_type:
     for part in ["\n# TYPE ", name, " ", type_name, "\n"] {
         out.push_str(part);
     }
-    // In `OpenMetrics`, a name has to end with its unit.
-    if !unit.is_empty() && name.strip_suffix(unit.as_str()).is_some_and(|rest| rest.ends_with('_'))
-    {
+    // In `OpenMetrics`, a name has to end with its unit, and an info has none.
+    let ends_with_unit = || name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
+    if !unit.is_empty() && type_name != "info" && ends_with_unit() {
         for part in ["# UNIT ", name, " ", unit, "\n"] {
             out.push_str(part);
         }
     }
 }
 
-/// Whether a family that has its base name may have this value: a counter must not be negative or NaN, and
-/// a gauge is of type `info` only if it is 1.
+/// Whether the family can have its base name with this value. A counter must not be negative or
+/// NaN. A gauge is of type `info` only if the value is 1.
 pub(crate) fn fits_type(kind: FamilyKind, value: Number) -> bool {
     match kind {
         FamilyKind::Counter => is_count_or_sum(value),
@@ -47,7 +47,8 @@ pub(crate) fn fits_type(kind: FamilyKind, value: Number) -> bool {
     }
 }
 
-/// Whether a histogram may have sum and count. It must not if the sum can decrease.
+/// Whether a histogram may have sum and count. It must not have them if the sum can decrease, which
+/// a negative boundary allows.
 pub(crate) fn has_sum(buckets: &[Bucket], sum: Number) -> bool {
     is_count_or_sum(sum) && buckets.first().is_none_or(|bucket| bucket.bound >= 0.0)
 }

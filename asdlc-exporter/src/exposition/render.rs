@@ -19,16 +19,16 @@ use crate::{
 };
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 
-/// What is kept between the scrapes of an exporter.
+/// Writes the expositions of an exporter. Keeps what the next scrape reuses.
 #[derive(Debug)]
 pub(crate) struct Renderer {
     catalogue: Catalogue,
     labels: LabelCache,
-    /// By the id of the family.
+    /// The order of the series of each family, indexed by the id of the family.
     orders: Vec<SeriesOrder>,
     /// The size of the last unfiltered exposition, by format. The next one has about the same size.
     sizes: [usize; 2],
-    /// Families with truncated labels.
+    /// The warnings about truncated labels since the last call of `take_warnings`.
     warnings: Vec<FamilyWarning>,
 }
 
@@ -67,8 +67,8 @@ impl Renderer {
         }
     }
 
-    /// Writes the metrics into the memory of `text`. `None` if there is no family at all, although the
-    /// policy allows the exporter's own.
+    /// Writes the metrics into the memory of `text`. Returns `None` if there is no family, although
+    /// the policy allows the exporter's own family `uptime_seconds`.
     pub(crate) fn render(
         &mut self,
         collected: Collected<'_>,

@@ -32,7 +32,8 @@ impl<'a> TextWriter<'a> {
         Self { out, constant, format, name, head, bounds: BoundTexts::default() }
     }
 
-    /// Writes the first lines of a family. Each has the lines `HELP` and `TYPE`, also without a help text.
+    /// Writes the first lines of a family: `HELP`, `TYPE` and, in `OpenMetrics`, `UNIT`. The line
+    /// `HELP` is also written if the help text is empty.
     ///
     /// `fits_type` means that all values [fit the type](open_metrics::fits_type) in `OpenMetrics`.
     pub(crate) fn family(&mut self, family: &FamilyDescription, fits_type: bool) {
@@ -57,8 +58,9 @@ impl<'a> TextWriter<'a> {
         count: u64,
         sum: Number,
     ) {
-        // The beginning of the first bucket line is copied to the other bucket lines, and its labels to
-        // the lines of sum and count. It has the line feed of the line before, which saves a copy.
+        // `head` is the beginning of the first bucket line. It is copied to the other bucket lines,
+        // and its labels are copied to the lines of sum and count. It starts with the line feed of
+        // the line before. So one copy ends a line and begins the next one.
         let start = self.out.len() - 1;
         let labels = self.labelled("_bucket", labels);
         self.out.push_str(if labels.is_empty() { "{le=\"" } else { ",le=\"" });
@@ -94,7 +96,9 @@ impl<'a> TextWriter<'a> {
         sum: Number,
     ) {
         let is_open = self.format == Format::OpenMetrics;
-        for Quantile { quantile, value } in quantiles {
+        // `OpenMetrics` allows no negative values of quantiles.
+        let is_allowed = |quantile: &&Quantile| !(is_open && quantile.value < 0.0);
+        for Quantile { quantile, value } in quantiles.iter().filter(is_allowed) {
             let range = self.labelled("", labels);
             self.out.push_str(if range.is_empty() { "{quantile=\"" } else { ",quantile=\"" });
             push_number(self.out, Number::F64(*quantile), self.format);
@@ -109,7 +113,8 @@ impl<'a> TextWriter<'a> {
         self.value_after(!range.is_empty(), Number::U64(count));
     }
 
-    /// Writes name and labels, without the closing brace. Returns the range of `{` and the labels.
+    /// Writes name, `{` and labels, without `}`. Returns the range of `out` from `{` to the last
+    /// label.
     fn labelled(&mut self, suffix: &str, labels: Labels<'_>) -> Range<usize> {
         // By default, a string doubles its capacity, which is too much for a large one.
         if self.out.capacity() - self.out.len() < SPARE / 2 {
@@ -136,8 +141,8 @@ impl<'a> TextWriter<'a> {
     }
 }
 
-/// The boundaries of a histogram as text. All series of a metric have the same boundaries, so each is
-/// formatted once.
+/// The boundaries of a histogram as text. All series of a metric have the same boundaries, so each
+/// boundary is formatted once.
 #[derive(Default)]
 struct BoundTexts(
     /// Each boundary with its text, for example `0.5"} `.

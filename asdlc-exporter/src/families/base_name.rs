@@ -8,9 +8,11 @@ use std::collections::HashSet;
 
 /// Finds out which families can have their base name.
 ///
-/// They cannot if the name is taken: `orders` may be a gauge, or a histogram `x` has the sample
-/// `x_count`, which is the base name of the counter `x_count_total`. Such a family keeps its whole name.
-/// If it is a counter, its type is `unknown`.
+/// A family cannot have its base name if another family uses this name. Example: the base name of
+/// the counter `orders_total` is `orders`, and there is a gauge `orders`. Another example: the base
+/// name of the counter `x_count_total` is `x_count`, which is a sample of a histogram `x`. For a
+/// counter, the base name with `_created` must be free too. A family without its base name keeps
+/// its whole name. If it is a counter, its type is `unknown`.
 pub(crate) fn find_base_names(families: &mut [FamilyDescription]) {
     let mut used = HashSet::new();
     for family in &*families {

@@ -36,7 +36,7 @@ pub(crate) enum FamilyWarning {
     Conflict { dropped: (String, FamilyKind), earlier: (String, FamilyKind) },
     /// Not served: a metric of a registry without a type.
     Untyped(String),
-    /// Not served: its name, of which this is the beginning, is too long for scrapers.
+    /// Not served: its name is too long for scrapers. This is the beginning of the name.
     LongName(String),
     /// Served, but its help text is truncated.
     LongHelp(String),
@@ -91,7 +91,7 @@ impl Catalogue {
                 }
                 continue;
             };
-            // Their names are final and have their units already.
+            // The names of registered metrics are final: they already contain the unit.
             if let Some(id) = self.family_id(kind, (family.name(), family.help(), "")) {
                 members.push((id, Member::Registered(family)));
             }
@@ -114,7 +114,7 @@ impl Catalogue {
         self.dropped.len()
     }
 
-    /// Whether a scrape can have no family although metrics were collected.
+    /// Whether a scrape without families is valid: the policy denies `uptime_seconds`.
     pub(crate) fn may_be_empty(&self) -> bool {
         !self.policy.serves_uptime()
     }

@@ -35,7 +35,8 @@ fn has_special(value: &[u8]) -> bool {
         }
         rest = tail;
     }
-    // A long value ends with a whole word too. It overlaps the last word above.
+    // If the value has at least eight bytes, check its last eight bytes as one word. This word may
+    // overlap the last word of the loop.
     if let Some(last) = value.last_chunk::<8>() {
         return has_special_byte(u64::from_le_bytes(*last));
     }

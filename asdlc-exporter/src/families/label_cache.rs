@@ -1,7 +1,8 @@
-//! Makes labels of attributes: valid keys in order, escaped values, each key once.
+//! Makes labels from attributes: sorted and valid keys, each key once, and escaped values.
 //!
-//! Label keys depend only on the keys of the attributes, and a family has few different lists of these. The
-//! cache computes the label keys once for each list. For a point, it only copies the values.
+//! Label keys depend only on the keys of the attributes. A family has only few different lists of
+//! attribute keys. The cache computes the label keys once for each list. For each point, it only
+//! copies the values.
 
 use crate::families::{
     constant_labels::ConstantLabels,
@@ -178,9 +179,9 @@ impl KeyList {
     /// Computes the labels of points with these attributes.
     ///
     /// An attribute with the key of a constant label gets the prefix `exported_`. Prometheus does the same if
-    /// a scraped label has the name of a target label. The `reserved` key gets the prefix too. If the keys of
-    /// several attributes become the same label, its value is theirs in the order of the keys, joined by `;`.
-    /// Labels beyond [`MAX_LABELS`] are left out.
+    /// a scraped label has the name of a target label. The `reserved` key gets the prefix too. If
+    /// several attributes become the same label, their values are joined by `;`, in the order of
+    /// the attribute keys. Labels beyond [`MAX_LABELS`] are left out.
     fn new(
         constant: &ConstantLabels,
         reserved: Option<&'static str>,

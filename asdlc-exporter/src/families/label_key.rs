@@ -1,4 +1,4 @@
-//! Label keys: which are valid, and what an invalid one becomes.
+//! Checks label keys, and makes a valid label key from any attribute key.
 
 use crate::families::name::push_sanitized;
 use std::borrow::Cow;
@@ -10,15 +10,15 @@ pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
     if !starts_well || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Err("must match [a-zA-Z_][a-zA-Z0-9_]*");
     }
-    // Prometheus uses these itself.
+    // Prometheus reserves these keys for its own use.
     if key.starts_with("__") {
         return Err("must not start with __");
     }
     Ok(())
 }
 
-/// Checks the key of a constant label: as [`check_label_key`], and not one that the exporter or the
-/// format writes.
+/// Checks the key of a constant label. Does the same as [`check_label_key`], and refuses the keys
+/// that the exporter or the format writes.
 pub(crate) fn check_constant_label_key(key: &str) -> Result<(), &'static str> {
     check_label_key(key)?;
     if ["service", "le", "quantile"].contains(&key) {
@@ -27,10 +27,10 @@ pub(crate) fn check_constant_label_key(key: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Makes a valid label key of an attribute key. A valid one stays as it is.
+/// Makes a valid label key from an attribute key. A valid key does not change.
 ///
-/// A key that no label may start with gets the prefix `key`: `1st` becomes `key_1st`, `__name__` becomes
-/// `key__name__`.
+/// If a label must not start like the key, the key gets the prefix `key`: `1st` becomes `key_1st`,
+/// `__name__` becomes `key__name__`. The empty key becomes `key`.
 pub(crate) fn label_key(key: &str) -> Cow<'_, str> {
     if check_label_key(key).is_ok() {
         return Cow::Borrowed(key);

@@ -1,4 +1,4 @@
-//! The attributes of a data point, and the labels of a series that are made of them.
+//! The attributes of a data point, and the labels of a series, which are made from attributes.
 
 use crate::families::{
     escape::{Escaping, push_escaped},

@@ -66,7 +66,7 @@ impl Layouts {
         Labels { openings: &self.all[layout.0 as usize].openings, values, lengths }
     }
 
-    /// The order of series with different layouts.
+    /// Compares two layouts, to sort the series that have them.
     pub(crate) fn compare(&self, a: LayoutId, b: LayoutId) -> Ordering {
         let openings = |layout: LayoutId| &self.all[layout.0 as usize].openings;
         if a == b { Ordering::Equal } else { openings(a).cmp(openings(b)) }

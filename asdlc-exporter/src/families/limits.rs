@@ -1,8 +1,9 @@
 //! Limits of names, keys, values and series.
 //!
 //! A scraper drops the whole target if one line is too long: vmagent reads large responses line by line
-//! and rejects a line of more than 256 KiB. Backends drop single series: Mimir those with a label value
-//! of more than 2048 bytes, recent versions of `VictoriaMetrics` 4096.
+//! and rejects a line of more than 256 KiB. Backends drop single series: Mimir drops a series with
+//! a label value of more than 2048 bytes, recent versions of `VictoriaMetrics` with more than 4096
+//! bytes.
 
 /// The default of [`with_max_label_value_len`](crate::ExporterBuilder::with_max_label_value_len).
 pub(crate) const DEFAULT_VALUE_LEN: usize = 1024;
@@ -29,5 +30,6 @@ pub(crate) const MAX_NAME_LEN: usize = 1024;
 /// Bytes of a help text.
 pub(crate) const MAX_HELP_LEN: usize = 1024;
 
-/// Series of an instrument. The SDK allocates memory for them in advance: more would not fit.
+/// Series of an instrument. The SDK allocates memory for them in advance: more would not fit into
+/// memory.
 pub(crate) const MAX_SERIES: usize = 10_000_000;

@@ -1,9 +1,17 @@
 //! Sorts collected metrics into families and their data points into series.
 //!
-//! `name` makes the exposed name of a family, with namespace and unit. `policy` decides whether it is
-//! served, and `catalogue` keeps the first metric of each name. `points` and `registered` read the data
-//! points of a `family`. `label_cache` makes labels of their attributes, with keys of `label_key` and values
-//! of `escape`, and `series` sorts and merges them. `truncate` applies the `limits` of names, keys and values.
+//! `catalogue` is the entry point: it sorts metrics into families, and the first metric of a name
+//! keeps the name. `name` makes the exposed name of a family, with namespace and unit. `base_name`
+//! makes the shorter name for `OpenMetrics`. `policy` decides whether a family is served.
+//!
+//! A `family` has the metrics of one name. `points` reads the data points that the SDK collects,
+//! and `registered` those of a `prometheus::Registry`. Without the feature `prometheus`, the file
+//! `unregistered.rs` replaces `registered`. `model` has the types of the values.
+//!
+//! `series` sorts and merges the points of a family. `label_cache` makes their `labels` from
+//! attributes: `label_key` makes the keys, `escape` escapes the values, `layouts` stores each list
+//! of label keys once, and `packed_lengths` encodes the lengths of values. `constant_labels` are
+//! the labels of every series. `truncate` applies the `limits` of names, keys and values.
 
 pub(crate) mod base_name;
 pub(crate) mod catalogue;

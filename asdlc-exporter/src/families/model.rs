@@ -24,8 +24,8 @@ impl FamilyKind {
         }
     }
 
-    /// The suffixes of other names that the family uses: those of its samples, and `_created`, which
-    /// `OpenMetrics` parsers reserve.
+    /// The name of the family with each of these suffixes belongs to the family too. They are the
+    /// suffixes of its samples, and `_created`, which `OpenMetrics` parsers reserve.
     pub(crate) fn suffixes(self) -> &'static [&'static str] {
         match self {
             Self::Counter | Self::Gauge => &[],
@@ -44,8 +44,9 @@ impl FamilyKind {
     }
 }
 
-/// A number in the type it was recorded in. An integer is never converted to a float, which would round
-/// above 2^53.
+/// A number in the type it was recorded in. Integers stay integers, because a float rounds above
+/// 2^53. There are two exceptions: an integer that is added to a float, and a sum that does not
+/// fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Number {
     U64(u64),

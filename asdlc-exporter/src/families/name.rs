@@ -1,8 +1,8 @@
 //! Makes the exposed names of families, by the OpenTelemetry–Prometheus compatibility specification.
 //!
-//! A name gets the namespace, the unit and, for counters, `_total`. A name that Prometheus accepts does not
-//! change otherwise. In any other name, each run of invalid characters
-//! becomes one `_`. A suffix that the name has already is not added again.
+//! A name gets the namespace, the unit and, for counters, `_total`. A name that Prometheus accepts
+//! does not change otherwise. In any other name, each run of invalid characters and `_` becomes one
+//! `_`. A suffix that the name already has is not added again.
 
 use crate::families::model::FamilyKind;
 
@@ -48,7 +48,7 @@ pub(crate) fn unit_words(unit: &str, kind: FamilyKind) -> String {
     words.split_off(words.len().min(1))
 }
 
-/// Appends `text`. If it has characters that are not valid, each run of them becomes one `_`.
+/// Appends `text`. If it has invalid characters, each run of these and of `_` becomes one `_`.
 pub(crate) fn push_sanitized(out: &mut String, text: &str, is_valid: impl Fn(char) -> bool) {
     if text.chars().all(&is_valid) {
         out.push_str(text);

@@ -24,7 +24,7 @@ pub(crate) fn take(packed: &mut &[u8]) -> usize {
     value
 }
 
-/// Added to a byte that is followed by another byte of the same length.
+/// Added to each byte of a length except the last one: more bytes of this length follow.
 const MORE: usize = 64;
 
 #[cfg(test)]

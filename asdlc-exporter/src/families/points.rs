@@ -8,13 +8,13 @@ use opentelemetry_sdk::metrics::data::{
     AggregatedMetrics, ExponentialHistogramDataPoint, HistogramDataPoint, MetricData,
 };
 
-/// The value of one series. The variant says how two points of one series are merged.
+/// The value of one data point. The variant says how two points of one series are merged.
 #[derive(Clone, Copy)]
 pub(crate) enum Point<'a> {
     /// A counter or up-down counter: the values are added.
     Sum(Number),
-    /// A gauge: the greatest value is used. The SDK does not say which was recorded last, and does not
-    /// return them in a fixed order.
+    /// A gauge: the greatest value is used. The SDK does not say which value was recorded last, and
+    /// does not return the values in the order of recording.
     Gauge(Number),
     /// The buckets are added.
     Histogram(&'a dyn HistogramPoint),
@@ -33,7 +33,8 @@ pub(crate) trait HistogramPoint {
     /// Replaces `buckets` by the finite buckets in ascending order and returns the count of all
     /// values.
     ///
-    /// The count is the sum of the buckets, so that `+Inf` and `_count` are always equal.
+    /// The count is never less than the last bucket. It is the value of both the bucket `+Inf` and
+    /// `_count`, so that these are always equal.
     fn read(&self, buckets: &mut Vec<Bucket>) -> u64;
 
     /// Reads the first words of the data, to load it into the CPU caches. The result depends on these words,

@@ -21,18 +21,20 @@ use crate::families::{model::FamilyKind, name::push_name};
 /// # Ok(()) }
 /// ```
 ///
-/// In a pattern, `*` matches any number of characters and `?` one character. Case is ignored. A pattern
-/// is compared with four forms of the name: as it is served (`asdlc_orders_total`), without the namespace
-/// (`orders_total`), each of these without `_total` (`orders`), and the name of the instrument (`orders`,
-/// with `_` for invalid characters).
+/// In a pattern, `*` matches any number of characters, and `?` matches one character. Case is
+/// ignored. A pattern matches a family if it matches one of these names: the name that is served
+/// (`asdlc_orders_total`), the name without the namespace (`orders_total`), each of these without
+/// `_total` if the family is a counter (`asdlc_orders`, `orders`), and the name of the instrument
+/// (`orders`, with `_` for invalid characters).
 ///
 /// * A family that matches a `deny` pattern is not served.
 /// * If there are `allow` patterns, a family that matches none of them is not served either,
-///   except the exporter's own `service_info`, `uptime_seconds` and self-metrics.
+///   except the exporter's own `service_info`, `uptime_seconds` and self-metrics. All names that
+///   start with `exporter_` or `promhttp_metric_handler_` count as self-metrics.
 /// * Without patterns, everything is served.
 ///
-/// What is not served is not recorded either: the instruments do nothing, also for other readers of the
-/// same provider. Metrics of a registry (`ExporterBuilder::with_registry`) are left out of the exposition.
+/// A denied instrument records nothing, also for the other readers of the same provider. Denied
+/// metrics of a registry (`ExporterBuilder::with_registry`) are only left out of the exposition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricPolicy {
     allow: Vec<String>,
@@ -53,7 +55,7 @@ impl MetricPolicy {
         self
     }
 
-    /// Adds a pattern of families not to serve. It takes precedence over `allow`.
+    /// Adds a pattern of families that are not served. It takes precedence over `allow`.
     #[must_use]
     pub fn deny(mut self, pattern: impl Into<String>) -> Self {
         self.deny.push(pattern.into());

@@ -20,7 +20,7 @@ pub(crate) fn kind(family: &MetricFamily) -> Option<FamilyKind> {
     }
 }
 
-/// Passes every metric of the family, which is of this kind, to the visitor.
+/// Passes every metric of the family to the visitor. `kind` is the kind of the family.
 pub(crate) fn for_each<'a>(
     family: &'a MetricFamily,
     kind: FamilyKind,
@@ -56,11 +56,13 @@ fn point(metric: &Metric, kind: FamilyKind) -> Point<'_> {
     }
 }
 
-/// The value of a counter or gauge, in both forms of the library's types.
+/// The value of a counter or gauge, with and without the feature `protobuf` of the crate
+/// `prometheus`.
 ///
-/// Any crate of a program can enable the library's feature `protobuf`, which is on by default. With it, the
-/// types have a method `value`, and without it `get_value`. A method of a type takes precedence over that of
-/// a trait. So each method here ends at the one that the type has.
+/// Any crate of a program can enable this feature, which is on by default. With it, the types have
+/// a method `value`. Without it, they have a method `get_value` instead. A method of the type takes
+/// precedence over a method of this trait. So `Value::value` always calls the method that the type
+/// has: directly, or through the trait's `get_value`.
 trait Value {
     fn value(&self) -> f64;
 
@@ -88,7 +90,7 @@ impl Value for Gauge {
     }
 }
 
-/// The library has only floats.
+/// The crate `prometheus` has only floats.
 fn number(value: f64) -> Number {
     Number::F64(value)
 }

@@ -21,8 +21,8 @@ pub(crate) struct SeriesTable<'a> {
     attributes: Vec<Attribute<'a>>,
     /// The lengths of its label values. A field, to reuse its memory.
     lengths: Vec<usize>,
-    /// The keys of the last points. Two, because the SDK stores an attribute set in the order of
-    /// recording and sorted, and returns either.
+    /// The keys of two earlier points. Two, because the SDK stores an attribute set twice, in the
+    /// order of recording and sorted, and returns one of the two.
     recent: [RecentKeys<'a>; 2],
 }
 
@@ -86,7 +86,7 @@ impl<'a> SeriesTable<'a> {
         }
         order.rows.clear();
         order.rows.extend(0..self.rows.len() as u32);
-        // Points of the same label set stay in the order of recording.
+        // Points of the same label set stay in the order in which they were loaded.
         order.rows.sort_unstable_by(|&a, &b| self.compare(labels, a, b).then(a.cmp(&b)));
         let is_less = |pair: &[u32]| self.compare(labels, pair[0], pair[1]).is_lt();
         order.is_distinct = order.rows.windows(2).all(is_less);
@@ -117,9 +117,9 @@ impl<'a> SeriesTable<'a> {
 
     /// Loads the data of the row into the CPU caches.
     ///
-    /// Rows are written in another order than their data has in memory, so the data of each row is a cache
-    /// miss. When rows are written one by one, the CPU waits for each miss. Here it loads the data of many
-    /// rows at the same time.
+    /// The rows are sorted, but their data in memory is not. So the data of each row is a cache
+    /// miss. If rows are written one by one, the CPU waits for each miss. Here, the CPU loads the
+    /// data of many rows at the same time.
     fn prefetch(&self, at: u32) {
         let row = self.row(at);
         hint::black_box(self.text.as_bytes().get(row.start));

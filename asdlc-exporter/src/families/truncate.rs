@@ -3,8 +3,8 @@
 use crate::families::limits::{MAX_HELP_LEN, MAX_KEY_LEN};
 use std::fmt::Write as _;
 
-/// Truncates the escaped value that was appended at `start`, if it has more than `max_len` bytes
-/// unescaped. Returns whether it did.
+/// Truncates the escaped value that was appended at `start`, if the value had more than `max_len`
+/// bytes before it was escaped. Returns whether it was truncated.
 ///
 /// The truncated value ends in a hash of the whole value. So values with the same beginning stay
 /// different, and each value is the same in every scrape.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The current time window, and the CPU usage of the last one.
+/// The start of the current time window, and the CPU usage in the previous window.
 ///
 /// A window has at least one second. Platforms count CPU time in ticks of 10 ms, so the values of shorter
 /// windows would be noise. A scrape within the window repeats the last value.

@@ -61,7 +61,8 @@ pub struct ProcessMetrics {
     canonical: bool,
 }
 
-/// The form of the gauge `process_memory_bytes`. An exporter has only one, because both are one family.
+/// The form of the gauge `process_memory_bytes`. Use one form in an exporter, because both forms
+/// have the same family name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Memory {
@@ -83,19 +84,21 @@ impl ProcessMetrics {
         self
     }
 
-    /// The gauge `process_cpu_usage` in percent. 100 is one core that was busy all the time; more than one
-    /// busy core is more than 100.
+    /// The gauge `process_cpu_usage` in percent. 100 means that one core was busy all the time. If
+    /// several cores are busy, the value can be greater than 100.
     ///
-    /// It is the CPU usage since the last scrape that is at least one second old, or since
-    /// [`register`](Self::register) at first. Scrapes within one second repeat the value, because the
-    /// platforms count CPU time in ticks of 10 ms. The value depends on the scrape interval and on the
-    /// number of scrapers. `rate(process_cpu_seconds_total[5m])` does not.
+    /// A scrape measures the CPU usage since the scrape that measured it last. The first scrape
+    /// measures it since [`register`](Self::register). A scrape less than one second after the last
+    /// measurement repeats the value, because the platforms count CPU time in ticks of 10 ms. The
+    /// value depends on the scrape interval and on the number of scrapers.
+    /// `rate(process_cpu_seconds_total[5m])` does not.
     pub fn with_cpu_usage(mut self) -> Self {
         self.cpu_usage = true;
         self
     }
 
-    /// The families that all Prometheus client libraries have, with the names that dashboards expect:
+    /// The standard process metrics of Prometheus client libraries, with the names that dashboards
+    /// expect:
     ///
     /// | family | type | |
     /// |---|---|---|

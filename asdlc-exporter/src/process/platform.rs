@@ -1,13 +1,13 @@
-//! Reads what sysinfo does not provide, or only slowly: it counts files and threads by listing
-//! directories.
+//! Reads values that sysinfo does not provide, or provides only slowly: sysinfo counts files and
+//! threads by listing directories.
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
     use sysinfo::Pid;
 
-    /// The PID of this process in `/proc`. It is not that of `getpid` if `/proc` belongs to another PID
-    /// namespace. `None` if this process is not visible in that namespace.
+    /// The PID of this process in `/proc`. It differs from the PID that `getpid` returns if `/proc`
+    /// belongs to another PID namespace. `None` if this process is not visible in that namespace.
     pub(crate) fn pid() -> Option<Pid> {
         fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()
     }

@@ -45,7 +45,7 @@ impl ProcessReader {
 
     pub(super) fn read(&mut self) -> Reading {
         let Self { system, selection, clock, usage } = self;
-        // Read each time: it is another one after a fork.
+        // The PID is read each time, because it is different after a fork.
         let Some(pid) = platform::pid() else { return Reading::default() };
         let mut kind = ProcessRefreshKind::nothing().with_memory().without_tasks();
         if selection.cpu {

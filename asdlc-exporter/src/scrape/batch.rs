@@ -13,9 +13,10 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::HashSet, mem, sync::Arc};
 
-/// Collects once, writes each query once and encodes each text once.
+/// Collects once. Writes the text of each query once, and compresses each text once for each
+/// encoding.
 ///
-/// Reuses the memory of `last_text`, unless a client still receives it.
+/// Reuses the memory of `last_text`, unless a response that is still being sent has this text.
 pub(super) fn serve(collector: &Collector, scrapes: &[Arc<PendingScrape>], last_text: &mut Bytes) {
     let scrapes: Vec<_> = scrapes.iter().filter(|scrape| scrape.is_waiting()).collect();
     if scrapes.is_empty() {
@@ -50,7 +51,7 @@ pub(super) fn serve(collector: &Collector, scrapes: &[Arc<PendingScrape>], last_
     scrapes.iter().for_each(|scrape| scrape.complete(Err(Arc::clone(&error))));
 }
 
-/// An empty string with the memory of the text, if nobody else holds the text.
+/// Returns an empty string. It has the memory of the text, unless a response still holds the text.
 fn reuse(text: Bytes) -> String {
     let memory = text.try_into_mut().map(|mut text| {
         text.clear();

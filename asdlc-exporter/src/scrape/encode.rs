@@ -15,7 +15,7 @@ pub(crate) enum Encoding {
 
 /// Compresses the text. Returns it uncompressed if that fails.
 ///
-/// Uses level 1: an exposition repeats itself so much that higher levels save little.
+/// Uses level 1: expositions are so repetitive that higher levels make them only a little smaller.
 pub(crate) fn encode(text: &Bytes, encoding: Encoding) -> (Bytes, Encoding) {
     let encoded = match encoding {
         Encoding::Identity => None,

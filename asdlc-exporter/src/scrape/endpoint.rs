@@ -1,4 +1,4 @@
-//! What all scrape services of one exporter share.
+//! The state that all scrape services of one exporter share: queue, collector and limits.
 
 use crate::{
     collect::collector::Collector,
@@ -56,7 +56,7 @@ impl ScrapeEndpoint {
         self.built_at
     }
 
-    /// Queues a scrape, with the shorter one of the client's and the exporter's timeout.
+    /// Queues a scrape. The shorter of the client's timeout and the exporter's timeout applies.
     pub(crate) fn enqueue(&self, request: ScrapeRequest) -> Result<InFlight, ScrapeError> {
         let ScrapeRequest { query, encoding, timeout, is_head: _ } = request;
         let ScrapeLimits { timeout: limit, max_in_flight } = self.limits;
@@ -73,5 +73,5 @@ impl Default for ScrapeLimits {
     }
 }
 
-/// Stands for timeouts that are too long for an [`Instant`].
+/// Used instead of a timeout whose end is too far in the future for an [`Instant`].
 const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 3600);

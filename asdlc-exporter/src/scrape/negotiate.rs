@@ -10,8 +10,8 @@ use http::{
     header::{ACCEPT, ACCEPT_ENCODING},
 };
 
-/// The format that the client prefers: text, unless the client names `OpenMetrics` 1.0.0 and prefers
-/// it.
+/// The format of the response. It is `OpenMetrics` if the client names it, with version 1.0.0 or
+/// without a version, and prefers it. Otherwise it is text.
 pub(crate) fn format(headers: &HeaderMap) -> Format {
     let ranges: Vec<_> = accept_items(headers, ACCEPT).filter_map(MediaRange::parse).collect();
     // The weight of a format is that of the most precise range that matches it.
@@ -32,17 +32,18 @@ pub(crate) fn format(headers: &HeaderMap) -> Format {
         return Format::Text;
     }
     let is_preferred = text.is_none_or(|(text_precision, text_q, text_at)| {
-        // Of two with the same weight, the one that is named wins, and then the first one.
+        // If both have the same weight, a format that is named wins over one that only matches a
+        // wildcard. If both are named, the first one wins.
         open_q > text_q || (open_q == text_q && (text_precision < NAMED || open_at < text_at))
     });
     if is_preferred { Format::OpenMetrics } else { Format::Text }
 }
 
-/// The encoding that the client prefers. Of several with the same weight, the one with the smallest
-/// result.
+/// The encoding that the client prefers. If several have the same weight, the one that compresses
+/// best.
 ///
-/// Uncompressed is always acceptable. It is chosen only if the client prefers it, or names no encoding
-/// that we have.
+/// An uncompressed response is always acceptable. It is chosen only if the client prefers it, or
+/// accepts no encoding that this crate supports.
 pub(crate) fn encoding(headers: &HeaderMap) -> Encoding {
     let accepted: Vec<_> = accept_items(headers, ACCEPT_ENCODING).collect();
     let named = |name: &str| accepted.iter().find(|item| item.is_named(name)).map(|item| item.q);
@@ -90,7 +91,7 @@ impl<'a> MediaRange<'a> {
 /// The precision of a range without `*`.
 const NAMED: u8 = 2;
 
-/// The encodings that we have and their names, the one with the smallest result first.
+/// The supported encodings and their names. The one that compresses best is the first.
 const ENCODINGS: &[(Encoding, &[&str])] = &[
     #[cfg(feature = "zstd")]
     (Encoding::Zstd, &["zstd"]),

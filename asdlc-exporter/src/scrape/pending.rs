@@ -26,9 +26,10 @@ pub(crate) struct Exposition {
 pub(crate) struct PendingScrape {
     pub(crate) query: Query,
     pub(crate) encoding: Encoding,
-    /// When it stops waiting for sources and takes the values that were stored before.
+    /// When the scrape stops waiting for sources and is served with the values that were stored
+    /// before.
     pub(crate) source_deadline: Instant,
-    /// When it must have a result.
+    /// When the scrape fails if it has no result.
     pub(crate) deadline: Instant,
     stage: Mutex<PendingStage>,
 }
@@ -55,7 +56,7 @@ impl PendingScrape {
         matches!(*self.stage(), PendingStage::Waiting(_))
     }
 
-    /// Stores the result and wakes the task that waits. Only the first call counts.
+    /// Stores the result and wakes the task that waits. Later calls do nothing.
     pub(crate) fn complete(&self, result: ScrapeResult) {
         let mut stage = self.stage();
         let PendingStage::Waiting(waker) = &mut *stage else { return };

@@ -44,7 +44,7 @@ struct QueueState {
     collector: Option<Arc<Collector>>,
     waiting: Vec<Arc<PendingScrape>>,
     being_served: Vec<Arc<PendingScrape>>,
-    /// The run that the collecting thread waits for.
+    /// The run of the sources that the collecting thread waits for.
     source_run: Option<Arc<SourceRun>>,
     in_flight: usize,
     /// When the deadline thread wakes up next.
@@ -101,7 +101,7 @@ impl ScrapeQueue {
         let is_earlier = state.next_deadline.is_none_or(|next| deadline < next);
         drop(state);
         self.shared.scrape_arrived.notify_one();
-        // Its source deadline may be earlier than those that the collecting thread knows.
+        // The source deadline of this scrape may be earlier than those the collecting thread knows.
         wake_waiters(source_run);
         if is_earlier {
             self.shared.deadline_moved.notify_one();
@@ -138,7 +138,7 @@ impl Drop for ScrapeQueue {
 }
 
 impl QueueShared {
-    /// The collecting thread: serves all scrapes that wait, again and again.
+    /// The loop of the collecting thread. Each pass serves all waiting scrapes as one batch.
     fn serve_scrapes(&self) {
         let mut last_text = Bytes::new();
         loop {
@@ -154,7 +154,8 @@ impl QueueShared {
                 self.refresh_sources(&collector, &scrapes, &mut last_text);
                 batch::serve(&collector, &scrapes, &mut last_text);
             });
-            // If the exporter was dropped, this drops its sources. They are user code: not under our lock.
+            // If the exporter was dropped, this drops its sources. They are user code, so the lock
+            // is not held.
             let _ = catch_panic(|| drop(collector));
             let served = mem::take(&mut self.state().being_served);
             drop(served);
@@ -163,8 +164,9 @@ impl QueueShared {
 
     /// Waits until the sources were refreshed for these scrapes, or all of these scrapes have ended.
     ///
-    /// If the source deadline of a scrape passes before that, serves the scrape from the values that were
-    /// stored before. This also holds for scrapes that arrive meanwhile. It does not affect the run.
+    /// If the source deadline of a scrape passes before that, this serves the scrape with the
+    /// values that were stored before. It does the same for scrapes that arrive in the meantime.
+    /// The run of the sources continues.
     fn refresh_sources(
         &self,
         collector: &Collector,
@@ -202,7 +204,7 @@ impl QueueShared {
         }
     }
 
-    /// The deadline thread: fails the scrapes whose deadline is over.
+    /// The loop of the deadline thread. Fails the scrapes whose deadline has passed.
     fn fail_late_scrapes(&self) {
         let mut state = self.state();
         while state.collector.is_some() {
@@ -250,7 +252,7 @@ impl Drop for InFlight {
         let source_run = state.source_run.clone();
         drop(state);
         self.scrape.cancel();
-        // Perhaps no other scrape needs the run.
+        // If no other scrape needs the run, the collecting thread must stop waiting for it.
         wake_waiters(source_run);
     }
 }

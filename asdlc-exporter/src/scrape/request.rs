@@ -48,8 +48,8 @@ fn names(uri: &Uri) -> Vec<String> {
 
 /// How long the client waits for the response, minus the time to send it.
 ///
-/// Of several values, the smallest applies. A value that is not a number, less than a millisecond or too
-/// large for a [`Duration`] is ignored.
+/// If there are several values, the smallest applies. A value is ignored if it is not a number, is
+/// less than a millisecond or is too large for a [`Duration`].
 fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let seconds = list_items(headers, SCRAPE_TIMEOUT).filter_map(|item| item.parse().ok());
     let timeouts = seconds.filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok());

@@ -50,7 +50,7 @@ use tower_service::Service;
 /// | `GET` or `HEAD`, but too many scrapes wait already ([`with_max_scrapes_in_flight`]) | 503, immediately |
 ///
 /// A response never repeats anything of the request. Each response has the header
-/// `Process-Start-Time-Unix`: the second in which the exporter was built.
+/// `Process-Start-Time-Unix`: when the exporter was built, in whole seconds since 1970.
 ///
 /// The exporter collects on a thread of its own. So the threads that serve requests stay free, and no
 /// async runtime is needed. Scrapes that wait at the same time share one collection. It begins after they
@@ -58,10 +58,10 @@ use tower_service::Service;
 ///
 /// A client may allow less time than the exporter, with the header
 /// `X-Prometheus-Scrape-Timeout-Seconds`. This affects only its own response, not the sources and not
-/// other clients. The scrape waits for [sources](crate::Source) for half of this time and then
-/// continues with the values that were stored before. When the whole time is over, the response is a
-/// 503. If there are several values, the smallest applies. A value that is not a number, below 0.001 or
-/// too large to be a duration is ignored.
+/// other clients. The scrape waits for [sources](crate::Source) for at most half of this time, and
+/// then continues with the values that were stored before. When the whole time is over, the
+/// response is a 503. If the header has several values, the smallest applies. A value is ignored if
+/// it is not a number, is below 0.001 or is too large to be a duration.
 ///
 /// [`with_scrape_timeout`]: crate::ExporterBuilder::with_scrape_timeout
 /// [`with_max_scrapes_in_flight`]: crate::ExporterBuilder::with_max_scrapes_in_flight
@@ -98,7 +98,7 @@ impl fmt::Debug for ScrapeService {
     }
 }
 
-/// The response of a [`ScrapeService`].
+/// The future of a response of [`ScrapeService`].
 #[must_use = "futures do nothing unless polled"]
 pub struct ScrapeFuture {
     endpoint: Arc<ScrapeEndpoint>,
@@ -113,7 +113,7 @@ enum ScrapeProgress {
     Done,
 }
 
-/// What the response depends on beside its result.
+/// What the response depends on, in addition to the result of the scrape.
 #[derive(Clone, Copy, Debug)]
 struct ResponseForm {
     format: Format,
@@ -238,7 +238,7 @@ fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respo
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
-    // A server cannot compute it for `HEAD`, whose body is empty.
+    // For `HEAD`, the body is empty, so a server cannot compute the length from the body.
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response
 }

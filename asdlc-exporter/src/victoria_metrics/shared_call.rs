@@ -163,7 +163,7 @@ impl SharedCalls {
             let prefetched = calls.prefetch(&call, permit).await;
             timer.end();
             if prefetched.is_ok() {
-                calls.upstream.log_success();
+                calls.upstream.record_success();
             }
             completion.complete(prefetched);
         });
@@ -192,7 +192,7 @@ impl SharedCalls {
             let max_rest = self.max_response_bytes.checked_sub(prefetched.len() as u64);
             let max_rest = max_rest.ok_or_else(|| self.too_large(None))?;
             check_start(gzip, &prefetched)
-                .map_err(|error| self.reject(error, gzip, &prefetched))?;
+                .map_err(|error| self.log_rejected(error, gzip, &prefetched))?;
             if prefetched.len() > MAX_PREFETCH {
                 // The proxy decodes the responses of these routes, so they are not streamed.
                 if matches!(call.route, Route::Services | Route::Health) {
@@ -211,13 +211,13 @@ impl SharedCalls {
             }
         }
         check_complete(call.route, &prefetched)
-            .map_err(|error| self.reject(error, gzip, &prefetched))?;
+            .map_err(|error| self.log_rejected(error, gzip, &prefetched))?;
         Ok(Prefetched::Complete { gzip, bytes: prefetched.freeze() })
     }
 
-    fn reject(&self, error: ApiError, gzip: bool, body: &[u8]) -> ApiError {
+    fn log_rejected(&self, error: ApiError, gzip: bool, body: &[u8]) -> ApiError {
         let text = gzip.then(|| upstream_error::decompress(body)).filter(|text| !text.is_empty());
-        self.upstream.reject(error, StatusCode::OK, text.as_deref().unwrap_or(body))
+        self.upstream.log_rejected(error, StatusCode::OK, text.as_deref().unwrap_or(body))
     }
 
     fn too_large(&self, length: Option<u64>) -> ApiError {

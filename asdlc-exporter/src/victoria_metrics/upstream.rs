@@ -60,7 +60,7 @@ pub(super) struct Upstream {
     prefix: String,
     /// The `errorType` of the last call, if that call failed. A failure with another `errorType` is
     /// logged as a warning.
-    logged: Mutex<Option<&'static str>>,
+    last_failure: Mutex<Option<&'static str>>,
 }
 
 impl Upstream {
@@ -72,7 +72,7 @@ impl Upstream {
         let authorization = base.authorization();
         let prefix = uri.path().trim_end_matches('/').to_owned();
         let pool = ConnectionPool::new(connector, uri);
-        Ok(Self { pool, base, host, authorization, prefix, logged: Mutex::default() })
+        Ok(Self { pool, base, host, authorization, prefix, last_failure: Mutex::default() })
     }
 
     /// Sends a call, and checks the head of the response. Dropping the future closes the connection, and
@@ -97,20 +97,25 @@ impl Upstream {
         };
         match query_error {
             Some(query_error) => {
-                self.log_success();
+                self.record_success();
                 Err(query_error)
             }
-            None => Err(self.reject(error, head.status, &text)),
+            None => Err(self.log_rejected(error, head.status, &text)),
         }
     }
 
     /// Records that a call succeeded, so that the next failure is logged as a warning.
-    pub(super) fn log_success(&self) {
-        *self.logged.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub(super) fn record_success(&self) {
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Logs a response that cannot be passed on, with its status and the start of its body.
-    pub(super) fn reject(&self, error: ApiError, status: StatusCode, body: &[u8]) -> ApiError {
+    pub(super) fn log_rejected(
+        &self,
+        error: ApiError,
+        status: StatusCode,
+        body: &[u8],
+    ) -> ApiError {
         let start = &body[..body.len().min(MAX_LOGGED)];
         let start = self.base.redact(&String::from_utf8_lossy(start));
         let status = status.as_u16();
@@ -165,8 +170,10 @@ impl Upstream {
     pub(super) fn log_failure(&self, error_type: ApiErrorType, cause: &str) {
         let name = Some(error_type.name());
         // The lock is released before the event is logged, because the subscriber is user code.
-        let last =
-            mem::replace(&mut *self.logged.lock().unwrap_or_else(PoisonError::into_inner), name);
+        let last = mem::replace(
+            &mut *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner),
+            name,
+        );
         if last == name {
             tracing::debug!("query of {} failed: {cause}", self.base.url());
         } else {

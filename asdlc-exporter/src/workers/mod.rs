@@ -69,8 +69,8 @@ pub struct PoolStatistics {
 }
 
 impl PoolStatistics {
-    /// The number of workers, active or not. All workers are busy if this number is
-    /// [active](Self::with_active_workers).
+    /// The number of workers, active or not. If it equals the number of
+    /// [active workers](Self::with_active_workers), all workers are busy.
     #[must_use]
     pub fn with_size(mut self, workers: u64) -> Self {
         self.size = Some(workers);
@@ -107,7 +107,7 @@ impl PoolStatistics {
 }
 
 /// Creates the metrics of a pool. All values of a scrape come from one call of
-/// [`statistics`](Pool::statistics).
+/// [`statistics`](Pool::statistics), unless an additional reader collects at the same time.
 ///
 /// | family | type | |
 /// |---|---|---|

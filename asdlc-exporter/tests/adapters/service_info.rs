@@ -151,7 +151,10 @@ fn a_damaged_file_is_a_warning_and_counts_from_1() -> Result {
 fn a_foreign_file_is_not_changed() -> Result {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("passwd");
-    for content in ["root:x:0:0\n", "41\n", "asdlc-exporter starts 2\n41\n", &"x".repeat(100_000)] {
+    // As a disk image begins.
+    let zeros = "\0".repeat(4096);
+    let long = "x".repeat(100_000);
+    for content in ["root:x:0:0\n", "41\n", "asdlc-exporter starts 2\n41\n", &zeros, &long] {
         fs::write(&path, content)?;
         for _ in 0..2 {
             let (starts, _) = start(&path)?;

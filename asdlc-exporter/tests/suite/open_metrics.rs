@@ -63,6 +63,7 @@ pub(crate) fn check_open(text: &str) -> Vec<Sample> {
                 },
                 _ => {
                     (suffix.is_empty()
+                        && !(sample.value < 0.0)
                         && (0.0..=1.0).contains(&number(sample.label("quantile").expect("q"))))
                         || (["_sum", "_count"].contains(&suffix) && sample.value >= 0.0)
                 }
@@ -191,6 +192,23 @@ fn a_counter_whose_base_is_another_family_is_of_type_unknown() -> Result {
     // Each sample has the name and value that it has in the other format.
     let names = |samples: Vec<Sample>| samples.into_iter().map(|s| s.name).collect::<HashSet<_>>();
     assert_eq!(names(check_open(&text)), names(check(&exporter.render()?)));
+    Ok(())
+}
+
+//
+#[test]
+fn an_info_has_no_unit() -> Result {
+    let exporter = Exporter::builder("shop").build()?;
+    let gauge = exporter.meter().u64_gauge("boot_seconds_info").with_unit("s").build();
+    gauge.record(1, &[]);
+    let text = exporter.render_as(Format::OpenMetrics)?;
+    check_open(&text);
+    assert!(text.contains("# TYPE boot_seconds info\nboot_seconds_info{"), "{text}");
+    // Another value makes it a gauge. Its name does not end with the unit.
+    gauge.record(2, &[]);
+    let text = exporter.render_as(Format::OpenMetrics)?;
+    check_open(&text);
+    assert!(text.contains("# TYPE boot_seconds_info gauge\nboot_seconds_info{"), "{text}");
     Ok(())
 }
 

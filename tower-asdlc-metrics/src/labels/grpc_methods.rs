@@ -6,7 +6,8 @@ use std::collections::HashSet;
 
 /// An [`Endpoint`] for gRPC servers: a list of methods, each as `/package.Service/Method`.
 ///
-/// The endpoint of a gRPC call to any other path is [`OTHER`](crate::OTHER). A request that is not a gRPC call has no endpoint.
+/// A request to one of these paths has the path as its endpoint, even if it is not a gRPC call. The endpoint of a gRPC call to
+/// any other path is [`OTHER`](crate::OTHER). All other requests have no endpoint.
 ///
 /// A tonic server runs its layers before it routes, so the layer needs the list:
 ///

@@ -10,8 +10,8 @@ pub(crate) enum GrpcCall {
     NotGrpc,
     /// No status was read yet.
     NoStatus,
-    /// The status is in the body of a gRPC-Web response, and was not read yet or cannot be read. If the response is complete, the
-    /// call did not fail for that reason alone. With `NoStatus` it did.
+    /// The status is in the body of a gRPC-Web response. It was not read yet, or it cannot be read. If the response is
+    /// complete, the missing status alone is not a failure. With `NoStatus` it is a failure.
     Unreadable,
     /// The status from the headers, the trailers, or the trailer frame of gRPC-Web.
     Status(GrpcStatus),

@@ -1,7 +1,7 @@
 /// Checks the key of a user label. The error says what is allowed.
 ///
-/// The other two crates have the same rule, and reserve other keys: `tests/tests/shared_rules.rs`. Here a key must also be lower
-/// case, as all keys of this crate are.
+/// The other two crates have the same rule, but other reserved keys: see `tests/tests/shared_rules.rs`. Here a key must also be
+/// lower case, like all keys of this crate.
 pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
     let mut bytes = key.bytes();
     let has_valid_start = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');

@@ -3,7 +3,7 @@
 use crate::labels::values::OTHER;
 use http::Method;
 
-/// The methods that have a label value of their own: nine standard ones, and those that the builder got.
+/// The methods that have a label value of their own: the nine standard methods, and those that the application added.
 #[derive(Debug, Default)]
 pub(crate) struct Methods {
     pub(crate) additional: Vec<Method>,

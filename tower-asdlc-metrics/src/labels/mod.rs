@@ -2,8 +2,9 @@
 //! `error_type` come from the way the exchange ended.
 //!
 //! A request passes `exclusions`, `methods`, `endpoint` (`matched_route`, `grpc_methods`) and `user_label`, which all read its
-//! `request_head`. When it has ended, its `outcome` and `grpc_status` become `outcome_labels`. `values` has the values that stand
-//! for something else, such as `_OTHER`.
+//! `request_head`. When it has ended, its `outcome` and `grpc_status` become `outcome_labels`. `values` has the values that
+//! replace other values, such as `_OTHER`. `label_key` checks the key of a user label. `catch_panic` calls functions of the
+//! application.
 
 pub(crate) mod catch_panic;
 pub(crate) mod endpoint;

@@ -5,7 +5,7 @@ pub(crate) enum Outcome {
     Complete,
     /// The connection speaks another protocol from now on (101, or 2xx to `CONNECT`). The duration is that of the handshake.
     Upgrade,
-    /// The client left before the service responded.
+    /// The service's future was dropped before it was ready: the client left, or an outer timeout fired.
     Cancelled,
     /// The body was dropped after the response's head and before its end: the client left, or the server gave up.
     Aborted,

@@ -5,7 +5,7 @@ use crate::labels::outcome::Outcome;
 use crate::labels::values::OTHER;
 use http::StatusCode;
 
-/// The labels by which the counters of one route differ.
+/// The labels that distinguish the counters of one route.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutcomeLabels {
     pub(crate) status: StatusLabel,
@@ -26,7 +26,7 @@ impl OutcomeLabels {
         is_streaming: bool,
     ) -> Self {
         let status = sent.unwrap_or_else(|| match outcome {
-            // nginx's "client closed request", which is widely used. In range, so the fallback is never used.
+            // nginx's "client closed request", which is widely used. 499 is in range, so the fallback is never used.
             Outcome::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         });
@@ -35,7 +35,7 @@ impl OutcomeLabels {
             Outcome::Complete | Outcome::Upgrade => {
                 ErrorType::of_status(status).or_else(|| ErrorType::of_grpc(grpc_status?))
             }
-            // A client that leaves is no failure here. The status that was sent may be one.
+            // Here a client that leaves is not a failure. But the status that was sent may be a failure.
             Outcome::Cancelled | Outcome::Aborted if is_streaming => {
                 sent.and_then(ErrorType::of_status).or_else(|| ErrorType::of_grpc(call.status()?))
             }
@@ -50,13 +50,14 @@ impl OutcomeLabels {
         Self { status: StatusLabel(Some(status)), grpc_status, error_type }
     }
 
-    /// The same labels with `_OTHER` as status, for when the overflow series of each status are beyond the limit too.
+    /// The same labels with `_OTHER` as `status`, and with `UNKNOWN` as the `grpc_status` of a gRPC call. Used if the overflow
+    /// series with the actual status is beyond the limit too.
     pub(crate) fn without_status(self) -> Self {
         let grpc_status = self.grpc_status.map(|_| GrpcStatus::Unknown);
         Self { status: StatusLabel(None), grpc_status, ..self }
     }
 
-    /// Whether all labels are equal. Compares them as one word: each request makes this comparison to find its counters.
+    /// Whether all labels are equal. Compares them as one word, because each request compares labels to find its counters.
     #[inline(always)]
     pub(crate) fn equals(self, other: Self) -> bool {
         self.bits() == other.bits()
@@ -66,7 +67,7 @@ impl OutcomeLabels {
     fn bits(self) -> u32 {
         let Self { status: StatusLabel(status), grpc_status, error_type } = self;
         let [low, high] = status.map_or(0, |status| status.as_u16()).to_le_bytes();
-        // The compiler stores `None` as these numbers. With others, the conversion would take instructions.
+        // The compiler stores `None` as the same numbers, so that the conversion needs no instructions.
         let grpc_status = grpc_status.map_or(GrpcStatus::COUNT, |status| status as u8);
         let error_type = error_type.map_or(ErrorType::COUNT, |error_type| error_type as u8);
         u32::from_le_bytes([low, high, grpc_status, error_type])

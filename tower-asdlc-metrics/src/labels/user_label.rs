@@ -1,4 +1,5 @@
-//! Labels that the application adds. Their values are announced to the builder and stored as indices.
+//! Labels that the application adds. The builder gets a list of the possible values. A value is stored as its index in that
+//! list.
 
 use crate::labels::catch_panic::catch_panic;
 use crate::labels::methods::MethodId;
@@ -15,7 +16,7 @@ pub(crate) struct UserLabel {
 
 pub(crate) type ReadValue = Box<dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync>;
 
-/// The values of all user labels of a request, each as its index among the announced values.
+/// The values of all user labels of a request, each as its index in the list of possible values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UserLabelValues([u8; MAX_USER_LABELS]);
 
@@ -71,5 +72,5 @@ impl Default for UserLabelValues {
 
 pub(crate) const MAX_USER_LABELS: usize = 4;
 pub(crate) const MAX_VALUES_PER_LABEL: usize = 100;
-/// Beyond all announced values.
+/// Greater than the index of any possible value.
 const OTHER_INDEX: u8 = u8::MAX;

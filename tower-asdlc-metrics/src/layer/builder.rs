@@ -65,16 +65,16 @@ impl HttpMetricsLayerBuilder {
         self
     }
 
-    /// Adds methods, such as `PURGE`, that get a label value of their own beside the nine standard methods. All others are counted
-    /// as `_OTHER`. At most 16.
+    /// Adds methods, such as `PURGE`, that get a label value of their own, as the nine standard methods do. All other methods
+    /// are counted as `_OTHER`. At most 16 methods can be added.
     pub fn with_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.settings.methods.additional.extend(methods);
         self
     }
 
-    /// Adds a label of your own to the counters and histograms: its key, its possible values, and a function that reads its value
-    /// from a request. The label is `_OTHER` if the function returns any other value, returns `None`, or panics. At most four
-    /// labels, with at most 100 values each.
+    /// Adds a label of your own: its key, its possible values, and a function that reads its value from a request. All metrics
+    /// except `http_requests_in_flight` have the label. Its value is `_OTHER` if the function returns any other value, returns
+    /// `None`, or panics. At most four labels can be added, with at most 100 values each.
     ///
     /// ```
     /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
@@ -187,8 +187,9 @@ impl HttpMetricsLayerBuilder {
     /// Sets the series limit: how many series each family may have. The default is 1 000, the maximum 100 000.
     ///
     /// Requests with label sets beyond the limit are counted under `endpoint="_OVERFLOW"`, in up to a few hundred additional
-    /// series. Each layer has its own limit. If several threads create the last series at the same moment, all but one of these
-    /// series stay empty.
+    /// series. If these are not enough for all statuses, `status` is `_OTHER`, and the `grpc_status` of gRPC calls is
+    /// `UNKNOWN`. Each layer has its own limit. If several threads create the last series at the same moment, all but one of
+    /// these series stay empty.
     ///
     /// The SDK has a limit of its own: 2 000 series for each instrument, unless a view changes it. Beyond that limit it drops *all*
     /// labels of new series until the process ends, so stay below it.

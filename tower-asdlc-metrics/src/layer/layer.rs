@@ -67,7 +67,7 @@ use tower_layer::Layer;
 /// ```
 ///
 /// Clones share their series, and so do layers that were built with the same meter. Build the layer once, not for each
-/// connection: the meter's provider keeps a part of each layer until the provider is dropped.
+/// connection: the meter's provider holds the flush callback and the series of each layer until the provider is dropped.
 #[derive(Clone, Debug)]
 pub struct HttpMetricsLayer {
     /// `None` when the layer is off.

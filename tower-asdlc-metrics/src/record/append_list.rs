@@ -46,7 +46,7 @@ impl<T> AppendList<T> {
         lists.filter_map(|list| list.entry.get())
     }
 
-    /// Returns the entry, or the empty end of the list.
+    /// Returns the entry for which `matches` is true, or the empty end of the list. Allocates the end if it does not exist yet.
     #[inline]
     fn find_or_end(&self, matches: &impl Fn(&T) -> bool) -> Result<&T, &Self> {
         let mut list = self;
@@ -60,7 +60,7 @@ impl<T> AppendList<T> {
     }
 }
 
-/// Drops the links in a loop: the generated destructor recurses, and needs more stack the longer the list is.
+/// Drops the links in a loop. The generated destructor would recurse, and would need more stack for a longer list.
 impl<T> Drop for AppendList<T> {
     fn drop(&mut self) {
         let mut next = self.next.take();

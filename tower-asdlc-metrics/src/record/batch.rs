@@ -1,13 +1,13 @@
 //! Measurements that one thread buffers, to flush several to the SDK at once.
 //!
-//! A series' state and its lock share a cache line in the SDK. Where several threads record into one series, the line bounces
-//! between their cores, and they wait for it at each measurement. A batch makes this rare.
+//! A series' state and its lock share a cache line in the SDK. If several threads record into one series, the line moves
+//! between their cores, and the threads wait for it at each measurement. With batches this is rare.
 
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, BATCH_SIZE as SIZE, Ordering, yield_now};
 
 /// A ring buffer of measurements. One thread adds to it; that thread and any collector flush it.
 ///
-/// Adding never waits, and is usually no atomic read-modify-write but loads and stores.
+/// Adding a value never waits. It usually takes only atomic loads and stores, and no read-modify-write.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Batch {
@@ -40,8 +40,8 @@ impl Batch {
         true
     }
 
-    /// Passes the buffered values to `record`. When this returns, every value that was added before the call is recorded: if
-    /// another thread is flushing, this one waits, at most as long as it takes to record a full batch.
+    /// Passes the buffered values to `record`. When this returns, every value that was added before the call is recorded. If
+    /// another thread is flushing, this thread waits for it, at most as long as it takes to record a full batch.
     pub(crate) fn flush(&self, record: impl FnOnce(&[f64])) {
         loop {
             if let Some(guard) = FlushGuard::acquire(self) {

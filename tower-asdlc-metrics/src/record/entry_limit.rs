@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub(crate) struct EntryLimit {
     len: AtomicUsize,
-    /// Held while an entry is inserted, which happens once for each. Nothing else happens under this lock.
+    /// Held while an entry is inserted, once for each entry. Only `find` and `insert` are called under this lock.
     inserting: Mutex<()>,
 }
 
@@ -13,9 +13,10 @@ impl EntryLimit {
     /// Returns what `find` finds. If it finds nothing and there are fewer than `limit` entries, `insert` gets a new entry from
     /// `create`.
     ///
-    /// The caller has not found the entry, but another thread may have inserted it since: therefore `find` is called again, and
-    /// a new entry that is not needed is dropped. `create` creates series in the SDK, and these stay there when the entry is
-    /// dropped. If several threads create entries for the last place, the SDK gets more series than `limit`: one for each thread.
+    /// The caller has not found the entry, but another thread may have inserted it since. Therefore `find` is called again, and
+    /// a new entry that is not needed is dropped. `create` creates series in the SDK, which keeps them when the entry is
+    /// dropped. If several threads create entries for the last place, the SDK gets more series than `limit`: one for each
+    /// thread.
     #[cold]
     pub(crate) fn find_or_insert<T, R>(
         &self,

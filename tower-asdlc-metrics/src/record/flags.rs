@@ -15,7 +15,7 @@ pub(crate) struct Flag(u8);
 impl Flag {
     /// Some requests are not recorded.
     pub(crate) const HAS_EXCLUSIONS: Self = Self(1);
-    /// The sizes of request bodies or upgraded connections are recorded: exchanges have optional parts.
+    /// Upgraded connections or the sizes of request bodies are recorded, so exchanges may need `OptionalParts`.
     pub(crate) const HAS_OPTIONAL_PARTS: Self = Self(2);
     /// The time to the response's head is recorded.
     pub(crate) const HAS_TIME_TO_HEADERS: Self = Self(16);

@@ -2,8 +2,8 @@ use std::fmt;
 
 /// A string that is stored in its owner, unless it is long.
 ///
-/// A look-up compares the endpoint of a request with that of a route. In a small heap allocation of its own, the endpoint could
-/// share a cache line with data that another thread writes for each of its requests, and every look-up would wait for the line.
+/// A look-up compares the endpoint of a request with that of a route. A small heap allocation for the endpoint could share a
+/// cache line with data that another thread writes for each of its requests. Every look-up would then wait for the line.
 ///
 /// The crates for small strings (`smol_str`, `compact_str`) store at most 24 bytes inline; route templates are often longer.
 pub(crate) enum InlineStr {

@@ -1,5 +1,5 @@
-//! The one file that creates instruments: name, unit, description, boundaries and label keys of every metric of this crate.
-//! They are recorded in `recorder.rs`.
+//! The one file that creates instruments: name, unit, description and boundaries of every metric of this crate. `recorder.rs`
+//! records into them. `routes.rs` and `in_flight.rs` set the labels.
 //!
 //! The names follow Prometheus' conventions: counters end in `_total`; the name contains the base unit (`_seconds`, `_bytes`);
 //! label keys are lower snake case, and their values come from bounded sets. The exporter adds the namespace and the constant
@@ -118,9 +118,10 @@ impl Instruments {
 /// Calls `flush` before each collection. Returns `false` if views drop every instrument that could call it.
 ///
 /// The SDK runs the callbacks of observable instruments before it reads any series. An instrument that observes nothing is not
-/// exported. If a view drops an instrument, the SDK drops its callback too; many views keep only a list of names. Therefore the
-/// callback is registered with an instrument of its own name. If that is dropped, it is registered with the name and the kind of a
-/// metric of this crate. If all of these are dropped, there is nothing to flush.
+/// exported. If a view drops an instrument, the SDK drops its callback too, and many views keep only a list of names. Therefore
+/// the callback is first registered with an instrument that has a name of its own. If that instrument is dropped, the callback
+/// is registered with the name of a metric of this crate, and with its kind if that kind can be observable. If all of these are
+/// dropped, there is nothing to flush.
 pub(crate) fn call_before_collections(
     meter: &Meter,
     flush: impl Fn() + Send + Sync + 'static,

@@ -6,7 +6,9 @@
 //! shards count, and then the recorder flushes the batches.
 //!
 //! `instruments` creates all instruments, with their names. `entry_limit` and `series_limits` limit the number of series.
-//! `settings` has what the builder configured.
+//! `settings` has what the builder configured, and `flags` has what each request checks first. `thread_index` selects the shard
+//! and the batch of a thread. A route has its counters in an `append_list`, and its endpoint in an `inline_str`.
+//! `unmatched_warning` warns if no request matches a route.
 //!
 //! Types with `#[repr(align(128))]` have cache lines of their own, so that threads do not wait for each other's writes. 128 bytes
 //! are two lines, because x86-64 processors prefetch lines in pairs.

@@ -76,7 +76,7 @@ impl Recorder {
         self.routes.instruments().upgrades.is_some()
     }
 
-    /// Returns the user labels of a request, and its route or the endpoint of a route that does not exist yet.
+    /// Returns the user labels of a request, and its route. If the route does not exist yet, returns its endpoint as the error.
     #[inline(always)]
     pub(crate) fn find_route(
         &self,
@@ -107,7 +107,7 @@ impl Recorder {
         }
     }
 
-    /// `flags` are those of the time when the request started or ended.
+    /// `flags` need not be those of this moment: an exchange passes the flags of the start of the request.
     #[inline]
     pub(crate) fn record_exchange(
         &self,
@@ -138,10 +138,12 @@ impl Recorder {
         }
     }
 
-    /// Adds all buffered requests to their series, and reports the requests in flight, which `in_flight` counts for a method.
+    /// Adds all buffered requests to their series, and reports the requests in flight. `in_flight` returns their number for a
+    /// method.
     pub(crate) fn flush(&self, in_flight: impl Fn(MethodId) -> i64) {
         self.flags.set(Flag::IS_COLLECTED);
-        // Before the batches are flushed, so that a request which is not in flight any more is in one of them.
+        // Before the batches are flushed: a request that is not in flight any more is then recorded, or is in one of the
+        // batches.
         self.in_flight.report(self.methods(), in_flight);
         for route in self.routes.iter() {
             for counters in route.counters.iter() {

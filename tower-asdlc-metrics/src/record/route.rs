@@ -33,7 +33,7 @@ pub(crate) struct Route {
     pub(crate) duration: Option<HistogramSeries>,
     pub(crate) time_to_headers: Option<HistogramSeries>,
     pub(crate) response_body_size: Option<HistogramSeries>,
-    /// Created when first needed: most services have no layer for it.
+    /// Created when first needed: most services have no `RequestBodyLayer`.
     pub(crate) request_body_size: OnceLock<HistogramSeries>,
     /// Created by the first upgrade: most routes have none.
     pub(crate) upgrades: OnceLock<UpgradeSeries>,

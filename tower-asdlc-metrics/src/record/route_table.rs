@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 /// A hash table with open addressing whose entries never move and are never removed.
 ///
 /// Routes need no more, because a cumulative series exists until the process ends. A look-up is a hash, one acquire load and one
-/// comparison: it takes no lock and counts no reference.
+/// comparison: it takes no lock and changes no reference count.
 #[derive(Debug)]
 pub(crate) struct RouteTable<T> {
     slots: Box<[OnceLock<Box<T>>]>,

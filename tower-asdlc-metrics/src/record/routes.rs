@@ -60,8 +60,8 @@ impl Routes {
         self.table.iter()
     }
 
-    /// Reads the user labels of a request, and finds its route. An endpoint without a route yet is returned as the error: its
-    /// route is [created](Self::find_or_create) with the response, which may name another endpoint.
+    /// Reads the user labels of a request, and finds its route. If the route does not exist yet, returns its endpoint as the
+    /// error. The route is then [created](Self::find_or_create) with the response, which may name another endpoint.
     #[inline(always)]
     pub(crate) fn find_by_head(
         &self,
@@ -144,8 +144,8 @@ impl Routes {
         counters.or_else(|| self.counters_within(self.limits.own_labels, route, labels))
     }
 
-    /// Returns the counters under which requests beyond the series limit are counted. Never `None`, because there is space for
-    /// the counters without a status of all methods.
+    /// Returns the counters for requests beyond the series limit. Never `None`: if there is no space for counters with this
+    /// status, there is space for counters without a status, for each method.
     #[cold]
     pub(crate) fn overflow_counters(
         &self,
@@ -187,7 +187,7 @@ impl Routes {
         RouteCounters { labels, requests, failed, batches, unmatched }
     }
 
-    /// `None` if request bodies are not sized.
+    /// `None` if the sizes of request bodies are not recorded.
     pub(crate) fn request_body_size<'a>(&self, route: &'a Route) -> Option<&'a HistogramSeries> {
         let instrument = self.instruments.request_body_size.as_ref()?;
         let create = || HistogramSeries::new(instrument, &self.attributes(route.key()));

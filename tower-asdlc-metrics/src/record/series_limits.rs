@@ -1,9 +1,9 @@
 use crate::labels::outcome_labels::ErrorType;
 
-/// How many routes and counters a recorder may have. Each field includes the ones before it.
+/// How many routes and counters a recorder may have. Each of the other fields includes `own_labels`.
 #[derive(Debug)]
 pub(crate) struct SeriesLimits {
-    /// Routes, and counters, with labels of their own: the series limit that the builder got.
+    /// Routes with labels of their own, and as many counters: the series limit that the application set.
     pub(crate) own_labels: usize,
     /// Routes, including the overflow route of each method.
     pub(crate) routes: usize,
@@ -26,5 +26,5 @@ impl SeriesLimits {
     }
 }
 
-/// How many label sets `endpoint="_OVERFLOW"` may have with the statuses that occur. Beyond them, the status is `_OTHER` too.
+/// How many label sets with `endpoint="_OVERFLOW"` keep their status. For further label sets the status is `_OTHER`.
 const OVERFLOW_OUTCOMES: usize = 200;

@@ -1,4 +1,5 @@
-//! Shards, one for each thread. A shard has the counters that every request of its thread writes, in cache lines of its own.
+//! Shards, one for each thread. Every request of a thread writes to the counters of the thread's shard, which have their own
+//! cache lines.
 
 use crate::labels::methods::{MAX_METHODS, MethodId};
 use crate::record::flags::FlagSet;
@@ -68,7 +69,7 @@ impl Shards {
         &self.0[0].recorder
     }
 
-    /// Brings the series up to date. Called before each collection.
+    /// Reports the requests in flight and flushes the batches. Called before each collection.
     pub(crate) fn flush(&self) {
         self.recorder().flush(|method| self.0.iter().map(|shard| shard.in_flight(method)).sum());
     }

@@ -42,5 +42,5 @@ impl UnmatchedWarning {
     }
 }
 
-/// After so many successful requests without a route, the cause is probably a mistake.
+/// If this many requests have succeeded and none has matched a route, the application is probably configured wrongly.
 const THRESHOLD: u32 = 100;

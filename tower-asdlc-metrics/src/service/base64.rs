@@ -1,7 +1,7 @@
 //! Decodes Base64 (RFC 4648) symbol by symbol. Accepts several padded texts in a row, because gRPC-Web encodes each frame on its
 //! own. The `base64` crate refuses symbols after the first padding.
 
-/// Up to three symbols that wait for the fourth.
+/// Stores up to three symbols until the fourth is added.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     bits: u32,
@@ -9,7 +9,7 @@ pub(crate) struct Decoder {
     padding: u8,
 }
 
-/// The bytes of four symbols: one to three.
+/// The one to three bytes that four symbols encode.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     bytes: [u8; 3],
@@ -21,7 +21,7 @@ pub(crate) struct Decoded {
 pub(crate) struct Malformed;
 
 impl Decoder {
-    /// Adds a symbol. Every fourth one returns the bytes of the last four.
+    /// Adds a symbol. At every fourth symbol, returns the bytes that the last four symbols encode.
     pub(crate) fn push(&mut self, symbol: u8) -> Result<Option<Decoded>, Malformed> {
         let value = match symbol {
             b'A'..=b'Z' => symbol - b'A',

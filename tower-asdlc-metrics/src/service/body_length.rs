@@ -19,7 +19,8 @@ impl BodyLength {
 
     /// Reads the length that the head of the response declares.
     ///
-    /// The exact size of the body takes precedence, because an HTTP/1 server writes that. Otherwise it is the header.
+    /// The exact size of the body takes precedence, because an HTTP/1 server writes as many bytes. Otherwise the header is
+    /// used.
     #[inline]
     pub(crate) fn declare(&mut self, headers: &HeaderMap, body: &SizeHint) {
         if let Some(length) = body.exact() {
@@ -55,7 +56,8 @@ impl BodyLength {
         self.0 |= ENDS_AFTER_LAST_BYTE;
     }
 
-    /// The same as [`after`](Self::after) 0 bytes.
+    /// As [`after`](Self::after) 0 bytes. One case differs: if the header contradicts a body of size 0, the body is open until
+    /// it says that it has ended.
     #[inline]
     pub(crate) fn at_head(self, is_end: bool) -> BodyProgress {
         if self.0 == 0 || is_end { self.compare(0, is_end) } else { BodyProgress::Open }

@@ -144,7 +144,7 @@ impl Exchange {
         }
     }
 
-    /// Finishes an exchange that is recorded; does nothing for an excluded request.
+    /// Finishes the exchange. Does nothing for an excluded request, which has no exchange.
     #[inline]
     pub(crate) fn finish_if_open(exchange: &mut Option<Self>, outcome: Outcome) {
         if let Some(exchange) = exchange {
@@ -201,8 +201,8 @@ impl Exchange {
         }
     }
 
-    /// The outcome of a response that has no body, whatever body object the service returned: servers never poll it (RFC 9110,
-    /// section 6.4.1).
+    /// The outcome of a response that must not have a body; `None` for any other response. The service may have returned a
+    /// body, but servers never poll it (RFC 9110, section 6.4.1).
     #[inline(never)]
     fn outcome_without_body(&mut self, status: StatusCode) -> Option<Outcome> {
         match (self.method, status.as_u16()) {
@@ -225,7 +225,7 @@ impl Exchange {
     #[inline(never)]
     fn on_grpc_response(&mut self, headers: &HeaderMap) {
         self.read_grpc_status(headers);
-        // The content type of the response decides: a client may send text and accept binary data.
+        // The content type of the response decides, not that of the request: a client may send text and accept binary data.
         let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
         if let Some(reader) = TrailerReader::of_content_type(content_type) {
             let encoding = headers.get(CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes());
@@ -265,7 +265,7 @@ impl Exchange {
             || grpc_web.is_some_and(TrailerReader::is_complete);
         match self.status {
             None => Outcome::Cancelled,
-            // No server can send such a response, and some panic.
+            // No server can send such a response, and some servers panic.
             Some(_) if self.length.is_contradicted() => Outcome::LengthMismatch,
             Some(_) if is_complete => {
                 self.length.after(self.sent, true).outcome().unwrap_or(Outcome::Complete)

@@ -1,11 +1,12 @@
 //! Around the inner service: the service, its response future and the bodies observe a request from its head to its end.
 //!
-//! `service` starts an `exchange` and calls the inner service. `future` passes the response to the exchange, and `response_body`
-//! passes it the frames of the response's body. The exchange decides when and how the request has ended (`body_length`), and
-//! records it once. If the exchange is dropped before, the client has left; if the inner service panics, `panic_guard` ends it.
+//! `service` starts an `exchange` and calls the inner service (`inner_call`). `future` passes the response to the exchange, and
+//! `response_body` passes the frames of the response's body to it. The exchange decides when and how the request has ended
+//! (`body_length`), and records it once. If the client leaves, the exchange is dropped before its end, and records that. If the
+//! inner service panics, `panic_guard` ends the exchange.
 //!
-//! The exchange reads the gRPC status from headers and trailers; `grpc_web` reads it from the body. `request_body` and `upgrade`
-//! are optional parts of an exchange.
+//! The exchange reads the gRPC status from headers and trailers; `grpc_web` reads it from the body (`base64` for text).
+//! `optional_parts` has what only some exchanges need: among others `request_body` and `upgrade`.
 
 pub(crate) mod base64;
 pub(crate) mod body_length;

@@ -5,7 +5,7 @@ use crate::service::upgrade::UpgradeGuard;
 use http::Request;
 use std::sync::Arc;
 
-/// What only some exchanges carry. Boxed, so that most exchanges carry only a pointer.
+/// The state that only some exchanges need. It is boxed, so that it takes only a pointer in all other exchanges.
 #[derive(Debug, Default)]
 pub(crate) struct OptionalParts {
     /// The endpoint of a route that does not exist yet.

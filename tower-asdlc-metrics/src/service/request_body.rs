@@ -30,8 +30,8 @@ use tower_service::Service;
 /// # Ok(app) }
 /// ```
 ///
-/// It records once per request, when the response's head was returned and the request's body has ended or was dropped. The
-/// endpoint is that of the response.
+/// It records once per request: when the service has responded (or the request has ended without a response), and the request's
+/// body has ended or was dropped. If the response [replaces](crate::ResponseEndpoint) the endpoint, that endpoint is used.
 ///
 /// [`HttpMetricsLayer::request_body_layer`](crate::HttpMetricsLayer::request_body_layer) creates it. It must be inside of that
 /// layer; elsewhere it records nothing. The inner service gets a `Request<RequestBody<B>>`: axum accepts any body, but a hyper
@@ -146,7 +146,7 @@ pub(crate) struct RequestBodySize {
     route: OnceLock<RouteId>,
     bytes: OnceLock<u64>,
     is_recorded: AtomicBool,
-    /// The same of the next outer layer, if several layers record the size of the body.
+    /// The [`RequestBodySize`] of the next outer layer, if several layers record the size of the body.
     outer: Option<Arc<Self>>,
 }
 
@@ -186,7 +186,7 @@ impl RequestBodySize {
         self.record_if_complete();
     }
 
-    /// Both threads call this after they have set their value. At least one of them sees both values.
+    /// Called after the route was set, and after the bytes were set, maybe on two threads. At least one call sees both values.
     fn record_if_complete(&self) {
         // Without the fence, each thread could miss the value that the other has set.
         atomic::fence(Ordering::SeqCst);

@@ -45,8 +45,8 @@ impl<B: Body> Body for ResponseBody<B> {
                 None => exchange.on_body_end(),
                 Some(Err(_)) => exchange.finish(Outcome::BodyError),
                 Some(Ok(frame)) => {
-                    // Nothing follows trailers. The end is detected now and not at the next poll: servers drop a body that
-                    // says that it has ended, and HTTP/1 servers one whose declared length is written, without another poll.
+                    // Nothing follows trailers. The end is detected now, because there may be no other poll: servers drop a
+                    // body that says that it has ended. HTTP/1 servers also drop a body whose declared length is written.
                     let is_last = frame.is_trailers() || this.inner.is_end_stream();
                     exchange.on_frame(frame, is_last);
                 }

@@ -15,7 +15,8 @@ use tower_service::Service;
 ///
 /// It is always ready. If the inner service is not ready yet, the request waits in its response future, where it is measured.
 /// This needs `S: Clone`: the future takes the service and leaves a clone in its place. With
-/// [`with_backpressure`](crate::HttpMetricsLayerBuilder::with_backpressure), it is ready when the inner service is ready.
+/// [`with_backpressure`](crate::HttpMetricsLayerBuilder::with_backpressure), and if the layer is
+/// [disabled](crate::HttpMetricsLayer::disabled), it is ready when the inner service is ready.
 #[derive(Debug)]
 pub struct HttpMetrics<S> {
     inner: S,

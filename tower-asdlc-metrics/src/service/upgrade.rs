@@ -1,4 +1,4 @@
-//! Upgraded connections, which outlive the requests for them.
+//! Upgraded connections, which outlive the requests that opened them.
 
 use crate::record::recorder::Recorder;
 use crate::record::route_table::RouteId;
@@ -61,8 +61,8 @@ use std::time::Instant;
 /// # async fn talk(_: Upgraded) {}
 /// ```
 ///
-/// From the response's head until the last clone of the guard is dropped, the connection is counted in
-/// `http_upgraded_connections_in_flight`. Then its duration is recorded in `http_upgraded_connection_duration_seconds`.
+/// The connection is counted in `http_upgraded_connections_in_flight` from the response's head until the last clone of the
+/// guard is dropped. Then its duration is recorded in `http_upgraded_connection_duration_seconds`.
 ///
 /// It is not counted if the handler does not upgrade the connection, or holds no guard when it returns the response.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +99,7 @@ impl UpgradeGuard {
         Some(Self(Some(upgrade)))
     }
 
-    /// The handler has upgraded the connection. It is counted only if the handler holds a guard, beside this one of the layer.
+    /// The handler has upgraded the connection. It is counted only if the handler holds a guard, besides the layer's own guard.
     pub(crate) fn open(self, recorder: &Arc<Recorder>, route: RouteId) {
         if let Some(upgrade) = self.0.filter(|upgrade| Arc::strong_count(upgrade) > 1) {
             recorder.upgraded_connection_opened(route);
@@ -123,8 +123,8 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for UpgradeGuard {
     }
 }
 
-/// The extension of a request. Weak, because the request may be kept by code that does not know the guard, or be dropped by a
-/// handler that keeps the connection.
+/// The extension of a request. Weak, so that the lifetime of the request does not matter. Code that does not know the guard may
+/// keep the request, and a handler may drop the request and keep the connection.
 #[derive(Clone, Debug)]
 struct GuardExtension(Weak<Upgrade>);
 

@@ -26,7 +26,7 @@ impl<'a> CapturedValues<'a> {
         Self { captures, ids: ValueIds::default(), present: 0 }
     }
 
-    /// The captures without a value, with their slots, if an ancestor may give the value.
+    /// The captures that have no value and may inherit one from an ancestor, with their slots.
     pub(crate) fn missing(&self) -> impl Iterator<Item = (usize, &'a Capture)> + use<'a> {
         let present = self.present;
         self.captures.iter().enumerate().filter(move |(slot, capture)| {
@@ -56,7 +56,7 @@ impl<'a> CapturedValues<'a> {
     }
 }
 
-/// Integers, floats and errors are passed to `record_debug`, which is the default.
+/// The default methods of `Visit` pass integers, floats and errors to `record_debug`.
 impl Visit for CapturedValues<'_> {
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {

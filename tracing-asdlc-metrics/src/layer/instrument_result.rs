@@ -29,7 +29,7 @@ struct ReturnedValue {
 }
 
 impl Visit for ReturnedValue {
-    /// Formats only the part that is compared. A value that `ret(Display)` formats is not a `Result`, which has no `Display`.
+    /// Formats only the part that is compared. `ret(Display)` never formats a `Result`, because a `Result` has no `Display`.
     fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
         let mut text = TextBuffer::<{ ERR.len() }>::new();
         // An error means that the text is longer than the buffer.

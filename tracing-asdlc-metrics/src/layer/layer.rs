@@ -41,10 +41,10 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 /// Adding the layer to a subscriber panics in the same cases as `with_filter`: if the root of the subscriber is not a [`Registry`]
 /// (or `tracing_subscriber::fmt().finish()`), or if the subscriber already has 64 filters. Recording never panics.
 pub struct SpanMetricsLayer {
-    /// Represents this layer where layers negotiate which callsites are enabled. Spans and events do not pass through it.
+    /// Tells the subscriber which callsites and levels this layer wants. Spans and events do not pass through it.
     filtered: Filtered<Identity, Plans, Registry>,
     spans: Spans,
-    /// Whether that filter is registered with the subscriber.
+    /// Whether the filter of `filtered` is registered with the subscriber.
     has_filter: bool,
 }
 
@@ -58,9 +58,10 @@ impl SpanMetricsLayer {
     ///
     /// - a name or a target is empty, it has no metric, or it has a method of another kind of rule;
     /// - a method is called twice;
-    /// - a metric's name is not a letter followed by up to 254 of `A-Z a-z 0-9 _ . - /`, with a letter or a digit at the end;
-    /// - a metric's name has two kinds, units or lists of boundaries; or two spellings that are one name to a metrics backend
-    ///   (`jobs.done`, `Jobs_done`); or two rules record it for the same spans;
+    /// - a metric's name does not start with a letter, does not end with a letter or a digit, has characters other than
+    ///   `A-Z a-z 0-9 _ . - /`, or has more than 255 characters;
+    /// - one metric has two kinds, two units or two lists of boundaries; its name has two spellings that a metrics backend does
+    ///   not distinguish (`jobs.done`, `Jobs_done`); or two rules record it for the same spans or events;
     /// - its boundaries are empty, not finite, not increasing, or not above 0 (for a duration); there is no histogram for them;
     ///   or a histogram with another unit than `s` has no boundaries;
     /// - its series limit is out of range, or above its share if several rules record into one metric;
@@ -99,10 +100,11 @@ where
         if !self.has_filter {
             return;
         }
-        // The registry uses the interest of filters only if a filter is registered. The id of this filter is not used. With the id,
-        // `enabled` would set a bit for the thread, and the next span or event of the thread would clear it. If another layer refuses
-        // that span, or if no span follows (`enabled!`), the bit would remain, and the next matched span would be lost. Therefore
-        // `enabled` always returns `true`, no bit is ever set, and the methods below ask the plan.
+        // The registry uses the interest of filters only if a filter is registered. The id of this filter is not used. With the
+        // id, `Filtered::enabled` would set a bit for the thread, and the next span or event of the thread would clear it. If
+        // another layer refuses that span, or if no span follows (`enabled!`), the bit would remain, and the next matched span
+        // would be lost. Therefore this layer does not call `Filtered::enabled`. Its own `enabled` is the default, which
+        // returns `true`. No bit is ever set, and the methods below ask the plan.
         let _ = subscriber.register_filter();
     }
 

@@ -121,7 +121,7 @@ impl<F: Future> Future for MeteredFuture<F> {
 }
 
 pin_project! {
-    /// Reports the outcome of a future just before its span is exited for it.
+    /// Reports the outcome of a future just before the thread exits its span.
     struct ReportOutcome<F: Future> {
         #[pin]
         future: F,
@@ -190,7 +190,7 @@ impl Drop for ClearOutcome {
 /// How the future in this span ended, if it has just ended on this thread.
 ///
 /// The layer calls this when the span is exited. A thread-local variable is used so that each such layer of the subscriber can read
-/// the outcome, also if it is inside another layer.
+/// the outcome, even if it is inside another layer.
 #[inline]
 pub(crate) fn future_outcome(span: &span::Id) -> Option<SpanOutcome> {
     let (id, outcome) = FUTURE_OUTCOME.get()?;

@@ -1,8 +1,9 @@
 //! Handles each span and event while the program runs.
 //!
-//! `layer` has the callbacks of `tracing_subscriber`, and passes them to `spans` and `events`. Both read fields with `capture`. The
-//! state of an open span (`span_state`) is in the table of `open_spans`. `metered` reports how a future ended, and
-//! `instrument_result` reads how a function with `#[instrument(err)]` or `#[instrument(ret)]` ended.
+//! `layer` has the callbacks of `tracing_subscriber`, and passes them to `spans` and `events`. Both read fields with `capture`,
+//! which formats values into a `text_buffer`. The state of an open span (`span_state`) is in the table of `open_spans`.
+//! `metered` reports how a future ended, and `instrument_result` reads how a function with `#[instrument(err)]` or
+//! `#[instrument(ret)]` ended.
 
 pub(crate) mod capture;
 pub(crate) mod events;

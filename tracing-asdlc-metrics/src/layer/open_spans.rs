@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::span::Id;
 
-/// The open spans of one subscriber, by id. They are not in the spans' `Extensions`, which allocate for each span, and lock.
+/// The open spans of one subscriber, by id. They are not in the spans' `Extensions`, which allocate and take a lock for each
+/// span.
 ///
 /// A span is in one of the `WAYS` slots of its bucket. If these are taken, it is in its bucket of the next table, which is twice
-/// as large. A table is added when many spans are open at once, and is kept: the memory is that of the most spans that were ever
-/// open at once.
+/// as large. A table is added when many spans are open at once, and is never released. The memory therefore depends on the
+/// largest number of spans that were ever open at once.
 ///
 /// # Synchronization
 ///
@@ -108,9 +109,9 @@ impl Bucket {
 
 /// The bucket of a span in this table.
 ///
-/// The registry's ids have a counter of reuses in their upper 13 bits. It is ignored, so that a thread that opens and closes one span
-/// after the other finds the slot in its own cache. If a later registry makes its ids in another way, the spans are spread less evenly,
-/// and nothing else changes.
+/// The registry's ids have a counter of reuses in their upper 13 bits. It is ignored: a thread that opens and closes one span
+/// after the other then uses one bucket, which stays in the cache of its core. If a later version of the registry makes its ids
+/// in another way, the spans are spread less evenly. Nothing else changes.
 #[inline]
 fn bucket(table: usize, buckets: &[Bucket], id: u64) -> Option<&Bucket> {
     let hash = (id << 13 >> 13).wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -28,7 +28,7 @@ pub(crate) struct SpanState {
 pub(crate) struct SpanFlags(u16);
 
 impl SpanFlags {
-    /// The span was created while its thread unwound. If that panic drops it, the panic is not the span's own.
+    /// The span was created while its thread unwound. If that panic drops the span, the panic did not start in the span.
     pub(crate) const CREATED_UNWINDING: Self = Self(1);
     /// The span was entered while its thread unwound.
     const ENTERED_UNWINDING: Self = Self(2);
@@ -118,7 +118,7 @@ impl AtomicSpanState {
     /// times of several threads never overlap.
     pub(crate) fn enter(&self, now: impl FnOnce() -> u64) {
         if self.entered.fetch_add(1, Ordering::AcqRel) == 0 {
-            // `exit` adds the end. Additions and subtractions may come in any order, because the sum wraps.
+            // Subtracts the start; `exit` adds the end. The order does not matter, because the sum wraps.
             self.busy.fetch_sub(now(), Ordering::Relaxed);
         }
     }
@@ -131,7 +131,8 @@ impl AtomicSpanState {
         }
     }
 
-    /// The thread was already unwinding when it entered the span. If it still unwinds at the exit, the panic is not the span's own.
+    /// The thread was already unwinding when it entered the span. If it still unwinds at the exit, the panic did not start in
+    /// the span.
     pub(crate) fn enter_unwinding(&self) {
         self.flags.fetch_or(SpanFlags::ENTERED_UNWINDING.0, Ordering::Relaxed);
     }

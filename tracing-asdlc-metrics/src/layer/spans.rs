@@ -231,7 +231,7 @@ fn leave_in_flight(plan: &Plan, in_flight: [u32; MAX_IN_FLIGHT_GAUGES]) {
     }
 }
 
-/// Not inlined, because the compiler would then compute most of it for every span, also if no rule has an outcome.
+/// Not inlined: otherwise the compiler computes most of it for every span, even if no rule has an outcome.
 #[inline(never)]
 fn outcome(fields: &[(OutcomeField, u8)], span: &SpanState, unwinding: bool) -> SpanOutcome {
     let decided = |(field, slot): &(OutcomeField, u8)| field.outcome(&span.ids, usize::from(*slot));

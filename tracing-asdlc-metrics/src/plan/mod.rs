@@ -1,8 +1,8 @@
 //! What is resolved once for each callsite, so that no string is compared for each span or event.
 //!
 //! `rule_set` has the checked rules with their metrics. `resolve` compares a callsite with them (`matching`) and makes its `plan`;
-//! `plans` keeps the plans in a table (`callsites`) and finds them again. `prefixed_fields` and `outcome_field` are for fields with a
-//! special meaning, `instrument_event` and `log_record` for such events.
+//! `plans` keeps the plans in a table (`callsites`) and finds them again. Some fields have a special meaning: see
+//! `prefixed_fields` and `outcome_field`. Some events have one too: see `instrument_event` and `log_record`.
 
 pub(crate) mod callsites;
 pub(crate) mod instrument_event;

@@ -92,16 +92,16 @@ impl Plan {
         captures.is_empty() && spans.is_empty() && events.is_empty() && instrument_event.is_none()
     }
 
-    /// Whether `#[instrument]` emits this event for the spans of that plan. Both then have the same place in the source, which is the
-    /// place of the attribute. This must be checked: if the span of the function is disabled, the current span is that of another
-    /// function, which has not ended.
+    /// Whether `#[instrument]` emits this event for the spans of the plan `span`. If so, both have the same place in the
+    /// source, which is the place of the attribute. This must be checked: if the span of the function that has ended is
+    /// disabled, the current span belongs to another function, which has not ended.
     pub(crate) fn is_instrument_event_of(&self, span: &Self) -> bool {
         let place =
             |plan: &Self| (plan.metadata.module_path(), plan.metadata.file(), plan.metadata.line());
         self.instrument_event.is_some() && place(self) == place(span)
     }
 
-    /// What is recorded for a log record whose own target is this one.
+    /// The event plans of the rules that match a log record with this target.
     pub(crate) fn events_for(&self, target: &str) -> impl Iterator<Item = &EventPlan> {
         let events = self.events.iter().flat_map(|batch| &batch.plans);
         events.filter(move |event| event.is_for(Some(target)))

@@ -12,7 +12,7 @@ pub(crate) struct AppendOnlyTable<T> {
     first: Block<T>,
     window: usize,
     len: AtomicUsize,
-    /// Held while an entry is added, but not while it is made: that runs the program's allocator.
+    /// Held while an entry is added, but not while the entry is made, because making it runs the program's allocator.
     adding: Mutex<()>,
 }
 

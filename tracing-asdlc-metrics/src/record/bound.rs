@@ -1,4 +1,5 @@
-//! Series of the SDK's bound instruments (feature `bound`): a measurement hashes no attributes and takes none of the SDK's map locks.
+//! Series of the SDK's bound instruments (feature `bound`). A measurement hashes no attributes, and does not take the lock of
+//! the SDK's map of series.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{

@@ -216,7 +216,7 @@ impl InstrumentCreator {
 
     /// Creates the instruments of the queue until it is empty.
     fn run(&self) {
-        // The SDK's own events, and what other layers do when they get them, are not measured meanwhile.
+        // Until this ends, the layer does not measure the SDK's own events, or what other layers do when they get these events.
         let _guard = RecordingGuard::start();
         loop {
             let metrics = {

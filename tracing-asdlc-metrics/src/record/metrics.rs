@@ -178,5 +178,5 @@ fn combinations(labels: &[Label], limit: usize) -> Vec<Vec<KeyValue>> {
     })
 }
 
-/// The largest number of label sets that exist from the start.
+/// The largest number of label sets of a rule whose series are created when the layer is built.
 const MAX_PREINITIALIZED: usize = 100;

@@ -57,7 +57,7 @@ impl PendingValues {
         totals.gauge = gauge.or(totals.gauge);
         if let Some(value) = histogram {
             buckets.resize(boundaries.len() + 1, Bucket::EMPTY);
-            // As in the SDK, a value belongs to the first boundary that is not below it.
+            // As in the SDK, a value is in the bucket of the first boundary that is not below the value.
             buckets[boundaries.partition_point(|boundary| *boundary < value)].add(value);
         }
     }
@@ -89,7 +89,7 @@ impl Bucket {
         *max = max.max(value);
     }
 
-    /// Returns as many values as the bucket has: the smallest, the largest, and for each other value the mean of the others.
+    /// Returns as many values as the bucket has: the smallest, the largest, and the mean of the others once for each of them.
     fn values(&self) -> impl Iterator<Item = f64> + use<> {
         let Self { count, sum, min, max } = *self;
         let others = count.saturating_sub(2);

@@ -1,6 +1,6 @@
 //! One value for each instrument that records the numbers of events.
 
-/// A `T` for each of a rule's instruments that record a number: its field's index, its place in a batch, or the number.
+/// A `T` for each of a rule's instruments that record a number: the index of its field, its index in a batch, or the number.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct PerInstrument<T> {
     pub(crate) sum: Option<T>,

@@ -1,11 +1,11 @@
-//! Keeps a recording from starting another one on the same thread.
+//! Prevents a recording from starting another recording on the same thread.
 
 use std::cell::Cell;
 
 /// Exists while this thread records.
 ///
-/// A span or event on this thread is then one of the SDK, or of a layer that reacts to the SDK's events. The SDK emits events while it
-/// holds its locks. Measuring such a span or event would deadlock or recurse endlessly.
+/// While a thread records, its spans and events come from the SDK, or from a layer that reacts to the SDK's events. The SDK
+/// emits events while it holds its locks. To measure such a span or event would cause a deadlock or an endless recursion.
 #[derive(Debug)]
 pub(crate) struct RecordingGuard;
 

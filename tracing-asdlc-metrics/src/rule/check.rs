@@ -34,7 +34,7 @@ impl Rule {
         }
     }
 
-    /// The lowest series limit: one label set and the overflow, each with every outcome.
+    /// The lowest series limit: one label set and the overflow label set, each with every value of the outcome.
     pub(crate) fn min_series(&self) -> usize {
         let outcomes = self.outcome.as_ref().map_or(1, Outcome::distinct_values);
         MIN_SERIES.max(2 * outcomes)

@@ -41,8 +41,8 @@ use tracing_core::Level;
 /// | `event: NAME` | [`Rule::event`] |
 /// | `source: spans`, `events` or `prefixed_fields` | [`Rule::spans`], [`Rule::events`] or [`Rule::prefixed_fields`] |
 ///
-/// Every other key is a method of [`Rule`] without `with_`. The keys of a label and of an outcome are the methods of [`Label`] and
-/// [`Outcome`]; only `inherited: true` is [`Label::with_inheritance`].
+/// Every other key is the name of a method of [`Rule`] without `with_`. In the same way, the keys of a label and of an outcome
+/// are the methods of [`Label`] and [`Outcome`]. The one exception is `inherited: true`, which is [`Label::with_inheritance`].
 ///
 /// | key | value |
 /// |---|---|
@@ -114,7 +114,7 @@ struct FieldMetricKeys {
     field: String,
 }
 
-/// A name alone, or all keys.
+/// Only a name, or a map of keys.
 enum NameOr<T> {
     Name(String),
     Keys(T),

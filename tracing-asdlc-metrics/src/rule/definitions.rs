@@ -1,4 +1,5 @@
-//! The metrics that all rules of a layer define: checked for contradictions, and the series limit of each.
+//! The metrics that all rules of a layer define. Checks that the rules do not contradict each other, and has their series
+//! limits.
 
 use crate::error::{BuildError, BuildErrorKind};
 use crate::rule::check::MAX_SERIES;
@@ -119,7 +120,8 @@ impl<'a> Definitions<'a> {
         }
     }
 
-    /// Of the rule's metrics, the one that most rules record into, and their number. Prefixed fields have no name yet.
+    /// Finds the metric of this rule that most rules record into. Returns its name and the number of these rules. The metrics
+    /// of prefixed fields have no names yet.
     fn most_shared<'r>(&self, rule: &'r Rule) -> (Option<&'r str>, usize) {
         if rule.source == Source::PrefixedFields {
             return (None, self.prefixed_rules);

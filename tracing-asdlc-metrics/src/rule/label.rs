@@ -73,8 +73,9 @@ impl Label {
 
     /// Sets the only values that the label has, 1 to 1000. Any other value becomes the overflow value.
     ///
-    /// If all labels of a rule have such a list, with at most 100 combinations, the rule's counters and its in-flight gauge
-    /// have all these series, with the value 0, from the moment the layer is built.
+    /// If all labels of a rule have such a list, the rule's counters and its in-flight gauge have the series of all
+    /// combinations, with the value 0, from the moment the layer is built. This needs at most 100 combinations, and fewer than
+    /// the series limit (divided by the number of outcome values, if the rule has an outcome).
     pub fn with_values<V: Into<Cow<'static, str>>>(
         mut self,
         values: impl IntoIterator<Item = V>,

@@ -2,7 +2,7 @@
 
 /// Accepts what every metrics backend accepts, except the keys that Prometheus reserves. The error says what is allowed.
 ///
-/// The other two crates have the same rule, and reserve other keys in addition: `tests/tests/shared_rules.rs`.
+/// The other two crates have the same rule, and reserve other keys in addition: see `tests/tests/shared_rules.rs`.
 pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
     let is_valid = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

@@ -69,7 +69,8 @@ impl fmt::Display for MetricKind {
     }
 }
 
-/// Accepts what OpenTelemetry accepts, but no separator at the end, because an exporter appends to the name.
+/// Accepts the names that OpenTelemetry accepts, except those that end with a separator, because an exporter appends to the
+/// name.
 pub(crate) fn check_metric_name(kind: MetricKind, name: &str) -> Result<(), BuildErrorKind> {
     let is_valid = name.len() <= 255
         && name.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -1,8 +1,9 @@
 //! What the user writes: plain data, which is checked before any instrument is created.
 //!
 //! A [`Rule`](rule::Rule) has [`Label`](label::Label)s, an [`Outcome`](outcome::Outcome) and a
-//! [`SpanDuration`](span_duration::SpanDuration); `config` reads the same from configuration. `check` checks each rule
-//! (`label_key`, `metric`: the names in it), and `definitions` checks all rules of a layer together.
+//! [`SpanDuration`](span_duration::SpanDuration); `config` reads the same from configuration. `check` checks each rule, and
+//! uses `label_key` and `metric` to check the names in it. `definitions` checks all rules of a layer together. `set_once`
+//! remembers a method that was called twice.
 
 pub(crate) mod check;
 #[cfg(feature = "serde")]

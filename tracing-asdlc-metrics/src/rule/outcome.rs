@@ -54,8 +54,8 @@ use tracing_core::Level;
 /// `release_max_level_…`): the span is then `unknown`. [`with_max_level`](Self::with_max_level) says what reading them costs.
 ///
 /// The layer recognises such an event by its only field (`error` or `return`) and by its place in the source, which is that of
-/// the span. If a `macro_rules!` macro opens a span and emits an event with only such a field in it, that event is read
-/// too. An event with a message is not.
+/// the span. A `macro_rules!` macro may open a span and, inside of this span, emit an event with only such a field. That event
+/// is read too. An event with a message is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an outcome does nothing until it is given to `Rule::with_outcome`"]
 pub struct Outcome {
@@ -218,7 +218,7 @@ impl Outcome {
     }
 }
 
-/// The field in which OpenTelemetry's tracing has the status of a span, and the outcome that each of its values means.
+/// The field in which `tracing-opentelemetry` expects the status of a span, and the outcome that each of its values means.
 pub(crate) fn status_code_field() -> (Label, Vec<(&'static str, SpanOutcome)>) {
     let ok = ["OK", "Ok", "ok"].map(|value| (value, SpanOutcome::Success));
     let error = ["ERROR", "Error", "error"].map(|value| (value, SpanOutcome::Failed));

@@ -71,6 +71,7 @@ impl Rule {
     }
 
     /// Matches the events with exactly this name (`event!(name: "cache.lookup", …)`), at the levels `INFO`, `WARN` and `ERROR`.
+    /// Without a counter, the rule matches only those that have one of the fields of its metrics.
     pub fn event(name: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Source::Event, Some(name.into()))
     }
@@ -81,8 +82,8 @@ impl Rule {
         Self::new(Source::Event, None)
     }
 
-    /// Matches the events with fields that `tracing-opentelemetry` turns into metrics. A field's name has a prefix, and then
-    /// the metric's name.
+    /// Matches the events with fields that `tracing-opentelemetry` turns into metrics. The name of such a field is a prefix,
+    /// followed by the metric's name.
     ///
     /// ```
     /// use tracing_asdlc_metrics::Rule;
@@ -147,7 +148,8 @@ impl Rule {
     /// Adds 1 to this counter when the span closes, once for each span: when its last handle is dropped and its last child has
     /// closed, independent of how often it was entered. For an event: adds 1 when the event is emitted.
     ///
-    /// A child counts only if it exists. A child span that no rule matches exists if another layer has enabled it.
+    /// The close waits only for child spans that are enabled. A child span that no rule matches is enabled if another layer
+    /// wants it.
     ///
     /// If each label of the rule has a [list of values](Label::with_values), or there is no label, the counter has the value 0 from
     /// the moment the layer is built.
@@ -156,7 +158,8 @@ impl Rule {
         self
     }
 
-    /// Adds 1 to this counter when the span is created, with the label values that the span then has. This metric has no outcome.
+    /// Adds 1 to this counter when the span is created, with the label values that the span has at that moment. This metric
+    /// does not have the label of the outcome.
     pub fn with_opened_counter(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         set_once(
             &mut self.opened_counter,
@@ -271,7 +274,8 @@ impl Rule {
     /// let rule = Rule::span("get").with_duration("get_duration_seconds").with_boundaries([0.0001, 0.001, 0.01]);
     /// ```
     ///
-    /// Each must be finite and above the previous one. Those of a duration must be above 0.
+    /// There must be at least one boundary. Each must be finite and above the previous one. Those of a duration must be
+    /// above 0.
     pub fn with_boundaries(mut self, boundaries: impl IntoIterator<Item = f64>) -> Self {
         set_once(
             &mut self.boundaries,
@@ -284,8 +288,8 @@ impl Rule {
 
     /// Sets the unit of the rule's values.
     ///
-    /// For a duration it is `s`, `ms`, `us` or `ns`, and durations are recorded in it. For the numbers of events it is any unit of
-    /// [UCUM](https://ucum.org) (`By`, `1`), and only describes them.
+    /// For a duration it is `s`, `ms`, `us` or `ns`, and durations are recorded in it. For the numbers of events it is any unit
+    /// of [UCUM](https://ucum.org) (`By`, `1`), and the numbers are not converted.
     pub fn with_unit(mut self, unit: impl Into<Cow<'static, str>>) -> Self {
         set_once(&mut self.unit, unit.into(), "with_unit", &mut self.called_twice);
         self

@@ -14,7 +14,7 @@ pub enum SpanDuration {
     Busy,
 }
 
-/// How many of these units a second has. `None` for a unit in which durations cannot be recorded.
+/// How many of these units are one second. `None` for a unit in which durations cannot be recorded.
 pub(crate) fn units_per_second(unit: &str) -> Option<f64> {
     match unit {
         "s" => Some(1.0),

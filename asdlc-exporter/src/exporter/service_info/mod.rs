@@ -17,8 +17,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Every exporter serves `uptime_seconds` anyway, and `service_info{version}` if it has a
-//! [version](crate::ExporterBuilder::with_version).
+//! Without any of these calls, every exporter serves `uptime_seconds`, and `service_info{version}`
+//! if it has a [version](crate::ExporterBuilder::with_version).
 
 mod starts;
 mod state_file;

@@ -70,7 +70,8 @@ impl Starts {
         self.count
     }
 
-    /// Why this count is wrong, or why the next one will be.
+    /// The problem with the file, if there was one. It means that this count is wrong, or that the
+    /// count after the next start will be wrong.
     #[must_use]
     pub fn problem(&self) -> Option<&StateFileError> {
         self.problem.as_ref()

@@ -31,7 +31,8 @@ impl<'a> StateFile<'a> {
         }
     }
 
-    /// The first [`MAX_LEN`] bytes of the file: a longer file is not a state file.
+    /// The first [`MAX_LEN`] bytes of the file. Every state file is shorter. `None` if there is no
+    /// file.
     fn content(&self) -> io::Result<Option<Vec<u8>>> {
         let kind = match fs::metadata(self.path) {
             Ok(metadata) => metadata.file_type(),
@@ -100,8 +101,10 @@ fn parse(content: &[u8]) -> Result<u64, StateFileErrorKind> {
         let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         return number.ok_or(StateFileErrorKind::Damaged);
     }
-    // A part of a state file, or disk blocks that were never written.
-    if header.starts_with(content) || content.iter().all(|byte| *byte == 0) {
+    // Disk blocks that were never written. A longer file, such as a disk image, was never a state file.
+    let is_blank = (content.len() as u64) < MAX_LEN && content.iter().all(|byte| *byte == 0);
+    // A part of a state file.
+    if header.starts_with(content) || is_blank {
         return Err(StateFileErrorKind::Damaged);
     }
     Err(StateFileErrorKind::Foreign)
