@@ -63,7 +63,7 @@ pub(crate) fn check_open(text: &str) -> Vec<Sample> {
                 },
                 _ => {
                     (suffix.is_empty()
-                        && !(sample.value < 0.0)
+                        && (sample.value.is_nan() || sample.value >= 0.0)
                         && (0.0..=1.0).contains(&number(sample.label("quantile").expect("q"))))
                         || (["_sum", "_count"].contains(&suffix) && sample.value >= 0.0)
                 }
