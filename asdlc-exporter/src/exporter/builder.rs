@@ -8,7 +8,7 @@ use crate::{
         settings::{check_limits, constant_label_set, metric_prefix, resource},
         view::view,
     },
-    exposition::render::Renderer,
+    exposition::render::{RenderSettings, Renderer},
     families::{
         limits::DEFAULT_VALUE_LEN,
         policy::{MetricPolicy, NamePolicy},
@@ -350,7 +350,8 @@ impl ExporterBuilder {
             let panics = provider.callback_panics();
             SelfMetrics::new(&meter, move || panics.count())
         });
-        let renderer = Renderer::new(policy, constant, max_label_value_len);
+        let max_value_len = max_label_value_len;
+        let renderer = Renderer::new(RenderSettings { policy, constant, max_value_len });
         let collector = Collector::new(reader, registry, renderer, source_timeout, self_metrics);
         let scrapes = ScrapeEndpoint::new(collector, limits, sdk_provider);
         Ok(Exporter::new(service, provider, meter, scrapes))

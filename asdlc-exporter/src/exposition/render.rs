@@ -11,6 +11,7 @@ use crate::{
         constant_labels::ConstantLabels,
         family::Families,
         label_cache::LabelCache,
+        limits::DEFAULT_VALUE_LEN,
         model::FamilyKind,
         policy::NamePolicy,
         registered::MetricFamily,
@@ -32,6 +33,14 @@ pub(crate) struct Renderer {
     warnings: Vec<FamilyWarning>,
 }
 
+/// The settings of a [`Renderer`].
+#[derive(Debug)]
+pub(crate) struct RenderSettings {
+    pub(crate) policy: NamePolicy,
+    pub(crate) constant: ConstantLabels,
+    pub(crate) max_value_len: usize,
+}
+
 /// What was collected for one scrape.
 #[derive(Clone, Copy)]
 pub(crate) struct Collected<'a> {
@@ -47,6 +56,16 @@ pub(crate) struct Query {
     pub(crate) names: Vec<String>,
 }
 
+impl Default for RenderSettings {
+    fn default() -> Self {
+        Self {
+            policy: NamePolicy::default(),
+            constant: ConstantLabels::default(),
+            max_value_len: DEFAULT_VALUE_LEN,
+        }
+    }
+}
+
 /// The exposition of a query.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Rendered {
@@ -57,7 +76,8 @@ pub(crate) struct Rendered {
 }
 
 impl Renderer {
-    pub(crate) fn new(policy: NamePolicy, constant: ConstantLabels, max_value_len: usize) -> Self {
+    pub(crate) fn new(settings: RenderSettings) -> Self {
+        let RenderSettings { policy, constant, max_value_len } = settings;
         Self {
             catalogue: Catalogue::new(policy),
             labels: LabelCache::new(constant, max_value_len),
@@ -172,7 +192,7 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{collect::reader::Reader, families::limits::DEFAULT_VALUE_LEN};
+    use crate::collect::reader::Reader;
     use opentelemetry::{
         KeyValue,
         metrics::{Meter, MeterProvider as _},
@@ -183,7 +203,7 @@ mod tests {
     use prometheus::{Registry, TextEncoder};
 
     fn renderer() -> Renderer {
-        Renderer::new(NamePolicy::default(), ConstantLabels::default(), DEFAULT_VALUE_LEN)
+        Renderer::new(RenderSettings::default())
     }
 
     fn text(renderer: &mut Renderer, recorded: &ResourceMetrics) -> Option<String> {
