@@ -332,6 +332,39 @@ mod tests {
         assert!(renderer.take_warnings().is_empty());
     }
 
+    //
+    #[test]
+    fn a_second_help_text_or_unit_is_reported_once_and_its_points_are_served() {
+        let (metrics, _) = collect(
+            |_| None,
+            |meter| {
+                let counter = |name, help| {
+                    meter.u64_counter(name).with_description(help).build().add(1, &[]);
+                };
+                counter("orders", "Taken.");
+                counter("orders_total", "Orders.");
+                counter("jobs", "Done.");
+                counter("jobs_total", "");
+                meter.f64_gauge("wait").with_unit("s").build().record(1.0, &[]);
+                meter.f64_gauge("wait_seconds").build().record(1.0, &[]);
+                meter.f64_gauge("size_bytes_seconds").with_unit("By").build().record(1.0, &[]);
+                meter.f64_gauge("size_bytes").with_unit("s").build().record(2.0, &[]);
+            },
+        );
+        let mut renderer = renderer();
+        let first = text(&mut renderer, &metrics).unwrap();
+        for line in ["# HELP orders_total Taken.", "orders_total 2", "size_bytes_seconds 2"] {
+            assert!(first.lines().any(|l| l == line), "{line} in {first}");
+        }
+        let warnings: Vec<_> = renderer.take_warnings().iter().map(ToString::to_string).collect();
+        let warning = |name| {
+            format!("`{name}` was recorded with several help texts or units: the first are served")
+        };
+        assert_eq!(warnings, [warning("orders_total"), warning("size_bytes_seconds")]);
+        assert_eq!(text(&mut renderer, &metrics).unwrap(), first);
+        assert!(renderer.take_warnings().is_empty());
+    }
+
     //
     #[test]
     fn without_metrics_there_is_no_text() {

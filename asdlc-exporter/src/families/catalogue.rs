@@ -22,6 +22,8 @@ use std::{
 pub(crate) struct Catalogue {
     policy: NamePolicy,
     families: Vec<FamilyDescription>,
+    /// Of each family.
+    firsts: Vec<First>,
     ids: HashMap<String, usize>,
     dropped: HashSet<(String, Option<FamilyKind>)>,
     warnings: Vec<FamilyWarning>,
@@ -29,11 +31,22 @@ pub(crate) struct Catalogue {
     name: String,
 }
 
+/// What is known about the first metric of a family, and not about the family.
+#[derive(Debug)]
+struct First {
+    /// As it was recorded.
+    unit: String,
+    /// Whether a warning was logged that a later metric of the family has another help text or unit.
+    is_conflict_logged: bool,
+}
+
 /// Why a metric is not served, or not as it was recorded.
 #[derive(Debug)]
 pub(crate) enum FamilyWarning {
     /// Not served: its name belongs to an earlier metric of another type.
     Conflict { dropped: (String, FamilyKind), earlier: (String, FamilyKind) },
+    /// Served, but with the help text and the unit of an earlier metric of the same name.
+    Metadata(String),
     /// Not served: a metric of a registry without a type.
     Untyped(String),
     /// Not served: its name is too long for scrapers. This is the beginning of the name.
@@ -49,6 +62,7 @@ impl Catalogue {
         Self {
             policy,
             families: Vec::new(),
+            firsts: Vec::new(),
             ids: HashMap::new(),
             dropped: HashSet::new(),
             warnings: Vec::new(),
@@ -127,6 +141,7 @@ impl Catalogue {
     ) -> Option<usize> {
         let known = self.ids.get(&self.name).copied();
         if let Some(id) = known.filter(|id| self.families[*id].kind == kind) {
+            self.compare_metadata(id, help, unit);
             return Some(id);
         }
         // Checked first: a denied metric must not take a name from a metric that is served.
@@ -160,8 +175,24 @@ impl Catalogue {
             unit: unit_words(unit, kind),
             has_base_name: false,
         });
+        self.firsts.push(First { unit: unit.to_owned(), is_conflict_logged: false });
         self.ids.insert(self.name.clone(), id);
         Some(id)
+    }
+
+    /// Warns if a metric of the family has a help text or a unit that is not served, because the family has
+    /// another one.
+    fn compare_metadata(&mut self, id: usize, help: &str, unit: &str) {
+        let (family, first) = (&self.families[id], &mut self.firsts[id]);
+        if first.is_conflict_logged || (help == family.help && unit == first.unit) {
+            return;
+        }
+        let is_other_help = !help.is_empty() && truncated_help(help) != family.help;
+        let words = unit_words(unit, family.kind);
+        if is_other_help || (!words.is_empty() && words != family.unit) {
+            first.is_conflict_logged = true;
+            self.warnings.push(FamilyWarning::Metadata(family.name.clone()));
+        }
     }
 
     /// An earlier family that has a sample name in common with a family `self.name` of this kind.
@@ -188,6 +219,12 @@ impl fmt::Display for FamilyWarning {
                     "{} `{dropped}` is not served: it conflicts with the earlier {} `{earlier}`",
                     dropped_kind.as_str(),
                     kind.as_str()
+                )
+            }
+            Self::Metadata(name) => {
+                write!(
+                    f,
+                    "`{name}` was recorded with several help texts or units: the first are served"
                 )
             }
             Self::Untyped(name) => write!(f, "`{name}` is not served: it has no type"),

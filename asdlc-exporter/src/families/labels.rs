@@ -3,9 +3,9 @@
 use crate::families::{
     escape::{Escaping, push_escaped},
     packed_lengths,
+    value_text::write_value,
 };
 use opentelemetry::{KeyValue, Value};
-use std::fmt::Write as _;
 
 /// One attribute of a data point, as it was recorded.
 #[derive(Clone, Copy)]
@@ -78,7 +78,7 @@ pub(crate) fn push_value(out: &mut String, value: AttributeValue<'_>) {
         }
         AttributeValue::Typed(value) => {
             // Writing to a string cannot fail.
-            let _ = write!(Escaping(out), "{value}");
+            let _ = write_value(&mut Escaping(out), value);
         }
     }
 }

@@ -9,8 +9,9 @@
 //! `unregistered.rs` replaces `registered`. `model` has the types of the values.
 //!
 //! `series` sorts and merges the points of a family. `label_cache` makes their `labels` from
-//! attributes: `label_key` makes the keys, `escape` escapes the values, `layouts` stores each list
-//! of label keys once, and `packed_lengths` encodes the lengths of values. `constant_labels` are
+//! attributes: `label_key` makes the keys, `value_text` writes values that are not strings, `escape`
+//! escapes the values, `layouts` stores each list of label keys once, and `packed_lengths` encodes
+//! the lengths of values. `constant_labels` are
 //! the labels of every series. `truncate` applies the `limits` of names, keys and values.
 
 pub(crate) mod base_name;
@@ -35,3 +36,4 @@ pub(crate) mod registered;
 pub(crate) mod registered;
 pub(crate) mod series;
 pub(crate) mod truncate;
+mod value_text;

@@ -40,7 +40,7 @@ use tower_service::Service;
 /// | request | response |
 /// |---|---|
 /// | `GET` | 200, `Content-Type: text/plain; version=0.0.4; charset=utf-8` |
-/// | `GET` that prefers `OpenMetrics`, by `Accept` | 200, `Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8` |
+/// | `GET` that prefers `OpenMetrics`, by `Accept` | 200, `Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores` |
 /// | `GET` that accepts `gzip` or `zstd`, by `Accept-Encoding` | the same, compressed (features `gzip`, on by default, and `zstd`) |
 /// | `GET` with `name[]=orders_total` in the query | the same, but only the families of these names; a comment if there are none |
 /// | `HEAD` | the headers of `GET`, `Content-Length` included, and no body |
@@ -245,7 +245,10 @@ fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respo
 
 const TEXT_0_0_4: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-const OPEN_METRICS_1_0_0: HeaderValue =
-    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+// Prometheus' rules for content negotiation require `escaping` from version 1.0.0 on. `underscores` describes the names in every
+// exposition of this crate, whatever the client requests.
+const OPEN_METRICS_1_0_0: HeaderValue = HeaderValue::from_static(
+    "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
+);
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const PROCESS_START_TIME: HeaderName = HeaderName::from_static("process-start-time-unix");

@@ -10,7 +10,8 @@ use tower::ServiceExt as _;
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPEN_METRICS: &str =
+    "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores";
 
 fn exporter() -> Result<Exporter> {
     let exporter = Exporter::builder("shop").build()?;

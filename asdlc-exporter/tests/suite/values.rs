@@ -53,7 +53,7 @@ fn label_values_are_parsed_as_they_were_recorded() -> Result {
         (Value::from(true), "true"),
         (Value::from(-7_i64), "-7"),
         (Value::from(0.5), "0.5"),
-        (Value::Array(Array::String(vec![StringValue::from("x\ny")])), "[\"x\ny\"]"),
+        (Value::Array(Array::String(vec![StringValue::from("x\ny")])), "[\"x\\ny\"]"),
         (Value::from(long.clone()), long.as_str()),
     ] {
         let at = expected.chars().take(8).collect::<String>();

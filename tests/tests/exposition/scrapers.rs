@@ -110,6 +110,7 @@ fn differences<'a>(
 }
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPEN_METRICS: &str =
+    "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores";
 /// The default of `-maxLabelValueLen` of `VictoriaMetrics`.
 const LONGEST_NAME: usize = 16 << 10;
