@@ -136,12 +136,6 @@ pub mod health;
 mod hedged;
 #[cfg(feature = "process")]
 pub mod process;
-#[cfg(any(
-    feature = "config",
-    feature = "health",
-    feature = "serve",
-    feature = "victoria-metrics"
-))]
 mod redact;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -157,7 +151,11 @@ pub mod workers;
 pub use collect::source::{Source, blocking};
 pub use error::{BuildError, ScrapeError};
 pub use exporter::{
-    builder::ExporterBuilder, exporter::Exporter, meters::GuardedMeterProvider, service_info,
+    builder::ExporterBuilder,
+    environment::{error::EnvironmentError, resource::resource_from_env},
+    exporter::Exporter,
+    meters::GuardedMeterProvider,
+    service_info,
     state_gauge::StateGauge,
 };
 pub use exposition::format::Format;

@@ -1,13 +1,12 @@
-//! Settings from environment variables. This file has all variables that the crate reads.
+//! Settings from environment variables. The variables of OpenTelemetry are in `exporter/environment`.
 
 use super::{error::ConfigError, rules, settings::Config};
-use crate::redact;
 #[cfg(feature = "victoria-metrics")]
 use crate::victoria_metrics::check;
+use crate::{exporter::environment::service_link::is_service_link, redact};
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    net::SocketAddr,
 };
 
 impl Config {
@@ -160,12 +159,6 @@ const PROXY_VARIABLES: &[Variable] = &[
         Ok(())
     }),
 ];
-
-/// `tcp://10.0.0.1:8080`, as Kubernetes writes it.
-fn is_service_link(value: &str) -> bool {
-    let address = ["tcp://", "udp://", "sctp://"].iter().find_map(|p| value.strip_prefix(p));
-    address.is_some_and(|address| address.parse::<SocketAddr>().is_ok())
-}
 
 fn boolean(value: &str) -> Result<bool, String> {
     value

@@ -1,5 +1,6 @@
 use super::{
     accept::{Settings, accept_connections},
+    address::{DEFAULT_PORT, ListenAddress},
     auth::Auth,
     error::{ServeError, ServeErrorKind},
     limits::Limits,
@@ -37,7 +38,7 @@ impl Server {
     /// Creates a builder with the defaults in the [module's table](super) and no route.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
-            address: (Ipv4Addr::LOCALHOST, 9464).into(),
+            address: ListenAddress::Ip((Ipv4Addr::LOCALHOST, DEFAULT_PORT).into()),
             routes: Vec::new(),
             credentials: Vec::new(),
             networks: Vec::new(),
@@ -78,7 +79,7 @@ impl Server {
 #[derive(Debug)]
 #[must_use = "a builder does nothing before `start`"]
 pub struct ServerBuilder {
-    address: SocketAddr,
+    address: ListenAddress,
     routes: Vec<Route>,
     credentials: Vec<Result<Credentials, ServeError>>,
     networks: Vec<String>,
@@ -88,6 +89,22 @@ pub struct ServerBuilder {
 impl ServerBuilder {
     /// Sets the address to listen on. Port 0 is any free port. Default: 127.0.0.1:9464.
     pub fn with_address(mut self, address: SocketAddr) -> Self {
+        self.address = ListenAddress::Ip(address);
+        self
+    }
+
+    /// Sets the address to listen on by host and port: an IP address, IPv6 with or without brackets, or a
+    /// host name. Port 0 is any free port. The last call of this method or of
+    /// [`with_address`](Self::with_address) counts.
+    ///
+    /// `localhost` is 127.0.0.1. Other names are resolved when the server starts. It listens on one
+    /// address: the first IPv4 address of the name, or else the first one.
+    pub fn with_host(mut self, host: impl AsRef<str>, port: u16) -> Self {
+        self.address = ListenAddress::new(host.as_ref(), port);
+        self
+    }
+
+    pub(super) fn with_listen_address(mut self, address: ListenAddress) -> Self {
         self.address = address;
         self
     }
@@ -184,7 +201,8 @@ impl ServerBuilder {
     /// # Errors
     ///
     /// When there is no route, a path does not start with `/` or is used twice, a secret or a network
-    /// is malformed, a limit is out of range, or the address cannot be bound. Nothing listens then.
+    /// is malformed, a limit is out of range, a host is malformed or unknown, or the address cannot be
+    /// bound. Nothing listens then.
     ///
     /// # Panics
     ///
@@ -200,6 +218,7 @@ impl ServerBuilder {
             })
             .collect::<Result<Vec<_>, _>>()?;
         limits.check()?;
+        let address = address.resolve().await?;
         let cannot_bind = |error| ServeErrorKind::Bind(address, error);
         let listener = TcpListener::bind(address).await.map_err(cannot_bind)?;
         let address = listener.local_addr().map_err(cannot_bind)?;

@@ -37,6 +37,13 @@ pub(super) enum ServeErrorKind {
         time: Duration,
         allowed: &'static str,
     },
+    /// Redacted.
+    Host(String),
+    UnknownHost {
+        host: String,
+        variable: Option<&'static str>,
+        error: Option<io::Error>,
+    },
     Bind(SocketAddr, io::Error),
 }
 
@@ -75,6 +82,20 @@ impl fmt::Display for ServeError {
             ServeErrorKind::Time { name, time, allowed } => {
                 write!(f, "invalid {name} {time:?}: must be {allowed}")
             }
+            ServeErrorKind::Host(host) => write!(
+                f,
+                "invalid host \"{host}\": must be an IP address or a host name, without a port"
+            ),
+            ServeErrorKind::UnknownHost { host, variable, error } => {
+                if let Some(variable) = variable {
+                    write!(f, "environment variable {variable}: ")?;
+                }
+                write!(f, "cannot resolve host \"{host}\": ")?;
+                match error {
+                    Some(error) => error.fmt(f),
+                    None => f.write_str("it has no address"),
+                }
+            }
             ServeErrorKind::Bind(address, error) => {
                 write!(f, "cannot listen on {address}: {error}")
             }
@@ -91,7 +112,8 @@ impl fmt::Debug for ServeError {
 impl Error for ServeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
-            ServeErrorKind::Bind(_, error) => Some(error),
+            ServeErrorKind::Bind(_, error)
+            | ServeErrorKind::UnknownHost { error: Some(error), .. } => Some(error),
             _ => None,
         }
     }

@@ -23,7 +23,7 @@
 //!
 //! | what | limit | beyond it |
 //! |---|---|---|
-//! | address | 127.0.0.1:9464: only programs on this machine can connect | a warning is logged if the address is not a loopback address and there is no authentication |
+//! | address | 127.0.0.1:9464: only programs on this machine can connect; [`Server::builder_from_env`] reads it from the environment | a warning is logged if the address is not a loopback address and there is no authentication |
 //! | client networks | all; after [`with_allowed_network`](ServerBuilder::with_allowed_network) only the allowed ones | the connection is closed before anything is read |
 //! | authentication | none; or [bearer tokens](ServerBuilder::with_bearer_token), or [users with passwords](ServerBuilder::with_basic_auth) | 401 |
 //! | paths | those of the routes | 404 |
@@ -37,16 +37,19 @@
 //! | responses that clients do not read | 64 MiB | the connection that has been stalled for the longest time is closed |
 //! | responses in progress when the server stops | 5 s | their connections are closed |
 
-// Start: builder (checks limits and network, binds the address) -> accept.
+// Start: builder (checks limits and network, resolves and binds the address) -> accept.
+// environment reads the address from variables.
 // A connection: accept (allowed networks, connection limit) -> connection (HTTP/1.1, until its
 // deadline or its end) -> routes (auth, then the service of the path).
 // client has the state and the deadline of each connection. socket reports reads and writes to it.
 
 mod accept;
+mod address;
 mod auth;
 mod builder;
 mod client;
 mod connection;
+mod environment;
 mod error;
 mod limits;
 mod network;

@@ -21,6 +21,8 @@ mod errors;
 mod health;
 #[cfg(any(feature = "health", feature = "serve"))]
 mod http1;
+#[cfg(feature = "serve")]
+mod listen_address;
 #[cfg(all(feature = "process", target_os = "linux"))]
 mod namespace;
 #[cfg(feature = "process")]

@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod client_timeout;
 mod empty_labels;
+mod environment;
 mod families;
 mod gate;
 mod limits;
