@@ -57,15 +57,17 @@
 //! | counter `orders`, counter `orders_total` | `orders_total`: a suffix is not added twice |
 //! | unit `s`, `By`, `By/s`, … | suffix `_seconds`, `_bytes`, `_bytes_per_second`, unless the name has these words |
 //! | unit `1` | suffix `_ratio`, but not on a counter |
-//! | other units, annotations such as `{request}` | no suffix |
-//! | invalid characters in names and keys | each run of them becomes one `_`; valid names and keys do not change |
-//! | keys `1st`, `__name__`, and the empty key | `key_1st`, `key__name__`, `key` |
+//! | a unit that Prometheus has no word for, such as `km` | suffix `_km`; annotations such as `{request}` are left out |
+//! | the same with [`TranslationStrategy::UnderscoreEscapingWithoutSuffixes`] | no suffix |
+//! | invalid characters and `_` in names and keys | each run of them becomes one `_`; valid names and keys of a registry do not change |
+//! | keys `1st`, `__name__`, and the empty key | `key_1st`, `_name_`, `key` |
 //! | a key that is a constant label, or `le` on a histogram | `exported_<key>`, as in Prometheus |
 //! | several keys that become one label | their values in the order of the keys, joined by `;` |
 //! | an attribute or a constant label with an empty value | no label, as in Prometheus; joined values leave it out |
 //! | attribute sets that become one series | one series: counters, up-down counters and histograms are added; for gauges, the greatest value is served |
 //! | label values of more than 1024 bytes, and other text that is too long for scrapers | [truncated](ExporterBuilder::with_max_label_value_len) |
-//! | one name in several scopes or number types | one family, merged as above; scopes are not visible |
+//! | one name in several scopes or number types | one family; series with the same labels are merged as above, and [`ScopeLabels`] decide whether scopes are labels |
+//! | an attribute with the label of a scope, such as `otel.scope.name` | if scopes are labels, joined with the value of the scope by `;` |
 //! | histograms of one series with different boundaries | the boundaries that they share, where the counts are exact |
 //! | one name with several help texts | the first help text |
 //! | one name with several kinds | the first kind; the other metric is dropped with one warning |
@@ -88,8 +90,7 @@
 //! The "first" metric is the one that was collected by the earliest scrape. Within a scrape,
 //! metrics are ordered by the name of their scope, then in the order in which the instruments were
 //! created. Metrics of a registry come last.
-//! A histogram `x` also has the names `x_bucket`, `x_sum`, `x_count` and `x_created`. Resource attributes
-//! and scopes are not served.
+//! A histogram `x` also has the names `x_bucket`, `x_sum`, `x_count` and `x_created`.
 //!
 //! # Pushing
 //!
@@ -159,7 +160,7 @@ pub use exporter::{
     state_gauge::StateGauge,
 };
 pub use exposition::format::Format;
-pub use families::policy::MetricPolicy;
+pub use families::{name::TranslationStrategy, policy::MetricPolicy, scope_labels::ScopeLabels};
 #[cfg(feature = "prometheus")]
 pub use prometheus;
 pub use scrape::{ScrapeFuture, ScrapeService};

@@ -351,7 +351,12 @@ impl ExporterBuilder {
             SelfMetrics::new(&meter, move || panics.count())
         });
         let max_value_len = max_label_value_len;
-        let renderer = Renderer::new(RenderSettings { policy, constant, max_value_len });
+        let renderer = Renderer::new(RenderSettings {
+            policy,
+            constant,
+            max_value_len,
+            ..RenderSettings::default()
+        });
         let collector = Collector::new(reader, registry, renderer, source_timeout, self_metrics);
         let scrapes = ScrapeEndpoint::new(collector, limits, sdk_provider);
         Ok(Exporter::new(service, provider, meter, scrapes))

@@ -1,7 +1,7 @@
 //! Applies the policy and the series limit in the SDK. An instrument that the policy denies records
 //! nothing.
 
-use crate::families::{model::FamilyKind, name::push_family_name, policy::NamePolicy};
+use crate::families::{model::FamilyKind, policy::NamePolicy};
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, Stream};
 
 /// The view of an exporter's meter provider.
@@ -12,7 +12,7 @@ pub(crate) fn view(
     move |instrument| {
         let kind = family_kind(instrument.kind());
         let mut name = String::new();
-        push_family_name(&mut name, policy.prefix(), instrument.name(), instrument.unit(), kind);
+        policy.push_name(&mut name, instrument.name(), instrument.unit(), kind);
         if policy.serves(instrument.name(), &name, kind) {
             return Stream::builder().with_cardinality_limit(max_series?).build().ok();
         }

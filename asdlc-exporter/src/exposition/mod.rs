@@ -12,4 +12,6 @@ pub(crate) mod format;
 mod number;
 mod open_metrics;
 pub(crate) mod render;
+#[cfg(test)]
+mod scope_tests;
 mod text;

@@ -17,7 +17,7 @@ pub(crate) fn push_head(out: &mut String, family: &FamilyDescription, fits_type:
     let base = base_name(name, *kind).filter(|_| *has_base_name && fits_type);
     let type_name = match (kind, base) {
         (FamilyKind::Counter, None) => "unknown",
-        (FamilyKind::Gauge, Some(_)) => "info",
+        (FamilyKind::Gauge | FamilyKind::TargetInfo, Some(_)) => "info",
         _ => kind.as_str(),
     };
     let name = base.unwrap_or(name);
@@ -42,7 +42,7 @@ pub(crate) fn push_head(out: &mut String, family: &FamilyDescription, fits_type:
 pub(crate) fn fits_type(kind: FamilyKind, value: Number) -> bool {
     match kind {
         FamilyKind::Counter => is_count_or_sum(value),
-        FamilyKind::Gauge => value.float() == 1.0,
+        FamilyKind::Gauge | FamilyKind::TargetInfo => value.float() == 1.0,
         FamilyKind::Histogram | FamilyKind::Summary => true,
     }
 }

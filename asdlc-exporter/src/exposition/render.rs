@@ -15,6 +15,8 @@ use crate::{
         model::FamilyKind,
         policy::NamePolicy,
         registered::MetricFamily,
+        resource::{ResourceSettings, ServedResource},
+        scope_labels::ScopeLabels,
         series::{SeriesOrder, SeriesTable},
     },
 };
@@ -29,8 +31,9 @@ pub(crate) struct Renderer {
     orders: Vec<SeriesOrder>,
     /// The size of the last unfiltered exposition, by format. The next one has about the same size.
     sizes: [usize; 2],
-    /// The warnings about truncated labels since the last call of `take_warnings`.
+    /// The warnings about labels since the last call of `take_warnings`.
     warnings: Vec<FamilyWarning>,
+    resource: ServedResource,
 }
 
 /// The settings of a [`Renderer`].
@@ -39,6 +42,8 @@ pub(crate) struct RenderSettings {
     pub(crate) policy: NamePolicy,
     pub(crate) constant: ConstantLabels,
     pub(crate) max_value_len: usize,
+    pub(crate) scope_labels: ScopeLabels,
+    pub(crate) resource: ResourceSettings,
 }
 
 /// What was collected for one scrape.
@@ -62,6 +67,8 @@ impl Default for RenderSettings {
             policy: NamePolicy::default(),
             constant: ConstantLabels::default(),
             max_value_len: DEFAULT_VALUE_LEN,
+            scope_labels: ScopeLabels::NONE,
+            resource: ResourceSettings::default(),
         }
     }
 }
@@ -77,13 +84,14 @@ pub(crate) struct Rendered {
 
 impl Renderer {
     pub(crate) fn new(settings: RenderSettings) -> Self {
-        let RenderSettings { policy, constant, max_value_len } = settings;
+        let RenderSettings { policy, constant, max_value_len, scope_labels, resource } = settings;
         Self {
             catalogue: Catalogue::new(policy),
-            labels: LabelCache::new(constant, max_value_len),
+            labels: LabelCache::new(constant, scope_labels, max_value_len),
             orders: Vec::new(),
             sizes: [0; 2],
             warnings: Vec::new(),
+            resource: ServedResource::new(resource),
         }
     }
 
@@ -95,10 +103,14 @@ impl Renderer {
         query: &Query,
         mut text: String,
     ) -> Option<Rendered> {
-        let Self { catalogue, labels, orders, sizes, warnings } = self;
+        let Collected { recorded, registered } = collected;
+        let Self { catalogue, labels, orders, sizes, warnings, resource } = self;
         labels.trim();
+        let read = resource.read(recorded.resource(), labels);
+        warnings.extend(read.into_iter().map(FamilyWarning::Resource));
         let may_be_empty = catalogue.may_be_empty();
-        let families = catalogue.sort(collected.recorded, collected.registered);
+        let target_info = resource.target_info().map(|text| labels.scopes().store(text));
+        let families = catalogue.sort(recorded, registered, target_info, labels.scopes());
         if families.is_empty() && !may_be_empty {
             return None;
         }
@@ -146,7 +158,8 @@ fn write(
     warnings: &mut Vec<FamilyWarning>,
 ) {
     let constant = labels.constant().text().to_owned();
-    let mut writer = TextWriter::new(out, &constant, *format);
+    let configured = labels.configured().text().to_owned();
+    let mut writer = TextWriter::new(out, *format);
     let mut table = SeriesTable::default();
     let (mut buckets, mut quantiles) = (Vec::new(), Vec::new());
     for family in families.iter() {
@@ -169,11 +182,12 @@ fn write(
         let fits_type = *format == Format::OpenMetrics
             && description.has_base_name
             && table.iter(labels, order).all(|s| open_metrics::fits_type(kind, s.value()));
-        writer.family(description, fits_type);
+        let is_target = kind == FamilyKind::TargetInfo;
+        writer.family(description, fits_type, if is_target { &configured } else { &constant });
         for series in table.iter(labels, order) {
             counts.series += 1;
             match kind {
-                FamilyKind::Counter | FamilyKind::Gauge => {
+                FamilyKind::Counter | FamilyKind::Gauge | FamilyKind::TargetInfo => {
                     writer.sample(series.labels, series.value());
                 }
                 FamilyKind::Histogram => {

@@ -26,17 +26,23 @@ pub(crate) struct TextWriter<'a> {
 }
 
 impl<'a> TextWriter<'a> {
-    /// A writer that adds the constant labels to every series.
-    pub(crate) fn new(out: &'a mut String, constant: &'a str, format: Format) -> Self {
+    pub(crate) fn new(out: &'a mut String, format: Format) -> Self {
         let (name, head) = (String::new(), String::new());
-        Self { out, constant, format, name, head, bounds: BoundTexts::default() }
+        Self { out, constant: "", format, name, head, bounds: BoundTexts::default() }
     }
 
     /// Writes the first lines of a family: `HELP`, `TYPE` and, in `OpenMetrics`, `UNIT`. The line
     /// `HELP` is also written if the help text is empty.
     ///
     /// `fits_type` means that all values [fit the type](open_metrics::fits_type) in `OpenMetrics`.
-    pub(crate) fn family(&mut self, family: &FamilyDescription, fits_type: bool) {
+    /// Every series of the family gets the labels `constant`.
+    pub(crate) fn family(
+        &mut self,
+        family: &FamilyDescription,
+        fits_type: bool,
+        constant: &'a str,
+    ) {
+        self.constant = constant;
         family.name.clone_into(&mut self.name);
         match self.format {
             Format::Text => push_head(self.out, family),
@@ -207,10 +213,10 @@ mod tests {
     #[test]
     fn a_series_without_labels_has_no_braces() {
         let mut out = String::new();
-        let mut writer = TextWriter::new(&mut out, "", Format::Text);
-        writer.family(&family("a", "", FamilyKind::Gauge), true);
+        let mut writer = TextWriter::new(&mut out, Format::Text);
+        writer.family(&family("a", "", FamilyKind::Gauge), true, "");
         writer.sample(Labels::NONE, Number::I64(-1));
-        writer.family(&family("h", "x\\y\nz", FamilyKind::Histogram), true);
+        writer.family(&family("h", "x\\y\nz", FamilyKind::Histogram), true, "");
         writer.histogram(
             Labels::NONE,
             &[Bucket { bound: 0.5, cumulative: 1 }],
@@ -235,8 +241,8 @@ mod tests {
     #[test]
     fn histograms_with_different_boundaries_get_different_texts() {
         let mut out = String::new();
-        let mut writer = TextWriter::new(&mut out, "service=\"shop\"", Format::Text);
-        writer.family(&family("h", "", FamilyKind::Histogram), true);
+        let mut writer = TextWriter::new(&mut out, Format::Text);
+        writer.family(&family("h", "", FamilyKind::Histogram), true, "service=\"shop\"");
         for bound in [1.0, 2.0] {
             writer.histogram(Labels::NONE, &[Bucket { bound, cumulative: 1 }], 1, Number::U64(1));
         }

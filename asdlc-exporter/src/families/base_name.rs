@@ -34,7 +34,7 @@ pub(crate) fn find_base_names(families: &mut [FamilyDescription]) {
 pub(crate) fn base_name(name: &str, kind: FamilyKind) -> Option<&str> {
     match kind {
         FamilyKind::Counter => name.strip_suffix("_total"),
-        FamilyKind::Gauge => name.strip_suffix("_info"),
+        FamilyKind::Gauge | FamilyKind::TargetInfo => name.strip_suffix("_info"),
         FamilyKind::Histogram | FamilyKind::Summary => None,
     }
     .filter(|base| !base.is_empty())

@@ -3,16 +3,21 @@
 use crate::families::{
     base_name::find_base_names,
     family::{Families, FamilyDescription, Member},
+    label_key::KeyRules,
     limits::MAX_NAME_LEN,
     model::FamilyKind,
-    name::{push_family_name, push_name, unit_words},
+    name::{push_final_name, unit_words},
     points,
     policy::NamePolicy,
     registered::{self, MetricFamily},
+    resource::ResourceWarning,
+    scopes::{ScopeId, Scopes},
     truncate::{excerpt, truncated_help},
 };
+use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::data::{ResourceMetrics, ScopeMetrics};
 use std::{
+    cmp::Ordering,
     collections::{HashMap, HashSet},
     fmt, mem,
 };
@@ -55,6 +60,8 @@ pub(crate) enum FamilyWarning {
     LongHelp(String),
     /// Served, but some of its labels are truncated or left out.
     TruncatedLabels(String),
+    /// Not all attributes of the resource that were requested are labels of every series.
+    Resource(ResourceWarning),
 }
 
 impl Catalogue {
@@ -70,35 +77,43 @@ impl Catalogue {
         }
     }
 
+    /// `target_info` has the labels of `target_info`.
     pub(crate) fn sort<'a>(
         &'a mut self,
         metrics: &'a ResourceMetrics,
         registered: &'a [MetricFamily],
+        target_info: Option<ScopeId>,
+        scope_ids: &mut Scopes,
     ) -> Families<'a> {
         let known = self.families.len();
         // The SDK returns scopes in random order, which must not decide which of two conflicting metrics is
         // the first.
         let mut scopes: Vec<&ScopeMetrics> = metrics.scope_metrics().collect();
-        scopes.sort_by_key(|scope| (scope.scope().name(), scope.scope().version()));
+        scopes.sort_by(|a, b| compare(a.scope(), b.scope()));
         let mut members = Vec::new();
-        for metric in scopes.into_iter().flat_map(ScopeMetrics::metrics) {
-            let kind = points::kind(metric.data());
-            self.name.clear();
-            push_family_name(
-                &mut self.name,
-                self.policy.prefix(),
-                metric.name(),
-                metric.unit(),
-                kind,
-            );
-            let about = (metric.name(), metric.description(), metric.unit());
-            if let Some(id) = self.family_id(kind, about) {
-                members.push((id, Member::Recorded(metric.data())));
+        if let Some(labels) = target_info {
+            TARGET_INFO.clone_into(&mut self.name);
+            let about = (TARGET_INFO, "Target metadata.", "");
+            if let Some(id) = self.family_id(FamilyKind::TargetInfo, about) {
+                members.push((id, Member::TargetInfo(labels)));
+            }
+        }
+        for metrics in scopes {
+            let scope = metrics.scope();
+            let scope_id = scope_ids.find(Some(scope), KeyRules::default(), &[]);
+            for metric in metrics.metrics() {
+                let kind = points::kind(metric.data());
+                self.name.clear();
+                self.policy.push_name(&mut self.name, metric.name(), metric.unit(), kind);
+                let about = (metric.name(), metric.description(), metric.unit());
+                if let Some(id) = self.family_id(kind, about) {
+                    members.push((id, Member::Recorded(metric.data(), scope, scope_id)));
+                }
             }
         }
         for family in registered {
             self.name.clear();
-            push_name(&mut self.name, "", family.name());
+            push_final_name(&mut self.name, family.name());
             let Some(kind) = registered::kind(family) else {
                 if self.dropped.insert((self.name.clone(), None)) {
                     self.warnings.push(FamilyWarning::Untyped(self.name.clone()));
@@ -210,6 +225,20 @@ impl Catalogue {
     }
 }
 
+/// Compares scopes by all that distinguishes them.
+fn compare(a: &InstrumentationScope, b: &InstrumentationScope) -> Ordering {
+    let attributes = |scope: &InstrumentationScope| {
+        let text = |attribute: &KeyValue| format!("{}={:?}", attribute.key, attribute.value);
+        let mut attributes: Vec<_> = scope.attributes().map(text).collect();
+        attributes.sort();
+        attributes
+    };
+    let (name, version) = (a.name().cmp(b.name()), a.version().cmp(&b.version()));
+    name.then(version)
+        .then_with(|| a.schema_url().cmp(&b.schema_url()))
+        .then_with(|| attributes(a).cmp(&attributes(b)))
+}
+
 impl fmt::Display for FamilyWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -239,6 +268,10 @@ impl fmt::Display for FamilyWarning {
                 f,
                 "labels of `{name}` are truncated or left out: they are too long or too many for scrapers"
             ),
+            Self::Resource(warning) => warning.fmt(f),
         }
     }
 }
+
+/// The family with the attributes of the resource.
+const TARGET_INFO: &str = "target_info";

@@ -1,8 +1,8 @@
-//! The labels that every series has: `service` and those of the builder.
+//! The labels that every series has: `service`, those of the builder, and attributes of the resource.
 
-use crate::families::escape::push_escaped;
+use crate::families::{escape::push_escaped, label_text::LabelText};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ConstantLabels {
     keys: Vec<String>,
     text: String,
@@ -13,16 +13,19 @@ impl ConstantLabels {
         let mut this = Self::default();
         // In Prometheus, a label with an empty value is no label.
         for (key, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-            if !this.text.is_empty() {
-                this.text.push(',');
-            }
-            this.text.push_str(&key);
-            this.text.push_str("=\"");
-            push_escaped(&mut this.text, &value);
-            this.text.push('"');
-            this.keys.push(key);
+            let text = label(&key, &value);
+            this.append(LabelText { text, keys: vec![key], truncated: 0 });
         }
         this
+    }
+
+    /// Adds labels at the end.
+    pub(crate) fn append(&mut self, LabelText { text, mut keys, .. }: LabelText) {
+        if !self.text.is_empty() && !text.is_empty() {
+            self.text.push(',');
+        }
+        self.text.push_str(&text);
+        self.keys.append(&mut keys);
     }
 
     /// `service="shop",environment="prod"`, as in each line of the text.
@@ -32,5 +35,43 @@ impl ConstantLabels {
 
     pub(crate) fn contains(&self, key: &str) -> bool {
         self.keys.iter().any(|constant| constant == key)
+    }
+
+    /// Whether there is a label with this key and value.
+    pub(crate) fn has(&self, key: &str, value: &str) -> bool {
+        // An escaped value has no quote of its own, so only a whole label matches.
+        let text = format!(",{},", self.text);
+        self.contains(key) && text.contains(&format!(",{},", label(key, value)))
+    }
+}
+
+/// `key="value"`.
+fn label(key: &str, value: &str) -> String {
+    let mut text = key.to_owned() + "=\"";
+    push_escaped(&mut text, value);
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_found_by_its_key_and_value() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let labels = ConstantLabels::new(vec![
+            pair("a", "1"),
+            pair("b", ",a=\"2\","),
+            pair("c", ""),
+            pair("d", "4"),
+        ]);
+        assert_eq!(labels.text(), r#"a="1",b=",a=\"2\",",d="4""#);
+        for (key, value) in [("a", "1"), ("b", ",a=\"2\","), ("d", "4")] {
+            assert!(labels.has(key, value), "{key}");
+        }
+        for (key, value) in [("a", "2"), ("a", ""), ("c", ""), ("d", "5")] {
+            assert!(!labels.has(key, value), "{key}");
+        }
     }
 }

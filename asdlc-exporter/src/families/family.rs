@@ -1,11 +1,14 @@
 //! The families of a scrape: a name, a type, and the collected metrics that have this name.
 
 use crate::families::{
-    model::FamilyKind,
-    points::{self, PointVisitor},
+    model::{FamilyKind, Number},
+    points::{self, Origin, Point, PointVisitor},
     registered::{self, MetricFamily},
+    scopes::ScopeId,
 };
+use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::metrics::data::AggregatedMetrics;
+use std::iter;
 
 /// What does not change about a family between scrapes.
 #[derive(Debug)]
@@ -29,8 +32,11 @@ pub(crate) struct Families<'a> {
 /// A metric of a family.
 #[derive(Clone, Copy)]
 pub(crate) enum Member<'a> {
-    Recorded(&'a AggregatedMetrics),
+    /// The metric of an instrument of this scope, whose labels have this number.
+    Recorded(&'a AggregatedMetrics, &'a InstrumentationScope, ScopeId),
     Registered(&'a MetricFamily),
+    /// `target_info`. Its labels have this number.
+    TargetInfo(ScopeId),
 }
 
 /// All metrics of one name. Several scopes may have recorded them, in several number types.
@@ -42,8 +48,9 @@ pub(crate) struct Family<'a, 'm> {
 }
 
 impl<'a> Families<'a> {
+    /// Whether nothing was collected. `target_info` does not count: it is not collected.
     pub(crate) fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.members.iter().all(|(_, member)| matches!(member, Member::TargetInfo(_)))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Family<'a, '_>> {
@@ -59,8 +66,16 @@ impl<'a> Family<'a, '_> {
     pub(crate) fn for_each_point(&self, visitor: &mut impl PointVisitor<'a>) {
         for (_, member) in self.members {
             match member {
-                Member::Recorded(data) => points::for_each(data, visitor),
+                Member::Recorded(data, scope, id) => {
+                    visitor.origin(Origin::Instrument(scope, *id));
+                    points::for_each(data, visitor);
+                }
+                Member::TargetInfo(id) => {
+                    visitor.origin(Origin::Resource(*id));
+                    visitor.point(iter::empty(), Point::Gauge(Number::U64(1)));
+                }
                 Member::Registered(family) => {
+                    visitor.origin(Origin::Registry);
                     registered::for_each(family, self.description.kind, visitor);
                 }
             }

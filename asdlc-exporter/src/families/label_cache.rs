@@ -6,10 +6,13 @@
 
 use crate::families::{
     constant_labels::ConstantLabels,
-    label_key::label_key,
+    label_key::{KeyRules, is_scope_key},
+    label_text::LabelText,
     labels::{Attribute, Labels, push_value},
     layouts::{LayoutId, Layouts},
     limits::{MAX_KEY_LEN, MAX_LABELS, MAX_LABELS_LEN},
+    scope_labels::ScopeLabels,
+    scopes::{ScopeId, Scopes},
     truncate::{truncate_key, truncate_value},
 };
 use foldhash::quality::{FoldHasher, RandomState};
@@ -23,7 +26,11 @@ use std::{
 /// The lists of attribute keys seen so far. It is kept between scrapes.
 #[derive(Debug)]
 pub(crate) struct LabelCache {
+    /// The labels of every series but those of `target_info`.
     constant: ConstantLabels,
+    /// The constant labels without those of the resource.
+    configured: ConstantLabels,
+    scopes: Scopes,
     max_value_len: usize,
     /// How many labels were truncated or left out since [`take_truncated`](Self::take_truncated).
     truncated: usize,
@@ -39,14 +46,19 @@ pub(crate) struct LabelCache {
 #[derive(Debug)]
 struct KeyList {
     keys: Vec<String>,
-    reserved: Option<&'static str>,
+    rules: KeyRules,
+    /// The layout of points without a scope.
     layout: LayoutId,
+    /// The scope of the last point that needed a layout, and this layout.
+    last: (ScopeId, LayoutId),
+    /// Whether a label begins like the labels of scopes.
+    has_scope_keys: bool,
     /// For each label, the positions of the attributes whose values it has.
     positions: Vec<Vec<usize>>,
     /// How many labels are left out or have a truncated key.
     truncated: usize,
-    /// The layouts of points with empty labels, by the bits of these labels.
-    without_empty: HashMap<u64, LayoutId>,
+    /// The other layouts, by the scope and by the bits of the empty labels.
+    variants: HashMap<(ScopeId, u64), LayoutId>,
 }
 
 /// Hashes the labels of a scrape, to find out whether they are those of the last scrape. It has a
@@ -65,9 +77,15 @@ struct Pushed {
 }
 
 impl LabelCache {
-    pub(crate) fn new(constant: ConstantLabels, max_value_len: usize) -> Self {
+    pub(crate) fn new(
+        constant: ConstantLabels,
+        scope_labels: ScopeLabels,
+        max_value_len: usize,
+    ) -> Self {
         Self {
-            constant,
+            constant: constant.clone(),
+            configured: constant,
+            scopes: Scopes::new(scope_labels, max_value_len),
             max_value_len,
             truncated: 0,
             key_lists: Vec::new(),
@@ -82,8 +100,31 @@ impl LabelCache {
         &self.constant
     }
 
+    /// The constant labels of `target_info`.
+    pub(crate) fn configured(&self) -> &ConstantLabels {
+        &self.configured
+    }
+
+    /// Adds constant labels, before the labels of the first point are made.
+    pub(crate) fn add_constant(&mut self, labels: LabelText) {
+        self.constant.append(labels);
+    }
+
+    pub(crate) fn max_value_len(&self) -> usize {
+        self.max_value_len
+    }
+
+    pub(crate) fn scopes(&mut self) -> &mut Scopes {
+        &mut self.scopes
+    }
+
     pub(crate) fn hasher(&self) -> DigestHasher {
         self.hasher.build_hasher()
+    }
+
+    /// Counts the labels of a scope that are truncated or left out.
+    pub(crate) fn count_truncated(&mut self, scope: ScopeId) {
+        self.truncated += self.scopes.truncated(scope);
     }
 
     /// How many labels were truncated or left out since the last call.
@@ -93,7 +134,9 @@ impl LabelCache {
 
     /// Clears the cache if it is too large, which happens if code generates new keys all the time.
     pub(crate) fn trim(&mut self) {
-        if self.key_lists.len() > MAX_ENTRIES || self.layouts.len() > MAX_ENTRIES {
+        let lens = [self.key_lists.len(), self.layouts.len(), self.scopes.len()];
+        if lens.into_iter().any(|len| len > MAX_ENTRIES) {
+            self.scopes.clear();
             self.key_lists = Vec::new();
             self.layouts = Layouts::default();
             self.by_hash = HashMap::new();
@@ -104,11 +147,14 @@ impl LabelCache {
 
     /// Appends the label values of a point, each with a line feed, and replaces `lengths` by their
     /// lengths. Leaves out empty values. Returns the layout of the other labels.
+    ///
+    /// `layout` is the [layout](Self::layout) of the key list and the scope.
     pub(crate) fn push_values(
         &mut self,
         out: &mut String,
         lengths: &mut Vec<usize>,
-        key_list: KeyListId,
+        (key_list, layout): (KeyListId, LayoutId),
+        scope: ScopeId,
         attributes: &[Attribute<'_>],
     ) -> LayoutId {
         let Self { max_value_len, truncated, key_lists, .. } = self;
@@ -123,14 +169,31 @@ impl LabelCache {
             pushed = keys.push_values(out, lengths, attributes, max_len);
         }
         *truncated += pushed.truncated;
-        if pushed.empty == 0 { keys.layout } else { self.without_empty(key_list, pushed.empty) }
+        if pushed.empty == 0 { layout } else { self.variant(key_list, scope, pushed.empty) }
     }
 
-    /// The layout of a point whose labels with these bits are empty.
-    fn without_empty(&mut self, key_list: KeyListId, empty: u64) -> LayoutId {
-        let Self { key_lists, layouts, .. } = self;
-        let KeyList { without_empty, layout, .. } = &mut key_lists[key_list.0];
-        *without_empty.entry(empty).or_insert_with(|| layouts.without(*layout, empty))
+    /// The layout of a point of this scope without empty labels.
+    pub(crate) fn layout(&mut self, key_list: KeyListId, scope: ScopeId) -> LayoutId {
+        let (last, layout) = self.key_lists[key_list.0].last;
+        if last == scope {
+            return layout;
+        }
+        let layout = self.variant(key_list, scope, 0);
+        self.key_lists[key_list.0].last = (scope, layout);
+        layout
+    }
+
+    /// The layout of a point of this scope whose labels with these bits are empty.
+    fn variant(&mut self, key_list: KeyListId, scope: ScopeId, empty: u64) -> LayoutId {
+        let Self { key_lists, layouts, scopes, .. } = self;
+        let KeyList { variants, layout, .. } = &mut key_lists[key_list.0];
+        let variant = || layouts.variant(*layout, scopes.text(scope), empty);
+        *variants.entry((scope, empty)).or_insert_with(variant)
+    }
+
+    /// Whether attributes of this list have to be [labels of the scope](Scopes::find).
+    pub(crate) fn has_scope_keys(&self, key_list: KeyListId) -> bool {
+        self.scopes.are_served() && self.key_lists[key_list.0].has_scope_keys
     }
 
     /// See [`Layouts::labels`].
@@ -149,25 +212,22 @@ impl LabelCache {
     }
 
     /// The key list of a point with these attributes, which is added if it is new.
-    pub(crate) fn find(
-        &mut self,
-        reserved: Option<&'static str>,
-        attributes: &[Attribute<'_>],
-    ) -> KeyListId {
+    pub(crate) fn find(&mut self, rules: KeyRules, attributes: &[Attribute<'_>]) -> KeyListId {
         let is_it =
-            |id: &usize| self.key_lists.get(*id).is_some_and(|list| list.is(reserved, attributes));
+            |id: &usize| self.key_lists.get(*id).is_some_and(|list| list.is(rules, attributes));
         if let Some(id) = self.recent.iter().copied().find(is_it) {
             return KeyListId(id);
         }
         let mut hasher = self.hasher.build_hasher();
         attributes.iter().for_each(|attribute| attribute.key.hash(&mut hasher));
         let same_hash = self.by_hash.entry(hasher.finish()).or_default();
-        let known =
-            same_hash.iter().find(|&&id| self.key_lists[id].is(reserved, attributes)).copied();
+        let known = same_hash.iter().find(|&&id| self.key_lists[id].is(rules, attributes)).copied();
         let id = known.unwrap_or_else(|| {
             same_hash.push(self.key_lists.len());
-            let list = KeyList::new(&self.constant, reserved, attributes, &mut self.layouts);
-            self.key_lists.push(list);
+            let mut add = |keys: &[String]| {
+                self.layouts.add(self.scopes.text(ScopeId::NONE), keys.iter().map(String::as_str))
+            };
+            self.key_lists.push(KeyList::new(&self.constant, rules, attributes, &mut add));
             self.key_lists.len() - 1
         });
         self.recent = [id, self.recent[0]];
@@ -184,17 +244,17 @@ impl KeyList {
     /// the attribute keys. Labels beyond [`MAX_LABELS`] are left out.
     fn new(
         constant: &ConstantLabels,
-        reserved: Option<&'static str>,
+        rules: KeyRules,
         attributes: &[Attribute<'_>],
-        layouts: &mut Layouts,
+        add_layout: &mut impl FnMut(&[String]) -> LayoutId,
     ) -> Self {
         let mut truncated = 0;
         let mut order: Vec<(String, usize)> = attributes
             .iter()
             .enumerate()
             .map(|(at, attribute)| {
-                let mut key = label_key(attribute.key).into_owned();
-                while constant.contains(&key) || reserved == Some(key.as_str()) {
+                let mut key = rules.label_key(attribute.key).into_owned();
+                while constant.contains(&key) || rules.reserved == Some(key.as_str()) {
                     key.insert_str(0, "exported_");
                 }
                 if key.len() > MAX_KEY_LEN {
@@ -211,16 +271,19 @@ impl KeyList {
         truncated += same_key().count().saturating_sub(MAX_LABELS);
         let openings: Vec<_> =
             same_key().take(MAX_LABELS).map(|same| same[0].0.clone() + "=\"").collect();
+        let layout = add_layout(&openings);
         Self {
             keys: attributes.iter().map(|attribute| attribute.key.to_owned()).collect(),
-            reserved,
-            layout: layouts.add(openings.iter().map(String::as_str)),
+            rules,
+            layout,
+            last: (ScopeId::NONE, layout),
+            has_scope_keys: order.iter().any(|(key, _)| is_scope_key(key)),
             positions: same_key()
                 .take(MAX_LABELS)
                 .map(|same| same.iter().map(|(_, at)| *at).collect())
                 .collect(),
             truncated,
-            without_empty: HashMap::new(),
+            variants: HashMap::new(),
         }
     }
 
@@ -255,8 +318,8 @@ impl KeyList {
         Pushed { truncated, empty }
     }
 
-    fn is(&self, reserved: Option<&'static str>, attributes: &[Attribute<'_>]) -> bool {
-        self.reserved == reserved
+    fn is(&self, rules: KeyRules, attributes: &[Attribute<'_>]) -> bool {
+        self.rules == rules
             && self.keys.len() == attributes.len()
             && self.keys.iter().zip(attributes).all(|(key, attribute)| key == attribute.key)
     }

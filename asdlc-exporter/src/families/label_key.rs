@@ -1,7 +1,22 @@
 //! Checks label keys, and makes a valid label key from any attribute key.
 
-use crate::families::name::push_sanitized;
+use crate::families::name::push_collapsed;
 use std::borrow::Cow;
+
+/// What else the label keys of a point depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeyRules {
+    /// The label that the format writes.
+    pub(crate) reserved: Option<&'static str>,
+    /// Whether valid keys are label keys already, because they are those of a registry.
+    pub(crate) are_final: bool,
+}
+
+impl KeyRules {
+    pub(crate) fn label_key(self, key: &str) -> Cow<'_, str> {
+        if self.are_final { final_label_key(key) } else { label_key(key) }
+    }
+}
 
 /// Checks a label key or a namespace. The error says what is allowed.
 pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
@@ -24,26 +39,42 @@ pub(crate) fn check_constant_label_key(key: &str) -> Result<(), &'static str> {
     if ["service", "le", "quantile"].contains(&key) {
         return Err("must not be service, le or quantile");
     }
+    if is_scope_key(key) {
+        return Err("must not start with otel_scope_");
+    }
     Ok(())
 }
 
-/// Makes a valid label key from an attribute key. A valid key does not change.
+/// Makes a valid label key from an attribute key. Each run of `_` and of characters that Prometheus
+/// rejects becomes one `_`, so no key begins with the `__` that Prometheus reserves.
 ///
-/// If a label must not start like the key, the key gets the prefix `key`: `1st` becomes `key_1st`,
-/// `__name__` becomes `key__name__`. The empty key becomes `key`.
+/// A key that starts with a digit gets the prefix `key_`. The empty key becomes `key`.
 pub(crate) fn label_key(key: &str) -> Cow<'_, str> {
-    if check_label_key(key).is_ok() {
+    if check_label_key(key).is_ok() && !key.contains("__") {
         return Cow::Borrowed(key);
     }
     let mut label = String::with_capacity("key_".len() + key.len());
-    if key.is_empty() || key.starts_with("__") {
+    if key.is_empty() {
         label.push_str("key");
     } else if key.starts_with(|c: char| c.is_ascii_digit()) {
         label.push_str("key_");
     }
-    push_sanitized(&mut label, key, |c| c.is_ascii_alphanumeric() || c == '_');
+    push_collapsed(&mut label, key, |c| c.is_ascii_alphanumeric() || c == '_');
     Cow::Owned(label)
 }
+
+/// Makes a valid label key from a label key of a registry. A valid key does not change.
+fn final_label_key(key: &str) -> Cow<'_, str> {
+    if check_label_key(key).is_ok() { Cow::Borrowed(key) } else { label_key(key) }
+}
+
+/// Whether a label key begins like the labels of scopes.
+pub(crate) fn is_scope_key(key: &str) -> bool {
+    key.starts_with(SCOPE_PREFIX)
+}
+
+/// The beginning of the labels of scopes, and of no other label if these are served.
+pub(crate) const SCOPE_PREFIX: &str = "otel_scope_";
 
 #[cfg(test)]
 mod tests {
@@ -54,19 +85,27 @@ mod tests {
         for (key, expected) in [
             ("method", "method"),
             ("http.route", "http_route"),
-            ("a__b", "a__b"),
+            ("a__b", "a_b"),
             ("a..b", "a_b"),
+            ("a_.b", "a_b"),
             ("co:lon", "co_lon"),
             ("_private", "_private"),
             ("1st", "key_1st"),
             ("", "key"),
-            ("__name__", "key__name__"),
+            ("__name__", "_name_"),
             (".._x", "_x"),
             ("naïve", "na_ve"),
             ("\0", "_"),
         ] {
             assert_eq!(label_key(key), expected, "{key:?}");
             assert_eq!(check_label_key(&label_key(key)), Ok(()), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_valid_final_key_does_not_change() {
+        for (key, expected) in [("a__b_", "a__b_"), ("a__b.", "a_b_"), ("__name__", "_name_")] {
+            assert_eq!(final_label_key(key), expected);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::families::{
     packed_lengths,
     value_text::write_value,
 };
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::{Key, KeyValue, Value};
 
 /// One attribute of a data point, as it was recorded.
 #[derive(Clone, Copy)]
@@ -20,19 +20,32 @@ pub(crate) enum AttributeValue<'a> {
     Typed(&'a Value),
 }
 
+impl<'a> Attribute<'a> {
+    pub(crate) fn new(key: &'a Key, value: &'a Value) -> Self {
+        Self { key: key.as_str(), value: value.into() }
+    }
+}
+
 impl<'a> From<&'a KeyValue> for Attribute<'a> {
     fn from(attribute: &'a KeyValue) -> Self {
-        let value = match &attribute.value {
-            Value::String(text) => AttributeValue::Text(text.as_str()),
-            other => AttributeValue::Typed(other),
-        };
-        Self { key: attribute.key.as_str(), value }
+        Self::new(&attribute.key, &attribute.value)
+    }
+}
+
+impl<'a> From<&'a Value> for AttributeValue<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::String(text) => Self::Text(text.as_str()),
+            other => Self::Typed(other),
+        }
     }
 }
 
 /// The labels of one series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Labels<'t> {
+    /// The labels of the scope, as they are written. Empty if there are none.
+    pub(super) scope: &'t str,
     pub(super) openings: &'t [String],
     /// Escaped. Each value ends with a line feed, which no escaped value contains.
     pub(super) values: &'t str,
@@ -42,15 +55,21 @@ pub(crate) struct Labels<'t> {
 
 impl Labels<'_> {
     #[cfg(test)]
-    pub(crate) const NONE: Self = Self { openings: &[], values: "", lengths: &[] };
+    pub(crate) const NONE: Self = Self { scope: "", openings: &[], values: "", lengths: &[] };
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.openings.is_empty()
+        self.openings.is_empty() && self.scope.is_empty()
     }
 
     /// Appends `key="value",key="value"`.
     #[inline]
     pub(crate) fn write(&self, out: &mut String) {
+        if !self.scope.is_empty() {
+            out.push_str(self.scope);
+            if !self.openings.is_empty() {
+                out.push(',');
+            }
+        }
         let mut lengths = self.lengths;
         let mut start = 0;
         for opening in self.openings {

@@ -1,8 +1,8 @@
-//! The lists of label keys that series have, each stored once.
+//! The scopes and lists of label keys that series have, each combination stored once.
 
 use crate::families::labels::Labels;
 use foldhash::quality::RandomState;
-use std::{cmp::Ordering, collections::HashMap, hash::BuildHasher as _};
+use std::{cmp::Ordering, collections::HashMap, hash::BuildHasher as _, sync::Arc};
 
 /// All layouts seen so far.
 #[derive(Debug, Default)]
@@ -12,9 +12,11 @@ pub(crate) struct Layouts {
     hasher: RandomState,
 }
 
-/// A list of label keys, as it is written.
+/// Scope labels and a list of label keys, as they are written.
 #[derive(Debug, PartialEq)]
 struct Layout {
+    /// The labels of the scope. The layouts of a scope share one text.
+    scope: Arc<str>,
     /// `key="`, sorted by key. After the first, each begins with the end of the label before: `",key="`.
     openings: Vec<String>,
 }
@@ -24,13 +26,18 @@ struct Layout {
 pub(crate) struct LayoutId(u32);
 
 impl Layouts {
-    /// The layout with these keys, which are sorted and end with `="`.
+    /// The layout with these scope labels and keys. The keys are sorted and end with `="`.
     ///
     /// There may be as many layouts as points, so each is found by its hash.
-    pub(crate) fn add<'a>(&mut self, keys: impl Iterator<Item = &'a str>) -> LayoutId {
-        let layout = Layout::new(keys);
+    pub(crate) fn add<'a>(
+        &mut self,
+        scope: &Arc<str>,
+        keys: impl Iterator<Item = &'a str>,
+    ) -> LayoutId {
+        let layout = Layout::new(scope, keys);
         let Self { all, by_hash, hasher } = self;
-        let same_hash = by_hash.entry(hasher.hash_one(&layout.openings)).or_default();
+        let hash = hasher.hash_one((&*layout.scope, &layout.openings));
+        let same_hash = by_hash.entry(hash).or_default();
         let known = same_hash.iter().find(|&&id| all[id] == layout).copied();
         let id = known.unwrap_or_else(|| {
             same_hash.push(all.len());
@@ -40,8 +47,9 @@ impl Layouts {
         LayoutId(id as u32)
     }
 
-    /// The layout without the labels at the positions whose bits are set in `empty`.
-    pub(crate) fn without(&mut self, layout: LayoutId, empty: u64) -> LayoutId {
+    /// The layout with these scope labels, without the labels at the positions whose bits are set in
+    /// `empty`.
+    pub(crate) fn variant(&mut self, layout: LayoutId, scope: &Arc<str>, empty: u64) -> LayoutId {
         let openings = &self.all[layout.0 as usize].openings;
         let keys: Vec<_> = openings
             .iter()
@@ -49,7 +57,7 @@ impl Layouts {
             .filter(|(at, _)| empty >> at & 1 == 0)
             .map(|(_, opening)| opening.trim_start_matches("\",").to_owned())
             .collect();
-        self.add(keys.iter().map(String::as_str))
+        self.add(scope, keys.iter().map(String::as_str))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -63,13 +71,17 @@ impl Layouts {
         values: &'t str,
         lengths: &'t [u8],
     ) -> Labels<'t> {
-        Labels { openings: &self.all[layout.0 as usize].openings, values, lengths }
+        let Layout { scope, openings } = &self.all[layout.0 as usize];
+        Labels { scope, openings, values, lengths }
     }
 
     /// Compares two layouts, to sort the series that have them.
     pub(crate) fn compare(&self, a: LayoutId, b: LayoutId) -> Ordering {
-        let openings = |layout: LayoutId| &self.all[layout.0 as usize].openings;
-        if a == b { Ordering::Equal } else { openings(a).cmp(openings(b)) }
+        if a == b {
+            return Ordering::Equal;
+        }
+        let [a, b] = [a, b].map(|layout| &self.all[layout.0 as usize]);
+        a.scope.cmp(&b.scope).then_with(|| a.openings.cmp(&b.openings))
     }
 }
 
@@ -80,9 +92,10 @@ impl LayoutId {
 }
 
 impl Layout {
-    fn new<'a>(keys: impl Iterator<Item = &'a str>) -> Self {
+    fn new<'a>(scope: &Arc<str>, keys: impl Iterator<Item = &'a str>) -> Self {
         let before = |at| if at == 0 { "" } else { "\"," };
-        Self { openings: keys.enumerate().map(|(at, key)| before(at).to_owned() + key).collect() }
+        let openings = keys.enumerate().map(|(at, key)| before(at).to_owned() + key).collect();
+        Self { scope: Arc::clone(scope), openings }
     }
 }
 
@@ -96,7 +109,7 @@ mod tests {
         let mut layouts = Layouts::default();
         for number in 0..2_000 {
             let keys = [format!("k{number}=\"")];
-            let mut add = || layouts.add(keys.iter().map(String::as_str));
+            let mut add = || layouts.add(&Arc::from(""), keys.iter().map(String::as_str));
             assert_eq!(add(), LayoutId(number));
             assert_eq!(add(), LayoutId(number));
         }

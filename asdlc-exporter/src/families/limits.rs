@@ -14,12 +14,16 @@ pub(crate) const MAX_VALUE_LEN: usize = 4096;
 /// Bytes of a label key or a namespace.
 pub(crate) const MAX_KEY_LEN: usize = 256;
 
-/// Labels of a series, without the constant labels. At most 64: a `u64` has a bit for each.
+/// Labels of a series, without the constant labels and those of its scope; labels of a scope, and
+/// attributes of the resource. At most 64: a `u64` has a bit for each.
 pub(crate) const MAX_LABELS: usize = 64;
 
-/// Bytes of all escaped label values of a series. With 64 keys and the constant labels, a line stays far
-/// below 256 KiB.
+/// Bytes of all escaped label values of a series. With 64 keys, the constant labels and those of the scope, a line
+/// stays below 256 KiB.
 pub(crate) const MAX_LABELS_LEN: usize = 128 * 1024;
+
+/// Bytes of all escaped label values of a scope.
+pub(crate) const MAX_SCOPE_LEN: usize = 24 * 1024;
 
 /// Bytes of all constant labels.
 pub(crate) const MAX_CONSTANT_LEN: usize = 32 * 1024;

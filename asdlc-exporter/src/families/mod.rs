@@ -2,7 +2,8 @@
 //!
 //! `catalogue` is the entry point: it sorts metrics into families, and the first metric of a name
 //! keeps the name. `name` makes the exposed name of a family, with namespace and unit. `base_name`
-//! makes the shorter name for `OpenMetrics`. `policy` decides whether a family is served.
+//! makes the shorter name for `OpenMetrics`. `policy` decides whether a family is served. `resource`
+//! makes `target_info`, and labels of attributes of the resource.
 //!
 //! A `family` has the metrics of one name. `points` reads the data points that the SDK collects,
 //! and `registered` those of a `prometheus::Registry`. Without the feature `prometheus`, the file
@@ -11,8 +12,9 @@
 //! `series` sorts and merges the points of a family. `label_cache` makes their `labels` from
 //! attributes: `label_key` makes the keys, `value_text` writes values that are not strings, `escape`
 //! escapes the values, `layouts` stores each list of label keys once, and `packed_lengths` encodes
-//! the lengths of values. `constant_labels` are
-//! the labels of every series. `truncate` applies the `limits` of names, keys and values.
+//! the lengths of values. `scope_labels` makes the labels of a scope, and `scopes` stores each text of
+//! them once. `constant_labels` are the labels of every series. `label_text` writes labels that many
+//! series share. `truncate` applies the `limits` of names, keys and values.
 
 pub(crate) mod base_name;
 pub(crate) mod catalogue;
@@ -21,11 +23,14 @@ mod escape;
 pub(crate) mod family;
 pub(crate) mod label_cache;
 pub(crate) mod label_key;
+pub(crate) mod label_text;
 pub(crate) mod labels;
 mod layouts;
 pub(crate) mod limits;
 pub(crate) mod model;
 pub(crate) mod name;
+#[cfg(test)]
+mod otlptranslator_vectors;
 mod packed_lengths;
 mod points;
 pub(crate) mod policy;
@@ -34,6 +39,9 @@ pub(crate) mod registered;
 #[cfg(not(feature = "prometheus"))]
 #[path = "unregistered.rs"]
 pub(crate) mod registered;
+pub(crate) mod resource;
+pub(crate) mod scope_labels;
+pub(crate) mod scopes;
 pub(crate) mod series;
 pub(crate) mod truncate;
 mod value_text;

@@ -12,13 +12,15 @@ pub(crate) enum FamilyKind {
         expect(dead_code, reason = "only a registry has summaries")
     )]
     Summary,
+    /// The gauge `target_info`, which has the attributes of the resource.
+    TargetInfo,
 }
 
 impl FamilyKind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
-            Self::Gauge => "gauge",
+            Self::Gauge | Self::TargetInfo => "gauge",
             Self::Histogram => "histogram",
             Self::Summary => "summary",
         }
@@ -28,7 +30,7 @@ impl FamilyKind {
     /// suffixes of its samples, and `_created`, which `OpenMetrics` parsers reserve.
     pub(crate) fn suffixes(self) -> &'static [&'static str] {
         match self {
-            Self::Counter | Self::Gauge => &[],
+            Self::Counter | Self::Gauge | Self::TargetInfo => &[],
             Self::Histogram => &["_bucket", "_sum", "_count", "_created"],
             Self::Summary => &["_sum", "_count", "_created"],
         }
@@ -37,7 +39,7 @@ impl FamilyKind {
     /// The label key that distinguishes the samples of one series.
     pub(crate) fn reserved_key(self) -> Option<&'static str> {
         match self {
-            Self::Counter | Self::Gauge => None,
+            Self::Counter | Self::Gauge | Self::TargetInfo => None,
             Self::Histogram => Some("le"),
             Self::Summary => Some("quantile"),
         }

@@ -1,88 +1,143 @@
 //! Makes the exposed names of families, by the OpenTelemetry–Prometheus compatibility specification.
 //!
-//! A name gets the namespace, the unit and, for counters, `_total`. A name that Prometheus accepts
-//! does not change otherwise. In any other name, each run of invalid characters and `_` becomes one
-//! `_`. A suffix that the name already has is not added again.
+//! The name of an instrument gets the namespace, the unit and, for counters, `_total`. A suffix that
+//! the name already has is not added again. Each run of invalid characters and `_` becomes one `_`.
 
 use crate::families::model::FamilyKind;
+
+/// How the names of instruments become the names of families.
+///
+/// ```
+/// use asdlc_exporter::TranslationStrategy;
+///
+/// let strategy = TranslationStrategy::default();
+/// assert_eq!(strategy, TranslationStrategy::UnderscoreEscapingWithSuffixes);
+/// ```
+///
+/// The values have the names of the OpenTelemetry specification, and of `translation_strategy` in the
+/// configuration of a Prometheus server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TranslationStrategy {
+    /// Invalid characters become `_`. Unit and type are suffixes: the counter `http.sent` with the
+    /// unit `By` is `http_sent_bytes_total`.
+    #[default]
+    UnderscoreEscapingWithSuffixes,
+    /// Invalid characters become `_`. No suffix is added: the counter `http.sent` with the unit `By` is
+    /// `http_sent`. Suffixes that the instrument's name has are kept.
+    ///
+    /// In `OpenMetrics`, a counter without `_total` has the type `unknown`. Two instruments
+    /// that differ only in their unit have the same name.
+    UnderscoreEscapingWithoutSuffixes,
+}
 
 /// Appends the family name of an instrument: prefix (the namespace with `_`), name, unit and, for counters,
 /// `_total`.
 pub(crate) fn push_family_name(
     out: &mut String,
+    strategy: TranslationStrategy,
     prefix: &str,
     name: &str,
     unit: &str,
     kind: FamilyKind,
 ) {
     let start = out.len() + prefix.len();
-    push_name(out, prefix, name);
+    push_instrument_name(out, prefix, name);
+    if strategy == TranslationStrategy::UnderscoreEscapingWithoutSuffixes {
+        return;
+    }
     if kind == FamilyKind::Counter && out[start..].ends_with(TOTAL) {
         out.truncate(out.len() - TOTAL.len());
     }
     let end = out.len();
-    push_unit(out, unit, kind);
-    if contains_words(&out[start..end], out[end..].trim_start_matches('_')) {
-        out.truncate(end);
+    let words = unit_words(unit, kind);
+    if !words.is_empty() && !contains_words(&out[start..end], &words) {
+        push_suffix(out, &words);
     }
     if kind == FamilyKind::Counter {
-        out.push_str(TOTAL);
+        push_suffix(out, &TOTAL[1..]);
     }
 }
 
-/// Appends prefix and name, without characters that Prometheus rejects.
-pub(crate) fn push_name(out: &mut String, prefix: &str, name: &str) {
+/// Appends the name of an instrument, after the prefix. Each run of `_` and of characters that
+/// Prometheus rejects becomes one `_`.
+pub(crate) fn push_instrument_name(out: &mut String, prefix: &str, name: &str) {
     out.push_str(prefix);
-    if prefix.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':')
-    {
+    if prefix.is_empty() && !starts_well(name) {
         out.push('_');
     }
-    push_sanitized(out, name, |c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+    push_collapsed(out, name, is_name_char);
 }
 
-/// The unit in Prometheus' words: `seconds` for `s`, empty for a unit that Prometheus has no word for.
+/// Appends a name that is final, without characters that Prometheus rejects. A valid name does not
+/// change.
+pub(crate) fn push_final_name(out: &mut String, name: &str) {
+    if starts_well(name) && name.chars().all(is_name_char) {
+        out.push_str(name);
+    } else {
+        push_instrument_name(out, "", name);
+    }
+}
+
+/// The unit in Prometheus' words: `seconds` for `s`, `bytes_per_second` for `By/s`. A unit that
+/// Prometheus has no word for stays as it is. Annotations, for example `{request}`, are left out.
 pub(crate) fn unit_words(unit: &str, kind: FamilyKind) -> String {
     let mut words = String::new();
-    push_unit(&mut words, unit, kind);
-    words.split_off(words.len().min(1))
+    let (base, per) = match unit.split_once('/') {
+        Some((base, per)) => (base, without_annotation(per)),
+        None => (unit, ""),
+    };
+    match without_annotation(base) {
+        // Counters often have the unit `1`, but a count is not a ratio.
+        "1" if per.is_empty() && kind != FamilyKind::Counter => words.push_str("ratio"),
+        "1" => {}
+        base => push_unit(&mut words, unit_word(base).unwrap_or(base)),
+    }
+    let base_len = words.len();
+    push_unit(&mut words, per_unit_word(per).unwrap_or(per));
+    if words.len() > base_len {
+        let link = if base_len == 0 { "per_" } else { "_per_" };
+        words.insert_str(base_len, link);
+    }
+    words
 }
 
-/// Appends `text`. If it has invalid characters, each run of these and of `_` becomes one `_`.
-pub(crate) fn push_sanitized(out: &mut String, text: &str, is_valid: impl Fn(char) -> bool) {
-    if text.chars().all(&is_valid) {
-        out.push_str(text);
-        return;
-    }
-    let start = out.len();
+/// Appends `text` with one `_` for each run of `_` and of invalid characters. Adds no `_` to one at
+/// the end of `out`.
+pub(crate) fn push_collapsed(out: &mut String, text: &str, is_valid: impl Fn(char) -> bool) {
     for c in text.chars() {
         let c = if is_valid(c) { c } else { '_' };
-        if c != '_' || !out[start..].ends_with('_') {
+        if c != '_' || !out.ends_with('_') {
             out.push(c);
         }
     }
 }
 
-/// Appends `_seconds` for `s`, `_bytes_per_second` for `By/s`, and nothing for a unit that Prometheus
-/// has no word for.
-fn push_unit(out: &mut String, unit: &str, kind: FamilyKind) {
-    let (base, per) = unit.split_once('/').map_or((unit, None), |(base, per)| (base, Some(per)));
-    let per = match per.map(per_unit_word) {
-        Some(None) => return,
-        per => per.flatten(),
-    };
-    // An annotation such as `{request}` only repeats what the name says.
-    let base = match base.split('{').next() {
-        // Counters often have the unit `1`, but a count is not a ratio.
-        Some("1") if per.is_none() && kind != FamilyKind::Counter => Some("ratio"),
-        base => base.and_then(unit_word),
-    };
-    for (link, word) in [("_", base), ("_per_", per)] {
-        if let Some(word) = word {
-            out.push_str(link);
-            out.push_str(word);
-        }
+fn starts_well(name: &str) -> bool {
+    name.starts_with(|c: char| is_name_char(c) && !c.is_ascii_digit())
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == ':'
+}
+
+fn push_suffix(out: &mut String, words: &str) {
+    if !out.ends_with('_') {
+        out.push('_');
     }
+    out.push_str(words);
+}
+
+/// An annotation such as `{request}` only repeats what the name says.
+fn without_annotation(unit: &str) -> &str {
+    unit.split('{').next().unwrap_or_default().trim()
+}
+
+/// Appends a unit, without `_` at its ends.
+fn push_unit(out: &mut String, unit: &str) {
+    let mut words = String::new();
+    push_collapsed(&mut words, unit, |c| c.is_ascii_alphanumeric() || c == '_');
+    out.push_str(words.trim_matches('_'));
 }
 
 fn unit_word(unit: &str) -> Option<&'static str> {
@@ -98,8 +153,8 @@ fn unit_word(unit: &str) -> Option<&'static str> {
         "KiBy" => "kibibytes",
         "MiBy" => "mebibytes",
         "GiBy" => "gibibytes",
-        "TiBy" => "tibibytes",
-        "KBy" | "KB" => "kilobytes",
+        "TiBy" => "tebibytes",
+        "kBy" | "KBy" | "KB" => "kilobytes",
         "MBy" | "MB" => "megabytes",
         "GBy" | "GB" => "gigabytes",
         "TBy" | "TB" => "terabytes",
@@ -145,7 +200,7 @@ mod tests {
 
     fn family_name(prefix: &str, name: &str, unit: &str, kind: FamilyKind) -> String {
         let mut out = String::from("before");
-        push_family_name(&mut out, prefix, name, unit, kind);
+        push_family_name(&mut out, TranslationStrategy::default(), prefix, name, unit, kind);
         out.split_off("before".len())
     }
 
@@ -170,11 +225,17 @@ mod tests {
             ("disk_bytes_per_second", "By/s", FamilyKind::Gauge, "disk_bytes_per_second"),
             ("ticks", "{tick}/s", FamilyKind::Gauge, "ticks_per_second"),
             ("ticks", "1/s", FamilyKind::Gauge, "ticks_per_second"),
-            ("disk", "By/fortnight", FamilyKind::Gauge, "disk"),
-            ("load", "furlong", FamilyKind::Gauge, "load"),
+            ("disk", "By/fortnight", FamilyKind::Gauge, "disk_bytes_per_fortnight"),
+            ("load", "furlong", FamilyKind::Gauge, "load_furlong"),
+            ("load_furlong", "furlong", FamilyKind::Gauge, "load_furlong"),
+            ("load", "By{page}", FamilyKind::Gauge, "load_bytes"),
+            ("load", "kBy", FamilyKind::Gauge, "load_kilobytes"),
+            ("load", "°", FamilyKind::Gauge, "load"),
+            ("load.", "s", FamilyKind::Gauge, "load_seconds"),
+            ("load_", "", FamilyKind::Counter, "load_total"),
             ("workers_total", "", FamilyKind::Gauge, "workers_total"),
             ("a..b/-c", "", FamilyKind::Gauge, "a_b_c"),
-            ("a__b", "", FamilyKind::Gauge, "a__b"),
+            ("a__b", "", FamilyKind::Gauge, "a_b"),
             ("1st", "", FamilyKind::Gauge, "_1st"),
             ("", "", FamilyKind::Gauge, "_"),
             ("_total", "", FamilyKind::Counter, "_total"),
@@ -183,6 +244,34 @@ mod tests {
             assert_eq!(family_name("", name, unit, kind), expected, "{name:?} in {unit:?}");
         }
         assert_eq!(family_name("asdlc_", "1st", "", FamilyKind::Gauge), "asdlc_1st");
+        assert_eq!(family_name("asdlc_", "_a", "", FamilyKind::Gauge), "asdlc_a");
         assert_eq!(family_name("seconds_", "up", "s", FamilyKind::Gauge), "seconds_up_seconds");
+    }
+
+    // X-09
+    #[test]
+    fn without_suffixes_only_characters_are_replaced() {
+        for (name, unit, kind, expected) in [
+            ("http.requests", "1", FamilyKind::Counter, "http_requests"),
+            ("http.requests_total", "", FamilyKind::Counter, "http_requests_total"),
+            ("wait", "s", FamilyKind::Histogram, "wait"),
+            ("wait_seconds", "s", FamilyKind::Histogram, "wait_seconds"),
+            ("used", "1", FamilyKind::Gauge, "used"),
+            ("1st", "", FamilyKind::Gauge, "_1st"),
+        ] {
+            let mut out = String::new();
+            let strategy = TranslationStrategy::UnderscoreEscapingWithoutSuffixes;
+            push_family_name(&mut out, strategy, "", name, unit, kind);
+            assert_eq!(out, expected, "{name:?} in {unit:?}");
+        }
+    }
+
+    #[test]
+    fn a_valid_final_name_does_not_change() {
+        for (name, expected) in [("a__b_", "a__b_"), (":a", ":a"), ("a__b.", "a_b_"), ("1", "_1")] {
+            let mut out = String::new();
+            push_final_name(&mut out, name);
+            assert_eq!(out, expected);
+        }
     }
 }

@@ -3,7 +3,9 @@
 use crate::families::{
     labels::Attribute,
     model::{Bucket, FamilyKind, Number, Quantile},
+    scopes::ScopeId,
 };
+use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::metrics::data::{
     AggregatedMetrics, ExponentialHistogramDataPoint, HistogramDataPoint, MetricData,
 };
@@ -52,6 +54,15 @@ pub(crate) trait SummaryPoint {
     fn read(&self, quantiles: &mut Vec<Quantile>);
 }
 
+impl Origin<'_> {
+    pub(crate) fn scope(&self) -> ScopeId {
+        match self {
+            Self::Instrument(_, id) | Self::Resource(id) => *id,
+            Self::Registry => ScopeId::NONE,
+        }
+    }
+}
+
 pub(crate) fn kind(data: &AggregatedMetrics) -> FamilyKind {
     fn of<T>(data: &MetricData<T>) -> FamilyKind {
         match data {
@@ -67,9 +78,23 @@ pub(crate) fn kind(data: &AggregatedMetrics) -> FamilyKind {
     }
 }
 
+/// Where the points of a metric are from.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    /// An instrument of this scope.
+    Instrument(&'a InstrumentationScope, ScopeId),
+    /// A registry.
+    Registry,
+    /// The resource, whose labels have this number.
+    Resource(ScopeId),
+}
+
 /// Takes data points one by one. Unlike a closure, its method is generic over the iterator. So the loop over
 /// the labels, which runs for every label of a scrape, is compiled for each type of point.
 pub(crate) trait PointVisitor<'a> {
+    /// The following points are from here.
+    fn origin(&mut self, origin: Origin<'a>);
+
     fn point(&mut self, attributes: impl Iterator<Item = Attribute<'a>>, point: Point<'a>);
 }
 

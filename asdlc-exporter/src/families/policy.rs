@@ -1,6 +1,9 @@
 //! Which families are served, by name.
 
-use crate::families::{model::FamilyKind, name::push_name};
+use crate::families::{
+    model::FamilyKind,
+    name::{TranslationStrategy, push_family_name, push_instrument_name},
+};
 
 /// Which metric families may be served, by name.
 ///
@@ -29,7 +32,7 @@ use crate::families::{model::FamilyKind, name::push_name};
 ///
 /// * A family that matches a `deny` pattern is not served.
 /// * If there are `allow` patterns, a family that matches none of them is not served either,
-///   except the exporter's own `service_info`, `uptime_seconds` and self-metrics. All names that
+///   except the exporter's own `service_info`, `uptime_seconds`, `target_info` and self-metrics. All names that
 ///   start with `exporter_` or `promhttp_metric_handler_` count as self-metrics.
 /// * Without patterns, everything is served.
 ///
@@ -63,20 +66,28 @@ impl MetricPolicy {
     }
 }
 
-/// The policy of an exporter together with its name prefix.
+/// The policy of an exporter together with what makes the names of families.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NamePolicy {
     prefix: String,
     policy: MetricPolicy,
+    strategy: TranslationStrategy,
 }
 
 impl NamePolicy {
     pub(crate) fn new(prefix: String, policy: MetricPolicy) -> Self {
-        Self { prefix, policy }
+        Self { prefix, policy, strategy: TranslationStrategy::default() }
     }
 
-    pub(crate) fn prefix(&self) -> &str {
-        &self.prefix
+    #[expect(dead_code, reason = "the builders do not have it yet")]
+    pub(crate) fn with_strategy(mut self, strategy: TranslationStrategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Appends the family name of an instrument.
+    pub(crate) fn push_name(&self, out: &mut String, name: &str, unit: &str, kind: FamilyKind) {
+        push_family_name(out, self.strategy, &self.prefix, name, unit, kind);
     }
 
     /// Whether a family is served. `recorded` is the name of its instrument, `name` its family name.
@@ -86,16 +97,21 @@ impl NamePolicy {
             return true;
         }
         let mut instrument = String::new();
-        push_name(&mut instrument, "", recorded);
+        push_instrument_name(&mut instrument, "", recorded);
         let bare = name.strip_prefix(&self.prefix).unwrap_or(name);
         let without_total = |name| match kind {
             FamilyKind::Counter => str::strip_suffix(name, "_total").unwrap_or(name),
-            FamilyKind::Gauge | FamilyKind::Histogram | FamilyKind::Summary => name,
+            FamilyKind::Gauge
+            | FamilyKind::Histogram
+            | FamilyKind::Summary
+            | FamilyKind::TargetInfo => name,
         };
         let names = [name, bare, without_total(name), without_total(bare), &instrument];
         let any_of =
             |patterns: &[String]| patterns.iter().any(|p| names.iter().any(|name| glob(p, name)));
-        let is_own = OWN.contains(&bare) || SELF_METRICS.iter().any(|p| bare.starts_with(p));
+        let is_own = kind == FamilyKind::TargetInfo
+            || OWN.contains(&bare)
+            || SELF_METRICS.iter().any(|p| bare.starts_with(p));
         !any_of(deny) && (allow.is_empty() || is_own || any_of(allow))
     }
 

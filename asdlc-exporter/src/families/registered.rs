@@ -41,7 +41,7 @@ fn point(metric: &Metric, kind: FamilyKind) -> Point<'_> {
             let counter: &Counter = metric.get_counter();
             Point::Sum(number(Value::value(counter)))
         }
-        FamilyKind::Gauge => {
+        FamilyKind::Gauge | FamilyKind::TargetInfo => {
             let gauge: &Gauge = metric.get_gauge();
             Point::Gauge(number(Value::value(gauge)))
         }

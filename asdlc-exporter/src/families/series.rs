@@ -3,13 +3,15 @@
 use crate::families::{
     family::Family,
     label_cache::{DigestHasher, KeyListId, LabelCache},
+    label_key::{KeyRules, is_scope_key},
     labels::{Attribute, Labels},
     layouts::LayoutId,
     model::{Bucket, Number, Quantile},
     packed_lengths,
-    points::{Point, PointVisitor},
+    points::{Origin, Point, PointVisitor},
+    scopes::ScopeId,
 };
-use std::{cmp::Ordering, hash::Hasher as _, hint, ptr};
+use std::{cmp::Ordering, hash::Hasher as _, hint, mem, ptr};
 
 /// The label values and points of one family. Its memory is reused for the next family.
 #[derive(Default)]
@@ -66,13 +68,15 @@ impl<'a> SeriesTable<'a> {
         self.text.clear();
         self.rows.clear();
         // In a family of another type, the same keys can become other labels.
-        self.recent.iter_mut().for_each(|recent| recent.key_list = None);
+        self.forget_keys();
         // As much memory as the last scrape needed, and not more.
         self.text.reserve_exact(order.text_len);
         self.rows.reserve_exact(order.rows.len());
         let digest = {
-            let (reserved, digest) = (family.description.kind.reserved_key(), labels.hasher());
-            let mut loader = TableLoader { table: self, labels, reserved, digest };
+            let reserved = family.description.kind.reserved_key();
+            let rules = KeyRules { reserved, are_final: false };
+            let (digest, origin) = (labels.hasher(), Origin::Resource(ScopeId::NONE));
+            let mut loader = TableLoader { table: self, labels, rules, origin, digest };
             family.for_each_point(&mut loader);
             let TableLoader { table, mut digest, .. } = loader;
             digest.write(table.text.as_bytes());
@@ -128,6 +132,10 @@ impl<'a> SeriesTable<'a> {
         }
     }
 
+    fn forget_keys(&mut self) {
+        self.recent.iter_mut().for_each(|recent| recent.found = None);
+    }
+
     fn compare(&self, labels: &LabelCache, a: u32, b: u32) -> Ordering {
         let (a, b) = (self.row(a), self.row(b));
         labels.compare(a.layout, b.layout).then_with(|| self.values(a).cmp(self.values(b)))
@@ -151,29 +159,81 @@ impl<'a> SeriesTable<'a> {
 struct TableLoader<'t, 'a> {
     table: &'t mut SeriesTable<'a>,
     labels: &'t mut LabelCache,
-    reserved: Option<&'static str>,
+    rules: KeyRules,
+    origin: Origin<'a>,
     /// Hashes the positions at which the layout changes, and the layouts.
     digest: DigestHasher,
 }
 
 impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
+    fn origin(&mut self, origin: Origin<'a>) {
+        let are_final = matches!(origin, Origin::Registry);
+        let are_same = are_final == self.rules.are_final && origin.scope() == self.origin.scope();
+        if !are_same {
+            // The same keys become other labels, or labels of another scope.
+            self.table.forget_keys();
+        }
+        self.rules.are_final = are_final;
+        self.origin = origin;
+        self.labels.count_truncated(origin.scope());
+    }
+
     fn point(&mut self, recorded: impl Iterator<Item = Attribute<'a>>, point: Point<'a>) {
-        let Self { table, labels, reserved, digest } = self;
-        let SeriesTable { text, rows, attributes, lengths, recent } = &mut **table;
+        let SeriesTable { attributes, recent, .. } = &mut *self.table;
         attributes.clear();
         attributes.extend(recorded);
         // Most points share their key strings with one of the last points. Then the keys are known.
-        let known = recent.iter().find_map(|recent| recent.key_list_of(attributes));
-        let key_list = known.unwrap_or_else(|| {
-            let key_list = labels.find(*reserved, attributes);
-            recent.swap(0, 1);
-            recent[0].key_list = Some(key_list);
-            recent[0].keys.clear();
-            recent[0].keys.extend(attributes.iter().map(|attribute| attribute.key));
-            key_list
-        });
+        let known = recent.iter().find_map(|recent| recent.keys_of(attributes));
+        match known.or_else(|| self.find_keys()) {
+            Some(keys) => self.push(keys, self.origin.scope(), point),
+            None => self.push_with_scope_keys(point),
+        }
+    }
+}
+
+impl<'a> TableLoader<'_, 'a> {
+    /// The keys of the attributes, which are new or were not among the last ones. `None` if some of
+    /// them have to be labels of the scope.
+    fn find_keys(&mut self) -> Option<(KeyListId, LayoutId)> {
+        let Self { table, labels, rules, origin, .. } = self;
+        let SeriesTable { attributes, recent, .. } = &mut **table;
+        let key_list = labels.find(*rules, attributes);
+        if labels.has_scope_keys(key_list) {
+            return None;
+        }
+        let found = Some((key_list, labels.layout(key_list, origin.scope())));
+        recent.swap(0, 1);
+        recent[0].found = found;
+        recent[0].keys.clear();
+        recent[0].keys.extend(attributes.iter().map(|attribute| attribute.key));
+        found
+    }
+
+    /// Adds a point of which some attributes have to be labels of the scope.
+    #[cold]
+    fn push_with_scope_keys(&mut self, point: Point<'a>) {
+        let Self { table, labels, rules, origin, .. } = self;
+        let is_scope_key =
+            |attribute: &Attribute<'_>| is_scope_key(&rules.label_key(attribute.key));
+        let (of_scope, others): (Vec<_>, _) =
+            mem::take(&mut table.attributes).into_iter().partition(is_scope_key);
+        table.attributes = others;
+        let scope = match origin {
+            Origin::Instrument(scope, _) => Some(*scope),
+            Origin::Registry | Origin::Resource(_) => None,
+        };
+        let scope = labels.scopes().find(scope, *rules, &of_scope);
+        let key_list = labels.find(*rules, &table.attributes);
+        let keys = (key_list, labels.layout(key_list, scope));
+        labels.count_truncated(scope);
+        self.push(keys, scope, point);
+    }
+
+    fn push(&mut self, keys: (KeyListId, LayoutId), scope: ScopeId, point: Point<'a>) {
+        let Self { table, labels, digest, .. } = self;
+        let SeriesTable { text, rows, attributes, lengths, .. } = &mut **table;
         let start = text.len();
-        let layout = labels.push_values(text, lengths, key_list, attributes);
+        let layout = labels.push_values(text, lengths, keys, scope, attributes);
         let values_len = (text.len() - start) as u32;
         if rows.last().is_none_or(|last| last.layout != layout) {
             digest.write_usize(rows.len());
@@ -188,17 +248,18 @@ impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
 #[derive(Default)]
 struct RecentKeys<'a> {
     keys: Vec<&'a str>,
-    key_list: Option<KeyListId>,
+    /// Their key list, and its layout in the scope of the points.
+    found: Option<(KeyListId, LayoutId)>,
 }
 
 impl RecentKeys<'_> {
-    /// The key list, if these attributes have the same key strings in memory. Comparing addresses is
+    /// What was found, if these attributes have the same key strings in memory. Comparing addresses is
     /// faster than comparing strings.
-    fn key_list_of(&self, attributes: &[Attribute<'_>]) -> Option<KeyListId> {
+    fn keys_of(&self, attributes: &[Attribute<'_>]) -> Option<(KeyListId, LayoutId)> {
         let mut both = attributes.iter().zip(&self.keys);
         let are_same = attributes.len() == self.keys.len()
             && both.all(|(attribute, key)| ptr::eq(attribute.key, *key));
-        self.key_list.filter(|_| are_same)
+        self.found.filter(|_| are_same)
     }
 }
 

@@ -202,7 +202,7 @@ fn the_text_is_valid_whatever_a_collector_returns() -> Result {
     assert!(!text.contains("sizes_sum gauge") && !text.contains("untyped"), "{text}");
     assert!(
         text.contains(
-            "_1_odd_name_total{service=\"shop\",a_b=\"1;2\",exported_service=\"x\",key=\"\\n\\\"\\\\\",key__name__=\"x\"} -2\n"
+            "_1_odd_name_total{service=\"shop\",_name_=\"x\",a_b=\"1;2\",exported_service=\"x\",key=\"\\n\\\"\\\\\"} -2\n"
         ),
         "{text}"
     );
