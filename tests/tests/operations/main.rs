@@ -4,6 +4,7 @@
 //! A new example program needs one line in `programs.rs`.
 
 mod alerts;
+mod compatibility;
 mod compression;
 mod configuration;
 mod dashboards;
