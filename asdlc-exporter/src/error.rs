@@ -124,6 +124,7 @@ pub struct ScrapeError {
 #[derive(Debug)]
 pub(crate) enum ScrapeErrorKind {
     ShutDown,
+    NoProvider,
     CallbackPanicked,
     Collect(OTelSdkError),
     Empty,
@@ -161,6 +162,9 @@ impl fmt::Display for ScrapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.kind {
             ScrapeErrorKind::ShutDown => "the meter provider is shut down",
+            ScrapeErrorKind::NoProvider => {
+                "the reader belongs to no meter provider: add it with MeterProviderBuilder::with_reader"
+            }
             ScrapeErrorKind::CallbackPanicked => {
                 "a metric callback panicked: no metrics can be collected until a restart"
             }
@@ -188,6 +192,7 @@ impl Error for ScrapeError {
             ScrapeErrorKind::Collect(source) => Some(source),
             ScrapeErrorKind::NoThread(source) => Some(source),
             ScrapeErrorKind::ShutDown
+            | ScrapeErrorKind::NoProvider
             | ScrapeErrorKind::CallbackPanicked
             | ScrapeErrorKind::Empty
             | ScrapeErrorKind::Deadline

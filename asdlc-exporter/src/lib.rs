@@ -156,6 +156,8 @@ pub use exporter::{
     environment::{error::EnvironmentError, resource::resource_from_env},
     exporter::Exporter,
     meters::GuardedMeterProvider,
+    prometheus_reader::PrometheusReader,
+    reader_builder::PrometheusReaderBuilder,
     service_info,
     state_gauge::StateGauge,
 };

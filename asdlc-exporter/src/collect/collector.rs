@@ -1,7 +1,7 @@
 //! What a scrape uses: sources, reader, registry, renderer and self-metrics.
 //!
-//! An exporter and its scrape services share one collector. A collector does not use the meter
-//! provider, only a reader. So it could also serve a provider that this crate did not build.
+//! A `PrometheusReader` and its scrape services share one collector. A collector does not use the meter
+//! provider, only a reader. So it also serves a provider that this crate did not build.
 
 use crate::{
     catch_panic::catch_panic,
@@ -13,7 +13,8 @@ use crate::{
     exposition::render::{Collected, Query, Rendered, Renderer},
     families::registered::{MetricFamily, Registry},
 };
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry_sdk::metrics::{SdkMeterProvider, data::ResourceMetrics};
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -26,14 +27,39 @@ pub(crate) struct Collector {
     sources: Sources,
     source_timeout: Duration,
     kept: Mutex<Kept>,
-    self_metrics: Option<SelfMetrics>,
+    own: Option<OwnMetrics>,
+}
+
+/// The self-metrics, with a meter provider of their own. So they never enter the provider of the user.
+pub(crate) struct OwnMetrics {
+    instruments: SelfMetrics,
+    reader: Reader,
+    /// The SDK shuts the provider down when its last clone is dropped.
+    _provider: SdkMeterProvider,
 }
 
 /// What one scrape keeps for the next.
 struct Kept {
     /// Memory to collect into. `None` while a scrape collects.
-    metrics: Option<ResourceMetrics>,
+    metrics: Option<CollectedMemory>,
     renderer: Renderer,
+}
+
+#[derive(Default)]
+struct CollectedMemory {
+    recorded: ResourceMetrics,
+    own: ResourceMetrics,
+}
+
+impl OwnMetrics {
+    /// `callback_panics` returns how many callbacks have panicked so far.
+    pub(crate) fn new(callback_panics: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        let reader = Reader::default();
+        let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        let instruments =
+            SelfMetrics::new(&provider.meter(env!("CARGO_PKG_NAME")), callback_panics);
+        Self { instruments, reader, _provider: provider }
+    }
 }
 
 impl Collector {
@@ -42,10 +68,10 @@ impl Collector {
         registry: Option<Registry>,
         renderer: Renderer,
         source_timeout: Duration,
-        self_metrics: Option<SelfMetrics>,
+        own: Option<OwnMetrics>,
     ) -> Self {
         let kept = Mutex::new(Kept { metrics: None, renderer });
-        Self { reader, registry, sources: Sources::default(), source_timeout, kept, self_metrics }
+        Self { reader, registry, sources: Sources::default(), source_timeout, kept, own }
     }
 
     pub(crate) fn add_source(&self, name: String, source: impl Source) {
@@ -53,7 +79,7 @@ impl Collector {
     }
 
     pub(crate) fn self_metrics(&self) -> Option<&SelfMetrics> {
-        self.self_metrics.as_ref()
+        self.own.as_ref().map(|own| &own.instruments)
     }
 
     /// Runs all sources and waits until they have ended or are late.
@@ -74,7 +100,7 @@ impl Collector {
     /// Like [`SourceRun::wait`]. Records the outcomes of the sources in the self-metrics.
     pub(crate) fn wait_for(&self, run: &SourceRun, until: Option<Instant>, wakeups: u64) -> bool {
         run.wait(until, wakeups, |source, is_fresh| {
-            if let Some(self_metrics) = &self.self_metrics {
+            if let Some(self_metrics) = self.self_metrics() {
                 self_metrics.source_ended(source, is_fresh);
             }
         })
@@ -90,11 +116,16 @@ impl Collector {
         let registered = self.registry.as_ref().map(gather_registry).unwrap_or_default();
         // The registry's collectors and the callbacks are user code: they run without our lock.
         let mut metrics = self.kept().metrics.take().unwrap_or_default();
-        self.reader.gather(&mut metrics)?;
+        self.reader.gather(&mut metrics.recorded)?;
+        if let Some(own) = &self.own {
+            own.reader.gather(&mut metrics.own)?;
+        }
         let (rendered, warnings, dropped) = {
             let mut kept = self.kept();
             let renderer = &mut kept.renderer;
-            let collected = Collected { recorded: &metrics, registered: &registered };
+            let CollectedMemory { recorded, own } = &metrics;
+            let own = self.own.as_ref().map(|_| own);
+            let collected = Collected { recorded, own, registered: &registered };
             let render = |query: &'q Query| {
                 let text =
                     if query.names.is_empty() { mem::take(&mut spare) } else { String::new() };
@@ -110,7 +141,7 @@ impl Collector {
             let _ = catch_panic(|| tracing::warn!("{warning}"));
         }
         let rendered = rendered.ok_or(ScrapeErrorKind::Empty)?;
-        if let Some(self_metrics) = &self.self_metrics {
+        if let Some(self_metrics) = self.self_metrics() {
             let whole = rendered.iter().find(|(query, _)| query.names.is_empty());
             self_metrics.rendered(whole.map(|(_, rendered)| rendered), dropped);
         }

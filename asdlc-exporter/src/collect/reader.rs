@@ -27,6 +27,7 @@ pub(crate) struct Reader(Arc<ReaderState>);
 #[derive(Debug, Default)]
 struct ReaderState {
     sdk: ManualReader,
+    is_registered: AtomicBool,
     is_shut_down: AtomicBool,
     has_panicked: AtomicBool,
 }
@@ -36,7 +37,10 @@ impl Reader {
     ///
     /// Panics of guarded callbacks do not reach this function: `exporter::meters` catches them.
     pub(crate) fn gather(&self, metrics: &mut ResourceMetrics) -> Result<(), ScrapeError> {
-        let ReaderState { sdk, is_shut_down, has_panicked } = &*self.0;
+        let ReaderState { sdk, is_registered, is_shut_down, has_panicked } = &*self.0;
+        if !is_registered.load(Ordering::Acquire) {
+            return Err(ScrapeErrorKind::NoProvider.into());
+        }
         // An unguarded callback panicked and poisoned the SDK's locks: nothing can be collected any more.
         if has_panicked.load(Ordering::Acquire) {
             return Err(ScrapeErrorKind::CallbackPanicked.into());
@@ -58,6 +62,12 @@ impl Reader {
 
 impl MetricReader for Reader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        if self.0.is_registered.swap(true, Ordering::AcqRel) {
+            tracing::warn!(
+                "a PrometheusReader was added to a second meter provider: it does not serve the metrics of that provider"
+            );
+            return;
+        }
         self.0.sdk.register_pipeline(pipeline);
     }
 

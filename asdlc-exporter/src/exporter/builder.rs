@@ -1,23 +1,19 @@
 use crate::{
-    collect::{collector::Collector, reader::Reader, self_metrics::SelfMetrics},
-    error::BuildError,
+    error::{BuildError, BuildErrorKind},
     exporter::{
         exporter::Exporter,
-        meters::GuardedMeterProvider,
+        reader_builder::{OfExporter, PrometheusReaderBuilder},
         service_info,
-        settings::{check_limits, constant_label_set, metric_prefix, resource},
-        view::view,
+        settings::{check_max_series, resource},
+        view::Views,
     },
-    exposition::render::{RenderSettings, Renderer},
-    families::{
-        limits::DEFAULT_VALUE_LEN,
-        policy::{MetricPolicy, NamePolicy},
-        registered::Registry,
-    },
-    scrape::{ScrapeEndpoint, ScrapeLimits},
+    families::policy::MetricPolicy,
 };
-use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider, reader::MetricReader};
+use opentelemetry::{InstrumentationScope, metrics::MeterProvider as _};
+use opentelemetry_sdk::{
+    Resource,
+    metrics::{Instrument, MeterProviderBuilder, SdkMeterProvider, Stream, reader::MetricReader},
+};
 use std::time::{Duration, Instant};
 
 /// Settings of an [`Exporter`].
@@ -42,45 +38,45 @@ use std::time::{Duration, Instant};
 #[must_use = "call `build` to get an exporter"]
 pub struct ExporterBuilder {
     service: String,
-    namespace: Option<String>,
-    constant_labels: Vec<(String, String)>,
+    has_service_label: bool,
     version: Option<String>,
-    policy: MetricPolicy,
-    registry: Option<Registry>,
-    reader: Reader,
-    /// Has `reader` first, and then the additional readers. The SDK shuts readers down in this order.
+    /// What is exposed, and how.
+    reader: PrometheusReaderBuilder,
+    /// Has the reader first, and then the additional readers. The SDK shuts readers down in this order.
     provider: MeterProviderBuilder,
-    limits: ScrapeLimits,
-    source_timeout: Duration,
+    resource: Option<Resource>,
+    views: Views,
     max_series: Option<usize>,
-    max_label_value_len: usize,
-    has_self_metrics: bool,
 }
 
 impl ExporterBuilder {
     pub(crate) fn new(service: String) -> Self {
-        let reader = Reader::default();
+        let reader = PrometheusReaderBuilder::new();
         Self {
             service,
-            namespace: None,
-            constant_labels: Vec::new(),
+            has_service_label: true,
             version: None,
-            policy: MetricPolicy::default(),
-            registry: None,
-            reader: reader.clone(),
-            provider: SdkMeterProvider::builder().with_reader(reader),
-            limits: ScrapeLimits::default(),
-            source_timeout: Duration::from_secs(1),
+            provider: SdkMeterProvider::builder().with_reader(reader.sdk_reader()),
+            reader,
+            resource: None,
+            views: Views::default(),
             max_series: None,
-            max_label_value_len: DEFAULT_VALUE_LEN,
-            has_self_metrics: false,
         }
     }
 
     /// Prepends `namespace` and `_` to the name of every instrument. If `namespace` ends in `_`, no
     /// second `_` is added. Default: none.
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = Some(namespace.into());
+        self.reader = self.reader.with_namespace(namespace);
+        self
+    }
+
+    /// Leaves out the label `service`, which every series has by default.
+    ///
+    /// For services whose scraper adds a label `service` itself, as the operators of Kubernetes do. The
+    /// name of the service stays in the resource, as `service.name`.
+    pub fn without_service_label(mut self) -> Self {
+        self.has_service_label = false;
         self
     }
 
@@ -89,7 +85,7 @@ impl ExporterBuilder {
     ///
     /// If an attribute has the same key, the attribute is served as `exported_<key>`.
     pub fn with_constant_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.constant_labels.push((key.into(), value.into()));
+        self.reader = self.reader.with_constant_label(key, value);
         self
     }
 
@@ -117,14 +113,59 @@ impl ExporterBuilder {
     }
 
     /// Serves only what the policy allows. Default: everything.
+    ///
+    /// An instrument that the policy denies records nothing. So additional readers do not get it either.
     pub fn with_policy(mut self, policy: MetricPolicy) -> Self {
-        self.policy = policy;
+        self.reader = self.reader.with_policy(policy);
+        self
+    }
+
+    /// Adds a view, as [`MeterProviderBuilder::with_view`] does: it can rename an instrument, change its
+    /// boundaries or its aggregation, or leave attributes out. Can be called several times.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    /// use opentelemetry_sdk::metrics::{Aggregation, Instrument, Stream};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let wait = |instrument: &Instrument| {
+    ///     let boundaries = vec![0.1, 1.0];
+    ///     let buckets = Aggregation::ExplicitBucketHistogram { boundaries, record_min_max: false };
+    ///     let stream = || Stream::builder().with_name("queue_wait").with_aggregation(buckets).build().ok();
+    ///     (instrument.name() == "wait").then(stream).flatten()
+    /// };
+    /// let exporter = Exporter::builder("shop").with_view(wait).build()?;
+    /// exporter.meter().f64_histogram("wait").with_unit("s").build().record(0.5, &[]);
+    /// assert!(exporter.render()?.contains(r#"queue_wait_seconds_bucket{service="shop",le="1"} 1"#));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// As in the SDK, each view that matches adds a stream. The views do not see instruments that the
+    /// [policy](Self::with_policy) denies by the instrument's name. The policy also acts on the names that
+    /// the views give.
+    pub fn with_view(
+        mut self,
+        view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static,
+    ) -> Self {
+        self.views.push(view);
+        self
+    }
+
+    /// The resource of the meter provider, for example with the attributes of
+    /// `OTEL_RESOURCE_ATTRIBUTES`, which `Resource::builder()` reads. Default: empty.
+    ///
+    /// The exporter adds `service.name`, `service.version` and the constant labels to it. They replace
+    /// attributes of the same keys. The resource does not change the series. Additional readers get it.
+    pub fn with_resource(mut self, resource: Resource) -> Self {
+        self.resource = Some(resource);
         self
     }
 
     /// How many series an instrument can have (the SDK names this the cardinality limit). All label sets
     /// beyond it are recorded in one series with the label `otel_metric_overflow`. Default: the SDK's,
     /// which is 2000.
+    ///
+    /// A [view](Self::with_view) decides itself how many series its streams can have.
     ///
     /// Each instrument allocates memory for this number of series when it is created. Allowed: 1 to
     /// 10 000 000.
@@ -133,67 +174,18 @@ impl ExporterBuilder {
         self
     }
 
-    /// How many bytes a label value can have. Longer values are truncated. Default: 1024, which every
-    /// scraper and backend accepts. Allowed: 64 to 4096.
-    ///
-    /// A truncated value ends in `...` and a hash of the whole value, so that values with the same
-    /// beginning stay different series. For each family with truncated labels, the exporter logs
-    /// one warning. `exporter_truncated_labels` of the [self-metrics](Self::with_self_metrics)
-    /// counts the labels. Without this limit, one long value could make a scraper drop the whole
-    /// target: vmagent rejects a large response that has a line of more than 256 KiB. For the same
-    /// reason there are more limits:
-    ///
-    /// * label keys of more than 256 bytes are truncated in the same way;
-    /// * a series has at most 64 labels in addition to the constant labels: in the order of the
-    ///   label keys, all labels after the 64th are left out, and series that become equal are
-    ///   merged;
-    /// * if the label values of a series have more than 128 KiB together, each of them is truncated
-    ///   to 1024 bytes;
-    /// * help texts are truncated to 1024 bytes;
-    /// * a metric whose name has more than 1024 bytes is not served.
-    ///
-    /// ```
-    /// use asdlc_exporter::Exporter;
-    /// use opentelemetry::KeyValue;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let exporter = Exporter::builder("shop").with_max_label_value_len(64).build()?;
-    /// let jobs = exporter.meter().u64_counter("jobs").build();
-    /// jobs.add(1, &[KeyValue::new("query", "x".repeat(1_000_000))]);
-    /// let value = "x".repeat(45) + "...";
-    /// assert!(exporter.render()?.contains(&format!(r#"jobs_total{{service="shop",query="{value}"#)));
-    /// # Ok(()) }
-    /// ```
+    /// How many bytes a label value can have. Longer values are truncated. Default: 1024. Allowed: 64 to
+    /// 4096. See [`PrometheusReaderBuilder::with_max_label_value_len`].
     pub fn with_max_label_value_len(mut self, bytes: usize) -> Self {
-        self.max_label_value_len = bytes;
+        self.reader = self.reader.with_max_label_value_len(bytes);
         self
     }
 
-    /// Also serves the metrics of this registry, for code that uses the crate `prometheus`.
-    ///
-    /// ```
-    /// use asdlc_exporter::Exporter;
-    /// use prometheus::{IntCounter, Registry};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let registry = Registry::new();
-    /// let hits = IntCounter::new("cache_hits", "Hits in the cache.")?;
-    /// registry.register(Box::new(hits.clone()))?;
-    /// hits.inc();
-    ///
-    /// let exporter = Exporter::builder("shop").with_registry(registry).build()?;
-    /// assert!(exporter.render()?.contains("cache_hits{service=\"shop\"} 1\n"));
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// Names in the registry get neither the namespace nor a suffix. Constant labels, label keys,
-    /// merging and conflicts follow the same rules as for recorded metrics. If a recorded and a
-    /// registered metric of one scrape conflict, the recorded one is served. Timestamps are left
-    /// out. If one collector of the registry panics, the scrape has no metrics of the registry at
-    /// all. Default: none.
+    /// Also serves the metrics of this registry, for code that uses the crate `prometheus`. Default: none.
+    /// See [`PrometheusReaderBuilder::with_registry`].
     #[cfg(feature = "prometheus")]
-    pub fn with_registry(mut self, registry: Registry) -> Self {
-        self.registry = Some(registry);
+    pub fn with_registry(mut self, registry: prometheus::Registry) -> Self {
+        self.reader = self.reader.with_registry(registry);
         self
     }
 
@@ -231,8 +223,8 @@ impl ExporterBuilder {
     /// * names and units as the instruments have them, without the namespace; the service, its version
     ///   and the constant labels as attributes of the resource (`service.name`, `service.version`,
     ///   `<key>`);
-    /// * no metrics that the [policy](Self::with_policy) denies, and none of the
-    ///   registry of `with_registry`;
+    /// * no metrics that the [policy](Self::with_policy) denies, none of the registries of
+    ///   `with_registry`, and no [self-metrics](Self::with_self_metrics);
     /// * from a [`Source`](crate::Source), the values that the last scrape stored: only scrapes refresh it.
     ///
     /// Each reader has its own storage, for as many series as the [series limit](Self::with_max_series)
@@ -248,53 +240,29 @@ impl ExporterBuilder {
         self
     }
 
-    /// How long a scrape over HTTP may take. After that, the response is a 503. Default: 10 seconds, the
-    /// default of Prometheus servers. Allowed: 1 millisecond and more.
-    ///
-    /// A client may allow less time with the header `X-Prometheus-Scrape-Timeout-Seconds`, which Prometheus
-    /// servers send. This affects only this client, see [`ScrapeService`](crate::ScrapeService).
-    /// The exporter responds before the client's timeout ends: earlier by a fifth of this timeout,
-    /// but by at most half a second. So the response arrives in time.
+    /// How long a scrape over HTTP may take. After that, the response is a 503. Default: 10 seconds.
+    /// Allowed: 1 millisecond and more. See [`PrometheusReaderBuilder::with_scrape_timeout`].
     pub fn with_scrape_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.timeout = timeout;
+        self.reader = self.reader.with_scrape_timeout(timeout);
         self
     }
 
     /// How many scrapes over HTTP may wait at the same time. Each further scrape gets a 503 immediately.
     /// Default: 128. Allowed: 1 and more.
     pub fn with_max_scrapes_in_flight(mut self, scrapes: usize) -> Self {
-        self.limits.max_in_flight = scrapes;
+        self.reader = self.reader.with_max_scrapes_in_flight(scrapes);
         self
     }
 
-    /// How long a [source](crate::Source) may take. Default: 1 second. Allowed: 1 millisecond and
-    /// more.
-    ///
-    /// A client cannot change it. A scrape over HTTP waits for sources for at most half of its time, and
-    /// then continues with the values that were stored before.
+    /// How long a [source](crate::Source) may take. Default: 1 second. Allowed: 1 millisecond and more.
+    /// See [`PrometheusReaderBuilder::with_source_timeout`].
     pub fn with_source_timeout(mut self, timeout: Duration) -> Self {
-        self.source_timeout = timeout;
+        self.reader = self.reader.with_source_timeout(timeout);
         self
     }
 
-    /// Also serves metrics about the exporter itself. Default: off.
-    ///
-    /// | family | type | meaning |
-    /// |---|---|---|
-    /// | `promhttp_metric_handler_requests_total{code}` | counter | scrapes by the status code of the response; a 405 does not count |
-    /// | `promhttp_metric_handler_requests_in_flight` | gauge | scrapes that wait for their response |
-    /// | `exporter_scrape_duration_seconds` | histogram | from the arrival of a scrape to its response |
-    /// | `exporter_response_bytes_total` | counter | bytes of response bodies, compressed if they were sent compressed |
-    /// | `exporter_series` | gauge | series in the last scrape without a filter |
-    /// | `exporter_dropped_metrics` | gauge | metrics that are not served: the name belongs to another metric, the name has more than 1024 bytes, or a registered metric has no type |
-    /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape without a filter |
-    /// | `exporter_callback_panics_total` | counter | callbacks of observable instruments that panicked |
-    /// | `exporter_source_up{source}` | gauge | 1 if the last run of the [source](crate::Source) refreshed its values, 0 if it panicked, was late or could not be started; absent before the first run has ended |
-    ///
-    /// The first two have the names that Go's `promhttp` uses, so that dashboards and alerts for
-    /// `promhttp` work. The next scrape serves the status code, duration, bytes, series, dropped
-    /// metrics and truncated labels of a scrape. All families have the namespace and the constant
-    /// labels.
+    /// Also serves metrics about the exporter itself, such as `exporter_series`. Default: off. See
+    /// [`PrometheusReaderBuilder::with_self_metrics`].
     ///
     /// ```
     /// use asdlc_exporter::Exporter;
@@ -306,7 +274,7 @@ impl ExporterBuilder {
     /// # Ok(()) }
     /// ```
     pub fn with_self_metrics(mut self) -> Self {
-        self.has_self_metrics = true;
+        self.reader = self.reader.with_self_metrics();
         self
     }
 
@@ -315,50 +283,38 @@ impl ExporterBuilder {
     /// # Errors
     ///
     /// * The service name is empty or longer than [allowed](Self::with_max_label_value_len).
-    /// * The namespace or the key of a constant label does not match `[a-zA-Z_][a-zA-Z0-9_]*`, starts with
-    ///   `__`, or has more than 256 bytes.
-    /// * The key of a constant label is `service`, `le` or `quantile`, or is given twice.
-    /// * The value of a constant label is longer than [allowed](Self::with_max_label_value_len), or all
-    ///   constant labels together have more than 32 KiB.
-    /// * A limit is not in the range that its method allows.
+    /// * The key of a constant label is `service`, unless the exporter is built
+    ///   [`without_service_label`](Self::without_service_label).
+    /// * A setting that [`PrometheusReaderBuilder::build`] refuses.
+    /// * The [series limit](Self::with_max_series) is not in the range that it allows.
     pub fn build(self) -> Result<Exporter, BuildError> {
         let Self {
             service,
-            namespace,
-            constant_labels,
+            has_service_label,
             version,
-            policy,
-            registry,
             reader,
             provider,
-            limits,
-            source_timeout,
+            resource: given,
+            views,
             max_series,
-            max_label_value_len,
-            has_self_metrics,
         } = self;
-        check_limits(limits, source_timeout, max_series, max_label_value_len)?;
-        let policy = NamePolicy::new(metric_prefix(namespace)?, policy);
-        let resource = resource(&service, version.as_deref(), &constant_labels);
-        let constant = constant_label_set(&service, constant_labels, max_label_value_len)?;
-        let sdk_provider =
-            provider.with_resource(resource).with_view(view(policy.clone(), max_series)).build();
-        let provider = GuardedMeterProvider::new(sdk_provider.clone());
-        let meter = provider.meter(env!("CARGO_PKG_NAME"));
-        service_info::register(&meter, version, Instant::now());
-        let self_metrics = has_self_metrics.then(|| {
-            let panics = provider.callback_panics();
-            SelfMetrics::new(&meter, move || panics.count())
-        });
-        let max_value_len = max_label_value_len;
-        let renderer = Renderer::new(RenderSettings {
-            policy,
-            constant,
-            max_value_len,
-            ..RenderSettings::default()
-        });
-        let collector = Collector::new(reader, registry, renderer, source_timeout, self_metrics);
-        let scrapes = ScrapeEndpoint::new(collector, limits, sdk_provider);
-        Ok(Exporter::new(service, provider, meter, scrapes))
+        if service.is_empty() {
+            return Err(BuildErrorKind::EmptyService.into());
+        }
+        check_max_series(max_series)?;
+        let reader = if has_service_label { reader.with_service(service.clone()) } else { reader };
+        let resource = resource(given, &service, version.as_deref(), reader.constant_labels());
+        let policy = reader.name_policy()?;
+        let provider = views.add_to(provider.with_resource(resource), &policy, max_series).build();
+        let of_exporter = OfExporter { provider: Some(provider.clone()), has_uptime: true };
+        let reader = reader.build_for(of_exporter)?;
+        let guarded = reader.guard(provider.clone());
+        let own = guarded.meter(env!("CARGO_PKG_NAME"));
+        let scope = InstrumentationScope::builder(service.clone());
+        let scope =
+            version.iter().fold(scope, |scope, version| scope.with_version(version.clone()));
+        let meter = guarded.meter_with_scope(scope.build());
+        service_info::register(&own, version, Instant::now());
+        Ok(Exporter::new(service, provider, guarded, meter, reader))
     }
 }

@@ -1,13 +1,18 @@
 use crate::{
-    collect::{collector::Collector, source::Source},
-    error::{ScrapeError, ScrapeErrorKind},
-    exporter::{builder::ExporterBuilder, meters::GuardedMeterProvider},
-    exposition::{format::Format, render::Query},
-    scrape::{ScrapeEndpoint, ScrapeService},
+    collect::source::Source,
+    error::ScrapeError,
+    exporter::{
+        builder::ExporterBuilder, meters::GuardedMeterProvider, prometheus_reader::PrometheusReader,
+    },
+    exposition::format::Format,
+    scrape::ScrapeService,
 };
-use opentelemetry::metrics::Meter;
+use opentelemetry::{
+    InstrumentationScope,
+    metrics::{Meter, MeterProvider},
+};
 use opentelemetry_sdk::{error::OTelSdkResult, metrics::SdkMeterProvider};
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 
 /// A meter provider, and the Prometheus exposition of what its meters record.
 ///
@@ -36,9 +41,10 @@ pub struct Exporter {
 
 struct ExporterParts {
     service: String,
-    provider: GuardedMeterProvider,
+    sdk: SdkMeterProvider,
+    guarded: GuardedMeterProvider,
     meter: Meter,
-    scrapes: Arc<ScrapeEndpoint>,
+    reader: PrometheusReader,
 }
 
 impl Exporter {
@@ -49,15 +55,16 @@ impl Exporter {
 
     pub(crate) fn new(
         service: String,
-        provider: GuardedMeterProvider,
+        sdk: SdkMeterProvider,
+        guarded: GuardedMeterProvider,
         meter: Meter,
-        scrapes: ScrapeEndpoint,
+        reader: PrometheusReader,
     ) -> Self {
-        let scrapes = Arc::new(scrapes);
-        Self { parts: Arc::new(ExporterParts { service, provider, meter, scrapes }) }
+        Self { parts: Arc::new(ExporterParts { service, sdk, guarded, meter, reader }) }
     }
 
-    /// The meter to create instruments with.
+    /// The meter to create instruments of the application with. Its scope has the name and the version of
+    /// the service.
     ///
     /// If a callback of its observable instruments panics, only the metric of this callback is
     /// incomplete.
@@ -66,8 +73,8 @@ impl Exporter {
         self.parts.meter.clone()
     }
 
-    /// The meter provider: for meters with other scopes, for libraries that take a provider, and to
-    /// install it globally.
+    /// The meter provider, to install it globally and for libraries that own a provider. For those that
+    /// borrow one, the exporter itself is a [`MeterProvider`].
     ///
     /// ```
     /// use asdlc_exporter::Exporter;
@@ -82,12 +89,12 @@ impl Exporter {
     /// # Ok(()) }
     /// ```
     ///
-    /// As with [`meter`](Self::meter), the panics of callbacks are caught. Scopes are not visible
-    /// in the exposition: metrics of the same name and kind are one family. If two metrics have the
-    /// same name and different kinds, only the first one is served.
+    /// As with [`meter`](Self::meter), the panics of callbacks are caught. Metrics of the same name and
+    /// kind are one family, whatever their scopes. If two metrics have the same name and different
+    /// kinds, only the first one is served.
     #[must_use]
     pub fn meter_provider(&self) -> GuardedMeterProvider {
-        self.parts.provider.clone()
+        self.parts.guarded.clone()
     }
 
     /// The SDK's meter provider, for functions that need this type.
@@ -97,7 +104,7 @@ impl Exporter {
     /// is a 503.
     #[must_use]
     pub fn sdk_meter_provider(&self) -> &SdkMeterProvider {
-        self.parts.provider.sdk()
+        &self.parts.sdk
     }
 
     /// Makes all [additional readers](ExporterBuilder::with_reader) push what they have not pushed
@@ -125,26 +132,25 @@ impl Exporter {
         self.sdk_meter_provider().shutdown()
     }
 
+    /// The reader of this exporter, for functions that take a [`PrometheusReader`].
+    #[must_use]
+    pub fn reader(&self) -> &PrometheusReader {
+        &self.parts.reader
+    }
+
     /// The service that responds to scrapes.
     #[must_use]
     pub fn scrape_service(&self) -> ScrapeService {
-        ScrapeService::new(Arc::clone(&self.parts.scrapes))
+        self.parts.reader.scrape_service()
     }
 
-    /// Returns the current metrics in Prometheus text format 0.0.4.
-    ///
-    /// Waits until the sources are refreshed. Then collects and writes on the calling thread.
-    /// Concurrent calls wait for each other. Do not call it in the callback of an observable
-    /// instrument: it runs the callbacks, so it would wait for itself.
+    /// Returns the current metrics in Prometheus text format 0.0.4. See [`PrometheusReader::render`].
     ///
     /// # Errors
     ///
-    /// When the provider is shut down, when a callback of an [unguarded
-    /// meter](Self::sdk_meter_provider) panicked in this call or an earlier one, and when nothing was
-    /// collected. The exporter always collects its own `uptime_seconds`, unless the
-    /// [policy](ExporterBuilder::with_policy) denies it. So an empty result means that metrics were lost.
+    /// As [`PrometheusReader::render`].
     pub fn render(&self) -> Result<String, ScrapeError> {
-        self.render_as(Format::Text)
+        self.parts.reader.render()
     }
 
     /// Like [`render`](Self::render), but in this format.
@@ -153,9 +159,7 @@ impl Exporter {
     ///
     /// As [`render`](Self::render).
     pub fn render_as(&self, format: Format) -> Result<String, ScrapeError> {
-        let mut text = String::new();
-        self.render_into(format, &mut text)?;
-        Ok(text)
+        self.parts.reader.render_as(format)
     }
 
     /// Like [`render_as`](Self::render_as), but replaces `text` by the metrics.
@@ -178,13 +182,7 @@ impl Exporter {
     ///
     /// As [`render`](Self::render). If there is an error, `text` is empty.
     pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
-        let query = Query { format, names: Vec::new() };
-        let spare = mem::take(text);
-        self.collector().refresh_sources();
-        let rendered = self.collector().render([&query], spare)?;
-        let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;
-        *text = rendered.text;
-        Ok(())
+        self.parts.reader.render_into(format, text)
     }
 
     /// Refreshes this source before each collection from now on.
@@ -193,11 +191,29 @@ impl Exporter {
     /// self-metrics. A source must not own the exporter, because the exporter owns the source: neither
     /// would ever be dropped. A source that owns instruments is fine.
     pub fn add_source(&self, name: impl Into<String>, source: impl Source) {
-        self.collector().add_source(name.into(), source);
+        self.parts.reader.add_source(name, source);
     }
+}
 
-    fn collector(&self) -> &Collector {
-        self.parts.scrapes.collector()
+/// Meters with other scopes than that of [`Exporter::meter`].
+///
+/// ```
+/// use asdlc_exporter::Exporter;
+/// use opentelemetry::metrics::MeterProvider;
+///
+/// fn instrument(provider: &impl MeterProvider) {
+///     provider.meter("database").u64_counter("queries").build().add(1, &[]);
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let exporter = Exporter::builder("shop").build()?;
+/// instrument(&exporter);
+/// assert!(exporter.render()?.contains("queries_total{service=\"shop\"} 1\n"));
+/// # Ok(()) }
+/// ```
+impl MeterProvider for Exporter {
+    fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
+        self.parts.guarded.meter_with_scope(scope)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The meter provider of an exporter. It catches the panics of callbacks.
+//! A meter provider that catches the panics of callbacks.
 //!
 //! The SDK holds locks while it runs the callbacks of observable instruments. A panic that leaves a
 //! callback would poison the locks, and no metrics could be collected any more. So each callback is wrapped.
@@ -12,36 +12,43 @@ use opentelemetry::{
         ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
     },
 };
-use opentelemetry_sdk::metrics::SdkMeterProvider;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
-/// The meter provider of an [`Exporter`](crate::Exporter).
+/// A meter provider that guards the callbacks of another one. It is also the meter provider of an
+/// [`Exporter`](crate::Exporter).
 ///
 /// ```
-/// use asdlc_exporter::Exporter;
-/// use opentelemetry::metrics::MeterProvider;
+/// use asdlc_exporter::{GuardedMeterProvider, PrometheusReader};
+/// use opentelemetry::{global, metrics::MeterProvider as _};
+/// use opentelemetry_sdk::metrics::SdkMeterProvider;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let exporter = Exporter::builder("shop").build()?;
-/// let meter = exporter.meter_provider().meter("database");
+/// let prometheus = PrometheusReader::builder().build()?;
+/// let provider = SdkMeterProvider::builder().with_reader(prometheus.clone()).build();
+/// global::set_meter_provider(GuardedMeterProvider::new(provider.clone()));
+///
+/// let meter = global::meter("database");
 /// meter.u64_observable_gauge("broken").with_callback(|_| panic!("no database")).build();
 /// meter.u64_counter("queries").build().add(1, &[]);
 /// # std::panic::set_hook(Box::new(|_| {}));
-///
-/// assert!(exporter.render()?.contains("queries_total{service=\"shop\"} 1\n"));
+/// assert!(prometheus.render()?.contains("# TYPE queries_total counter\n"));
 /// # Ok(()) }
 /// ```
 ///
-/// It creates instruments with the SDK's provider and guards their callbacks. If a callback panics,
-/// the values that it has not observed yet are missing in this collection, and the exporter logs the
-/// first panic of each callback. Meters of the
-/// [SDK's provider](crate::Exporter::sdk_meter_provider) have no such guard.
-#[derive(Clone, Debug)]
+/// It creates instruments with the inner provider and guards their callbacks. If a callback panics,
+/// the values that it has not observed yet are missing in this collection, and the first panic of each
+/// callback is logged. Without the guard, the panic would poison the locks of the SDK: no reader of the
+/// provider could collect any more. Instruments that are not observable have no callbacks and are the
+/// inner provider's own, so recording costs nothing more.
+#[derive(Clone)]
 pub struct GuardedMeterProvider {
-    sdk: SdkMeterProvider,
+    inner: Arc<dyn MeterProvider + Send + Sync>,
     panics: CallbackPanics,
 }
 
@@ -50,16 +57,19 @@ pub struct GuardedMeterProvider {
 pub(crate) struct CallbackPanics(Arc<AtomicU64>);
 
 impl GuardedMeterProvider {
-    pub(crate) fn new(sdk: SdkMeterProvider) -> Self {
-        Self { sdk, panics: CallbackPanics::default() }
+    /// Guards the meters of this provider. [`PrometheusReader::guard`](crate::PrometheusReader::guard)
+    /// also counts the panics.
+    #[must_use]
+    pub fn new(provider: impl MeterProvider + Send + Sync + 'static) -> Self {
+        Self::counting(provider, CallbackPanics::default())
     }
 
-    pub(crate) fn sdk(&self) -> &SdkMeterProvider {
-        &self.sdk
-    }
-
-    pub(crate) fn callback_panics(&self) -> CallbackPanics {
-        self.panics.clone()
+    /// Guards the meters of this provider, and counts the panics here.
+    pub(crate) fn counting(
+        provider: impl MeterProvider + Send + Sync + 'static,
+        panics: CallbackPanics,
+    ) -> Self {
+        Self { inner: Arc::new(provider), panics }
     }
 }
 
@@ -71,12 +81,18 @@ impl CallbackPanics {
 
 impl MeterProvider for GuardedMeterProvider {
     fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
-        let meter = self.sdk.meter_with_scope(scope);
+        let meter = self.inner.meter_with_scope(scope);
         Meter::new(Arc::new(GuardedMeter { meter, panics: self.panics.clone() }))
     }
 }
 
-/// Creates instruments with the SDK's meter, and wraps their callbacks.
+impl fmt::Debug for GuardedMeterProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedMeterProvider").field("panics", &self.panics).finish_non_exhaustive()
+    }
+}
+
+/// Creates instruments with the inner meter, and wraps their callbacks.
 struct GuardedMeter {
     meter: Meter,
     panics: CallbackPanics,

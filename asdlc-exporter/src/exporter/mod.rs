@@ -1,15 +1,19 @@
-//! The type `Exporter`, its builder and its meter provider.
+//! What users build: a `PrometheusReader` for their own meter provider, or an `Exporter`, which is a
+//! meter provider with such a reader.
 //!
-//! `builder` takes the settings, and `settings` checks them. `view` applies the policy and the
-//! series limit in the SDK. `exporter` is the type that the builder builds. `meters` is its meter
-//! provider, which catches the panics of callbacks. `service_info` creates metrics of the service:
-//! version, build, uptime and starts. `state_gauge` creates a gauge for the state of an enum.
-//! `environment` reads settings from the variables of OpenTelemetry.
+//! `reader_builder` takes the settings of a reader, `settings` checks them, and `prometheus_reader` is
+//! the reader. `builder` and `exporter` are the same for an exporter. `view` applies the policy and
+//! the series limit in the SDK of an exporter. `meters` guards the meters of a provider: it catches
+//! the panics of callbacks. `service_info` creates metrics of the service: version, build, uptime and
+//! starts. `state_gauge` creates a gauge for the state of an enum. `environment` reads settings from the variables of
+//! OpenTelemetry.
 
 pub(crate) mod builder;
 pub(crate) mod environment;
 pub(crate) mod exporter;
 pub(crate) mod meters;
+pub(crate) mod prometheus_reader;
+pub(crate) mod reader_builder;
 pub mod service_info;
 mod settings;
 pub(crate) mod state_gauge;

@@ -4,7 +4,7 @@ use crate::{
     error::{BuildError, BuildErrorKind},
     families::{
         constant_labels::ConstantLabels,
-        label_key::{check_constant_label_key, check_label_key},
+        label_key::{check_constant_label_key, check_key_beside_service, check_label_key},
         limits::{MAX_CONSTANT_LEN, MAX_KEY_LEN, MAX_SERIES, MAX_VALUE_LEN, MIN_VALUE_LEN},
     },
     scrape::ScrapeLimits,
@@ -29,21 +29,20 @@ pub(crate) fn metric_prefix(namespace: Option<String>) -> Result<String, BuildEr
     Ok(namespace)
 }
 
-/// The labels of every series: `service` and those of the builder.
+/// The constant labels of every series: `service` if there is one, and those of the builder.
 pub(crate) fn constant_label_set(
-    service: &str,
+    service: Option<String>,
     configured: Vec<(String, String)>,
     max_value_len: usize,
 ) -> Result<ConstantLabels, BuildError> {
-    if service.is_empty() {
-        return Err(BuildErrorKind::EmptyService.into());
+    if let Some(len) = service.as_ref().map(String::len).filter(|len| *len > max_value_len) {
+        return Err(BuildErrorKind::LongService { len, max: max_value_len }.into());
     }
-    if service.len() > max_value_len {
-        return Err(BuildErrorKind::LongService { len: service.len(), max: max_value_len }.into());
-    }
-    let mut labels = vec![("service".to_owned(), service.to_owned())];
+    let check = if service.is_some() { check_key_beside_service } else { check_constant_label_key };
+    let mut labels: Vec<_> =
+        service.into_iter().map(|service| ("service".to_owned(), service)).collect();
     for (key, value) in configured {
-        if let Err(allowed) = check_constant_label_key(&key) {
+        if let Err(allowed) = check(&key) {
             return Err(BuildErrorKind::LabelKey { key, allowed }.into());
         }
         if key.len() > MAX_KEY_LEN {
@@ -68,7 +67,6 @@ pub(crate) fn constant_label_set(
 pub(crate) fn check_limits(
     ScrapeLimits { timeout, max_in_flight }: ScrapeLimits,
     source_timeout: Duration,
-    max_series: Option<usize>,
     max_value_len: usize,
 ) -> Result<(), BuildError> {
     Err(if timeout < MIN_TIMEOUT {
@@ -77,8 +75,6 @@ pub(crate) fn check_limits(
         BuildErrorKind::SourceTimeout(source_timeout)
     } else if max_in_flight == 0 {
         BuildErrorKind::MaxInFlight
-    } else if let Some(limit) = max_series.filter(|limit| !(1..=MAX_SERIES).contains(limit)) {
-        BuildErrorKind::MaxSeries(limit)
     } else if !(MIN_VALUE_LEN..=MAX_VALUE_LEN).contains(&max_value_len) {
         BuildErrorKind::MaxLabelValueLen(max_value_len)
     } else {
@@ -87,16 +83,33 @@ pub(crate) fn check_limits(
     .into())
 }
 
-/// The resource of the provider, for additional readers. Scrapes do not use it: the renderer writes the
-/// constant labels.
+pub(crate) fn check_max_series(max_series: Option<usize>) -> Result<(), BuildError> {
+    let invalid = max_series.filter(|limit| !(1..=MAX_SERIES).contains(limit));
+    invalid.map_or(Ok(()), |limit| Err(BuildErrorKind::MaxSeries(limit).into()))
+}
+
+/// The resource of an exporter's provider: the given one, and the attributes that the exporter knows.
 pub(crate) fn resource(
+    given: Option<Resource>,
     service: &str,
     version: Option<&str>,
     labels: &[(String, String)],
 ) -> Resource {
     let version = version.map(|version| KeyValue::new("service.version", version.to_owned()));
     let labels = labels.iter().cloned().map(|(key, value)| KeyValue::new(key, value));
-    Resource::builder_empty()
+    let builder = Resource::builder_empty();
+    let builder = match given {
+        None => builder,
+        Some(given) => {
+            let attributes =
+                given.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+            match given.schema_url() {
+                Some(url) => builder.with_schema_url(attributes, url.to_owned()),
+                None => builder.with_attributes(attributes),
+            }
+        }
+    };
+    builder
         .with_attributes(labels)
         .with_attributes(version)
         .with_service_name(service.to_owned())

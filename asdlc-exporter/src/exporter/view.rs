@@ -1,23 +1,70 @@
-//! Applies the policy and the series limit in the SDK. An instrument that the policy denies records
-//! nothing.
+//! The views of an exporter's meter provider: those of the user, the policy and the series limit. An
+//! instrument that the policy denies records nothing.
 
 use crate::families::{model::FamilyKind, policy::NamePolicy};
-use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, Stream};
+use opentelemetry_sdk::metrics::{
+    Aggregation, Instrument, InstrumentKind, MeterProviderBuilder, Stream,
+};
+use std::{fmt, sync::Arc};
 
-/// The view of an exporter's meter provider.
-pub(crate) fn view(
-    policy: NamePolicy,
-    max_series: Option<usize>,
-) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
-    move |instrument| {
-        let kind = family_kind(instrument.kind());
-        let mut name = String::new();
-        policy.push_name(&mut name, instrument.name(), instrument.unit(), kind);
-        if policy.serves(instrument.name(), &name, kind) {
-            return Stream::builder().with_cardinality_limit(max_series?).build().ok();
-        }
-        Stream::builder().with_aggregation(Aggregation::Drop).build().ok()
+/// The views of the user.
+#[derive(Clone, Default)]
+pub(crate) struct Views(Vec<Arc<dyn View>>);
+
+trait View: Fn(&Instrument) -> Option<Stream> + Send + Sync {}
+
+impl<V: Fn(&Instrument) -> Option<Stream> + Send + Sync> View for V {}
+
+impl Views {
+    pub(crate) fn push(
+        &mut self,
+        view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static,
+    ) {
+        self.0.push(Arc::new(view));
     }
+
+    /// Adds these views to the provider, and a view with the policy and the series limit.
+    ///
+    /// The SDK adds a stream for each view that matches. So exactly one side may match: our own view for
+    /// a denied instrument and for one that no view of the user matches, otherwise the views of the user.
+    pub(crate) fn add_to(
+        self,
+        provider: MeterProviderBuilder,
+        policy: &NamePolicy,
+        max_series: Option<usize>,
+    ) -> MeterProviderBuilder {
+        let with_views =
+            self.0.iter().cloned().fold(provider, |provider, view| {
+                let policy = policy.clone();
+                provider.with_view(move |instrument| {
+                    if serves(&policy, instrument) { view(instrument) } else { None }
+                })
+            });
+        let policy = policy.clone();
+        with_views.with_view(move |instrument| {
+            if !serves(&policy, instrument) {
+                return Stream::builder().with_aggregation(Aggregation::Drop).build().ok();
+            }
+            let limit = max_series?;
+            if self.0.iter().any(|view| view(instrument).is_some()) {
+                return None;
+            }
+            Stream::builder().with_cardinality_limit(limit).build().ok()
+        })
+    }
+}
+
+impl fmt::Debug for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Views({})", self.0.len())
+    }
+}
+
+fn serves(policy: &NamePolicy, instrument: &Instrument) -> bool {
+    let kind = family_kind(instrument.kind());
+    let mut name = String::new();
+    policy.push_name(&mut name, instrument.name(), instrument.unit(), kind);
+    policy.serves(instrument.name(), &name, kind)
 }
 
 fn family_kind(kind: InstrumentKind) -> FamilyKind {

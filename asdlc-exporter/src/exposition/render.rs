@@ -31,6 +31,7 @@ pub(crate) struct Renderer {
     orders: Vec<SeriesOrder>,
     /// The size of the last unfiltered exposition, by format. The next one has about the same size.
     sizes: [usize; 2],
+    may_be_empty: bool,
     /// The warnings about labels since the last call of `take_warnings`.
     warnings: Vec<FamilyWarning>,
     resource: ServedResource,
@@ -44,12 +45,17 @@ pub(crate) struct RenderSettings {
     pub(crate) max_value_len: usize,
     pub(crate) scope_labels: ScopeLabels,
     pub(crate) resource: ResourceSettings,
+    /// Whether a collection without metrics is valid. It is not if the exporter's own `uptime_seconds`
+    /// must be there.
+    pub(crate) may_be_empty: bool,
 }
 
 /// What was collected for one scrape.
 #[derive(Clone, Copy)]
 pub(crate) struct Collected<'a> {
     pub(crate) recorded: &'a ResourceMetrics,
+    /// The self-metrics.
+    pub(crate) own: Option<&'a ResourceMetrics>,
     pub(crate) registered: &'a [MetricFamily],
 }
 
@@ -69,6 +75,7 @@ impl Default for RenderSettings {
             max_value_len: DEFAULT_VALUE_LEN,
             scope_labels: ScopeLabels::NONE,
             resource: ResourceSettings::default(),
+            may_be_empty: false,
         }
     }
 }
@@ -84,34 +91,41 @@ pub(crate) struct Rendered {
 
 impl Renderer {
     pub(crate) fn new(settings: RenderSettings) -> Self {
-        let RenderSettings { policy, constant, max_value_len, scope_labels, resource } = settings;
+        let RenderSettings {
+            policy,
+            constant,
+            max_value_len,
+            scope_labels,
+            resource,
+            may_be_empty,
+        } = settings;
         Self {
             catalogue: Catalogue::new(policy),
             labels: LabelCache::new(constant, scope_labels, max_value_len),
             orders: Vec::new(),
             sizes: [0; 2],
+            may_be_empty,
             warnings: Vec::new(),
             resource: ServedResource::new(resource),
         }
     }
 
     /// Writes the metrics into the memory of `text`. Returns `None` if there is no family, although
-    /// the policy allows the exporter's own family `uptime_seconds`.
+    /// there must be one.
     pub(crate) fn render(
         &mut self,
         collected: Collected<'_>,
         query: &Query,
         mut text: String,
     ) -> Option<Rendered> {
-        let Collected { recorded, registered } = collected;
-        let Self { catalogue, labels, orders, sizes, warnings, resource } = self;
+        let Collected { recorded, own, registered } = collected;
+        let Self { catalogue, labels, orders, sizes, may_be_empty, warnings, resource } = self;
         labels.trim();
         let read = resource.read(recorded.resource(), labels);
         warnings.extend(read.into_iter().map(FamilyWarning::Resource));
-        let may_be_empty = catalogue.may_be_empty();
         let target_info = resource.target_info().map(|text| labels.scopes().store(text));
-        let families = catalogue.sort(recorded, registered, target_info, labels.scopes());
-        if families.is_empty() && !may_be_empty {
+        let families = catalogue.sort(recorded, own, registered, target_info, labels.scopes());
+        if families.is_empty() && !*may_be_empty {
             return None;
         }
         let size = if query.names.is_empty() { &mut sizes[query.format as usize] } else { &mut 0 };
@@ -221,7 +235,7 @@ mod tests {
     }
 
     fn text(renderer: &mut Renderer, recorded: &ResourceMetrics) -> Option<String> {
-        let collected = Collected { recorded, registered: &[] };
+        let collected = Collected { recorded, own: None, registered: &[] };
         let rendered = renderer.render(collected, &Query::default(), String::new());
         rendered.map(|rendered| rendered.text)
     }

@@ -80,16 +80,21 @@ impl Catalogue {
     /// `target_info` has the labels of `target_info`.
     pub(crate) fn sort<'a>(
         &'a mut self,
-        metrics: &'a ResourceMetrics,
+        recorded: &'a ResourceMetrics,
+        own: Option<&'a ResourceMetrics>,
         registered: &'a [MetricFamily],
         target_info: Option<ScopeId>,
         scope_ids: &mut Scopes,
     ) -> Families<'a> {
         let known = self.families.len();
         // The SDK returns scopes in random order, which must not decide which of two conflicting metrics is
-        // the first.
-        let mut scopes: Vec<&ScopeMetrics> = metrics.scope_metrics().collect();
-        scopes.sort_by(|a, b| compare(a.scope(), b.scope()));
+        // the first. The metrics of this crate come before those of the application.
+        let all = own.into_iter().chain([recorded]);
+        let mut scopes: Vec<&ScopeMetrics> = all.flat_map(ResourceMetrics::scope_metrics).collect();
+        scopes.sort_by(|a, b| {
+            let is_foreign = |s: &ScopeMetrics| s.scope().name() != env!("CARGO_PKG_NAME");
+            is_foreign(a).cmp(&is_foreign(b)).then_with(|| compare(a.scope(), b.scope()))
+        });
         let mut members = Vec::new();
         if let Some(labels) = target_info {
             TARGET_INFO.clone_into(&mut self.name);
@@ -141,11 +146,6 @@ impl Catalogue {
     /// How many metrics are not served because of their names or kinds.
     pub(crate) fn dropped(&self) -> usize {
         self.dropped.len()
-    }
-
-    /// Whether a scrape without families is valid: the policy denies `uptime_seconds`.
-    pub(crate) fn may_be_empty(&self) -> bool {
-        !self.policy.serves_uptime()
     }
 
     /// The index of the family `self.name`, which is added if it is new. `None` if it is not served.

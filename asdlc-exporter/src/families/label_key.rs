@@ -33,8 +33,14 @@ pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
 }
 
 /// Checks the key of a constant label. Does the same as [`check_label_key`], and refuses the keys
-/// that the exporter or the format writes.
+/// that the format writes.
 pub(crate) fn check_constant_label_key(key: &str) -> Result<(), &'static str> {
+    check_label_key(key)?;
+    if ["le", "quantile"].contains(&key) { Err("must not be le or quantile") } else { Ok(()) }
+}
+
+/// Checks the key of a constant label of an exporter that adds the label `service` itself.
+pub(crate) fn check_key_beside_service(key: &str) -> Result<(), &'static str> {
     check_label_key(key)?;
     if ["service", "le", "quantile"].contains(&key) {
         return Err("must not be service, le or quantile");

@@ -5,7 +5,7 @@ use super::{
     error_type::ErrorType,
     probe_connection::ProbeConnection,
 };
-use crate::{Exporter, Source};
+use crate::{Exporter, PrometheusReader, Source};
 use opentelemetry::{KeyValue, metrics::Meter};
 use redis::{Client, ConnectionAddr, IntoConnectionInfo as _};
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
@@ -141,16 +141,26 @@ impl RedisProbe {
         reason = "only readiness needs the probe after this"
     )]
     pub fn register(self, exporter: &Exporter) -> Self {
-        let meter = exporter.meter();
+        self.register_with(&exporter.meter(), exporter.reader())
+    }
+
+    /// Like [`register`](Self::register), for your own meter provider: creates the metrics with this
+    /// meter, and sends a `PING` at each scrape of this reader.
+    #[expect(
+        clippy::must_use_candidate,
+        clippy::return_self_not_must_use,
+        reason = "only readiness needs the probe after this"
+    )]
+    pub fn register_with(self, meter: &Meter, reader: &PrometheusReader) -> Self {
         match &self.connection {
-            None => create_up(&meter, || Some(false)),
+            None => create_up(meter, || Some(false)),
             Some(connection) => {
                 let observed = Arc::clone(connection);
-                create_up(&meter, move || observed.is_up());
-                create_age(&meter, Arc::clone(connection));
-                create_errors(&meter, Arc::clone(connection));
+                create_up(meter, move || observed.is_up());
+                create_age(meter, Arc::clone(connection));
+                create_errors(meter, Arc::clone(connection));
                 let (connection, runtime) = (Arc::clone(connection), Handle::try_current().ok());
-                exporter.add_source("redis", ProbeSource { connection, runtime });
+                reader.add_source("redis", ProbeSource { connection, runtime });
             }
         }
         self

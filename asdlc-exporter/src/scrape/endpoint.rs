@@ -1,4 +1,4 @@
-//! The state that all scrape services of one exporter share: queue, collector and limits.
+//! The state that all scrape services of one reader share: queue, collector and limits.
 
 use crate::{
     collect::collector::Collector,
@@ -20,8 +20,9 @@ pub(crate) struct ScrapeEndpoint {
     collector: Arc<Collector>,
     limits: ScrapeLimits,
     built_at: SystemTime,
-    /// Keeps the provider alive: the SDK shuts it down when the last clone is dropped.
-    _provider: SdkMeterProvider,
+    /// Keeps the provider of an exporter alive: the SDK shuts it down when the last clone is dropped.
+    /// `None` if the user has the provider.
+    _provider: Option<SdkMeterProvider>,
 }
 
 /// Limits of scrapes over HTTP.
@@ -35,7 +36,7 @@ impl ScrapeEndpoint {
     pub(crate) fn new(
         collector: Collector,
         limits: ScrapeLimits,
-        provider: SdkMeterProvider,
+        provider: Option<SdkMeterProvider>,
     ) -> Self {
         let collector = Arc::new(collector);
         Self {

@@ -22,7 +22,7 @@ fn family(text: &str, name: &str) -> Vec<String> {
 #[test]
 fn counters_of_one_name_in_two_scopes_and_number_types_add_up() -> Result {
     let exporter = Exporter::builder("shop").build()?;
-    let other = exporter.meter_provider().meter("other");
+    let other = exporter.meter_provider().meter("warehouse");
     exporter.meter().u64_counter("orders").with_description("Taken.").build().add(2, &[]);
     exporter.meter().f64_counter("orders").build().add(0.5, &[]);
     other.u64_counter("orders_total").build().add(3, &[]);
@@ -73,7 +73,7 @@ fn attribute_sets_that_become_the_same_labels_are_one_series() -> Result {
 #[test]
 fn histograms_merge_to_the_boundaries_they_share() -> Result {
     let exporter = Exporter::builder("shop").build()?;
-    let other = exporter.meter_provider().meter("other");
+    let other = exporter.meter_provider().meter("warehouse");
     let wide = exporter.meter().f64_histogram("wait").with_boundaries(vec![1.0, 2.0, 5.0]).build();
     let narrow = other.u64_histogram("wait").with_boundaries(vec![2.0, 3.0, 5.0]).build();
     [0.5, 1.5, 4.0, 9.0].into_iter().for_each(|v| wide.record(v, &[]));

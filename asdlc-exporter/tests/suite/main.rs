@@ -15,6 +15,7 @@ mod open_metrics;
 mod policy;
 #[cfg(feature = "process")]
 mod process;
+mod prometheus_reader;
 mod queue;
 mod readers;
 mod reference;

@@ -1,0 +1,208 @@
+use crate::{
+    collect::{collector::Collector, reader::Reader, source::Source},
+    error::{ScrapeError, ScrapeErrorKind},
+    exporter::{
+        meters::{CallbackPanics, GuardedMeterProvider},
+        reader_builder::PrometheusReaderBuilder,
+    },
+    exposition::{format::Format, render::Query},
+    scrape::{ScrapeEndpoint, ScrapeService},
+};
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    metrics::{InstrumentKind, Pipeline, Temporality, data::ResourceMetrics, reader::MetricReader},
+};
+use std::{
+    fmt, mem,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+/// A reader for your own meter provider. It serves what the provider's meters record, in Prometheus
+/// formats.
+///
+/// ```
+/// use asdlc_exporter::PrometheusReader;
+/// use axum::Router;
+/// use opentelemetry::metrics::MeterProvider as _;
+/// use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let prometheus = PrometheusReader::builder().with_namespace("shop").build()?;
+/// let provider = SdkMeterProvider::builder()
+///     .with_resource(Resource::builder().with_service_name("checkout").build())
+///     .with_reader(prometheus.clone())
+///     .build();
+/// let app: Router = Router::new().route_service("/metrics", prometheus.scrape_service());
+///
+/// provider.meter("orders").u64_counter("orders").build().add(1, &[]);
+/// assert!(prometheus.render()?.contains("# TYPE shop_orders_total counter\n"));
+/// # Ok(()) }
+/// ```
+///
+/// Views, the resource and other readers of the provider work as without it. Two of these readers, with
+/// different settings, can belong to one provider. Clones are cheap, and all clones are the same reader.
+/// A reader belongs to one provider: the first that it is added to. If it is added to another one, it
+/// logs a warning and does not serve the metrics of that provider.
+///
+/// If you have no provider yet, [`Exporter`](crate::Exporter) is shorter: it is a provider with such a
+/// reader.
+///
+/// # The life of the provider
+///
+/// The reader does not keep the provider alive. After the provider was shut down, or its last clone was
+/// dropped, each scrape is a 503.
+///
+/// # Callbacks that panic
+///
+/// The SDK holds locks while it runs the callbacks of observable instruments. If a callback panics
+/// during a collection, these locks stay poisoned: from then on, each scrape is a 503 until the process
+/// restarts ([`ScrapeError::is_callback_panic`]). Meters of [`guard`](Self::guard) and of
+/// [`GuardedMeterProvider`] catch these panics.
+///
+/// # Specification
+///
+/// The metric exporter section for Prometheus and the compatibility section of the OpenTelemetry
+/// specification. `docs/conformance.md` in the repository lists each requirement.
+#[derive(Clone)]
+pub struct PrometheusReader {
+    reader: Reader,
+    panics: CallbackPanics,
+    scrapes: Arc<ScrapeEndpoint>,
+}
+
+impl PrometheusReader {
+    /// Creates a builder. All its settings are optional.
+    pub fn builder() -> PrometheusReaderBuilder {
+        PrometheusReaderBuilder::new()
+    }
+
+    pub(crate) fn new(reader: Reader, panics: CallbackPanics, scrapes: ScrapeEndpoint) -> Self {
+        Self { reader, panics, scrapes: Arc::new(scrapes) }
+    }
+
+    /// The service that responds to scrapes.
+    #[must_use]
+    pub fn scrape_service(&self) -> ScrapeService {
+        ScrapeService::new(Arc::clone(&self.scrapes))
+    }
+
+    /// Guards the meters of a provider: if a callback of its observable instruments panics, only the
+    /// metric of this callback is incomplete.
+    ///
+    /// ```
+    /// use asdlc_exporter::PrometheusReader;
+    /// use opentelemetry::{global, metrics::MeterProvider as _};
+    /// use opentelemetry_sdk::metrics::SdkMeterProvider;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let prometheus = PrometheusReader::builder().with_self_metrics().build()?;
+    /// let provider = SdkMeterProvider::builder().with_reader(prometheus.clone()).build();
+    /// global::set_meter_provider(prometheus.guard(provider.clone()));
+    ///
+    /// let meter = global::meter("database");
+    /// meter.u64_observable_gauge("broken").with_callback(|_| panic!("no database")).build();
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// assert!(prometheus.render()?.contains("exporter_callback_panics_total"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// This is [`GuardedMeterProvider::new`], and the [self-metrics](PrometheusReaderBuilder::with_self_metrics)
+    /// of this reader count the panics in `exporter_callback_panics_total`.
+    #[must_use]
+    pub fn guard(
+        &self,
+        provider: impl MeterProvider + Send + Sync + 'static,
+    ) -> GuardedMeterProvider {
+        GuardedMeterProvider::counting(provider, self.panics.clone())
+    }
+
+    /// Returns the current metrics in Prometheus text format 0.0.4.
+    ///
+    /// Waits until the sources are refreshed. Then collects and writes on the calling thread.
+    /// Concurrent calls wait for each other. Do not call it in the callback of an observable
+    /// instrument: it runs the callbacks, so it would wait for itself.
+    ///
+    /// # Errors
+    ///
+    /// * The provider is shut down or dropped, or the reader belongs to no provider.
+    /// * A callback of an unguarded meter panicked in this call or an earlier one.
+    /// * Nothing was collected, although there must be a metric: an [`Exporter`](crate::Exporter) always
+    ///   has its own `uptime_seconds`, unless its policy denies it. So metrics were lost.
+    pub fn render(&self) -> Result<String, ScrapeError> {
+        self.render_as(Format::Text)
+    }
+
+    /// Like [`render`](Self::render), but in this format.
+    ///
+    /// # Errors
+    ///
+    /// As [`render`](Self::render).
+    pub fn render_as(&self, format: Format) -> Result<String, ScrapeError> {
+        let mut text = String::new();
+        self.render_into(format, &mut text)?;
+        Ok(text)
+    }
+
+    /// Like [`render_as`](Self::render_as), but replaces `text` by the metrics.
+    ///
+    /// Use it to render repeatedly: allocating memory for a large text takes longer than writing it.
+    ///
+    /// # Errors
+    ///
+    /// As [`render`](Self::render). If there is an error, `text` is empty.
+    pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
+        let query = Query { format, names: Vec::new() };
+        let spare = mem::take(text);
+        self.collector().refresh_sources();
+        let rendered = self.collector().render([&query], spare)?;
+        let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;
+        *text = rendered.text;
+        Ok(())
+    }
+
+    /// Refreshes this source before each collection of this reader from now on.
+    ///
+    /// Add each source once: a source cannot be removed. `name` is used in the log and in the
+    /// self-metrics. A source must not own the reader or the meter provider, because these own the
+    /// source: none of them would ever be dropped. A source that owns instruments is fine.
+    pub fn add_source(&self, name: impl Into<String>, source: impl Source) {
+        self.collector().add_source(name.into(), source);
+    }
+
+    fn collector(&self) -> &Collector {
+        self.scrapes.collector()
+    }
+}
+
+impl MetricReader for PrometheusReader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.reader.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.reader.collect(metrics)
+    }
+
+    /// Does nothing: each scrape collects the current values.
+    fn force_flush(&self) -> OTelSdkResult {
+        self.reader.force_flush()
+    }
+
+    /// From the start of this call, each scrape is a 503.
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.reader.shutdown_with_timeout(timeout)
+    }
+
+    /// Always cumulative, as Prometheus needs it.
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.reader.temporality(kind)
+    }
+}
+
+impl fmt::Debug for PrometheusReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrometheusReader").finish_non_exhaustive()
+    }
+}

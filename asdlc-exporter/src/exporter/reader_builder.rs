@@ -1,0 +1,318 @@
+use crate::{
+    collect::{
+        collector::{Collector, OwnMetrics},
+        reader::Reader,
+    },
+    error::BuildError,
+    exporter::{
+        meters::CallbackPanics,
+        prometheus_reader::PrometheusReader,
+        settings::{check_limits, constant_label_set, metric_prefix},
+    },
+    exposition::render::{RenderSettings, Renderer},
+    families::{
+        limits::DEFAULT_VALUE_LEN,
+        policy::{MetricPolicy, NamePolicy},
+        registered::Registry,
+    },
+    scrape::{ScrapeEndpoint, ScrapeLimits},
+};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use std::time::Duration;
+
+/// Settings of a [`PrometheusReader`].
+///
+/// ```
+/// use asdlc_exporter::PrometheusReader;
+///
+/// # fn main() -> Result<(), asdlc_exporter::BuildError> {
+/// let prometheus = PrometheusReader::builder()
+///     .with_namespace("shop")
+///     .with_constant_label("environment", "production")
+///     .with_self_metrics()
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "call `build` to get a reader"]
+pub struct PrometheusReaderBuilder {
+    reader: Reader,
+    /// The value of the label `service`, for an exporter.
+    service: Option<String>,
+    namespace: Option<String>,
+    constant_labels: Vec<(String, String)>,
+    policy: MetricPolicy,
+    registry: Option<Registry>,
+    limits: ScrapeLimits,
+    source_timeout: Duration,
+    max_label_value_len: usize,
+    has_self_metrics: bool,
+}
+
+/// What an exporter adds to the settings of its reader.
+#[derive(Debug, Default)]
+pub(crate) struct OfExporter {
+    /// The provider that the scrape services keep alive.
+    pub(crate) provider: Option<SdkMeterProvider>,
+    /// Whether the exporter's own `uptime_seconds` must be collected at each scrape.
+    pub(crate) has_uptime: bool,
+}
+
+impl PrometheusReaderBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            reader: Reader::default(),
+            service: None,
+            namespace: None,
+            constant_labels: Vec::new(),
+            policy: MetricPolicy::default(),
+            registry: None,
+            limits: ScrapeLimits::default(),
+            source_timeout: Duration::from_secs(1),
+            max_label_value_len: DEFAULT_VALUE_LEN,
+            has_self_metrics: false,
+        }
+    }
+
+    /// Prepends `namespace` and `_` to the name of every instrument. If `namespace` ends in `_`, no
+    /// second `_` is added. Default: none.
+    pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Adds a label to every series, in the order of the calls. A label with an empty value is left out:
+    /// in Prometheus, it is the same as no label.
+    ///
+    /// If an attribute has the same key, the attribute is served as `exported_<key>`.
+    pub fn with_constant_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.constant_labels.push((key.into(), value.into()));
+        self
+    }
+
+    /// Adds any number of labels to every series, for example an optional one.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let environment = std::env::var("ENVIRONMENT").ok();
+    /// let prometheus = asdlc_exporter::PrometheusReader::builder()
+    ///     .with_constant_labels(environment.map(|name| ("environment", name)))
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn with_constant_labels<K: Into<String>, V: Into<String>>(
+        self,
+        labels: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        labels.into_iter().fold(self, |this, (key, value)| this.with_constant_label(key, value))
+    }
+
+    /// Serves only what the policy allows. Default: everything.
+    ///
+    /// The policy acts on what this reader serves. It does not change what is recorded, or what other
+    /// readers of the provider get: two readers can have different policies.
+    pub fn with_policy(mut self, policy: MetricPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How many bytes a label value can have. Longer values are truncated. Default: 1024, which every
+    /// scraper and backend accepts. Allowed: 64 to 4096.
+    ///
+    /// A truncated value ends in `...` and a hash of the whole value, so that values with the same
+    /// beginning stay different series. For each family with truncated labels, the exporter logs
+    /// one warning. `exporter_truncated_labels` of the [self-metrics](Self::with_self_metrics)
+    /// counts the labels. Without this limit, one long value could make a scraper drop the whole
+    /// target: vmagent rejects a large response that has a line of more than 256 KiB. For the same
+    /// reason there are more limits:
+    ///
+    /// * label keys of more than 256 bytes are truncated in the same way;
+    /// * a series has at most 64 labels in addition to the constant labels: in the order of the
+    ///   label keys, all labels after the 64th are left out, and series that become equal are
+    ///   merged;
+    /// * if the label values of a series have more than 128 KiB together, each of them is truncated
+    ///   to 1024 bytes;
+    /// * help texts are truncated to 1024 bytes;
+    /// * a metric whose name has more than 1024 bytes is not served.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    /// use opentelemetry::KeyValue;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let exporter = Exporter::builder("shop").with_max_label_value_len(64).build()?;
+    /// let jobs = exporter.meter().u64_counter("jobs").build();
+    /// jobs.add(1, &[KeyValue::new("query", "x".repeat(1_000_000))]);
+    /// let value = "x".repeat(45) + "...";
+    /// assert!(exporter.render()?.contains(&format!(r#"jobs_total{{service="shop",query="{value}"#)));
+    /// # Ok(()) }
+    /// ```
+    pub fn with_max_label_value_len(mut self, bytes: usize) -> Self {
+        self.max_label_value_len = bytes;
+        self
+    }
+
+    /// Also serves the metrics of this registry, for code that uses the crate `prometheus`.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    /// use prometheus::{IntCounter, Registry};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let registry = Registry::new();
+    /// let hits = IntCounter::new("cache_hits", "Hits in the cache.")?;
+    /// registry.register(Box::new(hits.clone()))?;
+    /// hits.inc();
+    ///
+    /// let exporter = Exporter::builder("shop").with_registry(registry).build()?;
+    /// assert!(exporter.render()?.contains("cache_hits{service=\"shop\"} 1\n"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Names in the registry get neither the namespace nor a suffix. Constant labels, label keys,
+    /// merging and conflicts follow the same rules as for recorded metrics. If a recorded and a
+    /// registered metric of one scrape conflict, the recorded one is served. Timestamps are left
+    /// out. If one collector of the registry panics, the scrape has no metrics of the registry at
+    /// all. Default: none.
+    #[cfg(feature = "prometheus")]
+    pub fn with_registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// How long a scrape over HTTP may take. After that, the response is a 503. Default: 10 seconds, the
+    /// default of Prometheus servers. Allowed: 1 millisecond and more.
+    ///
+    /// A client may allow less time with the header `X-Prometheus-Scrape-Timeout-Seconds`, which Prometheus
+    /// servers send. This affects only this client, see [`ScrapeService`](crate::ScrapeService).
+    /// The exporter responds before the client's timeout ends: earlier by a fifth of this timeout,
+    /// but by at most half a second. So the response arrives in time.
+    pub fn with_scrape_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.timeout = timeout;
+        self
+    }
+
+    /// How many scrapes over HTTP may wait at the same time. Each further scrape gets a 503 immediately.
+    /// Default: 128. Allowed: 1 and more.
+    pub fn with_max_scrapes_in_flight(mut self, scrapes: usize) -> Self {
+        self.limits.max_in_flight = scrapes;
+        self
+    }
+
+    /// How long a [source](crate::Source) may take. Default: 1 second. Allowed: 1 millisecond and
+    /// more.
+    ///
+    /// A client cannot change it. A scrape over HTTP waits for sources for at most half of its time, and
+    /// then continues with the values that were stored before.
+    pub fn with_source_timeout(mut self, timeout: Duration) -> Self {
+        self.source_timeout = timeout;
+        self
+    }
+
+    /// Also serves metrics about the exposition itself. Default: off.
+    ///
+    /// | family | type | meaning |
+    /// |---|---|---|
+    /// | `promhttp_metric_handler_requests_total{code}` | counter | scrapes by the status code of the response; a 405 does not count |
+    /// | `promhttp_metric_handler_requests_in_flight` | gauge | scrapes that wait for their response |
+    /// | `exporter_scrape_duration_seconds` | histogram | from the arrival of a scrape to its response |
+    /// | `exporter_response_bytes_total` | counter | bytes of response bodies, compressed if they were sent compressed |
+    /// | `exporter_series` | gauge | series in the last scrape without a filter |
+    /// | `exporter_dropped_metrics` | gauge | metrics that are not served: the name belongs to another metric, the name has more than 1024 bytes, or a registered metric has no type |
+    /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape without a filter |
+    /// | `exporter_callback_panics_total` | counter | callbacks that panicked, of meters that this reader [guards](PrometheusReader::guard) |
+    /// | `exporter_source_up{source}` | gauge | 1 if the last run of the [source](crate::Source) refreshed its values, 0 if it panicked, was late or could not be started; absent before the first run has ended |
+    ///
+    /// The first two have the names that Go's `promhttp` uses, so that dashboards and alerts for
+    /// `promhttp` work. The next scrape serves the status code, duration, bytes, series, dropped
+    /// metrics and truncated labels of a scrape. All families have the namespace and the constant
+    /// labels.
+    ///
+    /// A meter provider inside this reader records them. So other readers do not get them.
+    ///
+    /// ```
+    /// use asdlc_exporter::PrometheusReader;
+    /// use opentelemetry_sdk::metrics::SdkMeterProvider;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let prometheus = PrometheusReader::builder().with_self_metrics().build()?;
+    /// let provider = SdkMeterProvider::builder().with_reader(prometheus.clone()).build();
+    /// assert!(prometheus.render()?.contains("promhttp_metric_handler_requests_in_flight"));
+    /// # Ok(()) }
+    /// ```
+    pub fn with_self_metrics(mut self) -> Self {
+        self.has_self_metrics = true;
+        self
+    }
+
+    /// Builds the reader.
+    ///
+    /// # Errors
+    ///
+    /// * The namespace or the key of a constant label does not match `[a-zA-Z_][a-zA-Z0-9_]*`, starts with
+    ///   `__`, or has more than 256 bytes.
+    /// * The key of a constant label is `le` or `quantile`, or is given twice.
+    /// * The value of a constant label is longer than [allowed](Self::with_max_label_value_len), or all
+    ///   constant labels together have more than 32 KiB.
+    /// * A limit is not in the range that its method allows.
+    pub fn build(self) -> Result<PrometheusReader, BuildError> {
+        self.build_for(OfExporter::default())
+    }
+
+    pub(crate) fn build_for(
+        self,
+        OfExporter { provider, has_uptime }: OfExporter,
+    ) -> Result<PrometheusReader, BuildError> {
+        let policy = self.name_policy()?;
+        let Self {
+            reader,
+            service,
+            namespace: _,
+            constant_labels,
+            policy: _,
+            registry,
+            limits,
+            source_timeout,
+            max_label_value_len,
+            has_self_metrics,
+        } = self;
+        let panics = CallbackPanics::default();
+        check_limits(limits, source_timeout, max_label_value_len)?;
+        let may_be_empty = !has_uptime || !policy.serves_uptime();
+        let renderer = Renderer::new(RenderSettings {
+            policy,
+            constant: constant_label_set(service, constant_labels, max_label_value_len)?,
+            max_value_len: max_label_value_len,
+            may_be_empty,
+            ..RenderSettings::default()
+        });
+        let own = has_self_metrics.then(|| {
+            let panics = panics.clone();
+            OwnMetrics::new(move || panics.count())
+        });
+        let collector = Collector::new(reader.clone(), registry, renderer, source_timeout, own);
+        let scrapes = ScrapeEndpoint::new(collector, limits, provider);
+        Ok(PrometheusReader::new(reader, panics, scrapes))
+    }
+
+    /// Adds the label `service` before the other constant labels.
+    pub(crate) fn with_service(mut self, service: String) -> Self {
+        self.service = Some(service);
+        self
+    }
+
+    /// The policy, with the namespace.
+    pub(crate) fn name_policy(&self) -> Result<NamePolicy, BuildError> {
+        Ok(NamePolicy::new(metric_prefix(self.namespace.clone())?, self.policy.clone()))
+    }
+
+    /// The reader of the SDK, which the provider of an exporter gets. It does not own the provider, so
+    /// they do not keep each other alive.
+    pub(crate) fn sdk_reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    pub(crate) fn constant_labels(&self) -> &[(String, String)] {
+        &self.constant_labels
+    }
+}
