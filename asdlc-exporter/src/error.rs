@@ -27,7 +27,7 @@ pub struct BuildError {
 #[derive(Debug)]
 pub(crate) enum BuildErrorKind {
     EmptyService,
-    LongService { len: usize, max: usize },
+    LongService { len: usize, max: usize, variable: Option<&'static str> },
     Namespace { namespace: String, allowed: &'static str },
     LongNamespace(String),
     LabelKey { key: String, allowed: &'static str },
@@ -42,13 +42,26 @@ pub(crate) enum BuildErrorKind {
     MaxLabelValueLen(usize),
 }
 
+impl BuildError {
+    /// Adds the environment variable that has the service name, if the name is wrong.
+    pub(crate) fn with_variable(mut self, name: Option<&'static str>) -> Self {
+        if let BuildErrorKind::LongService { variable, .. } = &mut self.kind {
+            *variable = name;
+        }
+        self
+    }
+}
+
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             BuildErrorKind::EmptyService => f.write_str(
                 "missing service name: give the name that becomes the label service of every series",
             ),
-            BuildErrorKind::LongService { len, max } => {
+            BuildErrorKind::LongService { len, max, variable } => {
+                if let Some(variable) = variable {
+                    write!(f, "environment variable {variable}: ")?;
+                }
                 write!(f, "invalid service name of {len} bytes: must have at most {max} bytes")
             }
             BuildErrorKind::Namespace { namespace, allowed } => {
@@ -123,6 +136,7 @@ pub struct ScrapeError {
 
 #[derive(Debug)]
 pub(crate) enum ScrapeErrorKind {
+    Disabled,
     ShutDown,
     NoProvider,
     CallbackPanicked,
@@ -135,6 +149,13 @@ pub(crate) enum ScrapeErrorKind {
 }
 
 impl ScrapeError {
+    /// Whether the SDK is disabled by the environment variable `OTEL_SDK_DISABLED`. No later scrape will
+    /// succeed. See [`Exporter::builder_from_env`](crate::Exporter::builder_from_env).
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        matches!(self.kind, ScrapeErrorKind::Disabled)
+    }
+
     /// Whether the meter provider was shut down. No later scrape will succeed.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
@@ -161,6 +182,9 @@ impl ScrapeError {
 impl fmt::Display for ScrapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.kind {
+            ScrapeErrorKind::Disabled => {
+                "the SDK is disabled by the environment variable OTEL_SDK_DISABLED"
+            }
             ScrapeErrorKind::ShutDown => "the meter provider is shut down",
             ScrapeErrorKind::NoProvider => {
                 "the reader belongs to no meter provider: add it with MeterProviderBuilder::with_reader"
@@ -191,7 +215,8 @@ impl Error for ScrapeError {
         match &self.kind {
             ScrapeErrorKind::Collect(source) => Some(source),
             ScrapeErrorKind::NoThread(source) => Some(source),
-            ScrapeErrorKind::ShutDown
+            ScrapeErrorKind::Disabled
+            | ScrapeErrorKind::ShutDown
             | ScrapeErrorKind::NoProvider
             | ScrapeErrorKind::CallbackPanicked
             | ScrapeErrorKind::Empty

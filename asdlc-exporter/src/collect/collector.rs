@@ -82,6 +82,11 @@ impl Collector {
         self.own.as_ref().map(|own| &own.instruments)
     }
 
+    /// Checks that metrics may be collected at all. Neither sources nor callbacks may run before this.
+    pub(crate) fn check_enabled(&self) -> Result<(), ScrapeError> {
+        if self.reader.is_disabled() { Err(ScrapeErrorKind::Disabled.into()) } else { Ok(()) }
+    }
+
     /// Runs all sources and waits until they have ended or are late.
     pub(crate) fn refresh_sources(&self) {
         let since = Instant::now();

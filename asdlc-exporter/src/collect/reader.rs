@@ -27,17 +27,28 @@ pub(crate) struct Reader(Arc<ReaderState>);
 #[derive(Debug, Default)]
 struct ReaderState {
     sdk: ManualReader,
+    is_disabled: AtomicBool,
     is_registered: AtomicBool,
     is_shut_down: AtomicBool,
     has_panicked: AtomicBool,
 }
 
 impl Reader {
+    /// From now on, nothing is collected.
+    pub(crate) fn disable(&self) {
+        self.0.is_disabled.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.0.is_disabled.load(Ordering::Acquire)
+    }
+
     /// Fills `metrics`. Runs the callbacks of observable instruments on this thread.
     ///
     /// Panics of guarded callbacks do not reach this function: `exporter::meters` catches them.
     pub(crate) fn gather(&self, metrics: &mut ResourceMetrics) -> Result<(), ScrapeError> {
-        let ReaderState { sdk, is_registered, is_shut_down, has_panicked } = &*self.0;
+        let ReaderState { sdk, is_disabled: _, is_registered, is_shut_down, has_panicked } =
+            &*self.0;
         if !is_registered.load(Ordering::Acquire) {
             return Err(ScrapeErrorKind::NoProvider.into());
         }

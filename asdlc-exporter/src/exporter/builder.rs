@@ -1,15 +1,21 @@
 use crate::{
     error::{BuildError, BuildErrorKind},
     exporter::{
+        environment::{
+            error::EnvironmentError, resource::ResourceVariables, variables::Environment,
+        },
         exporter::Exporter,
         reader_builder::{OfExporter, PrometheusReaderBuilder},
         service_info,
-        settings::{check_max_series, resource},
+        settings::{check_max_series, merged, resource},
         view::Views,
     },
     families::policy::MetricPolicy,
 };
-use opentelemetry::{InstrumentationScope, metrics::MeterProvider as _};
+use opentelemetry::{
+    InstrumentationScope,
+    metrics::{MeterProvider as _, NoopMeterProvider},
+};
 use opentelemetry_sdk::{
     Resource,
     metrics::{Instrument, MeterProviderBuilder, SdkMeterProvider, Stream, reader::MetricReader},
@@ -38,6 +44,8 @@ use std::time::{Duration, Instant};
 #[must_use = "call `build` to get an exporter"]
 pub struct ExporterBuilder {
     service: String,
+    /// The environment variable that has the name.
+    service_variable: Option<&'static str>,
     has_service_label: bool,
     version: Option<String>,
     /// What is exposed, and how.
@@ -54,6 +62,7 @@ impl ExporterBuilder {
         let reader = PrometheusReaderBuilder::new();
         Self {
             service,
+            service_variable: None,
             has_service_label: true,
             version: None,
             provider: SdkMeterProvider::builder().with_reader(reader.sdk_reader()),
@@ -62,6 +71,23 @@ impl ExporterBuilder {
             views: Views::default(),
             max_series: None,
         }
+    }
+
+    /// See [`Exporter::builder_from_env`].
+    pub(crate) fn from_environment(
+        service: String,
+        environment: Environment<'_>,
+    ) -> Result<Self, EnvironmentError> {
+        let ResourceVariables { service_name, attributes } = environment.resource_variables()?;
+        let (service, variable) = match service_name {
+            Some((name, variable)) => (name, Some(variable)),
+            None => (service, None),
+        };
+        let mut builder = Self::new(service);
+        builder.service_variable = variable;
+        builder.reader = builder.reader.with_environment(environment)?;
+        builder.resource = Some(Resource::builder_empty().with_attributes(attributes).build());
+        Ok(builder)
     }
 
     /// Prepends `namespace` and `_` to the name of every instrument. If `namespace` ends in `_`, no
@@ -152,12 +178,16 @@ impl ExporterBuilder {
     }
 
     /// The resource of the meter provider, for example with the attributes of
-    /// `OTEL_RESOURCE_ATTRIBUTES`, which `Resource::builder()` reads. Default: empty.
+    /// [`resource_from_env`](crate::resource_from_env). Can be called several times: the attributes of a later
+    /// resource replace those of the same keys. Default: empty.
     ///
     /// The exporter adds `service.name`, `service.version` and the constant labels to it. They replace
     /// attributes of the same keys. The resource does not change the series. Additional readers get it.
     pub fn with_resource(mut self, resource: Resource) -> Self {
-        self.resource = Some(resource);
+        self.resource = Some(match self.resource {
+            None => resource,
+            Some(given) => merged(&given, &resource),
+        });
         self
     }
 
@@ -290,6 +320,7 @@ impl ExporterBuilder {
     pub fn build(self) -> Result<Exporter, BuildError> {
         let Self {
             service,
+            service_variable,
             has_service_label,
             version,
             reader,
@@ -305,10 +336,18 @@ impl ExporterBuilder {
         let reader = if has_service_label { reader.with_service(service.clone()) } else { reader };
         let resource = resource(given, &service, version.as_deref(), reader.constant_labels());
         let policy = reader.name_policy()?;
+        let is_disabled = reader.is_disabled();
         let provider = views.add_to(provider.with_resource(resource), &policy, max_series).build();
+        // Dropping the provider shuts its readers down. Without that, their threads would go on.
+        let provider = if is_disabled { SdkMeterProvider::default() } else { provider };
         let of_exporter = OfExporter { provider: Some(provider.clone()), has_uptime: true };
-        let reader = reader.build_for(of_exporter)?;
-        let guarded = reader.guard(provider.clone());
+        let reader =
+            reader.build_for(of_exporter).map_err(|error| error.with_variable(service_variable))?;
+        let guarded = if is_disabled {
+            reader.guard(NoopMeterProvider::new())
+        } else {
+            reader.guard(provider.clone())
+        };
         let own = guarded.meter(env!("CARGO_PKG_NAME"));
         let scope = InstrumentationScope::builder(service.clone());
         let scope =

@@ -2,7 +2,10 @@ use crate::{
     collect::source::Source,
     error::ScrapeError,
     exporter::{
-        builder::ExporterBuilder, meters::GuardedMeterProvider, prometheus_reader::PrometheusReader,
+        builder::ExporterBuilder,
+        environment::{error::EnvironmentError, variables::Environment},
+        meters::GuardedMeterProvider,
+        prometheus_reader::PrometheusReader,
     },
     exposition::format::Format,
     scrape::ScrapeService,
@@ -51,6 +54,42 @@ impl Exporter {
     /// Creates a builder for the service of this name. Every series has the label `service` with it.
     pub fn builder(service: impl Into<String>) -> ExporterBuilder {
         ExporterBuilder::new(service.into())
+    }
+
+    /// Creates a builder like [`builder`](Self::builder), with settings from the environment variables that
+    /// OpenTelemetry specifies.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let exporter = Exporter::builder_from_env("shop")?.with_version("1.2.3").build()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// | variable | value | default |
+    /// |---|---|---|
+    /// | `OTEL_SERVICE_NAME` | the name of the service | `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, or else `service` |
+    /// | `OTEL_RESOURCE_ATTRIBUTES` | `key1=value1,key2=value2`: attributes of the [resource](ExporterBuilder::with_resource); [`resource_from_env`] has the format | none |
+    /// | `OTEL_SDK_DISABLED` | `true` or `false`, in any case | `false` |
+    /// | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_on`, `always_off` or `trace_based`, in any case. It is checked. It has no effect yet: no exemplars are recorded | `trace_based` |
+    ///
+    /// An empty variable is the same as one that is not set. Settings of the builder that are made in code
+    /// replace those of the environment, except the name.
+    ///
+    /// If `OTEL_SDK_DISABLED` is `true`, the meters of the exporter record nothing, no callback and no
+    /// source runs, additional readers are shut down when the exporter is built, and each scrape is a 503
+    /// ([`ScrapeError::is_disabled`]).
+    ///
+    /// [`resource_from_env`]: crate::resource_from_env
+    ///
+    /// # Errors
+    ///
+    /// When one of these variables has another value, or is not UTF-8.
+    pub fn builder_from_env(
+        service: impl Into<String>,
+    ) -> Result<ExporterBuilder, EnvironmentError> {
+        ExporterBuilder::from_environment(service.into(), Environment::of_process())
     }
 
     pub(crate) fn new(

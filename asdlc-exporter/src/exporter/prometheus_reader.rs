@@ -2,6 +2,7 @@ use crate::{
     collect::{collector::Collector, reader::Reader, source::Source},
     error::{ScrapeError, ScrapeErrorKind},
     exporter::{
+        environment::{error::EnvironmentError, variables::Environment},
         meters::{CallbackPanics, GuardedMeterProvider},
         reader_builder::PrometheusReaderBuilder,
     },
@@ -78,6 +79,36 @@ impl PrometheusReader {
         PrometheusReaderBuilder::new()
     }
 
+    /// Creates a builder like [`builder`](Self::builder), with settings from environment variables that
+    /// OpenTelemetry specifies.
+    ///
+    /// ```
+    /// use asdlc_exporter::PrometheusReader;
+    /// use opentelemetry_sdk::metrics::SdkMeterProvider;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let prometheus = PrometheusReader::builder_from_env()?.with_namespace("shop").build()?;
+    /// let provider = SdkMeterProvider::builder()
+    ///     .with_resource(asdlc_exporter::resource_from_env()?)
+    ///     .with_reader(prometheus.clone())
+    ///     .build();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// | variable | value | default |
+    /// |---|---|---|
+    /// | `OTEL_SDK_DISABLED` | `true` or `false`, in any case. With `true`, each scrape is a 503 ([`ScrapeError::is_disabled`]), and this reader runs no callback and no source. The provider is yours: it still records, and its other readers collect | `false` |
+    /// | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_on`, `always_off` or `trace_based`, in any case. It is checked. It has no effect yet: no exemplars are recorded | `trace_based` |
+    ///
+    /// An empty variable is the same as one that is not set.
+    ///
+    /// # Errors
+    ///
+    /// When one of these variables has another value, or is not UTF-8.
+    pub fn builder_from_env() -> Result<PrometheusReaderBuilder, EnvironmentError> {
+        PrometheusReaderBuilder::new().with_environment(Environment::of_process())
+    }
+
     pub(crate) fn new(reader: Reader, panics: CallbackPanics, scrapes: ScrapeEndpoint) -> Self {
         Self { reader, panics, scrapes: Arc::new(scrapes) }
     }
@@ -127,6 +158,7 @@ impl PrometheusReader {
     /// # Errors
     ///
     /// * The provider is shut down or dropped, or the reader belongs to no provider.
+    /// * `OTEL_SDK_DISABLED` is `true`; see [`builder_from_env`](Self::builder_from_env).
     /// * A callback of an unguarded meter panicked in this call or an earlier one.
     /// * Nothing was collected, although there must be a metric: an [`Exporter`](crate::Exporter) always
     ///   has its own `uptime_seconds`, unless its policy denies it. So metrics were lost.
@@ -155,6 +187,7 @@ impl PrometheusReader {
     pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
         let query = Query { format, names: Vec::new() };
         let spare = mem::take(text);
+        self.collector().check_enabled()?;
         self.collector().refresh_sources();
         let rendered = self.collector().render([&query], spare)?;
         let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;

@@ -5,6 +5,7 @@ use crate::{
     },
     error::BuildError,
     exporter::{
+        environment::{error::EnvironmentError, variables::Environment},
         meters::CallbackPanics,
         prometheus_reader::PrometheusReader,
         settings::{check_limits, constant_label_set, metric_prefix},
@@ -296,6 +297,22 @@ impl PrometheusReaderBuilder {
     }
 
     /// Adds the label `service` before the other constant labels.
+    pub(crate) fn with_environment(
+        self,
+        environment: Environment<'_>,
+    ) -> Result<Self, EnvironmentError> {
+        if environment.is_sdk_disabled()? {
+            self.reader.disable();
+        }
+        // Only checked: a wrong value must not become an error when exemplars are added.
+        environment.exemplar_filter()?;
+        Ok(self)
+    }
+
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.reader.is_disabled()
+    }
+
     pub(crate) fn with_service(mut self, service: String) -> Self {
         self.service = Some(service);
         self

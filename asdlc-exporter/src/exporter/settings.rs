@@ -10,7 +10,7 @@ use crate::{
     scrape::ScrapeLimits,
 };
 use opentelemetry::KeyValue;
-use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::{Resource, resource::ResourceBuilder};
 use std::time::Duration;
 
 /// The prefix of the family names of instruments: the namespace, followed by `_` unless it ends in
@@ -36,7 +36,7 @@ pub(crate) fn constant_label_set(
     max_value_len: usize,
 ) -> Result<ConstantLabels, BuildError> {
     if let Some(len) = service.as_ref().map(String::len).filter(|len| *len > max_value_len) {
-        return Err(BuildErrorKind::LongService { len, max: max_value_len }.into());
+        return Err(BuildErrorKind::LongService { len, max: max_value_len, variable: None }.into());
     }
     let check = if service.is_some() { check_key_beside_service } else { check_constant_label_key };
     let mut labels: Vec<_> =
@@ -97,23 +97,30 @@ pub(crate) fn resource(
 ) -> Resource {
     let version = version.map(|version| KeyValue::new("service.version", version.to_owned()));
     let labels = labels.iter().cloned().map(|(key, value)| KeyValue::new(key, value));
-    let builder = Resource::builder_empty();
-    let builder = match given {
-        None => builder,
-        Some(given) => {
-            let attributes =
-                given.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-            match given.schema_url() {
-                Some(url) => builder.with_schema_url(attributes, url.to_owned()),
-                None => builder.with_attributes(attributes),
-            }
-        }
-    };
-    builder
+    given
+        .map_or_else(Resource::builder_empty, |given| {
+            attributes_of(Resource::builder_empty(), &given)
+        })
         .with_attributes(labels)
         .with_attributes(version)
         .with_service_name(service.to_owned())
         .build()
+}
+
+/// Both resources as one. The attributes of `updating` replace those of the same keys.
+pub(crate) fn merged(old: &Resource, updating: &Resource) -> Resource {
+    attributes_of(attributes_of(Resource::builder_empty(), old), updating).build()
+}
+
+/// Adds the attributes and the schema URL of a resource. The SDK has no function for it.
+fn attributes_of(builder: ResourceBuilder, resource: &Resource) -> ResourceBuilder {
+    let attributes = resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let attributes: Vec<_> = attributes.collect();
+    let builder = builder.with_attributes(attributes);
+    match resource.schema_url() {
+        Some(url) => builder.with_schema_url([], url.to_owned()),
+        None => builder,
+    }
 }
 
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);

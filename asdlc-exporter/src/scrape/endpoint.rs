@@ -59,6 +59,7 @@ impl ScrapeEndpoint {
 
     /// Queues a scrape. The shorter of the client's timeout and the exporter's timeout applies.
     pub(crate) fn enqueue(&self, request: ScrapeRequest) -> Result<InFlight, ScrapeError> {
+        self.collector.check_enabled()?;
         let ScrapeRequest { query, encoding, timeout, is_head: _ } = request;
         let ScrapeLimits { timeout: limit, max_in_flight } = self.limits;
         let timeout = timeout.map_or(limit, |timeout| timeout.min(limit));

@@ -16,7 +16,7 @@ impl Server {
     /// use asdlc_exporter::{Exporter, serve::Server};
     ///
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-    /// let exporter = Exporter::builder("agent").build()?;
+    /// let exporter = Exporter::builder_from_env("agent")?.build()?;
     /// let server = Server::builder_from_env()?
     ///     .with_route("/metrics", exporter.scrape_service())
     ///     .start()

@@ -26,21 +26,21 @@ type Result = std::result::Result<(), Box<dyn std::error::Error>>;
 
 /// A reader that the exporter and the test share.
 #[derive(Clone, Debug)]
-struct Second(Arc<ManualReader>);
+pub(crate) struct Second(Arc<ManualReader>);
 
 impl Second {
-    fn new(temporality: Temporality) -> Self {
+    pub(crate) fn new(temporality: Temporality) -> Self {
         Self(Arc::new(ManualReader::builder().with_temporality(temporality).build()))
     }
 
-    fn read(&self) -> ResourceMetrics {
+    pub(crate) fn read(&self) -> ResourceMetrics {
         let mut metrics = ResourceMetrics::default();
         self.0.collect(&mut metrics).expect("the provider runs");
         metrics
     }
 
     /// The one value of the sum or gauge of this name.
-    fn integer(&self, name: &str) -> Option<u64> {
+    pub(crate) fn integer(&self, name: &str) -> Option<u64> {
         let metrics = self.read();
         let mut found = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
         let AggregatedMetrics::U64(data) = found.find(|metric| metric.name() == name)?.data()

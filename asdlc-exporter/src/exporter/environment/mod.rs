@@ -11,8 +11,4 @@ pub(crate) mod error;
 pub(crate) mod resource;
 #[cfg(any(feature = "config", feature = "serve"))]
 pub(crate) mod service_link;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the builder of the reader will use the rest of it")
-)]
 pub(crate) mod variables;

@@ -50,14 +50,15 @@ pub fn resource_from_env() -> Result<Resource, EnvironmentError> {
     Ok(Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_attributes(attributes)
-        .with_service_name(service_name.unwrap_or_else(unknown_service))
+        .with_service_name(service_name.map_or_else(unknown_service, |(name, _)| name))
         .build())
 }
 
 /// What the environment says about the resource.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ResourceVariables {
-    pub(crate) service_name: Option<String>,
+    /// The name, and the variable that has it.
+    pub(crate) service_name: Option<(String, &'static str)>,
     /// All others. A key may occur more than once: the last value counts.
     pub(crate) attributes: Vec<KeyValue>,
 }
@@ -78,6 +79,8 @@ impl Environment<'_> {
                 attributes.push(KeyValue::new(key, value));
             }
         }
+        let named = named.map(|name| (name, SERVICE_NAME));
+        let service_name = service_name.map(|name| (name, RESOURCE_ATTRIBUTES));
         Ok(ResourceVariables { service_name: named.or(service_name), attributes })
     }
 }
@@ -197,7 +200,8 @@ mod tests {
             ("a=%2C,b", "", Some("a=%2C,b")),
         ] {
             let found = read(name, attributes).expect(attributes);
-            assert_eq!(found.service_name.as_deref(), expected, "{name} {attributes}");
+            let name_found = found.service_name.as_ref().map(|(name, _)| name.as_str());
+            assert_eq!(name_found, expected, "{name} {attributes}");
             assert_eq!(found.attributes, [], "{name} {attributes}");
         }
     }

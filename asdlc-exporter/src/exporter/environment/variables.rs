@@ -74,7 +74,7 @@ impl fmt::Debug for Environment<'_> {
     }
 }
 
-pub(crate) const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
+const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 const EXEMPLAR_FILTER: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
 
 #[cfg(test)]
