@@ -3,7 +3,7 @@
 use super::rules;
 #[cfg(feature = "victoria-metrics")]
 use super::victoria_metrics::VictoriaMetricsConfig;
-use crate::{Exporter, ExporterBuilder, MetricPolicy};
+use crate::{ExporterBuilder, MetricPolicy, PrometheusReader, PrometheusReaderBuilder};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -119,15 +119,19 @@ impl Config {
     /// Creates a builder with the service name, namespace, labels and policy of this configuration.
     /// `service` is the name if the configuration has none.
     pub fn exporter(&self, service: &str) -> ExporterBuilder {
-        let mut builder = Exporter::builder(self.service.as_deref().unwrap_or(service));
+        let service = self.service.as_deref().unwrap_or(service);
+        ExporterBuilder::new(service.to_owned(), self.prometheus_reader())
+    }
+
+    /// Creates a builder with the namespace, labels and policy of this configuration, for a reader of your
+    /// own meter provider. The service name is not used: it belongs to the provider's resource.
+    pub fn prometheus_reader(&self) -> PrometheusReaderBuilder {
+        let environment = self.environment.iter().map(|name| ("environment", name));
+        let mut builder = PrometheusReader::builder()
+            .with_constant_labels(environment)
+            .with_constant_labels(&self.labels);
         if let Some(namespace) = &self.namespace {
             builder = builder.with_namespace(namespace);
-        }
-        if let Some(environment) = &self.environment {
-            builder = builder.with_constant_label("environment", environment);
-        }
-        for (key, value) in &self.labels {
-            builder = builder.with_constant_label(key, value);
         }
         let PolicyConfig { allow, deny } = &self.policy;
         let policy = allow.iter().fold(MetricPolicy::new(), MetricPolicy::allow);

@@ -58,8 +58,7 @@ pub struct ExporterBuilder {
 }
 
 impl ExporterBuilder {
-    pub(crate) fn new(service: String) -> Self {
-        let reader = PrometheusReaderBuilder::new();
+    pub(crate) fn new(service: String, reader: PrometheusReaderBuilder) -> Self {
         Self {
             service,
             service_variable: None,

@@ -53,7 +53,7 @@ struct ExporterParts {
 impl Exporter {
     /// Creates a builder for the service of this name. Every series has the label `service` with it.
     pub fn builder(service: impl Into<String>) -> ExporterBuilder {
-        ExporterBuilder::new(service.into())
+        ExporterBuilder::new(service.into(), PrometheusReader::builder())
     }
 
     /// Creates a builder like [`builder`](Self::builder), with settings from the environment variables that
@@ -171,7 +171,8 @@ impl Exporter {
         self.sdk_meter_provider().shutdown()
     }
 
-    /// The reader of this exporter, for functions that take a [`PrometheusReader`].
+    /// The reader of this exporter, for functions that take a [`PrometheusReader`]. Clones of it keep the
+    /// exporter's provider alive.
     #[must_use]
     pub fn reader(&self) -> &PrometheusReader {
         &self.parts.reader
