@@ -82,9 +82,9 @@ impl ExporterBuilder {
             Some((name, variable)) => (name, Some(variable)),
             None => (service, None),
         };
-        let mut builder = Self::new(service);
+        let reader = PrometheusReaderBuilder::new().with_environment(environment)?;
+        let mut builder = Self::new(service, reader);
         builder.service_variable = variable;
-        builder.reader = builder.reader.with_environment(environment)?;
         builder.resource = Some(Resource::builder_empty().with_attributes(attributes).build());
         Ok(builder)
     }
