@@ -238,7 +238,7 @@ impl PrometheusReaderBuilder {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let prometheus = PrometheusReader::builder().with_self_metrics().build()?;
     /// let provider = SdkMeterProvider::builder().with_reader(prometheus.clone()).build();
-    /// assert!(prometheus.render()?.contains("promhttp_metric_handler_requests_in_flight"));
+    /// assert!(prometheus.render()?.contains("promhttp_metric_handler_requests_total"));
     /// # Ok(()) }
     /// ```
     pub fn with_self_metrics(mut self) -> Self {
