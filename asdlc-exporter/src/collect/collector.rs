@@ -11,7 +11,10 @@ use crate::{
     },
     error::{ScrapeError, ScrapeErrorKind},
     exposition::render::{Collected, Query, Rendered, Renderer},
-    families::registered::{MetricFamily, Registry},
+    families::{
+        catalogue::FamilyWarning,
+        registered::{MetricFamily, Registry},
+    },
 };
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::{SdkMeterProvider, data::ResourceMetrics};
@@ -143,6 +146,11 @@ impl Collector {
         };
         // A log subscriber is user code: it runs without our lock.
         for warning in warnings {
+            if let (FamilyWarning::Overflow(metric), Some(self_metrics)) =
+                (&warning, self.self_metrics())
+            {
+                self_metrics.overflows(metric);
+            }
             let _ = catch_panic(|| tracing::warn!("{warning}"));
         }
         let rendered = rendered.ok_or(ScrapeErrorKind::Empty)?;

@@ -17,6 +17,7 @@ pub(crate) struct SelfMetrics {
     series: Gauge<u64>,
     dropped: Gauge<u64>,
     truncated: Gauge<u64>,
+    overflowing: Gauge<u64>,
     source_up: Gauge<u64>,
 }
 
@@ -58,13 +59,19 @@ impl SelfMetrics {
             dropped: meter
                 .u64_gauge("exporter_dropped_metrics")
                 .with_description(
-                    "Metrics that are not served because their names belong to other metrics.",
+                    "Metrics that are not served because of their names or types: the log has the reason.",
                 )
                 .build(),
             truncated: meter
                 .u64_gauge("exporter_truncated_labels")
                 .with_description(
                     "Labels truncated or left out in the last scrape without a filter.",
+                )
+                .build(),
+            overflowing: meter
+                .u64_gauge("exporter_overflowing")
+                .with_description(
+                    "Whether the metric has reached a series limit, so that label sets are counted together.",
                 )
                 .build(),
             source_up: meter
@@ -102,6 +109,11 @@ impl SelfMetrics {
     /// A run of a source has ended, or the source is late.
     pub(crate) fn source_ended(&self, source: &str, is_fresh: bool) {
         self.source_up.record(is_fresh.into(), &[KeyValue::new("source", source.to_owned())]);
+    }
+
+    /// The family has an overflow series, which stays until a restart.
+    pub(crate) fn overflows(&self, family: &str) {
+        self.overflowing.record(1, &[KeyValue::new("metric", family.to_owned())]);
     }
 
     /// Metrics were collected and written. `whole` is the exposition without a filter, if one was

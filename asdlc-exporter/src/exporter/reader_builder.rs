@@ -221,12 +221,14 @@ impl PrometheusReaderBuilder {
     /// | `exporter_series` | gauge | series in the last scrape without a filter |
     /// | `exporter_dropped_metrics` | gauge | metrics that are not served: the name belongs to another metric, the name has more than 1024 bytes, or a registered metric has no type |
     /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape without a filter |
+    /// | `exporter_overflowing{metric}` | gauge | 1 if the family `metric` has reached a series limit: it has a series with the label `otel_metric_overflow`, in which further label sets are counted together. Absent before. The log has one warning for each family |
     /// | `exporter_callback_panics_total` | counter | callbacks that panicked, of meters that this reader [guards](PrometheusReader::guard) |
     /// | `exporter_source_up{source}` | gauge | 1 if the last run of the [source](crate::Source) refreshed its values, 0 if it panicked, was late or could not be started; absent before the first run has ended |
     ///
     /// The first two have the names that Go's `promhttp` uses, so that dashboards and alerts for
     /// `promhttp` work. The next scrape serves the status code, duration, bytes, series, dropped
-    /// metrics and truncated labels of a scrape. All families have the namespace and the constant
+    /// metrics, truncated labels and overflowing families of a scrape. A scrape with a filter finds
+    /// only overflowing families that it serves. All families have the namespace and the constant
     /// labels.
     ///
     /// A meter provider inside this reader records them. So other readers do not get them.

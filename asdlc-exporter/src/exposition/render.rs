@@ -32,7 +32,7 @@ pub(crate) struct Renderer {
     /// The size of the last unfiltered exposition, by format. The next one has about the same size.
     sizes: [usize; 2],
     may_be_empty: bool,
-    /// The warnings about labels since the last call of `take_warnings`.
+    /// The warnings about labels and series since the last call of `take_warnings`.
     warnings: Vec<FamilyWarning>,
     resource: ServedResource,
 }
@@ -191,6 +191,10 @@ fn write(
         if truncated > 0 && !order.is_truncation_logged {
             order.is_truncation_logged = true;
             warnings.push(FamilyWarning::TruncatedLabels(description.name.clone()));
+        }
+        if table.overflows() && !order.is_overflow_reported {
+            order.is_overflow_reported = true;
+            warnings.push(FamilyWarning::Overflow(description.name.clone()));
         }
         let kind = description.kind;
         let fits_type = *format == Format::OpenMetrics
@@ -352,8 +356,10 @@ mod tests {
         assert_eq!(
             warnings,
             [
-                "histogram `jobs` is not served: it conflicts with the earlier gauge `jobs`",
-                "histogram `wait` is not served: it conflicts with the earlier gauge `wait_sum`",
+                "the histogram `jobs` is not served, because its name conflicts with the gauge `jobs`, \
+                 which was collected first: rename one of them",
+                "the histogram `wait` is not served, because its name conflicts with the gauge \
+                 `wait_sum`, which was collected first: rename one of them",
             ]
         );
         assert_eq!(text(&mut renderer, &metrics).unwrap(), first);
@@ -391,6 +397,35 @@ mod tests {
         assert_eq!(warnings, [warning("orders_total"), warning("size_bytes_seconds")]);
         assert_eq!(text(&mut renderer, &metrics).unwrap(), first);
         assert!(renderer.take_warnings().is_empty());
+    }
+
+    // X-04
+    #[test]
+    fn an_overflow_is_reported_once() {
+        let (metrics, _) = collect(
+            |_| Stream::builder().with_cardinality_limit(1).build().ok(),
+            |meter| {
+                for name in ["a", "b"] {
+                    let counter = meter.u64_counter(name).build();
+                    (0..3).for_each(|at| counter.add(1, &[KeyValue::new("at", at)]));
+                }
+                meter.u64_counter("c").build().add(1, &[]);
+            },
+        );
+        let mut renderer = renderer();
+        for expected in [&["a_total", "b_total"][..], &[]] {
+            text(&mut renderer, &metrics).unwrap();
+            let warnings = renderer.take_warnings();
+            let overflowing: Vec<_> = warnings
+                .iter()
+                .filter_map(|warning| match warning {
+                    FamilyWarning::Overflow(name) => Some(name.as_str()),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(overflowing, expected);
+            assert_eq!(warnings.len(), expected.len());
+        }
     }
 
     // X-05

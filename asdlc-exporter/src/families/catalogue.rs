@@ -3,8 +3,9 @@
 use crate::families::{
     base_name::find_base_names,
     family::{Families, FamilyDescription, Member},
+    label_cache::OVERFLOW,
     label_key::KeyRules,
-    limits::MAX_NAME_LEN,
+    limits::{MAX_HELP_LEN, MAX_NAME_LEN},
     model::FamilyKind,
     name::{push_final_name, unit_words},
     points,
@@ -62,6 +63,8 @@ pub(crate) enum FamilyWarning {
     TruncatedLabels(String),
     /// Not all attributes of the resource that were requested are labels of every series.
     Resource(ResourceWarning),
+    /// Served, but label sets beyond a series limit are counted together.
+    Overflow(String),
 }
 
 impl Catalogue {
@@ -243,11 +246,11 @@ impl fmt::Display for FamilyWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Conflict { dropped: (dropped, dropped_kind), earlier: (earlier, kind) } => {
+                let (dropped_kind, kind) = (dropped_kind.as_str(), kind.as_str());
                 write!(
                     f,
-                    "{} `{dropped}` is not served: it conflicts with the earlier {} `{earlier}`",
-                    dropped_kind.as_str(),
-                    kind.as_str()
+                    "the {dropped_kind} `{dropped}` is not served, because its name conflicts with the {kind} \
+                     `{earlier}`, which was collected first: rename one of them"
                 )
             }
             Self::Metadata(name) => {
@@ -256,17 +259,32 @@ impl fmt::Display for FamilyWarning {
                     "`{name}` was recorded with several help texts or units: the first are served"
                 )
             }
-            Self::Untyped(name) => write!(f, "`{name}` is not served: it has no type"),
+            Self::Untyped(name) => write!(
+                f,
+                "`{name}` of a registry is not served, because it has no type: register a counter, gauge, \
+                 histogram or summary"
+            ),
             Self::LongName(begin) => write!(
                 f,
-                "`{begin}` is not served: its name has more than {MAX_NAME_LEN} bytes, which scrapers reject"
+                "`{begin}` is not served, because its name has more than {MAX_NAME_LEN} bytes: give it a \
+                 shorter name"
             ),
-            Self::LongHelp(name) => {
-                write!(f, "the help text of `{name}` is truncated: it is too long for scrapers")
-            }
+            Self::LongHelp(name) => write!(
+                f,
+                "the help text of `{name}` is truncated to {MAX_HELP_LEN} bytes: give it a shorter description"
+            ),
             Self::TruncatedLabels(name) => write!(
                 f,
-                "labels of `{name}` are truncated or left out: they are too long or too many for scrapers"
+                "labels of `{name}` are truncated or left out, because they are too long or too many: see \
+                 ExporterBuilder::with_max_label_value_len for the limits"
+            ),
+            Self::Overflow(name) => write!(
+                f,
+                "`{name}` has reached its series limit: label sets beyond it are counted together, in the \
+                 series with the label {OVERFLOW}, until a restart. Find the label with too many values, \
+                 and remove it or map it to fewer values. If all values are needed, raise the limit that \
+                 was reached: with_max_series of HttpMetricsLayerBuilder, of Rule (tracing-asdlc-metrics) \
+                 or of ExporterBuilder"
             ),
             Self::Resource(warning) => warning.fmt(f),
         }

@@ -59,6 +59,8 @@ struct KeyList {
     truncated: usize,
     /// The other layouts, by the scope and by the bits of the empty labels.
     variants: HashMap<(ScopeId, u64), LayoutId>,
+    /// Whether points with these keys are those of an overflow series.
+    is_overflow: bool,
 }
 
 /// Hashes the labels of a scrape, to find out whether they are those of the last scrape. It has a
@@ -196,6 +198,11 @@ impl LabelCache {
         self.scopes.are_served() && self.key_lists[key_list.0].has_scope_keys
     }
 
+    /// Whether points with these keys count label sets beyond a series limit.
+    pub(crate) fn is_overflow(&self, key_list: KeyListId) -> bool {
+        self.key_lists[key_list.0].is_overflow
+    }
+
     /// See [`Layouts::labels`].
     pub(crate) fn labels<'t>(
         &'t self,
@@ -284,6 +291,9 @@ impl KeyList {
                 .collect(),
             truncated,
             variants: HashMap::new(),
+            is_overflow: attributes
+                .iter()
+                .any(|attribute| rules.label_key(attribute.key) == OVERFLOW),
         }
     }
 
@@ -340,6 +350,10 @@ fn push_joined(out: &mut String, positions: &[usize], attributes: &[Attribute<'_
         }
     }
 }
+
+/// The label of series that count what is beyond a series limit. The SDK records it as
+/// `otel.metric.overflow`.
+pub(crate) const OVERFLOW: &str = "otel_metric_overflow";
 
 /// More different lists than any reasonable set of instruments has.
 const MAX_ENTRIES: usize = 10_000;

@@ -23,6 +23,8 @@ pub(crate) struct SeriesTable<'a> {
     attributes: Vec<Attribute<'a>>,
     /// The lengths of its label values. A field, to reuse its memory.
     lengths: Vec<usize>,
+    /// Whether the family has an overflow series.
+    overflows: bool,
     /// The keys of two earlier points. Two, because the SDK stores an attribute set twice, in the
     /// order of recording and sorted, and returns one of the two.
     recent: [RecentKeys<'a>; 2],
@@ -40,6 +42,8 @@ pub(crate) struct SeriesOrder {
     text_len: usize,
     /// Whether a warning was logged that labels of this family are truncated.
     pub(crate) is_truncation_logged: bool,
+    /// Whether an overflow series of this family was reported.
+    pub(crate) is_overflow_reported: bool,
 }
 
 struct Row<'a> {
@@ -67,6 +71,7 @@ impl<'a> SeriesTable<'a> {
     ) {
         self.text.clear();
         self.rows.clear();
+        self.overflows = false;
         // In a family of another type, the same keys can become other labels.
         self.forget_keys();
         // As much memory as the last scrape needed, and not more.
@@ -96,6 +101,11 @@ impl<'a> SeriesTable<'a> {
         order.is_distinct = order.rows.windows(2).all(is_less);
         order.digest = digest;
         order.text_len = self.text.len();
+    }
+
+    /// Whether the family has a series that counts label sets beyond a series limit.
+    pub(crate) fn overflows(&self) -> bool {
+        self.overflows
     }
 
     pub(crate) fn iter<'t>(
@@ -196,8 +206,9 @@ impl<'a> TableLoader<'_, 'a> {
     /// them have to be labels of the scope.
     fn find_keys(&mut self) -> Option<(KeyListId, LayoutId)> {
         let Self { table, labels, rules, origin, .. } = self;
-        let SeriesTable { attributes, recent, .. } = &mut **table;
+        let SeriesTable { attributes, overflows, recent, .. } = &mut **table;
         let key_list = labels.find(*rules, attributes);
+        *overflows |= labels.is_overflow(key_list);
         if labels.has_scope_keys(key_list) {
             return None;
         }

@@ -11,6 +11,8 @@ use asdlc_tests::in_process::Server;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider as _;
 use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 
 /// Starts the service and makes each family appear.
@@ -31,6 +33,10 @@ pub(super) fn start() -> Server {
     service_info::register_starts(&meter);
     workers::register(&meter, PoolStatistics::default);
     exporter.add_source("queue", || ready(()));
+
+    // Only a metric with an overflow series has the family `exporter_overflowing`.
+    let overflow = exporter.meter_provider().meter("overflow").u64_counter("http_requests").build();
+    overflow.add(1, &[KeyValue::new("otel.metric.overflow", true)]);
 
     let layer = HttpMetricsLayer::builder(MatchedRoute)
         .with_time_to_headers()

@@ -212,6 +212,11 @@ pub(super) const SECTIONS: &[Section] = &[
             is("exporter_series", "at a scrape without a filter", "delta(NAME[1h])"),
             is("exporter_dropped_metrics", "at the scrape", "NAME > 0"),
             is("exporter_truncated_labels", "at a scrape without a filter", "NAME > 0"),
+            is(
+                "exporter_overflowing",
+                "at a scrape that finds a series beyond a limit; absent before",
+                "NAME > 0",
+            ),
             is("exporter_callback_panics_total", "at the panic", "increase(NAME[1h])"),
             is(
                 "exporter_source_up",

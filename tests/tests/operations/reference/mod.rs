@@ -126,9 +126,7 @@ fn add(
             suffix.is_some_and(|suffix| ["", "_bucket", "_count", "_sum"].contains(&suffix))
         });
         let labels = samples.flat_map(|it| it.labels.iter().map(|(label, _)| label.clone()));
-        shown.labels.extend(
-            labels.filter(|label| !["service", "environment", "le"].contains(&label.as_str())),
-        );
+        shown.labels.extend(labels.filter(|label| !LABELS_OF_ANY.contains(&label.as_str())));
         let programs = shown.names.entry(family.name.clone()).or_default();
         programs.extend(package.filter(|package| !programs.contains(package)));
     }
@@ -196,6 +194,9 @@ fn row(meaning: &Meaning, shown: &ScrapedFamily) -> String {
         names.join("<br>"),
     )
 }
+
+/// The labels that the tables omit, and the one of the overflow series.
+const LABELS_OF_ANY: [&str; 4] = ["service", "environment", "le", "otel_metric_overflow"];
 
 const INFALLIBLE: &str = "writing to a String cannot fail";
 
