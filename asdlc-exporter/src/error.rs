@@ -37,6 +37,7 @@ pub(crate) enum BuildErrorKind {
     LongLabels(usize),
     ScrapeTimeout(Duration),
     SourceTimeout(Duration),
+    IdleTimeout(Duration),
     MaxInFlight,
     MaxSeries(usize),
     MaxLabelValueLen(usize),
@@ -98,6 +99,9 @@ impl fmt::Display for BuildError {
             }
             BuildErrorKind::SourceTimeout(timeout) => {
                 write!(f, "invalid source timeout {timeout:?}: must be at least 1ms")
+            }
+            BuildErrorKind::IdleTimeout(timeout) => {
+                write!(f, "invalid idle timeout {timeout:?}: must be at least 1s")
             }
             BuildErrorKind::MaxInFlight => {
                 f.write_str("invalid maximum of scrapes in flight 0: must be at least 1")

@@ -162,7 +162,10 @@ pub use exporter::{
     state_gauge::StateGauge,
 };
 pub use exposition::format::Format;
-pub use families::{name::TranslationStrategy, policy::MetricPolicy, scope_labels::ScopeLabels};
+pub use families::{
+    idle_timeout::IdleTimeout, name::TranslationStrategy, policy::MetricPolicy,
+    scope_labels::ScopeLabels,
+};
 #[cfg(feature = "prometheus")]
 pub use prometheus;
 pub use scrape::{ScrapeFuture, ScrapeService};

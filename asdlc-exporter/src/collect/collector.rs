@@ -133,7 +133,9 @@ impl Collector {
             let renderer = &mut kept.renderer;
             let CollectedMemory { recorded, own } = &metrics;
             let own = self.own.as_ref().map(|_| own);
-            let collected = Collected { recorded, own, registered: &registered };
+            // Read under the lock, so that it never decreases from one collection to the next.
+            let now = Instant::now();
+            let collected = Collected { recorded, own, registered: &registered, now };
             let render = |query: &'q Query| {
                 let text =
                     if query.names.is_empty() { mem::take(&mut spare) } else { String::new() };

@@ -10,7 +10,7 @@ use crate::{
         settings::{check_max_series, merged, resource},
         view::Views,
     },
-    families::policy::MetricPolicy,
+    families::{idle_timeout::IdleTimeout, policy::MetricPolicy},
 };
 use opentelemetry::{
     InstrumentationScope,
@@ -287,6 +287,25 @@ impl ExporterBuilder {
     /// See [`PrometheusReaderBuilder::with_source_timeout`].
     pub fn with_source_timeout(mut self, timeout: Duration) -> Self {
         self.reader = self.reader.with_source_timeout(timeout);
+        self
+    }
+
+    /// No longer serves series whose value has not changed for this time. Default: off.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let day = Duration::from_secs(24 * 60 * 60);
+    /// let exporter = Exporter::builder("shop").with_idle_timeout(day).build()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// When the value changes again, the series starts as a new series would. [`IdleTimeout`] says what
+    /// scrapers see, and can choose families. Allowed: 1 second and more.
+    pub fn with_idle_timeout(mut self, timeout: impl Into<IdleTimeout>) -> Self {
+        self.reader = self.reader.with_idle_timeout(timeout);
         self
     }
 

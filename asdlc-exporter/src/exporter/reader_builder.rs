@@ -8,10 +8,11 @@ use crate::{
         environment::{error::EnvironmentError, variables::Environment},
         meters::CallbackPanics,
         prometheus_reader::PrometheusReader,
-        settings::{check_limits, constant_label_set, metric_prefix},
+        settings::{check_idle_timeout, check_limits, constant_label_set, metric_prefix},
     },
     exposition::render::{RenderSettings, Renderer},
     families::{
+        idle_timeout::IdleTimeout,
         limits::DEFAULT_VALUE_LEN,
         policy::{MetricPolicy, NamePolicy},
         registered::Registry,
@@ -48,6 +49,7 @@ pub struct PrometheusReaderBuilder {
     source_timeout: Duration,
     max_label_value_len: usize,
     has_self_metrics: bool,
+    idle_timeout: Option<IdleTimeout>,
 }
 
 /// What an exporter adds to the settings of its reader.
@@ -72,6 +74,7 @@ impl PrometheusReaderBuilder {
             source_timeout: Duration::from_secs(1),
             max_label_value_len: DEFAULT_VALUE_LEN,
             has_self_metrics: false,
+            idle_timeout: None,
         }
     }
 
@@ -210,6 +213,25 @@ impl PrometheusReaderBuilder {
         self
     }
 
+    /// No longer serves series whose value has not changed for this time. Default: off.
+    ///
+    /// ```
+    /// use asdlc_exporter::PrometheusReader;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let day = Duration::from_secs(24 * 60 * 60);
+    /// let prometheus = PrometheusReader::builder().with_idle_timeout(day).build()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// When the value changes again, the series starts as a new series would. [`IdleTimeout`] says what
+    /// scrapers see, and can choose families. Allowed: 1 second and more.
+    pub fn with_idle_timeout(mut self, timeout: impl Into<IdleTimeout>) -> Self {
+        self.idle_timeout = Some(timeout.into());
+        self
+    }
+
     /// Also serves metrics about the exposition itself. Default: off.
     ///
     /// | family | type | meaning |
@@ -278,15 +300,18 @@ impl PrometheusReaderBuilder {
             source_timeout,
             max_label_value_len,
             has_self_metrics,
+            idle_timeout,
         } = self;
         let panics = CallbackPanics::default();
         check_limits(limits, source_timeout, max_label_value_len)?;
+        check_idle_timeout(idle_timeout.as_ref())?;
         let may_be_empty = !has_uptime || !policy.serves_uptime();
         let renderer = Renderer::new(RenderSettings {
             policy,
             constant: constant_label_set(service, constant_labels, max_label_value_len)?,
             max_value_len: max_label_value_len,
             may_be_empty,
+            idle: idle_timeout,
             ..RenderSettings::default()
         });
         let own = has_self_metrics.then(|| {

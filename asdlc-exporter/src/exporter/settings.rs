@@ -4,6 +4,7 @@ use crate::{
     error::{BuildError, BuildErrorKind},
     families::{
         constant_labels::ConstantLabels,
+        idle_timeout::{IdleTimeout, MIN_IDLE_TIMEOUT},
         label_key::{check_constant_label_key, check_key_beside_service, check_label_key},
         limits::{MAX_CONSTANT_LEN, MAX_KEY_LEN, MAX_SERIES, MAX_VALUE_LEN, MIN_VALUE_LEN},
     },
@@ -81,6 +82,11 @@ pub(crate) fn check_limits(
         return Ok(());
     }
     .into())
+}
+
+pub(crate) fn check_idle_timeout(timeout: Option<&IdleTimeout>) -> Result<(), BuildError> {
+    let too_short = timeout.map(IdleTimeout::timeout).filter(|it| *it < MIN_IDLE_TIMEOUT);
+    too_short.map_or(Ok(()), |timeout| Err(BuildErrorKind::IdleTimeout(timeout).into()))
 }
 
 pub(crate) fn check_max_series(max_series: Option<usize>) -> Result<(), BuildError> {

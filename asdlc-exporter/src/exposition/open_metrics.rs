@@ -13,7 +13,7 @@ pub(crate) const EOF: &str = "# EOF\n";
 ///
 /// `fits_type` means that all values of the family [fit its type](fits_type).
 pub(crate) fn push_head(out: &mut String, family: &FamilyDescription, fits_type: bool) {
-    let FamilyDescription { name, help, kind, unit, has_base_name } = family;
+    let FamilyDescription { name, help, kind, unit, has_base_name, .. } = family;
     let base = base_name(name, *kind).filter(|_| *has_base_name && fits_type);
     let type_name = match (kind, base) {
         (FamilyKind::Counter, None) => "unknown",

@@ -10,6 +10,8 @@ use crate::{
         catalogue::{Catalogue, FamilyWarning},
         constant_labels::ConstantLabels,
         family::Families,
+        idle::{self, IdleFamily, IdleSeries},
+        idle_timeout::IdleTimeout,
         label_cache::LabelCache,
         limits::DEFAULT_VALUE_LEN,
         model::FamilyKind,
@@ -21,6 +23,7 @@ use crate::{
     },
 };
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use std::time::Instant;
 
 /// Writes the expositions of an exporter. Keeps what the next scrape reuses.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(crate) struct Renderer {
     labels: LabelCache,
     /// The order of the series of each family, indexed by the id of the family.
     orders: Vec<SeriesOrder>,
+    /// What is known about series that may be idle. `None` if idle series are served too.
+    idle: Option<IdleSeries>,
     /// The size of the last unfiltered exposition, by format. The next one has about the same size.
     sizes: [usize; 2],
     may_be_empty: bool,
@@ -48,6 +53,8 @@ pub(crate) struct RenderSettings {
     /// Whether a collection without metrics is valid. It is not if the exporter's own `uptime_seconds`
     /// must be there.
     pub(crate) may_be_empty: bool,
+    /// When series are no longer served. `None` means never.
+    pub(crate) idle: Option<IdleTimeout>,
 }
 
 /// What was collected for one scrape.
@@ -57,6 +64,8 @@ pub(crate) struct Collected<'a> {
     /// The self-metrics.
     pub(crate) own: Option<&'a ResourceMetrics>,
     pub(crate) registered: &'a [MetricFamily],
+    /// The time of the collection, which never decreases.
+    pub(crate) now: Instant,
 }
 
 /// What a client requests.
@@ -76,6 +85,7 @@ impl Default for RenderSettings {
             scope_labels: ScopeLabels::NONE,
             resource: ResourceSettings::default(),
             may_be_empty: false,
+            idle: None,
         }
     }
 }
@@ -98,9 +108,11 @@ impl Renderer {
             scope_labels,
             resource,
             may_be_empty,
+            idle,
         } = settings;
         Self {
-            catalogue: Catalogue::new(policy),
+            idle: idle.as_ref().map(IdleSeries::new),
+            catalogue: Catalogue::new(policy, idle),
             labels: LabelCache::new(constant, scope_labels, max_value_len),
             orders: Vec::new(),
             sizes: [0; 2],
@@ -118,8 +130,9 @@ impl Renderer {
         query: &Query,
         mut text: String,
     ) -> Option<Rendered> {
-        let Collected { recorded, own, registered } = collected;
-        let Self { catalogue, labels, orders, sizes, may_be_empty, warnings, resource } = self;
+        let Collected { recorded, own, registered, now } = collected;
+        let Self { catalogue, labels, orders, idle, sizes, may_be_empty, warnings, resource } =
+            self;
         labels.trim();
         let read = resource.read(recorded.resource(), labels);
         warnings.extend(read.into_iter().map(FamilyWarning::Resource));
@@ -132,7 +145,8 @@ impl Renderer {
         text.clear();
         text.reserve_exact(*size + *size / 512 + SPARE);
         let mut counts = Counts::default();
-        write(&families, query, labels, orders, &mut text, &mut counts, warnings);
+        let idle = idle.as_mut().map(|idle| (idle, now));
+        write(&families, query, labels, orders, idle, &mut text, &mut counts, warnings);
         if query.format == Format::OpenMetrics {
             text.push_str(open_metrics::EOF);
         } else if text.is_empty() {
@@ -167,6 +181,7 @@ fn write(
     Query { format, names }: &Query,
     labels: &mut LabelCache,
     orders: &mut Vec<SeriesOrder>,
+    mut idle: Option<(&mut IdleSeries, Instant)>,
     out: &mut String,
     counts: &mut Counts,
     warnings: &mut Vec<FamilyWarning>,
@@ -196,25 +211,32 @@ fn write(
             order.is_overflow_reported = true;
             warnings.push(FamilyWarning::Overflow(description.name.clone()));
         }
+        let idle = idle
+            .as_mut()
+            .and_then(|(idle, now)| idle.observe(&family, *now, table.iter(labels, order)));
+        if idle.is_some_and(IdleFamily::is_hidden) {
+            continue;
+        }
         let kind = description.kind;
+        let shown = || idle::shown(idle, table.iter(labels, order));
         let fits_type = *format == Format::OpenMetrics
             && description.has_base_name
-            && table.iter(labels, order).all(|s| open_metrics::fits_type(kind, s.value()));
+            && shown().all(|series| open_metrics::fits_type(kind, series.value()));
         let is_target = kind == FamilyKind::TargetInfo;
         writer.family(description, fits_type, if is_target { &configured } else { &constant });
-        for series in table.iter(labels, order) {
+        for series in shown() {
             counts.series += 1;
             match kind {
                 FamilyKind::Counter | FamilyKind::Gauge | FamilyKind::TargetInfo => {
-                    writer.sample(series.labels, series.value());
+                    writer.sample(series.labels(), series.value());
                 }
                 FamilyKind::Histogram => {
                     let (count, sum) = series.histogram(&mut buckets);
-                    writer.histogram(series.labels, &buckets, count, sum);
+                    writer.histogram(series.labels(), &buckets, count, sum);
                 }
                 FamilyKind::Summary => {
                     let (count, sum) = series.summary(&mut quantiles);
-                    writer.summary(series.labels, &quantiles, count, sum);
+                    writer.summary(series.labels(), &quantiles, count, sum);
                 }
             }
         }
@@ -239,7 +261,7 @@ mod tests {
     }
 
     fn text(renderer: &mut Renderer, recorded: &ResourceMetrics) -> Option<String> {
-        let collected = Collected { recorded, own: None, registered: &[] };
+        let collected = Collected { recorded, own: None, registered: &[], now: Instant::now() };
         let rendered = renderer.render(collected, &Query::default(), String::new());
         rendered.map(|rendered| rendered.text)
     }

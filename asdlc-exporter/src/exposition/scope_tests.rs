@@ -15,6 +15,7 @@ use opentelemetry_sdk::{
     Resource,
     metrics::{SdkMeterProvider, data::ResourceMetrics, reader::MetricReader as _},
 };
+use std::time::Instant;
 
 fn collect(resource: Resource, record: impl FnOnce(&SdkMeterProvider)) -> ResourceMetrics {
     let reader = Reader::default();
@@ -35,7 +36,7 @@ fn with_scopes(scope_labels: ScopeLabels) -> Renderer {
 }
 
 fn render(renderer: &mut Renderer, recorded: &ResourceMetrics, format: Format) -> String {
-    let collected = Collected { recorded, own: None, registered: &[] };
+    let collected = Collected { recorded, own: None, registered: &[], now: Instant::now() };
     let query = Query { format, names: Vec::new() };
     renderer.render(collected, &query, String::new()).unwrap().text
 }
@@ -198,7 +199,10 @@ fn target_info_has_the_attributes_of_the_resource() {
     let warnings: Vec<_> = renderer.take_warnings().iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
-        ["gauge `target_info` is not served: it conflicts with the earlier gauge `target_info`"]
+        [
+            "the gauge `target_info` is not served, because its name conflicts with the gauge `target_info`, \
+             which was collected first: rename one of them"
+        ]
     );
 }
 
@@ -216,7 +220,8 @@ fn without_attributes_there_is_no_target_info() {
     }
     // What is not collected does not hide that nothing was collected.
     let metrics = collect(resource(), |_| ());
-    let collected = Collected { recorded: &metrics, own: None, registered: &[] };
+    let collected =
+        Collected { recorded: &metrics, own: None, registered: &[], now: Instant::now() };
     let mut renderer = with_resource(&[], true);
     assert_eq!(renderer.render(collected, &Query::default(), String::new()), None);
 }

@@ -207,7 +207,14 @@ mod tests {
 
     fn family(name: &str, help: &str, kind: FamilyKind) -> FamilyDescription {
         let (name, help) = (name.to_owned(), help.to_owned());
-        FamilyDescription { name, help, kind, unit: String::new(), has_base_name: false }
+        FamilyDescription {
+            name,
+            help,
+            kind,
+            unit: String::new(),
+            has_base_name: false,
+            can_be_idle: false,
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::families::{
     base_name::find_base_names,
     family::{Families, FamilyDescription, Member},
+    idle_timeout::IdleTimeout,
     label_cache::OVERFLOW,
     label_key::KeyRules,
     limits::{MAX_HELP_LEN, MAX_NAME_LEN},
@@ -27,6 +28,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     policy: NamePolicy,
+    idle: Option<IdleTimeout>,
     families: Vec<FamilyDescription>,
     /// Of each family.
     firsts: Vec<First>,
@@ -68,9 +70,10 @@ pub(crate) enum FamilyWarning {
 }
 
 impl Catalogue {
-    pub(crate) fn new(policy: NamePolicy) -> Self {
+    pub(crate) fn new(policy: NamePolicy, idle: Option<IdleTimeout>) -> Self {
         Self {
             policy,
+            idle,
             families: Vec::new(),
             firsts: Vec::new(),
             ids: HashMap::new(),
@@ -186,12 +189,17 @@ impl Catalogue {
         if help.len() < whole {
             self.warnings.push(FamilyWarning::LongHelp(self.name.clone()));
         }
+        let can_be_idle = self
+            .idle
+            .as_ref()
+            .is_some_and(|idle| self.policy.can_be_idle(idle, recorded, &self.name, kind));
         self.families.push(FamilyDescription {
             name: self.name.clone(),
             help,
             kind,
             unit: unit_words(unit, kind),
             has_base_name: false,
+            can_be_idle,
         });
         self.firsts.push(First { unit: unit.to_owned(), is_conflict_logged: false });
         self.ids.insert(self.name.clone(), id);

@@ -20,6 +20,8 @@ pub(crate) struct FamilyDescription {
     pub(crate) unit: String,
     /// Whether `OpenMetrics` can use the name without its suffix.
     pub(crate) has_base_name: bool,
+    /// Whether series that do not change are hidden.
+    pub(crate) can_be_idle: bool,
 }
 
 /// The families of one scrape, sorted by name.

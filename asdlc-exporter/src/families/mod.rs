@@ -14,13 +14,16 @@
 //! escapes the values, `layouts` stores each list of label keys once, and `packed_lengths` encodes
 //! the lengths of values. `scope_labels` makes the labels of a scope, and `scopes` stores each text of
 //! them once. `constant_labels` are the labels of every series. `label_text` writes labels that many
-//! series share. `truncate` applies the `limits` of names, keys and values.
+//! series share. `truncate` applies the `limits` of names, keys and values. `idle` hides series
+//! that have not changed for the time of `idle_timeout`.
 
 pub(crate) mod base_name;
 pub(crate) mod catalogue;
 pub(crate) mod constant_labels;
 mod escape;
 pub(crate) mod family;
+pub(crate) mod idle;
+pub(crate) mod idle_timeout;
 pub(crate) mod label_cache;
 pub(crate) mod label_key;
 pub(crate) mod label_text;

@@ -62,20 +62,45 @@ impl Number {
         let (Some(a), Some(b)) = (self.integer(), other.integer()) else {
             return Self::F64(self.float() + other.float());
         };
-        let sum = a + b;
-        u64::try_from(sum)
-            .map(Self::U64)
-            .or_else(|_| i64::try_from(sum).map(Self::I64))
-            .unwrap_or(Self::F64(sum as f64))
+        Self::from_integer(a + b)
+    }
+
+    /// The difference. It is exact if it is an integer and fits. Nothing can be subtracted from a number that is not
+    /// finite, and such a number cannot be subtracted: then it is the number itself.
+    pub(crate) fn minus(self, other: Self) -> Self {
+        match (self.integer(), other.integer()) {
+            (Some(a), Some(b)) => Self::from_integer(a - b),
+            _ if other.float().is_finite() => Self::F64(self.float() - other.float()),
+            _ => self,
+        }
     }
 
     /// The greater number. NaN is less than any number.
     pub(crate) fn max(self, other: Self) -> Self {
-        let is_less = match (self.integer(), other.integer()) {
+        if self.is_less(other) || self.float().is_nan() { other } else { self }
+    }
+
+    /// Whether it is less than the other number. Neither is NaN.
+    pub(crate) fn is_less(self, other: Self) -> bool {
+        match (self.integer(), other.integer()) {
             (Some(a), Some(b)) => a < b,
-            _ => self.float() < other.float() || self.float().is_nan(),
-        };
-        if is_less { other } else { self }
+            _ => self.float() < other.float(),
+        }
+    }
+
+    /// Whether both are the same number, or both are NaN.
+    pub(crate) fn is_same(self, other: Self) -> bool {
+        match (self.integer(), other.integer()) {
+            (Some(a), Some(b)) => a == b,
+            _ => self.float() == other.float() || self.float().is_nan() && other.float().is_nan(),
+        }
+    }
+
+    fn from_integer(number: i128) -> Self {
+        u64::try_from(number)
+            .map(Self::U64)
+            .or_else(|_| i64::try_from(number).map(Self::I64))
+            .unwrap_or(Self::F64(number as f64))
     }
 
     fn integer(self) -> Option<i128> {
@@ -130,6 +155,29 @@ pub(crate) struct Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    //
+    #[test]
+    fn integers_subtract_exactly_and_only_from_finite_numbers() {
+        let big = 9_007_199_254_740_993; // 2^53 + 1, which no f64 can hold
+        assert_eq!(Number::U64(big + 1).minus(Number::U64(big)), Number::U64(1));
+        assert_eq!(Number::U64(big).minus(Number::I64(-1)), Number::U64(big + 1));
+        assert_eq!(Number::I64(2).minus(Number::U64(5)), Number::I64(-3));
+        assert_eq!(Number::F64(1.5).minus(Number::U64(1)), Number::F64(0.5));
+        let infinite = Number::F64(f64::INFINITY);
+        assert_eq!(infinite.minus(infinite), infinite);
+        assert_eq!(infinite.minus(Number::U64(1)), infinite);
+        assert_eq!(Number::F64(3.0).minus(Number::F64(f64::NAN)), Number::F64(3.0));
+    }
+
+    //
+    #[test]
+    fn numbers_are_the_same_whatever_their_type() {
+        assert!(Number::F64(f64::NAN).is_same(Number::F64(-f64::NAN)));
+        assert!(!Number::F64(f64::NAN).is_same(Number::U64(0)));
+        assert!(Number::U64(5).is_same(Number::I64(5)));
+        assert!(!Number::U64(u64::MAX).is_same(Number::U64(u64::MAX - 1)));
+    }
 
     #[test]
     fn integers_add_exactly() {

@@ -1,6 +1,7 @@
 //! Which families are served, by name.
 
 use crate::families::{
+    idle_timeout::IdleTimeout,
     model::FamilyKind,
     name::{TranslationStrategy, push_family_name, push_instrument_name},
 };
@@ -96,27 +97,61 @@ impl NamePolicy {
         if allow.is_empty() && deny.is_empty() {
             return true;
         }
+        let names = FamilyNames::new(&self.prefix, recorded, name, kind);
+        let is_own = kind == FamilyKind::TargetInfo || names.are_own(&OWN);
+        let is_allowed = allow.is_empty() || is_own || names.match_any(allow);
+        is_allowed && !names.match_any(deny)
+    }
+
+    /// Whether series of the family can be [idle](IdleTimeout).
+    pub(crate) fn can_be_idle(
+        &self,
+        timeout: &IdleTimeout,
+        recorded: &str,
+        name: &str,
+        kind: FamilyKind,
+    ) -> bool {
+        let names = FamilyNames::new(&self.prefix, recorded, name, kind);
+        timeout.applies_to(&names, kind) && !names.are_own(&OWN) && !names.are_own(&OWN_CONSTANTS)
+    }
+
+    pub(crate) fn serves_uptime(&self) -> bool {
+        self.serves("uptime_seconds", &format!("{}uptime_seconds", self.prefix), FamilyKind::Gauge)
+    }
+}
+
+/// The forms of a family's name that a pattern can match.
+pub(crate) struct FamilyNames<'a> {
+    forms: [&'a str; 4],
+    instrument: String,
+}
+
+impl<'a> FamilyNames<'a> {
+    fn new(prefix: &str, recorded: &str, name: &'a str, kind: FamilyKind) -> Self {
         let mut instrument = String::new();
         push_instrument_name(&mut instrument, "", recorded);
-        let bare = name.strip_prefix(&self.prefix).unwrap_or(name);
-        let without_total = |name| match kind {
-            FamilyKind::Counter => str::strip_suffix(name, "_total").unwrap_or(name),
+        let bare = name.strip_prefix(prefix).unwrap_or(name);
+        let without_total = |name: &'a str| match kind {
+            FamilyKind::Counter => name.strip_suffix("_total").unwrap_or(name),
             FamilyKind::Gauge
             | FamilyKind::Histogram
             | FamilyKind::Summary
             | FamilyKind::TargetInfo => name,
         };
-        let names = [name, bare, without_total(name), without_total(bare), &instrument];
-        let any_of =
-            |patterns: &[String]| patterns.iter().any(|p| names.iter().any(|name| glob(p, name)));
-        let is_own = kind == FamilyKind::TargetInfo
-            || OWN.contains(&bare)
-            || SELF_METRICS.iter().any(|p| bare.starts_with(p));
-        !any_of(deny) && (allow.is_empty() || is_own || any_of(allow))
+        Self { forms: [name, bare, without_total(name), without_total(bare)], instrument }
     }
 
-    pub(crate) fn serves_uptime(&self) -> bool {
-        self.serves("uptime_seconds", &format!("{}uptime_seconds", self.prefix), FamilyKind::Gauge)
+    pub(crate) fn match_any(&self, patterns: &[String]) -> bool {
+        let Self { forms, instrument } = self;
+        let matches =
+            |pattern| forms.iter().any(|name| glob(pattern, name)) || glob(pattern, instrument);
+        patterns.iter().any(|pattern| matches(pattern))
+    }
+
+    /// Whether it is a self-metric or one of these families.
+    fn are_own(&self, own: &[&str]) -> bool {
+        let bare = self.forms[1];
+        own.contains(&bare) || SELF_METRICS.iter().any(|prefix| bare.starts_with(prefix))
     }
 }
 
@@ -149,6 +184,8 @@ fn glob(pattern: &str, text: &str) -> bool {
 
 /// The exporter's own families.
 const OWN: [&str; 2] = ["service_info", "uptime_seconds"];
+/// Those that never change.
+const OWN_CONSTANTS: [&str; 2] = ["build_info", "service_starts_total"];
 const SELF_METRICS: [&str; 2] = ["promhttp_metric_handler_", "exporter_"];
 
 #[cfg(test)]

@@ -1,0 +1,281 @@
+//! Hides series that have not changed for some time. A series that changes again starts as a new
+//! series would.
+//!
+//! The SDK returns a cumulative series for ever. So this file keeps what it needs to know about each
+//! series: its last value, when it changed, and what to subtract.
+
+use crate::families::{
+    family::Family,
+    idle_timeout::IdleTimeout,
+    labels::Labels,
+    model::{Bucket, FamilyKind, Number, Quantile},
+    series::Series,
+};
+use std::{
+    collections::HashMap,
+    mem,
+    time::{Duration, Instant},
+};
+
+/// What is known about the series of all families. It is kept between scrapes.
+#[derive(Debug)]
+pub(crate) struct IdleSeries {
+    timeout: Duration,
+    /// By the id of the family.
+    families: Vec<IdleFamily>,
+}
+
+/// The series of one family at its last collection, in the order in which they are served.
+#[derive(Debug, Default)]
+pub(crate) struct IdleFamily {
+    /// The labels of the series, one after the other.
+    labels: String,
+    known: Vec<KnownSeries>,
+    hidden: usize,
+}
+
+#[derive(Debug)]
+struct KnownSeries {
+    /// Where its labels end.
+    labels_end: usize,
+    /// Of the last collection.
+    count: u64,
+    /// Of the last collection.
+    value: Number,
+    changed_at: Instant,
+    is_hidden: bool,
+    /// What it had when it was hidden. `None` before, and if that was nothing.
+    base: Option<Box<Values>>,
+}
+
+/// The values of a series, without quantiles: these do not accumulate.
+#[derive(Clone, Debug)]
+struct Values {
+    /// Of a histogram or summary.
+    count: u64,
+    /// Of a counter or gauge, or the sum of a histogram or summary.
+    value: Number,
+    buckets: Vec<Bucket>,
+}
+
+/// A series that is not hidden, with the values to serve.
+pub(crate) struct ShownSeries<'t, 'a> {
+    series: Series<'t, 'a>,
+    base: Option<&'t Values>,
+}
+
+impl IdleSeries {
+    pub(crate) fn new(timeout: &IdleTimeout) -> Self {
+        Self { timeout: timeout.timeout(), families: Vec::new() }
+    }
+
+    /// Compares the series of a collection with those of the last one. `now` is the time of the
+    /// collection. `None` if no series of the family can be idle.
+    ///
+    /// A second call with the same series and the same time changes nothing. So all texts of one collection
+    /// have the same series.
+    pub(crate) fn observe<'t, 'a: 't>(
+        &mut self,
+        family: &Family<'a, '_>,
+        now: Instant,
+        series: impl Iterator<Item = Series<'t, 'a>>,
+    ) -> Option<&IdleFamily> {
+        if !family.description.can_be_idle {
+            return None;
+        }
+        if self.families.len() <= family.id {
+            self.families.resize_with(family.id + 1, IdleFamily::default);
+        }
+        let known = &mut self.families[family.id];
+        known.observe(
+            Observation { kind: family.description.kind, now, timeout: self.timeout },
+            series,
+        );
+        Some(known)
+    }
+}
+
+/// The series that are not hidden. All, if `family` is `None`.
+pub(crate) fn shown<'t, 'a: 't>(
+    family: Option<&'t IdleFamily>,
+    series: impl Iterator<Item = Series<'t, 'a>>,
+) -> impl Iterator<Item = ShownSeries<'t, 'a>> {
+    series.enumerate().filter_map(move |(at, series)| {
+        let Some(family) = family else { return Some(ShownSeries { series, base: None }) };
+        let KnownSeries { is_hidden, base, .. } = &family.known[at];
+        (!is_hidden).then_some(ShownSeries { series, base: base.as_deref() })
+    })
+}
+
+impl IdleFamily {
+    /// Whether the family has series, and none is shown.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.hidden > 0 && self.hidden == self.known.len()
+    }
+
+    fn observe<'t, 'a: 't>(
+        &mut self,
+        observation: Observation,
+        series: impl Iterator<Item = Series<'t, 'a>>,
+    ) {
+        let Self { labels, known, hidden } = self;
+        let (mut own, mut values) = (String::new(), Values::default());
+        let (mut count, mut start) = (0, 0);
+        let mut series = series.peekable();
+        // Mostly, the series are those of the last collection, in the same order.
+        while let Some(next) = series.peek() {
+            own.clear();
+            next.labels.write(&mut own);
+            let Some(same) = known.get_mut(count).filter(|it| labels[start..it.labels_end] == *own)
+            else {
+                break;
+            };
+            values.read(observation.kind, next);
+            same.update(observation, &values);
+            (count, start) = (count + 1, same.labels_end);
+            series.next();
+        }
+        // The others are found by their labels. Those that do not exist any more are forgotten.
+        let (moved, old) = (labels.split_off(start), known.split_off(count));
+        let mut begin = 0;
+        let mut old: HashMap<&str, KnownSeries> = old
+            .into_iter()
+            .map(|it| {
+                let end = it.labels_end - start;
+                (&moved[mem::replace(&mut begin, end)..end], it)
+            })
+            .collect();
+        for next in series {
+            own.clear();
+            next.labels.write(&mut own);
+            values.read(observation.kind, &next);
+            let found = old.remove(own.as_str());
+            let mut it = found.unwrap_or_else(|| KnownSeries::new(observation.now, &values));
+            labels.push_str(&own);
+            it.labels_end = labels.len();
+            it.update(observation, &values);
+            known.push(it);
+        }
+        *hidden = known.iter().filter(|it| it.is_hidden).count();
+    }
+}
+
+/// What is the same for all series of a family.
+#[derive(Clone, Copy)]
+struct Observation {
+    kind: FamilyKind,
+    now: Instant,
+    timeout: Duration,
+}
+
+impl KnownSeries {
+    fn new(now: Instant, values: &Values) -> Self {
+        let Values { count, value, .. } = *values;
+        Self { labels_end: 0, count, value, changed_at: now, is_hidden: false, base: None }
+    }
+
+    fn update(&mut self, Observation { kind, now, timeout }: Observation, values: &Values) {
+        // Whatever is recorded changes the count or the value.
+        if self.count != values.count || !self.value.is_same(values.value) {
+            (self.count, self.value) = (values.count, values.value);
+            self.changed_at = now;
+        }
+        let was_hidden = self.is_hidden;
+        self.is_hidden = now.saturating_duration_since(self.changed_at) >= timeout;
+        if self.is_hidden && !was_hidden {
+            self.base = values.base(kind).map(Box::new);
+        }
+        // The metric was reset, which a registry allows. It counts from 0 again.
+        if self.base.as_ref().is_some_and(|base| !base.is_before(kind, values)) {
+            self.base = None;
+        }
+    }
+}
+
+impl Values {
+    fn read(&mut self, kind: FamilyKind, series: &Series<'_, '_>) {
+        self.buckets.clear();
+        (self.count, self.value) = match kind {
+            FamilyKind::Counter | FamilyKind::Gauge | FamilyKind::TargetInfo => (0, series.value()),
+            FamilyKind::Histogram => series.histogram(&mut self.buckets),
+            FamilyKind::Summary => series.summary(&mut Vec::new()),
+        };
+    }
+
+    /// What to subtract from later values. `None` if that is nothing.
+    fn base(&self, kind: FamilyKind) -> Option<Self> {
+        let is_counted = match kind {
+            FamilyKind::Counter => self.value.float() != 0.0,
+            FamilyKind::Histogram | FamilyKind::Summary => self.count > 0,
+            FamilyKind::Gauge | FamilyKind::TargetInfo => false,
+        };
+        is_counted.then(|| self.clone())
+    }
+
+    /// Whether the later values contain these, so that all differences are valid values.
+    fn is_before(&self, kind: FamilyKind, later: &Self) -> bool {
+        if kind == FamilyKind::Counter {
+            return !later.value.is_less(self.value);
+        }
+        let mut last = 0;
+        let counts = later
+            .buckets
+            .iter()
+            .filter_map(|bucket| Some((bucket.cumulative, self.bucket(bucket.bound)?)));
+        counts.chain([(later.count, self.count)]).all(|(later, earlier)| {
+            let difference = later.checked_sub(earlier);
+            difference.is_some_and(|difference| mem::replace(&mut last, difference) <= difference)
+        })
+    }
+
+    /// The cumulative count of the bucket with this boundary.
+    fn bucket(&self, bound: f64) -> Option<u64> {
+        let at = self.buckets.binary_search_by(|bucket| bucket.bound.total_cmp(&bound)).ok()?;
+        Some(self.buckets[at].cumulative)
+    }
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self { count: 0, value: Number::U64(0), buckets: Vec::new() }
+    }
+}
+
+impl<'t> ShownSeries<'t, '_> {
+    pub(crate) fn labels(&self) -> Labels<'t> {
+        self.series.labels
+    }
+
+    /// The value of a counter or gauge.
+    pub(crate) fn value(&self) -> Number {
+        self.since_base(0, self.series.value()).1
+    }
+
+    /// Replaces `buckets` by those of a histogram and returns count and sum.
+    pub(crate) fn histogram(&self, buckets: &mut Vec<Bucket>) -> (u64, Number) {
+        let (count, sum) = self.series.histogram(buckets);
+        if let Some(base) = self.base {
+            // As in `Series::histogram`, only boundaries that are known from both are exact.
+            buckets.retain_mut(|bucket| {
+                let earlier = base.bucket(bucket.bound);
+                bucket.cumulative = bucket.cumulative.saturating_sub(earlier.unwrap_or_default());
+                earlier.is_some()
+            });
+        }
+        self.since_base(count, sum)
+    }
+
+    /// Replaces `quantiles` by those of a summary and returns count and sum.
+    pub(crate) fn summary(&self, quantiles: &mut Vec<Quantile>) -> (u64, Number) {
+        let (count, sum) = self.series.summary(quantiles);
+        self.since_base(count, sum)
+    }
+
+    fn since_base(&self, count: u64, value: Number) -> (u64, Number) {
+        let Some(base) = self.base else { return (count, value) };
+        (count.saturating_sub(base.count), value.minus(base.value))
+    }
+}
+
+#[cfg(test)]
+mod tests;
