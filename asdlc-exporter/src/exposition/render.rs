@@ -144,9 +144,8 @@ impl Renderer {
         let size = if query.names.is_empty() { &mut sizes[query.format as usize] } else { &mut 0 };
         text.clear();
         text.reserve_exact(*size + *size / 512 + SPARE);
-        let mut counts = Counts::default();
         let idle = idle.as_mut().map(|idle| (idle, now));
-        write(&families, query, labels, orders, idle, &mut text, &mut counts, warnings);
+        let counts = write(&families, query, labels, orders, idle, &mut text, warnings);
         if query.format == Format::OpenMetrics {
             text.push_str(open_metrics::EOF);
         } else if text.is_empty() {
@@ -183,9 +182,9 @@ fn write(
     orders: &mut Vec<SeriesOrder>,
     mut idle: Option<(&mut IdleSeries, Instant)>,
     out: &mut String,
-    counts: &mut Counts,
     warnings: &mut Vec<FamilyWarning>,
-) {
+) -> Counts {
+    let mut counts = Counts::default();
     let constant = labels.constant().text().to_owned();
     let configured = labels.configured().text().to_owned();
     let mut writer = TextWriter::new(out, *format);
@@ -241,6 +240,7 @@ fn write(
             }
         }
     }
+    counts
 }
 
 #[cfg(test)]
