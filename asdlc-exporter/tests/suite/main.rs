@@ -8,6 +8,7 @@ mod empty_labels;
 mod environment;
 mod families;
 mod gate;
+mod idle;
 mod limits;
 mod negotiation;
 mod numbers;
