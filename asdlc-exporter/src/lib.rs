@@ -97,6 +97,31 @@
 //! [`with_reader`](ExporterBuilder::with_reader) adds a reader of the SDK that pushes the same metrics, for
 //! example over OTLP. `examples/otlp_push.rs` is a service that is scraped and pushes.
 //!
+//! # Environment
+//!
+//! Nothing reads the environment unless a program calls one of these functions. They read the variables
+//! that OpenTelemetry specifies. An empty variable is the same as one that is not set. A wrong value is an
+//! [`EnvironmentError`] that names the variable:
+//!
+//! ```
+//! use asdlc_exporter::Exporter;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let exporter = Exporter::builder_from_env("shop")?.with_version("1.2.3").build()?;
+//! # Ok(()) }
+//! ```
+//!
+//! | variable | value | default | read by |
+//! |---|---|---|---|
+//! | `OTEL_SERVICE_NAME` | the name of the service | `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, or else the name in the code | [`Exporter::builder_from_env`], [`resource_from_env`] |
+//! | `OTEL_RESOURCE_ATTRIBUTES` | `key1=value1,key2=value2`, percent-encoded | none | the same |
+//! | `OTEL_SDK_DISABLED` | `true` or `false` | `false` | [`Exporter::builder_from_env`], [`PrometheusReader::builder_from_env`] |
+//! | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_on`, `always_off` or `trace_based`; only checked, without effect yet | `trace_based` | the same |
+//! | `OTEL_EXPORTER_PROMETHEUS_HOST` | an IP address or a host name | `localhost` | `serve::Server::builder_from_env` |
+//! | `OTEL_EXPORTER_PROMETHEUS_PORT` | 0 to 65535 | 9464 | the same |
+//!
+//! The module `config` (feature `config`) reads variables of other names.
+//!
 //! # Features
 //!
 //! * `gzip` (on by default): compresses responses for clients that accept gzip, as Prometheus and

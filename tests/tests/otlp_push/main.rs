@@ -127,6 +127,53 @@ fn the_example_is_scraped_and_pushes_when_it_stops() {
     assert_eq!(pushed(&push), scraped(&exposition));
 }
 
+// X-06 X-08
+#[test]
+fn the_example_takes_its_name_its_address_and_attributes_from_the_environment() {
+    let receiver = Receiver::start();
+    let program = library_example("asdlc-exporter", "otlp_push", "serve");
+    let mut command = without_variables(Command::new(program));
+    command.env("OTEL_EXPORTER_PROMETHEUS_HOST", "localhost");
+    command.env("OTEL_EXPORTER_PROMETHEUS_PORT", "0");
+    command.env("OTEL_SERVICE_NAME", "till");
+    command.env("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,host.name=a%2Cb");
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint());
+    command.env("OTEL_METRIC_EXPORT_INTERVAL", "3600000");
+    let example = Example::spawn(command);
+    let exposition = example.scrape();
+    let orders = exposition.all_samples().iter().find(|sample| sample.name == "orders_total");
+    let service = ("service".to_owned(), "till".to_owned());
+    assert!(orders.expect("orders are served").labels.iter().any(|label| *label == service));
+    example.process().interrupt();
+    let finished = example.finish();
+    assert!(finished.status.success(), "{finished:?}");
+    let push = receiver.last().expect("the last push");
+    assert_eq!(push.resource("service.name").as_deref(), Some("till"));
+    assert_eq!(push.resource("host.name").as_deref(), Some("a,b"));
+}
+
+// X-06 X-08
+#[test]
+fn a_disabled_example_serves_a_503_and_pushes_nothing() {
+    let receiver = Receiver::start();
+    let program = library_example("asdlc-exporter", "otlp_push", "serve");
+    let mut command = without_variables(Command::new(program));
+    command.env("LISTEN_ADDR", "127.0.0.1:0");
+    command.env("OTEL_SDK_DISABLED", "true");
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint());
+    // Without the variable, it would push all the time.
+    command.env("OTEL_METRIC_EXPORT_INTERVAL", "10");
+    let example = Example::spawn(command);
+    let response = example.scrape_response();
+    assert_eq!(response.status(), 503);
+    let text = "the SDK is disabled by the environment variable OTEL_SDK_DISABLED\n";
+    assert_eq!(response.body(), text);
+    example.process().interrupt();
+    let finished = example.finish();
+    assert!(finished.status.success(), "{finished:?}");
+    assert_eq!(receiver.count(), 0);
+}
+
 const OFTEN: Duration = Duration::from_millis(20);
 
 /// An exporter that is scraped and also pushes.
