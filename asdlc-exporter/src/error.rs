@@ -32,6 +32,7 @@ pub(crate) enum BuildErrorKind {
     LongNamespace(String),
     LabelKey { key: String, allowed: &'static str },
     DuplicateLabelKey(String),
+    ResourceLabel { key: String, allowed: &'static str },
     LongLabelKey(String),
     LongLabelValue { key: String, len: usize, max: usize },
     LongLabels(usize),
@@ -79,6 +80,9 @@ impl fmt::Display for BuildError {
             }
             BuildErrorKind::DuplicateLabelKey(key) => {
                 write!(f, "invalid label key {key:?}: must not be given twice")
+            }
+            BuildErrorKind::ResourceLabel { key, allowed } => {
+                write!(f, "invalid resource label {key:?}: the label {allowed}")
             }
             BuildErrorKind::LongLabelKey(key) => write!(
                 f,

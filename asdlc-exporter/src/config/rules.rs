@@ -1,6 +1,10 @@
 //! Checks the values of settings, from files and from the environment.
 
-use crate::{boundaries::check_boundaries, families::label_key::check_label_key, redact};
+use crate::{
+    boundaries::check_boundaries,
+    families::label_key::{check_constant_label_key, check_label_key},
+    redact,
+};
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -38,13 +42,13 @@ pub(super) fn check_labels(
     labels: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, String> {
     for key in labels.keys() {
-        check_label_key(key)
-            .map_err(|rule| format!("invalid label key \"{}\": {rule}", redact::text(key)))?;
         if RESERVED.contains(&key.as_str()) {
             return Err(format!(
                 "invalid label key \"{key}\": must not be service, environment, le or quantile"
             ));
         }
+        check_constant_label_key(key)
+            .map_err(|rule| format!("invalid label key \"{}\": {rule}", redact::text(key)))?;
     }
     Ok(labels)
 }

@@ -10,7 +10,10 @@ use crate::{
         settings::{check_max_series, merged, resource},
         view::Views,
     },
-    families::{idle_timeout::IdleTimeout, policy::MetricPolicy},
+    families::{
+        idle_timeout::IdleTimeout, name::TranslationStrategy, policy::MetricPolicy,
+        scope_labels::ScopeLabels,
+    },
 };
 use opentelemetry::{
     InstrumentationScope,
@@ -59,6 +62,7 @@ pub struct ExporterBuilder {
 
 impl ExporterBuilder {
     pub(crate) fn new(service: String, reader: PrometheusReaderBuilder) -> Self {
+        let reader = reader.with_scope_labels(ScopeLabels::NONE).without_target_info();
         Self {
             service,
             service_variable: None,
@@ -131,6 +135,52 @@ impl ExporterBuilder {
         labels.into_iter().fold(self, |this, (key, value)| this.with_constant_label(key, value))
     }
 
+    /// How the names of instruments become the names of families. Default:
+    /// [`TranslationStrategy::UnderscoreEscapingWithSuffixes`].
+    pub fn with_translation_strategy(mut self, strategy: TranslationStrategy) -> Self {
+        self.reader = self.reader.with_translation_strategy(strategy);
+        self
+    }
+
+    /// Which labels of the instrumentation scope each recorded series has. Default:
+    /// [`ScopeLabels::NONE`].
+    ///
+    /// The scope of [`Exporter::meter`] has the name of the service, and its version.
+    pub fn with_scope_labels(mut self, labels: ScopeLabels) -> Self {
+        self.reader = self.reader.with_scope_labels(labels);
+        self
+    }
+
+    /// Adds attributes of the [resource](Self::with_resource) as labels to every series, by their keys.
+    /// Can be called several times. Default: none. See
+    /// [`PrometheusReaderBuilder::with_resource_labels`].
+    pub fn with_resource_labels<K: Into<String>>(
+        mut self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Self {
+        self.reader = self.reader.with_resource_labels(keys);
+        self
+    }
+
+    /// Also serves `target_info`, a gauge with the value 1 that has the attributes of the
+    /// [resource](Self::with_resource) as labels. Default: off. See
+    /// [`PrometheusReaderBuilder::without_target_info`].
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let exporter = Exporter::builder("shop").with_version("1.2.3").with_target_info().build()?;
+    /// assert!(exporter.render()?.contains(
+    ///     r#"target_info{service="shop",service_name="shop",service_version="1.2.3"} 1"#
+    /// ));
+    /// # Ok(()) }
+    /// ```
+    pub fn with_target_info(mut self) -> Self {
+        self.reader = self.reader.with_target_info();
+        self
+    }
+
     /// Serves `service_info{version}` = 1. Without a version there is no such metric.
     pub fn with_version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());
@@ -181,7 +231,9 @@ impl ExporterBuilder {
     /// resource replace those of the same keys. Default: empty.
     ///
     /// The exporter adds `service.name`, `service.version` and the constant labels to it. They replace
-    /// attributes of the same keys. The resource does not change the series. Additional readers get it.
+    /// attributes of the same keys. Additional readers get the resource. It does not change what is served,
+    /// except for [`target_info`](Self::with_target_info) and
+    /// [resource labels](Self::with_resource_labels).
     pub fn with_resource(mut self, resource: Resource) -> Self {
         self.resource = Some(match self.resource {
             None => resource,

@@ -8,14 +8,20 @@ use crate::{
         environment::{error::EnvironmentError, variables::Environment},
         meters::CallbackPanics,
         prometheus_reader::PrometheusReader,
-        settings::{check_idle_timeout, check_limits, constant_label_set, metric_prefix},
+        settings::{
+            check_idle_timeout, check_limits, check_resource_labels, constant_label_set,
+            metric_prefix,
+        },
     },
     exposition::render::{RenderSettings, Renderer},
     families::{
         idle_timeout::IdleTimeout,
         limits::DEFAULT_VALUE_LEN,
+        name::TranslationStrategy,
         policy::{MetricPolicy, NamePolicy},
         registered::Registry,
+        resource::ResourceSettings,
+        scope_labels::ScopeLabels,
     },
     scrape::{ScrapeEndpoint, ScrapeLimits},
 };
@@ -44,6 +50,9 @@ pub struct PrometheusReaderBuilder {
     namespace: Option<String>,
     constant_labels: Vec<(String, String)>,
     policy: MetricPolicy,
+    strategy: TranslationStrategy,
+    scope_labels: ScopeLabels,
+    resource: ResourceSettings,
     registry: Option<Registry>,
     limits: ScrapeLimits,
     source_timeout: Duration,
@@ -69,6 +78,9 @@ impl PrometheusReaderBuilder {
             namespace: None,
             constant_labels: Vec::new(),
             policy: MetricPolicy::default(),
+            strategy: TranslationStrategy::default(),
+            scope_labels: ScopeLabels::ALL,
+            resource: ResourceSettings { labels: Vec::new(), has_target_info: true },
             registry: None,
             limits: ScrapeLimits::default(),
             source_timeout: Duration::from_secs(1),
@@ -111,6 +123,84 @@ impl PrometheusReaderBuilder {
         labels.into_iter().fold(self, |this, (key, value)| this.with_constant_label(key, value))
     }
 
+    /// How the names of instruments become the names of families. Default:
+    /// [`TranslationStrategy::UnderscoreEscapingWithSuffixes`].
+    pub fn with_translation_strategy(mut self, strategy: TranslationStrategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Which labels of the instrumentation scope each recorded series has: `otel_scope_name`,
+    /// `otel_scope_version`, `otel_scope_schema_url` and `otel_scope_<key>`. Default:
+    /// [`ScopeLabels::ALL`].
+    ///
+    /// ```
+    /// use asdlc_exporter::{PrometheusReader, ScopeLabels};
+    /// use opentelemetry::metrics::MeterProvider as _;
+    /// use opentelemetry_sdk::metrics::SdkMeterProvider;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let labels = ScopeLabels::ALL.without_version().without_schema_url();
+    /// let prometheus = PrometheusReader::builder().with_scope_labels(labels).build()?;
+    /// let provider = SdkMeterProvider::builder().with_reader(prometheus.clone()).build();
+    /// provider.meter("payments").u64_counter("orders").build().add(1, &[]);
+    /// assert!(prometheus.render()?.contains("orders_total{otel_scope_name=\"payments\"} 1\n"));
+    /// # Ok(()) }
+    /// ```
+    pub fn with_scope_labels(mut self, labels: ScopeLabels) -> Self {
+        self.scope_labels = labels;
+        self
+    }
+
+    /// Adds attributes of the provider's resource as labels to every series, by their keys. Can be called
+    /// several times. Default: none.
+    ///
+    /// ```
+    /// use asdlc_exporter::{PrometheusReader, ScopeLabels};
+    /// use opentelemetry::metrics::MeterProvider as _;
+    /// use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let prometheus = PrometheusReader::builder()
+    ///     .with_resource_labels(["service.name"])
+    ///     .with_scope_labels(ScopeLabels::NONE)
+    ///     .build()?;
+    /// let resource = Resource::builder_empty().with_service_name("checkout").build();
+    /// let provider = SdkMeterProvider::builder()
+    ///     .with_resource(resource)
+    ///     .with_reader(prometheus.clone())
+    ///     .build();
+    /// provider.meter("payments").u64_counter("orders").build().add(1, &[]);
+    /// assert!(prometheus.render()?.contains("orders_total{service_name=\"checkout\"} 1\n"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// They come after the constant labels, sorted by label, and follow the same rules: an attribute of a
+    /// measurement with such a label is served as `exported_<label>`, and an empty value is no label. If a
+    /// constant label has the same key, it is served instead, and the log has one warning. There is no
+    /// label for an attribute that the resource does not have. The resource is read at the first scrape.
+    ///
+    /// `target_info` has these attributes too. Most users need no label of the resource: in queries,
+    /// `* on (job, instance) group_left (service_name) target_info` adds it to the series of a target.
+    pub fn with_resource_labels<K: Into<String>>(
+        mut self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Self {
+        self.resource.labels.extend(keys.into_iter().map(Into::into));
+        self
+    }
+
+    /// Does not serve `target_info`, the gauge with the value 1 that has the attributes of the resource as
+    /// labels. In `OpenMetrics`, it is an info.
+    ///
+    /// By default, it is served if the resource has attributes. It has neither the namespace nor the labels
+    /// of a scope. An attribute with the key of a constant label is served as `exported_<label>`, unless
+    /// both have the same value. A recorded metric with the name `target_info` is not served then.
+    pub fn without_target_info(mut self) -> Self {
+        self.resource.has_target_info = false;
+        self
+    }
+
     /// Serves only what the policy allows. Default: everything.
     ///
     /// The policy acts on what this reader serves. It does not change what is recorded, or what other
@@ -131,11 +221,11 @@ impl PrometheusReaderBuilder {
     /// reason there are more limits:
     ///
     /// * label keys of more than 256 bytes are truncated in the same way;
-    /// * a series has at most 64 labels in addition to the constant labels: in the order of the
-    ///   label keys, all labels after the 64th are left out, and series that become equal are
-    ///   merged;
+    /// * a series has at most 64 labels in addition to the constant labels and those of its scope: in the
+    ///   order of the label keys, all labels after the 64th are left out, and series that become equal
+    ///   are merged. The same applies to the labels of a scope, and to the attributes of the resource;
     /// * if the label values of a series have more than 128 KiB together, each of them is truncated
-    ///   to 1024 bytes;
+    ///   to 1024 bytes; those of a scope to 192 bytes, if they have more than 24 KiB;
     /// * help texts are truncated to 1024 bytes;
     /// * a metric whose name has more than 1024 bytes is not served.
     ///
@@ -276,7 +366,9 @@ impl PrometheusReaderBuilder {
     ///
     /// * The namespace or the key of a constant label does not match `[a-zA-Z_][a-zA-Z0-9_]*`, starts with
     ///   `__`, or has more than 256 bytes.
-    /// * The key of a constant label is `le` or `quantile`, or is given twice.
+    /// * The key of a constant label is `le` or `quantile`, starts with `otel_scope_`, or is given twice.
+    /// * The label of a resource attribute would be such a key, or the attribute's key has more than 256
+    ///   bytes.
     /// * The value of a constant label is longer than [allowed](Self::with_max_label_value_len), or all
     ///   constant labels together have more than 32 KiB.
     /// * A limit is not in the range that its method allows.
@@ -295,6 +387,9 @@ impl PrometheusReaderBuilder {
             namespace: _,
             constant_labels,
             policy: _,
+            strategy: _,
+            scope_labels,
+            resource,
             registry,
             limits,
             source_timeout,
@@ -305,14 +400,16 @@ impl PrometheusReaderBuilder {
         let panics = CallbackPanics::default();
         check_limits(limits, source_timeout, max_label_value_len)?;
         check_idle_timeout(idle_timeout.as_ref())?;
+        check_resource_labels(&resource.labels)?;
         let may_be_empty = !has_uptime || !policy.serves_uptime();
         let renderer = Renderer::new(RenderSettings {
             policy,
             constant: constant_label_set(service, constant_labels, max_label_value_len)?,
             max_value_len: max_label_value_len,
+            scope_labels,
+            resource,
             may_be_empty,
             idle: idle_timeout,
-            ..RenderSettings::default()
         });
         let own = has_self_metrics.then(|| {
             let panics = panics.clone();
@@ -321,6 +418,11 @@ impl PrometheusReaderBuilder {
         let collector = Collector::new(reader.clone(), registry, renderer, source_timeout, own);
         let scrapes = ScrapeEndpoint::new(collector, limits, provider);
         Ok(PrometheusReader::new(reader, panics, scrapes))
+    }
+
+    pub(crate) fn with_target_info(mut self) -> Self {
+        self.resource.has_target_info = true;
+        self
     }
 
     /// Adds the label `service` before the other constant labels.
@@ -347,7 +449,8 @@ impl PrometheusReaderBuilder {
 
     /// The policy, with the namespace.
     pub(crate) fn name_policy(&self) -> Result<NamePolicy, BuildError> {
-        Ok(NamePolicy::new(metric_prefix(self.namespace.clone())?, self.policy.clone()))
+        let prefix = metric_prefix(self.namespace.clone())?;
+        Ok(NamePolicy::new(prefix, self.policy.clone()).with_strategy(self.strategy))
     }
 
     /// The reader of the SDK, which the provider of an exporter gets. It does not own the provider, so

@@ -5,7 +5,9 @@ use crate::{
     families::{
         constant_labels::ConstantLabels,
         idle_timeout::{IdleTimeout, MIN_IDLE_TIMEOUT},
-        label_key::{check_constant_label_key, check_key_beside_service, check_label_key},
+        label_key::{
+            check_constant_label_key, check_key_beside_service, check_label_key, label_key,
+        },
         limits::{MAX_CONSTANT_LEN, MAX_KEY_LEN, MAX_SERIES, MAX_VALUE_LEN, MIN_VALUE_LEN},
     },
     scrape::ScrapeLimits,
@@ -63,6 +65,19 @@ pub(crate) fn constant_label_set(
         len if len > MAX_CONSTANT_LEN => Err(BuildErrorKind::LongLabels(len).into()),
         _ => Ok(labels),
     }
+}
+
+/// Checks the attributes of the resource that are labels of every series.
+pub(crate) fn check_resource_labels(keys: &[String]) -> Result<(), BuildError> {
+    for key in keys {
+        if let Err(allowed) = check_constant_label_key(&label_key(key)) {
+            return Err(BuildErrorKind::ResourceLabel { key: key.clone(), allowed }.into());
+        }
+        if key.len() > MAX_KEY_LEN {
+            return Err(BuildErrorKind::LongLabelKey(key.clone()).into());
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn check_limits(

@@ -36,19 +36,21 @@ pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
 /// that the format writes.
 pub(crate) fn check_constant_label_key(key: &str) -> Result<(), &'static str> {
     check_label_key(key)?;
-    if ["le", "quantile"].contains(&key) { Err("must not be le or quantile") } else { Ok(()) }
-}
-
-/// Checks the key of a constant label of an exporter that adds the label `service` itself.
-pub(crate) fn check_key_beside_service(key: &str) -> Result<(), &'static str> {
-    check_label_key(key)?;
-    if ["service", "le", "quantile"].contains(&key) {
-        return Err("must not be service, le or quantile");
+    if ["le", "quantile"].contains(&key) {
+        return Err("must not be le or quantile");
     }
     if is_scope_key(key) {
         return Err("must not start with otel_scope_");
     }
     Ok(())
+}
+
+/// Checks the key of a constant label of an exporter that adds the label `service` itself.
+pub(crate) fn check_key_beside_service(key: &str) -> Result<(), &'static str> {
+    if ["service", "le", "quantile"].contains(&key) {
+        return Err("must not be service, le or quantile");
+    }
+    check_constant_label_key(key)
 }
 
 /// Makes a valid label key from an attribute key. Each run of `_` and of characters that Prometheus

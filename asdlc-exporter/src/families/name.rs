@@ -8,10 +8,15 @@ use crate::families::model::FamilyKind;
 /// How the names of instruments become the names of families.
 ///
 /// ```
-/// use asdlc_exporter::TranslationStrategy;
+/// use asdlc_exporter::{Exporter, TranslationStrategy};
 ///
-/// let strategy = TranslationStrategy::default();
-/// assert_eq!(strategy, TranslationStrategy::UnderscoreEscapingWithSuffixes);
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let exporter = Exporter::builder("shop")
+///     .with_translation_strategy(TranslationStrategy::UnderscoreEscapingWithoutSuffixes)
+///     .build()?;
+/// exporter.meter().u64_counter("http.requests").build().add(1, &[]);
+/// assert!(exporter.render()?.contains("http_requests{service=\"shop\"} 1\n"));
+/// # Ok(()) }
 /// ```
 ///
 /// The values have the names of the OpenTelemetry specification, and of `translation_strategy` in the

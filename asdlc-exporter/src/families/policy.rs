@@ -80,7 +80,6 @@ impl NamePolicy {
         Self { prefix, policy, strategy: TranslationStrategy::default() }
     }
 
-    #[expect(dead_code, reason = "the builders do not have it yet")]
     pub(crate) fn with_strategy(mut self, strategy: TranslationStrategy) -> Self {
         self.strategy = strategy;
         self

@@ -80,7 +80,10 @@ impl ResourceSettings {
         constant: &ConstantLabels,
     ) -> (SharedLabels<'a>, Vec<ResourceWarning>) {
         let (mut labels, mut warnings) = (SharedLabels::default(), Vec::new());
-        for name in &self.labels {
+        for (at, name) in self.labels.iter().enumerate() {
+            if self.labels[..at].contains(name) {
+                continue;
+            }
             let Some(value) = resource.get_ref(&Key::new(name.clone())) else { continue };
             let label = label_key(name).into_owned();
             if constant.contains(&label) {

@@ -10,10 +10,22 @@ use opentelemetry::InstrumentationScope;
 /// Which labels of the instrumentation scope each recorded series has.
 ///
 /// ```
-/// use asdlc_exporter::ScopeLabels;
+/// use asdlc_exporter::{Exporter, ScopeLabels};
+/// use opentelemetry::{InstrumentationScope, KeyValue, metrics::MeterProvider as _};
 ///
-/// let labels = ScopeLabels::ALL.without_schema_url();
-/// assert_ne!(labels, ScopeLabels::NONE);
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let exporter = Exporter::builder("shop")
+///     .with_scope_labels(ScopeLabels::ALL.without_schema_url())
+///     .build()?;
+/// let scope = InstrumentationScope::builder("payments")
+///     .with_version("1.2.3")
+///     .with_attributes([KeyValue::new("team", "billing")])
+///     .build();
+/// exporter.meter_provider().meter_with_scope(scope).u64_counter("orders").build().add(1, &[]);
+/// assert!(exporter.render()?.contains(
+///     r#"orders_total{service="shop",otel_scope_name="payments",otel_scope_team="billing",otel_scope_version="1.2.3"} 1"#
+/// ));
+/// # Ok(()) }
 /// ```
 ///
 /// | label | value |

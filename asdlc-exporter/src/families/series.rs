@@ -204,6 +204,7 @@ impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
 impl<'a> TableLoader<'_, 'a> {
     /// The keys of the attributes, which are new or were not among the last ones. `None` if some of
     /// them have to be labels of the scope.
+    #[inline(never)]
     fn find_keys(&mut self) -> Option<(KeyListId, LayoutId)> {
         let Self { table, labels, rules, origin, .. } = self;
         let SeriesTable { attributes, overflows, recent, .. } = &mut **table;

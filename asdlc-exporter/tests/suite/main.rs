@@ -22,6 +22,7 @@ mod readers;
 mod reference;
 #[cfg(feature = "prometheus")]
 mod registry;
+mod scopes;
 mod scrape;
 mod self_metrics;
 mod sources;
