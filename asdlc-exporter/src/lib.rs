@@ -34,7 +34,7 @@
 //!
 //! The code may record any name, key, value and help text: a Prometheus server can always read the
 //! response. If a callback panics, only values of its own metric are missing. If a collector of a
-//! registry panics, the metrics of the registry are missing. If a [`Source`] panics or hangs, the
+//! registry panics, the metrics of this registry are missing. If a [`Source`] panics or hangs, the
 //! scrape continues with the values that it stored before. If the metrics could not be collected,
 //! because the provider is shut down or a callback hangs, the response is a 503. An empty 200 would
 //! look like a service that does nothing.
@@ -74,6 +74,7 @@
 //! | exponential histogram | count, sum and the bucket `+Inf`: these formats have no native histograms |
 //! | integers | all digits, never rounded through a float |
 //! | a metric in a registry (`ExporterBuilder::with_registry`, feature `prometheus`) | under its own name, merged as above; without a type it is dropped |
+//! | the same of `ExporterBuilder::with_prometheus_client_registry` (feature `prometheus-client`) | under the name that its crate writes, merged as above; of type `unknown`: `untyped`, merged as gauges |
 //! | a metric that the [`MetricPolicy`] denies | not served, and not recorded |
 //!
 //! In `OpenMetrics`, the same series have the same names and values, except where the format forbids it:
@@ -89,7 +90,8 @@
 //!
 //! The "first" metric is the one that was collected by the earliest scrape. Within a scrape,
 //! metrics are ordered by the name of their scope, then in the order in which the instruments were
-//! created. Metrics of a registry come last.
+//! created. Metrics of registries come last, in the order in which the
+//! registries were added.
 //! A histogram `x` also has the names `x_bucket`, `x_sum`, `x_count` and `x_created`.
 //!
 //! # Pushing
@@ -130,6 +132,8 @@
 //! * `zstd`: the same with zstd, which needs a C compiler.
 //! * `prometheus`: `ExporterBuilder::with_registry` serves the metrics of a `prometheus::Registry` too. The
 //!   crate `prometheus` is re-exported.
+//! * `prometheus-client`: `ExporterBuilder::with_prometheus_client_registry` does the same for a registry
+//!   of the crate `prometheus-client`, which is re-exported.
 //! * `process`: memory, CPU time, files and threads of this process, in the module `process`.
 //! * `health`: liveness and readiness services, in the module `health`. Needs Tokio.
 //! * `redis`: whether Redis responds, and how long its commands take, in the module `redis`. Needs Tokio.
@@ -187,10 +191,14 @@ pub use exporter::{
     state_gauge::StateGauge,
 };
 pub use exposition::format::Format;
+#[cfg(feature = "prometheus-client")]
+pub use families::foreign::prometheus_client::PrometheusClientRegistry;
 pub use families::{
     idle_timeout::IdleTimeout, name::TranslationStrategy, policy::MetricPolicy,
     scope_labels::ScopeLabels,
 };
 #[cfg(feature = "prometheus")]
 pub use prometheus;
+#[cfg(feature = "prometheus-client")]
+pub use prometheus_client;
 pub use scrape::{ScrapeFuture, ScrapeService};

@@ -1,4 +1,4 @@
-//! What a scrape uses: sources, reader, registry, renderer and self-metrics.
+//! What a scrape uses: sources, reader, registries, renderer and self-metrics.
 //!
 //! A `PrometheusReader` and its scrape services share one collector. A collector does not use the meter
 //! provider, only a reader. So it also serves a provider that this crate did not build.
@@ -13,7 +13,7 @@ use crate::{
     exposition::render::{Collected, Query, Rendered, Renderer},
     families::{
         catalogue::FamilyWarning,
-        registered::{MetricFamily, Registry},
+        foreign::{ForeignRegistry, Gathered},
     },
 };
 use opentelemetry::metrics::MeterProvider as _;
@@ -26,7 +26,7 @@ use std::{
 
 pub(crate) struct Collector {
     reader: Reader,
-    registry: Option<Registry>,
+    registries: Vec<ForeignRegistry>,
     sources: Sources,
     source_timeout: Duration,
     kept: Mutex<Kept>,
@@ -68,13 +68,13 @@ impl OwnMetrics {
 impl Collector {
     pub(crate) fn new(
         reader: Reader,
-        registry: Option<Registry>,
+        registries: Vec<ForeignRegistry>,
         renderer: Renderer,
         source_timeout: Duration,
         own: Option<OwnMetrics>,
     ) -> Self {
         let kept = Mutex::new(Kept { metrics: None, renderer });
-        Self { reader, registry, sources: Sources::default(), source_timeout, kept, own }
+        Self { reader, registries, sources: Sources::default(), source_timeout, kept, own }
     }
 
     pub(crate) fn add_source(&self, name: String, source: impl Source) {
@@ -121,8 +121,10 @@ impl Collector {
         queries: impl IntoIterator<Item = &'q Query>,
         mut spare: String,
     ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
-        let registered = self.registry.as_ref().map(gather_registry).unwrap_or_default();
-        // The registry's collectors and the callbacks are user code: they run without our lock.
+        let gathered = self.gather_registries();
+        let mut foreign = Vec::new();
+        gathered.iter().for_each(|gathered| gathered.families(&mut foreign));
+        // The registries' collectors and the callbacks are user code: they run without our lock.
         let mut metrics = self.kept().metrics.take().unwrap_or_default();
         self.reader.gather(&mut metrics.recorded)?;
         if let Some(own) = &self.own {
@@ -135,7 +137,7 @@ impl Collector {
             let own = self.own.as_ref().map(|_| own);
             // Read under the lock, so that it never decreases from one collection to the next.
             let now = Instant::now();
-            let collected = Collected { recorded, own, registered: &registered, now };
+            let collected = Collected { recorded, own, foreign: &foreign, now };
             let render = |query: &'q Query| {
                 let text =
                     if query.names.is_empty() { mem::take(&mut spare) } else { String::new() };
@@ -163,20 +165,26 @@ impl Collector {
         Ok(rendered)
     }
 
+    /// What the registries return. If a registry fails or panics, the scrape has no metrics of it.
+    fn gather_registries(&self) -> Vec<Gathered> {
+        let gather = |(at, registry): (usize, &ForeignRegistry)| {
+            let gathered = catch_panic(|| registry.gather());
+            if let Some(Ok(gathered)) = gathered {
+                return Some(gathered);
+            }
+            let what =
+                if gathered.is_none() { "a collector panicked" } else { "its encoder failed" };
+            // A log subscriber is user code.
+            let _ = catch_panic(|| {
+                tracing::warn!("registry {}: {what}. The scrape has no metrics of it", at + 1);
+            });
+            None
+        };
+        self.registries.iter().enumerate().filter_map(gather).collect()
+    }
+
     /// Ignores a poisoned lock: the next scrape overwrites what a panic left incomplete.
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The metrics of the registry, or none if one of its collectors panics.
-fn gather_registry(registry: &Registry) -> Vec<MetricFamily> {
-    catch_panic(|| registry.gather()).unwrap_or_else(|| {
-        let _ = catch_panic(|| {
-            tracing::warn!(
-                "a collector of the registry panicked: the scrape has no registry metrics"
-            );
-        });
-        Vec::new()
-    })
 }

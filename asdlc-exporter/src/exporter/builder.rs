@@ -262,11 +262,23 @@ impl ExporterBuilder {
         self
     }
 
-    /// Also serves the metrics of this registry, for code that uses the crate `prometheus`. Default: none.
-    /// See [`PrometheusReaderBuilder::with_registry`].
+    /// Also serves the metrics of this registry, for code that uses the crate `prometheus`. Can be called
+    /// several times. Default: none. See [`PrometheusReaderBuilder::with_registry`].
     #[cfg(feature = "prometheus")]
     pub fn with_registry(mut self, registry: prometheus::Registry) -> Self {
         self.reader = self.reader.with_registry(registry);
+        self
+    }
+
+    /// Also serves the metrics of this registry, for code that uses the crate `prometheus-client`. Can be
+    /// called several times. Default: none. See
+    /// [`PrometheusReaderBuilder::with_prometheus_client_registry`].
+    #[cfg(feature = "prometheus-client")]
+    pub fn with_prometheus_client_registry(
+        mut self,
+        registry: impl Into<crate::PrometheusClientRegistry>,
+    ) -> Self {
+        self.reader = self.reader.with_prometheus_client_registry(registry);
         self
     }
 

@@ -15,11 +15,11 @@ use crate::{
     },
     exposition::render::{RenderSettings, Renderer},
     families::{
+        foreign::ForeignRegistry,
         idle_timeout::IdleTimeout,
         limits::DEFAULT_VALUE_LEN,
         name::TranslationStrategy,
         policy::{MetricPolicy, NamePolicy},
-        registered::Registry,
         resource::ResourceSettings,
         scope_labels::ScopeLabels,
     },
@@ -27,6 +27,9 @@ use crate::{
 };
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use std::time::Duration;
+
+#[cfg(feature = "prometheus-client")]
+use crate::PrometheusClientRegistry;
 
 /// Settings of a [`PrometheusReader`].
 ///
@@ -53,7 +56,7 @@ pub struct PrometheusReaderBuilder {
     strategy: TranslationStrategy,
     scope_labels: ScopeLabels,
     resource: ResourceSettings,
-    registry: Option<Registry>,
+    registries: Vec<ForeignRegistry>,
     limits: ScrapeLimits,
     source_timeout: Duration,
     max_label_value_len: usize,
@@ -81,7 +84,7 @@ impl PrometheusReaderBuilder {
             strategy: TranslationStrategy::default(),
             scope_labels: ScopeLabels::ALL,
             resource: ResourceSettings { labels: Vec::new(), has_target_info: true },
-            registry: None,
+            registries: Vec::new(),
             limits: ScrapeLimits::default(),
             source_timeout: Duration::from_secs(1),
             max_label_value_len: DEFAULT_VALUE_LEN,
@@ -246,7 +249,8 @@ impl PrometheusReaderBuilder {
         self
     }
 
-    /// Also serves the metrics of this registry, for code that uses the crate `prometheus`.
+    /// Also serves the metrics of this registry, for code that uses the crate `prometheus`. Can be called
+    /// several times, also for registries of other crates. Default: none.
     ///
     /// ```
     /// use asdlc_exporter::Exporter;
@@ -264,13 +268,65 @@ impl PrometheusReaderBuilder {
     /// ```
     ///
     /// Names in the registry get neither the namespace nor a suffix. Constant labels, label keys,
-    /// merging and conflicts follow the same rules as for recorded metrics. If a recorded and a
-    /// registered metric of one scrape conflict, the recorded one is served. Timestamps are left
-    /// out. If one collector of the registry panics, the scrape has no metrics of the registry at
-    /// all. Default: none.
+    /// merging and conflicts follow the same rules as for recorded metrics. If metrics of one scrape
+    /// conflict, a recorded one is served rather than a registered one, and one of an earlier call
+    /// rather than one of a later call. Timestamps are left out. If one collector of the registry
+    /// panics, the scrape has no metrics of this registry, and the log has a warning.
     #[cfg(feature = "prometheus")]
-    pub fn with_registry(mut self, registry: Registry) -> Self {
-        self.registry = Some(registry);
+    pub fn with_registry(mut self, registry: prometheus::Registry) -> Self {
+        self.registries.push(registry.into());
+        self
+    }
+
+    /// Also serves the metrics of this registry, for code that uses the crate `prometheus-client`. Can be
+    /// called several times, also for registries of other crates. Default: none.
+    ///
+    /// ```
+    /// use asdlc_exporter::{
+    ///     Exporter,
+    ///     prometheus_client::{metrics::counter::Counter, registry::Registry},
+    /// };
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut registry = Registry::default();
+    /// let hits: Counter = Counter::default();
+    /// registry.register("cache_hits", "Hits in the cache", hits.clone());
+    /// hits.inc();
+    ///
+    /// let exporter = Exporter::builder("shop").with_prometheus_client_registry(registry).build()?;
+    /// assert!(exporter.render()?.contains("cache_hits_total{service=\"shop\"} 1\n"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Pass a `Registry` or an `Arc<Registry>` if all metrics are registered before. Pass an
+    /// `Arc<Mutex<Registry>>` or an `Arc<RwLock<Registry>>` if code registers metrics later: the lock
+    /// is held while a scrape reads the registry. [`PrometheusClientRegistry`] has a way for other
+    /// locks, and for other versions of the crate.
+    ///
+    /// Names get no namespace. They have the unit, `_total` and `_info` as the crate's own text has
+    /// them. Integers keep all their digits. Everything else is as for [metrics of a
+    /// `prometheus::Registry`](#method.with_registry); exemplars are left out too. There are some
+    /// differences:
+    ///
+    /// * A metric of type `unknown` is `untyped` in text format 0.0.4. For points that become one
+    ///   series, the greatest value is served.
+    /// * If a line of the crate's text cannot be read, only its metric is not served, and the log has
+    ///   one warning. An example is a metric whose name has a space.
+    /// * If the crate cannot encode a metric, the scrape has no metrics of this registry, and the log
+    ///   has a warning. An example is a native histogram without classic buckets, which is not
+    ///   possible in text formats.
+    ///
+    /// # Cost
+    ///
+    /// The crate gives access to its metrics only as text. So a scrape encodes this text and reads it
+    /// before it writes the exposition.
+    #[cfg(feature = "prometheus-client")]
+    pub fn with_prometheus_client_registry(
+        mut self,
+        registry: impl Into<PrometheusClientRegistry>,
+    ) -> Self {
+        let registry: PrometheusClientRegistry = registry.into();
+        self.registries.push(registry.into());
         self
     }
 
@@ -331,7 +387,7 @@ impl PrometheusReaderBuilder {
     /// | `exporter_scrape_duration_seconds` | histogram | from the arrival of a scrape to its response |
     /// | `exporter_response_bytes_total` | counter | bytes of response bodies, compressed if they were sent compressed |
     /// | `exporter_series` | gauge | series in the last scrape without a filter |
-    /// | `exporter_dropped_metrics` | gauge | metrics that are not served: the name belongs to another metric, the name has more than 1024 bytes, or a registered metric has no type |
+    /// | `exporter_dropped_metrics` | gauge | metrics that are not served: the name belongs to another metric, the name has more than 1024 bytes, or a registered metric has no type or cannot be read |
     /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape without a filter |
     /// | `exporter_overflowing{metric}` | gauge | 1 if the family `metric` has reached a series limit: it has a series with the label `otel_metric_overflow`, in which further label sets are counted together. Absent before. The log has one warning for each family |
     /// | `exporter_callback_panics_total` | counter | callbacks that panicked, of meters that this reader [guards](PrometheusReader::guard) |
@@ -390,7 +446,7 @@ impl PrometheusReaderBuilder {
             strategy: _,
             scope_labels,
             resource,
-            registry,
+            registries,
             limits,
             source_timeout,
             max_label_value_len,
@@ -415,7 +471,7 @@ impl PrometheusReaderBuilder {
             let panics = panics.clone();
             OwnMetrics::new(move || panics.count())
         });
-        let collector = Collector::new(reader.clone(), registry, renderer, source_timeout, own);
+        let collector = Collector::new(reader.clone(), registries, renderer, source_timeout, own);
         let scrapes = ScrapeEndpoint::new(collector, limits, provider);
         Ok(PrometheusReader::new(reader, panics, scrapes))
     }

@@ -16,7 +16,7 @@ pub(crate) fn push_head(out: &mut String, family: &FamilyDescription, fits_type:
     let FamilyDescription { name, help, kind, unit, has_base_name, .. } = family;
     let base = base_name(name, *kind).filter(|_| *has_base_name && fits_type);
     let type_name = match (kind, base) {
-        (FamilyKind::Counter, None) => "unknown",
+        (FamilyKind::Counter, None) | (FamilyKind::Unknown, _) => "unknown",
         (FamilyKind::Gauge | FamilyKind::TargetInfo, Some(_)) => "info",
         _ => kind.as_str(),
     };
@@ -43,7 +43,7 @@ pub(crate) fn fits_type(kind: FamilyKind, value: Number) -> bool {
     match kind {
         FamilyKind::Counter => is_count_or_sum(value),
         FamilyKind::Gauge | FamilyKind::TargetInfo => value.float() == 1.0,
-        FamilyKind::Histogram | FamilyKind::Summary => true,
+        FamilyKind::Unknown | FamilyKind::Histogram | FamilyKind::Summary => true,
     }
 }
 

@@ -10,13 +10,13 @@ use crate::{
         catalogue::{Catalogue, FamilyWarning},
         constant_labels::ConstantLabels,
         family::Families,
+        foreign::ForeignFamily,
         idle::{self, IdleFamily, IdleSeries},
         idle_timeout::IdleTimeout,
         label_cache::LabelCache,
         limits::DEFAULT_VALUE_LEN,
         model::FamilyKind,
         policy::NamePolicy,
-        registered::MetricFamily,
         resource::{ResourceSettings, ServedResource},
         scope_labels::ScopeLabels,
         series::{SeriesOrder, SeriesTable},
@@ -63,7 +63,7 @@ pub(crate) struct Collected<'a> {
     pub(crate) recorded: &'a ResourceMetrics,
     /// The self-metrics.
     pub(crate) own: Option<&'a ResourceMetrics>,
-    pub(crate) registered: &'a [MetricFamily],
+    pub(crate) foreign: &'a [ForeignFamily<'a>],
     /// The time of the collection, which never decreases.
     pub(crate) now: Instant,
 }
@@ -130,14 +130,14 @@ impl Renderer {
         query: &Query,
         mut text: String,
     ) -> Option<Rendered> {
-        let Collected { recorded, own, registered, now } = collected;
+        let Collected { recorded, own, foreign, now } = collected;
         let Self { catalogue, labels, orders, idle, sizes, may_be_empty, warnings, resource } =
             self;
         labels.trim();
         let read = resource.read(recorded.resource(), labels);
         warnings.extend(read.into_iter().map(FamilyWarning::Resource));
         let target_info = resource.target_info().map(|text| labels.scopes().store(text));
-        let families = catalogue.sort(recorded, own, registered, target_info, labels.scopes());
+        let families = catalogue.sort(recorded, own, foreign, target_info, labels.scopes());
         if families.is_empty() && !*may_be_empty {
             return None;
         }
@@ -226,7 +226,10 @@ fn write(
         for series in shown() {
             counts.series += 1;
             match kind {
-                FamilyKind::Counter | FamilyKind::Gauge | FamilyKind::TargetInfo => {
+                FamilyKind::Counter
+                | FamilyKind::Gauge
+                | FamilyKind::Unknown
+                | FamilyKind::TargetInfo => {
                     writer.sample(series.labels(), series.value());
                 }
                 FamilyKind::Histogram => {
@@ -261,7 +264,7 @@ mod tests {
     }
 
     fn text(renderer: &mut Renderer, recorded: &ResourceMetrics) -> Option<String> {
-        let collected = Collected { recorded, own: None, registered: &[], now: Instant::now() };
+        let collected = Collected { recorded, own: None, foreign: &[], now: Instant::now() };
         let rendered = renderer.render(collected, &Query::default(), String::new());
         rendered.map(|rendered| rendered.text)
     }

@@ -36,7 +36,7 @@ fn with_scopes(scope_labels: ScopeLabels) -> Renderer {
 }
 
 fn render(renderer: &mut Renderer, recorded: &ResourceMetrics, format: Format) -> String {
-    let collected = Collected { recorded, own: None, registered: &[], now: Instant::now() };
+    let collected = Collected { recorded, own: None, foreign: &[], now: Instant::now() };
     let query = Query { format, names: Vec::new() };
     renderer.render(collected, &query, String::new()).unwrap().text
 }
@@ -220,8 +220,7 @@ fn without_attributes_there_is_no_target_info() {
     }
     // What is not collected does not hide that nothing was collected.
     let metrics = collect(resource(), |_| ());
-    let collected =
-        Collected { recorded: &metrics, own: None, registered: &[], now: Instant::now() };
+    let collected = Collected { recorded: &metrics, own: None, foreign: &[], now: Instant::now() };
     let mut renderer = with_resource(&[], true);
     assert_eq!(renderer.render(collected, &Query::default(), String::new()), None);
 }

@@ -35,7 +35,7 @@ pub(crate) fn base_name(name: &str, kind: FamilyKind) -> Option<&str> {
     match kind {
         FamilyKind::Counter => name.strip_suffix("_total"),
         FamilyKind::Gauge | FamilyKind::TargetInfo => name.strip_suffix("_info"),
-        FamilyKind::Histogram | FamilyKind::Summary => None,
+        FamilyKind::Unknown | FamilyKind::Histogram | FamilyKind::Summary => None,
     }
     .filter(|base| !base.is_empty())
 }

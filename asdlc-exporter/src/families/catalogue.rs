@@ -3,6 +3,7 @@
 use crate::families::{
     base_name::find_base_names,
     family::{Families, FamilyDescription, Member},
+    foreign::{ForeignFamily, NotServed},
     idle_timeout::IdleTimeout,
     label_cache::OVERFLOW,
     label_key::KeyRules,
@@ -11,7 +12,6 @@ use crate::families::{
     name::{push_final_name, unit_words},
     points,
     policy::NamePolicy,
-    registered::{self, MetricFamily},
     resource::ResourceWarning,
     scopes::{ScopeId, Scopes},
     truncate::{excerpt, truncated_help},
@@ -48,6 +48,15 @@ struct First {
     is_conflict_logged: bool,
 }
 
+/// The unit of a metric.
+#[derive(Clone, Copy)]
+enum Unit<'a> {
+    /// As it was recorded, for example `s`.
+    Recorded(&'a str),
+    /// In Prometheus' words, for example `seconds`.
+    Words(&'a str),
+}
+
 /// Why a metric is not served, or not as it was recorded.
 #[derive(Debug)]
 pub(crate) enum FamilyWarning {
@@ -57,6 +66,8 @@ pub(crate) enum FamilyWarning {
     Metadata(String),
     /// Not served: a metric of a registry without a type.
     Untyped(String),
+    /// Not served: this line in the text of its registry cannot be read.
+    Unreadable { name: String, line: String },
     /// Not served: its name is too long for scrapers. This is the beginning of the name.
     LongName(String),
     /// Served, but its help text is truncated.
@@ -88,7 +99,7 @@ impl Catalogue {
         &'a mut self,
         recorded: &'a ResourceMetrics,
         own: Option<&'a ResourceMetrics>,
-        registered: &'a [MetricFamily],
+        foreign: &'a [ForeignFamily<'a>],
         target_info: Option<ScopeId>,
         scope_ids: &mut Scopes,
     ) -> Families<'a> {
@@ -104,7 +115,7 @@ impl Catalogue {
         let mut members = Vec::new();
         if let Some(labels) = target_info {
             TARGET_INFO.clone_into(&mut self.name);
-            let about = (TARGET_INFO, "Target metadata.", "");
+            let about = (TARGET_INFO, "Target metadata.", Unit::Words(""));
             if let Some(id) = self.family_id(FamilyKind::TargetInfo, about) {
                 members.push((id, Member::TargetInfo(labels)));
             }
@@ -116,24 +127,28 @@ impl Catalogue {
                 let kind = points::kind(metric.data());
                 self.name.clear();
                 self.policy.push_name(&mut self.name, metric.name(), metric.unit(), kind);
-                let about = (metric.name(), metric.description(), metric.unit());
+                let unit = Unit::Recorded(metric.unit());
+                let about = (metric.name(), metric.description(), unit);
                 if let Some(id) = self.family_id(kind, about) {
                     members.push((id, Member::Recorded(metric.data(), scope, scope_id)));
                 }
             }
         }
-        for family in registered {
+        for family in foreign {
             self.name.clear();
+            // Names in registries already contain the unit.
             push_final_name(&mut self.name, family.name());
-            let Some(kind) = registered::kind(family) else {
-                if self.dropped.insert((self.name.clone(), None)) {
-                    self.warnings.push(FamilyWarning::Untyped(self.name.clone()));
+            self.name.push_str(family.suffix());
+            let kind = match family.kind() {
+                Ok(kind) => kind,
+                Err(reason) => {
+                    self.not_served(reason);
+                    continue;
                 }
-                continue;
             };
-            // The names of registered metrics are final: they already contain the unit.
-            if let Some(id) = self.family_id(kind, (family.name(), family.help(), "")) {
-                members.push((id, Member::Registered(family)));
+            let about = (family.name(), family.help(), Unit::Words(family.unit()));
+            if let Some(id) = self.family_id(kind, about) {
+                members.push((id, Member::Foreign(family)));
             }
         }
         if self.families.len() > known {
@@ -158,7 +173,7 @@ impl Catalogue {
     fn family_id(
         &mut self,
         kind: FamilyKind,
-        (recorded, help, unit): (&str, &str, &str),
+        (recorded, help, unit): (&str, &str, Unit<'_>),
     ) -> Option<usize> {
         let known = self.ids.get(&self.name).copied();
         if let Some(id) = known.filter(|id| self.families[*id].kind == kind) {
@@ -197,27 +212,38 @@ impl Catalogue {
             name: self.name.clone(),
             help,
             kind,
-            unit: unit_words(unit, kind),
+            unit: unit.words(kind),
             has_base_name: false,
             can_be_idle,
         });
-        self.firsts.push(First { unit: unit.to_owned(), is_conflict_logged: false });
+        self.firsts.push(First { unit: unit.text().to_owned(), is_conflict_logged: false });
         self.ids.insert(self.name.clone(), id);
         Some(id)
     }
 
     /// Warns if a metric of the family has a help text or a unit that is not served, because the family has
     /// another one.
-    fn compare_metadata(&mut self, id: usize, help: &str, unit: &str) {
+    fn compare_metadata(&mut self, id: usize, help: &str, unit: Unit<'_>) {
         let (family, first) = (&self.families[id], &mut self.firsts[id]);
-        if first.is_conflict_logged || (help == family.help && unit == first.unit) {
+        if first.is_conflict_logged || (help == family.help && unit.text() == first.unit) {
             return;
         }
         let is_other_help = !help.is_empty() && truncated_help(help) != family.help;
-        let words = unit_words(unit, family.kind);
+        let words = unit.words(family.kind);
         if is_other_help || (!words.is_empty() && words != family.unit) {
             first.is_conflict_logged = true;
             self.warnings.push(FamilyWarning::Metadata(family.name.clone()));
+        }
+    }
+
+    /// Remembers that the metric `self.name` of a registry is not served.
+    fn not_served(&mut self, reason: NotServed<'_>) {
+        if self.dropped.insert((self.name.clone(), None)) {
+            let name = self.name.clone();
+            self.warnings.push(match reason {
+                None => FamilyWarning::Untyped(name),
+                Some(line) => FamilyWarning::Unreadable { name, line: excerpt(line) },
+            });
         }
     }
 
@@ -233,6 +259,20 @@ impl Catalogue {
             })
         };
         get(&self.name).or_else(with_my_suffix).or_else(without_their_suffix)
+    }
+}
+
+impl Unit<'_> {
+    fn text(&self) -> &str {
+        let (Self::Recorded(text) | Self::Words(text)) = self;
+        text
+    }
+
+    fn words(&self, kind: FamilyKind) -> String {
+        match self {
+            Self::Recorded(unit) => unit_words(unit, kind),
+            Self::Words(words) => (*words).to_owned(),
+        }
     }
 }
 
@@ -271,6 +311,11 @@ impl fmt::Display for FamilyWarning {
                 f,
                 "`{name}` of a registry is not served, because it has no type: register a counter, gauge, \
                  histogram or summary"
+            ),
+            Self::Unreadable { name, line } => write!(
+                f,
+                "`{name}` of a registry is not served, because this line of the registry's text cannot be read: \
+                 {line:?}. Does its name or a label key have a space, a quote or a line feed?"
             ),
             Self::LongName(begin) => write!(
                 f,

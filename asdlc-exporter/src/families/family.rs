@@ -1,9 +1,9 @@
 //! The families of a scrape: a name, a type, and the collected metrics that have this name.
 
 use crate::families::{
+    foreign::ForeignFamily,
     model::{FamilyKind, Number},
     points::{self, Origin, Point, PointVisitor},
-    registered::{self, MetricFamily},
     scopes::ScopeId,
 };
 use opentelemetry::InstrumentationScope;
@@ -36,7 +36,7 @@ pub(crate) struct Families<'a> {
 pub(crate) enum Member<'a> {
     /// The metric of an instrument of this scope, whose labels have this number.
     Recorded(&'a AggregatedMetrics, &'a InstrumentationScope, ScopeId),
-    Registered(&'a MetricFamily),
+    Foreign(&'a ForeignFamily<'a>),
     /// `target_info`. Its labels have this number.
     TargetInfo(ScopeId),
 }
@@ -76,9 +76,9 @@ impl<'a> Family<'a, '_> {
                     visitor.origin(Origin::Resource(*id));
                     visitor.point(iter::empty(), Point::Gauge(Number::U64(1)));
                 }
-                Member::Registered(family) => {
+                Member::Foreign(family) => {
                     visitor.origin(Origin::Registry);
-                    registered::for_each(family, self.description.kind, visitor);
+                    family.for_each_point(self.description.kind, visitor);
                 }
             }
         }

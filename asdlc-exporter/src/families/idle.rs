@@ -196,7 +196,10 @@ impl Values {
     fn read(&mut self, kind: FamilyKind, series: &Series<'_, '_>) {
         self.buckets.clear();
         (self.count, self.value) = match kind {
-            FamilyKind::Counter | FamilyKind::Gauge | FamilyKind::TargetInfo => (0, series.value()),
+            FamilyKind::Counter
+            | FamilyKind::Gauge
+            | FamilyKind::Unknown
+            | FamilyKind::TargetInfo => (0, series.value()),
             FamilyKind::Histogram => series.histogram(&mut self.buckets),
             FamilyKind::Summary => series.summary(&mut Vec::new()),
         };
@@ -207,7 +210,7 @@ impl Values {
         let is_counted = match kind {
             FamilyKind::Counter => self.value.float() != 0.0,
             FamilyKind::Histogram | FamilyKind::Summary => self.count > 0,
-            FamilyKind::Gauge | FamilyKind::TargetInfo => false,
+            FamilyKind::Gauge | FamilyKind::Unknown | FamilyKind::TargetInfo => false,
         };
         is_counted.then(|| self.clone())
     }

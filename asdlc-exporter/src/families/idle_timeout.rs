@@ -98,7 +98,7 @@ impl IdleTimeout {
         let Self { timeout: _, gauges, without } = self;
         let is_chosen = match kind {
             FamilyKind::Counter | FamilyKind::Histogram | FamilyKind::Summary => true,
-            FamilyKind::Gauge => names.match_any(gauges),
+            FamilyKind::Gauge | FamilyKind::Unknown => names.match_any(gauges),
             FamilyKind::TargetInfo => false,
         };
         is_chosen && !names.match_any(without)

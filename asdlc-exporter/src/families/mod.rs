@@ -6,8 +6,7 @@
 //! makes `target_info`, and labels of attributes of the resource.
 //!
 //! A `family` has the metrics of one name. `points` reads the data points that the SDK collects,
-//! and `registered` those of a `prometheus::Registry`. Without the feature `prometheus`, the file
-//! `unregistered.rs` replaces `registered`. `model` has the types of the values.
+//! and `foreign` the metrics of registries of other crates. `model` has the types of the values.
 //!
 //! `series` sorts and merges the points of a family. `label_cache` makes their `labels` from
 //! attributes: `label_key` makes the keys, `value_text` writes values that are not strings, `escape`
@@ -22,6 +21,7 @@ pub(crate) mod catalogue;
 pub(crate) mod constant_labels;
 mod escape;
 pub(crate) mod family;
+pub(crate) mod foreign;
 pub(crate) mod idle;
 pub(crate) mod idle_timeout;
 pub(crate) mod label_cache;
@@ -37,11 +37,6 @@ mod otlptranslator_vectors;
 mod packed_lengths;
 mod points;
 pub(crate) mod policy;
-#[cfg(feature = "prometheus")]
-pub(crate) mod registered;
-#[cfg(not(feature = "prometheus"))]
-#[path = "unregistered.rs"]
-pub(crate) mod registered;
 pub(crate) mod resource;
 pub(crate) mod scope_labels;
 pub(crate) mod scopes;

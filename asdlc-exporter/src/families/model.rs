@@ -6,9 +6,15 @@ pub(crate) enum FamilyKind {
     Counter,
     Gauge,
     Histogram,
+    /// Of an unknown type. Only from a registry of `prometheus-client`: OpenTelemetry has none.
+    #[cfg_attr(
+        not(feature = "prometheus-client"),
+        expect(dead_code, reason = "only this registry has them")
+    )]
+    Unknown,
     /// Only from a `prometheus::Registry`: OpenTelemetry has none.
     #[cfg_attr(
-        not(feature = "prometheus"),
+        not(any(feature = "prometheus", test)),
         expect(dead_code, reason = "only a registry has summaries")
     )]
     Summary,
@@ -21,6 +27,7 @@ impl FamilyKind {
         match self {
             Self::Counter => "counter",
             Self::Gauge | Self::TargetInfo => "gauge",
+            Self::Unknown => "untyped",
             Self::Histogram => "histogram",
             Self::Summary => "summary",
         }
@@ -30,7 +37,7 @@ impl FamilyKind {
     /// suffixes of its samples, and `_created`, which `OpenMetrics` parsers reserve.
     pub(crate) fn suffixes(self) -> &'static [&'static str] {
         match self {
-            Self::Counter | Self::Gauge | Self::TargetInfo => &[],
+            Self::Counter | Self::Gauge | Self::Unknown | Self::TargetInfo => &[],
             Self::Histogram => &["_bucket", "_sum", "_count", "_created"],
             Self::Summary => &["_sum", "_count", "_created"],
         }
@@ -39,7 +46,7 @@ impl FamilyKind {
     /// The label key that distinguishes the samples of one series.
     pub(crate) fn reserved_key(self) -> Option<&'static str> {
         match self {
-            Self::Counter | Self::Gauge | Self::TargetInfo => None,
+            Self::Counter | Self::Gauge | Self::Unknown | Self::TargetInfo => None,
             Self::Histogram => Some("le"),
             Self::Summary => Some("quantile"),
         }

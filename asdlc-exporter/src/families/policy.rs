@@ -38,7 +38,7 @@ use crate::families::{
 /// * Without patterns, everything is served.
 ///
 /// A denied instrument records nothing, also for the other readers of the same provider. Denied
-/// metrics of a registry (`ExporterBuilder::with_registry`) are only left out of the exposition.
+/// metrics of a registry (`ExporterBuilder::with_registry` and the like) are only left out of the exposition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricPolicy {
     allow: Vec<String>,
@@ -133,6 +133,7 @@ impl<'a> FamilyNames<'a> {
         let without_total = |name: &'a str| match kind {
             FamilyKind::Counter => name.strip_suffix("_total").unwrap_or(name),
             FamilyKind::Gauge
+            | FamilyKind::Unknown
             | FamilyKind::Histogram
             | FamilyKind::Summary
             | FamilyKind::TargetInfo => name,

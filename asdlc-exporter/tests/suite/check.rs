@@ -44,7 +44,7 @@ pub(crate) fn check(text: &str) -> Vec<Sample> {
         }
         assert!(!samples.is_empty(), "{name} has no samples");
         match kind {
-            "counter" | "gauge" => {
+            "counter" | "gauge" | "untyped" => {
                 assert!(samples.iter().all(|s| s.name == name), "{name}: {samples:?}");
             }
             "histogram" => histogram(name, &samples),

@@ -10,16 +10,22 @@ mod families;
 mod gate;
 mod idle;
 mod limits;
+#[cfg(feature = "prometheus-client")]
+mod logged;
 mod negotiation;
 mod numbers;
 mod open_metrics;
 mod policy;
 #[cfg(feature = "process")]
 mod process;
+#[cfg(feature = "prometheus-client")]
+mod prometheus_client;
 mod prometheus_reader;
 mod queue;
 mod readers;
 mod reference;
+#[cfg(all(feature = "prometheus", feature = "prometheus-client"))]
+mod registries;
 #[cfg(feature = "prometheus")]
 mod registry;
 mod scopes;

@@ -42,7 +42,7 @@ impl Scraper {
         let mut metrics = ResourceMetrics::default();
         self.reader.collect(&mut metrics).unwrap();
         let now = self.began + Duration::from_secs(seconds);
-        let collected = Collected { recorded: &metrics, own: None, registered: &[], now };
+        let collected = Collected { recorded: &metrics, own: None, foreign: &[], now };
         queries.map(|query| self.renderer.render(collected, &query, String::new()).unwrap().text)
     }
 
@@ -289,15 +289,17 @@ fn only_series_that_are_shown_decide_the_type_in_openmetrics() {
 #[cfg(feature = "prometheus")]
 mod of_a_registry {
     use super::*;
-    use crate::families::registered::Registry;
-    use prometheus::{CounterVec, Gauge, HistogramOpts, HistogramVec, Opts};
+    use crate::families::foreign::ForeignRegistry;
+    use prometheus::{CounterVec, Gauge, HistogramOpts, HistogramVec, Opts, Registry};
     use proptest::{collection::vec, prelude::*};
     use std::collections::BTreeMap;
 
     fn scrape(renderer: &mut Renderer, registry: &Registry, now: Instant) -> Vec<String> {
-        let (recorded, registered) = (ResourceMetrics::default(), registry.gather());
+        let gathered = ForeignRegistry::from(registry.clone()).gather().unwrap();
+        let (recorded, mut foreign) = (ResourceMetrics::default(), Vec::new());
+        gathered.families(&mut foreign);
         // Without families, a scrape of an exporter fails, because `uptime_seconds` is missing.
-        let collected = Collected { recorded: &recorded, own: None, registered: &registered, now };
+        let collected = Collected { recorded: &recorded, own: None, foreign: &foreign, now };
         let rendered = renderer.render(collected, &Query::default(), String::new());
         rendered.map_or(Vec::new(), |rendered| {
             let samples = samples(&rendered.text);

@@ -1,37 +1,83 @@
 //! Reads the metrics of a `prometheus::Registry`.
 
 use crate::families::{
+    foreign::{ForeignRegistry, NotServed},
     labels::{Attribute, AttributeValue},
     model::{Bucket, FamilyKind, Number, Quantile},
     points::{HistogramPoint, Point, PointVisitor, SummaryPoint},
 };
-use prometheus::proto::{Counter, Gauge, Histogram, Metric, MetricType, Summary};
+use prometheus::proto::{Counter, Gauge, Histogram, Metric, MetricFamily, MetricType, Summary};
+use std::fmt;
 
-pub(crate) use prometheus::{Registry, proto::MetricFamily};
+#[derive(Debug)]
+pub(crate) struct Registry(prometheus::Registry);
 
-/// The type of the family. `None` if it is untyped: the library returns no values of untyped metrics.
-pub(crate) fn kind(family: &MetricFamily) -> Option<FamilyKind> {
-    match family.get_field_type() {
-        MetricType::COUNTER => Some(FamilyKind::Counter),
-        MetricType::GAUGE => Some(FamilyKind::Gauge),
-        MetricType::HISTOGRAM => Some(FamilyKind::Histogram),
-        MetricType::SUMMARY => Some(FamilyKind::Summary),
-        MetricType::UNTYPED => None,
+pub(crate) struct Gathered(Vec<MetricFamily>);
+
+pub(crate) struct Family<'a>(&'a MetricFamily);
+
+impl Registry {
+    /// Never fails. Panics if a collector panics.
+    pub(crate) fn gather(&self) -> Result<Gathered, fmt::Error> {
+        Ok(Gathered(self.0.gather()))
     }
 }
 
-/// Passes every metric of the family to the visitor. `kind` is the kind of the family.
-pub(crate) fn for_each<'a>(
-    family: &'a MetricFamily,
-    kind: FamilyKind,
-    visitor: &mut impl PointVisitor<'a>,
-) {
-    for metric in family.get_metric() {
-        let attributes = metric.get_label().iter().map(|label| Attribute {
-            key: label.name(),
-            value: AttributeValue::Text(label.value()),
-        });
-        visitor.point(attributes, point(metric, kind));
+impl From<prometheus::Registry> for ForeignRegistry {
+    fn from(registry: prometheus::Registry) -> Self {
+        Registry(registry).into()
+    }
+}
+
+impl Gathered {
+    pub(crate) fn families(&self) -> impl Iterator<Item = Family<'_>> {
+        self.0.iter().map(Family)
+    }
+}
+
+impl Family<'_> {
+    pub(crate) fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Names in the registry are complete.
+    pub(crate) fn suffix(&self) -> &'static str {
+        ""
+    }
+
+    pub(crate) fn help(&self) -> &str {
+        self.0.help()
+    }
+
+    /// The crate has no units.
+    pub(crate) fn unit(&self) -> &str {
+        ""
+    }
+
+    /// The type. The library returns no values of untyped metrics.
+    pub(crate) fn kind(&self) -> Result<FamilyKind, NotServed<'_>> {
+        match self.0.get_field_type() {
+            MetricType::COUNTER => Ok(FamilyKind::Counter),
+            MetricType::GAUGE => Ok(FamilyKind::Gauge),
+            MetricType::HISTOGRAM => Ok(FamilyKind::Histogram),
+            MetricType::SUMMARY => Ok(FamilyKind::Summary),
+            MetricType::UNTYPED => Err(None),
+        }
+    }
+
+    /// Passes every metric to the visitor. `kind` is the kind of the family.
+    pub(crate) fn for_each_point<'a>(
+        &'a self,
+        kind: FamilyKind,
+        visitor: &mut impl PointVisitor<'a>,
+    ) {
+        for metric in self.0.get_metric() {
+            let attributes = metric.get_label().iter().map(|label| Attribute {
+                key: label.name(),
+                value: AttributeValue::Text(label.value()),
+            });
+            visitor.point(attributes, point(metric, kind));
+        }
     }
 }
 
@@ -41,9 +87,9 @@ fn point(metric: &Metric, kind: FamilyKind) -> Point<'_> {
             let counter: &Counter = metric.get_counter();
             Point::Sum(number(Value::value(counter)))
         }
-        FamilyKind::Gauge | FamilyKind::TargetInfo => {
+        FamilyKind::Gauge | FamilyKind::Unknown | FamilyKind::TargetInfo => {
             let gauge: &Gauge = metric.get_gauge();
-            Point::Gauge(number(Value::value(gauge)))
+            Point::Gauge(number(Value::get_value(gauge)))
         }
         FamilyKind::Histogram => {
             let histogram: &Histogram = metric.get_histogram();
@@ -61,12 +107,12 @@ fn point(metric: &Metric, kind: FamilyKind) -> Point<'_> {
 ///
 /// Any crate of a program can enable this feature, which is on by default. With it, the types have
 /// a method `value`. Without it, they have a method `get_value` instead. A method of the type takes
-/// precedence over a method of this trait. So `Value::value` always calls the method that the type
-/// has: directly, or through the trait's `get_value`.
+/// precedence over a method of this trait. So both methods of this trait always call the method that
+/// the type has: directly, or through the other method of this trait. Both are used, so that
+/// neither is dead code.
 trait Value {
     fn value(&self) -> f64;
 
-    #[expect(dead_code, reason = "only used with the library's feature `protobuf`")]
     fn get_value(&self) -> f64;
 }
 
