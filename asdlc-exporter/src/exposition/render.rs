@@ -363,7 +363,7 @@ mod tests {
         }
     }
 
-    //
+    // X-05, C-09
     #[test]
     fn a_conflict_is_reported_once() {
         let (metrics, _) = collect(
@@ -391,7 +391,7 @@ mod tests {
         assert!(renderer.take_warnings().is_empty());
     }
 
-    //
+    // X-09, C-09
     #[test]
     fn a_second_help_text_or_unit_is_reported_once_and_its_points_are_served() {
         let (metrics, _) = collect(

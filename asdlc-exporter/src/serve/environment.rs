@@ -90,7 +90,7 @@ mod tests {
         listen_address(Environment::new(&lookup)).map_err(|error| error.to_string())
     }
 
-    //
+    // X-08, C-90, C-92
     #[test]
     fn the_address_has_the_defaults_of_the_specification() {
         let unset = listen_address(Environment::new(&|_| None)).expect("the defaults");

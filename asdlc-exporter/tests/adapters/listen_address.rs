@@ -70,7 +70,7 @@ async fn the_environment_has_the_address() -> Result {
     Ok(())
 }
 
-//
+// X-08, C-91
 #[tokio::test]
 async fn a_host_can_be_set_in_code() -> Result {
     let exporter = Exporter::builder("agent").build()?;

@@ -72,6 +72,7 @@ async fn nothing_listens_before_start() -> Result {
     Ok(())
 }
 
+// C-68, C-69
 #[tokio::test]
 async fn the_default_is_a_loopback_address() -> Result {
     let exporter = Exporter::builder("agent").build()?;

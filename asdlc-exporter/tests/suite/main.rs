@@ -4,6 +4,7 @@ mod arbitrary;
 mod build;
 mod check;
 mod client_timeout;
+mod conformance;
 mod empty_labels;
 mod environment;
 mod families;

@@ -7,6 +7,7 @@ mod alerts;
 mod compatibility;
 mod compression;
 mod configuration;
+mod conformance;
 mod dashboards;
 mod files;
 mod kubernetes;

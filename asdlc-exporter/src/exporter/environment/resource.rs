@@ -152,7 +152,7 @@ mod tests {
         found.attributes.into_iter().map(pair).collect()
     }
 
-    //
+    // X-08, C-90
     #[test]
     fn attributes_are_decoded_as_the_specification_says() {
         let unset = Environment::new(&|_| None).resource_variables();
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    //
+    // X-08, C-90
     #[test]
     fn the_service_name_has_the_precedence_of_the_specification() {
         for (name, attributes, expected) in [

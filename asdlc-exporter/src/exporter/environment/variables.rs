@@ -91,7 +91,7 @@ mod tests {
         Environment::new(&lookup).exemplar_filter().map_err(|error| error.to_string())
     }
 
-    //
+    // X-08, C-90, C-92, C-93
     #[test]
     fn only_true_disables_the_sdk() {
         let unset = Environment::new(&|_| None).is_sdk_disabled();
@@ -117,7 +117,7 @@ mod tests {
         assert!(disabled("true ").is_err());
     }
 
-    //
+    // X-08, C-90, C-92, C-96
     #[test]
     fn an_exemplar_filter_is_one_of_three() {
         let unset = Environment::new(&|_| None).exemplar_filter();

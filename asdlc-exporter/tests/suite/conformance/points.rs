@@ -1,0 +1,90 @@
+//! "Gauges", "Sums" and "Histograms".
+
+use super::{Result, Served};
+use asdlc_exporter::{PrometheusReader, ScopeLabels};
+use opentelemetry::metrics::{AsyncInstrument, MeterProvider as _};
+use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
+
+// C-24, C-27, C-28, C-71
+#[test]
+fn each_instrument_has_the_type_of_its_points() -> Result {
+    let observed = |o: &dyn AsyncInstrument<u64>| o.observe(5, &[]);
+    let served = Served::new(|meter| {
+        meter.u64_counter("a").build().add(5, &[]);
+        meter.f64_counter("b").build().add(5.0, &[]);
+        meter.u64_observable_counter("c").with_callback(observed).build();
+        meter.i64_up_down_counter("d").build().add(5, &[]);
+        meter.f64_up_down_counter("e").build().add(5.0, &[]);
+        meter.i64_observable_up_down_counter("f").with_callback(|o| o.observe(5, &[])).build();
+        meter.i64_gauge("g").build().record(5, &[]);
+        meter.f64_gauge("h").build().record(5.0, &[]);
+        meter.u64_observable_gauge("i").with_callback(observed).build();
+    })?;
+    for counter in ["a_total", "b_total", "c_total"] {
+        assert!(served.has(&format!("# TYPE {counter} counter")), "{}", served.text);
+        assert!(served.has(&format!("{counter} 5")), "{}", served.text);
+    }
+    for gauge in ["d", "e", "f", "g", "h", "i"] {
+        assert!(served.has(&format!("# TYPE {gauge} gauge")), "{}", served.text);
+        assert!(served.has(&format!("{gauge} 5")), "{}", served.text);
+    }
+    Ok(())
+}
+
+// C-30
+#[test]
+fn a_counter_ends_in_total_once() -> Result {
+    let served = Served::new(|meter| {
+        meter.u64_counter("orders").build().add(1, &[]);
+        meter.u64_counter("jobs_total").build().add(1, &[]);
+        meter.u64_gauge("workers_total").build().record(1, &[]);
+    })?;
+    for line in ["orders_total 1", "jobs_total 1", "workers_total 1"] {
+        assert!(served.has(line), "{line}: {}", served.text);
+    }
+    Ok(())
+}
+
+// C-35, C-36
+#[test]
+fn a_histogram_has_cumulative_buckets_count_and_sum() -> Result {
+    let served = Served::new(|meter| {
+        let wait = meter.f64_histogram("wait").with_boundaries(vec![0.5, 1.0, 2.0]).build();
+        [0.5, 0.75, 5.0].into_iter().for_each(|seconds| wait.record(seconds, &[]));
+    })?;
+    let (_, family) = served.text.split_once("# TYPE wait ").unwrap_or_default();
+    let expected = [
+        "histogram",
+        "wait_bucket{le=\"0.5\"} 1",
+        "wait_bucket{le=\"1\"} 2",
+        "wait_bucket{le=\"2\"} 2",
+        "wait_bucket{le=\"+Inf\"} 3",
+        "wait_sum 6.25",
+        "wait_count 3",
+    ];
+    assert_eq!(family.lines().collect::<Vec<_>>(), expected);
+    Ok(())
+}
+
+// C-04
+#[test]
+fn an_exponential_histogram_has_one_bucket_count_and_sum() -> Result {
+    let exponential = |_: &Instrument| {
+        let aggregation = Aggregation::Base2ExponentialHistogram {
+            max_size: 160,
+            max_scale: 8,
+            record_min_max: true,
+        };
+        Stream::builder().with_aggregation(aggregation).build().ok()
+    };
+    let provider = SdkMeterProvider::builder().with_view(exponential);
+    let reader = PrometheusReader::builder().without_target_info();
+    let served = Served::of(provider, reader.with_scope_labels(ScopeLabels::NONE), |provider| {
+        let wait = provider.meter("test").f64_histogram("wait").build();
+        [0.5, 1.5, 100.0].into_iter().for_each(|seconds| wait.record(seconds, &[]));
+    })?;
+    let (_, family) = served.text.split_once("# TYPE wait ").unwrap_or_default();
+    let expected = ["histogram", "wait_bucket{le=\"+Inf\"} 3", "wait_sum 102", "wait_count 3"];
+    assert_eq!(family.lines().collect::<Vec<_>>(), expected);
+    Ok(())
+}
