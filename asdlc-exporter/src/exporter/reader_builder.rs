@@ -319,7 +319,11 @@ impl PrometheusReaderBuilder {
     /// # Cost
     ///
     /// The crate gives access to its metrics only as text. So a scrape encodes this text and reads it
-    /// before it writes the exposition.
+    /// before it writes the exposition. With 1 000 histogram series of 10 boundaries and 1 000 counter
+    /// series of 4 labels, the crate's encoder executes 24.5 million instructions, the reading 12.2
+    /// million, and the writing 5.6 million. A scrape of the same series of OpenTelemetry instruments
+    /// takes 13.0 million. The benchmark is `benches/prometheus_client.rs`. The text, and what was read from it,
+    /// stay in memory during the scrape.
     #[cfg(feature = "prometheus-client")]
     pub fn with_prometheus_client_registry(
         mut self,
