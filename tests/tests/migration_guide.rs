@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use asdlc_exporter::Exporter;
+use asdlc_exporter::{Exporter, prometheus};
 use asdlc_tests::client::Connection;
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::in_process::Server;
@@ -21,7 +21,7 @@ const GUIDE: &str = include_str!("../../docs/migrating.md");
 
 #[test]
 fn prometheus_accepts_the_old_queries_and_has_results_for_the_new_ones() {
-    let (exporter, server) = migrated();
+    let (exporter, server) = migrated(recorded_with_macros());
     let prometheus = Prometheus::scraping(server.address());
     let (before, after) = queries();
     assert!(after.len() > 5 && before.len() == after.len(), "{before:?} {after:?}");
@@ -38,7 +38,7 @@ fn prometheus_accepts_the_old_queries_and_has_results_for_the_new_ones() {
 
 #[test]
 fn metrics_have_the_labels_that_the_tables_name() {
-    let (exporter, _server) = migrated();
+    let (exporter, _server) = migrated(prometheus::Registry::new());
     let families = named_with_labels();
     assert!(families.len() > 4, "{families:?}");
     for (name, labels) in families {
@@ -60,8 +60,9 @@ fn metrics_have_the_labels_that_the_tables_name() {
 }
 
 /// A migrated service with every metric that the guide names, after one request of each kind.
-fn migrated() -> (Exporter, Server) {
-    let exporter = Exporter::builder("shop").build().expect("the name is valid");
+fn migrated(registry: prometheus::Registry) -> (Exporter, Server) {
+    let exporter = Exporter::builder("shop").with_registry(registry).build();
+    let exporter = exporter.expect("the name is valid");
     let meter = exporter.meter();
     let layer = HttpMetricsLayer::builder(MatchedRoute)
         .with_body_sizes()
@@ -93,6 +94,17 @@ fn migrated() -> (Exporter, Server) {
     });
     assert!(eventually(DEADLINE, || coverage.pending().is_empty()), "{:?}", coverage.pending());
     (exporter, server)
+}
+
+/// A registry with what metrics-prometheus records. Its counters do not end in `_total`.
+fn recorded_with_macros() -> prometheus::Registry {
+    let registry = prometheus::Registry::new();
+    let recorder = metrics_prometheus::Recorder::builder().with_registry(registry.clone()).build();
+    metrics::with_local_recorder(&recorder, || {
+        metrics::counter!("jobs", "queue" => "mail").increment(1);
+        metrics::histogram!("job_seconds", "queue" => "mail").record(0.25);
+    });
+    registry
 }
 
 /// The guide's queries, each after a line `# before` or `# after`.
