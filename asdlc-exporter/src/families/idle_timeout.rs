@@ -17,47 +17,49 @@ use std::time::Duration;
 /// # Ok(()) }
 /// ```
 ///
-/// A series is idle when its value has not changed for the timeout. The values are compared at each
-/// scrape, and the timeout is counted from the scrape that found a new value. So a series is idle
-/// after two scrapes at the earliest, and a series that is never scraped is never idle. A scrape of
-/// any client counts. A scrape with a filter (`name[]`) reads only the families of the filter.
+/// The SDK's counters never forget a label set. So a label whose values come and go makes every
+/// scrape longer. With a timeout, a series whose value has not changed for this time is hidden until
+/// the value changes again. A family whose series are all hidden is left out, with its `HELP` and
+/// `TYPE`.
 ///
-/// Every series of a counter, histogram or summary can be idle. The series of a gauge or
-/// up-down counter can only be idle if a pattern of [`with_gauges`](Self::with_gauges) matches the
-/// family. The patterns are those of [`MetricPolicy`](crate::MetricPolicy), and match the same
-/// forms of a name. `service_info`, `build_info`, `uptime_seconds`, `service_starts_total`,
-/// `target_info` and the self-metrics are never idle.
+/// The values are compared at each scrape, and the time counts from the scrape that found a new
+/// value. So a series is hidden by the second scrape at the earliest. The scrapes of all clients
+/// count, and so do `render`, `render_as` and `render_into`. A scrape with a filter (`name[]`)
+/// compares only the families of the filter.
+///
+/// Every series of a counter, histogram or summary can be hidden. The series of a gauge or up-down
+/// counter are hidden only if a pattern of [`with_gauges`](Self::with_gauges) matches the family.
+/// Patterns match as those of [`MetricPolicy`](crate::MetricPolicy) do. `service_info`, `build_info`,
+/// `uptime_seconds`, `service_starts_total`, `target_info` and the self-metrics are never hidden.
 ///
 /// # What scrapers see
 ///
-/// The SDK's counters never forget a label set, so a label with changing values makes every scrape
-/// longer. With the timeout, an idle series is left out, and a family without other series is left
-/// out with its `HELP` and `TYPE`. When the value changes again, the series starts as a new series would: its value, or
-/// its buckets, count and sum, count from the time when it was hidden. A gauge has its value.
+/// A hidden series starts again as a new series would: its value, or its buckets, count and sum,
+/// count from the time when it was hidden. Integers stay exact. A gauge returns with its value. For
+/// example, a counter that was 5 when it was hidden:
 ///
-/// A counter that had the value 5 when it was hidden, and then counts 2, is served like this:
-///
-/// | scrape | recorded | served |
+/// | scrape | recorded so far | served |
 /// |---|---|---|
 /// | before the timeout | 5 | 5 |
 /// | after the timeout | 5 | no series |
 /// | after two more events | 7 | 2 |
 /// | after one more event | 8 | 3 |
 ///
-/// * `rate` and `increase` find a counter reset between 5 and 2, and add 2. This is the same as
-///   after a restart of the program.
-/// * As after a restart, what they cannot see is lost. If the window begins after the series came back, they do not count its
-///   first value (2), because they need a value before it. If the window has both 5 and a first
-///   value of at least 5, they find no reset, and count the difference. Both cases need few
-///   events after a long time without any. Exclude families whose rare events matter, for example in an
-///   alert, with [`without`](Self::without).
-/// * A series that has been 0 since the start is hidden too. A query that needs the 0, such as a ratio with an error
-///   counter, then finds nothing: use `or vector(0)` or [`without`](Self::without).
-/// * All scrapers see the same values, whoever scraped first.
+/// * To `rate` and `increase`, this is a restart of the program: between 5 and 2 they find a counter
+///   reset, and count 2.
+/// * As with a restart, the first value is lost if the window of the query begins after it: the
+///   functions need a value before it. If the window also has the old value (5), and the first new
+///   value is not less than that, they find no reset, and count only the difference. Exclude
+///   families whose rare events matter, for example in an alert, with [`without`](Self::without).
+/// * A series that has been 0 from the start is hidden too. Then a ratio with an error counter has no
+///   result: exclude the counter.
+/// * Two scrapers get the same values: each scrape compares the values, and a series is hidden from
+///   both and returns for both.
 ///
-/// The SDK keeps the memory of a hidden series, and it counts towards its
-/// [series limit](crate::ExporterBuilder::with_max_series). Other readers of the same provider are not
-/// affected.
+/// The SDK keeps the memory of a hidden series, and the series counts towards the
+/// [series limit](crate::ExporterBuilder::with_max_series). Other readers of the provider still get it.
+/// The exporter keeps the labels and the last value of each series that can be hidden: the labels
+/// and 64 bytes, and the buckets of a histogram that was hidden.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdleTimeout {
     timeout: Duration,

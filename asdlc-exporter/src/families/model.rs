@@ -72,8 +72,8 @@ impl Number {
         Self::from_integer(a + b)
     }
 
-    /// The difference. It is exact if it is an integer and fits. Nothing can be subtracted from a number that is not
-    /// finite, and such a number cannot be subtracted: then it is the number itself.
+    /// The difference. It is exact if it is an integer and fits. If one of the numbers is not finite, it
+    /// is the number itself.
     pub(crate) fn minus(self, other: Self) -> Self {
         match (self.integer(), other.integer()) {
             (Some(a), Some(b)) => Self::from_integer(a - b),
