@@ -1,8 +1,15 @@
 //! Whatever is recorded, the text is valid and the sums are right.
 
-use crate::{check::check, open_metrics::check_open};
-use asdlc_exporter::{Exporter, Format};
-use opentelemetry::{KeyValue, Value, metrics::Meter};
+use crate::{
+    check::{check, check_without_suffixes},
+    open_metrics::check_open,
+};
+use asdlc_exporter::{Exporter, Format, PrometheusReader, ScopeLabels, TranslationStrategy};
+use opentelemetry::{
+    InstrumentationScope, KeyValue, Value,
+    metrics::{Meter, MeterProvider as _},
+};
+use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
 use proptest::{collection::vec, prelude::*};
 
 #[derive(Clone, Debug)]
@@ -28,8 +35,7 @@ enum Instrument {
 impl Record {
     fn record(&self, meter: &Meter) {
         let Self { instrument, name, unit, help, attributes } = self.clone();
-        let attributes: Vec<_> =
-            attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+        let attributes = key_values(attributes);
         macro_rules! build {
             ($method:ident) => {
                 meter.$method(name).with_unit(unit).with_description(help)
@@ -49,6 +55,10 @@ impl Record {
             }
         }
     }
+}
+
+fn key_values(attributes: Vec<(String, Value)>) -> Vec<KeyValue> {
+    attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect()
 }
 
 /// Text with special characters. It has few different words, so that names and keys collide.
@@ -76,6 +86,14 @@ fn text() -> impl Strategy<Value = String> {
         "x_created",
         "x_info",
         "x_seconds",
+        "name",
+        "version",
+        "otel.scope.name",
+        "otel_scope_name",
+        "otel.scope.a",
+        "otel_scope_",
+        "target",
+        "target_info",
         "\0",
         "\r",
         "\n",
@@ -151,6 +169,40 @@ fn record() -> impl Strategy<Value = Record> {
     )
 }
 
+fn scope() -> impl Strategy<Value = InstrumentationScope> {
+    let option = || proptest::option::of(text());
+    (text(), option(), option(), vec((text(), value()), 0..4)).prop_map(
+        |(name, version, schema_url, attributes)| {
+            let scope = InstrumentationScope::builder(name).with_attributes(key_values(attributes));
+            let scope = match version {
+                Some(version) => scope.with_version(version),
+                None => scope,
+            };
+            match schema_url {
+                Some(schema_url) => scope.with_schema_url(schema_url).build(),
+                None => scope.build(),
+            }
+        },
+    )
+}
+
+fn scope_labels() -> impl Strategy<Value = ScopeLabels> {
+    let all = ScopeLabels::ALL;
+    proptest::sample::select(vec![
+        all,
+        all,
+        ScopeLabels::NONE,
+        all.without_name(),
+        all.without_version().without_schema_url(),
+        all.without_attributes(),
+    ])
+}
+
+/// Whether the builder takes the attribute as a label.
+fn can_be_label(key: &String) -> bool {
+    PrometheusReader::builder().with_resource_labels([key]).build().is_ok()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -180,6 +232,63 @@ proptest! {
         // Only the uptime changes.
         let still = |text: &str| text.lines().filter(|l| !l.contains("uptime_seconds{")).map(str::to_owned).collect::<Vec<_>>();
         prop_assert_eq!(still(&exporter.render()?), still(&text));
+    }
+
+    // X-05, X-09
+    #[test]
+    fn whatever_scopes_and_resource_there_are_the_text_is_valid(
+        records in vec((record(), 0..3_usize), 1..12),
+        scopes in vec(scope(), 3),
+        resource in vec((text(), value()), 0..6),
+        labels in vec(text(), 0..4),
+        scope_labels in scope_labels(),
+        has_suffixes in any::<bool>(),
+        constant in text(),
+    ) {
+        let keys: Vec<_> = labels.into_iter().filter(can_be_label).collect();
+        let strategy = if has_suffixes {
+            TranslationStrategy::UnderscoreEscapingWithSuffixes
+        } else {
+            TranslationStrategy::UnderscoreEscapingWithoutSuffixes
+        };
+        let reader = PrometheusReader::builder()
+            .with_constant_label("zone", constant)
+            .with_scope_labels(scope_labels)
+            .with_resource_labels(keys)
+            .with_translation_strategy(strategy)
+            .build()?;
+        let has_resource = !resource.is_empty();
+        let resource = Resource::builder_empty().with_attributes(key_values(resource)).build();
+        let provider = SdkMeterProvider::builder().with_resource(resource).with_reader(reader.clone()).build();
+        for (record, at) in &records {
+            record.record(&provider.meter_with_scope(scopes[*at].clone()));
+        }
+        let text = reader.render()?;
+        let samples = if has_suffixes { check(&text) } else { check_without_suffixes(&text) };
+        let targets = samples.iter().filter(|sample| sample.name == "target_info").count();
+        prop_assert!(!has_resource || targets == 1, "{}", text);
+        check_open(&reader.render_as(Format::OpenMetrics)?);
+        prop_assert_eq!(reader.render()?, text);
+    }
+
+    // X-09
+    #[test]
+    fn counters_of_all_scopes_add_up(
+        adds in vec((vec((text(), value()), 0..3), 0..3_usize, any::<u32>()), 1..10),
+        scopes in vec(scope(), 3),
+        scope_labels in scope_labels(),
+    ) {
+        let reader = PrometheusReader::builder().with_scope_labels(scope_labels).build()?;
+        let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        let mut sum = 0;
+        for (attributes, at, by) in adds {
+            let meter = provider.meter_with_scope(scopes[at].clone());
+            meter.u64_counter("adds").build().add(by.into(), &key_values(attributes));
+            sum += u64::from(by);
+        }
+        let samples = check(&reader.render()?);
+        let total: f64 = samples.iter().filter(|s| s.name == "adds_total").map(|s| s.value).sum();
+        prop_assert_eq!(total, sum as f64);
     }
 
     // X-05

@@ -21,6 +21,16 @@ impl Sample {
 ///
 /// When the text is not valid.
 pub(crate) fn check(text: &str) -> Vec<Sample> {
+    let samples = check_without_suffixes(text);
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    for name in types.filter_map(|line| line.strip_suffix(" counter")) {
+        assert!(name.ends_with("_total"), "counter {name}");
+    }
+    samples
+}
+
+/// Like [`check`], but the names of counters need not end in `_total`.
+pub(crate) fn check_without_suffixes(text: &str) -> Vec<Sample> {
     let body = text.strip_suffix('\n').unwrap_or_else(|| panic!("no final line feed: {text:?}"));
     let mut lines = body.split('\n').peekable();
     let mut all = Vec::new();
@@ -51,7 +61,6 @@ pub(crate) fn check(text: &str) -> Vec<Sample> {
             _ => panic!("{name} is a {kind:?}"),
         }
         if kind == "counter" {
-            assert!(name.ends_with("_total"), "counter {name}");
             assert!(samples.iter().all(|s| s.value >= 0.0), "{name}: {samples:?}");
         }
         all.append(&mut samples);

@@ -188,3 +188,30 @@ fn labels_that_the_format_or_scopes_need_are_refused() {
         "invalid label key \"otel_scope_x\": must not start with otel_scope_"
     );
 }
+
+//
+#[cfg(feature = "prometheus")]
+#[test]
+fn a_registry_has_no_scope_and_its_scope_labels_merge_with_those_of_instruments() -> Result {
+    use prometheus::{IntCounterVec, Opts, Registry};
+    let registry = Registry::new();
+    let counter = IntCounterVec::new(Opts::new("orders_total", "Orders."), &["otel_scope_name", "a__b"])?;
+    counter.with_label_values(&["payments", ""]).inc_by(1);
+    counter.with_label_values(&["", "x"]).inc_by(2);
+    registry.register(Box::new(counter))?;
+    let reader =
+        PrometheusReader::builder().with_registry(registry).without_target_info().build()?;
+    let provider = provider(&reader);
+    let meter = provider.meter("payments");
+    meter.u64_counter("orders").build().add(10, &[]);
+    meter.u64_counter("orders").build().add(20, &[KeyValue::new("a__b", "x")]);
+    assert_eq!(
+        samples(&reader.render()?),
+        [
+            "orders_total{a__b=\"x\"} 2",
+            "orders_total{otel_scope_name=\"payments\"} 11",
+            "orders_total{otel_scope_name=\"payments\",a_b=\"x\"} 20",
+        ]
+    );
+    Ok(())
+}
