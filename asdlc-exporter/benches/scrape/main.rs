@@ -1,5 +1,7 @@
 //! How much a scrape costs in addition to the SDK's own collect: `cargo bench -p asdlc-exporter --bench scrape`.
 //!
+//! With the argument `scopes`, every series has the labels of its scope, and there is `target_info`.
+//!
 //! The rounds of all subjects are interleaved. The table has the least and the median time, and exact counts of allocations
 //! and peak memory. The first argument selects one number of series, the second is the number of rounds.
 
@@ -21,8 +23,14 @@ fn main() {
     println!("|---|---|---|---|---|---|---|---|");
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
     let (only, rounds) = (numbers.next(), numbers.next());
+    let has_scopes = std::env::args().any(|argument| argument == "scopes");
     for (series, usual) in [(1_000, 501), (10_000, 51), (100_000, 11)] {
-        if only.is_none_or(|only: usize| only == series) {
+        if only.is_some_and(|only: usize| only != series) {
+            continue;
+        }
+        if has_scopes {
+            table_with_scopes(series, rounds.unwrap_or(usual));
+        } else {
             table(series, rounds.unwrap_or(usual));
         }
     }
@@ -39,7 +47,7 @@ fn table(series: usize, rounds: usize) {
     // The service has its own exporter: otherwise one thread would free what another has allocated.
     let (mut sdk, exposed, served) =
         (collected(series), Exposed::new(series), Exposed::new(series));
-    let mut subjects: [Subject<'_>; 7] = [
+    let subjects: Vec<Subject<'_>> = vec![
         ("the SDK's collect", Box::new(move || sdk.collect())),
         ("text 0.0.4", Box::new(exposed.same_text(Format::Text))),
         ("OpenMetrics 1.0.0", Box::new(exposed.same_text(Format::OpenMetrics))),
@@ -48,11 +56,27 @@ fn table(series: usize, rounds: usize) {
         ("text 0.0.4 from the service, gzip", Box::new(served.service("gzip"))),
         ("text 0.0.4 from the service, zstd if built in", Box::new(served.service("zstd"))),
     ];
+    measure(series, rounds, subjects);
+}
+
+/// Like `table`, but every series has the labels of its scope.
+fn table_with_scopes(series: usize, rounds: usize) {
+    let (mut sdk, exposed) = (collected(series), Exposed::with_scopes(series));
+    let subjects: Vec<Subject<'_>> = vec![
+        ("the SDK's collect", Box::new(move || sdk.collect())),
+        ("text 0.0.4 with scope labels", Box::new(exposed.same_text(Format::Text))),
+        ("OpenMetrics 1.0.0 with scope labels", Box::new(exposed.same_text(Format::OpenMetrics))),
+        ("text 0.0.4 with scope labels in a new string", Box::new(|| exposed.text())),
+    ];
+    measure(series, rounds, subjects);
+}
+
+fn measure(series: usize, rounds: usize, mut subjects: Vec<Subject<'_>>) {
     for (_, run) in &mut subjects {
         run();
         run();
     }
-    let mut times = [const { Vec::new() }; 7];
+    let mut times = vec![Vec::new(); subjects.len()];
     for _ in 0..rounds {
         for ((_, run), times) in subjects.iter_mut().zip(&mut times) {
             let start = Instant::now();

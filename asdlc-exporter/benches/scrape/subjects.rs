@@ -1,9 +1,9 @@
 //! The same series, collected by the SDK's reader alone and served by the exporter.
 
-use asdlc_exporter::{Exporter, Format};
+use asdlc_exporter::{Exporter, ExporterBuilder, Format, ScopeLabels};
 use http::{Request, StatusCode};
 use opentelemetry::{
-    KeyValue,
+    InstrumentationScope, KeyValue,
     metrics::{BoundCounter, Counter, Meter, MeterProvider as _},
 };
 use opentelemetry_sdk::{
@@ -52,9 +52,22 @@ pub(crate) struct Exposed {
 
 impl Exposed {
     pub(crate) fn new(series: usize) -> Self {
-        let exporter =
-            Exporter::builder("bench").with_max_series(series + 1).build().expect("an exporter");
-        let unbound = record(&exporter.meter(), series);
+        Self::built(Exporter::builder("bench"), series)
+    }
+
+    /// With the labels of the scope on each series, and `target_info`.
+    pub(crate) fn with_scopes(series: usize) -> Self {
+        let builder = Exporter::builder("bench").with_scope_labels(ScopeLabels::ALL);
+        Self::built(builder.with_target_info(), series)
+    }
+
+    fn built(builder: ExporterBuilder, series: usize) -> Self {
+        let exporter = builder.with_max_series(series + 1).build().expect("an exporter");
+        let scope = InstrumentationScope::builder("tower-asdlc-metrics")
+            .with_version("0.1.0")
+            .with_schema_url("https://opentelemetry.io/schemas/1.40.0")
+            .build();
+        let unbound = record(&exporter.meter_provider().meter_with_scope(scope), series);
         let bound = unbound.bind(&labels(7));
         Self { exporter, bound, unbound }
     }

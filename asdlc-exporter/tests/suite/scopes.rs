@@ -195,7 +195,8 @@ fn labels_that_the_format_or_scopes_need_are_refused() {
 fn a_registry_has_no_scope_and_its_scope_labels_merge_with_those_of_instruments() -> Result {
     use prometheus::{IntCounterVec, Opts, Registry};
     let registry = Registry::new();
-    let counter = IntCounterVec::new(Opts::new("orders_total", "Orders."), &["otel_scope_name", "a__b"])?;
+    let counter =
+        IntCounterVec::new(Opts::new("orders_total", "Orders."), &["otel_scope_name", "a__b"])?;
     counter.with_label_values(&["payments", ""]).inc_by(1);
     counter.with_label_values(&["", "x"]).inc_by(2);
     registry.register(Box::new(counter))?;
