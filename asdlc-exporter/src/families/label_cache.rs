@@ -49,16 +49,18 @@ struct KeyList {
     rules: KeyRules,
     /// The layout of points without a scope.
     layout: LayoutId,
-    /// The scope of the last point that needed a layout, and this layout.
+    /// The scope that was found last, and its layout.
     last: (ScopeId, LayoutId),
+    /// The layouts of all scopes.
+    by_scope: HashMap<ScopeId, LayoutId>,
     /// Whether a label begins like the labels of scopes.
     has_scope_keys: bool,
     /// For each label, the positions of the attributes whose values it has.
     positions: Vec<Vec<usize>>,
     /// How many labels are left out or have a truncated key.
     truncated: usize,
-    /// The other layouts, by the scope and by the bits of the empty labels.
-    variants: HashMap<(ScopeId, u64), LayoutId>,
+    /// The layouts of points with empty labels, by the layout with them and by the bits of these labels.
+    without_empty: HashMap<(LayoutId, u64), LayoutId>,
     /// Whether points with these keys are those of an overflow series.
     is_overflow: bool,
 }
@@ -69,7 +71,14 @@ pub(crate) type DigestHasher = FoldHasher<'static>;
 
 /// Which list of keys a point has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyListId(usize);
+pub(crate) struct KeyListId(u32);
+
+/// What the keys of a point become: its list of keys, and the layout of its labels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FoundKeys {
+    list: KeyListId,
+    layout: LayoutId,
+}
 
 /// What [`KeyList::push_values`] did.
 struct Pushed {
@@ -149,18 +158,15 @@ impl LabelCache {
 
     /// Appends the label values of a point, each with a line feed, and replaces `lengths` by their
     /// lengths. Leaves out empty values. Returns the layout of the other labels.
-    ///
-    /// `layout` is the [layout](Self::layout) of the key list and the scope.
     pub(crate) fn push_values(
         &mut self,
         out: &mut String,
         lengths: &mut Vec<usize>,
-        (key_list, layout): (KeyListId, LayoutId),
-        scope: ScopeId,
+        FoundKeys { list, layout }: FoundKeys,
         attributes: &[Attribute<'_>],
     ) -> LayoutId {
         let Self { max_value_len, truncated, key_lists, .. } = self;
-        let keys = &key_lists[key_list.0];
+        let keys = &key_lists[list.0 as usize];
         *truncated += keys.truncated;
         let start = out.len();
         let mut max_len = *max_value_len;
@@ -171,36 +177,36 @@ impl LabelCache {
             pushed = keys.push_values(out, lengths, attributes, max_len);
         }
         *truncated += pushed.truncated;
-        if pushed.empty == 0 { layout } else { self.variant(key_list, scope, pushed.empty) }
+        if pushed.empty == 0 { layout } else { self.without_empty(list, layout, pushed.empty) }
     }
 
-    /// The layout of a point of this scope without empty labels.
-    pub(crate) fn layout(&mut self, key_list: KeyListId, scope: ScopeId) -> LayoutId {
-        let (last, layout) = self.key_lists[key_list.0].last;
-        if last == scope {
-            return layout;
-        }
-        let layout = self.variant(key_list, scope, 0);
-        self.key_lists[key_list.0].last = (scope, layout);
-        layout
-    }
-
-    /// The layout of a point of this scope whose labels with these bits are empty.
-    fn variant(&mut self, key_list: KeyListId, scope: ScopeId, empty: u64) -> LayoutId {
+    /// The keys of points of this scope.
+    pub(crate) fn in_scope(&mut self, list: KeyListId, scope: ScopeId) -> FoundKeys {
         let Self { key_lists, layouts, scopes, .. } = self;
-        let KeyList { variants, layout, .. } = &mut key_lists[key_list.0];
-        let variant = || layouts.variant(*layout, scopes.text(scope), empty);
-        *variants.entry((scope, empty)).or_insert_with(variant)
+        let KeyList { layout, last, by_scope, .. } = &mut key_lists[list.0 as usize];
+        if last.0 != scope {
+            let in_scope = || layouts.in_scope(*layout, scopes.text(scope));
+            *last = (scope, *by_scope.entry(scope).or_insert_with(in_scope));
+        }
+        FoundKeys { list, layout: last.1 }
+    }
+
+    /// The layout without the labels with these bits, which are empty.
+    fn without_empty(&mut self, list: KeyListId, layout: LayoutId, empty: u64) -> LayoutId {
+        let Self { key_lists, layouts, .. } = self;
+        let KeyList { without_empty, .. } = &mut key_lists[list.0 as usize];
+        let without = || layouts.without(layout, empty);
+        *without_empty.entry((layout, empty)).or_insert_with(without)
     }
 
     /// Whether attributes of this list have to be [labels of the scope](Scopes::find).
     pub(crate) fn has_scope_keys(&self, key_list: KeyListId) -> bool {
-        self.scopes.are_served() && self.key_lists[key_list.0].has_scope_keys
+        self.scopes.are_served() && self.key_lists[key_list.0 as usize].has_scope_keys
     }
 
     /// Whether points with these keys count label sets beyond a series limit.
     pub(crate) fn is_overflow(&self, key_list: KeyListId) -> bool {
-        self.key_lists[key_list.0].is_overflow
+        self.key_lists[key_list.0 as usize].is_overflow
     }
 
     /// See [`Layouts::labels`].
@@ -223,7 +229,7 @@ impl LabelCache {
         let is_it =
             |id: &usize| self.key_lists.get(*id).is_some_and(|list| list.is(rules, attributes));
         if let Some(id) = self.recent.iter().copied().find(is_it) {
-            return KeyListId(id);
+            return KeyListId(id as u32);
         }
         let mut hasher = self.hasher.build_hasher();
         attributes.iter().for_each(|attribute| attribute.key.hash(&mut hasher));
@@ -238,7 +244,7 @@ impl LabelCache {
             self.key_lists.len() - 1
         });
         self.recent = [id, self.recent[0]];
-        KeyListId(id)
+        KeyListId(id as u32)
     }
 }
 
@@ -290,7 +296,8 @@ impl KeyList {
                 .map(|same| same.iter().map(|(_, at)| *at).collect())
                 .collect(),
             truncated,
-            variants: HashMap::new(),
+            by_scope: HashMap::new(),
+            without_empty: HashMap::new(),
             is_overflow: attributes
                 .iter()
                 .any(|attribute| rules.label_key(attribute.key) == OVERFLOW),

@@ -2,6 +2,7 @@
 
 use crate::families::{
     escape::{Escaping, push_escaped},
+    layouts::Layout,
     packed_lengths,
     value_text::write_value,
 };
@@ -44,9 +45,7 @@ impl<'a> From<&'a Value> for AttributeValue<'a> {
 /// The labels of one series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Labels<'t> {
-    /// The labels of the scope, as they are written. Empty if there are none.
-    pub(super) scope: &'t str,
-    pub(super) openings: &'t [String],
+    pub(super) layout: &'t Layout,
     /// Escaped. Each value ends with a line feed, which no escaped value contains.
     pub(super) values: &'t str,
     /// The lengths of the values, packed.
@@ -55,34 +54,39 @@ pub(crate) struct Labels<'t> {
 
 impl Labels<'_> {
     #[cfg(test)]
-    pub(crate) const NONE: Self = Self { scope: "", openings: &[], values: "", lengths: &[] };
+    pub(crate) const NONE: Self = Self { layout: &EMPTY, values: "", lengths: &[] };
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.openings.is_empty() && self.scope.is_empty()
+        self.layout.openings.is_empty() && self.layout.scope.is_none()
     }
 
     /// Appends `key="value",key="value"`.
     #[inline]
     pub(crate) fn write(&self, out: &mut String) {
-        if !self.scope.is_empty() {
-            out.push_str(self.scope);
-            if !self.openings.is_empty() {
+        let Layout { scope, openings } = self.layout;
+        if let Some(scope) = scope {
+            out.push_str(scope);
+            if !openings.is_empty() {
                 out.push(',');
             }
         }
         let mut lengths = self.lengths;
         let mut start = 0;
-        for opening in self.openings {
+        for opening in openings {
             out.push_str(opening);
             let end = start + packed_lengths::take(&mut lengths);
             out.push_str(&self.values[start..end]);
             start = end + 1;
         }
-        if !self.openings.is_empty() {
+        if !openings.is_empty() {
             out.push('"');
         }
     }
 }
+
+/// A constant cannot refer to a layout that is not a static.
+#[cfg(test)]
+static EMPTY: Layout = Layout::EMPTY;
 
 /// Appends the value, escaped.
 #[inline]

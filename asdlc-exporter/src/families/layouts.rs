@@ -13,16 +13,16 @@ pub(crate) struct Layouts {
 }
 
 /// Scope labels and a list of label keys, as they are written.
-#[derive(Debug, PartialEq)]
-struct Layout {
-    /// The labels of the scope. The layouts of a scope share one text.
-    scope: Arc<str>,
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Layout {
+    /// The labels of the scope, if there are any. The layouts of a scope share one text.
+    pub(super) scope: Option<Arc<str>>,
     /// `key="`, sorted by key. After the first, each begins with the end of the label before: `",key="`.
-    openings: Vec<String>,
+    pub(super) openings: Vec<String>,
 }
 
 /// Which labels a series has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LayoutId(u32);
 
 impl Layouts {
@@ -31,12 +31,12 @@ impl Layouts {
     /// There may be as many layouts as points, so each is found by its hash.
     pub(crate) fn add<'a>(
         &mut self,
-        scope: &Arc<str>,
+        scope: Option<&Arc<str>>,
         keys: impl Iterator<Item = &'a str>,
     ) -> LayoutId {
         let layout = Layout::new(scope, keys);
         let Self { all, by_hash, hasher } = self;
-        let hash = hasher.hash_one((&*layout.scope, &layout.openings));
+        let hash = hasher.hash_one(&layout);
         let same_hash = by_hash.entry(hash).or_default();
         let known = same_hash.iter().find(|&&id| all[id] == layout).copied();
         let id = known.unwrap_or_else(|| {
@@ -47,9 +47,18 @@ impl Layouts {
         LayoutId(id as u32)
     }
 
-    /// The layout with these scope labels, without the labels at the positions whose bits are set in
-    /// `empty`.
-    pub(crate) fn variant(&mut self, layout: LayoutId, scope: &Arc<str>, empty: u64) -> LayoutId {
+    /// The layout without the labels at the positions whose bits are set in `empty`.
+    pub(crate) fn without(&mut self, layout: LayoutId, empty: u64) -> LayoutId {
+        let scope = self.all[layout.0 as usize].scope.clone();
+        self.variant(layout, scope.as_ref(), empty)
+    }
+
+    /// The layout with these scope labels instead.
+    pub(crate) fn in_scope(&mut self, layout: LayoutId, scope: Option<&Arc<str>>) -> LayoutId {
+        self.variant(layout, scope, 0)
+    }
+
+    fn variant(&mut self, layout: LayoutId, scope: Option<&Arc<str>>, empty: u64) -> LayoutId {
         let openings = &self.all[layout.0 as usize].openings;
         let keys: Vec<_> = openings
             .iter()
@@ -71,8 +80,7 @@ impl Layouts {
         values: &'t str,
         lengths: &'t [u8],
     ) -> Labels<'t> {
-        let Layout { scope, openings } = &self.all[layout.0 as usize];
-        Labels { scope, openings, values, lengths }
+        Labels { layout: &self.all[layout.0 as usize], values, lengths }
     }
 
     /// Compares two layouts, to sort the series that have them.
@@ -92,10 +100,14 @@ impl LayoutId {
 }
 
 impl Layout {
-    fn new<'a>(scope: &Arc<str>, keys: impl Iterator<Item = &'a str>) -> Self {
+    /// The layout of a series without labels.
+    #[cfg(test)]
+    pub(super) const EMPTY: Self = Self { scope: None, openings: Vec::new() };
+
+    fn new<'a>(scope: Option<&Arc<str>>, keys: impl Iterator<Item = &'a str>) -> Self {
         let before = |at| if at == 0 { "" } else { "\"," };
         let openings = keys.enumerate().map(|(at, key)| before(at).to_owned() + key).collect();
-        Self { scope: Arc::clone(scope), openings }
+        Self { scope: scope.map(Arc::clone), openings }
     }
 }
 
@@ -109,7 +121,7 @@ mod tests {
         let mut layouts = Layouts::default();
         for number in 0..2_000 {
             let keys = [format!("k{number}=\"")];
-            let mut add = || layouts.add(&Arc::from(""), keys.iter().map(String::as_str));
+            let mut add = || layouts.add(None, keys.iter().map(String::as_str));
             assert_eq!(add(), LayoutId(number));
             assert_eq!(add(), LayoutId(number));
         }

@@ -25,7 +25,8 @@ pub(crate) struct ScopeId(u32);
 
 #[derive(Debug)]
 struct ScopeText {
-    text: Arc<str>,
+    /// `None` if it is empty.
+    text: Option<Arc<str>>,
     truncated: usize,
 }
 
@@ -85,12 +86,14 @@ impl Scopes {
         let id = ScopeId(self.all.len() as u32);
         let text: Arc<str> = Arc::from(text.as_str());
         self.by_text.insert(Arc::clone(&text), id);
+        let text = Some(text).filter(|text| !text.is_empty());
         self.all.push(ScopeText { text, truncated: *truncated });
         id
     }
 
-    pub(crate) fn text(&self, id: ScopeId) -> &Arc<str> {
-        &self.all[id.0 as usize].text
+    /// `None` if there are no labels.
+    pub(crate) fn text(&self, id: ScopeId) -> Option<&Arc<str>> {
+        self.all[id.0 as usize].text.as_ref()
     }
 
     /// How many labels of the text are truncated or left out.

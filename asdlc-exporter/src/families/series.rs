@@ -2,7 +2,7 @@
 
 use crate::families::{
     family::Family,
-    label_cache::{DigestHasher, KeyListId, LabelCache},
+    label_cache::{DigestHasher, FoundKeys, LabelCache},
     label_key::{KeyRules, is_scope_key},
     labels::{Attribute, Labels},
     layouts::LayoutId,
@@ -194,36 +194,43 @@ impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
         attributes.extend(recorded);
         // Most points share their key strings with one of the last points. Then the keys are known.
         let known = recent.iter().find_map(|recent| recent.keys_of(attributes));
-        match known.or_else(|| self.find_keys()) {
-            Some(keys) => self.push(keys, self.origin.scope(), point),
-            None => self.push_with_scope_keys(point),
+        let keys = known.unwrap_or_else(|| self.find_keys());
+        let Self { table, labels, digest, .. } = self;
+        let SeriesTable { text, rows, attributes, lengths, .. } = &mut **table;
+        let start = text.len();
+        let layout = labels.push_values(text, lengths, keys, attributes);
+        let values_len = (text.len() - start) as u32;
+        if rows.last().is_none_or(|last| last.layout != layout) {
+            digest.write_usize(rows.len());
+            digest.write_u32(layout.number());
         }
+        lengths.iter().for_each(|length| packed_lengths::push(text, *length));
+        rows.push(Row { start, values_len, layout, point });
     }
 }
 
 impl<'a> TableLoader<'_, 'a> {
-    /// The keys of the attributes, which are new or were not among the last ones. `None` if some of
-    /// them have to be labels of the scope.
+    /// The keys of the attributes, which are new or were not among the last ones.
     #[inline(never)]
-    fn find_keys(&mut self) -> Option<(KeyListId, LayoutId)> {
+    fn find_keys(&mut self) -> FoundKeys {
         let Self { table, labels, rules, origin, .. } = self;
         let SeriesTable { attributes, overflows, recent, .. } = &mut **table;
         let key_list = labels.find(*rules, attributes);
         *overflows |= labels.is_overflow(key_list);
         if labels.has_scope_keys(key_list) {
-            return None;
+            return self.move_scope_keys();
         }
-        let found = Some((key_list, labels.layout(key_list, origin.scope())));
+        let found = labels.in_scope(key_list, origin.scope());
         recent.swap(0, 1);
-        recent[0].found = found;
+        recent[0].found = Some(found);
         recent[0].keys.clear();
         recent[0].keys.extend(attributes.iter().map(|attribute| attribute.key));
         found
     }
 
-    /// Adds a point of which some attributes have to be labels of the scope.
+    /// The keys of attributes of which some have to be labels of the scope. Removes these attributes.
     #[cold]
-    fn push_with_scope_keys(&mut self, point: Point<'a>) {
+    fn move_scope_keys(&mut self) -> FoundKeys {
         let Self { table, labels, rules, origin, .. } = self;
         let is_scope_key =
             |attribute: &Attribute<'_>| is_scope_key(&rules.label_key(attribute.key));
@@ -236,23 +243,8 @@ impl<'a> TableLoader<'_, 'a> {
         };
         let scope = labels.scopes().find(scope, *rules, &of_scope);
         let key_list = labels.find(*rules, &table.attributes);
-        let keys = (key_list, labels.layout(key_list, scope));
         labels.count_truncated(scope);
-        self.push(keys, scope, point);
-    }
-
-    fn push(&mut self, keys: (KeyListId, LayoutId), scope: ScopeId, point: Point<'a>) {
-        let Self { table, labels, digest, .. } = self;
-        let SeriesTable { text, rows, attributes, lengths, .. } = &mut **table;
-        let start = text.len();
-        let layout = labels.push_values(text, lengths, keys, scope, attributes);
-        let values_len = (text.len() - start) as u32;
-        if rows.last().is_none_or(|last| last.layout != layout) {
-            digest.write_usize(rows.len());
-            digest.write_u32(layout.number());
-        }
-        lengths.iter().for_each(|length| packed_lengths::push(text, *length));
-        rows.push(Row { start, values_len, layout, point });
+        labels.in_scope(key_list, scope)
     }
 }
 
@@ -260,14 +252,14 @@ impl<'a> TableLoader<'_, 'a> {
 #[derive(Default)]
 struct RecentKeys<'a> {
     keys: Vec<&'a str>,
-    /// Their key list, and its layout in the scope of the points.
-    found: Option<(KeyListId, LayoutId)>,
+    /// What they become in the scope of the points.
+    found: Option<FoundKeys>,
 }
 
 impl RecentKeys<'_> {
     /// What was found, if these attributes have the same key strings in memory. Comparing addresses is
     /// faster than comparing strings.
-    fn keys_of(&self, attributes: &[Attribute<'_>]) -> Option<(KeyListId, LayoutId)> {
+    fn keys_of(&self, attributes: &[Attribute<'_>]) -> Option<FoundKeys> {
         let mut both = attributes.iter().zip(&self.keys);
         let are_same = attributes.len() == self.keys.len()
             && both.all(|(attribute, key)| ptr::eq(attribute.key, *key));
