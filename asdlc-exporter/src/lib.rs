@@ -164,6 +164,7 @@ mod families;
 pub mod health;
 #[cfg(any(feature = "redis", feature = "victoria-metrics"))]
 mod hedged;
+mod meter_source;
 #[cfg(feature = "process")]
 pub mod process;
 mod redact;
@@ -197,6 +198,7 @@ pub use families::{
     idle_timeout::IdleTimeout, name::TranslationStrategy, policy::MetricPolicy,
     scope_labels::ScopeLabels,
 };
+pub use meter_source::{FromMeter, FromProvider, FromSharedProvider, MeterSource, SCHEMA_URL};
 #[cfg(feature = "prometheus")]
 pub use prometheus;
 #[cfg(feature = "prometheus-client")]

@@ -3,31 +3,36 @@
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
-//! # fn app(meter: &opentelemetry::metrics::Meter) -> axum::Router {
+//! # fn app(provider: opentelemetry_sdk::metrics::SdkMeterProvider) -> axum::Router {
 //! use axum::{Router, routing::get};
 //! use tower_asdlc_metrics::HttpMetricsLayer;
 //!
 //! let app = Router::new()
 //!     .route("/items/{id}", get(|| async { "an item" }))
-//!     .layer(HttpMetricsLayer::new(meter));
+//!     .layer(HttpMetricsLayer::new(&provider));
 //! # app }
 //! ```
+//!
+//! `provider` is any `MeterProvider`, such as the exporter of `asdlc-exporter`. A `Meter` [works too](MeterSource).
 //!
 //! See [`HttpMetricsLayer`] for [hyper and tonic](HttpMetricsLayer#with-hyper).
 //!
 //! # What is recorded
 //!
-//! | metric | type | labels |
-//! |---|---|---|
-//! | `http_requests_total` | counter | `method`, `endpoint`, `status` |
-//! | `http_requests_failed_total` | counter | `method`, `endpoint`, `status`, `error_type` |
-//! | `http_request_duration_seconds` | histogram, seconds | `method`, `endpoint` |
-//! | `http_requests_in_flight` | gauge | `method` |
-//! | `http_response_headers_duration_seconds` ([optional](HttpMetricsLayerBuilder::with_time_to_headers)) | histogram, seconds | `method`, `endpoint` |
-//! | `http_response_body_size_bytes` ([optional](HttpMetricsLayerBuilder::with_body_sizes)) | histogram, bytes | `method`, `endpoint` |
-//! | `http_request_body_size_bytes` (with a [separate layer](RequestBodyLayer)) | histogram, bytes | `method`, `endpoint` |
-//! | `http_upgraded_connections_in_flight` ([optional](HttpMetricsLayerBuilder::with_upgrades)) | gauge | `method`, `endpoint` |
-//! | `http_upgraded_connection_duration_seconds` (with the gauge) | histogram, seconds | `method`, `endpoint` |
+//! | metric | in Prometheus | type, unit | labels |
+//! |---|---|---|---|
+//! | `http_requests` | `http_requests_total` | counter | `method`, `endpoint`, `status` |
+//! | `http_requests_failed` | `http_requests_failed_total` | counter | `method`, `endpoint`, `status`, `error_type` |
+//! | `http_request_duration` | `http_request_duration_seconds` | histogram, `s` | `method`, `endpoint` |
+//! | `http_requests_in_flight` | `http_requests_in_flight` | gauge (up-down counter) | `method` |
+//! | `http_response_headers_duration` ([optional](HttpMetricsLayerBuilder::with_time_to_headers)) | `http_response_headers_duration_seconds` | histogram, `s` | `method`, `endpoint` |
+//! | `http_response_body_size` ([optional](HttpMetricsLayerBuilder::with_body_sizes)) | `http_response_body_size_bytes` | histogram, `By` | `method`, `endpoint` |
+//! | `http_request_body_size` (with a [separate layer](RequestBodyLayer)) | `http_request_body_size_bytes` | histogram, `By` | `method`, `endpoint` |
+//! | `http_upgraded_connections_in_flight` ([optional](HttpMetricsLayerBuilder::with_upgrades)) | `http_upgraded_connections_in_flight` | gauge (up-down counter) | `method`, `endpoint` |
+//! | `http_upgraded_connection_duration` (with the gauge) | `http_upgraded_connection_duration_seconds` | histogram, `s` | `method`, `endpoint` |
+//!
+//! The first column is the name of the OpenTelemetry instrument: views and OTLP backends see it. A Prometheus exporter appends the
+//! unit and, for counters, `_total`. The rest of this documentation uses the names in Prometheus.
 //!
 //! For gRPC calls (`POST` with `application/grpc…`), the counters also have the label `grpc_status`.
 //!
@@ -100,7 +105,9 @@
 //!   response can [replace it](ResponseEndpoint). If 100 requests have succeeded and none matched a route, the layer logs a
 //!   warning once.
 //! - Each family has a [series limit](HttpMetricsLayerBuilder::with_max_series). Requests with further label sets are counted
-//!   under the overflow value, `endpoint="_OVERFLOW"`.
+//!   under the overflow value, `endpoint="_OVERFLOW"`. These series also have the attribute `otel.metric.overflow` = `true`,
+//!   which the SDK sets on overflow series of its own.
+//! - `endpoint` can have [another key](HttpMetricsLayerBuilder::with_endpoint_label).
 //!
 //! # Where to put it
 //!
@@ -184,6 +191,9 @@ pub use labels::request_head::RequestHead;
 pub use labels::values::{OTHER, OVERFLOW, UNMATCHED};
 pub use layer::builder::HttpMetricsLayerBuilder;
 pub use layer::layer::HttpMetricsLayer;
+pub use layer::meter_source::{
+    FromMeter, FromProvider, FromSharedProvider, MeterSource, SCHEMA_URL,
+};
 pub use service::future::ResponseFuture;
 pub use service::request_body::{RequestBody, RequestBodyLayer, RequestBodyService};
 pub use service::response_body::ResponseBody;

@@ -36,7 +36,7 @@ fn requests(metrics: &Metrics) -> BTreeMap<String, i64> {
         labels.to_owned()
     };
     let mut requests = BTreeMap::new();
-    for (labels, count) in metrics.sums("http_requests_total") {
+    for (labels, count) in metrics.sums("http_requests") {
         let key = format!("{} {}", label(&labels, "endpoint="), label(&labels, "status="));
         *requests.entry(key).or_insert(0) += count;
     }
@@ -230,9 +230,9 @@ async fn a_disabled_layer_has_the_same_type_and_creates_no_instruments() {
         let request = Request::post("/").body(Body::from("echo")).unwrap();
         let response = app.oneshot(request).await.unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "echo");
-        let requests = metrics.sums("http_requests_total").into_values();
+        let requests = metrics.sums("http_requests").into_values();
         assert_eq!(requests.sum::<i64>(), counted);
-        let sizes = metrics.latencies("http_request_body_size_bytes").into_values();
+        let sizes = metrics.latencies("http_request_body_size").into_values();
         assert_eq!(sizes.map(|size| size.count).sum::<u64>(), counted as u64);
     }
 }

@@ -95,13 +95,10 @@ impl Call {
         };
         let (status, error) = (label("grpc_status", grpc_status), label("error_type", error_type));
         let of = |name| metrics.sums(name).into_keys().collect::<Vec<_>>();
-        assert_eq!(
-            of("http_requests_total"),
-            [format!("endpoint=/x,{status}method=POST,status=200")]
-        );
+        assert_eq!(of("http_requests"), [format!("endpoint=/x,{status}method=POST,status=200")]);
         let failed = format!("endpoint=/x,{error}{status}method=POST,status=200");
         let failed = if error_type.is_empty() { vec![] } else { vec![failed] };
-        assert_eq!(of("http_requests_failed_total"), failed);
+        assert_eq!(of("http_requests_failed"), failed);
     }
 }
 

@@ -7,6 +7,7 @@ mod common;
 use common::{Metrics, Script, Step};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tower::{Layer, ServiceExt, service_fn};
@@ -21,6 +22,14 @@ fn unmatched() -> HttpMetricsLayerBuilder {
 
 fn expect<const N: usize>(pairs: [(&str, i64); N]) -> Vec<(String, i64)> {
     pairs.map(|(labels, count)| (labels.to_owned(), count)).into()
+}
+
+/// Checks that exactly the overflow series have the attribute of the SDK's overflow, and that the SDK has no such series of its own.
+fn assert_marked_overflow(requests: &BTreeMap<String, i64>) {
+    for labels in requests.keys() {
+        let is_overflow = labels.contains("endpoint=_OVERFLOW,");
+        assert_eq!(labels.contains("otel.metric.overflow=true"), is_overflow, "{labels}");
+    }
 }
 
 #[cfg(feature = "axum")]
@@ -54,7 +63,7 @@ mod with_axum {
         send(&app, "POST", "/items/2").await;
         send(&app, "PUT", "/brand/new/1/2").await;
         assert_eq!(
-            metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
+            metrics.sums("http_requests").into_iter().collect::<Vec<_>>(),
             expect([
                 ("endpoint=/brand/new/{a}/{b},method=PUT,status=200", 1),
                 ("endpoint=/items/{id},method=GET,status=200", 2),
@@ -74,7 +83,7 @@ mod with_axum {
         send(&app, "GET", "/api/v1/items/1").await;
         send(&app, "GET", "/api/v2/items/1").await;
         assert_eq!(
-            metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
+            metrics.sums("http_requests").into_iter().collect::<Vec<_>>(),
             expect([
                 ("endpoint=/api/v1/items/{id},method=GET,status=200", 1),
                 ("endpoint=_UNMATCHED,method=GET,status=404", 1),
@@ -95,7 +104,7 @@ mod with_axum {
         for file in 0..100 {
             send(&app, "GET", &format!("/files/{file}")).await;
         }
-        let requests = metrics.sums("http_requests_total");
+        let requests = metrics.sums("http_requests");
         assert_eq!(requests.len(), 1, "{requests:?}");
         assert!(!requests.keys().any(|labels| labels.contains("/files/4")), "{requests:?}");
     }
@@ -113,7 +122,7 @@ mod with_axum {
             send_to(&host, &app, &format!("M{i}"), &path).await;
         }
         assert_eq!(
-            metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
+            metrics.sums("http_requests").into_iter().collect::<Vec<_>>(),
             expect([
                 ("endpoint=_UNMATCHED,method=GET,status=404", 5_000),
                 ("endpoint=_UNMATCHED,method=_OTHER,status=404", 5_000),
@@ -142,7 +151,7 @@ async fn trap_19_beyond_the_series_limit_requests_are_counted_under_the_overflow
             service.clone().oneshot(request).await.unwrap();
         }
     }
-    let requests = metrics.sums("http_requests_total");
+    let requests = metrics.sums("http_requests");
     assert_eq!(requests.values().sum::<i64>(), 6_000, "no request is lost");
     let overflow: i64 = requests
         .iter()
@@ -151,13 +160,10 @@ async fn trap_19_beyond_the_series_limit_requests_are_counted_under_the_overflow
         .sum();
     assert_eq!(overflow, 5_000);
     assert_eq!(requests.len(), 1_000 + 4, "{requests:?}");
-    let latencies = metrics.latencies("http_request_duration_seconds");
+    let latencies = metrics.latencies("http_request_duration");
     assert_eq!(latencies.values().map(|latency| latency.count).sum::<u64>(), 6_000);
     assert_eq!(latencies.len(), 1_000 + 2);
-    assert!(
-        !requests.keys().any(|labels| labels.contains("otel")),
-        "the limit of the SDK is not reached"
-    );
+    assert_marked_overflow(&requests);
 }
 
 // a service that returns all statuses cannot exceed the limit either.
@@ -177,13 +183,10 @@ async fn all_statuses_of_all_methods_stay_below_the_limit_of_the_sdk() {
             service.clone().oneshot(request).await.unwrap();
         }
     }
-    let requests = metrics.sums("http_requests_total");
+    let requests = metrics.sums("http_requests");
     assert_eq!(requests.values().sum::<i64>(), 8 * 900);
     assert!(requests.len() < 2_000, "{}", requests.len());
-    assert!(
-        !requests.keys().any(|labels| labels.contains("otel")),
-        "the limit of the SDK is not reached"
-    );
+    assert_marked_overflow(&requests);
 }
 
 // O-03
@@ -209,7 +212,7 @@ async fn latency_is_in_seconds_with_the_default_or_the_configured_boundaries() {
         let before = Instant::now();
         layer.unwrap().layer(inner).oneshot(Request::new(())).await.unwrap();
         let all = before.elapsed().as_secs_f64();
-        let latencies = metrics.latencies("http_request_duration_seconds");
+        let latencies = metrics.latencies("http_request_duration");
         let (_, latency) = latencies.into_iter().next().unwrap();
         assert_eq!(
             latency.bounds,
@@ -220,6 +223,32 @@ async fn latency_is_in_seconds_with_the_default_or_the_configured_boundaries() {
             "{} of {all} s",
             latency.sum
         );
+    }
+}
+
+//
+#[tokio::test]
+async fn the_label_of_the_endpoint_can_have_another_key() {
+    let metrics = Metrics::new();
+    let layer = HttpMetricsLayer::builder(endpoint_fn(|head| Some(head.uri().path())))
+        .with_endpoint_label("route")
+        .with_body_sizes()
+        .with_max_series(1)
+        .build(&metrics.meter())
+        .unwrap();
+    for path in ["/a", "/b"] {
+        call(&layer, Request::builder().uri(path).body(()).unwrap()).await;
+    }
+    let expected = expect([
+        ("method=GET,otel.metric.overflow=true,route=_OVERFLOW,status=200", 1),
+        ("method=GET,route=/a,status=200", 1),
+    ]);
+    assert_eq!(metrics.sums("http_requests").into_iter().collect::<Vec<_>>(), expected);
+    for name in ["http_request_duration", "http_response_body_size"] {
+        let series = metrics.latencies(name).into_keys().collect::<Vec<_>>();
+        let expected =
+            ["method=GET,otel.metric.overflow=true,route=_OVERFLOW", "method=GET,route=/a"];
+        assert_eq!(series, expected, "{name}");
     }
 }
 
@@ -240,7 +269,7 @@ async fn an_additional_method_has_its_own_label_value() {
         call(&layer, Request::builder().method(method).body(()).unwrap()).await;
     }
     assert_eq!(
-        metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
+        metrics.sums("http_requests").into_iter().collect::<Vec<_>>(),
         expect([
             ("endpoint=_UNMATCHED,method=PURGE,status=200", 1),
             ("endpoint=_UNMATCHED,method=_OTHER,status=200", 1),
@@ -261,12 +290,12 @@ async fn trap_12_an_excluded_request_is_not_recorded() {
         call(&layer, Request::builder().uri(path).body(()).unwrap()).await;
     }
     call(&layer, Request::builder().uri("/").header("x-probe", "1").body(()).unwrap()).await;
-    for name in ["http_requests_total", "http_requests_in_flight"] {
+    for name in ["http_requests", "http_requests_in_flight"] {
         assert!(metrics.sums(name).is_empty(), "{name}");
     }
-    assert!(metrics.latencies("http_request_duration_seconds").is_empty());
+    assert!(metrics.latencies("http_request_duration").is_empty());
     call(&layer, Request::builder().uri("/healthy").body(()).unwrap()).await;
-    assert_eq!(metrics.sums("http_requests_total").into_values().collect::<Vec<_>>(), [1]);
+    assert_eq!(metrics.sums("http_requests").into_values().collect::<Vec<_>>(), [1]);
 }
 
 //
@@ -285,14 +314,14 @@ async fn a_user_label_has_only_the_announced_values() {
         call(&layer, request).await;
     }
     assert_eq!(
-        metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
+        metrics.sums("http_requests").into_iter().collect::<Vec<_>>(),
         expect([
             ("endpoint=_UNMATCHED,method=GET,plan=_OTHER,status=200", 2),
             ("endpoint=_UNMATCHED,method=GET,plan=free,status=200", 1),
             ("endpoint=_UNMATCHED,method=GET,plan=paid,status=200", 2),
         ])
     );
-    assert_eq!(metrics.latencies("http_request_duration_seconds").len(), 3);
+    assert_eq!(metrics.latencies("http_request_duration").len(), 3);
 }
 
 #[tokio::test]
@@ -311,8 +340,8 @@ async fn a_response_can_replace_the_endpoint() {
         .await
         .unwrap();
     let expected = expect([("endpoint=/pages/{slug},method=GET,status=200", 1)]);
-    assert_eq!(metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(), expected);
-    let latencies = metrics.latencies("http_request_duration_seconds");
+    assert_eq!(metrics.sums("http_requests").into_iter().collect::<Vec<_>>(), expected);
+    let latencies = metrics.latencies("http_request_duration");
     assert_eq!(latencies.into_keys().collect::<Vec<_>>(), ["endpoint=/pages/{slug},method=GET"]);
 }
 
@@ -326,18 +355,15 @@ async fn a_streaming_endpoint_is_counted_and_not_timed() {
     for path in ["/events", "/other"] {
         call(&layer, Request::builder().uri(path).body(()).unwrap()).await;
     }
-    assert_eq!(metrics.sums("http_requests_total").len(), 2);
-    let latencies = metrics.latencies("http_request_duration_seconds");
+    assert_eq!(metrics.sums("http_requests").len(), 2);
+    let latencies = metrics.latencies("http_request_duration");
     assert_eq!(latencies.into_keys().collect::<Vec<_>>(), ["endpoint=/other,method=GET"]);
 }
 
 #[tokio::test]
 async fn optional_families_exist_only_when_they_are_turned_on() {
-    let optional = [
-        "http_response_headers_duration_seconds",
-        "http_response_body_size_bytes",
-        "http_request_body_size_bytes",
-    ];
+    let optional =
+        ["http_response_headers_duration", "http_response_body_size", "http_request_body_size"];
     let metrics = Metrics::new();
     call(&unmatched().build(&metrics.meter()).unwrap(), Request::new(())).await;
     assert!(optional.iter().all(|name| metrics.latencies(name).is_empty()));
@@ -358,8 +384,8 @@ async fn optional_families_exist_only_when_they_are_turned_on() {
     );
     let service = layer.layer(layer.request_body_layer().layer(echo));
     let response = service.oneshot(Request::new(Full::from("twelve bytes"))).await.unwrap();
-    assert_eq!(metrics.latencies("http_response_headers_duration_seconds").len(), 1);
-    assert!(metrics.latencies("http_response_body_size_bytes").is_empty(), "not before the end");
+    assert_eq!(metrics.latencies("http_response_headers_duration").len(), 1);
+    assert!(metrics.latencies("http_response_body_size").is_empty(), "not before the end");
     response.into_body().collect().await.unwrap();
     for size in &optional[1..] {
         let sizes: Vec<_> =
@@ -409,7 +435,7 @@ async fn grpc_calls_have_their_status_and_only_listed_methods() {
     let plain = Request::builder().method("POST").uri("/pkg.Service/Method").body(()).unwrap();
     call(&layer, plain).await;
     assert_eq!(
-        metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>(),
+        metrics.sums("http_requests").into_iter().collect::<Vec<_>>(),
         expect([
             ("endpoint=/pkg.Service/Method,grpc_status=INTERNAL,method=POST,status=200", 1),
             ("endpoint=/pkg.Service/Method,grpc_status=NOT_FOUND,method=POST,status=200", 1),
@@ -419,7 +445,7 @@ async fn grpc_calls_have_their_status_and_only_listed_methods() {
             ("endpoint=_OTHER,grpc_status=UNKNOWN,method=POST,status=200", 10_000),
         ])
     );
-    let failed = metrics.sums("http_requests_failed_total");
+    let failed = metrics.sums("http_requests_failed");
     let method = |error: &str, status: &str| {
         let endpoint = "endpoint=/pkg.Service/Method";
         failed.get(&format!(

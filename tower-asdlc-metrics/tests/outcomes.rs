@@ -65,9 +65,9 @@ fn poll_frame<B: Body + Unpin>(body: &mut B) -> PolledFrame<B> {
 /// One request is in flight, and nothing else is recorded yet.
 #[track_caller]
 fn assert_open(metrics: &Metrics) {
-    assert!(metrics.sums("http_requests_total").is_empty());
-    assert!(metrics.sums("http_requests_failed_total").is_empty());
-    assert!(metrics.latencies("http_request_duration_seconds").is_empty());
+    assert!(metrics.sums("http_requests").is_empty());
+    assert!(metrics.sums("http_requests_failed").is_empty());
+    assert!(metrics.latencies("http_request_duration").is_empty());
     assert_eq!(metrics.sums("http_requests_in_flight").into_values().sum::<i64>(), 1);
 }
 
@@ -77,12 +77,12 @@ fn assert_recorded(metrics: &Metrics, method: &str, status: u16, error: Option<&
     let one = |labels: String| vec![(labels, 1)];
     let sums = |name| metrics.sums(name).into_iter().collect::<Vec<_>>();
     let labels = format!("endpoint=/x,method={method},status={status}");
-    assert_eq!(sums("http_requests_total"), one(labels));
+    assert_eq!(sums("http_requests"), one(labels));
     let failed = error.map_or(vec![], |error| {
         one(format!("endpoint=/x,error_type={error},method={method},status={status}"))
     });
-    assert_eq!(sums("http_requests_failed_total"), failed);
-    let latencies = metrics.latencies("http_request_duration_seconds");
+    assert_eq!(sums("http_requests_failed"), failed);
+    let latencies = metrics.latencies("http_request_duration");
     let counts: Vec<_> =
         latencies.into_iter().map(|(labels, latency)| (labels, latency.count)).collect();
     assert_eq!(counts, [(format!("endpoint=/x,method={method}"), 1)]);
@@ -403,7 +403,7 @@ async fn trap_18_outside_of_a_timeout_or_a_validation_it_counts_their_responses(
     let inside =
         TimeoutLayer::with_status_code(status, at_once).layer(layer(&metrics).layer(never()));
     inside.oneshot(request(Method::GET)).await.unwrap();
-    let failed: Vec<_> = metrics.sums("http_requests_failed_total").into_keys().collect();
+    let failed: Vec<_> = metrics.sums("http_requests_failed").into_keys().collect();
     assert_eq!(
         failed,
         [
@@ -460,8 +460,7 @@ async fn trap_17_layers_of_different_meters_are_separate_and_layers_of_one_meter
     for metrics in [&one, &other, &one] {
         layer(metrics).layer(inner()).call(request(Method::GET)).await.unwrap();
     }
-    let count =
-        |metrics: &Metrics| metrics.sums("http_requests_total").into_values().collect::<Vec<_>>();
+    let count = |metrics: &Metrics| metrics.sums("http_requests").into_values().collect::<Vec<_>>();
     assert_eq!((count(&one), count(&other)), (vec![2], vec![1]));
     // Applied twice to one service, it counts twice.
     layer(&other).layer(layer(&other).layer(inner())).call(request(Method::GET)).await.unwrap();

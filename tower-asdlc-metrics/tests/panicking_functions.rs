@@ -46,7 +46,7 @@ async fn an_endpoint_label_or_exclusion_function_that_panics_does_not_fail_the_r
         let service = layer.build(&metrics.meter()).unwrap().layer(inner);
         let response = service.oneshot(Request::new(())).await.unwrap();
         response.into_body().collect().await.unwrap();
-        let counted: Vec<_> = metrics.sums("http_requests_total").into_iter().collect();
+        let counted: Vec<_> = metrics.sums("http_requests").into_iter().collect();
         assert_eq!(counted, [(labels.to_owned(), 1)]);
     }
 }
@@ -102,7 +102,7 @@ fn if_recording_a_request_panics_the_request_is_in_flight_until_then_and_recorde
     };
     assert!(catch_unwind(AssertUnwindSafe(requests)).is_err());
     assert_eq!(*in_flight.lock().unwrap(), [("method=GET".to_owned(), 1)]);
-    let counted: Vec<_> = metrics.sums("http_requests_total").into_iter().collect();
+    let counted: Vec<_> = metrics.sums("http_requests").into_iter().collect();
     assert_eq!(counted, [("endpoint=_UNMATCHED,method=GET,status=200".to_owned(), 100)]);
     assert!(metrics.sums("http_requests_in_flight").is_empty());
 }

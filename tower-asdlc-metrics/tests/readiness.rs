@@ -34,7 +34,7 @@ fn in_flight(metrics: &Metrics) -> i64 {
 }
 
 fn counted(metrics: &Metrics) -> BTreeMap<String, i64> {
-    metrics.sums("http_requests_total")
+    metrics.sums("http_requests")
 }
 
 /// A service that is pending until the test sets its readiness. Its clones share the readiness.
@@ -108,7 +108,7 @@ fn a_service_whose_readiness_fails_fails_the_request_which_is_counted() {
     assert!(matches!(poll(pin!(service.call(Request::new(())))), Poll::Ready(Err("gone"))));
     let expected = ("endpoint=/x,method=GET,status=500".to_owned(), 2);
     assert_eq!(counted(&metrics), BTreeMap::from([expected]));
-    let failed = metrics.sums("http_requests_failed_total").into_keys();
+    let failed = metrics.sums("http_requests_failed").into_keys();
     assert_eq!(
         failed.collect::<Vec<_>>(),
         ["endpoint=/x,error_type=service_error,method=GET,status=500"]

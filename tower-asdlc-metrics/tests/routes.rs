@@ -21,10 +21,10 @@ use tower_asdlc_metrics::{
 };
 
 const HISTOGRAMS: [&str; 4] = [
-    "http_request_duration_seconds",
-    "http_response_headers_duration_seconds",
-    "http_response_body_size_bytes",
-    "http_request_body_size_bytes",
+    "http_request_duration",
+    "http_response_headers_duration",
+    "http_response_body_size",
+    "http_request_body_size",
 ];
 
 /// A layer with all families, for a service whose responses name the endpoints.
@@ -69,7 +69,7 @@ async fn all_series_of_a_request_have_the_endpoint_that_the_response_names() {
     for _ in 0..3 {
         send(&layer, &[("x-endpoint", "/pages/{slug}")]).await;
     }
-    let requests = metrics.sums_with_zeros("http_requests_total").into_iter().collect::<Vec<_>>();
+    let requests = metrics.sums_with_zeros("http_requests").into_iter().collect::<Vec<_>>();
     assert_eq!(requests, [("endpoint=/pages/{slug},method=GET,status=200".to_owned(), 3)]);
     for name in HISTOGRAMS {
         let expected = ("endpoint=/pages/{slug},method=GET".to_owned(), 3);
@@ -85,8 +85,13 @@ async fn a_request_creates_one_route_whether_request_or_response_names_the_endpo
     for page in ["/a", "/b", "/c", "/a", "/d"] {
         send(&layer, &[("x-endpoint", page)]).await;
     }
-    let expected = [("/a", 2), ("/b", 1), ("/c", 1), ("_OVERFLOW", 1)];
-    let expected = expected.map(|(page, count)| (format!("endpoint={page},method=GET"), count));
+    let expected = [
+        ("endpoint=/a,method=GET", 2),
+        ("endpoint=/b,method=GET", 1),
+        ("endpoint=/c,method=GET", 1),
+        ("endpoint=_OVERFLOW,method=GET,otel.metric.overflow=true", 1),
+    ];
+    let expected = expected.map(|(labels, count)| (labels.to_owned(), count));
     for name in HISTOGRAMS {
         assert_eq!(counts(&metrics, name), BTreeMap::from(expected.clone()), "{name}");
     }
@@ -110,13 +115,17 @@ async fn user_labels_are_kept_when_the_response_replaces_the_overflow_route() {
         send(&layer, &[page, ("x-paid", "1")]).await;
         send(&layer, &[("x-paid", "1")]).await;
     }
-    let requests = metrics.sums("http_requests_total");
+    let requests = metrics.sums("http_requests");
     let expected = [
         ("endpoint=/page,method=GET,plan=paid,status=200".to_owned(), 3),
-        ("endpoint=_OVERFLOW,method=GET,plan=_OTHER,status=200".to_owned(), 3),
+        (
+            "endpoint=_OVERFLOW,method=GET,otel.metric.overflow=true,plan=_OTHER,status=200"
+                .to_owned(),
+            3,
+        ),
     ];
     assert_eq!(requests, BTreeMap::from(expected));
-    let sizes = counts(&metrics, "http_request_body_size_bytes");
+    let sizes = counts(&metrics, "http_request_body_size");
     assert_eq!(sizes["endpoint=/page,method=GET,plan=paid"], 3);
 }
 
@@ -137,10 +146,10 @@ async fn a_request_body_is_sized_once_whenever_it_ends() {
     };
     let service = layer.layer(layer.request_body_layer().layer(keep));
     service.oneshot(Request::new(Full::from("a body"))).await.unwrap();
-    assert!(counts(&metrics, "http_request_body_size_bytes").is_empty());
+    assert!(counts(&metrics, "http_request_body_size").is_empty());
     let body = kept.lock().unwrap().take().unwrap();
     body.collect().await.unwrap();
-    let sizes = metrics.latencies("http_request_body_size_bytes").into_iter();
+    let sizes = metrics.latencies("http_request_body_size").into_iter();
     let sizes: Vec<_> = sizes.map(|(labels, size)| (labels, size.count, size.sum)).collect();
     assert_eq!(sizes, [("endpoint=/kept,method=GET".to_owned(), 1, 6.0)]);
 }
@@ -159,12 +168,12 @@ fn a_request_without_a_response_has_the_endpoint_of_the_request() {
     {
         let mut future = pin!(service.call(Request::new(Full::from("a body"))));
         assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        assert!(metrics.sums_with_zeros("http_requests_total").is_empty());
+        assert!(metrics.sums_with_zeros("http_requests").is_empty());
         assert_eq!(metrics.sums("http_requests_in_flight").into_values().sum::<i64>(), 1);
     }
-    let requests = metrics.sums("http_requests_total").into_iter().collect::<Vec<_>>();
+    let requests = metrics.sums("http_requests").into_iter().collect::<Vec<_>>();
     assert_eq!(requests, [("endpoint=/x,method=GET,status=499".to_owned(), 1)]);
-    let sizes = counts(&metrics, "http_request_body_size_bytes");
+    let sizes = counts(&metrics, "http_request_body_size");
     assert_eq!(sizes, BTreeMap::from([("endpoint=/x,method=GET".to_owned(), 1)]));
 }
 
@@ -185,7 +194,7 @@ async fn nested_layers_of_two_meters_each_size_a_request_body_once() {
     let response = service.oneshot(Request::new(Full::from("a body"))).await.unwrap();
     response.into_body().collect().await.unwrap();
     for (name, metrics) in [("/outer", outer), ("/inner", inner)] {
-        let sizes = counts(&metrics, "http_request_body_size_bytes");
+        let sizes = counts(&metrics, "http_request_body_size");
         assert_eq!(sizes, BTreeMap::from([(format!("endpoint={name},method=GET"), 1)]));
     }
 }

@@ -16,9 +16,9 @@ use std::task::{Context, Waker};
 use tower::{Layer, Service, service_fn};
 use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
 
-const REQUESTS: &str = "http_requests_total";
-const FAILED: &str = "http_requests_failed_total";
-const DURATION: &str = "http_request_duration_seconds";
+const REQUESTS: &str = "http_requests";
+const FAILED: &str = "http_requests_failed";
+const DURATION: &str = "http_request_duration";
 const IN_FLIGHT: &str = "http_requests_in_flight";
 const ALL: [&str; 4] = [REQUESTS, FAILED, DURATION, IN_FLIGHT];
 

@@ -73,6 +73,7 @@ pub(crate) enum BuildErrorKind {
     MetricName { kind: MetricKind, name: String },
     // Units and boundaries.
     Unit { unit: String, source: Source },
+    UnitOfName { unit: String, metric: String, allowed: &'static str },
     DefaultBoundaries { source: Source },
     NoBoundaries,
     Boundary { value: f64, allowed: &'static str },
@@ -88,9 +89,9 @@ pub(crate) enum BuildErrorKind {
     InFlightGauges { most: usize },
     SeriesShare { metric: String, rules: usize, limit: usize },
     TooManyRules { metric: String, rules: usize, least: usize },
-    MetricKinds { name: String, kinds: [MetricKind; 2], other: usize },
+    MetricKinds { name: String, known: String, kinds: [MetricKind; 2], other: usize },
     Boundaries { name: String, other: usize },
-    Units { name: String, other: usize },
+    Units { name: String, known: String, other: usize },
     Spelling { name: String, known: String, other: usize },
     RecordedTwice { name: String, other: usize },
 }
@@ -148,6 +149,11 @@ impl fmt::Display for BuildErrorKind {
             Self::Unit { unit, .. } => {
                 write!(f, "invalid unit {unit:?}: must be 1 to 63 visible ASCII characters")
             }
+            Self::UnitOfName { unit, metric, allowed } => write!(
+                f,
+                "invalid unit {unit:?} of {metric:?}: must be {allowed:?}, as the name says; for another unit, change the name \
+                 or make a second rule"
+            ),
             Self::DefaultBoundaries { source: Source::Event } => f.write_str(
                 "missing boundaries: the default ones are for seconds; add `with_boundaries`, or `with_unit(\"s\")` if the \
                  values are seconds",
@@ -195,15 +201,25 @@ impl fmt::Display for BuildErrorKind {
                  {MAX_SERIES} series",
                 MAX_SERIES / least
             ),
-            Self::MetricKinds { name, kinds: [known, kind], other } => {
-                write!(f, "invalid {kind} name {name:?}: rule {} has a {known} with this name", other + 1)
+            Self::MetricKinds { name, known, kinds: [known_kind, kind], other } if name == known => {
+                write!(f, "invalid {kind} name {name:?}: rule {} has a {known_kind} with this name", other + 1)
             }
+            Self::MetricKinds { name, known, kinds: [known_kind, kind], other } => write!(
+                f,
+                "invalid {kind} name {name:?}: {known:?} in rule {} is a {known_kind} with the same name in Prometheus",
+                other + 1
+            ),
             Self::Boundaries { name, other } => {
                 write!(f, "invalid boundaries of {name:?}: must be those of rule {}", other + 1)
             }
-            Self::Units { name, other } => {
+            Self::Units { name, known, other } if name == known => {
                 write!(f, "invalid unit of {name:?}: must be that of rule {}", other + 1)
             }
+            Self::Units { name, known, other } => write!(
+                f,
+                "invalid unit of {name:?}: must be that of {known:?} in rule {}, which has the same name in Prometheus",
+                other + 1
+            ),
             Self::Spelling { name, known, other } => write!(
                 f,
                 "invalid metric name {name:?}: must be {known:?} as in rule {}, because a metrics backend does not distinguish \

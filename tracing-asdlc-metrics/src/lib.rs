@@ -57,6 +57,41 @@
 //! `#[instrument(err, ret)]`, from a field, or from a panic. A metered future that is dropped before its end is `cancelled`. A span
 //! that closes without any of these is `unknown`: for example the span of a future that is not metered and is dropped.
 //!
+//! # Names and units
+//!
+//! A metric may be named as OpenTelemetry names it, or as Prometheus shows it. These two rules record the same metrics:
+//!
+//! ```
+//! use tracing_asdlc_metrics::Rule;
+//!
+//! let rule = Rule::span("checkout").with_counter("checkouts").with_duration("checkout_duration");
+//! let rule = Rule::span("checkout").with_counter("checkouts_total").with_duration("checkout_duration_seconds");
+//! ```
+//!
+//! In OpenTelemetry, the unit and `_total` are not a part of the name: the instruments are the counter `checkouts` and the histogram
+//! `checkout_duration` with the unit `s`. Views and OTLP backends see these names. Every Prometheus exporter appends the suffixes
+//! again: it serves `checkouts_total` and `checkout_duration_seconds`. So the layer takes these suffixes off the names in its rules:
+//!
+//! | at the end of the name of | is taken off | and sets the unit |
+//! |---|---|---|
+//! | a counter, a sum, a prefixed `monotonic_counter` | `_total` | |
+//! | a duration | `_seconds`, `_milliseconds`, `_microseconds`, `_nanoseconds` | `s`, `ms`, `us`, `ns` |
+//! | a sum, a histogram, a gauge, a prefixed field | `_days`, `_hours`, `_minutes`, or one of the above | `d`, `h`, `min` |
+//! | | `_bytes`, `_kibibytes`, `_kilobytes` and so on | `By`, `KiBy`, `KBy` |
+//! | | `_meters`, `_volts`, `_amperes`, `_joules`, `_watts`, `_grams`, `_celsius`, `_hertz`, `_percent` | `m`, `V`, `A`, `J`, `W`, `g`, `Cel`, `Hz`, `%` |
+//! | | `_ratio`, but not of a sum | `1` |
+//!
+//! A name stays as it is if nothing valid would be left of it (`seconds`), and so does the name of a gauge of open spans. A counter of
+//! spans or events has no unit: `wait_seconds_total` is the counter `wait_seconds`.
+//!
+//! A unit of [`with_unit`](Rule::with_unit) that is not the one at the end of a name is an error. Only for
+//! [prefixed fields](Rule::prefixed_fields), whose names are not known when the layer is built, such a name stays as it is, with the
+//! unit of the rule.
+//!
+//! If the names of two metrics differ only in these suffixes, such as the counter `jobs_total` and the gauge `jobs`, their
+//! instruments have the same name. A Prometheus exporter serves both, because their suffixes differ. The SDK logs a warning, and
+//! an OTLP backend may refuse one of them. Prefer names that differ in more, such as `jobs_in_flight`.
+//!
 //! # When something is recorded
 //!
 //! Metrics of a span are recorded when it is created or when it closes. It closes when its last handle is dropped (a `Span` and its
@@ -134,6 +169,9 @@ mod rule;
 pub use coverage::Coverage;
 pub use error::BuildError;
 pub use layer::layer::SpanMetricsLayer;
+pub use layer::meter_source::{
+    FromMeter, FromProvider, FromSharedProvider, MeterSource, SCHEMA_URL,
+};
 pub use layer::metered::{Metered, MeteredFuture, MeteredOutput};
 #[cfg(feature = "serde")]
 pub use rule::config::RuleConfig;

@@ -36,7 +36,7 @@ fn an_allocator_that_emits_events_does_not_deadlock() {
         done.send(()).unwrap();
     });
     finished.recv_timeout(LONG).expect("neither a deadlock nor a panic");
-    let values = metrics.values("events_total");
+    let values = metrics.values("events");
     let events = values.iter().filter(|(labels, _)| !labels.starts_with("value=allocation"));
     assert_eq!(events.map(|(_, count)| count).sum::<f64>(), 51.0, "{values:?}");
     assert!(values.len() > 51 + 50, "the events of the allocator are counted too: {values:?}");

@@ -108,7 +108,7 @@ fn a_rule_from_configuration_records() {
     let rules: Vec<RuleConfig> = serde_json::from_str(text).unwrap();
     let metrics = Metrics::new();
     metrics.with(rules.into_iter().map(Rule::from), || drop(info_span!("job", kind = "a")));
-    assert_eq!(metrics.values("jobs_total"), series([("kind=a", 1)]));
+    assert_eq!(metrics.values("jobs"), series([("kind=a", 1)]));
 }
 
 fn same(text: &str, rule: &Rule) {

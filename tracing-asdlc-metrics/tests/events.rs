@@ -20,7 +20,7 @@ fn an_event_is_counted_and_its_numbers_are_added_recorded_and_set() {
         .with_unit("By")
         .with_label(Label::field("hit").with_values(["true", "false"]));
     metrics.with([rule], || {
-        assert_eq!(metrics.values("lookups_total"), series([("hit=false", 0), ("hit=true", 0)]));
+        assert_eq!(metrics.values("lookups"), series([("hit=false", 0), ("hit=true", 0)]));
         event!(name: "cache.lookup", Level::INFO, hit = true, bytes = 5, entries = 7);
         event!(name: "cache.lookup", Level::INFO, hit = true, bytes = 50, entries = 8, "a message");
         event!(name: "cache.lookup", Level::INFO, hit = false, entries = 9);
@@ -28,14 +28,14 @@ fn an_event_is_counted_and_its_numbers_are_added_recorded_and_set() {
         event!(name: "cache.store", Level::INFO, hit = true);
         info!(hit = true, "cache.lookup");
     });
-    assert_eq!(metrics.values("lookups_total"), series([("hit=false", 1), ("hit=true", 2)]));
-    assert_eq!(metrics.values("lookup_bytes_total"), series([("hit=false", 0), ("hit=true", 55)]));
-    assert_eq!(metrics.values("lookup_size_bytes"), series([("hit=true", 2)]));
-    assert_eq!(metrics.sums("lookup_size_bytes"), series([("hit=true", 55)]));
+    assert_eq!(metrics.values("lookups"), series([("hit=false", 1), ("hit=true", 2)]));
+    assert_eq!(metrics.values("lookup"), series([("hit=false", 0), ("hit=true", 55)]));
+    assert_eq!(metrics.values("lookup_size"), series([("hit=true", 2)]));
+    assert_eq!(metrics.sums("lookup_size"), series([("hit=true", 55)]));
     assert_eq!(metrics.values("cache_entries"), series([("hit=false", 9), ("hit=true", 8)]));
-    assert_eq!(metrics.read("lookup_size_bytes", |metric| metric.unit().to_owned()), "By");
-    assert_eq!(metrics.read("lookups_total", |metric| metric.unit().to_owned()), "");
-    let bounds = metrics.read("lookup_size_bytes", |metric| match metric.data() {
+    assert_eq!(metrics.read("lookup_size", |metric| metric.unit().to_owned()), "By");
+    assert_eq!(metrics.read("lookups", |metric| metric.unit().to_owned()), "");
+    let bounds = metrics.read("lookup_size", |metric| match metric.data() {
         AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
             histogram.data_points().next().unwrap().bounds().collect::<Vec<_>>()
         }
@@ -113,7 +113,7 @@ fn an_event_inherits_a_label_from_its_span_or_the_nearest_ancestor() {
         drop(outer);
     });
     assert_eq!(
-        metrics.values("misses_total"),
+        metrics.values("misses"),
         series([("", 2), ("tenant=a", 2), ("tenant=b", 1), ("tenant=c", 1), ("tenant=own", 1)])
     );
 }

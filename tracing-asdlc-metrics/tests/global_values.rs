@@ -48,7 +48,7 @@ fn a_value_may_log_open_spans_or_panic_while_it_is_formatted() {
     assert_eq!(metrics.values("total"), closed);
     assert!(metrics.values("open").values().all(|open| *open == 0.0));
     let events = series([("", 2), ("value=event", 1), ("value=recorded", 1)]);
-    assert_eq!(metrics.values("events_total"), events);
+    assert_eq!(metrics.values("events"), events);
 }
 
 /// Its formatting opens a span and emits an event.

@@ -57,13 +57,13 @@ fn an_instrumented_error_fails_its_own_span_and_not_its_parent() {
     let metrics = Metrics::new();
     metrics.with([rule(), other()], run);
     check_outcomes(&metrics, [0, 4, 0, 0, 2]);
-    assert_eq!(metrics.values("others_total")["outcome=unknown"], 1.0);
+    assert_eq!(metrics.values("others")["outcome=unknown"], 1.0);
     // Another layer enables it.
     let metrics = Metrics::new();
     let subscriber = metrics.subscriber([rule(), other()]).with(Identity::new());
     tracing::subscriber::with_default(subscriber, run);
     check_outcomes(&metrics, [0, 4, 0, 0, 2]);
-    assert_eq!(metrics.values("others_total")["outcome=unknown"], 1.0);
+    assert_eq!(metrics.values("others")["outcome=unknown"], 1.0);
 }
 
 #[instrument(name = "job", err)]
@@ -100,7 +100,7 @@ fn a_span_that_only_closed_is_not_a_success() {
         let _ = reports_nothing();
         drop(info_span!("job"));
     });
-    assert_eq!(metrics.values("jobs_total")["outcome=success"], 0.0);
+    assert_eq!(metrics.values("jobs")["outcome=success"], 0.0);
     check_outcomes(&metrics, [0, 0, 0, 0, 3]);
 }
 
@@ -129,7 +129,7 @@ fn a_returned_value_decides_the_outcome_of_its_own_span_only() {
         let span = info_span!("job");
         span.in_scope(|| tracing::info!("return" = 7));
     });
-    assert_eq!(metrics.values("others_total")["outcome=unknown"], 1.0);
+    assert_eq!(metrics.values("others")["outcome=unknown"], 1.0);
     check_outcomes(&metrics, [1, 0, 0, 0, 1]);
 }
 
@@ -145,7 +145,7 @@ fn a_rule_can_declare_that_a_close_is_a_success() {
         drop(info_span!("job", outcome = "unknown"));
     });
     assert_eq!(
-        metrics.values("jobs_total"),
+        metrics.values("jobs"),
         series([
             ("outcome=cancelled", 0),
             ("outcome=failed", 1),

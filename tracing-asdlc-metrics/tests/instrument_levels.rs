@@ -143,7 +143,7 @@ fn silent<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> + Send + Sy
 
 /// Returns for example `failed=4`, without the outcomes that have 0.
 fn counted(metrics: &Metrics) -> Vec<String> {
-    let values = metrics.values("jobs_total").into_iter().filter(|(_, value)| *value > 0.0);
+    let values = metrics.values("jobs").into_iter().filter(|(_, value)| *value > 0.0);
     values.map(|(labels, value)| format!("{}={value}", &labels["outcome=".len()..])).collect()
 }
 

@@ -16,14 +16,14 @@ fn each_task_is_counted_with_its_outcome_and_memory_does_not_grow() {
     let metrics = Metrics::new();
     let rules = [
         Rule::span("task")
-            .with_in_flight("tasks")
+            .with_in_flight("open_tasks")
             .with_opened_counter("tasks_started_total")
             .with_counter("tasks_total")
             .with_duration("task_seconds")
             .with_label("kind")
             .with_outcome(Outcome::label("outcome")),
         Rule::span("step")
-            .with_in_flight("steps")
+            .with_in_flight("open_steps")
             .with_counter("steps_total")
             .with_duration("step_seconds")
             .with_span_duration(SpanDuration::Busy)
@@ -42,13 +42,13 @@ fn each_task_is_counted_with_its_outcome_and_memory_does_not_grow() {
     assert_eq!(happened.values().sum::<f64>(), 100_000.0);
     assert_eq!(happened.len(), KINDS as usize * 4, "every outcome of every kind: {happened:?}");
 
-    assert_eq!(metrics.values("tasks_total"), happened);
-    assert_eq!(metrics.values("task_seconds"), happened);
-    assert_eq!(metrics.count("tasks_started_total"), 100_000);
-    assert_eq!(metrics.count("steps_total"), metrics.count("step_seconds"));
-    assert!(metrics.count("steps_total") > 50_000);
-    assert!(metrics.values("steps_total").keys().all(|labels| labels.starts_with("kind=")));
-    for gauge in ["tasks", "steps"] {
+    assert_eq!(metrics.values("tasks"), happened);
+    assert_eq!(metrics.values("task"), happened);
+    assert_eq!(metrics.count("tasks_started"), 100_000);
+    assert_eq!(metrics.count("steps"), metrics.count("step"));
+    assert!(metrics.count("steps") > 50_000);
+    assert!(metrics.values("steps").keys().all(|labels| labels.starts_with("kind=")));
+    for gauge in ["open_tasks", "open_steps"] {
         let open = metrics.values(gauge);
         assert!(
             open.len() == KINDS as usize && open.values().all(|n| *n == 0.0),

@@ -35,7 +35,7 @@ fn ok_err_cancelled_and_panicked_are_distinguished() {
             poll(ready(Failure::Ok(1)).metered(info_span!("job", outcome = "failed"))).is_ready()
         );
         check(&metrics, [2, 2, 2, 1]);
-        assert_eq!(metrics.values("jobs"), series([("", 0)]));
+        assert_eq!(metrics.values("open_jobs"), series([("", 0)]));
     });
 }
 
@@ -92,7 +92,7 @@ fn the_span_is_entered_while_the_future_is_dropped() {
         assert!(poll(future.metered(job())).is_pending());
     });
     check(&metrics, [0, 0, 1, 0]);
-    assert_eq!(metrics.values("cleanups_total"), series([("in_job=job", 1)]));
+    assert_eq!(metrics.values("cleanups"), series([("in_job=job", 1)]));
 }
 
 /// The future need not have the last handle of the span.
@@ -164,19 +164,19 @@ async fn a_metered_task_has_the_outcome_of_the_task() {
     let done = tokio::spawn(async { Failure::Ok(1) }.metered(job()));
     let panicked = tokio::spawn(panicking().metered(job()));
     let aborted = tokio::spawn(pending::<Failure>().metered(job()));
-    assert_eq!(metrics.values("jobs"), series([("", 3)]));
+    assert_eq!(metrics.values("open_jobs"), series([("", 3)]));
     done.await.unwrap().unwrap();
     assert!(panicked.await.unwrap_err().is_panic());
     aborted.abort();
     assert!(aborted.await.unwrap_err().is_cancelled());
     drop(guard);
     check(&metrics, [1, 0, 1, 1]);
-    assert_eq!(metrics.values("jobs"), series([("", 0)]));
+    assert_eq!(metrics.values("open_jobs"), series([("", 0)]));
 }
 
 fn rule() -> Rule {
     Rule::span("job")
-        .with_in_flight("jobs")
+        .with_in_flight("open_jobs")
         .with_counter("jobs_total")
         .with_outcome(Outcome::label("outcome"))
 }

@@ -5,7 +5,7 @@ mod support;
 use std::fmt;
 use support::{Metrics, both, series};
 use tracing::{info, info_span};
-use tracing_asdlc_metrics::{Label, Rule};
+use tracing_asdlc_metrics::{Label, Outcome, Rule};
 
 // Trap 10, X-03
 #[test]
@@ -19,7 +19,7 @@ fn a_million_user_values_give_a_bounded_number_of_series() {
             drop(info_span!("job", user, message = "text"));
         }
     });
-    let counted = metrics.values("jobs_total");
+    let counted = metrics.values("jobs");
     assert_eq!(counted.len(), 11);
     assert_eq!(counted["user=9"], 1.0);
     assert_eq!(counted["user=other"], 999_990.0);
@@ -41,7 +41,7 @@ fn a_value_longer_than_its_limit_becomes_the_overflow_value() {
         drop(info_span!("job", v = %"ä".repeat(1_000)));
         drop(info_span!("job", v = %format!("x{}", "ä".repeat(1_000))));
     });
-    assert_eq!(metrics.values("jobs_total"), series([("v=four", 2), ("v=other", 7), ("v=äö", 2)]));
+    assert_eq!(metrics.values("jobs"), series([("v=four", 2), ("v=other", 7), ("v=äö", 2)]));
 }
 
 /// Its formatting ends when the buffer is full, because a write then fails.
@@ -67,14 +67,52 @@ fn the_series_limit_is_below_that_of_the_sdk_and_further_label_sets_are_one_seri
             drop(info_span!("job", a = number % 1_000, b = number / 7));
         }
     });
-    for (name, most) in [("closed_total", 1_800), ("open_seconds", 1_800), ("few_total", 8)] {
+    for (name, most) in [("closed", 1_800), ("open", 1_800), ("few", 8)] {
         let counted = metrics.values(name);
         assert_eq!(counted.len(), most, "{name}");
         assert_eq!(counted.values().sum::<f64>(), 5_000.0, "{name}");
-        assert!(counted.keys().all(|labels| !labels.contains("overflow")), "{name}");
+        assert!(!counted.contains_key("otel.metric.overflow=true"), "{name}: the limit of the SDK");
     }
-    assert!(metrics.values("closed_total").contains_key("a=other,b=other"));
-    assert_eq!(metrics.values("few_total")["a=other"], 5_000.0 - 7.0 * 5.0);
+    assert!(metrics.values("closed").contains_key("a=other,b=other,otel.metric.overflow=true"));
+    assert_eq!(metrics.values("few")["a=other,otel.metric.overflow=true"], 5_000.0 - 7.0 * 5.0);
+}
+
+//
+#[test]
+fn the_overflow_series_is_not_the_series_of_the_value_other() {
+    let metrics = Metrics::new();
+    let rule = Rule::span("job")
+        .with_counter("jobs_total")
+        .with_in_flight("open_jobs")
+        .with_duration("job_seconds")
+        .with_outcome(Outcome::label("outcome"))
+        .with_label(Label::field("kind").with_max_values(9))
+        .with_max_series(20);
+    metrics.with([rule], || {
+        // The value `other`, then as many values as the label may have, and a further one.
+        for kind in ["other", "a", "b", "c", "d"] {
+            drop(info_span!("job", kind));
+        }
+    });
+    let outcome = "outcome=unknown";
+    let counted = metrics.values("jobs");
+    // 20 series are 4 label sets with 5 outcomes: three of their own, and the overflow label set.
+    let expected = [
+        (format!("kind=a,{outcome}"), 1.0),
+        (format!("kind=b,{outcome}"), 1.0),
+        (format!("kind=other,otel.metric.overflow=true,{outcome}"), 2.0),
+        (format!("kind=other,{outcome}"), 1.0),
+    ];
+    assert_eq!(counted, expected.clone().into());
+    assert_eq!(metrics.values("job"), expected.into());
+    let open = metrics.values("open_jobs");
+    assert!(open.contains_key("kind=other,otel.metric.overflow=true"), "{open:?}");
+
+    // A value beyond the limit of a label is not an overflow of the metric.
+    let label = Label::field("kind").with_max_values(1);
+    let rule = Rule::span("task").with_counter("tasks_total").with_label(label);
+    metrics.with([rule], || ["a", "b", "c"].map(|kind| drop(info_span!("task", kind))));
+    assert_eq!(metrics.values("tasks"), series([("kind=a", 1), ("kind=other", 2)]));
 }
 
 //
@@ -87,12 +125,12 @@ fn preinitialized_series_are_within_the_limit() {
         Rule::span("job").with_counter(name).with_label(label).with_max_series(max)
     };
     metrics.with([rule("ten_total", 10), rule("nine_total", 9)], || {
-        assert_eq!(metrics.values("ten_total").len(), 9);
-        assert!(!metrics.has("nine_total"));
+        assert_eq!(metrics.values("ten").len(), 9);
+        assert!(!metrics.has("nine"));
         (0..20).for_each(|v| drop(info_span!("job", v)));
     });
-    assert_eq!(metrics.values("ten_total").len(), 10);
-    assert_eq!(metrics.values("nine_total").len(), 9);
+    assert_eq!(metrics.values("ten").len(), 10);
+    assert_eq!(metrics.values("nine").len(), 9);
 }
 
 //
@@ -109,7 +147,7 @@ fn rules_that_share_a_metric_share_its_series_limit() {
             drop(info_span!("two", b = number % 900, x = number / 900));
         }
     });
-    let counted = metrics.values("jobs_total");
+    let counted = metrics.values("jobs");
     assert_eq!(counted.len(), 1_800);
     assert_eq!(counted.values().sum::<f64>(), 6_000.0);
 }
@@ -128,8 +166,8 @@ fn the_series_of_events_are_bounded() {
             info!(user, gauge.load = user);
         }
     });
-    for name in ["events_total", "load"] {
+    for name in ["events", "load"] {
         assert_eq!(metrics.values(name).len(), 20, "{name}");
     }
-    assert_eq!(metrics.values("events_total")["user=other"], 1_000.0 - 19.0);
+    assert_eq!(metrics.values("events")["otel.metric.overflow=true,user=other"], 1_000.0 - 19.0);
 }

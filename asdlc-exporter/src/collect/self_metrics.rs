@@ -28,13 +28,13 @@ impl SelfMetrics {
         callback_panics: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Self {
         meter
-            .u64_observable_counter("exporter_callback_panics_total")
+            .u64_observable_counter("exporter_callback_panics")
             .with_description("Callbacks of observable instruments that panicked.")
             .with_callback(move |observer| observer.observe(callback_panics(), &[]))
             .build();
         let this = Self {
             requests: meter
-                .u64_counter("promhttp_metric_handler_requests_total")
+                .u64_counter("promhttp_metric_handler_requests")
                 .with_description("Scrapes by the status code of the response.")
                 .build(),
             in_flight: meter
@@ -42,13 +42,13 @@ impl SelfMetrics {
                 .with_description("Scrapes that wait for their response.")
                 .build(),
             duration: meter
-                .f64_histogram("exporter_scrape_duration_seconds")
+                .f64_histogram("exporter_scrape_duration")
                 .with_unit("s")
                 .with_description("From the arrival of a scrape to its response.")
                 .with_boundaries(vec![0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0])
                 .build(),
             bytes: meter
-                .u64_counter("exporter_response_bytes_total")
+                .u64_counter("exporter_response")
                 .with_unit("By")
                 .with_description("Bytes of response bodies, as they were sent.")
                 .build(),

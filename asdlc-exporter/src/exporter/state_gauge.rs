@@ -1,6 +1,6 @@
 //! The state of an enum as a gauge.
 
-use opentelemetry::metrics::Meter;
+use crate::meter_source::MeterSource;
 use std::{
     fmt,
     marker::PhantomData,
@@ -49,10 +49,16 @@ pub struct StateGauge<S> {
 
 impl<S: Into<u64>> StateGauge<S> {
     /// Creates the gauge. `help` should say what the numbers mean.
-    pub fn new(meter: &Meter, name: impl Into<String>, help: impl Into<String>, state: S) -> Self {
+    pub fn new<K>(
+        meter: &(impl MeterSource<K> + ?Sized),
+        name: impl Into<String>,
+        help: impl Into<String>,
+        state: S,
+    ) -> Self {
         let state = Arc::new(AtomicU64::new(state.into()));
         let observed = Arc::clone(&state);
         meter
+            .to_meter()
             .u64_observable_gauge(name.into())
             .with_description(help.into())
             .with_callback(move |observer| observer.observe(observed.load(Ordering::Relaxed), &[]))

@@ -115,7 +115,7 @@ impl NamePolicy {
     }
 
     pub(crate) fn serves_uptime(&self) -> bool {
-        self.serves("uptime_seconds", &format!("{}uptime_seconds", self.prefix), FamilyKind::Gauge)
+        self.serves("uptime", &format!("{}uptime_seconds", self.prefix), FamilyKind::Gauge)
     }
 }
 

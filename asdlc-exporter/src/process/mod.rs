@@ -20,7 +20,7 @@ mod platform;
 mod reader;
 
 use self::reader::{ProcessReader, Reading, Selection};
-use crate::collect::shared_read::SharedRead;
+use crate::{collect::shared_read::SharedRead, meter_source::MeterSource};
 use opentelemetry::{KeyValue, metrics::Meter};
 use std::{sync::Arc, time::Duration};
 
@@ -30,8 +30,8 @@ use std::{sync::Arc, time::Duration};
 /// [`ProcessMetrics::new`] with [`Memory::ByType`].
 ///
 /// Call it once for a meter provider. A second call reads the same numbers twice.
-pub fn register(meter: &Meter) {
-    ProcessMetrics::new().with_memory(Memory::ByType).register(meter);
+pub fn register<K>(meter: &(impl MeterSource<K> + ?Sized)) {
+    ProcessMetrics::new().with_memory(Memory::ByType).register(&meter.to_meter());
 }
 
 /// Selects the metrics of this process. By default, there are none.
@@ -118,12 +118,12 @@ impl ProcessMetrics {
     ///
     /// Call it once for a meter provider. A second call reads the same numbers twice. If a process cannot
     /// read its own values on this platform, no instruments are created.
-    pub fn register(self, meter: &Meter) {
+    pub fn register<K>(self, meter: &(impl MeterSource<K> + ?Sized)) {
         let Self { memory, cpu_usage, canonical } = self;
         let selection = Selection { cpu: cpu_usage || canonical, files_and_threads: canonical };
         let Some(mut reader) = ProcessReader::new(selection) else { return };
         let mut instruments = Instruments {
-            meter,
+            meter: meter.to_meter(),
             reading: Arc::new(SharedRead::new(move || reader.read())),
             callbacks: 0,
         };
@@ -131,7 +131,7 @@ impl ProcessMetrics {
             Some(Memory::ByType) => instruments.memory_by_type(),
             Some(Memory::Resident) => {
                 let help = "Memory of this process resident in RAM.";
-                instruments.gauge("process_memory_bytes", "By", help, |read| read.resident);
+                instruments.gauge("process_memory", "By", help, |read| read.resident);
             }
             None => {}
         }
@@ -145,17 +145,17 @@ impl ProcessMetrics {
 }
 
 /// Creates instruments that share one reading.
-struct Instruments<'a> {
-    meter: &'a Meter,
+struct Instruments {
+    meter: Meter,
     reading: Arc<SharedRead<Reading>>,
     callbacks: u32,
 }
 
-impl Instruments<'_> {
+impl Instruments {
     fn memory_by_type(&mut self) {
         let read = self.reader();
         self.meter
-            .u64_observable_gauge("process_memory_bytes")
+            .u64_observable_gauge("process_memory")
             .with_unit("By")
             .with_description("Memory of this process: resident (rss) and mapped (vms).")
             .with_callback(move |observer| {
@@ -188,7 +188,7 @@ impl Instruments<'_> {
     fn canonical(&mut self) {
         let read = self.reader();
         self.meter
-            .f64_observable_counter("process_cpu_seconds_total")
+            .f64_observable_counter("process_cpu")
             .with_unit("s")
             .with_description("CPU time of this process, user and system.")
             .with_callback(move |observer| {
@@ -233,15 +233,13 @@ impl Instruments<'_> {
 type Gauge = (&'static str, &'static str, &'static str, fn(Reading) -> Option<u64>);
 
 const GAUGES: [Gauge; 6] = [
-    ("process_resident_memory_bytes", "By", "Memory of this process resident in RAM.", |read| {
+    ("process_resident_memory", "By", "Memory of this process resident in RAM.", |read| {
         read.resident
     }),
-    ("process_virtual_memory_bytes", "By", "Mapped address space of this process.", |read| {
-        read.mapped
-    }),
+    ("process_virtual_memory", "By", "Mapped address space of this process.", |read| read.mapped),
     ("process_open_fds", "", "Open file descriptors of this process.", |read| read.open_fds),
     ("process_max_fds", "", "Limit of open file descriptors of this process.", |read| read.max_fds),
-    ("process_start_time_seconds", "s", "Start of this process, since 1970.", |read| {
+    ("process_start_time", "s", "Start of this process, since 1970.", |read| {
         Some(read.started?.as_secs())
     }),
     ("process_threads", "", "Threads of this process.", |read| read.threads),

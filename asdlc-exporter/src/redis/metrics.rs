@@ -5,7 +5,7 @@ use super::{
     error_type::ErrorType,
     operation::Operation,
 };
-use crate::boundaries::check_boundaries;
+use crate::{boundaries::check_boundaries, meter_source::MeterSource};
 use opentelemetry::{
     KeyValue,
     metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter},
@@ -62,8 +62,8 @@ impl RedisMetrics {
     /// Creates the instruments, with the boundaries that OpenTelemetry recommends for databases:
     /// .001, .005, .01, .05, .1, .5, 1, 5 and 10 seconds.
     #[must_use]
-    pub fn new(meter: &Meter) -> Self {
-        Self::build(meter, &BOUNDARIES)
+    pub fn new<K>(meter: &(impl MeterSource<K> + ?Sized)) -> Self {
+        Self::build(&meter.to_meter(), &BOUNDARIES)
     }
 
     /// Creates the instruments with other boundaries, in seconds.
@@ -80,14 +80,17 @@ impl RedisMetrics {
     /// # Errors
     ///
     /// When `boundaries` is empty, has a value that is not finite, or does not strictly increase.
-    pub fn with_boundaries(meter: &Meter, boundaries: &[f64]) -> Result<Self, RedisSetupError> {
+    pub fn with_boundaries<K>(
+        meter: &(impl MeterSource<K> + ?Sized),
+        boundaries: &[f64],
+    ) -> Result<Self, RedisSetupError> {
         check_boundaries(boundaries).map_err(RedisSetupErrorKind::Boundaries)?;
-        Ok(Self::build(meter, boundaries))
+        Ok(Self::build(&meter.to_meter(), boundaries))
     }
 
     fn build(meter: &Meter, boundaries: &[f64]) -> Self {
         let latency = meter
-            .f64_histogram("redis_latency_seconds")
+            .f64_histogram("redis_latency")
             .with_unit("s")
             .with_description(
                 "Time from the start of a Redis command to its response, error or cancellation.",
@@ -95,7 +98,7 @@ impl RedisMetrics {
             .with_boundaries(boundaries.to_vec())
             .build();
         let errors = meter
-            .u64_counter("redis_errors_total")
+            .u64_counter("redis_errors")
             .with_description("Redis commands that failed or were cancelled.")
             .build();
         let latencies = [const { OnceLock::new() }; Operation::COUNT];

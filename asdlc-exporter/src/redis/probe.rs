@@ -194,7 +194,7 @@ fn create_up(meter: &Meter, is_up: impl Fn() -> Option<bool> + Send + Sync + 'st
 
 fn create_age(meter: &Meter, connection: Arc<ProbeConnection>) {
     meter
-        .f64_observable_gauge("redis_connection_last_success_age_seconds")
+        .f64_observable_gauge("redis_connection_last_success_age")
         .with_unit("s")
         .with_description("Time since Redis last responded to a PING.")
         .with_callback(move |observer| {
@@ -208,7 +208,7 @@ fn create_age(meter: &Meter, connection: Arc<ProbeConnection>) {
 fn create_errors(meter: &Meter, connection: Arc<ProbeConnection>) {
     let labels = ErrorType::ALL.map(|error| [KeyValue::new("error_type", error.label())]);
     meter
-        .u64_observable_counter("redis_connection_errors_total")
+        .u64_observable_counter("redis_connection_errors")
         .with_description("Attempts to PING Redis that ended without a PONG.")
         .with_callback(move |observer| {
             for (label, error) in labels.iter().zip(ErrorType::ALL) {

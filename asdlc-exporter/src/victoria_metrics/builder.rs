@@ -7,8 +7,10 @@ use super::{
     settings::Settings,
     upstream::Upstream,
 };
-use crate::credentials::{Credentials, InvalidCredentials};
-use opentelemetry::metrics::Meter;
+use crate::{
+    credentials::{Credentials, InvalidCredentials},
+    meter_source::MeterSource,
+};
 use std::{fmt, time::Duration};
 
 impl QueryProxy {
@@ -133,12 +135,15 @@ impl QueryProxyBuilder {
         self
     }
 
-    /// Creates the proxy. Its metrics are recorded with this meter.
+    /// Creates the proxy. Its metrics are recorded with this [meter or meter provider](MeterSource).
     ///
     /// # Errors
     ///
     /// When the URL, the credentials, a limit or an origin is not allowed.
-    pub fn build(self, meter: &Meter) -> Result<QueryProxy, QueryProxyError> {
+    pub fn build<K>(
+        self,
+        meter: &(impl MeterSource<K> + ?Sized),
+    ) -> Result<QueryProxy, QueryProxyError> {
         self.settings.check()?;
         let cors = Cors::new(self.origins)?;
         let credentials = self.credentials.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -158,7 +163,7 @@ impl QueryProxyBuilder {
             }
             None => None,
         };
-        Ok(QueryProxy::new(upstream, self.settings, cors, meter))
+        Ok(QueryProxy::new(upstream, self.settings, cors, &meter.to_meter()))
     }
 }
 

@@ -29,7 +29,7 @@ impl Instruments {
     pub(super) fn new(meter: &Meter) -> Arc<Self> {
         let this = Self {
             requests: meter
-                .u64_counter("query_proxy_requests_total")
+                .u64_counter("query_proxy_requests")
                 .with_description("Requests to the query proxy by route and outcome.")
                 .build(),
             in_flight: meter
@@ -37,19 +37,20 @@ impl Instruments {
                 .with_description("Requests to the query proxy whose response has not ended.")
                 .build(),
             rejected: meter
-                .u64_counter("query_proxy_rejected_total")
+                .u64_counter("query_proxy_rejected")
                 .with_description("Requests that were refused without a call of VictoriaMetrics.")
                 .build(),
             bytes: meter
-                .u64_counter("query_proxy_response_bytes_total")
+                .u64_counter("query_proxy_response")
+                .with_unit("By")
                 .with_description("Bytes of response bodies, as they were sent.")
                 .build(),
             shared: meter
-                .u64_counter("query_proxy_shared_total")
+                .u64_counter("query_proxy_shared")
                 .with_description("Requests that shared the response to another request.")
                 .build(),
             upstream_duration: meter
-                .f64_histogram("query_proxy_upstream_duration_seconds")
+                .f64_histogram("query_proxy_upstream_duration")
                 .with_unit("s")
                 .with_description(
                     "Time from the start of a call of VictoriaMetrics to the end of its response, or to the first MiB of it, or to its failure.",
@@ -57,7 +58,7 @@ impl Instruments {
                 .with_boundaries(vec![0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0])
                 .build(),
             upstream_cancelled: meter
-                .u64_counter("query_proxy_upstream_cancelled_total")
+                .u64_counter("query_proxy_upstream_cancelled")
                 .with_description(
                     "Calls of VictoriaMetrics that were cancelled because no client waited for them.",
                 )

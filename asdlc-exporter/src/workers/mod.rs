@@ -20,8 +20,10 @@
 //! # Ok(()) }
 //! ```
 
-use crate::{catch_panic::catch_panic, collect::shared_read::SharedRead};
-use opentelemetry::{KeyValue, metrics::Meter};
+use crate::{
+    catch_panic::catch_panic, collect::shared_read::SharedRead, meter_source::MeterSource,
+};
+use opentelemetry::KeyValue;
 use std::sync::Arc;
 
 /// A worker pool that has statistics. Every `Fn() -> PoolStatistics` is one.
@@ -118,7 +120,8 @@ impl PoolStatistics {
 ///
 /// Register one pool in a meter provider. A second pool would have the same families, without a label that
 /// distinguishes them.
-pub fn register(meter: &Meter, pool: impl Pool) {
+pub fn register<K>(meter: &(impl MeterSource<K> + ?Sized), pool: impl Pool) {
+    let meter = meter.to_meter();
     let pool = Arc::new(SharedRead::with_user_code(move || {
         let statistics = catch_panic(|| pool.statistics());
         if statistics.is_none() {
@@ -146,7 +149,7 @@ pub fn register(meter: &Meter, pool: impl Pool) {
     gauge("active_tasks", "Events in progress.", 1, |pool| Some(pool.active_tasks));
     gauge("worker_pool_size", "Workers of the pool, active or not.", 2, |pool| pool.size);
     meter
-        .u64_observable_counter("events_processed_total")
+        .u64_observable_counter("events_processed")
         .with_description("Events that were processed.")
         .with_callback(move |observer| {
             if let Some(PoolStatistics { succeeded, failed, .. }) = pool.get(3) {

@@ -152,7 +152,7 @@ fn a_reader_gets_the_service_and_the_constant_labels_as_its_resource() -> Result
         .flat_map(ScopeMetrics::metrics)
         .map(|m| m.name().to_owned())
         .collect();
-    assert_eq!(names, ["service_info", "uptime_seconds"], "only scrapes add the namespace");
+    assert_eq!(names, ["service_info", "uptime"], "only scrapes add the namespace");
     Ok(())
 }
 

@@ -272,7 +272,7 @@ fn scraped(exposition: &Exposition) -> Samples {
 /// The samples of a scrape that correspond to this push.
 fn pushed(push: &Push) -> Samples {
     let mut samples = Samples::new();
-    for metric in push.metrics().filter(|metric| metric.name != "uptime_seconds") {
+    for metric in push.metrics().filter(|metric| metric.name != "uptime") {
         let unit = match metric.unit.as_str() {
             "g" => "_grams",
             "s" => "_seconds",

@@ -216,8 +216,12 @@ fn hand_written() -> impl Fn() -> HandWritten<BareService> + Sync {
     let meter = provider().meter("bench");
     let boundaries = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
     let series = Arc::new(HandWrittenSeries::new(
-        &meter.u64_counter("http_requests_total").build(),
-        &meter.f64_histogram("http_request_duration_seconds").with_boundaries(boundaries).build(),
+        &meter.u64_counter("http_requests").build(),
+        &meter
+            .f64_histogram("http_request_duration")
+            .with_unit("s")
+            .with_boundaries(boundaries)
+            .build(),
     ));
     move || HandWritten { inner: service(), series: Arc::clone(&series) }
 }

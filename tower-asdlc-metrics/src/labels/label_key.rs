@@ -1,3 +1,11 @@
+/// Checks the key of the label with the endpoint. The error says what is allowed.
+pub(crate) fn check_endpoint_key(key: &str) -> Result<(), &'static str> {
+    match check_label_key(key) {
+        Err(_) if key == ENDPOINT => Ok(()),
+        checked => checked,
+    }
+}
+
 /// Checks the key of a user label. The error says what is allowed.
 ///
 /// The other two crates have the same rule, but other reserved keys: see `tests/tests/shared_rules.rs`. Here a key must also be
@@ -26,7 +34,7 @@ pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
 /// The keys of this crate, the constant labels of the exporter, and the keys that Prometheus uses in histograms and summaries.
 const RESERVED: [&str; 9] = [
     "method",
-    "endpoint",
+    ENDPOINT,
     "status",
     "error_type",
     "grpc_status",
@@ -35,6 +43,9 @@ const RESERVED: [&str; 9] = [
     "le",
     "quantile",
 ];
+
+/// The key of the label with the endpoint, if no other key is set.
+pub(crate) const ENDPOINT: &str = "endpoint";
 
 /// The exporter truncates longer keys.
 const MAX_KEY_BYTES: usize = 256;

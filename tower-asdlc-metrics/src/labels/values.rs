@@ -8,4 +8,5 @@ pub const OTHER: &str = "_OTHER";
 pub const UNMATCHED: &str = "_UNMATCHED";
 
 /// The `endpoint` of requests whose label sets are beyond the [series limit](crate::HttpMetricsLayerBuilder::with_max_series).
+/// These series also have the attribute `otel.metric.overflow` = `true`.
 pub const OVERFLOW: &str = "_OVERFLOW";

@@ -1,11 +1,13 @@
 use crate::error::BuildError;
 use crate::labels::endpoint::{AnyEndpoint, Endpoint};
 use crate::labels::exclusions::Exclusions;
+use crate::labels::label_key::ENDPOINT;
 use crate::labels::methods::Methods;
 use crate::labels::request_head::RequestHead;
 use crate::labels::user_label::UserLabel;
 use crate::layer::check::{check_boundaries, check_settings};
 use crate::layer::layer::HttpMetricsLayer;
+use crate::layer::meter_source::MeterSource;
 use crate::record::instruments::{
     DEFAULT_BOUNDARIES, Instruments, OptionalMetrics, call_before_collections,
 };
@@ -41,6 +43,7 @@ impl HttpMetricsLayerBuilder {
         Self {
             settings: Settings {
                 endpoint: AnyEndpoint::new(endpoint),
+                endpoint_key: ENDPOINT.into(),
                 methods: Methods::default(),
                 user_labels: Vec::new(),
                 exclusions: Exclusions::default(),
@@ -94,6 +97,22 @@ impl HttpMetricsLayerBuilder {
             values,
             read: Box::new(value),
         });
+        self
+    }
+
+    /// Sets the key of the label `endpoint`: `route`, for example.
+    ///
+    /// ```
+    /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
+    ///
+    /// let builder = HttpMetricsLayer::builder(FixedEndpoint("/upload")).with_endpoint_label("route");
+    /// ```
+    ///
+    /// The Prometheus operators for Kubernetes give targets the labels `service` and `endpoint`. Prometheus then stores a scraped
+    /// `endpoint` as `exported_endpoint`, unless the scrape configuration has `honor_labels: true`. With another key, both labels
+    /// arrive.
+    pub fn with_endpoint_label(mut self, key: impl Into<String>) -> Self {
+        self.settings.endpoint_key = key.into();
         self
     }
 
@@ -187,7 +206,8 @@ impl HttpMetricsLayerBuilder {
     /// Sets the series limit: how many series each family may have. The default is 1 000, the maximum 100 000.
     ///
     /// Requests with label sets beyond the limit are counted under `endpoint="_OVERFLOW"`, in up to a few hundred additional
-    /// series. If these are not enough for all statuses, `status` is `_OTHER`, and the `grpc_status` of gRPC calls is
+    /// series. They also have the attribute `otel.metric.overflow` = `true` (in Prometheus: `otel_metric_overflow="true"`), as the
+    /// overflow series of the SDK do. If these are not enough for all statuses, `status` is `_OTHER`, and the `grpc_status` of gRPC calls is
     /// `UNKNOWN`. Each layer has its own limit. If several threads create the last series at the same moment, all but one of
     /// these series stay empty.
     ///
@@ -200,14 +220,17 @@ impl HttpMetricsLayerBuilder {
         self
     }
 
-    /// Builds a layer that records into `meter`.
+    /// Builds a layer that records into `meter`, which is a [meter or a meter provider](MeterSource).
     ///
     /// # Errors
     /// If a boundary, a label, a path or a number is invalid. The error says which one, and what is allowed.
-    pub fn build(self, meter: &Meter) -> Result<HttpMetricsLayer, BuildError> {
+    pub fn build<K>(
+        self,
+        meter: &(impl MeterSource<K> + ?Sized),
+    ) -> Result<HttpMetricsLayer, BuildError> {
         check_boundaries(&self.boundaries)?;
         check_settings(&self.settings)?;
-        Ok(self.build_unchecked(meter))
+        Ok(self.build_unchecked(&meter.to_meter()))
     }
 
     pub(crate) fn build_unchecked(self, meter: &Meter) -> HttpMetricsLayer {

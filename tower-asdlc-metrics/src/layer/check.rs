@@ -1,11 +1,10 @@
 //! Which settings the builder refuses.
 
 use crate::error::BuildError;
-use crate::labels::label_key::check_label_key;
+use crate::labels::label_key::{check_endpoint_key, check_label_key};
 use crate::labels::methods::MAX_ADDITIONAL_METHODS;
 use crate::labels::user_label::{MAX_USER_LABELS, MAX_VALUES_PER_LABEL, UserLabel};
 use crate::labels::values::OTHER;
-use crate::record::instruments::DURATION;
 use crate::record::settings::Settings;
 
 pub(crate) fn check_settings(settings: &Settings) -> Result<(), BuildError> {
@@ -16,6 +15,7 @@ pub(crate) fn check_settings(settings: &Settings) -> Result<(), BuildError> {
         MAX_ADDITIONAL_METHODS,
     )?;
     check_labels(&settings.user_labels)?;
+    check_endpoint_label(&settings.endpoint_key, &settings.user_labels)?;
     settings.exclusions.paths.iter().try_for_each(|path| check_path(path))?;
     check_count("series limit", settings.max_series, 1, MAX_SERIES)
 }
@@ -53,6 +53,14 @@ fn check_labels(labels: &[UserLabel]) -> Result<(), BuildError> {
         check_label_values(key, values)?;
     }
     Ok(())
+}
+
+fn check_endpoint_label(key: &str, labels: &[UserLabel]) -> Result<(), BuildError> {
+    let is_given_twice = labels.iter().any(|label| label.key == key);
+    let unique = if is_given_twice { Err("must not be given twice") } else { Ok(()) };
+    check_endpoint_key(key)
+        .and(unique)
+        .map_err(|allowed| BuildError::invalid_text("endpoint label key", key, allowed))
 }
 
 fn check_label_values(key: &str, values: &[String]) -> Result<(), BuildError> {
@@ -96,6 +104,9 @@ fn check_count(
 }
 
 const MAX_SERIES: usize = 100_000;
+
+/// As Prometheus shows it.
+const DURATION: &str = "http_request_duration_seconds";
 
 #[cfg(test)]
 mod tests {
@@ -179,6 +190,22 @@ mod tests {
                     .iter()
                     .fold(label("a"), |builder, key| builder.with_label(*key, ["v"], |_| None)),
                 "invalid number of labels 5: must be 0 to 4".into(),
+            ),
+            (
+                builder().with_endpoint_label("Route"),
+                r#"invalid endpoint label key "Route": must be lower case"#.into(),
+            ),
+            (
+                builder().with_endpoint_label("status"),
+                format!(r#"invalid endpoint label key "status": {reserved}"#),
+            ),
+            (
+                builder().with_endpoint_label(""),
+                format!(r#"invalid endpoint label key "": {pattern}"#),
+            ),
+            (
+                label("route").with_endpoint_label("route"),
+                r#"invalid endpoint label key "route": must not be given twice"#.into(),
             ),
             (builder().with_max_series(0), "invalid series limit 0: must be 1 to 100000".into()),
             (

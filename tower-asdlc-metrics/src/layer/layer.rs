@@ -2,11 +2,11 @@ use crate::labels::endpoint::Endpoint;
 #[cfg(feature = "axum")]
 use crate::labels::matched_route::MatchedRoute;
 use crate::layer::builder::HttpMetricsLayerBuilder;
+#[cfg(feature = "axum")]
+use crate::layer::meter_source::MeterSource;
 use crate::record::shard::Shards;
 use crate::service::request_body::RequestBodyLayer;
 use crate::service::service::HttpMetrics;
-#[cfg(feature = "axum")]
-use opentelemetry::metrics::Meter;
 use std::sync::Arc;
 use tower_layer::Layer;
 
@@ -66,7 +66,7 @@ use tower_layer::Layer;
 /// # Ok(()) }
 /// ```
 ///
-/// Clones share their series, and so do layers that were built with the same meter. Build the layer once, not for each
+/// Clones share their series, and so do layers that were built with the same meter or provider. Build the layer once, not for each
 /// connection: the meter's provider holds the flush callback and the series of each layer until the provider is dropped.
 #[derive(Clone, Debug)]
 pub struct HttpMetricsLayer {
@@ -78,12 +78,27 @@ pub struct HttpMetricsLayer {
 impl HttpMetricsLayer {
     /// Creates the layer with default settings, for an axum router. The same as [`builder`](Self::builder) with [`MatchedRoute`].
     ///
+    /// `meter` is a [meter or a meter provider](crate::MeterSource):
+    ///
+    /// ```
+    /// use opentelemetry::metrics::MeterProvider;
+    /// use opentelemetry_sdk::metrics::SdkMeterProvider;
+    /// use tower_asdlc_metrics::HttpMetricsLayer;
+    ///
+    /// let provider = SdkMeterProvider::default();
+    /// let layer = HttpMetricsLayer::new(&provider); // in the scope of this crate
+    /// let layer = HttpMetricsLayer::new(&provider.meter("shop")); // in a scope of your own
+    /// # let layer = HttpMetricsLayer::new(&opentelemetry::global::meter_provider());
+    /// # let dynamic: &dyn MeterProvider = &provider;
+    /// # let layer = HttpMetricsLayer::new(dynamic);
+    /// ```
+    ///
     /// If the meter belongs to a provider that collects nothing (such as `opentelemetry::global::meter` before a provider is
     /// set), the layer never records anything.
     #[cfg(feature = "axum")]
     #[must_use]
-    pub fn new(meter: &Meter) -> Self {
-        Self::builder(MatchedRoute).build_unchecked(meter)
+    pub fn new<K>(meter: &(impl MeterSource<K> + ?Sized)) -> Self {
+        Self::builder(MatchedRoute).build_unchecked(&meter.to_meter())
     }
 
     /// Returns a builder, which configures the layer. `endpoint` returns the `endpoint` label of each request.

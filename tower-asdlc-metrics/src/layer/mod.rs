@@ -1,5 +1,7 @@
-//! What applications use: the `layer`, and the `builder` that configures it. `check` checks the settings.
+//! What applications use: the `layer`, and the `builder` that configures it. `check` checks the settings. `meter_source` is what
+//! a layer takes its meter from.
 
 pub(crate) mod builder;
 pub(crate) mod check;
 pub(crate) mod layer;
+pub(crate) mod meter_source;

@@ -1,9 +1,9 @@
 //! The one file that creates instruments: name, unit, description and boundaries of every metric of this crate. `recorder.rs`
 //! records into them. `routes.rs` and `in_flight.rs` set the labels.
 //!
-//! The names follow Prometheus' conventions: counters end in `_total`; the name contains the base unit (`_seconds`, `_bytes`);
-//! label keys are lower snake case, and their values come from bounded sets. The exporter adds the namespace and the constant
-//! labels.
+//! The names are OpenTelemetry's: without the unit, which the instrument has as `s` or `By`, and without `_total`. A Prometheus
+//! exporter appends both: `http_request_duration` in `s` is `http_request_duration_seconds`, and the counter `http_requests` is
+//! `http_requests_total`. Label keys are lower snake case, and their values come from bounded sets.
 
 #[cfg(feature = "bound")]
 pub(crate) use crate::record::bound::{CounterSeries, HistogramSeries, UpDownCounterSeries};
@@ -85,18 +85,18 @@ impl Instruments {
             }),
             time_to_headers: optional.time_to_headers.then(|| {
                 histogram(
-                    "http_response_headers_duration_seconds",
+                    "http_response_headers_duration",
                     "s",
                     "Time from the request's head to the response's.",
                     boundaries,
                 )
             }),
             request_body_size: size(
-                "http_request_body_size_bytes",
+                "http_request_body_size",
                 "Bytes of the request's body that the service read.",
             ),
             response_body_size: size(
-                "http_response_body_size_bytes",
+                "http_response_body_size",
                 "Bytes of the response's body that were handed to the server.",
             ),
             upgrades: optional.upgrades.then(|| UpgradeInstruments {
@@ -105,7 +105,7 @@ impl Instruments {
                     .with_description("Upgraded connections, such as WebSockets, that are open.")
                     .build(),
                 duration: histogram(
-                    "http_upgraded_connection_duration_seconds",
+                    "http_upgraded_connection_duration",
                     "s",
                     "Time from the response that upgraded a connection to the end of the connection.",
                     &CONNECTION_BOUNDARIES,
@@ -147,10 +147,10 @@ pub(crate) fn call_before_collections(
     is_registered()
 }
 
-const REQUESTS: &str = "http_requests_total";
-const FAILED: &str = "http_requests_failed_total";
+const REQUESTS: &str = "http_requests";
+const FAILED: &str = "http_requests_failed";
 const IN_FLIGHT: &str = "http_requests_in_flight";
-pub(crate) const DURATION: &str = "http_request_duration_seconds";
+const DURATION: &str = "http_request_duration";
 
 /// Prometheus' default boundaries, in seconds.
 pub(crate) const DEFAULT_BOUNDARIES: [f64; 11] =

@@ -208,11 +208,13 @@ impl Routes {
 
     /// The labels that all series of a route have.
     fn attributes(&self, key: RouteKey<'_>) -> Vec<KeyValue> {
-        let Settings { methods, user_labels, .. } = &self.settings;
-        let own = [("endpoint", key.endpoint), ("method", methods.name(key.method))];
+        let Settings { endpoint_key, methods, user_labels, .. } = &self.settings;
+        let own = [(endpoint_key.as_str(), key.endpoint), ("method", methods.name(key.method))];
+        let overflow = (key.endpoint == OVERFLOW).then(|| KeyValue::new(SDK_OVERFLOW, true));
         own.into_iter()
             .chain(UserLabel::pairs(user_labels, key.user_labels))
             .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))
+            .chain(overflow)
             .collect()
     }
 }
@@ -222,3 +224,7 @@ impl RouteKey<'static> {
         Self { method, user_labels: UserLabelValues::default(), endpoint: OVERFLOW }
     }
 }
+
+/// The attribute that the SDK sets on its own overflow series. With it, a reader recognises the overflow series of every
+/// instrument.
+const SDK_OVERFLOW: &str = "otel.metric.overflow";

@@ -7,6 +7,8 @@ use crate::labels::user_label::UserLabel;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) endpoint: AnyEndpoint,
+    /// The key of the label with the endpoint.
+    pub(crate) endpoint_key: String,
     pub(crate) methods: Methods,
     pub(crate) user_labels: Vec<UserLabel>,
     pub(crate) exclusions: Exclusions,

@@ -1,12 +1,12 @@
 use crate::coverage::Coverage;
 use crate::error::BuildError;
 use crate::layer::events;
+use crate::layer::meter_source::MeterSource;
 use crate::layer::metered::has_future_outcome;
 use crate::layer::spans::Spans;
 use crate::plan::plans::Plans;
 use crate::plan::rule_set::RuleSet;
 use crate::rule::rule::Rule;
-use opentelemetry::metrics::Meter;
 use std::any::{self, TypeId};
 use std::fmt;
 use std::ptr;
@@ -22,10 +22,10 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 /// ```
 /// use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
 /// use tracing_subscriber::prelude::*;
-/// # fn build(meter: opentelemetry::metrics::Meter) -> Result<(), tracing_asdlc_metrics::BuildError> {
+/// # fn build(provider: opentelemetry_sdk::metrics::SdkMeterProvider) -> Result<(), tracing_asdlc_metrics::BuildError> {
 ///
 /// let metrics = SpanMetricsLayer::new(
-///     &meter,
+///     &provider,
 ///     [Rule::span("checkout").with_counter("checkouts_total").with_duration("checkout_duration_seconds")],
 /// )?;
 /// let subscriber = tracing_subscriber::registry().with(metrics).with(tracing_subscriber::fmt::layer());
@@ -49,8 +49,8 @@ pub struct SpanMetricsLayer {
 }
 
 impl SpanMetricsLayer {
-    /// Checks the rules, and creates their instruments in this meter. (The instruments of
-    /// [prefixed fields](Rule::prefixed_fields) are created later.)
+    /// Checks the rules, and creates their instruments in `meter`, which is a [meter or a meter provider](MeterSource). (The
+    /// instruments of [prefixed fields](Rule::prefixed_fields) are created later.)
     ///
     /// # Errors
     ///
@@ -61,7 +61,9 @@ impl SpanMetricsLayer {
     /// - a metric's name does not start with a letter, does not end with a letter or a digit, has characters other than
     ///   `A-Z a-z 0-9 _ . - /`, or has more than 255 characters;
     /// - one metric has two kinds, two units or two lists of boundaries; its name has two spellings that a metrics backend does
-    ///   not distinguish (`jobs.done`, `Jobs_done`); or two rules record it for the same spans or events;
+    ///   not distinguish (`jobs.done`, `Jobs_done`); or two rules record it for the same spans or events. A name with and without
+    ///   [its unit and `_total`](crate#names-and-units) is one name;
+    /// - the unit of the rule contradicts the unit at the end of a metric's name;
     /// - its boundaries are empty, not finite, not increasing, or not above 0 (for a duration); there is no histogram for them;
     ///   or a histogram with another unit than `s` has no boundaries;
     /// - its series limit is out of range, or above its share if several rules record into one metric;
@@ -71,8 +73,11 @@ impl SpanMetricsLayer {
     ///
     /// The meter's provider may refuse an instrument too (because of a view, or another instrument with its name). It does not
     /// report that to the layer; it logs it.
-    pub fn new(meter: &Meter, rules: impl IntoIterator<Item = Rule>) -> Result<Self, BuildError> {
-        let rule_set = RuleSet::new(meter, rules.into_iter().collect())?;
+    pub fn new<K>(
+        meter: &(impl MeterSource<K> + ?Sized),
+        rules: impl IntoIterator<Item = Rule>,
+    ) -> Result<Self, BuildError> {
+        let rule_set = RuleSet::new(&meter.to_meter(), rules.into_iter().collect())?;
         Ok(Self {
             filtered: Filtered::new(Identity::new(), Plans::new(rule_set)),
             spans: Spans::new(),

@@ -4,6 +4,7 @@ use crate::record::deferred::{DeferredMetrics, InstrumentCreator};
 use crate::record::label_values::LabelValues;
 use crate::record::per_instrument::PerInstrument;
 use crate::rule::definitions::Definitions;
+use crate::rule::instrument_name::InstrumentName;
 use crate::rule::metric::{MetricKind, canonical_name, check_metric_name};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,6 +17,7 @@ pub(crate) struct PrefixedFields {
     pub(crate) labels: Vec<Arc<LabelValues>>,
     max_series: usize,
     names: Arc<MetricNames>,
+    /// By the name in Prometheus.
     metrics: Mutex<BTreeMap<String, Arc<DeferredMetrics>>>,
 }
 
@@ -31,14 +33,22 @@ impl PrefixedFields {
 
     /// The metric with this name; `None` if it is refused. Its instrument is created later.
     fn metrics(&self, kind: MetricKind, name: &str) -> Option<Arc<DeferredMetrics>> {
-        if let Err(refused) = self.names.claim(kind, name) {
+        let instrument = self.creator.rule().instrument(kind, name);
+        if let Err(refused) = self.names.claim(kind, name, instrument) {
             self.creator.coverage().refuse(refused);
             return None;
         }
         let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        let metrics = metrics.entry(name.to_owned()).or_insert_with(|| {
-            let labels = self.labels.clone();
-            Arc::new(DeferredMetrics::new(&self.creator, kind, name, labels, self.max_series))
+        let metrics = metrics.entry(instrument.in_prometheus(kind)).or_insert_with(|| {
+            let (labels, max_series) = (self.labels.clone(), self.max_series);
+            Arc::new(DeferredMetrics::new(
+                &self.creator,
+                kind,
+                name,
+                instrument,
+                labels,
+                max_series,
+            ))
         });
         Some(Arc::clone(metrics))
     }
@@ -84,35 +94,67 @@ impl PrefixedField {
     }
 }
 
-/// The names and kinds of all metrics of a layer.
+/// The metrics of a layer, both by the name in Prometheus and by the name that a rule or a field has.
 #[derive(Debug)]
-pub(crate) struct MetricNames(Mutex<BTreeMap<String, (MetricKind, String)>>);
+pub(crate) struct MetricNames(Mutex<BTreeMap<String, KnownMetric>>);
+
+#[derive(Clone, Debug)]
+struct KnownMetric {
+    kind: MetricKind,
+    /// As the first rule or field has it.
+    written: String,
+    /// The name of the instrument.
+    name: String,
+}
 
 impl MetricNames {
     pub(crate) fn new(definitions: &Definitions<'_>) -> Self {
-        let names = definitions.names();
-        let names = names.map(|(canonical, kind, name)| (canonical, (kind, name.to_owned())));
+        let names = definitions.names().flat_map(|(written, kind, instrument)| {
+            let metric = KnownMetric::new(kind, written, instrument);
+            keys(written, kind, instrument).map(|key| (key, metric.clone()))
+        });
         Self(Mutex::new(names.collect()))
     }
 
-    /// Claims a name for a prefixed field, or returns why it is refused. It is refused if a metric of another kind has the name, or if
-    /// a metric has the same name in another spelling.
-    fn claim(&self, kind: MetricKind, name: &str) -> Result<(), String> {
-        check_metric_name(kind, name).map_err(|error| error.to_string())?;
+    /// Claims the instrument of a prefixed field, or returns why it is refused. It is refused if a metric of another kind has the
+    /// name, or if a metric has the same name in another spelling.
+    fn claim(
+        &self,
+        kind: MetricKind,
+        written: &str,
+        instrument: InstrumentName<'_>,
+    ) -> Result<(), String> {
+        check_metric_name(kind, written).map_err(|error| error.to_string())?;
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = names.entry(canonical_name(name)).or_insert_with(|| (kind, name.to_owned()));
-        if *known == (kind, name.to_owned()) {
-            return Ok(());
+        let keys = keys(written, kind, instrument);
+        for known in keys.iter().filter_map(|key| names.get(key)) {
+            let KnownMetric { kind: known_kind, written: known_written, name } = known;
+            if *known_kind != kind {
+                return Err(format!(
+                    "invalid {kind} name {written:?}: {known_written:?} is a {known_kind}"
+                ));
+            }
+            if name != instrument.name {
+                return Err(format!(
+                    "invalid metric name {written:?}: must be {known_written:?}, because a metrics backend does not distinguish them"
+                ));
+            }
         }
-        let (known_kind, known) = known;
-        Err(if *known_kind == kind {
-            format!(
-                "invalid metric name {name:?}: must be {known:?}, because a metrics backend does not distinguish them"
-            )
-        } else {
-            format!("invalid {kind} name {name:?}: {known:?} is a {known_kind}")
-        })
+        for key in keys {
+            names.entry(key).or_insert_with(|| KnownMetric::new(kind, written, instrument));
+        }
+        Ok(())
     }
+}
+
+impl KnownMetric {
+    fn new(kind: MetricKind, written: &str, instrument: InstrumentName<'_>) -> Self {
+        Self { kind, written: written.to_owned(), name: instrument.name.to_owned() }
+    }
+}
+
+fn keys(written: &str, kind: MetricKind, instrument: InstrumentName<'_>) -> [String; 2] {
+    [instrument.in_prometheus(kind), canonical_name(written)]
 }
 
 const PREFIXES: [(&str, MetricKind); 4] = [

@@ -11,6 +11,7 @@ use crate::record::per_instrument::PerInstrument;
 use crate::record::recording;
 use crate::record::recording_guard::RecordingGuard;
 use crate::record::series::{SeriesKey, SeriesTable};
+use crate::rule::instrument_name::InstrumentName;
 use crate::rule::metric::MetricKind;
 use crate::rule::rule::Rule;
 use opentelemetry::metrics::Meter;
@@ -25,7 +26,10 @@ use std::thread;
 #[derive(Debug)]
 pub(crate) struct DeferredMetrics {
     kind: MetricKind,
-    name: Box<str>,
+    /// As the field has it.
+    written: Box<str>,
+    /// The name and unit of the instrument.
+    instrument: (Box<str>, Box<str>),
     instruments: OnceLock<EventInstruments>,
     series: SeriesTable<EventSeries>,
     pending: Mutex<Pending>,
@@ -59,14 +63,16 @@ impl DeferredMetrics {
     pub(crate) fn new(
         creator: &Arc<InstrumentCreator>,
         kind: MetricKind,
-        name: &str,
+        written: &str,
+        InstrumentName { name, unit }: InstrumentName<'_>,
         labels: Vec<Arc<LabelValues>>,
         max_series: usize,
     ) -> Self {
         let values = PendingValues::new(creator.rule.histogram_boundaries());
         Self {
             kind,
-            name: name.into(),
+            written: written.into(),
+            instrument: (name.into(), unit.into()),
             instruments: OnceLock::new(),
             series: series_table(labels, max_series),
             pending: Mutex::new(Pending { values, is_requested: false }),
@@ -109,7 +115,7 @@ impl DeferredMetrics {
             !std::mem::replace(&mut pending.is_requested, true)
         };
         if is_new {
-            self.creator.coverage.set_pending(&self.name, true);
+            self.creator.coverage.set_pending(&self.written, true);
         }
         self.creator.request(self, is_new);
         true
@@ -119,10 +125,11 @@ impl DeferredMetrics {
     fn create(&self) {
         let InstrumentCreator { meter, rule, coverage, .. } = &*self.creator;
         let created = catch_unwind(AssertUnwindSafe(|| {
-            EventInstruments::create_prefixed(meter, self.kind, &self.name, rule)
+            let (name, unit) = &self.instrument;
+            EventInstruments::create_prefixed(meter, self.kind, InstrumentName { name, unit }, rule)
         }));
         let instruments = created.unwrap_or_else(|_| {
-            coverage.refuse(format!("{:?} is not recorded: the meter panicked", self.name));
+            coverage.refuse(format!("{:?} is not recorded: the meter panicked", self.written));
             EventInstruments::default()
         });
         loop {
@@ -148,7 +155,7 @@ impl DeferredMetrics {
                 break;
             }
         }
-        coverage.set_pending(&self.name, false);
+        coverage.set_pending(&self.written, false);
     }
 
     fn record_in(
@@ -188,6 +195,10 @@ impl InstrumentCreator {
 
     pub(crate) fn coverage(&self) -> &Coverage {
         &self.coverage
+    }
+
+    pub(crate) fn rule(&self) -> &Rule {
+        &self.rule
     }
 
     /// Adds a new metric to the queue, and starts the thread unless it runs. Does not wait for it.
@@ -284,7 +295,10 @@ mod tests {
         let coverage = Coverage::new([]);
         let creator =
             InstrumentCreator::with_spawn(&meter, &Rule::prefixed_fields(), &coverage, spawn);
-        Arc::new(DeferredMetrics::new(&creator, MetricKind::Gauge, "load", Vec::new(), 10))
+        Arc::new({
+            let instrument = InstrumentName { name: "load", unit: "" };
+            DeferredMetrics::new(&creator, MetricKind::Gauge, "load", instrument, Vec::new(), 10)
+        })
     }
 
     fn keep(metrics: &Arc<DeferredMetrics>, value: f64) -> bool {

@@ -3,6 +3,7 @@
 //! The instruments of rules are created when the layer is built, those of prefixed fields after their first event.
 
 use crate::rule::definitions::Definitions;
+use crate::rule::instrument_name::InstrumentName;
 use crate::rule::metric::MetricKind;
 use crate::rule::rule::{FieldMetric, Rule};
 use crate::rule::span_duration::SpanDuration;
@@ -31,7 +32,13 @@ pub(crate) struct EventInstruments {
 impl SpanInstruments {
     /// Creates the instruments that the rule names.
     pub(crate) fn create(meter: &Meter, definitions: &Definitions<'_>, rule: &Rule) -> Self {
-        let describe = |what: &str, name: &str| format!("{what}: {}.", definitions.subjects(name));
+        let describe = |what: &str, kind, instrument: InstrumentName<'_>| {
+            format!("{what}: {}.", definitions.subjects(kind, instrument))
+        };
+        let u64_counter = |name: &str, what| {
+            let instrument = rule.instrument(MetricKind::Counter, name);
+            u64_counter(meter, instrument, describe(what, MetricKind::Counter, instrument))
+        };
         let Rule { opened_counter, in_flight, counter, duration, span_duration, .. } = rule;
         let what = match span_duration.unwrap_or_default() {
             SpanDuration::UntilClose => "Time from creation to close of spans",
@@ -41,17 +48,19 @@ impl SpanInstruments {
         Self {
             opened: opened_counter
                 .as_ref()
-                .map(|name| u64_counter(meter, name, describe("Spans that were created", name))),
+                .map(|name| u64_counter(name, "Spans that were created")),
             in_flight: in_flight.as_ref().map(|name| {
-                let description = describe("Spans that are open", name);
-                meter.i64_up_down_counter(name.to_string()).with_description(description).build()
+                let instrument = rule.instrument(MetricKind::InFlight, name);
+                let description = describe("Spans that are open", MetricKind::InFlight, instrument);
+                let counter = meter.i64_up_down_counter(instrument.name.to_owned());
+                counter.with_description(description).build()
             }),
-            closed: counter
-                .as_ref()
-                .map(|name| u64_counter(meter, name, describe("Spans that closed", name))),
-            duration: duration
-                .as_ref()
-                .map(|name| f64_histogram(meter, name, describe(what, name), rule)),
+            closed: counter.as_ref().map(|name| u64_counter(name, "Spans that closed")),
+            duration: duration.as_ref().map(|name| {
+                let instrument = rule.instrument(MetricKind::Histogram, name);
+                let description = describe(what, MetricKind::Histogram, instrument);
+                f64_histogram(meter, instrument, description, rule)
+            }),
         }
     }
 }
@@ -59,25 +68,28 @@ impl SpanInstruments {
 impl EventInstruments {
     /// Creates the instruments that the rule names.
     pub(crate) fn create(meter: &Meter, definitions: &Definitions<'_>, rule: &Rule) -> Self {
-        let describe = |what: &str, name: &str| format!("{what}: {}.", definitions.subjects(name));
-        let describe_field = |what: &str, FieldMetric { name, field }: &FieldMetric| {
-            describe(&format!("{what} of the field {field}"), name)
+        let describe = |what: &str, kind, instrument: InstrumentName<'_>| {
+            format!("{what}: {}.", definitions.subjects(kind, instrument))
+        };
+        let of_field = |kind, what: &str, FieldMetric { name, field }: &FieldMetric| {
+            let instrument = rule.instrument(kind, name);
+            let description = describe(&format!("{what} of the field {field}"), kind, instrument);
+            Self::create_of_field(meter, kind, instrument, description, rule)
         };
         let Rule { counter, sum, histogram, gauge, .. } = rule;
         Self {
-            counter: counter
-                .as_ref()
-                .map(|name| u64_counter(meter, name, describe("Events", name))),
-            sum: sum.as_ref().map(|metric| {
-                f64_counter(meter, &metric.name, describe_field("Sum", metric), rule)
+            counter: counter.as_ref().map(|name| {
+                let instrument = rule.instrument(MetricKind::Counter, name);
+                u64_counter(meter, instrument, describe("Events", MetricKind::Counter, instrument))
             }),
+            sum: sum.as_ref().and_then(|sum| of_field(MetricKind::Sum, "Sum", sum).sum),
             up_down: None,
-            histogram: histogram.as_ref().map(|metric| {
-                f64_histogram(meter, &metric.name, describe_field("Values", metric), rule)
+            histogram: histogram.as_ref().and_then(|histogram| {
+                of_field(MetricKind::Histogram, "Values", histogram).histogram
             }),
-            gauge: gauge.as_ref().map(|metric| {
-                f64_gauge(meter, &metric.name, describe_field("Last value", metric), rule)
-            }),
+            gauge: gauge
+                .as_ref()
+                .and_then(|gauge| of_field(MetricKind::Gauge, "Last value", gauge).gauge),
         }
     }
 
@@ -85,50 +97,57 @@ impl EventInstruments {
     pub(crate) fn create_prefixed(
         meter: &Meter,
         kind: MetricKind,
-        name: &str,
+        instrument: InstrumentName<'_>,
         rule: &Rule,
     ) -> Self {
-        let description = String::from("A field of events.");
+        Self::create_of_field(meter, kind, instrument, "A field of events.".to_owned(), rule)
+    }
+
+    /// Creates the instrument of this kind, and no other.
+    fn create_of_field(
+        meter: &Meter,
+        kind: MetricKind,
+        instrument: InstrumentName<'_>,
+        description: String,
+        rule: &Rule,
+    ) -> Self {
+        let InstrumentName { name, unit } = instrument;
+        let (name, unit) = (name.to_owned(), unit.to_owned());
         let mut instruments = Self::default();
         match kind {
             MetricKind::UpDown => {
-                let counter =
-                    meter.f64_up_down_counter(name.to_owned()).with_description(description);
-                let counter = counter.with_unit(rule.unit_of(kind).to_owned());
-                instruments.up_down = Some(counter.build());
+                let counter = meter.f64_up_down_counter(name).with_unit(unit);
+                instruments.up_down = Some(counter.with_description(description).build());
             }
             MetricKind::Histogram => {
-                instruments.histogram = Some(f64_histogram(meter, name, description, rule));
+                instruments.histogram = Some(f64_histogram(meter, instrument, description, rule));
             }
             MetricKind::Gauge => {
-                instruments.gauge = Some(f64_gauge(meter, name, description, rule));
+                let gauge = meter.f64_gauge(name).with_unit(unit);
+                instruments.gauge = Some(gauge.with_description(description).build());
             }
             MetricKind::Counter | MetricKind::Sum | MetricKind::InFlight => {
-                instruments.sum = Some(f64_counter(meter, name, description, rule));
+                let counter = meter.f64_counter(name).with_unit(unit);
+                instruments.sum = Some(counter.with_description(description).build());
             }
         }
         instruments
     }
 }
 
-fn u64_counter(meter: &Meter, name: &str, description: String) -> Counter<u64> {
-    meter.u64_counter(name.to_owned()).with_description(description).build()
+fn u64_counter(meter: &Meter, instrument: InstrumentName<'_>, description: String) -> Counter<u64> {
+    meter.u64_counter(instrument.name.to_owned()).with_description(description).build()
 }
 
-fn f64_counter(meter: &Meter, name: &str, description: String, rule: &Rule) -> Counter<f64> {
-    let counter = meter.f64_counter(name.to_owned()).with_description(description);
-    counter.with_unit(rule.unit_of(MetricKind::Sum).to_owned()).build()
-}
-
-fn f64_gauge(meter: &Meter, name: &str, description: String, rule: &Rule) -> Gauge<f64> {
-    let gauge = meter.f64_gauge(name.to_owned()).with_description(description);
-    gauge.with_unit(rule.unit_of(MetricKind::Gauge).to_owned()).build()
-}
-
-fn f64_histogram(meter: &Meter, name: &str, description: String, rule: &Rule) -> Histogram<f64> {
+fn f64_histogram(
+    meter: &Meter,
+    InstrumentName { name, unit }: InstrumentName<'_>,
+    description: String,
+    rule: &Rule,
+) -> Histogram<f64> {
     meter
         .f64_histogram(name.to_owned())
-        .with_unit(rule.unit_of(MetricKind::Histogram).to_owned())
+        .with_unit(unit.to_owned())
         .with_description(description)
         .with_boundaries(rule.histogram_boundaries().to_vec())
         .build()

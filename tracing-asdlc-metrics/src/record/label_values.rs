@@ -26,6 +26,9 @@ pub(crate) type ValueId = u16;
 pub(crate) const MISSING: ValueId = 0;
 /// The value is not one of those that are kept.
 pub(crate) const OVERFLOW: ValueId = 1;
+/// The value of each label of the series of all label sets beyond the series limit. It is no value of a label, so that the key of
+/// this series is never that of another series.
+pub(crate) const SERIES_OVERFLOW: ValueId = ValueId::MAX;
 /// The id of the value with index 0.
 const FIRST: usize = 2;
 /// The longest list that is searched from its start.
@@ -82,7 +85,7 @@ impl LabelValues {
     pub(crate) fn value(&self, id: ValueId) -> Option<&str> {
         match id {
             MISSING => self.label.default_value(),
-            OVERFLOW => Some(self.label.overflow_value()),
+            OVERFLOW | SERIES_OVERFLOW => Some(self.label.overflow_value()),
             id => {
                 let index = usize::from(id) - FIRST;
                 let value = match &self.known {

@@ -51,7 +51,7 @@ impl SpanMetrics {
         labels: Vec<Arc<LabelValues>>,
     ) -> Self {
         let outcomes = rule.outcome.as_ref().map_or(1, Outcome::distinct_values);
-        let per_second = rule.unit.as_deref().and_then(units_per_second).unwrap_or(1.0);
+        let per_second = units_per_second(rule.duration_unit()).unwrap_or(1.0);
         let metrics = Self {
             instruments: SpanInstruments::create(meter, definitions, rule),
             series: series_table(labels, definitions.max_series(rule) / outcomes),

@@ -1,7 +1,7 @@
 //! The series of one rule's metrics, found by the values of its labels.
 
 use crate::record::append_only_table::AppendOnlyTable;
-use crate::record::label_values::{LabelValues, MISSING, OVERFLOW, ValueId, ValueIds};
+use crate::record::label_values::{LabelValues, MISSING, SERIES_OVERFLOW, ValueId, ValueIds};
 use opentelemetry::KeyValue;
 use std::sync::Arc;
 
@@ -114,6 +114,7 @@ impl<S: Default> SeriesTable<S> {
     }
 
     pub(crate) fn attributes(&self, key: SeriesKey) -> Vec<KeyValue> {
+        let is_overflow = !self.labels.is_empty() && key == self.overflow_key();
         self.labels
             .iter()
             .enumerate()
@@ -121,13 +122,17 @@ impl<S: Default> SeriesTable<S> {
                 let value = values.value(key.id(label))?.to_owned();
                 Some(KeyValue::new(values.label().name().to_owned(), value))
             })
+            .chain(is_overflow.then(|| KeyValue::new(SDK_OVERFLOW, true)))
             .collect()
     }
 
     #[cold]
     fn overflow(&self) -> Option<(usize, &Entry<S>)> {
-        let key = self.labels.iter().fold(SeriesKey(0), |key, _| key.push(OVERFLOW));
-        self.get_or_add(self.limit + 1, key)
+        self.get_or_add(self.limit + 1, self.overflow_key())
+    }
+
+    fn overflow_key(&self) -> SeriesKey {
+        self.labels.iter().fold(SeriesKey(0), |key, _| key.push(SERIES_OVERFLOW))
     }
 
     #[inline]
@@ -138,6 +143,10 @@ impl<S: Default> SeriesTable<S> {
         Some((index, entry))
     }
 }
+
+/// The attribute that the SDK sets on its own overflow series. With it, a reader recognises the overflow series of every
+/// instrument.
+const SDK_OVERFLOW: &str = "otel.metric.overflow";
 
 #[cfg(test)]
 mod tests {
@@ -165,8 +174,10 @@ mod tests {
         };
         assert_eq!(attributes("1", "2"), (vec!["a=1".to_owned(), "b=2".into()], 1));
         assert_eq!(attributes("2", "1"), (vec!["a=2".to_owned(), "b=1".into()], 1));
-        assert_eq!(attributes("1", "1"), (vec!["a=other".to_owned(), "b=other".into()], 1));
-        assert_eq!(attributes("3", "3"), (vec!["a=other".to_owned(), "b=other".into()], 2));
+        let overflow =
+            || vec!["a=other".into(), "b=other".into(), "otel.metric.overflow=true".to_owned()];
+        assert_eq!(attributes("1", "1"), (overflow(), 1));
+        assert_eq!(attributes("3", "3"), (overflow(), 2));
         assert_eq!(attributes("1", "2").1, 2, "a known label set stays");
     }
 

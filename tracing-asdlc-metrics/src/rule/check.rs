@@ -2,7 +2,7 @@
 
 use crate::error::BuildErrorKind;
 use crate::rule::label::Label;
-use crate::rule::metric::check_metric_name;
+use crate::rule::metric::{MetricKind, check_metric_name};
 use crate::rule::outcome::Outcome;
 use crate::rule::rule::{Rule, Source};
 use crate::rule::span_duration::units_per_second;
@@ -128,7 +128,18 @@ impl Rule {
             (true, false) => {
                 Err(BuildErrorKind::Unit { unit: unit.to_owned(), source: self.source })
             }
-            (true, true) => Ok(()),
+            // The unit of prefixed fields is for many metrics, whose names are not known yet.
+            (true, true) if self.source == Source::PrefixedFields => Ok(()),
+            (true, true) => self.metrics().try_for_each(|(kind, metric)| {
+                match self.contradicted_unit(kind, metric) {
+                    Some(allowed) => Err(BuildErrorKind::UnitOfName {
+                        unit: unit.to_owned(),
+                        metric: metric.to_owned(),
+                        allowed,
+                    }),
+                    None => Ok(()),
+                }
+            }),
         }
     }
 
@@ -147,12 +158,13 @@ impl Rule {
 
     /// The default boundaries are for seconds.
     fn check_default_boundaries(&self) -> Result<(), BuildErrorKind> {
-        let unit = self.unit.as_deref();
         let is_in_seconds = match self.source {
-            Source::Span => self.duration.is_none() || matches!(unit, None | Some("s")),
-            Source::Event => self.histogram.is_none() || unit == Some("s"),
+            Source::Span | Source::Event => self
+                .metrics()
+                .filter(|(kind, _)| *kind == MetricKind::Histogram)
+                .all(|(kind, name)| self.instrument(kind, name).unit == "s"),
             // Such a rule may have no histogram at all.
-            Source::PrefixedFields => matches!(unit, None | Some("s")),
+            Source::PrefixedFields => matches!(self.unit.as_deref(), None | Some("s")),
         };
         if is_in_seconds {
             Ok(())

@@ -3,21 +3,27 @@
 
 use crate::error::{BuildError, BuildErrorKind};
 use crate::rule::check::MAX_SERIES;
+use crate::rule::instrument_name::InstrumentName;
 use crate::rule::metric::{MetricKind, canonical_name};
 use crate::rule::rule::{Rule, Source};
 use std::collections::BTreeMap;
 
-/// Each metric that the rules name, once, by its [canonical name](canonical_name).
+/// Each metric that the rules name, once.
 #[derive(Debug)]
 pub(crate) struct Definitions<'a> {
+    /// By the name [in Prometheus](InstrumentName::in_prometheus).
     metrics: BTreeMap<String, Definition<'a>>,
+    /// The keys of `metrics`, by the [canonical](canonical_name) name that a rule has.
+    written: BTreeMap<String, String>,
     /// The number of rules for prefixed fields. All of them may record into one metric.
     prefixed_rules: usize,
 }
 
 #[derive(Debug)]
 struct Definition<'a> {
-    name: &'a str,
+    /// The name that its first rule has.
+    written: &'a str,
+    instrument: InstrumentName<'a>,
     kind: MetricKind,
     /// The rules that record into it, with their indices.
     rules: Vec<(usize, &'a Rule)>,
@@ -31,7 +37,8 @@ impl<'a> Definitions<'a> {
         };
         let prefixed_rules =
             rules.iter().filter(|rule| rule.source == Source::PrefixedFields).count();
-        let mut definitions = Self { metrics: BTreeMap::new(), prefixed_rules };
+        let mut definitions =
+            Self { metrics: BTreeMap::new(), written: BTreeMap::new(), prefixed_rules };
         for (index, rule) in rules.iter().enumerate() {
             for (kind, name) in rule.metrics() {
                 definitions.add(name, kind, (index, rule)).map_err(refused(index))?;
@@ -40,52 +47,36 @@ impl<'a> Definitions<'a> {
         Ok(definitions)
     }
 
+    /// Two metrics are one if Prometheus shows them under one name (the counters `jobs` and `jobs_total`), or if the rules do. They
+    /// must then agree in everything.
     fn add(
         &mut self,
-        name: &'a str,
+        written: &'a str,
         kind: MetricKind,
         (index, rule): (usize, &'a Rule),
     ) -> Result<(), BuildErrorKind> {
-        let known = self.metrics.entry(canonical_name(name)).or_insert(Definition {
-            name,
-            kind,
-            rules: Vec::new(),
-        });
-        let (other, first) = known.rules.first().copied().unwrap_or((index, rule));
-        let name = name.to_owned();
-        if known.name != name {
-            let known = known.name.to_owned();
-            return Err(BuildErrorKind::Spelling { name, known, other });
+        let instrument = rule.instrument(kind, written);
+        let exposed = instrument.in_prometheus(kind);
+        let other =
+            self.written.get(&canonical_name(written)).and_then(|key| self.metrics.get(key));
+        for known in self.metrics.get(&exposed).into_iter().chain(other) {
+            known.check_same(written, instrument, kind, rule)?;
         }
-        if known.kind != kind {
-            return Err(BuildErrorKind::MetricKinds { name, kinds: [known.kind, kind], other });
-        }
-        if kind == MetricKind::Histogram
-            && first.histogram_boundaries() != rule.histogram_boundaries()
-        {
-            return Err(BuildErrorKind::Boundaries { name, other });
-        }
-        if first.unit_of(kind) != rule.unit_of(kind) {
-            return Err(BuildErrorKind::Units { name, other });
-        }
-        let selection = |rule: &'a Rule| (rule.source, &rule.name, &rule.target);
-        if let Some(&(other, _)) =
-            known.rules.iter().find(|(_, known)| selection(known) == selection(rule))
-        {
-            return Err(BuildErrorKind::RecordedTwice { name, other });
-        }
-        known.rules.push((index, rule));
+        self.written.entry(canonical_name(written)).or_insert_with(|| exposed.clone());
+        let rules = Vec::new();
+        let known = Definition { written, instrument, kind, rules };
+        self.metrics.entry(exposed).or_insert(known).rules.push((index, rule));
         Ok(())
     }
 
-    /// The canonical names of the metrics, with their kinds and their names as the rules spell them.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (String, MetricKind, &'a str)> {
-        self.metrics.iter().map(|(canonical, known)| (canonical.clone(), known.kind, known.name))
+    /// The metrics: the name as the rules have it, the kind and the instrument.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&'a str, MetricKind, InstrumentName<'a>)> {
+        self.metrics.values().map(|known| (known.written, known.kind, known.instrument))
     }
 
-    /// What a metric counts, for its description: the names of the spans or events of all its rules.
-    pub(crate) fn subjects(&self, name: &str) -> String {
-        let known = self.metrics.get(&canonical_name(name));
+    /// What an instrument counts, for its description: the names of the spans or events of all its rules.
+    pub(crate) fn subjects(&self, kind: MetricKind, instrument: InstrumentName<'_>) -> String {
+        let known = self.metrics.get(&instrument.in_prometheus(kind));
         let rules = known.map(|known| &known.rules[..]).unwrap_or_default();
         let subjects = rules.iter().map(|(_, rule)| match &rule.name {
             Some(name) => name.to_string(),
@@ -126,9 +117,50 @@ impl<'a> Definitions<'a> {
         if rule.source == Source::PrefixedFields {
             return (None, self.prefixed_rules);
         }
-        let shared = rule.metrics().filter_map(|(_, name)| {
-            Some((Some(name), self.metrics.get(&canonical_name(name))?.rules.len()))
+        let shared = rule.metrics().filter_map(|(kind, written)| {
+            let name = rule.instrument(kind, written).in_prometheus(kind);
+            Some((Some(written), self.metrics.get(&name)?.rules.len()))
         });
         shared.max_by_key(|(_, rules)| *rules).unwrap_or((None, 1))
+    }
+}
+
+impl Definition<'_> {
+    /// Checks that a metric of another rule may be recorded into this one.
+    fn check_same(
+        &self,
+        written: &str,
+        instrument: InstrumentName<'_>,
+        kind: MetricKind,
+        rule: &Rule,
+    ) -> Result<(), BuildErrorKind> {
+        // Each definition has a rule.
+        let Some(&(other, first)) = self.rules.first() else { return Ok(()) };
+        let (name, known) = (written.to_owned(), self.written.to_owned());
+        if self.kind != kind {
+            return Err(BuildErrorKind::MetricKinds {
+                name,
+                known,
+                kinds: [self.kind, kind],
+                other,
+            });
+        }
+        if self.instrument.name != instrument.name {
+            return Err(BuildErrorKind::Spelling { name, known, other });
+        }
+        if kind == MetricKind::Histogram
+            && first.histogram_boundaries() != rule.histogram_boundaries()
+        {
+            return Err(BuildErrorKind::Boundaries { name, other });
+        }
+        if self.instrument.unit != instrument.unit {
+            return Err(BuildErrorKind::Units { name, known, other });
+        }
+        let selection = |rule: &Rule| (rule.source, rule.name.clone(), rule.target.clone());
+        let same = self.rules.iter().find(|(_, known)| selection(known) == selection(rule));
+        match same {
+            Some(&(other, _)) => Err(BuildErrorKind::RecordedTwice { name, other }),
+            None => Ok(()),
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! The metrics that a rule names: their kinds, names, units and boundaries.
+//! The metrics that a rule names: their kinds, names and boundaries.
 
 use crate::error::BuildErrorKind;
 use crate::rule::rule::Rule;
 use std::fmt;
 
 impl Rule {
-    /// The names of the rule's metrics, with their kinds.
+    /// The names of the rule's metrics as the rule has them, with their kinds.
     pub(crate) fn metrics(&self) -> impl Iterator<Item = (MetricKind, &str)> {
         let Self { counter, opened_counter, in_flight, duration, sum, histogram, gauge, .. } = self;
         let own = [
@@ -28,17 +28,6 @@ impl Rule {
     /// The boundaries of the rule's histogram.
     pub(crate) fn histogram_boundaries(&self) -> &[f64] {
         self.boundaries.as_deref().unwrap_or(&DEFAULT_BOUNDARIES)
-    }
-
-    /// The unit of the rule's metric of this kind; empty if it has none.
-    pub(crate) fn unit_of(&self, kind: MetricKind) -> &str {
-        match (kind, &self.unit) {
-            // A number of spans or events has no unit.
-            (MetricKind::Counter | MetricKind::InFlight, _) => "",
-            (_, Some(unit)) => unit,
-            (MetricKind::Histogram, None) if self.duration.is_some() => "s",
-            (_, None) => "",
-        }
     }
 }
 

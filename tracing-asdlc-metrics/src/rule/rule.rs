@@ -28,6 +28,9 @@ use tracing_core::{Level, LevelFilter};
 /// ];
 /// ```
 ///
+/// A metric may be named as OpenTelemetry names it (`storage_operations`), or as Prometheus shows it (`storage_operations_total`):
+/// see [names and units](crate#names-and-units).
+///
 /// Several rules may match one span or event; each of them records it. Several rules may name the same metric; they then record
 /// into one metric. A field is a label only if [`with_label`](Self::with_label) names it.
 ///
@@ -184,7 +187,8 @@ impl Rule {
     /// [`with_span_duration`](Self::with_span_duration) selects another duration.
     ///
     /// The boundaries are those of [`with_boundaries`](Self::with_boundaries). In seconds the default is 0.005, 0.01, 0.025, 0.05,
-    /// 0.1, 0.25, 0.5, 1, 2.5, 5 and 10; any other unit needs boundaries.
+    /// 0.1, 0.25, 0.5, 1, 2.5, 5 and 10; any other unit needs boundaries. A name that ends with `_milliseconds`, for example, [sets the
+    /// unit](crate#names-and-units).
     pub fn with_duration(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         set_once(&mut self.duration, name.into(), "with_duration", &mut self.called_twice);
         self
@@ -226,7 +230,8 @@ impl Rule {
 
     /// Records the number in the field into this histogram. A non-finite number is ignored.
     ///
-    /// It needs [`with_boundaries`](Self::with_boundaries), unless the rule has the unit `s`: then the default boundaries are those
+    /// It needs [`with_boundaries`](Self::with_boundaries), unless its unit is `s` (by [`with_unit`](Self::with_unit), or because its
+    /// name ends with `_seconds`): then the default boundaries are those
     /// of [`with_duration`](Self::with_duration).
     pub fn with_histogram(
         mut self,
@@ -289,14 +294,16 @@ impl Rule {
     /// Sets the unit of the rule's values.
     ///
     /// For a duration it is `s`, `ms`, `us` or `ns`, and durations are recorded in it. For the numbers of events it is any unit
-    /// of [UCUM](https://ucum.org) (`By`, `1`), and the numbers are not converted.
+    /// of [UCUM](https://ucum.org) (`By`, `1`), and the numbers are not converted. Without it, the unit is the one at the end of a
+    /// metric's [name](crate#names-and-units).
     pub fn with_unit(mut self, unit: impl Into<Cow<'static, str>>) -> Self {
         set_once(&mut self.unit, unit.into(), "with_unit", &mut self.called_twice);
         self
     }
 
     /// Sets the series limit of each of the rule's metrics: 8 to 1800, and at least 10 with an [`Outcome`] of five values. Further
-    /// label sets are recorded in one series, which has the overflow value (default `other`) for every label.
+    /// label sets are recorded in one series, which has the overflow value (default `other`) for every label, and the attribute
+    /// `otel.metric.overflow` = `true` (in Prometheus: `otel_metric_overflow="true"`), as the overflow series of the SDK.
     ///
     /// The default is 1800, because the SDK's own limit is 2000. Rules that record into one metric share the 1800 equally. A limit
     /// above that share is refused.

@@ -119,6 +119,14 @@ impl Metrics {
         self.collect(|metric| metric.name() == name) > 0
     }
 
+    /// Collects now, and reads each metric.
+    pub(crate) fn each(&self, mut read: impl FnMut(&Metric)) {
+        self.collect(|metric| {
+            read(metric);
+            true
+        });
+    }
+
     /// Collects now, and reads one metric, which must exist once.
     pub(crate) fn read<T>(&self, name: &str, mut read: impl FnMut(&Metric) -> T) -> T {
         let mut value = None;
@@ -194,7 +202,7 @@ pub(crate) fn both(span: &'static str) -> Rule {
 pub(crate) fn check_outcomes(metrics: &Metrics, counts: [i32; 5]) {
     let [success, failed, cancelled, panicked, unknown] = counts;
     assert_eq!(
-        metrics.values("jobs_total"),
+        metrics.values("jobs"),
         series([
             ("outcome=cancelled", cancelled),
             ("outcome=failed", failed),

@@ -26,6 +26,7 @@ mod state_file;
 pub use starts::{Starts, register_starts, register_starts_kept_in};
 pub use state_file::StateFileError;
 
+use crate::meter_source::MeterSource;
 use opentelemetry::{KeyValue, metrics::Meter};
 use std::time::Instant;
 
@@ -37,7 +38,7 @@ pub(crate) fn register(meter: &Meter, version: Option<String>, start: Instant) {
         one(meter, "service_info", help, [KeyValue::new("version", version)]);
     }
     meter
-        .f64_observable_gauge("uptime_seconds")
+        .f64_observable_gauge("uptime")
         .with_unit("s")
         .with_description("Time since the exporter was built.")
         .with_callback(move |observer| observer.observe(start.elapsed().as_secs_f64(), &[]))
@@ -46,15 +47,20 @@ pub(crate) fn register(meter: &Meter, version: Option<String>, start: Instant) {
 
 /// Serves `info{version}` = 1, for exporters with a namespace. With the namespace `palingenesis`, the name
 /// is `palingenesis_info`.
-pub fn register_info(meter: &Meter, version: impl Into<String>) {
+pub fn register_info<K>(meter: &(impl MeterSource<K> + ?Sized), version: impl Into<String>) {
     let help = "Always 1. The label has the version.";
-    one(meter, "info", help, [KeyValue::new("version", version.into())]);
+    one(&meter.to_meter(), "info", help, [KeyValue::new("version", version.into())]);
 }
 
 /// Serves `build_info{version,commit}` = 1. `commit` identifies the source code of the build.
-pub fn register_build_info(meter: &Meter, version: impl Into<String>, commit: impl Into<String>) {
+pub fn register_build_info<K>(
+    meter: &(impl MeterSource<K> + ?Sized),
+    version: impl Into<String>,
+    commit: impl Into<String>,
+) {
     let labels = [KeyValue::new("version", version.into()), KeyValue::new("commit", commit.into())];
-    one(meter, "build_info", "Always 1. The labels have the version and the commit.", labels);
+    let help = "Always 1. The labels have the version and the commit.";
+    one(&meter.to_meter(), "build_info", help, labels);
 }
 
 /// A gauge that is always 1. It is observed, not recorded once: a reader with delta temporality would

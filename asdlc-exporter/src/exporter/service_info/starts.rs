@@ -1,6 +1,7 @@
 //! The counter `service_starts_total`.
 
 use super::state_file::{StateFile, StateFileError};
+use crate::meter_source::MeterSource;
 use opentelemetry::metrics::Meter;
 use std::path::Path;
 
@@ -8,8 +9,8 @@ use std::path::Path;
 ///
 /// It is 1 after each restart, so it cannot count restarts. Use [`register_starts_kept_in`] for that,
 /// or, without a file, the query `resets(uptime_seconds[1h])`.
-pub fn register_starts(meter: &Meter) {
-    register(meter, 1);
+pub fn register_starts<K>(meter: &(impl MeterSource<K> + ?Sized)) {
+    register(&meter.to_meter(), 1);
 }
 
 /// Serves the counter `service_starts_total`: all starts, counted across restarts in the file at `path`.
@@ -37,12 +38,15 @@ pub fn register_starts(meter: &Meter) {
 /// problem, and it is logged as a warning.
 ///
 /// The file must not be shared by processes: if two start at the same time, one may not be counted.
-pub fn register_starts_kept_in(meter: &Meter, path: impl AsRef<Path>) -> Starts {
+pub fn register_starts_kept_in<K>(
+    meter: &(impl MeterSource<K> + ?Sized),
+    path: impl AsRef<Path>,
+) -> Starts {
     let starts = count(&StateFile::new(path.as_ref()));
     if let Some(problem) = &starts.problem {
         tracing::warn!("{problem}");
     }
-    register(meter, starts.count);
+    register(&meter.to_meter(), starts.count);
     starts
 }
 
@@ -80,7 +84,7 @@ impl Starts {
 
 fn register(meter: &Meter, count: u64) {
     meter
-        .u64_counter("service_starts_total")
+        .u64_counter("service_starts")
         .with_description("Starts of the service.")
         .build()
         .add(count, &[]);

@@ -1,0 +1,81 @@
+use opentelemetry::InstrumentationScope;
+use opentelemetry::metrics::{Meter, MeterProvider};
+use std::sync::Arc;
+
+/// What a layer takes its meter from: a [`Meter`], or any [`MeterProvider`].
+///
+/// ```
+/// use opentelemetry::metrics::MeterProvider;
+/// use opentelemetry_sdk::metrics::SdkMeterProvider;
+/// use tracing_asdlc_metrics::{BuildError, Rule, SpanMetricsLayer};
+///
+/// # fn main() -> Result<(), BuildError> {
+/// let rules = || [Rule::span("checkout").with_counter("checkouts")];
+///
+/// let provider = SdkMeterProvider::default();
+/// let layer = SpanMetricsLayer::new(&provider, rules())?;
+/// let layer = SpanMetricsLayer::new(&opentelemetry::global::meter_provider(), rules())?;
+/// let layer = SpanMetricsLayer::new(&provider.meter("shop"), rules())?;
+/// # let dynamic: &dyn MeterProvider = &provider;
+/// # let layer = SpanMetricsLayer::new(dynamic, rules())?;
+/// # let dynamic: &(dyn MeterProvider + Send + Sync) = &provider;
+/// # let layer = SpanMetricsLayer::new(dynamic, rules())?;
+/// # let shared = std::sync::Arc::new(provider);
+/// # let layer = SpanMetricsLayer::new(&shared, rules())?;
+/// # let layer = SpanMetricsLayer::new(&*shared, rules())?;
+/// # Ok(()) }
+/// ```
+///
+/// A provider is asked for a meter whose [scope](InstrumentationScope) is this crate: its name, its version, and the
+/// [schema](crate::SCHEMA_URL) of the release. So a backend can tell which crate has recorded a metric: a Prometheus exporter
+/// serves the scope as `otel_scope_name`, `otel_scope_version` and `otel_scope_schema_url`. A meter is used as it is, with its own
+/// scope.
+///
+/// `Kind` is [`FromMeter`], [`FromProvider`] or [`FromSharedProvider`]. The compiler finds it. There is no need to implement
+/// this trait: implement [`MeterProvider`].
+pub trait MeterSource<Kind> {
+    /// Returns the meter that the layer records into.
+    fn to_meter(&self) -> Meter;
+}
+
+/// The [`MeterSource`] is a [`Meter`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FromMeter;
+
+/// The [`MeterSource`] is a [`MeterProvider`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FromProvider;
+
+/// The [`MeterSource`] is a [`MeterProvider`] in an `Arc`, as `opentelemetry::global::meter_provider` returns it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FromSharedProvider;
+
+impl MeterSource<FromMeter> for Meter {
+    fn to_meter(&self) -> Meter {
+        self.clone()
+    }
+}
+
+impl<P: MeterProvider + ?Sized> MeterSource<FromProvider> for P {
+    fn to_meter(&self) -> Meter {
+        let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(SCHEMA_URL);
+        self.meter_with_scope(scope.build())
+    }
+}
+
+impl<P: MeterProvider + ?Sized> MeterSource<FromSharedProvider> for Arc<P> {
+    fn to_meter(&self) -> Meter {
+        MeterSource::<FromProvider>::to_meter(&**self)
+    }
+}
+
+/// The schema of the release of this crate: an
+/// [OpenTelemetry schema file](https://opentelemetry.io/docs/specs/otel/schemas/file_format_v1.1.0/). Meters that the crate
+/// [makes itself](MeterSource) have it as their schema URL.
+pub const SCHEMA_URL: &str =
+    "https://raw.githubusercontent.com/asdlc-metrics/asdlc-metrics/main/docs/schemas/0.1.0";
