@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn median(scrapes: usize, metrics: Option<ProcessMetrics>) -> Result<f64, Box<dyn Error>> {
     let exporter = Exporter::builder("bench").build()?;
     if let Some(metrics) = metrics {
-        metrics.register(&exporter.meter());
+        metrics.register(&exporter);
     }
     let mut times = Vec::with_capacity(scrapes);
     for _ in 0..scrapes {

@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     let one = Builder::new_current_thread().enable_all().build()?;
     let two = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let exporter = Exporter::builder("bench").build()?;
-    let metrics = RedisMetrics::new(&exporter.meter());
+    let metrics = RedisMetrics::new(&exporter);
     let server = Server::start()?;
 
     println!("{:<36} {:>9}   {:^22} {:^22} {:^22}", "", "bare", "again", "clock", "recorded");

@@ -13,6 +13,7 @@ use std::sync::Arc;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let exporter = Exporter::builder("shop").build()?;
+/// service_info::register_info(&exporter, "1.2.3");
 /// service_info::register_info(&exporter.meter_provider(), "1.2.3");
 /// service_info::register_info(&exporter.meter(), "1.2.3");
 ///

@@ -125,8 +125,13 @@ impl Target {
 }
 
 /// Writes a configuration that scrapes `targets` as the job `under-test`. One path is scraped every second. Several paths are
-/// scraped every five seconds, and their series have the path as the label `path`.
-fn write_config(directory: &Path, targets: &[SocketAddr], paths: &[String]) -> PathBuf {
+/// scraped every five seconds, and their series have the path as the label `path`. All targets have the `labels`.
+fn write_config(
+    directory: &Path,
+    targets: &[SocketAddr],
+    paths: &[String],
+    labels: &[(&str, &str)],
+) -> PathBuf {
     let file = directory.join("scrape.yml");
     // A busy machine cannot scrape a hundred paths within a second.
     let seconds = if paths.len() > 1 { 5 } else { 1 };
@@ -141,6 +146,9 @@ fn write_config(directory: &Path, targets: &[SocketAddr], paths: &[String]) -> P
         config.push_str(&format!("        labels: {{__metrics_path__: \"{path}\""));
         if paths.len() > 1 {
             config.push_str(&format!(", path: \"{path}\""));
+        }
+        for (key, value) in labels {
+            config.push_str(&format!(", {key}: \"{value}\""));
         }
         config.push_str("}\n");
     }

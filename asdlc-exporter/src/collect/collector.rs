@@ -15,8 +15,8 @@ use crate::{
         catalogue::FamilyWarning,
         foreign::{ForeignRegistry, Gathered},
     },
+    meter_source::MeterSource as _,
 };
-use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::{SdkMeterProvider, data::ResourceMetrics};
 use std::{
     mem,
@@ -59,8 +59,7 @@ impl OwnMetrics {
     pub(crate) fn new(callback_panics: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         let reader = Reader::default();
         let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
-        let instruments =
-            SelfMetrics::new(&provider.meter(env!("CARGO_PKG_NAME")), callback_panics);
+        let instruments = SelfMetrics::new(&provider.to_meter(), callback_panics);
         Self { instruments, reader, _provider: provider }
     }
 }

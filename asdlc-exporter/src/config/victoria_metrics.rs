@@ -16,7 +16,7 @@ use std::{fmt, time::Duration};
 /// # let exporter = Exporter::builder("shop").build()?;
 /// let environment = [("VICTORIAMETRICS_URL", "http://127.0.0.1:8428"), ("VICTORIAMETRICS_TIMEOUT", "10s")];
 /// let config = Config::default().with_environment(environment)?;
-/// let proxy = config.victoria_metrics.query_proxy().build(&exporter.meter())?;
+/// let proxy = config.victoria_metrics.query_proxy().build(&exporter)?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, PartialEq, Eq, Deserialize)]

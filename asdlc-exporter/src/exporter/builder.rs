@@ -14,6 +14,7 @@ use crate::{
         idle_timeout::IdleTimeout, name::TranslationStrategy, policy::MetricPolicy,
         scope_labels::ScopeLabels,
     },
+    meter_source::MeterSource as _,
 };
 use opentelemetry::{
     InstrumentationScope,
@@ -430,7 +431,7 @@ impl ExporterBuilder {
         } else {
             reader.guard(provider.clone())
         };
-        let own = guarded.meter(env!("CARGO_PKG_NAME"));
+        let own = guarded.to_meter();
         let scope = InstrumentationScope::builder(service.clone());
         let scope =
             version.iter().fold(scope, |scope, version| scope.with_version(version.clone()));

@@ -182,10 +182,10 @@ fn glob(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|b| *b == b'*')
 }
 
-/// The exporter's own families.
-const OWN: [&str; 2] = ["service_info", "uptime_seconds"];
+/// The exporter's own families. Without suffixes, `uptime_seconds` is `uptime`.
+const OWN: [&str; 3] = ["service_info", "uptime", "uptime_seconds"];
 /// Those that never change.
-const OWN_CONSTANTS: [&str; 2] = ["build_info", "service_starts_total"];
+const OWN_CONSTANTS: [&str; 3] = ["build_info", "service_starts", "service_starts_total"];
 const SELF_METRICS: [&str; 2] = ["promhttp_metric_handler_", "exporter_"];
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let exporter = Exporter::builder("shop").build()?;
-//! process::register(&exporter.meter());
+//! process::register(&exporter);
 //! assert!(exporter.render()?.contains(r#"process_memory_bytes{service="shop",type="rss"} "#));
 //! # Ok(()) }
 //! ```
@@ -45,7 +45,7 @@ pub fn register<K>(meter: &(impl MeterSource<K> + ?Sized)) {
 ///     .with_memory(Memory::Resident)
 ///     .with_cpu_usage()
 ///     .with_canonical()
-///     .register(&exporter.meter());
+///     .register(&exporter);
 ///
 /// let text = exporter.render()?;
 /// assert!(text.contains(r#"process_memory_bytes{service="agent"} "#));

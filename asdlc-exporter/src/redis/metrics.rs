@@ -24,7 +24,7 @@ use std::{
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// # let client = redis::Client::open("redis://127.0.0.1:6379")?;
 /// let exporter = Exporter::builder("shop").build()?;
-/// let metrics = RedisMetrics::new(&exporter.meter());
+/// let metrics = RedisMetrics::new(&exporter);
 ///
 /// let mut connection = metrics.instrument(client.get_connection_manager().await?);
 /// let paid: Option<u64> = redis::cmd("GET").arg("order:7").query_async(&mut connection).await?;
@@ -73,7 +73,7 @@ impl RedisMetrics {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let exporter = Exporter::builder("shop").build()?;
-    /// let metrics = RedisMetrics::with_boundaries(&exporter.meter(), &[0.0001, 0.001, 0.01, 0.1])?;
+    /// let metrics = RedisMetrics::with_boundaries(&exporter, &[0.0001, 0.001, 0.01, 0.1])?;
     /// # Ok(()) }
     /// ```
     ///

@@ -12,7 +12,7 @@
 //! let probe = RedisProbe::open(url)?.register(&exporter);
 //!
 //! // asdlc_redis_latency_seconds{operation}, asdlc_redis_errors_total{operation,error_type}
-//! let metrics = RedisMetrics::new(&exporter.meter());
+//! let metrics = RedisMetrics::new(&exporter);
 //! let client = redis::Client::open(url)?;
 //! let mut connection = metrics.instrument(client.get_connection_manager().await?);
 //! let _: () = connection.set("order:7", "paid").await?;

@@ -5,7 +5,7 @@ use super::{
     error_type::ErrorType,
     probe_connection::ProbeConnection,
 };
-use crate::{Exporter, PrometheusReader, Source};
+use crate::{Exporter, MeterSource, PrometheusReader, Source};
 use opentelemetry::{KeyValue, metrics::Meter};
 use redis::{Client, ConnectionAddr, IntoConnectionInfo as _};
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
@@ -141,17 +141,22 @@ impl RedisProbe {
         reason = "only readiness needs the probe after this"
     )]
     pub fn register(self, exporter: &Exporter) -> Self {
-        self.register_with(&exporter.meter(), exporter.reader())
+        self.register_with(exporter, exporter.reader())
     }
 
     /// Like [`register`](Self::register), for your own meter provider: creates the metrics with this
-    /// meter, and sends a `PING` at each scrape of this reader.
+    /// [meter or meter provider](MeterSource), and sends a `PING` at each scrape of this reader.
     #[expect(
         clippy::must_use_candidate,
         clippy::return_self_not_must_use,
         reason = "only readiness needs the probe after this"
     )]
-    pub fn register_with(self, meter: &Meter, reader: &PrometheusReader) -> Self {
+    pub fn register_with<K>(
+        self,
+        meter: &(impl MeterSource<K> + ?Sized),
+        reader: &PrometheusReader,
+    ) -> Self {
+        let meter = &meter.to_meter();
         match &self.connection {
             None => create_up(meter, || Some(false)),
             Some(connection) => {

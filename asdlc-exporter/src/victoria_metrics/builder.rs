@@ -26,7 +26,7 @@ impl QueryProxy {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let exporter = Exporter::builder("shop").build()?;
     /// let url = std::env::var("VICTORIAMETRICS_URL").ok();
-    /// let proxy = QueryProxy::builder(url.as_deref()).build(&exporter.meter())?;
+    /// let proxy = QueryProxy::builder(url.as_deref()).build(&exporter)?;
     /// # Ok(()) }
     /// ```
     pub fn builder<'a>(url: impl Into<Option<&'a str>>) -> QueryProxyBuilder {
@@ -54,7 +54,7 @@ impl QueryProxy {
 ///     .with_basic_auth("reader", "secret")
 ///     .with_timeout(Duration::from_secs(10))
 ///     .with_cors_origin("https://dashboards.example.com")
-///     .build(&exporter.meter())?;
+///     .build(&exporter)?;
 /// # Ok(()) }
 /// ```
 #[must_use = "a builder does nothing before `build`"]

@@ -10,7 +10,7 @@ use std::{error::Error, fmt, time::Duration};
 ///
 /// # fn main() -> Result<(), asdlc_exporter::BuildError> {
 /// # let exporter = Exporter::builder("shop").build()?;
-/// let built = QueryProxy::builder("127.0.0.1:8428").build(&exporter.meter());
+/// let built = QueryProxy::builder("127.0.0.1:8428").build(&exporter);
 /// assert_eq!(
 ///     built.unwrap_err().to_string(),
 ///     "invalid VictoriaMetrics URL: must be http[s]://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",

@@ -7,7 +7,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let exporter = Exporter::builder("shop").build()?;
 //! let url = std::env::var("VICTORIAMETRICS_URL").ok();
-//! let proxy = QueryProxy::builder(url.as_deref()).build(&exporter.meter())?;
+//! let proxy = QueryProxy::builder(url.as_deref()).build(&exporter)?;
 //!
 //! let app: Router = Router::new().nest_service("/api/metrics", proxy);
 //! # Ok(()) }

@@ -8,7 +8,7 @@
 //! let exporter = Exporter::builder("workers").build()?;
 //! let done = Arc::new(AtomicU64::new(0));
 //! let pool = Arc::clone(&done);
-//! workers::register(&exporter.meter(), move || {
+//! workers::register(&exporter, move || {
 //!     PoolStatistics::default().with_succeeded(pool.load(Ordering::Relaxed))
 //! });
 //!

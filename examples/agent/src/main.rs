@@ -53,7 +53,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let config: Config = args.config.as_ref().map(settings::load).transpose()?.unwrap_or_default();
     let exporter = exporter(&args.service)?;
     let enabled = config.metrics.enabled;
-    let metrics = enabled.then(|| SpanMetricsLayer::new(&exporter.meter(), rules())).transpose()?;
+    let metrics = enabled.then(|| SpanMetricsLayer::new(&exporter, rules())).transpose()?;
     tracing_subscriber::registry()
         .with(metrics)
         .with(support::log(&args.service.rust_log)?)
@@ -121,10 +121,7 @@ fn exporter(service: &support::ServiceArgs) -> Result<Exporter, Box<dyn Error>> 
         .with_constant_labels(service.environment())
         .with_version(env!("CARGO_PKG_VERSION"))
         .build()?;
-    ProcessMetrics::new()
-        .with_memory(Memory::Resident)
-        .with_cpu_usage()
-        .register(&exporter.meter());
+    ProcessMetrics::new().with_memory(Memory::Resident).with_cpu_usage().register(&exporter);
     Ok(exporter)
 }
 

@@ -94,14 +94,13 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let database = Database::open(configured(&args.database_url).unwrap_or(SQLITE_FILE)).await?;
 
     let exporter = exporter(&args, &database)?;
-    let meter = exporter.meter();
     let http_metrics =
-        HttpMetricsLayer::builder(MatchedRoute).with_boundaries(LATENCIES).build(&meter)?;
+        HttpMetricsLayer::builder(MatchedRoute).with_boundaries(LATENCIES).build(&exporter)?;
     let redis = redis.register(&exporter);
-    let quota = |url| Quota::new(url, args.events_per_minute, &RedisMetrics::new(&meter));
+    let quota = |url| Quota::new(url, args.events_per_minute, &RedisMetrics::new(&exporter));
     let quota = redis_url.map(quota).transpose()?;
     let readiness = readiness(&database, redis_url.map(|_| redis), event_store.as_ref())?;
-    let constitution = Constitution::new(&meter);
+    let constitution = Constitution::new(&exporter.meter());
     let events = Events { quota, event_store, database, constitution };
     tracing::info!("{events}");
 
@@ -131,16 +130,15 @@ fn exporter(args: &Args, database: &Database) -> Result<Exporter, Box<dyn Error>
         .with_version(env!("CARGO_PKG_VERSION"))
         .with_policy(constitution::operational_metrics())
         .build()?;
-    let meter = exporter.meter();
-    process::register(&meter);
+    process::register(&exporter);
     let beside_the_database = || Some(database.file()?.with_added_extension("starts"));
     let state_file = configured(&args.state_file).map(PathBuf::from);
     match state_file.or_else(beside_the_database) {
         Some(file) => {
-            let starts = service_info::register_starts_kept_in(&meter, &file);
+            let starts = service_info::register_starts_kept_in(&exporter, &file);
             tracing::info!("start number {}, according to {}", starts.count(), file.display());
         }
-        None => service_info::register_starts(&meter),
+        None => service_info::register_starts(&exporter),
     }
     Ok(exporter)
 }

@@ -50,7 +50,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let state = state_gauge(&exporter);
     let (watch, watching) = Watch::new(config, move |now| state.set(now));
 
-    let mut app = api::routes(watch).layer(HttpMetricsLayer::new(&exporter.meter()));
+    let mut app = api::routes(watch).layer(HttpMetricsLayer::new(&exporter));
     // Without the route the path is a 404. The metrics are recorded nevertheless.
     if metrics_enabled {
         app = app.route_service("/api/v1/metrics", exporter.scrape_service());
@@ -73,8 +73,8 @@ fn exporter(service: &support::ServiceArgs) -> Result<Exporter, Box<dyn Error>> 
         .with_constant_labels(service.environment())
         .build()?;
     // The name is `palingenesis_info`; `with_version` would make it `palingenesis_service_info`.
-    service_info::register_info(&exporter.meter(), VERSION);
-    service_info::register_build_info(&exporter.meter(), VERSION, env!("COMMIT"));
+    service_info::register_info(&exporter, VERSION);
+    service_info::register_build_info(&exporter, VERSION, env!("COMMIT"));
     Ok(exporter)
 }
 

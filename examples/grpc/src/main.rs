@@ -44,7 +44,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let metrics = HttpMetricsLayer::builder(GrpcMethods::new(methods))
         // The layer is around everything on this port, so scrapes are excluded here.
         .without_paths(["/metrics"])
-        .build(&exporter.meter())?;
+        .build(&exporter)?;
 
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ReadingsServer<readings::Readings>>().await;
@@ -78,7 +78,7 @@ fn exporter(service: &support::ServiceArgs) -> Result<Exporter, Box<dyn Error>> 
         .with_constant_labels(service.environment())
         .with_version(env!("CARGO_PKG_VERSION"))
         .build()?;
-    process::register(&exporter.meter());
+    process::register(&exporter);
     Ok(exporter)
 }
 

@@ -53,16 +53,15 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         .with_constant_labels(args.service.environment())
         .with_version(env!("CARGO_PKG_VERSION"))
         .build()?;
-    let meter = exporter.meter();
     subscribe(&exporter, &args.service.rust_log)?;
-    process::register(&meter);
+    process::register(&exporter);
 
     let mut readiness = Readiness::builder();
     let tasks = match args.redis.url() {
         Some(url) => {
             let probe = RedisProbe::open(url)?.register(&exporter);
             readiness = readiness.with_dependency(Dependency::critical("redis", probe));
-            Tasks::InRedis(InRedis::open(url, &RedisMetrics::new(&meter))?)
+            Tasks::InRedis(InRedis::open(url, &RedisMetrics::new(&exporter))?)
         }
         None => {
             RedisProbe::absent().register(&exporter);
@@ -74,14 +73,14 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let victoria_metrics = args.victoriametrics_url.as_deref().filter(|url| !url.is_empty());
     let queries = QueryProxy::builder(victoria_metrics)
         .with_timeout(Duration::from_secs(args.query_timeout.into()))
-        .build(&meter)?;
+        .build(&exporter)?;
 
     let app = api::routes(tasks)
         .merge(dashboard::routes())
         .route_service("/health", LivenessService::new())
         .route_service("/ready", readiness.service())
         .route_service("/api/metrics/{*query}", queries)
-        .layer(HttpMetricsLayer::new(&meter))
+        .layer(HttpMetricsLayer::new(&exporter))
         // Added after the layer, so that scrapes are not counted.
         .route_service("/metrics", exporter.scrape_service());
 
@@ -100,7 +99,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
 /// Installs the log and the metrics of the spans around tasks. `RUST_LOG` filters only the log.
 fn subscribe(exporter: &Exporter, rust_log: &str) -> Result<(), Box<dyn Error>> {
     let metrics = SpanMetricsLayer::new(
-        &exporter.meter(),
+        exporter,
         [Rule::span("task")
             .with_counter("tasks_processed_total")
             .with_duration("task_duration_seconds")],

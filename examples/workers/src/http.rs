@@ -115,7 +115,7 @@ pub(crate) async fn serve(
 
 /// hyper has no routes, so a function names the endpoints.
 pub(crate) fn metrics_layer(
-    meter: &opentelemetry::metrics::Meter,
+    exporter: &asdlc_exporter::Exporter,
 ) -> Result<HttpMetricsLayer, tower_asdlc_metrics::BuildError> {
     HttpMetricsLayer::builder(endpoint_fn(|head| match head.uri().path() {
         "/health" => Some("/health"),
@@ -123,7 +123,7 @@ pub(crate) fn metrics_layer(
         "/events" => Some("/events"),
         _ => None,
     }))
-    .build(meter)
+    .build(exporter)
 }
 
 fn boxed<B>(response: Response<B>) -> Response<Body>

@@ -55,9 +55,8 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         .with_constant_labels(args.service.environment())
         .with_version(env!("CARGO_PKG_VERSION"))
         .build()?;
-    let meter = exporter.meter();
     let spans = SpanMetricsLayer::new(
-        &meter,
+        &exporter,
         [Rule::span("event")
             .with_duration("event_processing_duration_seconds")
             .with_label(Label::field("kind").with_values(Kind::NAMES))],
@@ -69,10 +68,10 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
 
     let pool = Pool::new(args.workers.into());
     let statistics = pool.clone();
-    workers::register(&meter, move || statistics.statistics());
-    process::register(&meter);
+    workers::register(&exporter, move || statistics.statistics());
+    process::register(&exporter);
 
-    let redis = RedisMetrics::new(&meter);
+    let redis = RedisMetrics::new(&exporter);
     args.redis
         .url()
         .map_or_else(|| Ok(RedisProbe::absent()), RedisProbe::open)?
@@ -86,7 +85,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         health: LivenessService::new(),
         queue: events.is_none().then_some(sender),
     };
-    let layer = http::metrics_layer(&meter)?;
+    let layer = http::metrics_layer(&exporter)?;
     let listener = support::listen(&args.service.listen_addr).await?;
     support::serve(listener, |listener, stop| async move {
         let served = http::serve(listener, api, layer, exporter.scrape_service(), stop.clone());

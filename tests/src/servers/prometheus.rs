@@ -27,21 +27,27 @@ impl Prometheus {
     /// As [`scraping`](Self::scraping), with each path as a separate target with the label `path`.
     #[must_use]
     pub fn scraping_paths(target: SocketAddr, paths: &[String]) -> Self {
-        Self::start(&[target], paths)
+        Self::start(&[target], paths, &[])
+    }
+
+    /// As [`scraping`](Self::scraping), with these labels on the target.
+    #[must_use]
+    pub fn scraping_with_labels(target: SocketAddr, labels: &[(&str, &str)]) -> Self {
+        Self::start(&[target], &["/metrics".to_owned()], labels)
     }
 
     /// As [`scraping`](Self::scraping), with several targets.
     #[must_use]
     pub fn scraping_all(targets: &[SocketAddr]) -> Self {
-        Self::start(targets, &["/metrics".to_owned()])
+        Self::start(targets, &["/metrics".to_owned()], &[])
     }
 
-    fn start(targets: &[SocketAddr], paths: &[String]) -> Self {
+    fn start(targets: &[SocketAddr], paths: &[String], labels: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let flag = |name: &str, value: &dyn std::fmt::Display| format!("--{name}={value}");
         let mut command = Command::new("prometheus");
         command.args([
-            flag("config.file", &write_config(directory.path(), targets, paths).display()),
+            flag("config.file", &write_config(directory.path(), targets, paths, labels).display()),
             flag("storage.tsdb.path", &directory.path().join("data").display()),
             flag("web.listen-address", &"127.0.0.1:0"),
             flag("web.console.templates", &"/nonexistent"),

@@ -84,7 +84,7 @@ impl VictoriaMetrics {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let mut options: Vec<_> = options.iter().copied().map(str::to_owned).collect();
         if let Some((target, paths)) = target {
-            let config = write_config(directory.path(), &[target], paths);
+            let config = write_config(directory.path(), &[target], paths, &[]);
             options.push(format!("-promscrape.config={}", config.display()));
         }
         let address = free_address();

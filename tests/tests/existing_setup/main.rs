@@ -33,7 +33,8 @@ fn programs() {
 fn our_reader_and_both_layers_are_at_most_six_lines() {
     let (mut before, mut added) = (BEFORE.lines().skip(1).peekable(), Vec::new());
     for line in AFTER.lines().skip(1) {
-        if before.peek().is_some_and(|old| old.trim_end_matches(';') == line.trim_end_matches(';')) {
+        if before.peek().is_some_and(|old| old.trim_end_matches(';') == line.trim_end_matches(';'))
+        {
             before.next();
         } else {
             added.push(line);
@@ -54,7 +55,10 @@ fn what_a_service_pushes_stays_the_same_byte_for_byte_and_prometheus_reads_all_o
             (r#"orders_total{payment="card",otel_scope_name="shop"}"#, 3.0),
             (r#"queue_wait_seconds_bucket{le="1",otel_scope_name="shop"}"#, 5.0),
             // Its resource.
-            (r#"target_info{service_name="shop",team="a b",deployment_environment_name="test"}"#, 1.0),
+            (
+                r#"target_info{service_name="shop",team="a b",deployment_environment_name="test"}"#,
+                1.0,
+            ),
             // Our layers.
             (
                 r#"http_requests_total{endpoint="/checkout/{payment}",status="200",otel_scope_name="tower-asdlc-metrics"}"#,
@@ -84,7 +88,8 @@ fn what_a_service_pushes_stays_the_same_byte_for_byte_and_prometheus_reads_all_o
 /// Runs one of the programs, with five requests, until it has pushed for the last time.
 fn run<T>(program: &str, look: impl FnOnce(&Example) -> T) -> (Received, T) {
     let receiver = Receiver::start();
-    let mut command = without_variables(Command::new(std::env::current_exe().expect("it has a path")));
+    let mut command =
+        without_variables(Command::new(std::env::current_exe().expect("it has a path")));
     command.args(["--exact", "programs", "--nocapture"]).envs([
         (PROGRAM, program),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()),

@@ -5,10 +5,9 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let exporter = Exporter::builder("daemon").build()?;
-//! let meter = exporter.meter();
-//! service_info::register_info(&meter, "1.2.3");
-//! service_info::register_build_info(&meter, "1.2.3", "0a1b2c3");
-//! service_info::register_starts(&meter);
+//! service_info::register_info(&exporter, "1.2.3");
+//! service_info::register_build_info(&exporter, "1.2.3", "0a1b2c3");
+//! service_info::register_starts(&exporter);
 //!
 //! let text = exporter.render()?;
 //! assert!(text.contains(r#"info{service="daemon",version="1.2.3"} 1"#));

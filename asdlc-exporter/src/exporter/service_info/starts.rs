@@ -22,11 +22,11 @@ pub fn register_starts<K>(meter: &(impl MeterSource<K> + ?Sized)) {
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("starts");
 /// let exporter = Exporter::builder("shop").build()?;
-/// let starts = service_info::register_starts_kept_in(&exporter.meter(), &path);
+/// let starts = service_info::register_starts_kept_in(&exporter, &path);
 /// assert_eq!(starts.count(), 1);
 /// assert!(starts.problem().is_none());
 /// # let again = Exporter::builder("shop").build()?;
-/// # assert_eq!(service_info::register_starts_kept_in(&again.meter(), &path).count(), 2);
+/// # assert_eq!(service_info::register_starts_kept_in(&again, &path).count(), 2);
 /// # Ok(()) }
 /// ```
 ///
