@@ -1,6 +1,8 @@
 //! A real Prometheus.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -42,12 +44,28 @@ impl Prometheus {
         Self::start(targets, &["/metrics".to_owned()], &[])
     }
 
+    /// Starts it with a configuration of the test's own, and with other files beside it: their names and contents.
+    #[must_use]
+    pub fn configured(config: &str, files: &[(&str, &str)]) -> Self {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        for (name, content) in [("prometheus.yml", config)].iter().chain(files) {
+            fs::write(directory.path().join(name), content).expect("the directory is writable");
+        }
+        let config = directory.path().join("prometheus.yml");
+        Self::run(directory, &config)
+    }
+
     fn start(targets: &[SocketAddr], paths: &[String], labels: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
+        let config = write_config(directory.path(), targets, paths, labels);
+        Self::run(directory, &config)
+    }
+
+    fn run(directory: TempDir, config: &Path) -> Self {
         let flag = |name: &str, value: &dyn std::fmt::Display| format!("--{name}={value}");
         let mut command = Command::new("prometheus");
         command.args([
-            flag("config.file", &write_config(directory.path(), targets, paths, labels).display()),
+            flag("config.file", &config.display()),
             flag("storage.tsdb.path", &directory.path().join("data").display()),
             flag("web.listen-address", &"127.0.0.1:0"),
             flag("web.console.templates", &"/nonexistent"),

@@ -1,8 +1,10 @@
 //! `docs/migrating.md`: a real Prometheus accepts its queries, and the metrics it names exist. Its examples are doctests.
 
+mod readers;
+
 use std::collections::BTreeSet;
 
-use asdlc_exporter::{Exporter, prometheus};
+use asdlc_exporter::{Exporter, PrometheusReader, prometheus};
 use asdlc_tests::client::Connection;
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::in_process::Server;
@@ -12,26 +14,30 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
 use tracing::info;
 use tracing_asdlc_metrics::{Label, Rule, SpanMetricsLayer};
 use tracing_subscriber::prelude::*;
 
-const GUIDE: &str = include_str!("../../docs/migrating.md");
+const GUIDE: &str = include_str!("../../../docs/migrating.md");
 
 #[test]
 fn prometheus_accepts_the_old_queries_and_has_results_for_the_new_ones() {
     let (exporter, server) = migrated(recorded_with_macros());
-    let prometheus = Prometheus::scraping(server.address());
+    let (_provider, existing) = existing();
+    let prometheus = Prometheus::scraping_all(&[server.address(), existing.address()]);
     let (before, after) = queries();
     assert!(after.len() > 5 && before.len() == after.len(), "{before:?} {after:?}");
     for query in before {
         // The old metrics do not exist here. `samples` fails if the query is not PromQL.
-        prometheus.samples(query);
+        prometheus.samples(&query);
     }
     for query in after {
         // `rate` needs two scrapes.
-        let answered = eventually(DEADLINE, || !prometheus.samples(query).is_empty());
+        let answered = eventually(DEADLINE, || !prometheus.samples(&query).is_empty());
         assert!(answered, "no result of\n{query}\nfrom\n{}", exporter.render().unwrap_or_default());
     }
 }
@@ -56,6 +62,27 @@ fn metrics_have_the_labels_that_the_tables_name() {
             !samples.is_empty() && samples.iter().all(has)
         });
         assert!(found, "no {name} with exactly the labels {labels:?} in\n{text}");
+    }
+}
+
+#[test]
+fn the_relabelling_and_the_rules_keep_the_old_names_and_labels() {
+    let (_exporter, server) = migrated(prometheus::Registry::new());
+    let blocks = blocks("yaml");
+    let [rules, scrapes] = blocks.as_slice() else { panic!("{blocks:?} is not rules and scrapes") };
+    let rules = rules.replace("interval: 15s", "interval: 1s");
+    let scrapes = scrapes.replace("127.0.0.1:3001", &server.address().to_string());
+    let config = format!(
+        "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nrule_files: [rules.yml]\n{scrapes}"
+    );
+    let prometheus = Prometheus::configured(&config, &[("rules.yml", &rules)]);
+    for old in [
+        "http_requests_total{method=\"GET\",path=\"/items/{id}\",status=\"200\"}",
+        "http_requests_duration_seconds_bucket{path=\"/items/{id}\",le=~\"10|10.0\"}",
+        "http_requests_duration_seconds_sum{path=\"/items/{id}\"}",
+        "http_requests_duration_seconds_count{path=\"/items/{id}\"}",
+    ] {
+        assert!(eventually(DEADLINE, || prometheus.samples(old).len() == 1), "{old}");
     }
 }
 
@@ -107,19 +134,65 @@ fn recorded_with_macros() -> prometheus::Registry {
     registry
 }
 
+/// A program that had a provider: with our reader, the label `path` and metrics of its own.
+fn existing() -> (SdkMeterProvider, Server) {
+    let prometheus = PrometheusReader::builder().build().expect("its settings are valid");
+    let resource = Resource::builder_empty()
+        .with_service_name("shop")
+        .with_attribute(KeyValue::new("service.version", "1.2.3"));
+    let provider = SdkMeterProvider::builder()
+        .with_resource(resource.build())
+        .with_reader(prometheus.clone())
+        .build();
+    let layer = HttpMetricsLayer::builder(MatchedRoute)
+        .with_endpoint_label("path")
+        .build(&provider)
+        .expect("its settings are valid");
+    let router = Router::new()
+        .route("/items/{id}", get(|| async { "an item" }))
+        .layer(layer)
+        .route_service("/metrics", prometheus.scrape_service());
+    let server = Server::axum(router);
+    Connection::open(server.address()).get("/items/1");
+    let meter = provider.meter("orders");
+    meter.u64_counter("orders").build().add(1, &[]);
+    meter.u64_gauge("disk").with_unit("By/s").build().record(1, &[]);
+    (provider, server)
+}
+
 /// The guide's queries, each after a line `# before` or `# after`.
-fn queries() -> (Vec<&'static str>, Vec<&'static str>) {
-    let blocks = GUIDE.split("```promql\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let lines: Vec<_> = blocks.flat_map(str::lines).collect();
+fn queries() -> (Vec<String>, Vec<String>) {
+    let lines: Vec<_> =
+        blocks("promql").iter().flat_map(|block| block.lines()).map(str::to_owned).collect();
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for pair in lines.chunks(2) {
-        match *pair {
-            ["# before", query] => before.push(query),
-            ["# after", query] => after.push(query),
+        match pair {
+            [comment, query] if comment == "# before" => before.push(query.clone()),
+            [comment, query] if comment == "# after" => after.push(query.clone()),
             _ => panic!("{pair:?} is not `# before` or `# after` and a query"),
         }
     }
     (before, after)
+}
+
+/// The guide's blocks of code in this language, without the indent of a list.
+fn blocks(language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for line in GUIDE.lines() {
+        let text = line.trim_start();
+        match open.take() {
+            Some((_, block)) if text == "```" => blocks.push(block),
+            Some((indent, block)) => {
+                open = Some((indent, block + line.get(indent..).unwrap_or_default() + "\n"));
+            }
+            None if text.strip_prefix("```") == Some(language) => {
+                open = Some((line.len() - text.len(), String::new()));
+            }
+            None => {}
+        }
+    }
+    blocks
 }
 
 /// Our HTTP metrics that the guide names with labels: `` `http_…{method,…}` ``.
