@@ -147,7 +147,6 @@ impl RedisProbe {
     /// Like [`register`](Self::register), for your own meter provider: creates the metrics with this
     /// [meter or meter provider](MeterSource), and sends a `PING` at each scrape of this reader.
     #[expect(
-        clippy::must_use_candidate,
         clippy::return_self_not_must_use,
         reason = "only readiness needs the probe after this"
     )]
