@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, metric::Data};
+use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics, metric::Data};
 use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -36,7 +36,7 @@ struct Requests {
 }
 
 /// What a service pushed, without what differs from run to run: times and ids.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Received {
     /// The encoded metrics of the service itself, with its resource.
     pub(crate) metrics: Vec<u8>,
@@ -82,6 +82,8 @@ impl Receiver {
         for resource in &push.resource_metrics {
             let mut resource = resource.clone();
             let is_ours = |name: &str| name.ends_with("-asdlc-metrics");
+            let scope_name = |scope: &ScopeMetrics| scope.scope.clone().map(|scope| scope.name);
+            resource.scope_metrics.sort_by_key(scope_name);
             resource.scope_metrics.retain_mut(|scope| {
                 let is_ours = scope.scope.as_ref().is_some_and(|scope| is_ours(&scope.name));
                 scope.metrics.sort_by(|a, b| a.name.cmp(&b.name));
