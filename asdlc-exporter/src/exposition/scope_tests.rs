@@ -281,3 +281,23 @@ fn long_labels_of_scopes_and_resources_are_truncated_with_a_warning() {
     assert!(warnings[1].starts_with("labels of `a`"), "{warnings:?}");
     assert!(warnings[2].starts_with("labels of `target_info`"), "{warnings:?}");
 }
+
+// X-05, X-09
+#[test]
+fn a_long_attribute_key_does_not_repeat_the_key_of_a_resource_label() {
+    // As a label it begins with `key_` and is too long.
+    let key: &'static str = ("1".to_owned() + &"x".repeat(255)).leak();
+    let resource = Resource::builder_empty().with_attribute(KeyValue::new(key, "r")).build();
+    let metrics = collect(resource, |provider| {
+        let gauge = provider.meter("a").u64_gauge("a").build();
+        gauge.record(1, &[KeyValue::new(key, "p")]);
+    });
+    let text = render(&mut with_resource(&[key], false), &metrics, Format::Text);
+    let [line] = samples(&text)[..] else { panic!("{text}") };
+    let keys: Vec<_> =
+        line.split(['{', ',']).filter_map(|it| Some(it.split_once("=\"")?.0)).collect();
+    let [_, _, of_resource, of_point] = keys[..] else { panic!("{keys:?}") };
+    assert!(of_resource.starts_with("key_1xxx"), "{of_resource}");
+    assert!(of_point.starts_with("exported_key_1xxx"), "{of_point}");
+    assert_eq!([of_resource.len(), of_point.len()], [256; 2]);
+}

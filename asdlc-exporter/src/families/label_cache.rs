@@ -10,7 +10,7 @@ use crate::families::{
     label_text::LabelText,
     labels::{Attribute, Labels, push_value},
     layouts::{LayoutId, Layouts},
-    limits::{MAX_KEY_LEN, MAX_LABELS, MAX_LABELS_LEN},
+    limits::{MAX_LABELS, MAX_LABELS_LEN},
     scope_labels::ScopeLabels,
     scopes::{ScopeId, Scopes},
     truncate::{truncate_key, truncate_value},
@@ -267,13 +267,13 @@ impl KeyList {
             .enumerate()
             .map(|(at, attribute)| {
                 let mut key = rules.label_key(attribute.key).into_owned();
+                // Truncated first: the key of a constant label may be truncated too.
+                let mut is_truncated = truncate_key(&mut key);
                 while constant.contains(&key) || rules.reserved == Some(key.as_str()) {
                     key.insert_str(0, "exported_");
+                    is_truncated |= truncate_key(&mut key);
                 }
-                if key.len() > MAX_KEY_LEN {
-                    truncated += 1;
-                    truncate_key(&mut key);
-                }
+                truncated += usize::from(is_truncated);
                 (key, at)
             })
             .collect();

@@ -2,7 +2,7 @@
 
 use crate::families::{
     labels::{AttributeValue, push_value},
-    limits::{MAX_KEY_LEN, MAX_LABELS},
+    limits::MAX_LABELS,
     truncate::{truncate_key, truncate_value},
 };
 use std::borrow::Cow;
@@ -44,9 +44,8 @@ impl<'a> SharedLabels<'a> {
     pub(crate) fn write(self, max_value_len: usize, max_len: usize) -> LabelText {
         let Self(mut labels) = self;
         let mut truncated = 0;
-        for label in labels.iter_mut().filter(|label| label.key.len() > MAX_KEY_LEN) {
-            truncated += 1;
-            truncate_key(&mut label.key);
+        for label in &mut labels {
+            truncated += usize::from(truncate_key(&mut label.key));
         }
         labels.sort_by(|a, b| a.key.cmp(&b.key).then_with(|| a.recorded.cmp(&b.recorded)));
         let same_key = labels.chunk_by(|a, b| a.key == b.key);
@@ -95,7 +94,7 @@ fn joined(labels: &[SharedLabel<'_>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::families::limits::DEFAULT_VALUE_LEN;
+    use crate::families::limits::{DEFAULT_VALUE_LEN, MAX_KEY_LEN};
 
     fn text(labels: &[(&str, &str, &str)], max_len: usize) -> LabelText {
         let mut shared = SharedLabels::default();

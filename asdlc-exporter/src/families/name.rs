@@ -46,11 +46,20 @@ pub(crate) fn push_family_name(
     unit: &str,
     kind: FamilyKind,
 ) {
-    let start = out.len() + prefix.len();
+    let begin = out.len();
+    let start = begin + prefix.len();
     push_instrument_name(out, prefix, name);
-    if strategy == TranslationStrategy::UnderscoreEscapingWithoutSuffixes {
-        return;
+    if strategy == TranslationStrategy::UnderscoreEscapingWithSuffixes {
+        push_suffixes(out, start, unit, kind);
     }
+    // Without the suffix, the name would be empty: Python's parser refuses the whole exposition.
+    if kind == FamilyKind::Counter && out[begin..] == *TOTAL {
+        out.insert(begin, '_');
+    }
+}
+
+/// Appends the unit and, for counters, `_total`. The name without the prefix begins at `start`.
+fn push_suffixes(out: &mut String, start: usize, unit: &str, kind: FamilyKind) {
     if kind == FamilyKind::Counter && out[start..].ends_with(TOTAL) {
         out.truncate(out.len() - TOTAL.len());
     }
@@ -243,7 +252,9 @@ mod tests {
             ("a__b", "", FamilyKind::Gauge, "a_b"),
             ("1st", "", FamilyKind::Gauge, "_1st"),
             ("", "", FamilyKind::Gauge, "_"),
-            ("_total", "", FamilyKind::Counter, "_total"),
+            ("_total", "", FamilyKind::Counter, "__total"),
+            ("\0", "", FamilyKind::Counter, "__total"),
+            ("_", "", FamilyKind::Counter, "__total"),
             ("température", "Cel", FamilyKind::Gauge, "temp_rature_celsius"),
         ] {
             assert_eq!(family_name("", name, unit, kind), expected, "{name:?} in {unit:?}");

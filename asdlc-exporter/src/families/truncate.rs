@@ -36,12 +36,17 @@ pub(crate) fn truncate_value(out: &mut String, start: usize, max_len: usize) -> 
     is_long
 }
 
-/// Truncates a label key, which is ASCII, to [`MAX_KEY_LEN`] bytes. It ends in a hash of the whole key.
-pub(crate) fn truncate_key(key: &mut String) {
+/// Truncates a label key, which is ASCII, if it has more than [`MAX_KEY_LEN`] bytes. Then it ends in a hash
+/// of the whole key. Returns whether it was truncated.
+pub(crate) fn truncate_key(key: &mut String) -> bool {
+    if key.len() <= MAX_KEY_LEN {
+        return false;
+    }
     let hash = hash(key.as_bytes());
     key.truncate(MAX_KEY_LEN - 1 - HASH_LEN);
     // Writing to a string cannot fail.
     let _ = write!(key, "_{hash:016x}");
+    true
 }
 
 /// The help text, truncated to [`MAX_HELP_LEN`] bytes.
@@ -141,8 +146,9 @@ mod tests {
         let help = truncated_help(&"é".repeat(600));
         assert_eq!(help, "é".repeat(510) + "...");
         let mut key = "k".repeat(300);
-        truncate_key(&mut key);
+        assert!(truncate_key(&mut key));
         assert_eq!(key.len(), MAX_KEY_LEN);
         assert_eq!(check_label_key(&key), Ok(()));
+        assert!(!truncate_key(&mut key));
     }
 }

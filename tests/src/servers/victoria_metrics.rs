@@ -31,7 +31,8 @@ impl VictoriaMetrics {
     /// As [`scraping`](Self::scraping), with each path as a separate target with the label `path`.
     #[must_use]
     pub fn scraping_paths(target: SocketAddr, paths: &[String]) -> Self {
-        let this = Self::start(Some((target, paths)), &[]);
+        // It drops the labels of a series after the 30th. The exporter serves more.
+        let this = Self::start(Some((target, paths)), &["-maxLabelsPerTimeseries=200"]);
         // A query for series that are not indexed yet has an empty result, which is cached for ten seconds.
         this.targets(paths.len());
         this.flush();

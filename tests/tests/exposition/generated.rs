@@ -23,16 +23,16 @@ pub(crate) struct Recorded {
 
 /// An instrument with any name, and one measurement.
 #[derive(Clone, Debug)]
-struct Measurement {
-    instrument: Instrument,
-    name: String,
-    unit: &'static str,
-    help: String,
-    attributes: Vec<(String, Value)>,
+pub(crate) struct Measurement {
+    pub(crate) instrument: Instrument,
+    pub(crate) name: String,
+    pub(crate) unit: &'static str,
+    pub(crate) help: String,
+    pub(crate) attributes: Vec<(String, Value)>,
 }
 
 #[derive(Clone, Debug)]
-enum Instrument {
+pub(crate) enum Instrument {
     Counter(u64),
     FloatCounter(f64),
     UpDown(i64),
@@ -95,7 +95,7 @@ impl Recorded {
 }
 
 impl Measurement {
-    fn record(&self, meter: &Meter) {
+    pub(crate) fn record(&self, meter: &Meter) {
         let Self { instrument, name, unit, help, attributes } = self.clone();
         let attributes: Vec<_> =
             attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
@@ -173,7 +173,7 @@ fn measurement() -> impl Strategy<Value = Measurement> {
     )
 }
 
-fn instrument() -> impl Strategy<Value = Instrument> {
+pub(crate) fn instrument() -> impl Strategy<Value = Instrument> {
     prop_oneof![
         count().prop_map(Instrument::Counter),
         number().prop_map(Instrument::FloatCounter),
@@ -234,10 +234,13 @@ fn count() -> impl Strategy<Value = u64> {
 /// The length to which the exporter truncates label values.
 pub(crate) const VALUE_LEN: usize = 1024;
 
+/// The same for label keys.
+pub(crate) const KEY_LEN: usize = 256;
+
 pub(crate) const GAUGE: &str = "probe";
 pub(crate) const COUNTER: &str = "probes_total";
 
-const WORDS: &[&str] = &[
+pub(crate) const WORDS: &[&str] = &[
     "",
     "a",
     "a.b",

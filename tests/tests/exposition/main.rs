@@ -4,9 +4,12 @@
 //! The generated cases are the same in each run. For more and different ones:
 //! `PROPTEST_CASES=5000 PROPTEST_RNG_SEED=7 cargo test -p asdlc-tests --test exposition`.
 
+mod expected;
 mod float_format;
 mod generated;
+mod generated_scopes;
 mod keep_alive;
 mod long_values;
+mod scopes;
 mod scrapers;
 mod text_parsers;

@@ -7,6 +7,7 @@ use asdlc_tests::servers::{Prometheus, QueryApi, Target, VictoriaMetrics};
 use asdlc_tests::wait::{DEADLINE, eventually};
 use axum::Router;
 use axum::routing::get;
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 
 use super::generated::{Served, served};
@@ -14,28 +15,21 @@ use super::generated::{Served, served};
 // X-05 X-04
 #[test]
 fn prometheus_stores_every_sample_of_whatever_is_recorded() {
-    let bodies = Bodies::serve();
-    let prometheus = Prometheus::scraping_paths(bodies.server.address(), &bodies.paths());
-    for target in prometheus.targets(bodies.samples.len()) {
-        assert_eq!(target, Target::up());
-    }
-    bodies.assert_read(&prometheus, |samples| samples.all);
+    Bodies::serve(generated()).assert_prometheus_reads_all();
 }
 
 // X-05 X-04
 #[test]
 fn victoria_metrics_stores_every_sample_of_whatever_is_recorded() {
-    let bodies = Bodies::serve();
-    let victoria_metrics =
-        VictoriaMetrics::scraping_paths(bodies.server.address(), &bodies.paths());
-    for target in victoria_metrics.targets(bodies.samples.len()) {
-        assert_eq!(target, Target::up());
-    }
-    bodies.assert_read(&victoria_metrics, |samples| samples.kept);
+    Bodies::serve(generated()).assert_victoria_metrics_reads_all();
+}
+
+fn generated() -> impl Iterator<Item = [String; 2]> {
+    served(48).into_iter().map(|Served { text, open_metrics, .. }| [text, open_metrics])
 }
 
 /// Expositions in both formats, served over HTTP.
-struct Bodies {
+pub(crate) struct Bodies {
     server: Server,
     /// By path.
     samples: BTreeMap<String, Samples>,
@@ -55,7 +49,7 @@ impl Samples {
             all += 1;
             let (series, value) = line.rsplit_once(' ').expect("a value");
             if value != "NaN" {
-                let (name, labels) = series.split_once('{').expect("labels");
+                let (name, labels) = series.split_once('{').unwrap_or((series, ""));
                 kept.insert((&name[..name.len().min(LONGEST_NAME)], labels));
             }
         }
@@ -64,20 +58,40 @@ impl Samples {
 }
 
 impl Bodies {
-    fn serve() -> Self {
+    /// Serves these texts, each in text format and in `OpenMetrics`.
+    pub(crate) fn serve(texts: impl IntoIterator<Item = [String; 2]>) -> Self {
         let mut router = Router::new();
         let mut samples = BTreeMap::new();
-        for (number, Served { text, open_metrics, .. }) in served(48).into_iter().enumerate() {
+        for (number, [text, open_metrics]) in texts.into_iter().enumerate() {
             for (format, content_type, body) in
                 [("text", TEXT, text), ("open", OPEN_METRICS, open_metrics)]
             {
                 let path = format!("/{format}/{number}");
                 samples.insert(path.clone(), Samples::of(&body));
-                let body = ([(CONTENT_TYPE, content_type)], body);
+                let body = ([(CONTENT_TYPE, content_type)], Bytes::from(body));
                 router = router.route(&path, get(async move || body));
             }
         }
         Self { server: Server::axum(router), samples }
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_prometheus_reads_all(&self) {
+        let prometheus = Prometheus::scraping_paths(self.server.address(), &self.paths());
+        for target in prometheus.targets(self.samples.len()) {
+            assert_eq!(target, Target::up());
+        }
+        self.assert_read(&prometheus, |samples| samples.all);
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_victoria_metrics_reads_all(&self) {
+        let victoria_metrics =
+            VictoriaMetrics::scraping_paths(self.server.address(), &self.paths());
+        for target in victoria_metrics.targets(self.samples.len()) {
+            assert_eq!(target, Target::up());
+        }
+        self.assert_read(&victoria_metrics, |samples| samples.kept);
     }
 
     fn paths(&self) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
-use asdlc_tests::exposition::Exposition;
+use asdlc_tests::exposition::{Exposition, Kind};
 use asdlc_tests::servers::{Parsed, PythonParsers, promtool_check_metrics};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
@@ -17,52 +17,9 @@ fn whatever_is_recorded_passes_our_checker_and_python_reads_the_same_values() {
     let mut runner = TestRunner::new(config(400));
     let checked = runner.run(&recorded(), |recorded| {
         let served = recorded.serve();
-        let exposition =
-            Exposition::parse_unconventional(served.text.as_bytes()).map_err(|violations| {
-                TestCaseError::fail(format!("{violations:#?}\n{}", served.text))
-            })?;
-        let mut ours = Samples::new();
-        for sample in exposition.all_samples() {
-            let labels = sample.labels.iter().cloned().collect();
-            ours.insert((sample.name.clone(), labels), bits(sample.value));
-        }
-        prop_assert_eq!(ours.len(), exposition.all_samples().len());
-        let uptime = |name: &str| name.ends_with("uptime_seconds");
-        same_probes(&served, &ours, bits)?;
-        // Python reads `-0` as an integer, which loses the sign.
-        let unsigned = |value: f64| bits(value + 0.0);
-        ours.values_mut().for_each(|bits| *bits = unsigned(f64::from_bits(*bits)));
-
-        let text = python.borrow_mut().text(&served.text);
-        let text =
-            text.map_err(|error| TestCaseError::fail(format!("{error}\n{}", served.text)))?;
-        prop_assert_eq!(&samples(&text, unsigned), &ours, "{}", served.text);
-
-        let open = python.borrow_mut().open_metrics(&served.open_metrics);
-        let open =
-            open.map_err(|error| TestCaseError::fail(format!("{error}\n{}", served.open_metrics)))?;
-        let open = samples(&open, unsigned);
-        same_probes(&served, &open, unsigned)?;
-        // OpenMetrics has the same samples, except the sum and count of histograms where its rules forbid them.
-        for (series, value) in &open {
-            if uptime(&series.0) {
-                prop_assert!(ours.contains_key(series));
-                continue;
-            }
-            prop_assert_eq!(ours.get(series), Some(value), "{:?}: {}", series, served.open_metrics);
-        }
-        for (name, labels) in ours.keys().filter(|series| !open.contains_key(*series)) {
-            let histogram = name.strip_suffix("_sum").or_else(|| name.strip_suffix("_count"));
-            let Some(histogram) = histogram else {
-                return Err(TestCaseError::fail(format!(
-                    "{name} is missing: {}",
-                    served.open_metrics
-                )));
-            };
-            let mut bucket = labels.clone();
-            bucket.insert("le".to_owned(), "+Inf".to_owned());
-            prop_assert!(open.contains_key(&(format!("{histogram}_bucket"), bucket)), "{}", name);
-        }
+        let read = Read::by_all(&served.text, &served.open_metrics, &mut python.borrow_mut())?;
+        same_probes(&served, &read.ours, bits)?;
+        same_probes(&served, &read.open, unsigned)?;
         Ok(())
     });
     checked.unwrap_or_else(|error| panic!("{error}"));
@@ -76,6 +33,83 @@ fn promtool_can_parse_whatever_is_recorded() {
         // 3 is the code for lint, such as an unusual name.
         assert!(matches!(checked.code, Some(0 | 3)), "{checked:?}\n{text}");
     }
+}
+
+/// The samples of one exposition, as each reader has read them.
+pub(crate) struct Read {
+    /// Of the text format, by our checker.
+    ours: Samples,
+    /// Of `OpenMetrics`, by Python.
+    open: Samples,
+}
+
+impl Read {
+    /// Checks that our checker and both parsers of Python read the same.
+    pub(crate) fn by_all(
+        text: &str,
+        open_metrics: &str,
+        python: &mut PythonParsers,
+    ) -> Result<Self, TestCaseError> {
+        let exposition = Exposition::parse_unconventional(text.as_bytes())
+            .map_err(|violations| TestCaseError::fail(format!("{violations:#?}\n{text}")))?;
+        let ours = of_checker(&exposition, bits);
+        prop_assert_eq!(ours.len(), exposition.all_samples().len());
+        // Python reads `-0` as an integer, which loses the sign.
+        let expected = of_checker(&exposition, unsigned);
+        let read = python.text(text);
+        let read = read.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        same(&samples(&read, unsigned), &with_total(expected.clone(), &exposition), text)?;
+
+        let read = python.open_metrics(open_metrics);
+        let read = read.map_err(|error| TestCaseError::fail(format!("{error}\n{open_metrics}")))?;
+        let open = samples(&read, unsigned);
+        // OpenMetrics has the same samples, except the sum and count of histograms where its rules forbid them.
+        for (series, value) in &open {
+            if series.0.ends_with("uptime_seconds") {
+                prop_assert!(expected.contains_key(series));
+                continue;
+            }
+            prop_assert_eq!(expected.get(series), Some(value), "{:?}: {}", series, open_metrics);
+        }
+        for (name, labels) in expected.keys().filter(|series| !open.contains_key(*series)) {
+            let histogram = name.strip_suffix("_sum").or_else(|| name.strip_suffix("_count"));
+            let Some(histogram) = histogram else {
+                return Err(TestCaseError::fail(format!("{name} is missing: {open_metrics}")));
+            };
+            let mut bucket = labels.clone();
+            bucket.insert("le".to_owned(), "+Inf".to_owned());
+            prop_assert!(open.contains_key(&(format!("{histogram}_bucket"), bucket)), "{}", name);
+        }
+        Ok(Self { ours, open })
+    }
+}
+
+fn of_checker(exposition: &Exposition, bits: impl Fn(f64) -> u64) -> Samples {
+    let all = exposition.all_samples().iter();
+    all.map(|sample| {
+        let labels = sample.labels.iter().cloned().collect();
+        ((sample.name.clone(), labels), bits(sample.value))
+    })
+    .collect()
+}
+
+/// Counters as Python names them, which adds `_total` to each name without it.
+fn with_total(samples: Samples, exposition: &Exposition) -> Samples {
+    let renamed = |name: String| {
+        let family = exposition.family(&name).filter(|_| !name.ends_with("_total"));
+        let is_counter = family.is_some_and(|family| family.kind == Some(Kind::Counter));
+        if is_counter { name + "_total" } else { name }
+    };
+    samples.into_iter().map(|((name, labels), bits)| ((renamed(name), labels), bits)).collect()
+}
+
+/// Like `prop_assert_eq`, with a message that has only the differences.
+fn same(read: &Samples, expected: &Samples, text: &str) -> Result<(), TestCaseError> {
+    let missing: Vec<_> =
+        expected.iter().filter(|(key, bits)| read.get(key) != Some(bits)).collect();
+    let more: Vec<_> = read.keys().filter(|key| !expected.contains_key(*key)).collect();
+    prop_assert!(missing.is_empty() && more.is_empty(), "{missing:?}\n{more:?}\n{text}");
+    Ok(())
 }
 
 /// The bits of each value, by name and labels.
@@ -132,6 +166,11 @@ fn same_probes(
         }
     }
     Ok(())
+}
+
+/// The same for 0 and -0.
+fn unsigned(value: f64) -> u64 {
+    bits(value + 0.0)
 }
 
 /// Distinguishes 0 from -0, and treats all NaN as equal.
