@@ -51,6 +51,7 @@ impl<'a> TextWriter<'a> {
     }
 
     /// Writes a series of a counter or gauge.
+    #[inline]
     pub(crate) fn sample(&mut self, labels: Labels<'_>, value: Number) {
         let range = self.labelled("", labels);
         self.value_after(!range.is_empty(), value);

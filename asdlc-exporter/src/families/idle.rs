@@ -96,6 +96,7 @@ impl IdleSeries {
 }
 
 /// The series that are not hidden. All, if `family` is `None`.
+#[inline]
 pub(crate) fn shown<'t, 'a: 't>(
     family: Option<&'t IdleFamily>,
     series: impl Iterator<Item = Series<'t, 'a>>,
@@ -125,7 +126,7 @@ impl IdleFamily {
         // Mostly, the series are those of the last collection, in the same order.
         while let Some(next) = series.peek() {
             own.clear();
-            next.labels.write(&mut own);
+            next.labels().write(&mut own);
             let Some(same) = known.get_mut(count).filter(|it| labels[start..it.labels_end] == *own)
             else {
                 break;
@@ -147,7 +148,7 @@ impl IdleFamily {
             .collect();
         for next in series {
             own.clear();
-            next.labels.write(&mut own);
+            next.labels().write(&mut own);
             values.read(observation.kind, &next);
             let found = old.remove(own.as_str());
             let mut it = found.unwrap_or_else(|| KnownSeries::new(observation.now, &values));
@@ -245,16 +246,19 @@ impl Default for Values {
 }
 
 impl<'t> ShownSeries<'t, '_> {
+    #[inline]
     pub(crate) fn labels(&self) -> Labels<'t> {
-        self.series.labels
+        self.series.labels()
     }
 
     /// The value of a counter or gauge.
+    #[inline]
     pub(crate) fn value(&self) -> Number {
         self.since_base(0, self.series.value()).1
     }
 
     /// Replaces `buckets` by those of a histogram and returns count and sum.
+    #[inline]
     pub(crate) fn histogram(&self, buckets: &mut Vec<Bucket>) -> (u64, Number) {
         let (count, sum) = self.series.histogram(buckets);
         if let Some(base) = self.base {
@@ -274,6 +278,7 @@ impl<'t> ShownSeries<'t, '_> {
         self.since_base(count, sum)
     }
 
+    #[inline]
     fn since_base(&self, count: u64, value: Number) -> (u64, Number) {
         let Some(base) = self.base else { return (count, value) };
         (count.saturating_sub(base.count), value.minus(base.value))

@@ -56,9 +56,10 @@ struct Row<'a> {
 /// One series: a label set and its points. It has several points if attribute sets differ only in what
 /// labels cannot express, or if several metrics share a family.
 pub(crate) struct Series<'t, 'a> {
-    pub(crate) labels: Labels<'t>,
+    /// Not empty.
     rows: &'t [u32],
     table: &'t SeriesTable<'a>,
+    cache: &'t LabelCache,
 }
 
 impl<'a> SeriesTable<'a> {
@@ -122,9 +123,7 @@ impl<'a> SeriesTable<'a> {
                     done = PREFETCHED;
                 }
                 done -= 1;
-                let first = self.row(rows[0]);
-                let labels = labels.labels(first.layout, self.values(first), self.lengths(first));
-                Series { labels, rows, table: self }
+                Series { rows, table: self, cache: labels }
             },
         )
     }
@@ -267,8 +266,16 @@ impl RecentKeys<'_> {
     }
 }
 
-impl<'a> Series<'_, 'a> {
+impl<'t, 'a> Series<'t, 'a> {
+    #[inline]
+    pub(crate) fn labels(&self) -> Labels<'t> {
+        let Self { rows, table, cache } = *self;
+        let first = table.row(rows[0]);
+        cache.labels(first.layout, table.values(first), table.lengths(first))
+    }
+
     /// The value of a counter or gauge series.
+    #[inline]
     pub(crate) fn value(&self) -> Number {
         let mut value = None;
         for point in self.points() {
