@@ -13,8 +13,8 @@ use opentelemetry_sdk::{
 };
 use std::{
     sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -28,7 +28,10 @@ pub(crate) struct Reader(Arc<ReaderState>);
 struct ReaderState {
     sdk: ManualReader,
     is_disabled: AtomicBool,
-    is_registered: AtomicBool,
+    /// Of the first provider that the reader was added to.
+    pipeline: OnceLock<Weak<Pipeline>>,
+    /// How many more providers the reader was added to, and has not been shut down by.
+    others: AtomicUsize,
     is_shut_down: AtomicBool,
     has_panicked: AtomicBool,
 }
@@ -47,20 +50,19 @@ impl Reader {
     ///
     /// Panics of guarded callbacks do not reach this function: `exporter::meters` catches them.
     pub(crate) fn gather(&self, metrics: &mut ResourceMetrics) -> Result<(), ScrapeError> {
-        let ReaderState { sdk, is_disabled: _, is_registered, is_shut_down, has_panicked } =
+        let ReaderState { sdk, is_disabled: _, pipeline, others: _, is_shut_down, has_panicked } =
             &*self.0;
-        if !is_registered.load(Ordering::Acquire) {
+        let Some(pipeline) = pipeline.get() else {
             return Err(ScrapeErrorKind::NoProvider.into());
-        }
+        };
+        let is_ended = || is_shut_down.load(Ordering::Acquire) || pipeline.strong_count() == 0;
         // An unguarded callback panicked and poisoned the SDK's locks: nothing can be collected any more.
         if has_panicked.load(Ordering::Acquire) {
             return Err(ScrapeErrorKind::CallbackPanicked.into());
         }
         match catch_panic(|| sdk.collect(metrics)) {
             Some(Ok(())) => Ok(()),
-            Some(Err(_)) if is_shut_down.load(Ordering::Acquire) => {
-                Err(ScrapeErrorKind::ShutDown.into())
-            }
+            Some(Err(_)) if is_ended() => Err(ScrapeErrorKind::ShutDown.into()),
             Some(Err(error)) => Err(ScrapeErrorKind::Collect(error).into()),
             None => {
                 has_panicked.store(true, Ordering::Release);
@@ -73,7 +75,8 @@ impl Reader {
 
 impl MetricReader for Reader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        if self.0.is_registered.swap(true, Ordering::AcqRel) {
+        if self.0.pipeline.set(Weak::clone(&pipeline)).is_err() {
+            self.0.others.fetch_add(1, Ordering::AcqRel);
             tracing::warn!(
                 "a PrometheusReader was added to a second meter provider: it does not serve the metrics of that provider"
             );
@@ -90,7 +93,13 @@ impl MetricReader for Reader {
         self.0.sdk.force_flush()
     }
 
+    /// A provider does not say which one it is. So if there are several, the last one shuts the reader down,
+    /// and the end of another one does not hide the metrics of the first.
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        let without_one = |others: usize| others.checked_sub(1);
+        if self.0.others.fetch_update(Ordering::AcqRel, Ordering::Acquire, without_one).is_ok() {
+            return Ok(());
+        }
         self.0.is_shut_down.store(true, Ordering::Release);
         self.0.sdk.shutdown_with_timeout(timeout)
     }

@@ -223,7 +223,8 @@ impl MetricReader for PrometheusReader {
         self.reader.force_flush()
     }
 
-    /// From the start of this call, each scrape is a 503.
+    /// From the start of this call, each scrape is a 503. If the reader was added to several providers, only
+    /// the last of these calls does this.
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.reader.shutdown_with_timeout(timeout)
     }

@@ -24,6 +24,7 @@ mod prometheus_client;
 mod prometheus_reader;
 mod queue;
 mod readers;
+mod reader_misuse;
 mod reference;
 #[cfg(all(feature = "prometheus", feature = "prometheus-client"))]
 mod registries;
