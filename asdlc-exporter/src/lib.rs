@@ -30,6 +30,8 @@
 //! uptime_seconds{service="shop"} 0.25
 //! ```
 //!
+//! An [`Exporter`] is a meter provider. If you have one already, add a [`PrometheusReader`] to it.
+//!
 //! # Every response is valid and complete
 //!
 //! The code may record any name, key, value and help text: a Prometheus server can always read the
@@ -58,7 +60,7 @@
 //! | unit `s`, `By`, `By/s`, … | suffix `_seconds`, `_bytes`, `_bytes_per_second`, unless the name has these words |
 //! | unit `1` | suffix `_ratio`, but not on a counter |
 //! | a unit that Prometheus has no word for, such as `km` | suffix `_km`; annotations such as `{request}` are left out |
-//! | the same with [`TranslationStrategy::UnderscoreEscapingWithoutSuffixes`] | no suffix |
+//! | any unit, any counter, with [`TranslationStrategy::UnderscoreEscapingWithoutSuffixes`] | no suffix |
 //! | invalid characters and `_` in names and keys | each run of them becomes one `_`; valid names and keys of a registry do not change |
 //! | keys `1st`, `__name__`, and the empty key | `key_1st`, `_name_`, `key` |
 //! | a key that is a constant label, or `le` on a histogram | `exported_<key>`, as in Prometheus |
@@ -75,7 +77,7 @@
 //! | integers | all digits, never rounded through a float |
 //! | a metric in a registry (`ExporterBuilder::with_registry`, feature `prometheus`) | under its own name, merged as above; without a type it is dropped |
 //! | the same of `ExporterBuilder::with_prometheus_client_registry` (feature `prometheus-client`) | under the name that its crate writes, merged as above; of type `unknown`: `untyped`, merged as gauges |
-//! | a metric that the [`MetricPolicy`] denies | not served, and not recorded |
+//! | a metric that the [`MetricPolicy`] denies | not served; with an [`Exporter`], not recorded either |
 //!
 //! In `OpenMetrics`, the same series have the same names and values, except where the format forbids it:
 //!
@@ -88,11 +90,11 @@
 //! | floating-point numbers | in the form of its "Canonical Numbers": `1.0`, `100000.0`, `1e+06`, `1e-05`; integers have all their digits |
 //! | histogram with a negative boundary, or a sum that is negative or NaN | buckets without sum and count |
 //!
-//! The "first" metric is the one that was collected by the earliest scrape. Within a scrape,
-//! metrics are ordered by the name of their scope, then in the order in which the instruments were
-//! created. Metrics of registries come last, in the order in which the
-//! registries were added.
-//! A histogram `x` also has the names `x_bucket`, `x_sum`, `x_count` and `x_created`.
+//! The "first" metric is the one that was collected by the earliest scrape. Within a scrape, the metrics
+//! of this crate's scope come first. The others are ordered by their scope: its name, then its version,
+//! schema URL and attributes. Within a scope, the order is that in which the instruments were created.
+//! Metrics of registries come last, in the order in which the registries were added. A histogram `x` also
+//! has the names `x_bucket`, `x_sum`, `x_count` and `x_created`.
 //!
 //! # Pushing
 //!
@@ -115,7 +117,7 @@
 //!
 //! | variable | value | default | read by |
 //! |---|---|---|---|
-//! | `OTEL_SERVICE_NAME` | the name of the service | `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, or else the name in the code | [`Exporter::builder_from_env`], [`resource_from_env`] |
+//! | `OTEL_SERVICE_NAME` | the name of the service | `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, or else the name in the code; for a resource, `unknown_service:` and the program's name | [`Exporter::builder_from_env`], [`resource_from_env`] |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | `key1=value1,key2=value2`, percent-encoded | none | the same |
 //! | `OTEL_SDK_DISABLED` | `true` or `false` | `false` | [`Exporter::builder_from_env`], [`PrometheusReader::builder_from_env`] |
 //! | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_on`, `always_off` or `trace_based`; only checked, without effect yet | `trace_based` | the same |

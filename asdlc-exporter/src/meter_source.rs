@@ -31,9 +31,9 @@ use std::sync::Arc;
 /// # Ok(()) }
 /// ```
 ///
-/// A provider is asked for a meter whose [scope](InstrumentationScope) is this crate: its name, its
-/// version, and the [schema](crate::SCHEMA_URL) of its metrics. So a backend can tell which crate has
-/// recorded a metric. A meter is used as it is, with its own scope.
+/// From a provider, the adapter gets a meter whose [scope](InstrumentationScope) is this crate: its name,
+/// its version, and the [schema](crate::SCHEMA_URL) of its metrics. So a backend can tell which crate
+/// has recorded a metric. A meter is used as it is, with its own scope.
 ///
 /// `Kind` is [`FromMeter`], [`FromProvider`] or [`FromSharedProvider`]. The compiler finds it. There is
 /// no need to implement this trait: implement [`MeterProvider`].
@@ -79,7 +79,7 @@ impl<P: MeterProvider + ?Sized> MeterSource<FromSharedProvider> for Arc<P> {
 }
 
 /// The schema of the metrics of this crate: an
-/// [OpenTelemetry schema file](https://opentelemetry.io/docs/specs/otel/schemas/file_format_v1.1.0/). Meters that the crate
-/// [makes itself](MeterSource) have it as their schema URL.
+/// [OpenTelemetry schema file](https://opentelemetry.io/docs/specs/otel/schemas/file_format_v1.1.0/).
+/// Meters that the crate [makes itself](MeterSource) have it as their schema URL.
 pub const SCHEMA_URL: &str =
     "https://raw.githubusercontent.com/asdlc-metrics/asdlc-metrics/main/docs/schemas/0.1.0";

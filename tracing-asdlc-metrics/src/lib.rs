@@ -77,7 +77,7 @@
 //! | a counter, a sum, a prefixed `monotonic_counter` | `_total` | |
 //! | a duration | `_seconds`, `_milliseconds`, `_microseconds`, `_nanoseconds` | `s`, `ms`, `us`, `ns` |
 //! | a sum, a histogram, a gauge, a prefixed field | `_days`, `_hours`, `_minutes`, or one of the above | `d`, `h`, `min` |
-//! | | `_bytes`, `_kibibytes`, `_kilobytes` and so on | `By`, `KiBy`, `KBy` |
+//! | | `_bytes`, `_kibibytes`, `_kilobytes` and so on | `By`, `KiBy`, `kBy` |
 //! | | `_meters`, `_volts`, `_amperes`, `_joules`, `_watts`, `_grams`, `_celsius`, `_hertz`, `_percent` | `m`, `V`, `A`, `J`, `W`, `g`, `Cel`, `Hz`, `%` |
 //! | | `_ratio`, but not of a sum | `1` |
 //!

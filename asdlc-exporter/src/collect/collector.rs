@@ -17,7 +17,10 @@ use crate::{
     },
     meter_source::MeterSource as _,
 };
-use opentelemetry_sdk::metrics::{SdkMeterProvider, data::ResourceMetrics};
+use opentelemetry_sdk::{
+    Resource,
+    metrics::{SdkMeterProvider, data::ResourceMetrics},
+};
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -58,7 +61,11 @@ impl OwnMetrics {
     /// `callback_panics` returns how many callbacks have panicked so far.
     pub(crate) fn new(callback_panics: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         let reader = Reader::default();
-        let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        // The SDK's default resource would read the environment.
+        let provider = SdkMeterProvider::builder()
+            .with_resource(Resource::builder_empty().build())
+            .with_reader(reader.clone())
+            .build();
         let instruments = SelfMetrics::new(&provider.to_meter(), callback_panics);
         Self { instruments, reader, _provider: provider }
     }

@@ -56,6 +56,10 @@ impl Reader {
             return Err(ScrapeErrorKind::NoProvider.into());
         };
         let is_ended = || is_shut_down.load(Ordering::Acquire) || pipeline.strong_count() == 0;
+        // Checked before, because a collection may begin before a shutdown that waits for the SDK's lock.
+        if is_ended() {
+            return Err(ScrapeErrorKind::ShutDown.into());
+        }
         // An unguarded callback panicked and poisoned the SDK's locks: nothing can be collected any more.
         if has_panicked.load(Ordering::Acquire) {
             return Err(ScrapeErrorKind::CallbackPanicked.into());

@@ -228,8 +228,8 @@ impl ExporterBuilder {
     }
 
     /// The resource of the meter provider, for example with the attributes of
-    /// [`resource_from_env`](crate::resource_from_env). Can be called several times: the attributes of a later
-    /// resource replace those of the same keys. Default: empty.
+    /// [`resource_from_env`](crate::resource_from_env). Can be called several times: the attributes of a
+    /// later resource replace those of the same keys. Default: empty.
     ///
     /// The exporter adds `service.name`, `service.version` and the constant labels to it. They replace
     /// attributes of the same keys. Additional readers get the resource. It does not change what is served,
@@ -317,8 +317,8 @@ impl ExporterBuilder {
     /// * names and units as the instruments have them, without the namespace; the service, its version
     ///   and the constant labels as attributes of the resource (`service.name`, `service.version`,
     ///   `<key>`);
-    /// * no metrics that the [policy](Self::with_policy) denies, none of the registries of
-    ///   `with_registry`, and no [self-metrics](Self::with_self_metrics);
+    /// * no metrics that the [policy](Self::with_policy) denies, none of registries of other crates, and
+    ///   no [self-metrics](Self::with_self_metrics);
     /// * from a [`Source`](crate::Source), the values that the last scrape stored: only scrapes refresh it.
     ///
     /// Each reader has its own storage, for as many series as the [series limit](Self::with_max_series)
@@ -395,7 +395,8 @@ impl ExporterBuilder {
     ///
     /// # Errors
     ///
-    /// * The service name is empty or longer than [allowed](Self::with_max_label_value_len).
+    /// * The service name is empty. Or it is a label, and longer than
+    ///   [allowed](Self::with_max_label_value_len).
     /// * The key of a constant label is `service`, unless the exporter is built
     ///   [`without_service_label`](Self::without_service_label).
     /// * A setting that [`PrometheusReaderBuilder::build`] refuses.

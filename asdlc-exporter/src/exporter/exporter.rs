@@ -35,8 +35,8 @@ use std::{fmt, sync::Arc};
 /// ```
 ///
 /// Clones are cheap, and all clones are the same exporter. Nothing is global. The SDK shuts the
-/// provider down when the last clone of the exporter, of its [`ScrapeService`] and of its
-/// [meter provider](Self::meter_provider) is dropped.
+/// provider down when the last clone of the exporter, of its [reader](Self::reader), of its
+/// [`ScrapeService`] and of its [meter provider](Self::meter_provider) is dropped.
 #[derive(Clone)]
 pub struct Exporter {
     parts: Arc<ExporterParts>,
@@ -51,7 +51,8 @@ struct ExporterParts {
 }
 
 impl Exporter {
-    /// Creates a builder for the service of this name. Every series has the label `service` with it.
+    /// Creates a builder for the service of this name. Every series has the name as its label `service`,
+    /// unless [`without_service_label`](ExporterBuilder::without_service_label) is called.
     pub fn builder(service: impl Into<String>) -> ExporterBuilder {
         ExporterBuilder::new(service.into(), PrometheusReader::builder())
     }
@@ -74,8 +75,8 @@ impl Exporter {
     /// | `OTEL_SDK_DISABLED` | `true` or `false`, in any case | `false` |
     /// | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_on`, `always_off` or `trace_based`, in any case. It is checked. It has no effect yet: no exemplars are recorded | `trace_based` |
     ///
-    /// An empty variable is the same as one that is not set. Settings of the builder that are made in code
-    /// replace those of the environment, except the name.
+    /// An empty variable is the same as one that is not set. Settings of the builder replace those of the
+    /// environment. The name is the exception: the environment replaces `service`.
     ///
     /// If `OTEL_SDK_DISABLED` is `true`, the meters of the exporter record nothing, no callback and no
     /// source runs, additional readers are shut down when the exporter is built, and each scrape is a 503

@@ -5,8 +5,8 @@
 //! the reader. `builder` and `exporter` are the same for an exporter. `view` applies the policy and
 //! the series limit in the SDK of an exporter. `meters` guards the meters of a provider: it catches
 //! the panics of callbacks. `service_info` creates metrics of the service: version, build, uptime and
-//! starts. `state_gauge` creates a gauge for the state of an enum. `environment` reads settings from the variables of
-//! OpenTelemetry.
+//! starts. `state_gauge` creates a gauge for the state of an enum. `environment` reads settings from the
+//! variables of OpenTelemetry.
 
 pub(crate) mod builder;
 pub(crate) mod environment;

@@ -42,8 +42,8 @@ use std::{
 /// # Ok(()) }
 /// ```
 ///
-/// Views, the resource and other readers of the provider work as without it. Two of these readers, with
-/// different settings, can belong to one provider. Clones are cheap, and all clones are the same reader.
+/// The reader does not change the views, the resource or the other readers of the provider. Two such
+/// readers, with different settings, can belong to one provider. Clones are cheap, and all clones are the same reader.
 /// A reader belongs to one provider: the first that it is added to. If it is added to another one, it
 /// logs a warning and does not serve the metrics of that provider.
 ///
@@ -52,8 +52,9 @@ use std::{
 ///
 /// # The life of the provider
 ///
-/// The reader does not keep the provider alive. After the provider was shut down, or its last clone was
-/// dropped, each scrape is a 503.
+/// The reader does not keep the provider alive (except the
+/// [reader of an `Exporter`](crate::Exporter::reader)). After the provider was shut down, or its last clone
+/// was dropped, each scrape is a 503.
 ///
 /// # Callbacks that panic
 ///
@@ -64,8 +65,9 @@ use std::{
 ///
 /// # Specification
 ///
-/// The metric exporter section for Prometheus and the compatibility section of the OpenTelemetry
-/// specification. `docs/conformance.md` in the repository lists each requirement.
+/// The reader implements two sections of the OpenTelemetry specification: the metrics exporter for
+/// Prometheus, and the compatibility with Prometheus. `docs/conformance.md` in the repository lists each
+/// requirement.
 #[derive(Clone)]
 pub struct PrometheusReader {
     reader: Reader,
@@ -139,8 +141,9 @@ impl PrometheusReader {
     /// # Ok(()) }
     /// ```
     ///
-    /// This is [`GuardedMeterProvider::new`], and the [self-metrics](PrometheusReaderBuilder::with_self_metrics)
-    /// of this reader count the panics in `exporter_callback_panics_total`.
+    /// This does the same as [`GuardedMeterProvider::new`]. In addition, the
+    /// [self-metrics](PrometheusReaderBuilder::with_self_metrics) of this reader count the panics in
+    /// `exporter_callback_panics_total`.
     #[must_use]
     pub fn guard(
         &self,

@@ -178,10 +178,10 @@ impl PrometheusReaderBuilder {
     /// # Ok(()) }
     /// ```
     ///
-    /// They come after the constant labels, sorted by label, and follow the same rules: an attribute of a
+    /// They come after the constant labels, sorted by label. The rules are the same: an attribute of a
     /// measurement with such a label is served as `exported_<label>`, and an empty value is no label. If a
-    /// constant label has the same key, it is served instead, and the log has one warning. There is no
-    /// label for an attribute that the resource does not have. The resource is read at the first scrape.
+    /// constant label has the same key, the constant label is served, and the log has one warning. There is
+    /// no label for an attribute that the resource does not have. The resource is read at the first scrape.
     ///
     /// `target_info` has these attributes too. Most users need no label of the resource: in queries,
     /// `* on (job, instance) group_left (service_name) target_info` adds it to the series of a target.
@@ -198,7 +198,7 @@ impl PrometheusReaderBuilder {
     ///
     /// By default, it is served if the resource has attributes. It has neither the namespace nor the labels
     /// of a scope. An attribute with the key of a constant label is served as `exported_<label>`, unless
-    /// both have the same value. A recorded metric with the name `target_info` is not served then.
+    /// both have the same value. While it is served, a recorded metric with the name `target_info` is not.
     pub fn without_target_info(mut self) -> Self {
         self.resource.has_target_info = false;
         self
@@ -322,8 +322,8 @@ impl PrometheusReaderBuilder {
     /// before it writes the exposition. With 1 000 histogram series of 10 boundaries and 1 000 counter
     /// series of 4 labels, the crate's encoder executes 24.5 million instructions, the reading 12.2
     /// million, and the writing 5.6 million. A scrape of the same series of OpenTelemetry instruments
-    /// takes 13.0 million. The benchmark is `benches/prometheus_client.rs`. The text, and what was read from it,
-    /// stay in memory during the scrape.
+    /// takes 13.0 million. The benchmark is `benches/prometheus_client.rs`. The text, and what was read
+    /// from it, stay in memory during the scrape.
     #[cfg(feature = "prometheus-client")]
     pub fn with_prometheus_client_registry(
         mut self,
@@ -398,10 +398,10 @@ impl PrometheusReaderBuilder {
     /// | `exporter_source_up{source}` | gauge | 1 if the last run of the [source](crate::Source) refreshed its values, 0 if it panicked, was late or could not be started; absent before the first run has ended |
     ///
     /// The first two have the names that Go's `promhttp` uses, so that dashboards and alerts for
-    /// `promhttp` work. The next scrape serves the status code, duration, bytes, series, dropped
-    /// metrics, truncated labels and overflowing families of a scrape. A scrape with a filter finds
-    /// only overflowing families that it serves. All families have the namespace and the constant
-    /// labels.
+    /// `promhttp` work. What a scrape records of its status code, duration, bytes, series, dropped metrics,
+    /// truncated labels and overflowing families is in the response to the next scrape. A scrape with a
+    /// filter (`name[]`) finds only overflowing families of the filter. All families have the namespace
+    /// and the constant labels.
     ///
     /// A meter provider inside this reader records them. So other readers do not get them.
     ///
@@ -485,7 +485,7 @@ impl PrometheusReaderBuilder {
         self
     }
 
-    /// Adds the label `service` before the other constant labels.
+    /// Reads `OTEL_SDK_DISABLED`, and checks `OTEL_METRICS_EXEMPLAR_FILTER`.
     pub(crate) fn with_environment(
         self,
         environment: Environment<'_>,
@@ -502,6 +502,7 @@ impl PrometheusReaderBuilder {
         self.reader.is_disabled()
     }
 
+    /// Adds the label `service` before the other constant labels.
     pub(crate) fn with_service(mut self, service: String) -> Self {
         self.service = Some(service);
         self

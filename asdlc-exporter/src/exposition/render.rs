@@ -25,7 +25,7 @@ use crate::{
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use std::time::Instant;
 
-/// Writes the expositions of an exporter. Keeps what the next scrape reuses.
+/// Writes the expositions of a reader. Keeps what the next scrape reuses.
 #[derive(Debug)]
 pub(crate) struct Renderer {
     catalogue: Catalogue,
@@ -138,7 +138,9 @@ impl Renderer {
         warnings.extend(read.into_iter().map(FamilyWarning::Resource));
         let target_info = resource.target_info().map(|text| labels.scopes().store(text));
         let families = catalogue.sort(recorded, own, foreign, target_info, labels.scopes());
-        if families.is_empty() && !*may_be_empty {
+        // Self-metrics and registries do not show that the metrics of the provider were collected.
+        let is_lost = || recorded.scope_metrics().all(|scope| scope.metrics().next().is_none());
+        if !*may_be_empty && (families.is_empty() || is_lost()) {
             return None;
         }
         let size = if query.names.is_empty() { &mut sizes[query.format as usize] } else { &mut 0 };
@@ -451,6 +453,23 @@ mod tests {
             assert_eq!(overflowing, expected);
             assert_eq!(warnings.len(), expected.len());
         }
+    }
+
+    //
+    #[test]
+    fn self_metrics_alone_are_no_text() {
+        let (own, _) =
+            collect(|_| None, |meter| meter.u64_counter("exporter_response").build().add(1, &[]));
+        let recorded = ResourceMetrics::default();
+        let now = Instant::now();
+        let collected = Collected { recorded: &recorded, own: Some(&own), foreign: &[], now };
+        let text = |renderer: &mut Renderer| {
+            let rendered = renderer.render(collected, &Query::default(), String::new());
+            rendered.map(|rendered| rendered.text)
+        };
+        assert_eq!(text(&mut renderer()), None);
+        let settings = RenderSettings { may_be_empty: true, ..RenderSettings::default() };
+        assert!(text(&mut Renderer::new(settings)).unwrap().contains("exporter_response_total 1"));
     }
 
     //

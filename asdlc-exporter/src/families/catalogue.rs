@@ -30,7 +30,7 @@ pub(crate) struct Catalogue {
     policy: NamePolicy,
     idle: Option<IdleTimeout>,
     families: Vec<FamilyDescription>,
-    /// Of each family.
+    /// The first metric of each family, with the same index.
     firsts: Vec<First>,
     ids: HashMap<String, usize>,
     dropped: HashSet<(String, Option<FamilyKind>)>,
@@ -39,7 +39,7 @@ pub(crate) struct Catalogue {
     name: String,
 }
 
-/// What is known about the first metric of a family, and not about the family.
+/// What `FamilyDescription` does not have about the first metric of a family.
 #[derive(Debug)]
 struct First {
     /// As it was recorded.
@@ -94,7 +94,8 @@ impl Catalogue {
         }
     }
 
-    /// `target_info` has the labels of `target_info`.
+    /// Sorts the metrics of a scrape. `target_info` is the number of its labels, or `None` if it is not
+    /// served.
     pub(crate) fn sort<'a>(
         &'a mut self,
         recorded: &'a ResourceMetrics,

@@ -64,6 +64,11 @@ impl<'a> Families<'a> {
 }
 
 impl<'a> Family<'a, '_> {
+    /// Whether the SDK collected all its metrics.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.members.iter().all(|(_, member)| matches!(member, Member::Recorded(..)))
+    }
+
     /// Passes every data point to the visitor.
     pub(crate) fn for_each_point(&self, visitor: &mut impl PointVisitor<'a>) {
         for (_, member) in self.members {

@@ -32,19 +32,29 @@ pub(crate) struct IdleFamily {
     labels: String,
     known: Vec<KnownSeries>,
     hidden: usize,
+    /// By their labels, the series that were hidden once and were missing in the last collections. An
+    /// observable instrument misses a series if its callback fails before it observes it.
+    missing: HashMap<String, MissingSeries>,
+}
+
+#[derive(Debug)]
+struct MissingSeries {
+    series: KnownSeries,
+    since: Instant,
 }
 
 #[derive(Debug)]
 struct KnownSeries {
     /// Where its labels end.
     labels_end: usize,
-    /// Of the last collection.
+    /// In the last collection. 0 for a counter or gauge.
     count: u64,
-    /// Of the last collection.
+    /// In the last collection: the value, or the sum of a histogram or summary.
     value: Number,
     changed_at: Instant,
     is_hidden: bool,
-    /// What it had when it was hidden. `None` before, and if that was nothing.
+    /// The values when it was last hidden, to subtract. `None` if there is nothing to subtract: it was
+    /// never hidden, was 0 then, was reset since, or is a gauge.
     base: Option<Box<Values>>,
 }
 
@@ -88,7 +98,12 @@ impl IdleSeries {
         }
         let known = &mut self.families[family.id];
         known.observe(
-            Observation { kind: family.description.kind, now, timeout: self.timeout },
+            Observation {
+                kind: family.description.kind,
+                can_be_removed: !family.is_recorded(),
+                now,
+                timeout: self.timeout,
+            },
             series,
         );
         Some(known)
@@ -119,7 +134,7 @@ impl IdleFamily {
         observation: Observation,
         series: impl Iterator<Item = Series<'t, 'a>>,
     ) {
-        let Self { labels, known, hidden } = self;
+        let Self { labels, known, hidden, missing } = self;
         let (mut own, mut values) = (String::new(), Values::default());
         let (mut count, mut start) = (0, 0);
         let mut series = series.peekable();
@@ -136,7 +151,7 @@ impl IdleFamily {
             (count, start) = (count + 1, same.labels_end);
             series.next();
         }
-        // The others are found by their labels. Those that do not exist any more are forgotten.
+        // The others are found by their labels.
         let (moved, old) = (labels.split_off(start), known.split_off(count));
         let mut begin = 0;
         let mut old: HashMap<&str, KnownSeries> = old
@@ -150,13 +165,26 @@ impl IdleFamily {
             own.clear();
             next.labels().write(&mut own);
             values.read(observation.kind, &next);
-            let found = old.remove(own.as_str());
+            let found = old
+                .remove(own.as_str())
+                .or_else(|| missing.remove(&own).map(|missing| missing.series));
             let mut it = found.unwrap_or_else(|| KnownSeries::new(observation.now, &values));
             labels.push_str(&own);
             it.labels_end = labels.len();
             it.update(observation, &values);
             known.push(it);
         }
+        // Series that were hidden must not come back with their whole values after one collection without
+        // them.
+        let Observation { can_be_removed, now, timeout, .. } = observation;
+        let is_kept =
+            |(_, it): &(&str, KnownSeries)| !can_be_removed && (it.is_hidden || it.base.is_some());
+        missing.extend(
+            old.into_iter()
+                .filter(is_kept)
+                .map(|(labels, series)| (labels.to_owned(), MissingSeries { series, since: now })),
+        );
+        missing.retain(|_, it| now.saturating_duration_since(it.since) < timeout);
         *hidden = known.iter().filter(|it| it.is_hidden).count();
     }
 }
@@ -165,6 +193,8 @@ impl IdleFamily {
 #[derive(Clone, Copy)]
 struct Observation {
     kind: FamilyKind,
+    /// Whether a missing series was removed, which only a registry does. Then it starts anew.
+    can_be_removed: bool,
     now: Instant,
     timeout: Duration,
 }
@@ -175,8 +205,8 @@ impl KnownSeries {
         Self { labels_end: 0, count, value, changed_at: now, is_hidden: false, base: None }
     }
 
-    fn update(&mut self, Observation { kind, now, timeout }: Observation, values: &Values) {
-        // Whatever is recorded changes the count or the value.
+    fn update(&mut self, Observation { kind, now, timeout, .. }: Observation, values: &Values) {
+        // A value that a histogram records changes the count. So buckets need not be compared.
         if self.count != values.count || !self.value.is_same(values.value) {
             (self.count, self.value) = (values.count, values.value);
             self.changed_at = now;

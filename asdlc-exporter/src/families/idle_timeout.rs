@@ -23,8 +23,8 @@ use std::time::Duration;
 /// `TYPE`.
 ///
 /// The values are compared at each scrape, and the time counts from the scrape that found a new
-/// value. So a series is hidden by the second scrape at the earliest. The scrapes of all clients
-/// count, and so do `render`, `render_as` and `render_into`. A scrape with a filter (`name[]`)
+/// value. So the first scrape hides no series. The scrapes of all clients count, and so do `render`,
+/// `render_as` and `render_into`. A scrape with a filter (`name[]`)
 /// compares only the families of the filter.
 ///
 /// Every series of a counter, histogram or summary can be hidden. The series of a gauge or up-down
@@ -47,8 +47,8 @@ use std::time::Duration;
 ///
 /// * To `rate` and `increase`, this is a restart of the program: between 5 and 2 they find a counter
 ///   reset, and count 2.
-/// * As with a restart, the first value is lost if the window of the query begins after it: the
-///   functions need a value before it. If the window also has the old value (5), and the first new
+/// * As with a restart, the first new value (2) is lost if the window of the query does not have the old
+///   value (5): the functions need a value before it. If the window has the old value, and the first new
 ///   value is not less than that, they find no reset, and count only the difference. Exclude
 ///   families whose rare events matter, for example in an alert, with [`without`](Self::without).
 /// * A series that has been 0 from the start is hidden too. Then a ratio with an error counter has no
@@ -75,8 +75,8 @@ impl IdleTimeout {
         Self { timeout, gauges: Vec::new(), without: Vec::new() }
     }
 
-    /// Also hides idle series of the gauges that the pattern matches. Default: of no gauge, because
-    /// many gauges are constant.
+    /// Also hides idle series of the gauges that the pattern matches. Default: no gauges, because many
+    /// gauges are constant.
     #[must_use]
     pub fn with_gauges(mut self, pattern: impl Into<String>) -> Self {
         self.gauges.push(pattern.into());

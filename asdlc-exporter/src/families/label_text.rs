@@ -17,8 +17,7 @@ struct SharedLabel<'a> {
     value: AttributeValue<'a>,
 }
 
-/// Labels as text: `a="1",b="2"`, sorted by key, with escaped values. The text is the same for all
-/// texts with the same labels.
+/// Labels as text: `a="1",b="2"`, sorted by key, with escaped values. Equal labels have equal texts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct LabelText {
     pub(crate) text: String,

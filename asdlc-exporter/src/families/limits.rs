@@ -18,8 +18,8 @@ pub(crate) const MAX_KEY_LEN: usize = 256;
 /// attributes of the resource. At most 64: a `u64` has a bit for each.
 pub(crate) const MAX_LABELS: usize = 64;
 
-/// Bytes of all escaped label values of a series. With 64 keys, the constant labels and those of the scope, a line
-/// stays below 256 KiB.
+/// Bytes of all escaped label values of a series. With 64 keys, the constant labels and those of the
+/// scope, a line stays below 256 KiB.
 pub(crate) const MAX_LABELS_LEN: usize = 128 * 1024;
 
 /// Bytes of all escaped label values of a scope.

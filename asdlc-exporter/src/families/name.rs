@@ -116,8 +116,8 @@ pub(crate) fn unit_words(unit: &str, kind: FamilyKind) -> String {
     words
 }
 
-/// Appends `text` with one `_` for each run of `_` and of invalid characters. Adds no `_` to one at
-/// the end of `out`.
+/// Appends `text` with one `_` for each run of `_` and of invalid characters. If `out` ends in `_`, a run
+/// at the start of `text` adds none.
 pub(crate) fn push_collapsed(out: &mut String, text: &str, is_valid: impl Fn(char) -> bool) {
     for c in text.chars() {
         let c = if is_valid(c) { c } else { '_' };

@@ -33,12 +33,13 @@ use crate::families::{
 ///
 /// * A family that matches a `deny` pattern is not served.
 /// * If there are `allow` patterns, a family that matches none of them is not served either,
-///   except the exporter's own `service_info`, `uptime_seconds`, `target_info` and self-metrics. All names that
-///   start with `exporter_` or `promhttp_metric_handler_` count as self-metrics.
+///   except the exporter's own `service_info`, `uptime_seconds`, `target_info` and self-metrics. All
+///   names that start with `exporter_` or `promhttp_metric_handler_` count as self-metrics.
 /// * Without patterns, everything is served.
 ///
-/// A denied instrument records nothing, also for the other readers of the same provider. Denied
-/// metrics of a registry (`ExporterBuilder::with_registry` and the like) are only left out of the exposition.
+/// With an [`Exporter`](crate::Exporter), a denied instrument records nothing, also for the other readers
+/// of its provider. With a [`PrometheusReader`](crate::PrometheusReader), it is only not served. Denied
+/// metrics of a registry (`ExporterBuilder::with_registry` and the like) are only not served too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricPolicy {
     allow: Vec<String>,
@@ -67,7 +68,7 @@ impl MetricPolicy {
     }
 }
 
-/// The policy of an exporter together with what makes the names of families.
+/// The policy, and what makes the names of families.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NamePolicy {
     prefix: String,
@@ -115,7 +116,9 @@ impl NamePolicy {
     }
 
     pub(crate) fn serves_uptime(&self) -> bool {
-        self.serves("uptime", &format!("{}uptime_seconds", self.prefix), FamilyKind::Gauge)
+        let mut name = String::new();
+        self.push_name(&mut name, "uptime", "s", FamilyKind::Gauge);
+        self.serves("uptime", &name, FamilyKind::Gauge)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The texts of scope labels, each stored once. A series has only the number of its text.
+//! The texts of scope labels, and that of `target_info`, each stored once. A series has only the number of
+//! its text.
 
 use crate::families::{
     label_key::KeyRules,
@@ -19,7 +20,7 @@ pub(crate) struct Scopes {
     by_text: HashMap<Arc<str>, ScopeId>,
 }
 
-/// Which scope labels a series has. The numbers of two texts are different.
+/// The number of a text. Different texts have different numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ScopeId(u32);
 
@@ -56,8 +57,9 @@ impl Scopes {
     /// The text of the scope of a metric, and of those attributes of a point whose labels begin like
     /// scope labels.
     ///
-    /// These attributes have to be in the text. If they were labels of the point, the same label set
-    /// could be a text without labels or a label without a text, and the series would be there twice.
+    /// These attributes have to be in the text. If they were labels of the point, one label set could have
+    /// two forms: `otel_scope_name` in the text, or as a label of the point. The series would be written
+    /// twice.
     pub(crate) fn find(
         &mut self,
         scope: Option<&InstrumentationScope>,

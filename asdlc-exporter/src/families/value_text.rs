@@ -1,5 +1,6 @@
-//! Writes an attribute value that is not a string as text, by the `OpenTelemetry` specification ("`AnyValue` representation for
-//! non-OTLP protocols"): an array is a JSON array, and a number is a JSON number, `NaN`, `Infinity` or `-Infinity`.
+//! Writes an attribute value that is not a string as text, by the `OpenTelemetry` specification
+//! ("`AnyValue` representation for non-OTLP protocols"): an array is a JSON array, and a number is a JSON
+//! number, `NaN`, `Infinity` or `-Infinity`.
 
 use opentelemetry::{Array, StringValue, Value};
 use std::fmt::{self, Write};

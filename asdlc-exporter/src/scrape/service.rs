@@ -245,8 +245,8 @@ fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respo
 
 const TEXT_0_0_4: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-// Prometheus' rules for content negotiation require `escaping` from version 1.0.0 on. `underscores` describes the names in every
-// exposition of this crate, whatever the client requests.
+// Prometheus' rules for content negotiation require `escaping` from version 1.0.0 on. `underscores`
+// describes the names in every exposition of this crate, whatever the client requests.
 const OPEN_METRICS_1_0_0: HeaderValue = HeaderValue::from_static(
     "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
 );

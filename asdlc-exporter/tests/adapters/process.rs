@@ -52,10 +52,15 @@ fn the_agent_has_resident_memory_without_a_label() -> Result {
         ProcessMetrics::new().with_memory(Memory::Resident).with_cpu_usage().register(meter);
     })?;
     assert_eq!(families, ["process_cpu_usage", "process_memory_bytes"]);
-    let before = value(&exporter, "process_memory_bytes");
-    let ballast = hint::black_box(vec![1_u8; 64 << 20]);
-    let grown = value(&exporter, "process_memory_bytes");
-    assert!(grown > before + 32e6, "{grown} after {} more bytes, {before} before", ballast.len());
+    // Other tests of this process free memory too, so one attempt proves nothing.
+    let grows = || {
+        let before = value(&exporter, "process_memory_bytes");
+        let ballast = hint::black_box(vec![1_u8; 64 << 20]);
+        let grown = value(&exporter, "process_memory_bytes");
+        hint::black_box(ballast);
+        grown > before + 32e6 && grown < before + 256e6
+    };
+    assert!((0..50).any(|_| grows()));
     Ok(())
 }
 

@@ -23,8 +23,8 @@ mod process;
 mod prometheus_client;
 mod prometheus_reader;
 mod queue;
-mod readers;
 mod reader_misuse;
+mod readers;
 mod reference;
 #[cfg(all(feature = "prometheus", feature = "prometheus-client"))]
 mod registries;

@@ -126,3 +126,22 @@ fn a_policy_that_denies_everything_still_gives_a_text() -> Result {
     assert!(exporter.render().expect_err("shut down").is_shut_down());
     Ok(())
 }
+
+//
+#[test]
+fn a_denied_uptime_of_any_strategy_makes_an_exporter_without_metrics_valid() -> Result {
+    use asdlc_exporter::TranslationStrategy;
+    for (strategy, denied, served) in [
+        (TranslationStrategy::UnderscoreEscapingWithSuffixes, "uptime_seconds", "uptime_seconds"),
+        (TranslationStrategy::UnderscoreEscapingWithoutSuffixes, "uptime", "uptime"),
+    ] {
+        let builder = || Exporter::builder("api").with_translation_strategy(strategy);
+        assert!(builder().build()?.render()?.contains(&format!("\n{served}{{")));
+        let policy = MetricPolicy::new().deny(denied);
+        assert_eq!(
+            builder().with_policy(policy).build()?.render()?,
+            "# There are no such metrics.\n"
+        );
+    }
+    Ok(())
+}

@@ -109,8 +109,8 @@ impl HttpMetricsLayerBuilder {
     /// ```
     ///
     /// The Prometheus operators for Kubernetes give targets the labels `service` and `endpoint`. Prometheus then stores a scraped
-    /// `endpoint` as `exported_endpoint`, unless the scrape configuration has `honor_labels: true`. With another key, both labels
-    /// arrive.
+    /// `endpoint` as `exported_endpoint`, unless the scrape configuration has `honor_labels: true`. With another key, it stores
+    /// both labels under their own keys.
     pub fn with_endpoint_label(mut self, key: impl Into<String>) -> Self {
         self.settings.endpoint_key = key.into();
         self
@@ -206,10 +206,10 @@ impl HttpMetricsLayerBuilder {
     /// Sets the series limit: how many series each family may have. The default is 1 000, the maximum 100 000.
     ///
     /// Requests with label sets beyond the limit are counted under `endpoint="_OVERFLOW"`, in up to a few hundred additional
-    /// series. They also have the attribute `otel.metric.overflow` = `true` (in Prometheus: `otel_metric_overflow="true"`), as the
-    /// overflow series of the SDK do. If these are not enough for all statuses, `status` is `_OTHER`, and the `grpc_status` of gRPC calls is
-    /// `UNKNOWN`. Each layer has its own limit. If several threads create the last series at the same moment, all but one of
-    /// these series stay empty.
+    /// series. If these are not enough for all statuses, `status` is `_OTHER`, and the `grpc_status` of gRPC calls is
+    /// `UNKNOWN`. The additional series also have the attribute `otel.metric.overflow` = `true`, as the overflow series of the
+    /// SDK do (in Prometheus: `otel_metric_overflow="true"`). Each layer has its own limit. If several threads create the last
+    /// series at the same moment, all but one of these series stay empty.
     ///
     /// The SDK has a limit of its own: 2 000 series for each instrument, unless a view changes it. Beyond that limit it drops *all*
     /// labels of new series until the process ends, so stay below it.

@@ -66,8 +66,8 @@ use tower_layer::Layer;
 /// # Ok(()) }
 /// ```
 ///
-/// Clones share their series, and so do layers that were built with the same meter or provider. Build the layer once, not for each
-/// connection: the meter's provider holds the flush callback and the series of each layer until the provider is dropped.
+/// Clones share their series, and so do layers that were built with the same meter or provider. Build the layer once, not for
+/// each connection: the provider holds the flush callback and the series of each layer until the provider is dropped.
 #[derive(Clone, Debug)]
 pub struct HttpMetricsLayer {
     /// `None` when the layer is off.

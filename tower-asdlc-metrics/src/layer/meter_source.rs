@@ -26,10 +26,10 @@ use std::sync::Arc;
 /// # Ok(()) }
 /// ```
 ///
-/// A provider is asked for a meter whose [scope](InstrumentationScope) is this crate: its name, its version, and the
+/// From a provider, the layer gets a meter whose [scope](InstrumentationScope) is this crate: its name, its version, and the
 /// [schema](crate::SCHEMA_URL) of its metrics. So a backend can tell which crate has recorded a metric: a Prometheus exporter
-/// serves the scope as `otel_scope_name`, `otel_scope_version` and `otel_scope_schema_url`. A meter is used as it is, with its own
-/// scope.
+/// can serve the scope as `otel_scope_name`, `otel_scope_version` and `otel_scope_schema_url`. A meter is used as it is, with
+/// its own scope.
 ///
 /// `Kind` is [`FromMeter`], [`FromProvider`] or [`FromSharedProvider`]. The compiler finds it. There is no need to implement
 /// this trait: implement [`MeterProvider`].

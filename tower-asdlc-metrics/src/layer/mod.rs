@@ -1,5 +1,5 @@
-//! What applications use: the `layer`, and the `builder` that configures it. `check` checks the settings. `meter_source` is what
-//! a layer takes its meter from.
+//! What applications use: the `layer`, and the `builder` that configures it. `check` checks the settings. `meter_source` makes
+//! the meter from what the user passes.
 
 pub(crate) mod builder;
 pub(crate) mod check;

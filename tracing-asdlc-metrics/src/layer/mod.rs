@@ -2,8 +2,8 @@
 //!
 //! `layer` has the callbacks of `tracing_subscriber`, and passes them to `spans` and `events`. Both read fields with `capture`,
 //! which formats values into a `text_buffer`. The state of an open span (`span_state`) is in the table of `open_spans`.
-//! `meter_source` is what a layer takes its meter from. `metered` reports how a future ended, and `instrument_result` reads how a function with `#[instrument(err)]` or
-//! `#[instrument(ret)]` ended.
+//! `metered` reports how a future ended, and `instrument_result` reads how a function with `#[instrument(err)]` or
+//! `#[instrument(ret)]` ended. `meter_source` makes the meter from what the user passes.
 
 pub(crate) mod capture;
 pub(crate) mod events;

@@ -55,8 +55,8 @@ use tracing_core::Level;
 /// | `outcome` | a label's name, or `{label, field, success, failed, cancelled, panicked, unknown, max_level}` |
 /// | `max_series` | a number |
 ///
-/// Their meaning and their valid values are those of the methods, also what a suffix in a [name](crate#names-and-units) means. [`SpanMetricsLayer::new`](crate::SpanMetricsLayer::new) checks
-/// the values.
+/// Their meaning and their valid values are those of the methods. Suffixes of names also
+/// [mean the same](crate#names-and-units). [`SpanMetricsLayer::new`](crate::SpanMetricsLayer::new) checks the values.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(try_from = "Keys")]
 pub struct RuleConfig(Rule);

@@ -47,8 +47,8 @@ impl<'a> Definitions<'a> {
         Ok(definitions)
     }
 
-    /// Two metrics are one if Prometheus shows them under one name (the counters `jobs` and `jobs_total`), or if the rules do. They
-    /// must then agree in everything.
+    /// Adds a metric of a rule. Metrics of two rules are one metric if they have the same name in Prometheus (the counters
+    /// `jobs` and `jobs_total`) or in the rules. Then their kind, name, unit and boundaries must be the same.
     fn add(
         &mut self,
         written: &'a str,

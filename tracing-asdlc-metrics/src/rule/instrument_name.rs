@@ -1,8 +1,7 @@
 //! The instrument that the name of a metric means: its name in OpenTelemetry, and its unit.
 //!
-//! In OpenTelemetry the unit is not a part of the name, and neither is `_total`. A Prometheus exporter appends both. So a rule may
-//! name a metric as Prometheus shows it: `checkouts_total` means the counter `checkouts`, and `wait_seconds` the metric `wait` in
-//! `s`.
+//! In OpenTelemetry, the unit and `_total` are not parts of the name. A Prometheus exporter appends both. So a rule may name a
+//! metric as Prometheus shows it: `checkouts_total` is the counter `checkouts`, and `wait_seconds` is the metric `wait` in `s`.
 
 use crate::rule::metric::{MetricKind, canonical_name, check_metric_name};
 use crate::rule::rule::Rule;
@@ -111,7 +110,7 @@ const SEPARATORS: [char; 4] = ['_', '.', '-', '/'];
 
 /// The words that Prometheus exporters append for a unit, by the OpenTelemetry–Prometheus compatibility specification. If a word
 /// has several units, the first one is that of [UCUM](https://ucum.org).
-const UNITS: [(&str, &str); 31] = [
+const UNITS: [(&str, &str); 32] = [
     ("days", "d"),
     ("hours", "h"),
     ("minutes", "min"),
@@ -124,7 +123,8 @@ const UNITS: [(&str, &str); 31] = [
     ("kibibytes", "KiBy"),
     ("mebibytes", "MiBy"),
     ("gibibytes", "GiBy"),
-    ("tibibytes", "TiBy"),
+    ("tebibytes", "TiBy"),
+    ("kilobytes", "kBy"),
     ("kilobytes", "KBy"),
     ("kilobytes", "KB"),
     ("megabytes", "MBy"),

@@ -1,9 +1,9 @@
 //! Settings from the environment variables that OpenTelemetry specifies.
 //!
-//! Nothing reads the environment unless a program asks for it: `resource_from_env`, and the functions
-//! `builder_from_env`. `variables` reads one variable, and has the names of those that the core knows.
-//! `resource` makes the resource of two of them. `service_link` recognizes a value that Kubernetes writes.
-//! `error` says which variable has which wrong value.
+//! Only `resource_from_env` and the functions `builder_from_env` read them, when a program calls these.
+//! `variables` reads one variable, and knows the values of a closed set. `resource` makes a resource of two
+//! variables. `service_link` recognizes a value that Kubernetes writes. `error` says which variable has
+//! which wrong value.
 //!
 //! The adapters `serve` and `config` read variables of their own with the functions of this folder.
 

@@ -27,14 +27,14 @@ use std::{env, iter::Copied, slice::Iter};
 /// | key | value |
 /// |---|---|
 /// | `service.name` | `OTEL_SERVICE_NAME`, or else `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, or else `unknown_service:` and the file name of the program |
-/// | the other keys of `OTEL_RESOURCE_ATTRIBUTES` | always strings |
+/// | the other keys of `OTEL_RESOURCE_ATTRIBUTES` | their values, always as strings |
 /// | `telemetry.sdk.name`, `telemetry.sdk.language`, `telemetry.sdk.version` | of the SDK, unless `OTEL_RESOURCE_ATTRIBUTES` has these keys |
 ///
 /// `OTEL_RESOURCE_ATTRIBUTES` is `key1=value1,key2=value2`, as the OpenTelemetry specification defines it.
 /// `,` and `=` in keys and values are written `%2C` and `%3D`, and `%` is written `%25`. Any other
 /// character may be percent-encoded too, as UTF-8. White space around keys and values is removed, and then
 /// they are decoded. Empty entries are ignored, so that a list may end in a comma. If a key occurs twice, the
-/// last value is used. An empty `service.name`, like an empty variable, is the same as none.
+/// last value is used. An empty variable, or an empty `service.name`, is the same as none.
 ///
 /// The SDK's own detector (`Resource::builder`) differs: it does not decode values, skips entries that it
 /// cannot read, and `service.name` of `OTEL_RESOURCE_ATTRIBUTES` replaces `OTEL_SERVICE_NAME`.

@@ -1,4 +1,4 @@
-//! Variables that Kubernetes sets, and that have the name of a setting by accident.
+//! Kubernetes sets variables for each Service. By accident, one can have the name of a setting.
 
 use std::net::SocketAddr;
 

@@ -53,7 +53,8 @@ impl Scraper {
 }
 
 fn renderer(idle: impl Into<IdleTimeout>) -> Renderer {
-    Renderer::new(RenderSettings { idle: Some(idle.into()), ..RenderSettings::default() })
+    let settings = RenderSettings { may_be_empty: true, ..RenderSettings::default() };
+    Renderer::new(RenderSettings { idle: Some(idle.into()), ..settings })
 }
 
 fn samples(text: &str) -> Vec<String> {
@@ -66,6 +67,39 @@ fn label(value: &'static str) -> [KeyValue; 1] {
 
 const TEN: Duration = Duration::from_secs(10);
 const NONE: [String; 0] = [];
+
+//
+#[test]
+fn a_series_that_is_missing_in_some_collections_does_not_come_back_with_its_whole_value() {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    static FAILS: AtomicBool = AtomicBool::new(false);
+    static COUNT: AtomicU64 = AtomicU64::new(5);
+    let mut scraper = Scraper::new(TEN);
+    scraper
+        .meter()
+        .u64_observable_counter("jobs")
+        .with_callback(|observer| {
+            observer.observe(1, &label("first"));
+            if !FAILS.load(Ordering::Relaxed) {
+                observer.observe(COUNT.load(Ordering::Relaxed), &label("second"));
+            }
+        })
+        .build();
+    assert_eq!(scraper.scrape(0).len(), 2);
+    assert_eq!(scraper.scrape(10), NONE);
+    COUNT.store(7, Ordering::Relaxed);
+    assert_eq!(scraper.scrape(11), ["jobs_total{is=\"second\"} 2"]);
+    FAILS.store(true, Ordering::Relaxed);
+    assert_eq!(scraper.scrape(12), NONE);
+    FAILS.store(false, Ordering::Relaxed);
+    assert_eq!(scraper.scrape(13), ["jobs_total{is=\"second\"} 2"]);
+    // A hidden one stays hidden.
+    assert_eq!(scraper.scrape(23), NONE);
+    FAILS.store(true, Ordering::Relaxed);
+    assert_eq!(scraper.scrape(24), NONE);
+    FAILS.store(false, Ordering::Relaxed);
+    assert_eq!(scraper.scrape(25), NONE);
+}
 
 //
 #[test]

@@ -11,7 +11,8 @@ use crate::families::{
 #[derive(Default)]
 pub(super) struct HistogramReader<'a> {
     open: Option<OpenSeries<'a>>,
-    /// The bounds of the last series. The next one has the same bounds, so that these texts need not be parsed.
+    /// The bounds of the last series. The next one mostly has the same, so that their texts need not be
+    /// parsed again.
     bounds: Vec<(&'a str, f64)>,
     /// Where `le` is among the labels of a series: mostly after the labels of the registry.
     le_at: usize,

@@ -1,10 +1,10 @@
 //! Reads the text of a registry: `OpenMetrics`, as the crate `prometheus-client` writes it.
 //!
-//! This is stricter than a parser of any `OpenMetrics` has to be, and more lenient where the crate
+//! The parser reads what the crate writes, and not every `OpenMetrics` text. In two points, the crate
 //! writes what `OpenMetrics` does not allow:
 //!
-//! * The crate does not check names and label keys. Here, they can have characters that Prometheus rejects, which
-//!   are replaced later as in all names.
+//! * The crate does not check names and label keys. So they can have characters that Prometheus rejects.
+//!   These are replaced later, as in all names.
 //! * The crate does not escape help texts. So a help text is read as it is, and can have several lines.
 //!
 //! A line that cannot be read costs only the family to which it belongs.

@@ -46,9 +46,12 @@ pub(crate) struct Gathered(String);
 impl PrometheusClientRegistry {
     /// A registry that `encode` writes as `OpenMetrics` text, as the crate's
     /// [`encode`](prometheus_client::encoding::text::encode) and
-    /// [`encode_registry`](prometheus_client::encoding::text::encode_registry) do. It runs at each
-    /// scrape, on a thread of the exporter outside of any runtime. It may block for a short time, for example for
-    /// a lock.
+    /// [`encode_registry`](prometheus_client::encoding::text::encode_registry) do. A line `# EOF` ends the
+    /// text: what follows it is not read.
+    ///
+    /// `encode` runs at each scrape over HTTP, on a thread of the exporter outside of any runtime. It may
+    /// block for a short time, for example for a lock. [`render`](crate::PrometheusReader::render) and the
+    /// like run it on the calling thread, where functions such as `blocking_lock` panic in a runtime.
     ///
     /// ```
     /// use asdlc_exporter::{

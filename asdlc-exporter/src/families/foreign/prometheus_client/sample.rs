@@ -10,8 +10,8 @@ pub(super) struct Label<'a> {
     pub(super) value: Cow<'a, str>,
 }
 
-/// Appends the labels in braces with which `text` begins, if any. Returns the text between the braces, and the
-/// text after them. `None` if they cannot be read.
+/// Appends the labels in braces with which `text` begins, if any. Returns the text between the braces,
+/// and the text after them. `None` if they cannot be read.
 ///
 /// `previous` is where the labels of the previous sample begin. If a key is the same as in the previous
 /// sample, it is also the same string in memory, which is then faster to compare.
@@ -88,8 +88,8 @@ fn after_key<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.strip_prefix(key)?.strip_prefix("=\"")
 }
 
-/// The key of a label, and the text after `key="`. The crate does not check keys, so a key can have characters
-/// that Prometheus rejects. It must not have those that end a label or a line.
+/// The key of a label, and the text after `key="`. The crate does not check keys, so a key can have
+/// characters that Prometheus rejects. It must not have those that end a label or a line.
 fn read_key(text: &str) -> Option<(&str, &str)> {
     let (key, after) = text.split_once('=')?;
     let is_key = !key.is_empty() && !key.contains(['{', '}', ',', '"', '\\', ' ']);
