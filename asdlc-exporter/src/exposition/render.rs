@@ -23,7 +23,7 @@ use crate::{
     },
 };
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use std::time::Instant;
+use std::{cell::OnceCell, time::Instant};
 
 /// Writes the expositions of a reader. Keeps what the next scrape reuses.
 #[derive(Debug)]
@@ -188,7 +188,8 @@ fn write(
 ) -> Counts {
     let mut counts = Counts::default();
     let constant = labels.constant().text().to_owned();
-    let configured = labels.configured().text().to_owned();
+    // Only needed for `target_info`.
+    let configured = OnceCell::new();
     let mut writer = TextWriter::new(out, *format);
     let mut table = SeriesTable::default();
     let (mut buckets, mut quantiles) = (Vec::new(), Vec::new());
@@ -224,7 +225,12 @@ fn write(
             && description.has_base_name
             && shown().all(|series| open_metrics::fits_type(kind, series.value()));
         let is_target = kind == FamilyKind::TargetInfo;
-        writer.family(description, fits_type, if is_target { &configured } else { &constant });
+        let constant = if is_target {
+            configured.get_or_init(|| labels.configured().text().to_owned())
+        } else {
+            &constant
+        };
+        writer.family(description, fits_type, constant);
         for series in shown() {
             counts.series += 1;
             match kind {
