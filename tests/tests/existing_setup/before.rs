@@ -47,7 +47,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on http://{}", listener.local_addr()?);
     let mut terminated = signal(SignalKind::terminate())?;
-    let stop = async move { drop(terminated.recv().await) };
+    let stop = async move { terminated.recv().await.unwrap_or_default() };
     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
     tokio::task::spawn_blocking(move || {
         tracer_provider.shutdown()?;

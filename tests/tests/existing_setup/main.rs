@@ -1,7 +1,9 @@
 //! A service with its own OpenTelemetry (provider, views, resource, OTLP, traces) adds our reader and both layers. Everything that
 //! it had stays as it was.
 
+#[expect(clippy::print_stdout, reason = "a program says its address")]
 mod after;
+#[expect(clippy::print_stdout, reason = "a program says its address")]
 mod before;
 mod receiver;
 

@@ -112,7 +112,7 @@ impl Receiver {
                         (span.start_time_unix_nano, span.end_time_unix_nano) = (0, 0);
                         (span.trace_id, span.span_id) = (Vec::new(), Vec::new());
                         let mut bytes = about.encode_to_vec();
-                        bytes.extend(scope.scope.iter().flat_map(|scope| scope.encode_to_vec()));
+                        bytes.extend(scope.scope.iter().flat_map(prost::Message::encode_to_vec));
                         bytes.extend(span.encode_to_vec());
                         all.push(bytes);
                     }

@@ -143,7 +143,7 @@ fn the_example_takes_its_name_its_address_and_attributes_from_the_environment() 
     let exposition = example.scrape();
     let orders = exposition.all_samples().iter().find(|sample| sample.name == "orders_total");
     let service = ("service".to_owned(), "till".to_owned());
-    assert!(orders.expect("orders are served").labels.iter().any(|label| *label == service));
+    assert!(orders.expect("orders are served").labels.contains(&service));
     example.process().interrupt();
     let finished = example.finish();
     assert!(finished.status.success(), "{finished:?}");
