@@ -57,9 +57,7 @@ impl BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            BuildErrorKind::EmptyService => f.write_str(
-                "missing service name: give the name that becomes the label service of every series",
-            ),
+            BuildErrorKind::EmptyService => f.write_str("missing service name: must not be empty"),
             BuildErrorKind::LongService { len, max, variable } => {
                 if let Some(variable) = variable {
                     write!(f, "environment variable {variable}: ")?;

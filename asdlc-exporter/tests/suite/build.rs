@@ -40,10 +40,7 @@ fn an_invalid_name_or_key_is_rejected_with_what_is_allowed() {
         assert_eq!(builder.build().expect_err(&expected).to_string(), expected);
     }
     let error = Exporter::builder("").build().expect_err("no service");
-    assert_eq!(
-        error.to_string(),
-        "missing service name: give the name that becomes the label service of every series"
-    );
+    assert_eq!(error.to_string(), "missing service name: must not be empty");
 }
 
 // O-04, O-08
