@@ -31,8 +31,17 @@ impl VictoriaMetrics {
     /// As [`scraping`](Self::scraping), with each path as a separate target with the label `path`.
     #[must_use]
     pub fn scraping_paths(target: SocketAddr, paths: &[String]) -> Self {
-        // It drops the labels of a series after the 30th. The exporter serves more.
-        let this = Self::start(Some((target, paths)), &["-maxLabelsPerTimeseries=200"]);
+        Self::scraping_paths_with(target, paths, &[])
+    }
+
+    /// As [`scraping_paths`](Self::scraping_paths), for series with more than 30 labels: by default, it drops the others.
+    #[must_use]
+    pub fn scraping_many_labels(target: SocketAddr, paths: &[String]) -> Self {
+        Self::scraping_paths_with(target, paths, &["-maxLabelsPerTimeseries=200"])
+    }
+
+    fn scraping_paths_with(target: SocketAddr, paths: &[String], options: &[&str]) -> Self {
+        let this = Self::start(Some((target, paths)), options);
         // A query for series that are not indexed yet has an empty result, which is cached for ten seconds.
         this.targets(paths.len());
         this.flush();

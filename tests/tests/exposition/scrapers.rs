@@ -87,7 +87,7 @@ impl Bodies {
     #[track_caller]
     pub(crate) fn assert_victoria_metrics_reads_all(&self) {
         let victoria_metrics =
-            VictoriaMetrics::scraping_paths(self.server.address(), &self.paths());
+            VictoriaMetrics::scraping_many_labels(self.server.address(), &self.paths());
         for target in victoria_metrics.targets(self.samples.len()) {
             assert_eq!(target, Target::up());
         }
