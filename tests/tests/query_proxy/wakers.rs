@@ -116,7 +116,7 @@ struct ForeignMeter(Arc<dyn SyncInstrument<u64> + Send + Sync>);
 impl InstrumentProvider for ForeignMeter {
     fn u64_counter(&self, builder: InstrumentBuilder<'_, Counter<u64>>) -> Counter<u64> {
         match &*builder.name {
-            "query_proxy_rejected_total" => Counter::new(Arc::clone(&self.0)),
+            "query_proxy_rejected" => Counter::new(Arc::clone(&self.0)),
             _ => Counter::new(Arc::new(NoOp)),
         }
     }
