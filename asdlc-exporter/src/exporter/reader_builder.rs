@@ -226,7 +226,8 @@ impl PrometheusReaderBuilder {
     /// * label keys of more than 256 bytes are truncated in the same way;
     /// * a series has at most 64 labels in addition to the constant labels and those of its scope: in the
     ///   order of the label keys, all labels after the 64th are left out, and series that become equal
-    ///   are merged. The same applies to the labels of a scope, and to the attributes of the resource;
+    ///   are merged. The same applies to the labels of a scope, and to the attributes of the resource.
+    ///   `VictoriaMetrics` keeps only 30 labels of a series by default (`-maxLabelsPerTimeseries`);
     /// * if the label values of a series have more than 128 KiB together, each of them is truncated
     ///   to 1024 bytes; those of a scope to 192 bytes, if they have more than 24 KiB;
     /// * help texts are truncated to 1024 bytes;
