@@ -1,6 +1,6 @@
 //! The reader in a provider that is used in unusual ways: concurrently, with views that collide, and beside readers that fail.
 
-use crate::check::check;
+use crate::{check::check, readers::Second};
 use asdlc_exporter::{PrometheusReader, ScrapeService};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -8,53 +8,22 @@ use opentelemetry::{
     InstrumentationScope, KeyValue,
     metrics::{AsyncInstrument, Counter, MeterProvider as _},
 };
-use opentelemetry_sdk::metrics::{
-    Instrument, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream, Temporality,
-    data::ResourceMetrics, reader::MetricReader,
+use opentelemetry_sdk::{
+    Resource,
+    metrics::{
+        Instrument, SdkMeterProvider, Stream, Temporality, data::ResourceMetrics,
+        reader::MetricReader as _,
+    },
 };
-use opentelemetry_sdk::{Resource, error::OTelSdkResult};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{
-    Arc, Weak,
+    Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use std::thread;
-use std::time::Duration;
 use tower::ServiceExt as _;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-/// Another reader of the same provider.
-#[derive(Clone, Debug)]
-struct Other(Arc<ManualReader>);
-
-impl Other {
-    fn new(temporality: Temporality) -> Self {
-        Self(Arc::new(ManualReader::builder().with_temporality(temporality).build()))
-    }
-}
-
-impl MetricReader for Other {
-    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
-    }
-
-    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.temporality(kind)
-    }
-}
 
 async fn get(service: ScrapeService, uri: &str) -> Result<(StatusCode, String)> {
     let response = service.oneshot(Request::get(uri).body(())?).await?;
@@ -100,7 +69,7 @@ fn scopes_made_by_many_threads_during_scrapes_of_two_readers_are_all_served() ->
     const THREADS: u64 = 64;
     const SCOPES: u64 = 20;
     let readers = [PrometheusReader::builder().build()?, PrometheusReader::builder().build()?];
-    let delta = Other::new(Temporality::Delta);
+    let delta = Second::new(Temporality::Delta);
     let few = |_: &Instrument| Stream::builder().with_cardinality_limit(10).build().ok();
     let provider = SdkMeterProvider::builder()
         .with_view(few)
@@ -202,7 +171,7 @@ async fn a_provider_that_is_shut_down_during_scrapes_gives_whole_responses_or_50
 #[test]
 fn a_callback_that_panics_in_the_collection_of_another_reader_leaves_this_one_alone() -> Result {
     let reader = PrometheusReader::builder().build()?;
-    let other = Other::new(Temporality::Cumulative);
+    let other = Second::new(Temporality::Cumulative);
     let provider =
         SdkMeterProvider::builder().with_reader(other.clone()).with_reader(reader.clone()).build();
     let panics = Arc::new(AtomicBool::new(false));
