@@ -230,6 +230,16 @@ mod tests {
         assert!(!glob(&pattern, &"a".repeat(5_000)));
     }
 
+    //
+    #[test]
+    fn uptime_is_served_unless_its_name_in_the_strategy_is_denied() {
+        let policy =
+            || NamePolicy::new("asdlc_".into(), MetricPolicy::new().deny("uptime_seconds"));
+        assert!(!policy().serves_uptime());
+        let strategy = TranslationStrategy::UnderscoreEscapingWithoutSuffixes;
+        assert!(policy().with_strategy(strategy).serves_uptime());
+    }
+
     //
     #[test]
     fn deny_patterns_match_every_form_of_a_name() {
