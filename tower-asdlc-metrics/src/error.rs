@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// The error of [`HttpMetricsLayerBuilder::build`](crate::HttpMetricsLayerBuilder::build): an invalid setting.
+/// An invalid setting: the error of [`HttpMetricsLayerBuilder::build`](crate::HttpMetricsLayerBuilder::build) and of
+/// `GrpcMethods::from_file_descriptor_sets`.
 ///
 /// The message names the setting, its value, and what is allowed:
 ///

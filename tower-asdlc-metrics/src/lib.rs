@@ -153,6 +153,7 @@
 //!   SDK's: such a provider may silently drop the measurements of bound instruments.
 //! - `axum`: [`HttpMetricsLayer::new`] and [`MatchedRoute`], for axum 0.8. [`UpgradeGuard`] can be an argument of a handler, and
 //!   [`RequestHead::uri`] returns the URI that the client requested, also inside of a `nest`.
+//! - `tonic`: [`GrpcMethods::from_file_descriptor_sets`], and [`TonicMethod`] for clients, for tonic 0.14.
 //!
 //! # Another version of axum
 //!
@@ -188,6 +189,8 @@ pub use labels::grpc_methods::GrpcMethods;
 #[cfg(feature = "axum")]
 pub use labels::matched_route::MatchedRoute;
 pub use labels::request_head::RequestHead;
+#[cfg(feature = "tonic")]
+pub use labels::tonic_method::TonicMethod;
 pub use labels::values::{OTHER, OVERFLOW, UNMATCHED};
 pub use layer::builder::HttpMetricsLayerBuilder;
 pub use layer::layer::HttpMetricsLayer;

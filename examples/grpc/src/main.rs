@@ -11,8 +11,6 @@
 mod readings;
 
 use asdlc_exporter::{Exporter, process};
-use prost::Message;
-use prost_types::FileDescriptorSet;
 use readings::proto::readings_server::ReadingsServer;
 use std::error::Error;
 use std::io;
@@ -39,9 +37,8 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::registry().with(support::log(&args.service.rust_log)?).try_init()?;
     let exporter = exporter(&args.service)?;
-    let methods = methods(&DESCRIPTORS)?;
-    let served = methods.join(" ");
-    let metrics = HttpMetricsLayer::builder(GrpcMethods::new(methods))
+    let methods = GrpcMethods::from_file_descriptor_sets(&DESCRIPTORS)?;
+    let metrics = HttpMetricsLayer::builder(methods)
         // The layer is around everything on this port, so scrapes are excluded here.
         .without_paths(["/metrics"])
         .build(&exporter)?;
@@ -55,7 +52,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let routes = Routes::new(health_service).add_service(reflection.build_v1()?);
 
     let listener = support::listen(&args.service.listen_addr).await?;
-    tracing::info!("metrics at /metrics, calls at {served}");
+    tracing::info!("metrics at /metrics; grpcurl -plaintext lists the services");
     support::serve(listener, |listener, stop| async move {
         let readings = readings::Readings::new(stop.clone());
         let routes = routes.add_service(ReadingsServer::new(readings));
@@ -82,21 +79,7 @@ fn exporter(service: &support::ServiceArgs) -> Result<Exporter, Box<dyn Error>> 
     Ok(exporter)
 }
 
-/// All methods of this server, as `/package.Service/Method`.
-fn methods(descriptors: &[&[u8]]) -> Result<Vec<String>, prost::DecodeError> {
-    let mut methods = Vec::new();
-    for encoded in descriptors {
-        for file in FileDescriptorSet::decode(*encoded)?.file {
-            for service in &file.service {
-                let path =
-                    |method: &str| format!("/{}.{}/{method}", file.package(), service.name());
-                methods.extend(service.method.iter().map(|method| path(method.name())));
-            }
-        }
-    }
-    Ok(methods)
-}
-
+/// What this server has.
 const DESCRIPTORS: [&[u8]; 3] = [
     readings::proto::DESCRIPTORS,
     tonic_health::pb::FILE_DESCRIPTOR_SET,
