@@ -49,15 +49,17 @@ pub fn main(subjects: &[Subject]) {
         let (one, two) = (one[index], two[index]);
         let (allocations, instructions) = (allocations(subject), instructions[index]);
         if index == 0 {
-            println!("| {name} | {one:.0} | {two:.0} | {allocations} | {} |", count(instructions));
+            let instructions =
+                instructions.map_or_else(|| NO_VALGRIND.to_owned(), |count| count.to_string());
+            println!("| {name} | {one:.0} | {two:.0} | {allocations} | {instructions} |");
         } else {
-            let instructions = instructions.zip(base.3).map(|(all, base)| all.saturating_sub(base));
+            let instructions = instructions.zip(base.3).map(|(all, base)| all as i64 - base as i64);
             println!(
-                "| {name} | {:+.0} | {:+.0} | {:+} | +{} |",
+                "| {name} | {:+.0} | {:+.0} | {:+} | {} |",
                 one - base.0,
                 two - base.1,
                 allocations as i64 - base.2 as i64,
-                count(instructions)
+                instructions.map_or_else(|| NO_VALGRIND.to_owned(), |more| format!("{more:+}"))
             );
         }
     }
@@ -125,10 +127,7 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-fn count(instructions: Option<u64>) -> String {
-    instructions.map_or_else(|| "no valgrind".to_owned(), |count| count.to_string())
-}
-
+const NO_VALGRIND: &str = "no valgrind";
 const ROUNDS: usize = 31;
 const WARM_UP: u64 = 2_000;
 const REPETITIONS: u64 = 50_000;

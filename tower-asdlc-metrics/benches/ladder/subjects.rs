@@ -74,18 +74,28 @@ impl PushMetricExporter for Nowhere {
     }
 }
 
-/// Sends a request to the service, and reads the body of the response to its end.
-pub fn requests<S, B>(mut service: S) -> impl FnMut()
+/// Sends a request to the service, and reads the body of the response to its end. The request is one that a server receives.
+pub fn requests<S, B>(service: S) -> impl FnMut()
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>>,
+    B: Body,
+{
+    sending(service, || {
+        let request =
+            Request::get("/items/1").header(HOST, HeaderValue::from_static("localhost:8080"));
+        request.body(Full::default()).expect("a request")
+    })
+}
+
+/// The same with any request.
+pub fn sending<S, B>(mut service: S, request: impl Fn() -> Request<Full<Bytes>>) -> impl FnMut()
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>>,
     B: Body,
 {
     move || {
-        let request =
-            Request::get("/items/1").header(HOST, HeaderValue::from_static("localhost:8080"));
-        let request = request.body(Full::default()).expect("a request");
         let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(Ok(response)) = pin!(service.call(request)).poll(&mut context) else {
+        let Poll::Ready(Ok(response)) = pin!(service.call(request())).poll(&mut context) else {
             unreachable!("the service responds at once")
         };
         let mut body = pin!(response.into_body());

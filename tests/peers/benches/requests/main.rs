@@ -7,7 +7,8 @@ mod routed;
 mod subjects;
 
 use asdlc_peers::peers::{
-    axum_otel_metrics, axum_prometheus, official, ours, tower_otel, tower_otel_http_metrics,
+    axum_otel_metrics, axum_prometheus, measured, official, ours, prometheus_client, tower_otel,
+    tower_otel_http_metrics,
 };
 use asdlc_peers::recorded::Recorded;
 use asdlc_peers::table;
@@ -20,6 +21,7 @@ use http_body_util::Full;
 use routed::{Inner, ROUTE, matched_path, routed};
 use std::env;
 use std::process::{Command, ExitCode, Stdio};
+use subjects::{BareService, sending, service};
 use tokio::runtime::Builder;
 use tower::layer::util::Identity;
 use tower::{Layer, Service};
@@ -28,27 +30,27 @@ fn main() -> ExitCode {
     let Some(subjects) = all() else { return ExitCode::FAILURE };
     // Measuring is left to a child, whose table then gets its last columns.
     if env::args().any(|argument| argument == "run" || argument == "measure") {
-        measured(&subjects);
+        counted(&subjects);
         return ExitCode::SUCCESS;
     }
     let program = env::current_exe().expect("the path of this program");
     let child = Command::new(program)
         .arg("measure")
         // The child's callgrind: not to count what is done once, which is not the same each time.
-        .env("VALGRIND_OPTS", "--toggle-collect=*measured*")
+        .env("VALGRIND_OPTS", "--toggle-collect=requests::counted*")
         .stderr(Stdio::inherit())
         .output();
     let table = String::from_utf8(child.expect("a child").stdout).expect("UTF-8");
-    print!("{}", table::with_ratios(&table, Some(BASE), ours::NAME));
+    print!("{}", table::with_ratios(&table, &[BASE, CLIENT_BASE], &[ours::NAME]));
     ExitCode::SUCCESS
 }
 
 #[inline(never)]
-fn measured(subjects: &[Subject]) {
+fn counted(subjects: &[Subject]) {
     harness::main(subjects);
 }
 
-/// The rungs of our own ladder, then those that have a route to read. `None` if one of these does not record.
+/// The rungs of our own ladder, those that have a route to read, and clients. `None` if one of these does not record.
 fn all() -> Option<Vec<Subject>> {
     // axum-prometheus starts its upkeep on a runtime. It has one as long as the benchmark runs.
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_time().build();
@@ -59,22 +61,29 @@ fn all() -> Option<Vec<Subject>> {
     let mut subjects = subjects::own();
     let bare = path.clone();
     subjects.push(Subject::new(BASE, move || routed(&Identity::new(), &bare)));
-    let peers = [
-        recording(ours::NAME, ours::layer(), &path),
-        recording(axum_otel_metrics::NAME, axum_otel_metrics::layer(), &path),
-        recording(tower_otel::NAME, tower_otel::layer(), &path),
-        recording(tower_otel_http_metrics::NAME, tower_otel_http_metrics::layer(), &path),
-        recording(axum_prometheus::NAME, axum_prometheus::layer(), &path),
-        recording(official::NAME, official::layer(), &path),
+    let servers = [
+        server(ours::NAME, ours::layer(), &path),
+        server(measured::NAME, measured::layer(&[ROUTE]), &path),
+        server(prometheus_client::NAME, prometheus_client::layer(), &path),
+        server(axum_prometheus::NAME, axum_prometheus::layer(), &path),
+        server(axum_otel_metrics::NAME, axum_otel_metrics::layer(), &path),
+        server(tower_otel::NAME, tower_otel::layer(), &path),
+        server(tower_otel_http_metrics::NAME, tower_otel_http_metrics::layer(), &path),
+        server(official::NAME, official::layer(), &path),
     ];
-    for peer in peers {
-        subjects.push(peer?);
+    for server in servers {
+        subjects.push(server?);
+    }
+    subjects.push(Subject::new(CLIENT_BASE, || client_requests(service())));
+    let clients = [client(tower_otel::CLIENT, tower_otel::client(), "localhost")];
+    for client in clients {
+        subjects.push(client?);
     }
     Some(subjects)
 }
 
-/// A subject, once its reader was seen to have the one request that was made.
-fn recording<L, B>(
+/// A subject that reads the matched route, once its reader was seen to have the one request that was made.
+fn server<L, B>(
     name: &'static str,
     (layer, recorded): (L, Recorded),
     path: &MatchedPath,
@@ -84,15 +93,47 @@ where
     L::Service: Service<Request<Full<Bytes>>, Response = Response<B>> + 'static,
     B: Body + 'static,
 {
-    routed(&layer, path)();
-    let requests = recorded(ROUTE);
+    let path = path.clone();
+    recording(name, move || routed(&layer, &path), recorded, ROUTE)
+}
+
+/// The same of a client, whose metrics name the host.
+fn client<L, B>(name: &'static str, (layer, recorded): (L, Recorded), host: &str) -> Option<Subject>
+where
+    L: Layer<BareService> + Sync + 'static,
+    L::Service: Service<Request<Full<Bytes>>, Response = Response<B>> + 'static,
+    B: Body + 'static,
+{
+    recording(name, move || client_requests(layer.layer(service())), recorded, host)
+}
+
+fn recording<R: FnMut() + 'static>(
+    name: &'static str,
+    make: impl Fn() -> R + Sync + 'static,
+    recorded: Recorded,
+    label: &str,
+) -> Option<Subject> {
+    make()();
+    let requests = recorded(label);
     if requests != 1 {
         eprintln!("{name} has recorded {requests} requests of 1: there is nothing to compare");
         return None;
     }
-    let path = path.clone();
-    Some(Subject::new(name, move || routed(&layer, &path)))
+    Some(Subject::new(name, make))
+}
+
+/// As a client sends them: with an absolute URI, and without the `Host` that the client adds later.
+fn client_requests<S, B>(service: S) -> impl FnMut()
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>>,
+    B: Body,
+{
+    sending(service, || {
+        Request::get("http://localhost:8080/items/1").body(Full::default()).expect("a request")
+    })
 }
 
 /// What the layers that look for a route are measured over.
 const BASE: &str = "bare, `MatchedPath`";
+/// And those of clients.
+const CLIENT_BASE: &str = "bare, client";

@@ -1,4 +1,4 @@
-//! prometheus-client 0.25, as its documentation says. It writes OpenMetrics.
+//! prometheus-client 0.26, as its documentation says. It writes OpenMetrics.
 
 use crate::Subject;
 use crate::workload::{self, BOUNDARIES, DURATION_HELP, REQUESTS_HELP};
@@ -30,7 +30,7 @@ pub fn subject(series: usize) -> Subject {
         values.into_iter().for_each(|value| histogram.observe(value));
     }
     let mut text = String::new();
-    Subject::new("prometheus-client 0.25, OpenMetrics", move |answer| {
+    Subject::new("prometheus-client 0.26, OpenMetrics", move |answer| {
         text.clear();
         encode(&mut text, &registry).expect("text");
         answer(text.as_bytes());

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         .stderr(Stdio::inherit())
         .output();
     let table = String::from_utf8(child.expect("a child").stdout).expect("UTF-8");
-    print!("{}", table::with_ratios(&table, None, "ours, counter + histogram, 2 labels"));
+    print!("{}", table::with_ratios(&table, &[], &["ours, counter + histogram, 2 labels"]));
     ExitCode::SUCCESS
 }
 

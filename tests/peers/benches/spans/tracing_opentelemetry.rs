@@ -21,7 +21,7 @@ pub fn matched() -> Peer {
 
 /// Beside an empty layer: alone, it leaves spans disabled.
 fn install() -> Recorded {
-    let (provider, recorded) = otel_0_33::provider();
+    let (provider, recorded) = otel_0_33::provider(&["operation_duration_seconds"]);
     let subscriber = tracing_subscriber::registry().with(MetricsLayer::new(provider));
     subscriber.with(Identity::new()).init();
     recorded

@@ -1,6 +1,6 @@
 //! axum-prometheus 0.10: a counter, a histogram and an in-flight gauge, through the global recorder of the `metrics` crate.
 
-use crate::recorded::Recorded;
+use crate::recorded::{Recorded, count_in_text};
 use axum_prometheus::PrometheusMetricLayer;
 
 pub const NAME: &str = "axum-prometheus 0.10.1";
@@ -9,13 +9,8 @@ pub const NAME: &str = "axum-prometheus 0.10.1";
 pub fn layer() -> (PrometheusMetricLayer<'static>, Recorded) {
     let (layer, handle) = PrometheusMetricLayer::pair();
     let recorded = move |route: &str| {
-        let text = handle.render();
-        let of_the_route = |line: &&str| {
-            line.starts_with("axum_http_requests_duration_seconds_count{")
-                && line.contains(&format!("endpoint=\"{route}\""))
-        };
-        let values = text.lines().filter(of_the_route).filter_map(|line| line.rsplit(' ').next());
-        values.map(|value| value.parse::<u64>().expect("a count")).sum()
+        let metrics = ["axum_http_requests_total", "axum_http_requests_duration_seconds_count"];
+        count_in_text(&handle.render(), &metrics, "endpoint", route)
     };
     (layer, Box::new(recorded))
 }

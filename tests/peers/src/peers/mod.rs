@@ -4,7 +4,10 @@
 
 pub mod axum_otel_metrics;
 pub mod axum_prometheus;
+mod hand_written;
+pub mod measured;
 pub mod official;
 pub mod ours;
+pub mod prometheus_client;
 pub mod tower_otel;
 pub mod tower_otel_http_metrics;

@@ -7,6 +7,6 @@ use tower_asdlc_metrics::HttpMetricsLayer;
 pub const NAME: &str = "tower-asdlc-metrics, `MatchedPath`";
 
 pub fn layer() -> (HttpMetricsLayer, Recorded) {
-    let (provider, recorded) = otel_0_33::provider();
+    let (provider, recorded) = otel_0_33::provider(&["http_request_duration"]);
     (HttpMetricsLayer::new(&provider.meter("ours")), recorded)
 }
