@@ -107,7 +107,7 @@
 //! - Each family has a [series limit](HttpMetricsLayerBuilder::with_max_series). Requests with further label sets are counted
 //!   under the overflow value, `endpoint="_OVERFLOW"`. These series also have the attribute `otel.metric.overflow` = `true`,
 //!   which the SDK sets on overflow series of its own.
-//! - `endpoint` can have [another key](HttpMetricsLayerBuilder::with_endpoint_label).
+//! - `endpoint` can have [another key](HttpMetricsLayerBuilder::with_label_key).
 //!
 //! # Where to put it
 //!
@@ -182,20 +182,23 @@ mod record;
 mod service;
 
 pub use error::BuildError;
+pub use labels::conventions::Conventions;
 pub use labels::endpoint::{
     Endpoint, EndpointFn, FixedEndpoint, Or, ResponseEndpoint, endpoint_fn,
 };
 pub use labels::grpc_methods::GrpcMethods;
 #[cfg(feature = "axum")]
 pub use labels::matched_route::MatchedRoute;
+pub use labels::names::{HttpLabel, HttpMetric};
 pub use labels::request_head::RequestHead;
+pub use labels::response_label::ResponseLabels;
 #[cfg(feature = "tonic")]
 pub use labels::tonic_method::TonicMethod;
-pub use labels::values::{OTHER, OVERFLOW, UNMATCHED};
-pub use layer::builder::HttpMetricsLayerBuilder;
+pub use labels::values::{NONE, OTHER, OVERFLOW, UNMATCHED};
+pub use layer::builder::{ClientSide, HttpMetricsLayerBuilder, LayerBuilder, ServerSide};
 pub use layer::layer::HttpMetricsLayer;
 pub use layer::meter_source::{
-    FromMeter, FromProvider, FromSharedProvider, MeterSource, SCHEMA_URL,
+    FromMeter, FromProvider, FromSharedProvider, MeterSource, SCHEMA_URL, SEMANTIC_SCHEMA_URL,
 };
 pub use service::future::ResponseFuture;
 pub use service::request_body::{RequestBody, RequestBodyLayer, RequestBodyService};

@@ -12,7 +12,8 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_asdlc_metrics::{
-    GrpcMethods, HttpMetricsLayer, HttpMetricsLayerBuilder, ResponseEndpoint, endpoint_fn,
+    GrpcMethods, HttpLabel, HttpMetricsLayer, HttpMetricsLayerBuilder, ResponseEndpoint,
+    endpoint_fn,
 };
 
 /// A layer of a service without routes.
@@ -231,7 +232,7 @@ async fn latency_is_in_seconds_with_the_default_or_the_configured_boundaries() {
 async fn the_label_of_the_endpoint_can_have_another_key() {
     let metrics = Metrics::new();
     let layer = HttpMetricsLayer::builder(endpoint_fn(|head| Some(head.uri().path())))
-        .with_endpoint_label("route")
+        .with_label_key(HttpLabel::Endpoint, "route")
         .with_body_sizes()
         .with_max_series(1)
         .build(&metrics.meter())

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::routing::get;
 use http::Request;
 use tower::ServiceExt;
-use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
+use tower_asdlc_metrics::{HttpLabel, HttpMetricsLayer, MatchedRoute};
 
 //
 #[test]
@@ -22,7 +22,7 @@ fn a_service_without_the_labels_of_its_target_needs_no_honor_labels() {
         .expect("valid settings");
     process::register(&exporter);
     let layer = HttpMetricsLayer::builder(MatchedRoute)
-        .with_endpoint_label("route")
+        .with_label_key(HttpLabel::Endpoint, "route")
         .build(&exporter)
         .expect("valid settings");
     let app = Router::new()

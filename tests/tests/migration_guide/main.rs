@@ -17,7 +17,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
+use tower_asdlc_metrics::{HttpLabel, HttpMetricsLayer, MatchedRoute};
 use tracing::info;
 use tracing_asdlc_metrics::{Label, Rule, SpanMetricsLayer};
 use tracing_subscriber::prelude::*;
@@ -145,7 +145,7 @@ fn existing() -> (SdkMeterProvider, Server) {
         .with_reader(prometheus.clone())
         .build();
     let layer = HttpMetricsLayer::builder(MatchedRoute)
-        .with_endpoint_label("path")
+        .with_label_key(HttpLabel::Endpoint, "path")
         .build(&provider)
         .expect("its settings are valid");
     let router = Router::new()

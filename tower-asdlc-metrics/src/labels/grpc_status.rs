@@ -3,40 +3,41 @@
 use crate::labels::outcome::Outcome;
 use http::{HeaderMap, StatusCode};
 
-/// What is known of the gRPC status of an exchange.
+/// What is known of the gRPC status of an exchange, as a number: the code of the status that was read from the headers, the trailers, or
+/// the trailer frame of gRPC-Web; or one of the constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GrpcCall {
-    /// The request is not a gRPC call.
-    NotGrpc,
-    /// No status was read yet.
-    NoStatus,
-    /// The status is in the body of a gRPC-Web response. It was not read yet, or it cannot be read. If the response is
-    /// complete, the missing status alone is not a failure. With `NoStatus` it is a failure.
-    Unreadable,
-    /// The status from the headers, the trailers, or the trailer frame of gRPC-Web.
-    Status(GrpcStatus),
-}
+pub(crate) struct GrpcCall(pub(crate) u8);
 
 impl GrpcCall {
+    /// The request is not a gRPC call.
+    pub(crate) const NOT_GRPC: Self = Self(GrpcStatus::COUNT);
+    /// No status was read yet.
+    pub(crate) const NO_STATUS: Self = Self(GrpcStatus::COUNT + 1);
+    /// The status is in the body of a gRPC-Web response. It was not read yet, or it cannot be read. If the response is
+    /// complete, the missing status alone is not a failure. With `NO_STATUS` it is a failure.
+    pub(crate) const UNREADABLE: Self = Self(GrpcStatus::COUNT + 2);
+
+    #[inline]
+    pub(crate) fn with_status(status: GrpcStatus) -> Self {
+        Self(status as u8)
+    }
+
     #[inline]
     pub(crate) fn is_grpc(self) -> bool {
-        !matches!(self, Self::NotGrpc)
+        self != Self::NOT_GRPC
     }
 
     /// The value of `grpc_status` for a call with this outcome and HTTP status; `None` means that the label is left out.
-    #[inline]
     pub(crate) fn label(self, outcome: Outcome, http: Option<StatusCode>) -> Option<GrpcStatus> {
-        if self.is_grpc() { self.read_or_derived(outcome, http) } else { None }
-    }
-
-    #[inline(never)]
-    fn read_or_derived(self, outcome: Outcome, http: Option<StatusCode>) -> Option<GrpcStatus> {
+        if !self.is_grpc() {
+            return None;
+        }
         self.status().or_else(|| self.derived(outcome, http))
     }
 
     /// The status that was read.
     pub(crate) fn status(self) -> Option<GrpcStatus> {
-        if let Self::Status(status) = self { Some(status) } else { None }
+        CODES.get(usize::from(self.0)).map(|(status, _)| *status)
     }
 
     fn derived(self, outcome: Outcome, http: Option<StatusCode>) -> Option<GrpcStatus> {
@@ -47,7 +48,9 @@ impl GrpcCall {
             // HTTP/2 servers reset the stream with INTERNAL_ERROR, which clients map to this status.
             (Outcome::ServiceError | Outcome::BodyError, _) => Some(GrpcStatus::Internal),
             (Outcome::Panic, _) => Some(GrpcStatus::Unknown),
-            _ if self == Self::Unreadable => None,
+            (Outcome::ConnectError | Outcome::Reset, _) => Some(GrpcStatus::Unavailable),
+            (Outcome::Timeout, _) => Some(GrpcStatus::DeadlineExceeded),
+            _ if self == Self::UNREADABLE => None,
             _ => Some(GrpcStatus::Unknown),
         }
     }
@@ -176,9 +179,10 @@ mod tests {
         ] {
             let http = http.map(|http| StatusCode::from_u16(http).unwrap());
             let status = |call: GrpcCall| call.label(outcome, http).map(GrpcStatus::as_str);
-            let labels = [GrpcCall::NoStatus, GrpcCall::Unreadable, GrpcCall::NotGrpc].map(status);
+            let labels =
+                [GrpcCall::NO_STATUS, GrpcCall::UNREADABLE, GrpcCall::NOT_GRPC].map(status);
             assert_eq!(labels, [missing, unreadable, None], "{outcome:?} {http:?}");
-            let read = GrpcCall::Status(GrpcStatus::NotFound);
+            let read = GrpcCall::with_status(GrpcStatus::NotFound);
             assert_eq!(status(read), Some("NOT_FOUND"));
         }
     }

@@ -1,9 +1,20 @@
-/// Checks the key of the label with the endpoint. The error says what is allowed.
-pub(crate) fn check_endpoint_key(key: &str) -> Result<(), &'static str> {
-    match check_label_key(key) {
-        Err(_) if key == ENDPOINT => Ok(()),
-        checked => checked,
+use crate::labels::attributes::RESERVED_ATTRIBUTES;
+
+/// Checks the key of one of the layer's own labels, which may have its default key. The error says what is allowed.
+pub(crate) fn check_own_key(key: &str, default: &str) -> Result<(), &'static str> {
+    if key == default { Ok(()) } else { check_label_key(key) }
+}
+
+/// Checks the key of a label in OpenTelemetry's conventions, where keys have dots.
+pub(crate) fn check_attribute_key(key: &str) -> Result<(), &'static str> {
+    let exposed = key.replace('.', "_");
+    if RESERVED_ATTRIBUTES.iter().any(|reserved| reserved.replace('.', "_") == exposed) {
+        return Err("must not be an attribute of OpenTelemetry's conventions for HTTP and RPC");
     }
+    if key.split('.').any(str::is_empty) {
+        return Err("must match [a-zA-Z_][a-zA-Z0-9_.]*, without empty parts");
+    }
+    check_label_key(&exposed)
 }
 
 /// Checks the key of a user label. The error says what is allowed.
@@ -44,8 +55,8 @@ const RESERVED: [&str; 9] = [
     "quantile",
 ];
 
-/// The key of the label with the endpoint, if no other key is set.
-pub(crate) const ENDPOINT: &str = "endpoint";
+/// The default key of the label with the endpoint.
+const ENDPOINT: &str = "endpoint";
 
 /// The exporter truncates longer keys.
 const MAX_KEY_BYTES: usize = 256;

@@ -1,12 +1,19 @@
-//! The values of the labels. The endpoint and the method come from the head of the request; `status`, `grpc_status` and
-//! `error_type` come from the way the exchange ended.
+//! The values of the labels. Those of a request come from its head (`request_labels`), those of the way the exchange ended come
+//! from its `ending`.
 //!
-//! A request passes `exclusions`, `methods`, `endpoint` (`matched_route`, `grpc_methods`, `tonic_method`) and `user_label`, which
-//! all read its `request_head`. `file_descriptors` makes the list of `grpc_methods`; `unlisted_methods` logs what it lacks. When it has ended, its `outcome` and `grpc_status` become `outcome_labels`. `values` has the values that
-//! replace other values, such as `_OTHER`. `label_key` checks the key of a user label. `catch_panic` calls functions of the
-//! application.
+//! A request passes `exclusions`, `methods`, `protocol`, `endpoint` (`matched_route`, `grpc_methods`, `tonic_method`) and
+//! `user_label`, which all read its `request_head`. A response can set a `response_label`. When the exchange has ended, its
+//! `outcome` and `grpc_status` are parts of its `ending`. From the ending, `prometheus_labels` and `semantic_labels` derive the
+//! labels of each convention.
+//!
+//! `names`, `conventions` and `attributes` have the names, and `side` is server or client. `values` has the values that replace
+//! other values, such as `_OTHER`. `label_key` checks the key of a label. `file_descriptors` makes the list of `grpc_methods`, and
+//! `unlisted_methods` logs what it lacks. `catch_panic` calls functions of the application.
 
+pub(crate) mod attributes;
 pub(crate) mod catch_panic;
+pub(crate) mod conventions;
+pub(crate) mod ending;
 pub(crate) mod endpoint;
 pub(crate) mod exclusions;
 #[cfg(feature = "tonic")]
@@ -17,12 +24,17 @@ pub(crate) mod label_key;
 #[cfg(feature = "axum")]
 pub(crate) mod matched_route;
 pub(crate) mod methods;
+pub(crate) mod names;
 pub(crate) mod outcome;
-pub(crate) mod outcome_labels;
+pub(crate) mod prometheus_labels;
+pub(crate) mod protocol;
 pub(crate) mod request_head;
+pub(crate) mod request_labels;
+pub(crate) mod response_label;
+pub(crate) mod semantic_labels;
+pub(crate) mod side;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic_method;
-#[cfg_attr(not(test), expect(dead_code, reason = "the exchange does not use it yet"))]
 pub(crate) mod unlisted_methods;
 pub(crate) mod user_label;
 pub(crate) mod values;

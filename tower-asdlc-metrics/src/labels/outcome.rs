@@ -1,5 +1,6 @@
 /// How an exchange ended. Each one ends in exactly one of these ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Outcome {
     /// The response's body was handed to the server up to its end, or the response has no body.
     Complete,
@@ -17,4 +18,27 @@ pub(crate) enum Outcome {
     ServiceError,
     /// The service or its body panicked.
     Panic,
+    /// Only on a client: there was no connection to the server.
+    ConnectError,
+    /// Only on a client: a time limit within the service ended the request.
+    Timeout,
+    /// Only on a client: the connection or the stream was reset or closed before the end of the response.
+    Reset,
+}
+
+impl Outcome {
+    /// All outcomes, in the order of their numbers.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Complete,
+        Self::Upgrade,
+        Self::Cancelled,
+        Self::Aborted,
+        Self::BodyError,
+        Self::LengthMismatch,
+        Self::ServiceError,
+        Self::Panic,
+        Self::ConnectError,
+        Self::Timeout,
+        Self::Reset,
+    ];
 }

@@ -10,20 +10,35 @@ use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 pub struct RequestHead<'a> {
     pub method: &'a Method,
     uri: &'a Uri,
+    /// Whether the request is sent, not received.
+    is_outgoing: bool,
     pub version: Version,
     pub headers: &'a HeaderMap,
     pub extensions: &'a Extensions,
 }
 
 impl<'a> RequestHead<'a> {
+    #[inline(always)]
     pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
         Self {
             method: request.method(),
             uri: request.uri(),
+            is_outgoing: false,
             version: request.version(),
             headers: request.headers(),
             extensions: request.extensions(),
         }
+    }
+
+    /// The head of a request that a client sends, if `is_outgoing`.
+    #[inline(always)]
+    pub(crate) fn with_direction(self, is_outgoing: bool) -> Self {
+        Self { is_outgoing, ..self }
+    }
+
+    /// The URI of the request itself.
+    pub(crate) fn own_uri(&self) -> &'a Uri {
+        self.uri
     }
 
     /// The URI that the client requested.
@@ -33,8 +48,9 @@ impl<'a> RequestHead<'a> {
     /// layers may have changed.
     #[must_use]
     pub fn uri(&self) -> &'a Uri {
+        // A proxy sends requests that it has received. They may still have the extension of its server.
         #[cfg(feature = "axum")]
-        if let Some(OriginalUri(uri)) = self.extensions.get() {
+        if let Some(OriginalUri(uri)) = self.extensions.get().filter(|_| !self.is_outgoing) {
             return uri;
         }
         self.uri

@@ -39,7 +39,10 @@ impl UnlistedMethods {
     #[cold]
     pub(crate) fn end_call(&self, path: &str, call: GrpcCall) {
         // While the thread unwinds, a panic in a subscriber would abort the process.
-        if call == GrpcCall::Status(GrpcStatus::Ok) && !std::thread::panicking() && self.add(path) {
+        if call == GrpcCall::with_status(GrpcStatus::Ok)
+            && !std::thread::panicking()
+            && self.add(path)
+        {
             tracing::warn!(
                 "the gRPC method {path:?} is served, but not listed: its calls are counted under the method `_OTHER`. Add it \
                  to GrpcMethods, or add the file descriptor set of its service. This is logged for the first {MAX_LOGGED} such \
@@ -76,7 +79,7 @@ mod tests {
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
-    const OK: GrpcCall = GrpcCall::Status(GrpcStatus::Ok);
+    const OK: GrpcCall = GrpcCall(GrpcStatus::Ok as u8);
 
     /// Keeps the messages of all events.
     #[derive(Clone, Default)]
@@ -145,7 +148,7 @@ mod tests {
             GrpcStatus::ResourceExhausted,
             GrpcStatus::Unavailable,
         ];
-        let calls = statuses.map(GrpcCall::Status).into_iter().chain([GrpcCall::NoStatus]);
+        let calls = statuses.map(GrpcCall::with_status).into_iter().chain([GrpcCall::NO_STATUS]);
         assert_eq!(logged(calls.map(|call| ("/a.B/None".to_owned(), call))), [""; 0]);
     }
 

@@ -2,7 +2,6 @@
 //! list.
 
 use crate::labels::catch_panic::catch_panic;
-use crate::labels::methods::MethodId;
 use crate::labels::request_head::RequestHead;
 use crate::labels::values::OTHER;
 use std::fmt;
@@ -18,7 +17,7 @@ pub(crate) type ReadValue = Box<dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a st
 
 /// The values of all user labels of a request, each as its index in the list of possible values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UserLabelValues([u8; MAX_USER_LABELS]);
+pub(crate) struct UserLabelValues(pub(crate) [u8; MAX_USER_LABELS]);
 
 impl UserLabel {
     pub(crate) fn read_all(labels: &[Self], head: RequestHead<'_>) -> UserLabelValues {
@@ -55,14 +54,6 @@ impl fmt::Debug for UserLabel {
     }
 }
 
-impl UserLabelValues {
-    /// The values and a method as one number, for the hash of a route.
-    pub(crate) fn with_method(self, method: MethodId) -> u64 {
-        let [a, b, c, d] = self.0;
-        u64::from_le_bytes([a, b, c, d, method.0, 0, 0, 0])
-    }
-}
-
 impl Default for UserLabelValues {
     /// All values are [`OTHER`].
     fn default() -> Self {
@@ -73,4 +64,4 @@ impl Default for UserLabelValues {
 pub(crate) const MAX_USER_LABELS: usize = 4;
 pub(crate) const MAX_VALUES_PER_LABEL: usize = 100;
 /// Greater than the index of any possible value.
-const OTHER_INDEX: u8 = u8::MAX;
+pub(crate) const OTHER_INDEX: u8 = u8::MAX;

@@ -10,3 +10,6 @@ pub const UNMATCHED: &str = "_UNMATCHED";
 /// The `endpoint` of requests whose label sets are beyond the [series limit](crate::HttpMetricsLayerBuilder::with_max_series).
 /// These series also have the attribute `otel.metric.overflow` = `true`.
 pub const OVERFLOW: &str = "_OVERFLOW";
+
+/// The `status` of a client's request that got no response.
+pub const NONE: &str = "_NONE";

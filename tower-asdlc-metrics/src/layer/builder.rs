@@ -1,24 +1,26 @@
 use crate::error::BuildError;
+use crate::labels::conventions::Conventions;
 use crate::labels::endpoint::{AnyEndpoint, Endpoint};
 use crate::labels::exclusions::Exclusions;
-use crate::labels::label_key::ENDPOINT;
-use crate::labels::methods::Methods;
+use crate::labels::methods::{self, Methods};
+use crate::labels::names::{HttpLabel, HttpMetric, Names};
 use crate::labels::request_head::RequestHead;
+use crate::labels::response_label::ResponseLabel;
+use crate::labels::side::Side;
 use crate::labels::user_label::UserLabel;
-use crate::layer::check::{check_boundaries, check_settings};
+use crate::layer::check::{HostOptions, check};
 use crate::layer::layer::HttpMetricsLayer;
-use crate::layer::meter_source::MeterSource;
-use crate::record::instruments::{
-    DEFAULT_BOUNDARIES, Instruments, OptionalMetrics, call_before_collections,
-};
+use crate::layer::meter_source::{MeterSource, SCHEMA_URL, SEMANTIC_SCHEMA_URL};
+use crate::record::instruments::{Instruments, Meters, Metrics};
 use crate::record::recorder::Recorder;
-use crate::record::settings::Settings;
+use crate::record::settings::{ReadScheme, Settings};
 use crate::record::shard::Shards;
 use http::Method;
-use opentelemetry::metrics::Meter;
+use http::uri::Scheme;
 use std::fmt;
+use std::marker::PhantomData;
 
-/// Configures an [`HttpMetricsLayer`].
+/// Configures an [`HttpMetricsLayer`](crate::HttpMetricsLayer): a [`LayerBuilder`] of a server.
 ///
 /// ```
 /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
@@ -30,48 +32,172 @@ use std::fmt;
 ///     .build(meter)?;
 /// # Ok(layer) }
 /// ```
+pub type HttpMetricsLayerBuilder = LayerBuilder<ServerSide>;
+
+/// Configures an [`HttpMetricsLayer`](crate::HttpMetricsLayer) or an
+/// [`HttpClientMetricsLayer`](crate::HttpClientMetricsLayer).
+///
+/// `S` is [`ServerSide`] or [`ClientSide`]. Most settings are the same for both.
 #[must_use = "it does nothing until it is built"]
-pub struct HttpMetricsLayerBuilder {
-    settings: Settings,
-    boundaries: Vec<f64>,
-    optional: OptionalMetrics,
-    has_backpressure: bool,
+pub struct LayerBuilder<S> {
+    pub(crate) settings: Settings,
+    pub(crate) metrics: Metrics,
+    pub(crate) hosts: HostOptions,
+    pub(crate) known_methods: KnownMethods,
+    pub(crate) has_backpressure: bool,
+    side: PhantomData<S>,
 }
 
-impl HttpMetricsLayerBuilder {
-    pub(crate) fn new(endpoint: impl Endpoint + Send + Sync + 'static) -> Self {
+/// The side of a [`LayerBuilder`]: requests that a server receives.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ServerSide;
+
+/// The side of a [`LayerBuilder`]: requests that a client sends.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ClientSide;
+
+/// The methods that have a label value of their own.
+#[derive(Debug)]
+pub(crate) enum KnownMethods {
+    Default,
+    Listed(Vec<Method>),
+    /// The list of the environment variable.
+    FromEnv(Option<String>),
+}
+
+impl<S> LayerBuilder<S> {
+    pub(crate) fn of(side: Side, endpoint: impl Endpoint + Send + Sync + 'static) -> Self {
         Self {
             settings: Settings {
+                side,
                 endpoint: AnyEndpoint::new(endpoint),
-                endpoint_key: ENDPOINT.into(),
+                has_endpoints: side == Side::Server,
+                names: Names::new(side),
+                has_status_on_duration: false,
                 methods: Methods::default(),
+                url_scheme: None,
+                hosts: None,
                 user_labels: Vec::new(),
+                response_labels: Vec::new(),
                 exclusions: Exclusions::default(),
                 streaming_endpoints: Vec::new(),
                 max_series: 1_000,
             },
-            boundaries: DEFAULT_BOUNDARIES.to_vec(),
-            optional: OptionalMetrics {
+            metrics: Metrics {
+                conventions: Conventions::Prometheus,
+                boundaries: None,
                 in_flight: true,
+                active_requests: false,
                 time_to_headers: false,
                 body_sizes: false,
                 upgrades: false,
             },
+            hosts: HostOptions::default(),
+            known_methods: KnownMethods::Default,
             has_backpressure: false,
+            side: PhantomData,
         }
     }
 
+    /// Selects the names of metrics and labels: those of Prometheus (the default), those of OpenTelemetry's semantic conventions,
+    /// or [both](Conventions).
+    ///
+    /// ```
+    /// use tower_asdlc_metrics::{Conventions, FixedEndpoint, HttpMetricsLayer};
+    ///
+    /// let builder = HttpMetricsLayer::builder(FixedEndpoint("/upload"))
+    ///     .with_conventions(Conventions::OpenTelemetry);
+    /// ```
+    pub fn with_conventions(mut self, conventions: Conventions) -> Self {
+        self.metrics.conventions = conventions;
+        self
+    }
+
     /// Sets the upper bounds of the latency buckets, in seconds and ascending; `+Inf` is added. The default boundaries are those of
-    /// Prometheus: 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10.
+    /// Prometheus: 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10. OpenTelemetry's conventions also have 0.075, 0.75
+    /// and 7.5.
     pub fn with_boundaries(mut self, boundaries: impl IntoIterator<Item = f64>) -> Self {
-        self.boundaries = boundaries.into_iter().collect();
+        self.metrics.boundaries = Some(boundaries.into_iter().collect());
+        self
+    }
+
+    /// Sets the name of a metric of Prometheus' convention, without its unit and without `_total`, which an exporter appends.
+    ///
+    /// Use it to keep the names of another library, so that dashboards and alerts need no change:
+    ///
+    /// ```
+    /// use tower_asdlc_metrics::{FixedEndpoint, HttpLabel, HttpMetric, HttpMetricsLayer};
+    ///
+    /// let builder = HttpMetricsLayer::builder(FixedEndpoint("/upload"))
+    ///     .with_metric_name(HttpMetric::Requests, "axum_http_requests")
+    ///     .with_metric_name(HttpMetric::RequestDuration, "axum_http_requests_duration")
+    ///     .with_metric_name(HttpMetric::RequestsInFlight, "axum_http_requests_pending")
+    ///     .with_label_key(HttpLabel::Endpoint, "path")
+    ///     .with_status_on_duration();
+    /// ```
+    pub fn with_metric_name(mut self, metric: HttpMetric, name: impl Into<String>) -> Self {
+        self.settings.names.set_metric(metric, name.into());
+        self
+    }
+
+    /// Sets the key of a label of Prometheus' convention: `route` for the endpoint, for example.
+    ///
+    /// ```
+    /// use tower_asdlc_metrics::{FixedEndpoint, HttpLabel, HttpMetricsLayer};
+    ///
+    /// let builder = HttpMetricsLayer::builder(FixedEndpoint("/upload"))
+    ///     .with_label_key(HttpLabel::Endpoint, "route");
+    /// ```
+    ///
+    /// The Prometheus operators for Kubernetes give targets the labels `service` and `endpoint`. Prometheus then stores a scraped
+    /// `endpoint` as `exported_endpoint`, unless the scrape configuration has `honor_labels: true`. With another key, it stores
+    /// both labels under their own keys.
+    pub fn with_label_key(mut self, label: HttpLabel, key: impl Into<String>) -> Self {
+        self.settings.names.set_key(label, key.into());
+        self
+    }
+
+    /// Adds the label `status` to the latency of Prometheus' convention. Each status of a route then has buckets of its own. In
+    /// OpenTelemetry's conventions the latency always has the status.
+    pub fn with_status_on_duration(mut self) -> Self {
+        self.settings.has_status_on_duration = true;
         self
     }
 
     /// Adds methods, such as `PURGE`, that get a label value of their own, as the nine standard methods do. All other methods
-    /// are counted as `_OTHER`. At most 16 methods can be added.
+    /// are counted as `_OTHER`. At most 16 methods can be added. In OpenTelemetry's conventions `QUERY` is a standard method too.
     pub fn with_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.settings.methods.additional.extend(methods);
+        self
+    }
+
+    /// Replaces the list of methods that have a label value of their own. [Added](Self::with_methods) methods are kept. At most 16
+    /// methods can be listed besides the nine standard methods.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
+    ///
+    /// let builder = HttpMetricsLayer::builder(FixedEndpoint("/upload"))
+    ///     .with_known_methods([Method::GET, Method::PUT]); // all others are `_OTHER`
+    /// ```
+    pub fn with_known_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.known_methods = KnownMethods::Listed(methods.into_iter().collect());
+        self
+    }
+
+    /// Replaces the list of methods by that of the environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`: names, separated
+    /// by commas. The case matters. If the variable is not set or is empty, the list stays as it is.
+    ///
+    /// This is the only setting that the layer reads from the environment, and it does so only here.
+    pub fn with_known_methods_from_env(mut self) -> Self {
+        let value = std::env::var_os(methods::KNOWN_METHODS_VARIABLE);
+        let value = value.map(|value| value.to_string_lossy().into_owned());
+        if value.as_ref().is_some_and(|value| !value.is_empty()) {
+            self.known_methods = KnownMethods::FromEnv(value);
+        }
         self
     }
 
@@ -100,19 +226,29 @@ impl HttpMetricsLayerBuilder {
         self
     }
 
-    /// Sets the key of the label `endpoint`: `route`, for example.
+    /// Adds a label whose value the response sets: its key and its possible values. The response has the extension
+    /// [`ResponseLabels`](crate::ResponseLabels). The value is `_OTHER` if there is no response, if the extension does not have the
+    /// key, or if it has any other value. At most three such labels can be added, with at most 100 values each.
+    ///
+    /// All metrics that are recorded when the request ends have the label. The gauges and the time to the response's head do not.
     ///
     /// ```
-    /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
+    /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer, ResponseLabels};
     ///
-    /// let builder = HttpMetricsLayer::builder(FixedEndpoint("/upload")).with_endpoint_label("route");
+    /// let builder = HttpMetricsLayer::builder(FixedEndpoint("/page"))
+    ///     .with_response_label("cache", ["hit", "miss"]);
+    ///
+    /// // In the handler, or in a layer inside of this one:
+    /// let mut response = http::Response::new("a page");
+    /// ResponseLabels::set(&mut response, "cache", "hit");
     /// ```
-    ///
-    /// The Prometheus operators for Kubernetes give targets the labels `service` and `endpoint`. Prometheus then stores a scraped
-    /// `endpoint` as `exported_endpoint`, unless the scrape configuration has `honor_labels: true`. With another key, it stores
-    /// both labels under their own keys.
-    pub fn with_endpoint_label(mut self, key: impl Into<String>) -> Self {
-        self.settings.endpoint_key = key.into();
+    pub fn with_response_label<V: Into<String>>(
+        mut self,
+        key: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let values = values.into_iter().map(Into::into).collect();
+        self.settings.response_labels.push(ResponseLabel { key: key.into(), values });
         self
     }
 
@@ -138,8 +274,9 @@ impl HttpMetricsLayerBuilder {
     ///
     /// Their requests are counted like all others, with two differences:
     ///
-    /// - They are not in `http_request_duration_seconds`, where they would distort the latency of other requests.
-    /// - A client that leaves, before or after the head, is their normal end and not in `http_requests_failed_total`. The
+    /// - They are not in `http_request_duration_seconds`, where they would distort the latency of other requests. They are in the
+    ///   duration of OpenTelemetry's conventions, because its count is the only count of requests.
+    /// - A client that leaves, before or after the head, is their normal end and no failure. The
     ///   `status` is the one that was sent, or `499`; for gRPC, `grpc_status` is `CANCELLED`.
     ///
     /// Other failures are counted: an error status, an error of the service or the body, a panic.
@@ -165,41 +302,30 @@ impl HttpMetricsLayerBuilder {
 
     /// Turns off `http_requests_in_flight`.
     pub fn without_in_flight(mut self) -> Self {
-        self.optional.in_flight = false;
+        self.metrics.in_flight = false;
+        self
+    }
+
+    /// Turns on the gauge of OpenTelemetry's conventions: `http.server.active_requests`, or `http.client.active_requests`. It is
+    /// off by default because it is not stable. It includes gRPC calls, for which the conventions have no gauge.
+    pub fn with_active_requests(mut self) -> Self {
+        self.metrics.active_requests = true;
         self
     }
 
     /// Turns on `http_response_headers_duration_seconds{method,endpoint}`: the time until the head of the response, with the
     /// boundaries of the latency. Requests without a response are not in it.
     pub fn with_time_to_headers(mut self) -> Self {
-        self.optional.time_to_headers = true;
+        self.metrics.time_to_headers = true;
         self
     }
 
     /// Turns on `http_response_body_size_bytes{method,endpoint}`. The bytes are counted while the body passes, and recorded when
-    /// the request ends. With a [`request_body_layer`](HttpMetricsLayer::request_body_layer), `http_request_body_size_bytes` is
+    /// the request ends. In OpenTelemetry's conventions it is `http.server.response.body.size`, with the attributes of the duration
+    /// of HTTP requests; it includes gRPC calls. With a [`request_body_layer`](HttpMetricsLayer::request_body_layer), `http_request_body_size_bytes` is
     /// recorded too.
     pub fn with_body_sizes(mut self) -> Self {
-        self.optional.body_sizes = true;
-        self
-    }
-
-    /// Turns on `http_upgraded_connections_in_flight{method,endpoint}` and
-    /// `http_upgraded_connection_duration_seconds{method,endpoint}`: `WebSocket`s and other connections that outlive their
-    /// request. The handler must hold the [`UpgradeGuard`](crate::UpgradeGuard) of the request. The duration histogram has the
-    /// boundaries 1 s, 5 s, 15 s, 1 min, 5 min, 15 min, 1 h, 4 h and 1 d.
-    pub fn with_upgrades(mut self) -> Self {
-        self.optional.upgrades = true;
-        self
-    }
-
-    /// Makes the layer ready only when the inner service is ready.
-    ///
-    /// By default the layer is always ready: a request that has to wait for the inner service (for a permit of a concurrency
-    /// limit, for example) waits within the layer, where it is timed and in flight. With backpressure it waits outside of the
-    /// layer, and no metric includes this wait. A load shedder or a load balancer outside of the layer needs backpressure.
-    pub fn with_backpressure(mut self) -> Self {
-        self.has_backpressure = true;
+        self.metrics.body_sizes = true;
         self
     }
 
@@ -220,36 +346,113 @@ impl HttpMetricsLayerBuilder {
         self
     }
 
+    /// Checks the settings, and builds what the layer records with.
+    pub(crate) fn build_shards<K>(
+        mut self,
+        meter: &(impl MeterSource<K> + ?Sized),
+    ) -> Result<Shards, BuildError> {
+        check(&mut self)?;
+        Ok(self.build_unchecked(meter))
+    }
+
+    pub(crate) fn build_unchecked<K>(self, meter: &(impl MeterSource<K> + ?Sized)) -> Shards {
+        let Self { settings, metrics, hosts: _, known_methods: _, has_backpressure: _, side: _ } =
+            self;
+        let (side, names) = (settings.side, &settings.names);
+        let meters = Meters {
+            prometheus: meter.to_meter(SCHEMA_URL),
+            semantic: meter.to_meter(SEMANTIC_SCHEMA_URL),
+        };
+        let instruments = Instruments::new(&meters, side, names, &metrics);
+        let register = instruments.flush_registration(&meters, side, names);
+        let shards = Shards::new(Recorder::new(instruments, settings));
+        let flushed = shards.clone();
+        if !register.call_before_collections(move || flushed.flush()) {
+            shards.recorder().set_no_flush_callback();
+        }
+        shards
+    }
+}
+
+impl LayerBuilder<ServerSide> {
+    pub(crate) fn new(endpoint: impl Endpoint + Send + Sync + 'static) -> Self {
+        Self::of(Side::Server, endpoint)
+    }
+
+    /// Sets how the layer finds the scheme of the URL that the client requested, for `url.scheme` of OpenTelemetry's conventions.
+    ///
+    /// By default it is the scheme of the request's URI. HTTP/1 requests to a server have none, and count as `http`. If TLS ends
+    /// within the server or in a proxy in front of it:
+    ///
+    /// ```
+    /// use http::uri::Scheme;
+    /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
+    ///
+    /// let builder = HttpMetricsLayer::builder(FixedEndpoint("/upload")).with_url_scheme(|_| Scheme::HTTPS);
+    /// ```
+    ///
+    /// Any other scheme than `https` counts as `http`. If the function panics, the scheme is `http`.
+    pub fn with_url_scheme(
+        mut self,
+        scheme: impl for<'a> Fn(RequestHead<'a>) -> Scheme + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.url_scheme = Some(ReadScheme(Box::new(scheme)));
+        self
+    }
+
+    /// Adds the host that the client named, from a list: the label `host`, and `server.address` and `server.port` in OpenTelemetry's
+    /// conventions. All other hosts are `_OTHER`. At most 128 hosts can be listed.
+    ///
+    /// ```
+    /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
+    ///
+    /// let builder = HttpMetricsLayer::builder(FixedEndpoint("/upload"))
+    ///     .with_hosts(["shop.example", "shop.example:8443"]);
+    /// ```
+    ///
+    /// A host without a port is that of the scheme: 80 or 443.
+    pub fn with_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.hosts.listed = Some(hosts.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Turns on `http_upgraded_connections_in_flight{method,endpoint}` and
+    /// `http_upgraded_connection_duration_seconds{method,endpoint}`: `WebSocket`s and other connections that outlive their
+    /// request. The handler must hold the [`UpgradeGuard`](crate::UpgradeGuard) of the request. The duration histogram has the
+    /// boundaries 1 s, 5 s, 15 s, 1 min, 5 min, 15 min, 1 h, 4 h and 1 d.
+    pub fn with_upgrades(mut self) -> Self {
+        self.metrics.upgrades = true;
+        self
+    }
+
+    /// Makes the layer ready only when the inner service is ready.
+    ///
+    /// By default the layer is always ready: a request that has to wait for the inner service (for a permit of a concurrency
+    /// limit, for example) waits within the layer, where it is timed and in flight. With backpressure it waits outside of the
+    /// layer, and no metric includes this wait. A load shedder or a load balancer outside of the layer needs backpressure.
+    pub fn with_backpressure(mut self) -> Self {
+        self.has_backpressure = true;
+        self
+    }
+
     /// Builds a layer that records into `meter`, which is a [meter or a meter provider](MeterSource).
     ///
     /// # Errors
-    /// If a boundary, a label, a path or a number is invalid. The error says which one, and what is allowed.
+    /// If a boundary, a name, a label, a path or a number is invalid. The error says which one, and what is allowed.
     pub fn build<K>(
         self,
         meter: &(impl MeterSource<K> + ?Sized),
     ) -> Result<HttpMetricsLayer, BuildError> {
-        check_boundaries(&self.boundaries)?;
-        check_settings(&self.settings)?;
-        Ok(self.build_unchecked(&meter.to_meter()))
-    }
-
-    pub(crate) fn build_unchecked(self, meter: &Meter) -> HttpMetricsLayer {
-        let Self { settings, boundaries, optional, has_backpressure } = self;
-        let instruments = Instruments::new(meter, &boundaries, optional);
-        let shards = Shards::new(Recorder::new(instruments, settings));
-        let flushed = shards.clone();
-        if !call_before_collections(meter, move || flushed.flush()) {
-            shards.recorder().set_no_flush_callback();
-        }
-        HttpMetricsLayer::with_shards(shards, has_backpressure)
+        let has_backpressure = self.has_backpressure;
+        Ok(HttpMetricsLayer::with_shards(self.build_shards(meter)?, has_backpressure))
     }
 }
 
-impl fmt::Debug for HttpMetricsLayerBuilder {
+impl<S> fmt::Debug for LayerBuilder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpMetricsLayerBuilder")
+        f.debug_struct("LayerBuilder")
             .field("settings", &self.settings)
-            .field("boundaries", &self.boundaries)
+            .field("metrics", &self.metrics)
             .finish_non_exhaustive()
     }
 }

@@ -1,32 +1,236 @@
 //! Which settings the builder refuses.
 
 use crate::error::BuildError;
-use crate::labels::label_key::{check_endpoint_key, check_label_key};
-use crate::labels::methods::MAX_ADDITIONAL_METHODS;
-use crate::labels::user_label::{MAX_USER_LABELS, MAX_VALUES_PER_LABEL, UserLabel};
+use crate::labels::conventions::Conventions;
+use crate::labels::label_key::{check_attribute_key, check_label_key, check_own_key};
+use crate::labels::methods::{self, MAX_ADDITIONAL_METHODS};
+use crate::labels::names::{HttpLabel, HttpMetric};
+use crate::labels::protocol::UrlScheme;
+use crate::labels::response_label::MAX_RESPONSE_LABELS;
+use crate::labels::side::Side;
+use crate::labels::user_label::{MAX_USER_LABELS, MAX_VALUES_PER_LABEL};
 use crate::labels::values::OTHER;
+use crate::layer::builder::{KnownMethods, LayerBuilder};
+use crate::record::hosts::{AllowedHost, HostSettings, split_port};
 use crate::record::settings::Settings;
+use http::{Method, Uri};
 
-pub(crate) fn check_settings(settings: &Settings) -> Result<(), BuildError> {
-    check_count(
-        "number of additional methods",
-        settings.methods.additional.len(),
-        0,
-        MAX_ADDITIONAL_METHODS,
-    )?;
-    check_labels(&settings.user_labels)?;
-    check_endpoint_label(&settings.endpoint_key, &settings.user_labels)?;
-    settings.exclusions.paths.iter().try_for_each(|path| check_path(path))?;
-    check_count("series limit", settings.max_series, 1, MAX_SERIES)
+/// The hosts that the builder got, as text.
+#[derive(Debug)]
+pub(crate) struct HostOptions {
+    pub(crate) listed: Option<Vec<String>>,
+    /// How many hosts a client keeps if there is no list.
+    pub(crate) max_seen: usize,
+    /// For requests that name no host.
+    pub(crate) default: Option<String>,
+}
+
+impl Default for HostOptions {
+    fn default() -> Self {
+        Self { listed: None, max_seen: 50, default: None }
+    }
+}
+
+/// Checks all settings, and completes those that need the check: methods and hosts.
+pub(crate) fn check<S>(builder: &mut LayerBuilder<S>) -> Result<(), BuildError> {
+    check_boundaries(builder)?;
+    complete_methods(builder)?;
+    check_conventions(builder)?;
+    check_names(builder)?;
+    check_labels(builder)?;
+    complete_hosts(builder)?;
+    let Settings { exclusions, max_series, .. } = &builder.settings;
+    exclusions.paths.iter().try_for_each(|path| check_path(path))?;
+    check_count("series limit", *max_series, 1, MAX_SERIES)
+}
+
+/// A setting that has no effect is a mistake.
+fn check_conventions<S>(builder: &LayerBuilder<S>) -> Result<(), BuildError> {
+    let LayerBuilder { settings, metrics, .. } = builder;
+    let names = &settings.names;
+    let is_set = [
+        (names.set_metrics().next().is_some(), "with_metric_name"),
+        (names.set_keys().next().is_some(), "with_label_key"),
+        (settings.has_status_on_duration, "with_status_on_duration"),
+    ];
+    let conventions = metrics.conventions;
+    let refuse = |allowed: &str, setting: &str| {
+        let allowed = format!("must be {allowed}, because of {setting}");
+        Err(BuildError::invalid("conventions", &format_args!("{conventions:?}"), allowed))
+    };
+    match is_set.into_iter().find(|(is_set, _)| *is_set) {
+        Some((_, setting)) if !conventions.has_prometheus() => {
+            refuse("Prometheus or Both", setting)
+        }
+        _ if metrics.active_requests && !conventions.has_open_telemetry() => {
+            refuse("OpenTelemetry or Both", "with_active_requests")
+        }
+        _ if settings.url_scheme.is_some() && !conventions.has_open_telemetry() => {
+            refuse("OpenTelemetry or Both", "with_url_scheme")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_names<S>(builder: &LayerBuilder<S>) -> Result<(), BuildError> {
+    let names = &builder.settings.names;
+    for (metric, name) in names.set_metrics() {
+        let mut bytes = name.bytes();
+        let has_valid_start = bytes.next().is_some_and(|b| b.is_ascii_alphabetic());
+        let is_valid = |b: u8| b.is_ascii_alphanumeric() || b"_.-/".contains(&b);
+        let suffix = metric.suffix().filter(|suffix| name.ends_with(suffix));
+        let is_given_twice =
+            HttpMetric::ALL.into_iter().any(|other| other != metric && names.metric(other) == name);
+        let allowed = if !has_valid_start || !bytes.all(is_valid) || name.len() > 255 {
+            "must match [a-zA-Z][a-zA-Z0-9_.-/]{0,254}".to_owned()
+        } else if let Some(suffix) = suffix {
+            format!("must not end in {suffix}, which a Prometheus exporter appends")
+        } else if is_given_twice {
+            "must not be the name of two metrics".to_owned()
+        } else {
+            continue;
+        };
+        return Err(BuildError::invalid_text("metric name", name, allowed));
+    }
+    Ok(())
+}
+
+fn check_labels<S>(builder: &LayerBuilder<S>) -> Result<(), BuildError> {
+    let Settings { names, user_labels, response_labels, .. } = &builder.settings;
+    check_count("number of labels", user_labels.len(), 0, MAX_USER_LABELS)?;
+    check_count("number of response labels", response_labels.len(), 0, MAX_RESPONSE_LABELS)?;
+    let mut keys = Vec::new();
+    let mut check_key = |setting: &'static str, key: &str, checked: Result<(), &'static str>| {
+        // A Prometheus exporter replaces the dots.
+        let exposed = key.replace('.', "_");
+        let unique = if keys.contains(&exposed) { Err("must not be given twice") } else { Ok(()) };
+        keys.push(exposed);
+        let error = |allowed| BuildError::invalid_text(setting, key, allowed);
+        checked.and(unique).map_err(error)
+    };
+    for label in HttpLabel::ALL {
+        let is_used = label != HttpLabel::Host || builder.has_host_label();
+        let key = names.key(label);
+        if is_used {
+            check_key("label key", key, check_own_key(key, label.default_key()))?;
+        }
+    }
+    let check = match builder.metrics.conventions {
+        Conventions::OpenTelemetry => check_attribute_key,
+        _ => check_label_key,
+    };
+    for label in user_labels {
+        check_key("label key", &label.key, check(&label.key))?;
+        check_label_values(&label.key, &label.values)?;
+    }
+    for label in response_labels {
+        check_key("response label key", &label.key, check(&label.key))?;
+        check_label_values(&label.key, &label.values)?;
+    }
+    Ok(())
+}
+
+fn complete_methods<S>(builder: &mut LayerBuilder<S>) -> Result<(), BuildError> {
+    let methods = &mut builder.settings.methods;
+    let known = match &builder.known_methods {
+        KnownMethods::Default => None,
+        KnownMethods::Listed(listed) => Some(listed.clone()),
+        KnownMethods::FromEnv(value) => Some(parse_methods(value.as_deref().unwrap_or_default())?),
+    };
+    let added = std::mem::take(&mut methods.additional);
+    let is_replaced = known.is_some();
+    if let Some(known) = known {
+        methods.replace(known);
+    }
+    for method in added {
+        if !methods.additional.contains(&method) {
+            methods.unlisted.retain(|unlisted| *unlisted != method);
+            methods.additional.push(method);
+        }
+    }
+    let count = methods.additional.len();
+    check_count("number of additional methods", count, 0, MAX_ADDITIONAL_METHODS)?;
+    let query = methods::query().filter(|query| !methods.additional.contains(query));
+    if builder.metrics.conventions == Conventions::OpenTelemetry && !is_replaced {
+        methods.additional.extend(query);
+    }
+    Ok(())
+}
+
+fn parse_methods(value: &str) -> Result<Vec<Method>, BuildError> {
+    let parse = |name: &str| {
+        Method::from_bytes(name.as_bytes()).map_err(|_| {
+            let allowed = "must be an HTTP method: letters, digits and some punctuation";
+            BuildError::invalid_text("method", name, allowed).at(methods::KNOWN_METHODS_VARIABLE)
+        })
+    };
+    value.split(',').map(str::trim).map(parse).collect()
+}
+
+fn complete_hosts<S>(builder: &mut LayerBuilder<S>) -> Result<(), BuildError> {
+    let HostOptions { listed, max_seen, default } = &builder.hosts;
+    if !builder.has_host_label() {
+        return Ok(());
+    }
+    if let Some(listed) = listed {
+        check_count("number of hosts", listed.len(), 1, MAX_HOSTS)?;
+    }
+    check_count("limit of hosts", *max_seen, 1, MAX_HOSTS)?;
+    let allowed =
+        listed.as_ref().map(|listed| listed.iter().map(|host| parse_host(host)).collect());
+    let default = default.as_deref().map(parse_default_host).transpose()?;
+    builder.settings.hosts =
+        Some(HostSettings { allowed: allowed.transpose()?, default, max_seen: *max_seen });
+    Ok(())
+}
+
+fn parse_host(text: &str) -> Result<AllowedHost, BuildError> {
+    let invalid = || {
+        let allowed = "must be a host, or a host and a port: shop.example or shop.example:8080";
+        BuildError::invalid_text("host", text, allowed)
+    };
+    let uri: Uri = text.parse().map_err(|_| invalid())?;
+    // Neither a scheme, nor a path, nor user information.
+    if uri.authority().is_none_or(|authority| authority.as_str() != text || text.contains('@')) {
+        return Err(invalid());
+    }
+    let (address, port) = split_port(text).ok_or_else(invalid)?;
+    let address = address.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    Ok(AllowedHost { address, port })
+}
+
+fn parse_default_host(text: &str) -> Result<(UrlScheme, String), BuildError> {
+    let invalid = || {
+        let allowed =
+            "must be a host with or without a scheme: grpc.internal:50051 or https://grpc.internal";
+        BuildError::invalid_text("default host", text, allowed)
+    };
+    let uri: Uri = text.parse().map_err(|_| invalid())?;
+    let authority = uri.authority().ok_or_else(invalid)?;
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(invalid());
+    }
+    Ok((UrlScheme::of(uri.scheme()), authority.as_str().to_owned()))
+}
+
+impl<S> LayerBuilder<S> {
+    /// Whether requests have the host as a label.
+    fn has_host_label(&self) -> bool {
+        self.settings.side == Side::Client || self.hosts.listed.is_some()
+    }
 }
 
 /// The boundaries of a histogram must be finite, 0 or more, and strictly increasing. There may be none.
-pub(crate) fn check_boundaries(boundaries: &[f64]) -> Result<(), BuildError> {
+fn check_boundaries<S>(builder: &LayerBuilder<S>) -> Result<(), BuildError> {
+    let LayerBuilder { settings, metrics, .. } = builder;
+    let boundaries = metrics.boundaries.as_deref().unwrap_or_default();
+    let duration = settings.names.metric(HttpMetric::RequestDuration);
     let mut previous = None;
     for (index, &boundary) in boundaries.iter().enumerate() {
         let invalid = |allowed: String| {
             let error = BuildError::invalid("boundary", &boundary, allowed);
-            Err(error.at(format!("{DURATION}, index {index}")))
+            // As Prometheus shows it.
+            Err(error.at(format!("{duration}_seconds, index {index}")))
         };
         if !boundary.is_finite() {
             return invalid("must be finite".into());
@@ -40,27 +244,6 @@ pub(crate) fn check_boundaries(boundaries: &[f64]) -> Result<(), BuildError> {
         previous = Some(boundary);
     }
     Ok(())
-}
-
-fn check_labels(labels: &[UserLabel]) -> Result<(), BuildError> {
-    check_count("number of labels", labels.len(), 0, MAX_USER_LABELS)?;
-    for (index, UserLabel { key, values, read: _ }) in labels.iter().enumerate() {
-        let is_given_twice = labels[..index].iter().any(|other| other.key == *key);
-        let unique = if is_given_twice { Err("must not be given twice") } else { Ok(()) };
-        check_label_key(key)
-            .and(unique)
-            .map_err(|allowed| BuildError::invalid_text("label key", key, allowed))?;
-        check_label_values(key, values)?;
-    }
-    Ok(())
-}
-
-fn check_endpoint_label(key: &str, labels: &[UserLabel]) -> Result<(), BuildError> {
-    let is_given_twice = labels.iter().any(|label| label.key == key);
-    let unique = if is_given_twice { Err("must not be given twice") } else { Ok(()) };
-    check_endpoint_key(key)
-        .and(unique)
-        .map_err(|allowed| BuildError::invalid_text("endpoint label key", key, allowed))
 }
 
 fn check_label_values(key: &str, values: &[String]) -> Result<(), BuildError> {
@@ -104,9 +287,8 @@ fn check_count(
 }
 
 const MAX_SERIES: usize = 100_000;
-
-/// As Prometheus shows it.
-const DURATION: &str = "http_request_duration_seconds";
+/// A look-up compares the host with each of them.
+const MAX_HOSTS: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -117,7 +299,12 @@ mod tests {
 
     #[test]
     fn a_boundary_that_opentelemetry_would_silently_refuse_is_an_error() {
-        let message = |boundaries: &[f64]| check_boundaries(boundaries).unwrap_err().to_string();
+        let meter = opentelemetry::metrics::noop::NoopMeterProvider::new().meter("test");
+        let build = |boundaries: &[f64]| {
+            let builder = HttpMetricsLayer::builder(FixedEndpoint("/x"));
+            builder.with_boundaries(boundaries.iter().copied()).build(&meter)
+        };
+        let message = |boundaries: &[f64]| build(boundaries).unwrap_err().to_string();
         for (boundaries, expected) in [
             (
                 &[0.1, 0.1][..],
@@ -134,8 +321,8 @@ mod tests {
             let expected = format!("http_request_duration_seconds, {expected}");
             assert_eq!(message(boundaries), expected);
         }
-        assert!(check_boundaries(&[]).is_ok());
-        assert!(check_boundaries(&[0.0, 1.0]).is_ok());
+        assert!(build(&[]).is_ok());
+        assert!(build(&[0.0, 1.0]).is_ok());
     }
 
     #[test]
@@ -192,20 +379,20 @@ mod tests {
                 "invalid number of labels 5: must be 0 to 4".into(),
             ),
             (
-                builder().with_endpoint_label("Route"),
-                r#"invalid endpoint label key "Route": must be lower case"#.into(),
+                builder().with_label_key(HttpLabel::Endpoint, "Route"),
+                r#"invalid label key "Route": must be lower case"#.into(),
             ),
             (
-                builder().with_endpoint_label("status"),
-                format!(r#"invalid endpoint label key "status": {reserved}"#),
+                builder().with_label_key(HttpLabel::Endpoint, "status"),
+                format!(r#"invalid label key "status": {reserved}"#),
             ),
             (
-                builder().with_endpoint_label(""),
-                format!(r#"invalid endpoint label key "": {pattern}"#),
+                builder().with_label_key(HttpLabel::Endpoint, ""),
+                format!(r#"invalid label key "": {pattern}"#),
             ),
             (
-                label("route").with_endpoint_label("route"),
-                r#"invalid endpoint label key "route": must not be given twice"#.into(),
+                label("route").with_label_key(HttpLabel::Endpoint, "route"),
+                r#"invalid label key "route": must not be given twice"#.into(),
             ),
             (builder().with_max_series(0), "invalid series limit 0: must be 1 to 100000".into()),
             (

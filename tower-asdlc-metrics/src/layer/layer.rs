@@ -98,7 +98,7 @@ impl HttpMetricsLayer {
     #[cfg(feature = "axum")]
     #[must_use]
     pub fn new<K>(meter: &(impl MeterSource<K> + ?Sized)) -> Self {
-        Self::builder(MatchedRoute).build_unchecked(&meter.to_meter())
+        Self::with_shards(Self::builder(MatchedRoute).build_unchecked(meter), false)
     }
 
     /// Returns a builder, which configures the layer. `endpoint` returns the `endpoint` label of each request.

@@ -27,15 +27,16 @@ use std::sync::Arc;
 /// ```
 ///
 /// From a provider, the layer gets a meter whose [scope](InstrumentationScope) is this crate: its name, its version, and the
-/// [schema](crate::SCHEMA_URL) of its metrics. So a backend can tell which crate has recorded a metric: a Prometheus exporter
+/// schema of its metrics. That is [`SCHEMA_URL`] for Prometheus' convention, and [`SEMANTIC_SCHEMA_URL`] for OpenTelemetry's
+/// conventions. With [both](crate::Conventions::Both), the layer has two scopes. So a backend can tell which crate has recorded a metric: a Prometheus exporter
 /// can serve the scope as `otel_scope_name`, `otel_scope_version` and `otel_scope_schema_url`. A meter is used as it is, with
 /// its own scope.
 ///
 /// `Kind` is [`FromMeter`], [`FromProvider`] or [`FromSharedProvider`]. The compiler finds it. There is no need to implement
 /// this trait: implement [`MeterProvider`].
 pub trait MeterSource<Kind> {
-    /// Returns the meter that the layer records into.
-    fn to_meter(&self) -> Meter;
+    /// Returns the meter that the layer records into. `schema_url` is the schema of what it records.
+    fn to_meter(&self, schema_url: &'static str) -> Meter;
 }
 
 /// The [`MeterSource`] is a [`Meter`].
@@ -54,27 +55,30 @@ pub struct FromProvider;
 pub struct FromSharedProvider;
 
 impl MeterSource<FromMeter> for Meter {
-    fn to_meter(&self) -> Meter {
+    fn to_meter(&self, _: &'static str) -> Meter {
         self.clone()
     }
 }
 
 impl<P: MeterProvider + ?Sized> MeterSource<FromProvider> for P {
-    fn to_meter(&self) -> Meter {
+    fn to_meter(&self, schema_url: &'static str) -> Meter {
         let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
             .with_version(env!("CARGO_PKG_VERSION"))
-            .with_schema_url(SCHEMA_URL);
+            .with_schema_url(schema_url);
         self.meter_with_scope(scope.build())
     }
 }
 
 impl<P: MeterProvider + ?Sized> MeterSource<FromSharedProvider> for Arc<P> {
-    fn to_meter(&self) -> Meter {
-        MeterSource::<FromProvider>::to_meter(&**self)
+    fn to_meter(&self, schema_url: &'static str) -> Meter {
+        MeterSource::<FromProvider>::to_meter(&**self, schema_url)
     }
 }
 
-/// The schema of the metrics of this crate: an
+/// The schema of OpenTelemetry's semantic conventions, in the version that the layer follows.
+pub const SEMANTIC_SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
+
+/// The schema of the metrics of this crate in Prometheus' convention: an
 /// [OpenTelemetry schema file](https://opentelemetry.io/docs/specs/otel/schemas/file_format_v1.1.0/). Meters that the crate
 /// [makes itself](MeterSource) have it as their schema URL.
 pub const SCHEMA_URL: &str =

@@ -1,16 +1,16 @@
-//! Flags of a recorder, which each request checks. They are in one byte, so that a request reads all of them with one load.
+//! Flags of a recorder, which each request checks. They are in one word, so that a request reads all of them with one load.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 #[derive(Debug)]
-pub(crate) struct Flags(AtomicU8);
+pub(crate) struct Flags(AtomicU16);
 
 /// The flags at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FlagSet(u8);
+pub(crate) struct FlagSet(u16);
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Flag(u8);
+pub(crate) struct Flag(u16);
 
 impl Flag {
     /// Some requests are not recorded.
@@ -23,12 +23,23 @@ impl Flag {
     pub(crate) const NO_FLUSH_CALLBACK: Self = Self(4);
     /// Set by the first collection; until then nothing is buffered.
     pub(crate) const IS_COLLECTED: Self = Self(8);
+    /// Requests have labels besides the method and those of the application: a scheme, a host, or the version of HTTP.
+    pub(crate) const HAS_MORE_LABELS: Self = Self(32);
+    /// The sizes of bodies are recorded.
+    pub(crate) const HAS_BODY_SIZES: Self = Self(64);
+    /// Some labels come from the response.
+    pub(crate) const HAS_RESPONSE_LABELS: Self = Self(128);
+    /// The layer is around a client.
+    pub(crate) const IS_CLIENT: Self = Self(256);
+    /// What a response may have to be asked for.
+    pub(crate) const READS_RESPONSE: Self =
+        Self(Self::HAS_TIME_TO_HEADERS.0 | Self::HAS_RESPONSE_LABELS.0 | Self::IS_CLIENT.0);
 }
 
 impl Flags {
     pub(crate) fn new(flags: impl IntoIterator<Item = (Flag, bool)>) -> Self {
         let set = flags.into_iter().filter(|(_, is_set)| *is_set);
-        Self(AtomicU8::new(set.fold(0, |bits, (flag, _)| bits | flag.0)))
+        Self(AtomicU16::new(set.fold(0, |bits, (flag, _)| bits | flag.0)))
     }
 
     #[inline]
@@ -42,6 +53,7 @@ impl Flags {
 }
 
 impl FlagSet {
+    /// Whether this flag, or one of several, is set.
     #[inline]
     pub(crate) fn contains(self, flag: Flag) -> bool {
         self.0 & flag.0 != 0

@@ -1,65 +1,64 @@
-use crate::labels::methods::{MethodId, Methods};
 use crate::record::instruments::UpDownCounterSeries;
 use crate::record::route::get_or_create;
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::UpDownCounter;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// The series of `http_requests_in_flight`, one for each method. The requests themselves are counted by the shards.
+/// The series of the requests in flight. The requests themselves are counted by the shards, each in a slot.
 ///
 /// The gauge is an up-down counter, to which differences are added. If several layers share a meter, their values add up. With
 /// an observable gauge, the value of one layer would replace that of another.
 #[derive(Debug)]
 pub(crate) struct InFlightGauge {
-    instrument: Option<UpDownCounter<i64>>,
-    /// Set by the first request with the method.
-    series: Box<[OnceLock<UpDownCounterSeries>]>,
-    /// The value that was last reported, for each method.
+    /// Set by the first request of the slot, one series for each convention.
+    series: Box<[OnceLock<InFlightSeries>]>,
+    /// The value that was last reported, for each slot.
     reported: Mutex<Box<[i64]>>,
 }
 
+/// Requests with the same method, scheme and host are counted in the same slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InFlightSlot(pub(crate) u16);
+
+type InFlightSeries = [Option<UpDownCounterSeries>; 2];
+
 impl InFlightGauge {
-    pub(crate) fn new(instrument: Option<UpDownCounter<i64>>, methods: usize) -> Self {
+    pub(crate) fn new(slots: usize) -> Self {
         Self {
-            instrument,
-            series: (0..methods).map(|_| OnceLock::new()).collect(),
-            reported: Mutex::new(vec![0; methods].into()),
+            series: (0..slots).map(|_| OnceLock::new()).collect(),
+            reported: Mutex::new(vec![0; slots].into()),
         }
     }
 
-    /// Creates the series of a method, so that it is exported from now on.
-    pub(crate) fn preinitialize(&self, methods: &Methods, method: MethodId) {
-        if let (Some(instrument), Some(series)) =
-            (&self.instrument, self.series.get(method.index()))
-        {
-            get_or_create(series, || {
-                let label = KeyValue::new("method", methods.name(method).to_owned());
-                UpDownCounterSeries::new(instrument, &[label])
-            });
+    /// Creates the series of a slot, so that they are exported from now on.
+    pub(crate) fn preinitialize(
+        &self,
+        slot: InFlightSlot,
+        create: impl FnOnce() -> InFlightSeries,
+    ) {
+        if let Some(series) = self.series.get(usize::from(slot.0)) {
+            get_or_create(series, create);
         }
     }
 
     /// Adds the change since the last report to each series. `count` returns how many requests are in flight.
-    pub(crate) fn report(&self, methods: &Methods, count: impl Fn(MethodId) -> i64) {
+    pub(crate) fn report(&self, count: impl Fn(InFlightSlot) -> i64) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        for (method, reported) in methods.ids().zip(&mut *reported) {
-            if let Some(series) = self.series(method) {
-                let count = count(method);
-                series.add(count - *reported);
+        for ((slot, series), reported) in (0..).zip(&self.series).zip(&mut *reported) {
+            if let Some(series) = series.get() {
+                let count = count(InFlightSlot(slot));
+                add(series, count - *reported);
                 *reported = count;
             }
         }
     }
 
-    /// Adds a change to the series of a method at once. Used if no callback calls [`report`](Self::report) before collections.
-    pub(crate) fn add(&self, methods: &Methods, method: MethodId, change: i64) {
-        self.preinitialize(methods, method);
-        if let Some(series) = self.series(method) {
-            series.add(change);
+    /// Adds a change to the series of a slot at once. Used if no callback calls [`report`](Self::report) before collections.
+    pub(crate) fn add(&self, slot: InFlightSlot, change: i64) {
+        if let Some(series) = self.series.get(usize::from(slot.0)).and_then(OnceLock::get) {
+            add(series, change);
         }
     }
+}
 
-    fn series(&self, method: MethodId) -> Option<&UpDownCounterSeries> {
-        self.series.get(method.index())?.get()
-    }
+fn add(series: &InFlightSeries, change: i64) {
+    series.iter().flatten().for_each(|series| series.add(change));
 }

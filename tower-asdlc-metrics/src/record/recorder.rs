@@ -1,20 +1,23 @@
 //! The one file that records: what is added to the series of a request, and when.
 
-use crate::labels::grpc_status::GrpcCall;
-use crate::labels::methods::{MethodId, Methods};
-use crate::labels::outcome::Outcome;
-use crate::labels::outcome_labels::OutcomeLabels;
+use crate::labels::ending::Ending;
+use crate::labels::protocol::{ProtocolVersion, UrlScheme};
 use crate::labels::request_head::RequestHead;
-use crate::labels::user_label::UserLabelValues;
+use crate::labels::request_labels::RequestLabels;
+use crate::labels::response_label::{ResponseLabel, ResponseLabelValues};
+use crate::labels::side::Side;
+use crate::labels::unlisted_methods::UnlistedMethods;
+use crate::labels::user_label::{UserLabel, UserLabelValues};
+use crate::labels::values::OTHER;
 use crate::record::flags::{Flag, FlagSet, Flags};
-use crate::record::in_flight::InFlightGauge;
-use crate::record::instruments::Instruments;
+use crate::record::in_flight::{InFlightGauge, InFlightSlot};
+use crate::record::instruments::{HistogramSeries, Instruments};
 use crate::record::route::{Route, RouteKey, UpgradeSeries};
 use crate::record::route_table::RouteId;
 use crate::record::routes::Routes;
 use crate::record::settings::Settings;
 use crate::record::unmatched_warning::is_unmatched;
-use http::StatusCode;
+use http::Extensions;
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -22,16 +25,34 @@ use std::time::{Duration, Instant};
 pub(crate) struct Recorder {
     routes: Routes,
     in_flight: InFlightGauge,
+    slots: Slots,
     flags: Flags,
+    unlisted_methods: UnlistedMethods,
+}
+
+/// How many [`InFlightSlot`]s there are for each label.
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    methods: u16,
+    /// 1 if the scheme is no label.
+    schemes: u16,
+    hosts: u16,
+}
+
+/// What the head of a request says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestStart {
+    pub(crate) labels: RequestLabels,
+    /// Where the request is counted while it is in flight.
+    pub(crate) slot: InFlightSlot,
+    /// Unknown if it is not a label, or if the response has it.
+    pub(crate) version: ProtocolVersion,
 }
 
 /// What is known of an exchange that has ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FinishedExchange {
-    pub(crate) outcome: Outcome,
-    /// The status of the response, if there was one.
-    pub(crate) status: Option<StatusCode>,
-    pub(crate) grpc: GrpcCall,
+    pub(crate) ending: Ending,
     pub(crate) duration: Duration,
     /// Bytes of the response's body.
     pub(crate) sent: u64,
@@ -39,15 +60,30 @@ pub(crate) struct FinishedExchange {
 
 impl Recorder {
     pub(crate) fn new(instruments: Instruments, settings: Settings) -> Self {
-        let has_optional_parts =
-            instruments.request_body_size.is_some() || instruments.upgrades.is_some();
+        let body_sizes = |semantic: &Instruments| {
+            let prometheus = semantic.prometheus.as_ref().map(|own| own.body_sizes.is_some());
+            let semantic = semantic.semantic.as_ref().map(|own| own.body_sizes.is_some());
+            prometheus.or(semantic) == Some(true)
+        };
+        let has_scheme = instruments.semantic.is_some() && settings.side == Side::Server;
         let flags = Flags::new([
             (Flag::HAS_EXCLUSIONS, !settings.exclusions.is_empty()),
-            (Flag::HAS_OPTIONAL_PARTS, has_optional_parts),
+            (Flag::HAS_OPTIONAL_PARTS, body_sizes(&instruments) || instruments.upgrades.is_some()),
             (Flag::HAS_TIME_TO_HEADERS, instruments.time_to_headers.is_some()),
+            (Flag::HAS_MORE_LABELS, instruments.semantic.is_some() || settings.hosts.is_some()),
+            (Flag::HAS_BODY_SIZES, body_sizes(&instruments)),
+            (Flag::HAS_RESPONSE_LABELS, !settings.response_labels.is_empty()),
+            (Flag::IS_CLIENT, settings.side == Side::Client),
         ]);
-        let in_flight = InFlightGauge::new(instruments.in_flight.clone(), settings.methods.count());
-        Self { routes: Routes::new(instruments, settings), in_flight, flags }
+        let routes = Routes::new(instruments, settings);
+        // The builder allows fewer methods and hosts than there are numbers.
+        let slots = Slots {
+            methods: routes.settings().methods.count() as u16,
+            schemes: if has_scheme { UrlScheme::COUNT as u16 } else { 1 },
+            hosts: routes.hosts().map_or(1, |hosts| hosts.ids() as u16),
+        };
+        let in_flight = InFlightGauge::new(slots.count());
+        Self { routes, in_flight, slots, flags, unlisted_methods: UnlistedMethods::default() }
     }
 
     #[inline]
@@ -60,8 +96,9 @@ impl Recorder {
         self.flags.set(Flag::NO_FLUSH_CALLBACK);
     }
 
-    pub(crate) fn methods(&self) -> &Methods {
-        &self.routes.settings().methods
+    /// The number of [`InFlightSlot`]s.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.count()
     }
 
     pub(crate) fn is_excluded(&self, head: RequestHead<'_>) -> bool {
@@ -69,33 +106,112 @@ impl Recorder {
     }
 
     pub(crate) fn sizes_request_bodies(&self) -> bool {
-        self.routes.instruments().request_body_size.is_some()
+        let Instruments { prometheus, semantic, .. } = self.routes.instruments();
+        prometheus.as_ref().is_some_and(|own| own.body_sizes.is_some())
+            || semantic.as_ref().is_some_and(|own| own.body_sizes.is_some())
     }
 
     pub(crate) fn counts_upgrades(&self) -> bool {
         self.routes.instruments().upgrades.is_some()
     }
 
-    /// Returns the user labels of a request, and its route. If the route does not exist yet, returns its endpoint as the error.
+    /// Reads the head of a request, except for the endpoint.
+    #[inline(always)]
+    pub(crate) fn start(&self, head: RequestHead<'_>, flags: FlagSet) -> RequestStart {
+        let Settings { methods, user_labels, .. } = self.routes.settings();
+        let user_labels = if user_labels.is_empty() {
+            UserLabelValues::default()
+        } else {
+            UserLabel::read_all(user_labels, head)
+        };
+        let method = methods.id(head.method);
+        let start = RequestStart {
+            labels: RequestLabels::new(method, user_labels),
+            slot: InFlightSlot(u16::from(method.0)),
+            version: ProtocolVersion::Unknown,
+        };
+        if flags.contains(Flag::HAS_MORE_LABELS) {
+            self.with_more_labels(start, head)
+        } else {
+            start
+        }
+    }
+
+    #[inline(never)]
+    fn with_more_labels(&self, start: RequestStart, head: RequestHead<'_>) -> RequestStart {
+        let RequestStart { mut labels, slot: InFlightSlot(method), mut version } = start;
+        let Slots { methods, schemes, .. } = self.slots;
+        let scheme = match &self.routes.settings().url_scheme {
+            Some(read) => read.of(head),
+            None => UrlScheme::of(head.own_uri().scheme()),
+        };
+        // On a server, and in OpenTelemetry's conventions.
+        if schemes > 1 {
+            labels = labels.with_scheme(scheme);
+            version = ProtocolVersion::of(head.version);
+        }
+        if let Some(hosts) = self.routes.hosts() {
+            labels = labels.with_host(hosts.id(head, scheme));
+        }
+        let slot = (labels.host().0 * schemes + labels.scheme() as u16) * methods + method;
+        RequestStart { labels, slot: InFlightSlot(slot), version }
+    }
+
+    /// Finds the route of a request. If the route does not exist yet, returns its endpoint as the error.
     #[inline(always)]
     pub(crate) fn find_route(
         &self,
-        method: MethodId,
+        labels: RequestLabels,
+        slot: InFlightSlot,
         head: RequestHead<'_>,
-    ) -> (UserLabelValues, Result<RouteId, Box<str>>) {
-        let (user_labels, route) = self.routes.find_by_head(method, head);
-        (user_labels, route.inspect_err(|_| self.in_flight.preinitialize(self.methods(), method)))
+    ) -> Result<RouteId, Box<str>> {
+        self.routes.find_by_head(labels, head).inspect_err(|_| {
+            self.in_flight.preinitialize(slot, || self.routes.in_flight(labels));
+        })
+    }
+
+    /// Returns the path of a gRPC call to a server if its method is not listed, to be kept until the call ends. `new` is the
+    /// endpoint of a route that does not exist yet.
+    #[inline(never)]
+    pub(crate) fn keep_unlisted_path(
+        &self,
+        route: RouteId,
+        new: Option<&str>,
+        head: RequestHead<'_>,
+    ) -> Option<Box<str>> {
+        let known = || self.routes.get(route).map(|route| route.endpoint.as_str());
+        let is_unlisted = new.or_else(known) == Some(OTHER);
+        let is_server = self.routes.settings().side == Side::Server;
+        if is_unlisted && is_server {
+            self.unlisted_methods.keep_path(head.uri().path())
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn unlisted_methods(&self) -> &UnlistedMethods {
+        &self.unlisted_methods
     }
 
     pub(crate) fn find_or_create_route(&self, key: RouteKey<'_>) -> Option<RouteId> {
         self.routes.find_or_create(key)
     }
 
+    /// Reads the labels that a response sets.
+    pub(crate) fn response_labels(&self, extensions: &Extensions) -> ResponseLabelValues {
+        ResponseLabel::read_all(&self.routes.settings().response_labels, extensions)
+    }
+
+    /// Whether the version of HTTP is a label.
+    pub(crate) fn has_version(&self) -> bool {
+        self.routes.instruments().semantic.is_some()
+    }
+
     /// The number of requests in flight has changed. It is reported at once only if no callback reports it before collections.
     #[inline]
-    pub(crate) fn in_flight_changed(&self, method: MethodId, change: i64, flags: FlagSet) {
+    pub(crate) fn in_flight_changed(&self, slot: InFlightSlot, change: i64, flags: FlagSet) {
         if flags.contains(Flag::NO_FLUSH_CALLBACK) {
-            self.in_flight.add(self.methods(), method, change);
+            self.in_flight.add(slot, change);
         }
     }
 
@@ -116,39 +232,44 @@ impl Recorder {
         flags: FlagSet,
     ) {
         let Some(route) = self.routes.get(route) else { return };
-        let FinishedExchange { outcome, status, grpc, duration, sent } = finished;
-        let labels = OutcomeLabels::new(outcome, status, grpc, route.is_streaming);
+        let FinishedExchange { ending, duration, sent } = finished;
         let duration = duration.as_secs_f64();
-        if let Some(counters) = self.routes.counters(route, labels) {
-            let add = |durations: &[f64]| counters.add_requests(route, durations);
-            let is_buffered = flags.contains(Flag::IS_COLLECTED)
-                && counters.batch().is_some_and(|batch| batch.add(duration, add));
-            if !is_buffered {
-                add(&[duration]);
-            }
-            if let Some(unmatched) = &counters.unmatched {
-                unmatched.count_success(|| self.has_matched_route());
-            }
-        } else if let Some(counters) = self.routes.overflow_counters(route.method, labels) {
-            // Not buffered: the duration belongs to this route, and the counters to the overflow route.
-            counters.add_requests(route, &[duration]);
+        let Some(series) = self.routes.ending(route, ending) else {
+            return self.record_beyond_limit(route, ending, duration, sent);
+        };
+        let add = |durations: &[f64]| series.add_requests(durations);
+        let is_buffered = flags.contains(Flag::IS_COLLECTED)
+            && series.batch().is_some_and(|batch| batch.add(duration, add));
+        if !is_buffered {
+            add(&[duration]);
         }
-        if let Some(size) = &route.response_body_size {
-            size.record(sent as f64);
+        if let Some(unmatched) = &series.unmatched {
+            unmatched.count_success(|| self.has_matched_route());
+        }
+        if flags.contains(Flag::HAS_BODY_SIZES) {
+            series.record_response_body_size(sent);
+        }
+    }
+
+    /// Not buffered: the duration belongs to this route, and the counters to the overflow route.
+    #[cold]
+    fn record_beyond_limit(&self, route: &Route, ending: Ending, duration: f64, sent: u64) {
+        if let Some((_, overflow)) = self.routes.overflow_ending(route.labels, ending) {
+            overflow.add_beyond_limit(self.routes.without_ending(route), duration, sent);
         }
     }
 
     /// Adds all buffered requests to their series, and reports the requests in flight. `in_flight` returns their number for a
-    /// method.
-    pub(crate) fn flush(&self, in_flight: impl Fn(MethodId) -> i64) {
+    /// slot.
+    pub(crate) fn flush(&self, in_flight: impl Fn(InFlightSlot) -> i64) {
         self.flags.set(Flag::IS_COLLECTED);
         // Before the batches are flushed: a request that is not in flight any more is then recorded, or is in one of the
         // batches.
-        self.in_flight.report(self.methods(), in_flight);
+        self.in_flight.report(in_flight);
         for route in self.routes.iter() {
-            for counters in route.counters.iter() {
-                for batch in counters.batches.iter().filter_map(OnceLock::get) {
-                    batch.flush(|durations| counters.add_requests(route, durations));
+            for series in route.endings.iter() {
+                for batch in series.batches.iter().filter_map(OnceLock::get) {
+                    batch.flush(|durations| series.add_requests(durations));
                 }
             }
         }
@@ -159,10 +280,20 @@ impl Recorder {
         self.routes.iter().any(|route| !is_unmatched(route.endpoint.as_str()))
     }
 
-    pub(crate) fn record_request_body_size(&self, route: RouteId, bytes: u64) {
-        let route = self.routes.get(route);
-        if let Some(size) = route.and_then(|route| self.routes.request_body_size(route)) {
-            size.record(bytes as f64);
+    pub(crate) fn record_request_body_size(&self, route: RouteId, ending: Ending, bytes: u64) {
+        let Some(route) = self.routes.get(route) else { return };
+        let record = |size: &Option<HistogramSeries>| {
+            size.iter().for_each(|size| size.record(bytes as f64));
+        };
+        if let Some(series) = self.routes.ending(route, ending) {
+            self.routes.request_body_sizes(route, series).iter().for_each(record);
+        } else if let Some((overflow_route, overflow)) =
+            self.routes.overflow_ending(route.labels, ending)
+        {
+            let [prometheus, semantic] = self.routes.request_body_sizes(overflow_route, overflow);
+            let own = self.routes.without_ending(route);
+            record(own.map_or(prometheus, |own| &own.request_body_size));
+            record(semantic);
         }
     }
 
@@ -181,6 +312,13 @@ impl Recorder {
 
     fn upgrades(&self, route: RouteId) -> Option<&UpgradeSeries> {
         self.routes.upgrades(self.routes.get(route)?)
+    }
+}
+
+impl Slots {
+    fn count(self) -> usize {
+        let Self { methods, schemes, hosts } = self;
+        [methods, schemes, hosts].into_iter().map(usize::from).product()
     }
 }
 

@@ -1,17 +1,23 @@
-//! Finds the route and the counters of a request, and creates their series when they are new.
+//! Finds the route and the ending of a request, and creates their series when they are new.
 
-use crate::labels::methods::MethodId;
-use crate::labels::outcome_labels::OutcomeLabels;
+use crate::labels::ending::{Ending, Status};
+use crate::labels::prometheus_labels::ErrorType;
 use crate::labels::request_head::RequestHead;
-use crate::labels::user_label::{UserLabel, UserLabelValues};
+use crate::labels::request_labels::RequestLabels;
+use crate::labels::side::Side;
 use crate::labels::values::{OVERFLOW, UNMATCHED};
 use crate::record::append_list::AppendList;
 use crate::record::entry_limit::EntryLimit;
+use crate::record::hosts::Hosts;
 use crate::record::instruments::{
-    CounterSeries, HistogramSeries, Instruments, UpDownCounterSeries, UpgradeInstruments,
+    HistogramSeries, Instruments, UpDownCounterSeries, UpgradeInstruments,
 };
-use crate::record::route::{Route, RouteCounters, RouteKey, UpgradeSeries, get_or_create};
+use crate::record::prometheus_series::PrometheusSeries;
+use crate::record::route::{
+    EndingSeries, Route, RouteHistograms, RouteKey, UpgradeSeries, get_or_create,
+};
 use crate::record::route_table::{RouteId, RouteTable};
+use crate::record::semantic_series::SemanticSeries;
 use crate::record::series_limits::SeriesLimits;
 use crate::record::settings::Settings;
 use crate::record::thread_index;
@@ -22,11 +28,12 @@ use std::sync::{Arc, OnceLock};
 
 pub(crate) struct Routes {
     settings: Settings,
+    hosts: Option<Hosts>,
     instruments: Instruments,
     limits: SeriesLimits,
     table: RouteTable<Route>,
-    /// Counts the [`RouteCounters`] of all routes.
-    counters: EntryLimit,
+    /// Counts the [`EndingSeries`] of all routes.
+    endings: EntryLimit,
     unmatched: Arc<UnmatchedWarning>,
 }
 
@@ -34,17 +41,23 @@ impl Routes {
     pub(crate) fn new(instruments: Instruments, settings: Settings) -> Self {
         let limits = SeriesLimits::new(settings.max_series, settings.methods.count());
         Self {
+            hosts: settings.hosts.clone().map(Hosts::new),
             settings,
             instruments,
             table: RouteTable::with_capacity(limits.routes),
             limits,
-            counters: EntryLimit::default(),
+            endings: EntryLimit::default(),
             unmatched: Arc::default(),
         }
     }
 
+    #[inline(always)]
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(crate) fn hosts(&self) -> Option<&Hosts> {
+        self.hosts.as_ref()
     }
 
     pub(crate) fn instruments(&self) -> &Instruments {
@@ -60,46 +73,43 @@ impl Routes {
         self.table.iter()
     }
 
-    /// Reads the user labels of a request, and finds its route. If the route does not exist yet, returns its endpoint as the
-    /// error. The route is then [created](Self::find_or_create) with the response, which may name another endpoint.
+    /// Finds the route of a request. If the route does not exist yet, returns its endpoint as the error. The route is then
+    /// [created](Self::find_or_create) with the response, which may name another endpoint.
     #[inline(always)]
     pub(crate) fn find_by_head(
         &self,
-        method: MethodId,
+        labels: RequestLabels,
         head: RequestHead<'_>,
-    ) -> (UserLabelValues, Result<RouteId, Box<str>>) {
-        let Settings { endpoint, user_labels: labels, .. } = &self.settings;
-        let user_labels = if labels.is_empty() {
-            UserLabelValues::default()
-        } else {
-            UserLabel::read_all(labels, head)
-        };
-        let endpoint = endpoint.endpoint(head).unwrap_or(Cow::Borrowed(UNMATCHED));
-        let route = match self.find(RouteKey { method, user_labels, endpoint: &endpoint }) {
+    ) -> Result<RouteId, Box<str>> {
+        let endpoint = self.settings.endpoint.endpoint(head).unwrap_or(Cow::Borrowed(UNMATCHED));
+        match self.find(RouteKey { labels, endpoint: &endpoint }) {
             Some(route) => Ok(route),
-            None => self.find_overflow(method, endpoint),
-        };
-        (user_labels, route)
+            None => self.find_overflow(labels, endpoint),
+        }
     }
 
     /// Once the series limit is reached, returns the overflow route for every unknown endpoint. This does not allocate.
     #[cold]
-    fn find_overflow(&self, method: MethodId, endpoint: Cow<'_, str>) -> Result<RouteId, Box<str>> {
+    fn find_overflow(
+        &self,
+        labels: RequestLabels,
+        endpoint: Cow<'_, str>,
+    ) -> Result<RouteId, Box<str>> {
         let is_full = self.table.is_full(self.limits.own_labels);
-        let overflow = || self.find(RouteKey::overflow(method));
+        let overflow = || self.find(RouteKey::of_overflow(labels));
         is_full.then(overflow).flatten().ok_or_else(|| endpoint.into())
     }
 
     /// Returns the route of this key. If it would be beyond the series limit, returns the overflow route of the method. This is
-    /// never `None`, because the table has space for the overflow routes of all methods.
+    /// never `None`, because the table has space for all overflow routes.
     #[cold]
     pub(crate) fn find_or_create(&self, key: RouteKey<'_>) -> Option<RouteId> {
         self.find_or_create_within(self.limits.own_labels, key)
-            .or_else(|| self.overflow_route(key.method))
+            .or_else(|| self.overflow_route(key.labels))
     }
 
-    fn overflow_route(&self, method: MethodId) -> Option<RouteId> {
-        self.find_or_create_within(self.limits.routes, RouteKey::overflow(method))
+    fn overflow_route(&self, labels: RequestLabels) -> Option<RouteId> {
+        self.find_or_create_within(self.limits.routes, RouteKey::of_overflow(labels))
     }
 
     #[inline(always)]
@@ -113,85 +123,111 @@ impl Routes {
     }
 
     fn create_route(&self, key: RouteKey<'_>) -> Route {
-        let RouteKey { method, user_labels, endpoint } = key;
-        let attributes = self.attributes(key);
-        let series = |instrument| HistogramSeries::new(instrument, &attributes);
-        let Instruments { duration, time_to_headers, response_body_size, .. } = &self.instruments;
+        let RouteKey { labels, endpoint } = key;
+        let time_to_headers = self.instruments.time_to_headers.as_ref();
         let is_streaming =
             self.settings.streaming_endpoints.iter().any(|streaming| streaming == endpoint);
         Route {
-            method,
-            user_labels,
+            labels,
             endpoint: endpoint.into(),
             is_streaming,
-            counters: AppendList::new(),
-            duration: (!is_streaming).then(|| series(duration)),
-            time_to_headers: time_to_headers.as_ref().map(series),
-            response_body_size: response_body_size.as_ref().map(series),
-            request_body_size: OnceLock::new(),
+            endings: AppendList::new(),
+            time_to_headers: time_to_headers
+                .map(|instrument| HistogramSeries::new(instrument, &self.attributes(key))),
+            without_ending: OnceLock::new(),
             upgrades: OnceLock::new(),
         }
     }
 
-    /// Returns the counters of a route for these labels; `None` if they would be beyond the series limit.
+    /// Returns the series of a route for this ending; `None` if they would be beyond the series limit.
     #[inline]
-    pub(crate) fn counters<'a>(
-        &self,
-        route: &'a Route,
-        labels: OutcomeLabels,
-    ) -> Option<&'a RouteCounters> {
-        let counters = route.counters.find(|counters| counters.labels.equals(labels));
-        counters.or_else(|| self.counters_within(self.limits.own_labels, route, labels))
+    pub(crate) fn ending<'a>(&self, route: &'a Route, ending: Ending) -> Option<&'a EndingSeries> {
+        let found = route.endings.find(|series| series.ending == ending);
+        found.or_else(|| self.ending_within(self.limits.own_labels, route, ending))
     }
 
-    /// Returns the counters for requests beyond the series limit. Never `None`: if there is no space for counters with this
-    /// status, there is space for counters without a status, for each method.
+    /// Returns the overflow route and its series, for requests beyond the series limit. Never `None`: if there is no space for this ending, there is
+    /// space for every reduced one.
     #[cold]
-    pub(crate) fn overflow_counters(
+    pub(crate) fn overflow_ending(
         &self,
-        method: MethodId,
-        labels: OutcomeLabels,
-    ) -> Option<&RouteCounters> {
-        let SeriesLimits { overflow_counters, counters, .. } = self.limits;
-        let route = self.get(self.overflow_route(method)?)?;
-        self.counters_within(overflow_counters, route, labels)
-            .or_else(|| self.counters_within(counters, route, labels.without_status()))
+        labels: RequestLabels,
+        ending: Ending,
+    ) -> Option<(&Route, &EndingSeries)> {
+        let SeriesLimits { overflow_endings, endings, .. } = self.limits;
+        let route = self.get(self.overflow_route(labels)?)?;
+        let series = self.ending_within(overflow_endings, route, ending).or_else(|| {
+            let reduced = ending.reduced(ErrorType::of(ending, route.is_streaming));
+            self.ending_within(endings, route, reduced)
+        });
+        Some((route, series?))
     }
 
     #[cold]
-    fn counters_within<'a>(
+    fn ending_within<'a>(
         &self,
         limit: usize,
         route: &'a Route,
-        labels: OutcomeLabels,
-    ) -> Option<&'a RouteCounters> {
-        let matches = |counters: &RouteCounters| counters.labels.equals(labels);
-        let create = || self.create_counters(route, labels);
-        route.counters.find_or_add(&self.counters, limit, matches, create)
+        ending: Ending,
+    ) -> Option<&'a EndingSeries> {
+        let matches = |series: &EndingSeries| series.ending == ending;
+        let create = || self.create_ending(route, ending);
+        route.endings.find_or_add(&self.endings, limit, matches, create)
     }
 
-    fn create_counters(&self, route: &Route, labels: OutcomeLabels) -> RouteCounters {
-        let OutcomeLabels { status, grpc_status, error_type } = labels;
-        let mut attributes = self.attributes(route.key());
-        attributes.push(KeyValue::new("status", status.as_str().to_owned()));
-        attributes.extend(grpc_status.map(|status| KeyValue::new("grpc_status", status.as_str())));
-        let requests = CounterSeries::new(&self.instruments.requests, &attributes);
-        let failed = error_type.map(|error_type| {
-            attributes.push(KeyValue::new("error_type", error_type.as_str()));
-            CounterSeries::new(&self.instruments.failed, &attributes)
-        });
+    fn create_ending(&self, route: &Route, ending: Ending) -> EndingSeries {
+        let (key, is_streaming) = (route.key(), route.is_streaming);
+        let Instruments { prometheus, semantic, .. } = &self.instruments;
         let batches = (0..thread_index::shard_count()).map(|_| OnceLock::new()).collect();
-        let is_success = error_type.is_none() && status.is_success();
-        let unmatched = (is_success && is_unmatched(route.endpoint.as_str()))
+        let is_success = ErrorType::of(ending, is_streaming).is_none()
+            && matches!(ending.status(), Status::Sent(status) if status.is_success());
+        // A client has no routes.
+        let may_be_unmatched = is_success && self.settings.side == Side::Server;
+        let unmatched = (may_be_unmatched && is_unmatched(route.endpoint.as_str()))
             .then(|| Arc::clone(&self.unmatched));
-        RouteCounters { labels, requests, failed, batches, unmatched }
+        EndingSeries {
+            ending,
+            prometheus: prometheus.as_ref().map(|instruments| {
+                self.prometheus_series().of_ending(instruments, key, ending, is_streaming)
+            }),
+            semantic: semantic.as_ref().map(|instruments| {
+                self.semantic_series().of_ending(instruments, key, ending, is_streaming)
+            }),
+            batches,
+            request_body_sizes: OnceLock::new(),
+            unmatched,
+        }
     }
 
-    /// `None` if the sizes of request bodies are not recorded.
-    pub(crate) fn request_body_size<'a>(&self, route: &'a Route) -> Option<&'a HistogramSeries> {
-        let instrument = self.instruments.request_body_size.as_ref()?;
-        let create = || HistogramSeries::new(instrument, &self.attributes(route.key()));
-        Some(get_or_create(&route.request_body_size, create))
+    /// The histograms of a route, for requests whose ending is beyond the series limit.
+    #[cold]
+    pub(crate) fn without_ending<'a>(&self, route: &'a Route) -> Option<&'a RouteHistograms> {
+        let histograms = get_or_create(&route.without_ending, || {
+            let instruments = self.instruments.prometheus.as_ref()?;
+            let series = self.prometheus_series();
+            series.of_route_without_ending(instruments, route.key(), route.is_streaming)
+        });
+        histograms.as_ref()
+    }
+
+    /// The series for the size of the request's body, one for each convention. All are `None` if these sizes are not recorded.
+    pub(crate) fn request_body_sizes<'a>(
+        &self,
+        route: &Route,
+        series: &'a EndingSeries,
+    ) -> &'a [Option<HistogramSeries>; 2] {
+        let Instruments { prometheus, semantic, .. } = &self.instruments;
+        let (key, ending) = (route.key(), series.ending);
+        get_or_create(&series.request_body_sizes, || {
+            let prometheus = prometheus.as_ref().and_then(|instruments| {
+                self.prometheus_series().request_body_size(instruments, key, ending)
+            });
+            let semantic = semantic.as_ref().and_then(|instruments| {
+                let series = self.semantic_series();
+                series.request_body_size(instruments, key, ending, route.is_streaming)
+            });
+            [prometheus, semantic]
+        })
     }
 
     /// `None` if upgraded connections are not counted.
@@ -206,25 +242,37 @@ impl Routes {
         }))
     }
 
-    /// The labels that all series of a route have.
+    /// The series of the requests in flight, one for each convention.
+    pub(crate) fn in_flight(&self, labels: RequestLabels) -> [Option<UpDownCounterSeries>; 2] {
+        let Instruments { prometheus, semantic, .. } = &self.instruments;
+        let prometheus = prometheus
+            .as_ref()
+            .and_then(|instruments| self.prometheus_series().in_flight(instruments, labels));
+        let semantic = semantic
+            .as_ref()
+            .and_then(|instruments| self.semantic_series().active_requests(instruments, labels));
+        [prometheus, semantic]
+    }
+
+    /// The labels of a route in the metrics that no convention has: those of the layer's first convention.
     fn attributes(&self, key: RouteKey<'_>) -> Vec<KeyValue> {
-        let Settings { endpoint_key, methods, user_labels, .. } = &self.settings;
-        let own = [(endpoint_key.as_str(), key.endpoint), ("method", methods.name(key.method))];
-        let overflow = (key.endpoint == OVERFLOW).then(|| KeyValue::new(SDK_OVERFLOW, true));
-        own.into_iter()
-            .chain(UserLabel::pairs(user_labels, key.user_labels))
-            .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))
-            .chain(overflow)
-            .collect()
+        match self.instruments.prometheus {
+            Some(_) => self.prometheus_series().of_route(key),
+            None => self.semantic_series().of_route(key),
+        }
+    }
+
+    fn prometheus_series(&self) -> PrometheusSeries<'_> {
+        PrometheusSeries { settings: &self.settings, hosts: self.hosts() }
+    }
+
+    fn semantic_series(&self) -> SemanticSeries<'_> {
+        SemanticSeries { settings: &self.settings, hosts: self.hosts() }
     }
 }
 
 impl RouteKey<'static> {
-    fn overflow(method: MethodId) -> Self {
-        Self { method, user_labels: UserLabelValues::default(), endpoint: OVERFLOW }
+    fn of_overflow(labels: RequestLabels) -> Self {
+        Self { labels: labels.of_overflow(), endpoint: OVERFLOW }
     }
 }
-
-/// The attribute that the SDK sets on its own overflow series. With it, a reader recognises the overflow series of every
-/// instrument.
-const SDK_OVERFLOW: &str = "otel.metric.overflow";

@@ -1,8 +1,9 @@
 //! Shards, one for each thread. Every request of a thread writes to the counters of the thread's shard, which have their own
 //! cache lines.
 
-use crate::labels::methods::{MAX_METHODS, MethodId};
+use crate::labels::methods::MAX_METHODS;
 use crate::record::flags::FlagSet;
+use crate::record::in_flight::InFlightSlot;
 use crate::record::recorder::Recorder;
 use crate::record::thread_index;
 use std::fmt;
@@ -22,9 +23,9 @@ pub(crate) struct Shard {
     recorder: Arc<Recorder>,
     /// Written only by the thread with the [`index`](Self::index) of this shard, with a load and a store. With atomic additions, a
     /// request took 4.5 % longer when two threads served one route (median of 120 rounds).
-    own: [Counters; METHODS],
+    own: Slots,
     /// Written by all other threads, with atomic additions.
-    others: [Counters; METHODS],
+    others: Slots,
     /// The index of this shard among its siblings.
     index: usize,
     /// The number of siblings minus 1. Their number is a power of two.
@@ -33,7 +34,13 @@ pub(crate) struct Shard {
     siblings: OnceLock<Arc<[Weak<Self>]>>,
 }
 
-/// How many requests with one method have started and ended. Both numbers only grow. A request can start on one thread and end on
+/// The counters of all slots. Most layers have only a slot for each method.
+struct Slots {
+    first: [Counters; METHODS],
+    more: Box<[Counters]>,
+}
+
+/// How many requests of one slot have started and ended. Both numbers only grow. A request can start on one thread and end on
 /// another.
 #[derive(Default)]
 struct Counters {
@@ -45,10 +52,11 @@ impl Shards {
     pub(crate) fn new(recorder: Recorder) -> Self {
         let recorder = Arc::new(recorder);
         let count = thread_index::shard_count();
+        let slots = recorder.slots();
         let shard = |index| Shard {
             recorder: Arc::clone(&recorder),
-            own: Default::default(),
-            others: Default::default(),
+            own: Slots::new(slots),
+            others: Slots::new(slots),
             index,
             index_mask: count - 1,
             siblings: OnceLock::new(),
@@ -71,7 +79,7 @@ impl Shards {
 
     /// Reports the requests in flight and flushes the batches. Called before each collection.
     pub(crate) fn flush(&self) {
-        self.recorder().flush(|method| self.0.iter().map(|shard| shard.in_flight(method)).sum());
+        self.recorder().flush(|slot| self.0.iter().map(|shard| shard.in_flight(slot)).sum());
     }
 }
 
@@ -98,50 +106,50 @@ impl Shard {
     /// Counts a request as started, and returns the shard of the current thread. The exchange keeps this shard, and calls
     /// [`leave`](Self::leave) on any thread after the request is recorded.
     #[inline]
-    pub(crate) fn enter(self: &Arc<Self>, method: MethodId, flags: FlagSet) -> Arc<Self> {
+    pub(crate) fn enter(self: &Arc<Self>, slot: InFlightSlot, flags: FlagSet) -> Arc<Self> {
         if thread_index::current() == self.index {
-            add_1_from_own_thread(&of(method, &self.own).started);
-            self.recorder.in_flight_changed(method, 1, flags);
+            add_1_from_own_thread(&self.own.get(slot).started);
+            self.recorder.in_flight_changed(slot, 1, flags);
             return Arc::clone(self);
         }
-        self.enter_sibling(method, flags)
+        self.enter_sibling(slot, flags)
     }
 
     #[inline(never)]
-    fn enter_sibling(self: &Arc<Self>, method: MethodId, flags: FlagSet) -> Arc<Self> {
+    fn enter_sibling(self: &Arc<Self>, slot: InFlightSlot, flags: FlagSet) -> Arc<Self> {
         let shard = self.current();
-        shard.add_1(method, |counters| &counters.started);
-        shard.recorder.in_flight_changed(method, 1, flags);
+        shard.add_1(slot, |counters| &counters.started);
+        shard.recorder.in_flight_changed(slot, 1, flags);
         shard
     }
 
     /// Counts a request of this shard as ended. The request must be recorded already.
     #[inline]
-    pub(crate) fn leave(&self, method: MethodId, flags: FlagSet) {
-        self.add_1(method, |counters| &counters.ended);
-        self.recorder.in_flight_changed(method, -1, flags);
+    pub(crate) fn leave(&self, slot: InFlightSlot, flags: FlagSet) {
+        self.add_1(slot, |counters| &counters.ended);
+        self.recorder.in_flight_changed(slot, -1, flags);
     }
 
     #[inline]
-    fn add_1(&self, method: MethodId, counter: impl Fn(&Counters) -> &AtomicI64) {
+    fn add_1(&self, slot: InFlightSlot, counter: impl Fn(&Counters) -> &AtomicI64) {
         if thread_index::current() == self.index {
-            add_1_from_own_thread(counter(of(method, &self.own)));
+            add_1_from_own_thread(counter(self.own.get(slot)));
         } else {
-            add_1_from_other_thread(counter(of(method, &self.others)));
+            add_1_from_other_thread(counter(self.others.get(slot)));
         }
     }
 
     /// The number of requests in flight that started on this shard.
-    fn in_flight(&self, method: MethodId) -> i64 {
-        self.in_flight_with(method, || ())
+    fn in_flight(&self, slot: InFlightSlot) -> i64 {
+        self.in_flight_with(slot, || ())
     }
 
     /// Calls `between` between the two reads; a test starts and ends a request in it.
     ///
     /// Reads `ended` first. Every request that it counts has started, and `started` counts it too: the number is never negative.
     /// A request that starts or ends between the reads counts as in flight.
-    fn in_flight_with(&self, method: MethodId, between: impl FnOnce()) -> i64 {
-        let [own, others] = [&self.own, &self.others].map(|counters| of(method, counters));
+    fn in_flight_with(&self, slot: InFlightSlot, between: impl FnOnce()) -> i64 {
+        let [own, others] = [&self.own, &self.others].map(|counters| counters.get(slot));
         let ended = own.ended.load(Ordering::Acquire) + others.ended.load(Ordering::Acquire);
         between();
         let started = own.started.load(Ordering::Acquire) + others.started.load(Ordering::Acquire);
@@ -149,10 +157,31 @@ impl Shard {
     }
 }
 
-#[inline]
-fn of(method: MethodId, counters: &[Counters; METHODS]) -> &Counters {
-    // The mask changes no index. It replaces the bounds check.
-    &counters[method.index() & (METHODS - 1)]
+impl Slots {
+    fn new(count: usize) -> Self {
+        let more = count.saturating_sub(METHODS);
+        // The padding keeps the counters on cache lines of their own.
+        let padding = if more == 0 { 0 } else { 2 * PADDING };
+        Self {
+            first: Default::default(),
+            more: (0..more + padding).map(|_| Counters::default()).collect(),
+        }
+    }
+
+    #[inline]
+    fn get(&self, slot: InFlightSlot) -> &Counters {
+        let index = usize::from(slot.0);
+        match self.first.get(index) {
+            Some(counters) => counters,
+            None => self.get_more(index - METHODS),
+        }
+    }
+
+    #[inline(never)]
+    fn get_more(&self, index: usize) -> &Counters {
+        // Always in range: the recorder has as many slots.
+        self.more.get(index + PADDING).unwrap_or(&self.first[0])
+    }
 }
 
 #[inline]
@@ -167,8 +196,11 @@ fn add_1_from_other_thread(counter: &AtomicI64) {
     counter.fetch_add(1, Ordering::Release);
 }
 
-/// The length of the arrays of counters: a power of two, for a mask instead of a bounds check.
-const METHODS: usize = MAX_METHODS.next_power_of_two();
+/// How many slots are stored within the shard.
+const METHODS: usize = MAX_METHODS;
+
+/// As many counters as fit into 128 bytes.
+const PADDING: usize = 128 / size_of::<Counters>();
 
 /// Prints the recorder once, and not each shard.
 impl fmt::Debug for Shards {
@@ -186,11 +218,15 @@ impl fmt::Debug for Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::labels::methods::MethodId;
     use crate::{FixedEndpoint, HttpMetricsLayer};
     use opentelemetry::metrics::{MeterProvider, noop::NoopMeterProvider};
     use std::sync::Barrier;
     use std::thread;
     use tower_layer::Layer;
+
+    const HEAD: InFlightSlot = InFlightSlot(MethodId::HEAD.0 as u16);
+    const CONNECT: InFlightSlot = InFlightSlot(MethodId::CONNECT.0 as u16);
 
     #[test]
     fn a_clone_takes_the_shard_of_its_thread() {
@@ -222,12 +258,12 @@ mod tests {
         let service = layer.layer(());
         let shard = service.shard();
         let flags = shard.recorder().flags();
-        let shard = &shard.enter(MethodId::HEAD, flags);
+        let shard = &shard.enter(HEAD, flags);
         let _clones = [service.clone(), service.clone()];
-        assert_eq!(shard.in_flight(MethodId::HEAD), 1);
-        thread::scope(|scope| scope.spawn(|| shard.leave(MethodId::HEAD, flags)).join().unwrap());
-        assert_eq!(shard.in_flight(MethodId::HEAD), 0);
-        assert_eq!(shard.in_flight(MethodId::CONNECT), 0);
+        assert_eq!(shard.in_flight(HEAD), 1);
+        thread::scope(|scope| scope.spawn(|| shard.leave(HEAD, flags)).join().unwrap());
+        assert_eq!(shard.in_flight(HEAD), 0);
+        assert_eq!(shard.in_flight(CONNECT), 0);
     }
 
     #[test]
@@ -244,13 +280,13 @@ mod tests {
         for (starts, ends) in [(other, owner), (owner, other), (owner, owner), (other, other)] {
             let start_and_end = || {
                 thread_index::set_current(starts);
-                let entered = shard.enter(MethodId::HEAD, flags);
+                let entered = shard.enter(HEAD, flags);
                 assert!(Arc::ptr_eq(&entered, shard));
                 thread_index::set_current(ends);
-                entered.leave(MethodId::HEAD, flags);
+                entered.leave(HEAD, flags);
             };
-            assert_eq!(shard.in_flight_with(MethodId::HEAD, start_and_end), 1);
-            assert_eq!(shard.in_flight(MethodId::HEAD), 0);
+            assert_eq!(shard.in_flight_with(HEAD, start_and_end), 1);
+            assert_eq!(shard.in_flight(HEAD), 0);
         }
     }
 

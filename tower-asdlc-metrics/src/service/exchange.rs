@@ -1,13 +1,16 @@
 //! One request from its head to its end. It is recorded exactly once.
 
+use crate::labels::ending::Ending;
 use crate::labels::endpoint::ResponseEndpoint;
 use crate::labels::grpc_status::{GrpcCall, GrpcStatus};
 use crate::labels::methods::MethodId;
 use crate::labels::outcome::Outcome;
+use crate::labels::protocol::ProtocolVersion;
 use crate::labels::request_head::RequestHead;
-use crate::labels::user_label::UserLabelValues;
+use crate::labels::request_labels::RequestLabels;
 use crate::record::flags::{Flag, FlagSet};
-use crate::record::recorder::FinishedExchange;
+use crate::record::in_flight::InFlightSlot;
+use crate::record::recorder::{FinishedExchange, RequestStart};
 use crate::record::route::RouteKey;
 use crate::record::route_table::RouteId;
 use crate::record::shard::Shard;
@@ -34,13 +37,12 @@ pub(crate) struct Exchange {
     start: Instant,
     /// The flags of the recorder when the request started.
     flags: FlagSet,
-    method: MethodId,
+    slot: InFlightSlot,
+    labels: RequestLabels,
     /// [`RouteId::NONE`] until the route is created.
     route: RouteId,
-    user_labels: UserLabelValues,
-    grpc: GrpcCall,
-    /// The status of the response, once there is one.
-    status: Option<StatusCode>,
+    /// What is known of the end so far.
+    ending: Ending,
     /// Bytes of the response's body so far.
     sent: u64,
     length: BodyLength,
@@ -59,27 +61,32 @@ impl Exchange {
         }
         // Before the head is read, because the processor reads the clock only after earlier loads have completed.
         let start = Instant::now();
-        let head = RequestHead::of(request);
-        let method = recorder.methods().id(head.method);
-        let (user_labels, route) = recorder.find_route(method, head);
-        let (route, mut parts) = match route {
+        let head = RequestHead::of(request).with_direction(flags.contains(Flag::IS_CLIENT));
+        let RequestStart { labels, slot, version } = recorder.start(head, flags);
+        let (route, mut parts) = match recorder.find_route(labels, slot, head) {
             Ok(route) => (route, None),
             Err(endpoint) => (RouteId::NONE, Some(OptionalParts::with_endpoint(endpoint))),
         };
-        let grpc = if head.is_grpc() { GrpcCall::NoStatus } else { GrpcCall::NotGrpc };
+        let is_grpc = head.is_grpc();
+        if is_grpc {
+            let new = parts.as_ref().and_then(|parts| parts.endpoint.as_deref());
+            if let Some(path) = recorder.keep_unlisted_path(route, new, head) {
+                parts.get_or_insert_default().unlisted_path = Some(path);
+            }
+        }
+        let grpc = if is_grpc { GrpcCall::NO_STATUS } else { GrpcCall::NOT_GRPC };
         let length = BodyLength::undeclared(head.version);
         if flags.contains(Flag::HAS_OPTIONAL_PARTS) {
             OptionalParts::add_for_request(&mut parts, request, recorder);
         }
         Some(Self {
-            shard: ManuallyDrop::new(Some(shard.enter(method, flags))),
+            shard: ManuallyDrop::new(Some(shard.enter(slot, flags))),
             start,
             flags,
-            method,
+            slot,
+            labels,
             route,
-            user_labels,
-            grpc,
-            status: None,
+            ending: Ending::new(version, grpc),
             sent: 0,
             length,
             parts: ManuallyDrop::new(parts),
@@ -89,22 +96,20 @@ impl Exchange {
     /// The inner service has responded. From here on the status is that of the response, whatever happens to the body.
     #[inline]
     pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) {
-        self.status = Some(response.status());
+        self.ending.set_status(response.status());
         let endpoint = response.extensions().get();
         if endpoint.is_some() || self.parts.is_some() {
             self.create_route(endpoint);
         }
-        if self.flags.contains(Flag::HAS_TIME_TO_HEADERS) {
-            if let Some(shard) = self.shard.as_deref() {
-                shard.recorder().record_time_to_headers(self.route, self.start);
-            }
+        if self.flags.contains(Flag::READS_RESPONSE) {
+            self.read_response(response);
         }
         let headers = response.headers();
-        if self.grpc.is_grpc() {
+        if self.ending.grpc().is_grpc() {
             self.on_grpc_response(headers);
         }
         let may_end = response.status() != StatusCode::OK
-            || matches!(self.method, MethodId::HEAD | MethodId::CONNECT);
+            || matches!(self.labels.method(), MethodId::HEAD | MethodId::CONNECT);
         let outcome = if may_end { self.outcome_without_body(response.status()) } else { None };
         let outcome = outcome.or_else(|| {
             self.length.declare(headers, &response.body().size_hint());
@@ -155,8 +160,7 @@ impl Exchange {
     /// Records the exchange, unless it is recorded already.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
         if self.parts.is_some() {
-            self.create_route(None);
-            drop(self.parts.take());
+            self.finish_parts(outcome);
         }
         let guard = LeaveOnPanic(self);
         guard.0.record(outcome);
@@ -168,17 +172,55 @@ impl Exchange {
     #[inline(always)]
     fn leave(&mut self) {
         if let Some(shard) = self.shard.take() {
-            shard.leave(self.method, self.flags);
+            shard.leave(self.slot, self.flags);
         }
     }
 
     #[inline(always)]
     fn record(&self, outcome: Outcome) {
         if let Some(shard) = self.shard.as_deref() {
-            let Self { start, flags, route, grpc, status, sent, .. } = *self;
+            let Self { start, flags, route, sent, .. } = *self;
             let duration = start.elapsed();
-            let finished = FinishedExchange { outcome, status, grpc, duration, sent };
+            let finished =
+                FinishedExchange { ending: self.ending.with_outcome(outcome), duration, sent };
             shard.recorder().record_exchange(route, finished, flags);
+        }
+    }
+
+    /// Takes what the optional metrics need when the exchange ends.
+    #[cold]
+    fn finish_parts(&mut self, outcome: Outcome) {
+        self.create_route(None);
+        let Some(OptionalParts { request_body, unlisted_path, .. }) =
+            self.parts.take().map(|parts| *parts)
+        else {
+            return;
+        };
+        if let Some(size) = request_body {
+            size.set_end(self.route, self.ending.with_outcome(outcome));
+        }
+        if let (Some(path), Some(shard)) = (unlisted_path, self.shard.as_deref()) {
+            shard.recorder().unlisted_methods().end_call(&path, self.ending.grpc());
+        }
+    }
+
+    /// Reads what only some layers need of a response.
+    #[inline(never)]
+    fn read_response<B>(&mut self, response: &Response<B>) {
+        let Some(shard) = self.shard.as_deref() else { return };
+        let recorder = shard.recorder();
+        if self.flags.contains(Flag::HAS_TIME_TO_HEADERS) {
+            recorder.record_time_to_headers(self.route, self.start);
+        }
+        if self.flags.contains(Flag::HAS_RESPONSE_LABELS) {
+            self.ending.set_response_labels(recorder.response_labels(response.extensions()));
+        }
+        // The request of a client does not tell which version of HTTP the connection has.
+        if self.flags.contains(Flag::IS_CLIENT) {
+            self.length = BodyLength::undeclared(response.version());
+            if recorder.has_version() {
+                self.ending.set_version(ProtocolVersion::of(response.version()));
+            }
         }
     }
 
@@ -186,18 +228,11 @@ impl Exchange {
     #[cold]
     fn create_route(&mut self, named: Option<&ResponseEndpoint>) {
         let Some(shard) = self.shard.as_deref() else { return };
-        let parts = self.parts.as_mut();
-        let (endpoint, request_body) = parts
-            .map(|parts| (parts.endpoint.take(), parts.request_body.take()))
-            .unwrap_or_default();
+        let endpoint = self.parts.as_mut().and_then(|parts| parts.endpoint.take());
         let named = named.map(|ResponseEndpoint(endpoint)| &**endpoint);
         if let Some(endpoint) = named.or(endpoint.as_deref()) {
-            let Self { method, user_labels, .. } = *self;
-            let key = RouteKey { method, user_labels, endpoint };
+            let key = RouteKey { labels: self.labels, endpoint };
             self.route = shard.recorder().find_or_create_route(key).unwrap_or(self.route);
-        }
-        if let Some(request_body) = request_body {
-            request_body.set_route(self.route);
         }
     }
 
@@ -205,7 +240,7 @@ impl Exchange {
     /// body, but servers never poll it (RFC 9110, section 6.4.1).
     #[inline(never)]
     fn outcome_without_body(&mut self, status: StatusCode) -> Option<Outcome> {
-        match (self.method, status.as_u16()) {
+        match (self.labels.method(), status.as_u16()) {
             (_, 101) | (MethodId::CONNECT, 200..=299) => {
                 self.on_upgrade();
                 Some(Outcome::Upgrade)
@@ -232,8 +267,8 @@ impl Exchange {
             let is_plain = encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity");
             let reader = if is_plain { reader } else { reader.unreadable() };
             self.parts.get_or_insert_default().grpc_web = Some(reader);
-            if matches!(self.grpc, GrpcCall::NoStatus) {
-                self.grpc = GrpcCall::Unreadable;
+            if self.ending.grpc() == GrpcCall::NO_STATUS {
+                self.ending.set_grpc(GrpcCall::UNREADABLE);
             }
         } else {
             // The status follows the last byte: the call ends with the trailers.
@@ -244,15 +279,19 @@ impl Exchange {
     fn read_grpc_web(&mut self, data: &impl Buf) {
         if let Some(reader) = self.parts.as_mut().and_then(|parts| parts.grpc_web.as_mut()) {
             reader.read(data);
-            self.grpc = reader.status().map_or(self.grpc, GrpcCall::Status);
+            if let Some(status) = reader.status() {
+                self.ending.set_grpc(GrpcCall::with_status(status));
+            }
         }
     }
 
     /// Reads the status from the trailers, or from the headers of a response without a body.
     #[inline]
     fn read_grpc_status(&mut self, headers: &HeaderMap) {
-        if self.grpc.is_grpc() {
-            self.grpc = GrpcStatus::read(headers).map_or(self.grpc, GrpcCall::Status);
+        if self.ending.grpc().is_grpc() {
+            if let Some(status) = GrpcStatus::read(headers) {
+                self.ending.set_grpc(GrpcCall::with_status(status));
+            }
         }
     }
 
@@ -261,16 +300,18 @@ impl Exchange {
     fn outcome_when_dropped(&self) -> Outcome {
         // A gRPC call ends with its trailers and not with the last byte. A gRPC-Web call ends with the trailer frame.
         let grpc_web = self.parts.as_ref().and_then(|parts| parts.grpc_web.as_ref());
-        let is_complete = self.grpc != GrpcCall::NoStatus && self.length.is_exactly(self.sent)
+        let is_complete = self.ending.grpc() != GrpcCall::NO_STATUS
+            && self.length.is_exactly(self.sent)
             || grpc_web.is_some_and(TrailerReader::is_complete);
-        match self.status {
-            None => Outcome::Cancelled,
+        if !self.ending.has_status() {
+            Outcome::Cancelled
+        } else if self.length.is_contradicted() {
             // No server can send such a response, and some servers panic.
-            Some(_) if self.length.is_contradicted() => Outcome::LengthMismatch,
-            Some(_) if is_complete => {
-                self.length.after(self.sent, true).outcome().unwrap_or(Outcome::Complete)
-            }
-            Some(_) => Outcome::Aborted,
+            Outcome::LengthMismatch
+        } else if is_complete {
+            self.length.after(self.sent, true).outcome().unwrap_or(Outcome::Complete)
+        } else {
+            Outcome::Aborted
         }
     }
 }

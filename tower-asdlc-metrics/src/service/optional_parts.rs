@@ -10,7 +10,9 @@ use std::sync::Arc;
 pub(crate) struct OptionalParts {
     /// The endpoint of a route that does not exist yet.
     pub(crate) endpoint: Option<Box<str>>,
-    /// The size of the request's body, until its route is known.
+    /// The path of a gRPC call to a method that is not listed.
+    pub(crate) unlisted_path: Option<Box<str>>,
+    /// The size of the request's body, until the request has ended.
     pub(crate) request_body: Option<Arc<RequestBodySize>>,
     /// The guard of a request for an upgrade, until the connection is upgraded.
     pub(crate) upgrade: Option<UpgradeGuard>,

@@ -1,5 +1,6 @@
 //! The size of request bodies. A separate layer, because it changes the type of the body that the inner service gets.
 
+use crate::labels::ending::Ending;
 use crate::record::recorder::Recorder;
 use crate::record::route_table::RouteId;
 use bytes::Buf;
@@ -30,8 +31,7 @@ use tower_service::Service;
 /// # Ok(app) }
 /// ```
 ///
-/// It records once per request: when the service has responded (or the request has ended without a response), and the request's
-/// body has ended or was dropped. If the response [replaces](crate::ResponseEndpoint) the endpoint, that endpoint is used.
+/// It records once per request: when the request has ended, and its body has ended or was dropped. If the response [replaces](crate::ResponseEndpoint) the endpoint, that endpoint is used.
 ///
 /// [`HttpMetricsLayer::request_body_layer`](crate::HttpMetricsLayer::request_body_layer) creates it. It must be inside of that
 /// layer; elsewhere it records nothing. The inner service gets a `Request<RequestBody<B>>`: axum accepts any body, but a hyper
@@ -138,12 +138,12 @@ impl Drop for BytesRead {
     }
 }
 
-/// Records the size of a request's body once both the size and the route are known. The body can end before the response names
-/// the route, or long after.
+/// Records the size of a request's body once both the size and the end of the request are known. The body can end before the
+/// request does, or long after.
 #[derive(Debug)]
 pub(crate) struct RequestBodySize {
     recorder: Arc<Recorder>,
-    route: OnceLock<RouteId>,
+    end: OnceLock<(RouteId, Ending)>,
     bytes: OnceLock<u64>,
     is_recorded: AtomicBool,
     /// The [`RequestBodySize`] of the next outer layer, if several layers record the size of the body.
@@ -161,7 +161,7 @@ impl RequestBodySize {
         let outer = request.extensions_mut().remove().map(|SizeExtension(outer)| outer);
         let size = Arc::new(Self {
             recorder: Arc::clone(recorder),
-            route: OnceLock::new(),
+            end: OnceLock::new(),
             bytes: OnceLock::new(),
             is_recorded: AtomicBool::new(false),
             outer,
@@ -176,8 +176,8 @@ impl RequestBodySize {
         sizes.find(|size| Arc::ptr_eq(&size.recorder, recorder)).cloned()
     }
 
-    pub(crate) fn set_route(&self, route: RouteId) {
-        _ = self.route.set(route);
+    pub(crate) fn set_end(&self, route: RouteId, ending: Ending) {
+        _ = self.end.set((route, ending));
         self.record_if_complete();
     }
 
@@ -186,13 +186,13 @@ impl RequestBodySize {
         self.record_if_complete();
     }
 
-    /// Called after the route was set, and after the bytes were set, maybe on two threads. At least one call sees both values.
+    /// Called after the end was set, and after the bytes were set, maybe on two threads. At least one call sees both values.
     fn record_if_complete(&self) {
         // Without the fence, each thread could miss the value that the other has set.
         atomic::fence(Ordering::SeqCst);
-        if let (Some(route), Some(bytes)) = (self.route.get(), self.bytes.get()) {
+        if let (Some((route, ending)), Some(bytes)) = (self.end.get(), self.bytes.get()) {
             if !self.is_recorded.swap(true, Ordering::Relaxed) {
-                self.recorder.record_request_body_size(*route, *bytes);
+                self.recorder.record_request_body_size(*route, *ending, *bytes);
             }
         }
     }

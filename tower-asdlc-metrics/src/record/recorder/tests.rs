@@ -1,7 +1,9 @@
 use super::*;
+use crate::labels::grpc_status::GrpcCall;
+use crate::labels::protocol::ProtocolVersion;
 use crate::record::thread_index;
 use crate::{FixedEndpoint, HttpMetricsLayer};
-use http::Request;
+use http::{Request, StatusCode};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
 use std::collections::BTreeMap;
@@ -18,27 +20,25 @@ fn after_the_first_collection_requests_are_buffered_by_outcome_until_the_next() 
     let recorder = service.shard().recorder();
     let request = Request::new(());
     let head = RequestHead::of(&request);
-    let method = recorder.methods().id(head.method);
-    let (user_labels, new) = recorder.find_route(method, head);
+    let flags = recorder.flags();
+    let RequestStart { labels, slot, .. } = recorder.start(head, flags);
+    let new = recorder.find_route(labels, slot, head);
     let endpoint = new.unwrap_err();
-    let key = RouteKey { method, user_labels, endpoint: &endpoint };
+    let key = RouteKey { labels, endpoint: &endpoint };
     let route = recorder.find_or_create_route(key).unwrap();
     let finish = |status, millis| {
-        let finished = FinishedExchange {
-            outcome: Outcome::Complete,
-            status: Some(status),
-            grpc: GrpcCall::NotGrpc,
-            duration: Duration::from_millis(millis),
-            sent: 0,
-        };
+        let mut ending = Ending::new(ProtocolVersion::Unknown, GrpcCall::NOT_GRPC);
+        ending.set_status(status);
+        let finished =
+            FinishedExchange { ending, duration: Duration::from_millis(millis), sent: 0 };
         recorder.record_exchange(route, finished, recorder.flags());
     };
     let buffered = || {
-        let counters = recorder.routes.iter().flat_map(|route| route.counters.iter());
+        let endings = recorder.routes.iter().flat_map(|route| route.endings.iter());
         let mut buffered = BTreeMap::new();
-        for counters in counters {
-            for batch in counters.batches.iter().filter_map(OnceLock::get) {
-                let status = counters.labels.status.as_str();
+        for series in endings {
+            for batch in series.batches.iter().filter_map(OnceLock::get) {
+                let status = series.ending.sent().unwrap();
                 batch.flush(|values| _ = buffered.insert(status, values.to_vec()));
             }
         }
@@ -51,7 +51,7 @@ fn after_the_first_collection_requests_are_buffered_by_outcome_until_the_next() 
     finish(StatusCode::OK, 2);
     finish(StatusCode::OK, 4);
     finish(StatusCode::NOT_FOUND, 8);
-    let expected = [("200", vec![0.002, 0.004]), ("404", vec![0.008])];
+    let expected = [(StatusCode::OK, vec![0.002, 0.004]), (StatusCode::NOT_FOUND, vec![0.008])];
     assert_eq!(buffered(), BTreeMap::from(expected));
     finish(StatusCode::OK, 16);
     collect();

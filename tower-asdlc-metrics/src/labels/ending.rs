@@ -1,0 +1,237 @@
+//! How an exchange ended, as a key in one word.
+
+use crate::labels::grpc_status::{GrpcCall, GrpcStatus};
+use crate::labels::outcome::Outcome;
+use crate::labels::prometheus_labels::ErrorType;
+use crate::labels::protocol::ProtocolVersion;
+use crate::labels::response_label::ResponseLabelValues;
+use http::StatusCode;
+use std::fmt;
+
+/// What distinguishes the series of one route: the outcome, the status, the gRPC status, the version of HTTP, and the labels of the
+/// response. The labels of each convention are derived from it when the series are created.
+///
+/// It is one word, because each request compares endings to find its series, and because an exchange carries it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ending(u64);
+
+impl Ending {
+    /// The ending of an exchange that has just begun.
+    #[inline(always)]
+    pub(crate) fn new(version: ProtocolVersion, grpc: GrpcCall) -> Self {
+        let ResponseLabelValues([a, b, c]) = ResponseLabelValues::default();
+        Self(u64::from_le_bytes([0, 0, 0, grpc.0, version as u8, a, b, c]))
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_status(&mut self, status: StatusCode) {
+        self.set(STATUS, 16, u64::from(status.as_u16()));
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_grpc(&mut self, grpc: GrpcCall) {
+        self.set(GRPC, 8, u64::from(grpc.0));
+    }
+
+    #[inline]
+    pub(crate) fn set_version(&mut self, version: ProtocolVersion) {
+        self.set(VERSION, 8, version as u64);
+    }
+
+    pub(crate) fn set_response_labels(
+        &mut self,
+        ResponseLabelValues([a, b, c]): ResponseLabelValues,
+    ) {
+        self.set(RESPONSE_LABELS, 24, u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0]));
+    }
+
+    /// The same ending with an outcome.
+    #[inline(always)]
+    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.set(OUTCOME, 8, outcome as u64);
+        self
+    }
+
+    #[inline(always)]
+    fn set(&mut self, shift: u32, bits: u32, value: u64) {
+        self.0 = self.0 & !(((1 << bits) - 1) << shift) | value << shift;
+    }
+
+    /// Whether there is a response.
+    #[inline(always)]
+    pub(crate) fn has_status(self) -> bool {
+        self.0 as u16 != 0
+    }
+
+    pub(crate) fn status(self) -> Status {
+        match self.0 as u16 {
+            0 => Status::None,
+            number => match StatusCode::from_u16(number) {
+                Ok(status) => Status::Sent(status),
+                Err(_) => {
+                    let error_type = usize::from(number).checked_sub(usize::from(OTHER) + 1);
+                    Status::Other(error_type.and_then(|index| ErrorType::ALL.get(index).copied()))
+                }
+            },
+        }
+    }
+
+    /// The status of the response, if there was one.
+    pub(crate) fn sent(self) -> Option<StatusCode> {
+        if let Status::Sent(status) = self.status() { Some(status) } else { None }
+    }
+
+    pub(crate) fn outcome(self) -> Outcome {
+        Outcome::ALL
+            .get(usize::from((self.0 >> OUTCOME) as u8))
+            .copied()
+            .unwrap_or(Outcome::Complete)
+    }
+
+    #[inline(always)]
+    pub(crate) fn grpc(self) -> GrpcCall {
+        GrpcCall((self.0 >> GRPC) as u8)
+    }
+
+    pub(crate) fn version(self) -> ProtocolVersion {
+        let number = usize::from((self.0 >> VERSION) as u8);
+        ProtocolVersion::ALL.get(number).copied().unwrap_or(ProtocolVersion::Unknown)
+    }
+
+    pub(crate) fn response_labels(self) -> ResponseLabelValues {
+        let [.., a, b, c] = self.0.to_le_bytes();
+        ResponseLabelValues([a, b, c])
+    }
+
+    /// The same ending with only its error type, and with whether it was a gRPC call. There are [few](Self::REDUCED) of them, so that
+    /// requests beyond the series limit can be counted.
+    pub(crate) fn reduced(self, error_type: Option<ErrorType>) -> Self {
+        let grpc = if self.grpc().is_grpc() {
+            GrpcCall::with_status(GrpcStatus::Unknown)
+        } else {
+            GrpcCall::NOT_GRPC
+        };
+        let mut reduced = Self::new(ProtocolVersion::Unknown, grpc);
+        let status = OTHER + error_type.map_or(0, |error_type| error_type as u16 + 1);
+        reduced.set(STATUS, 16, u64::from(status));
+        reduced
+    }
+
+    /// How many reduced endings there are: no error or any of the error types, for gRPC calls and for other requests.
+    pub(crate) const REDUCED: usize = (ErrorType::ALL.len() + 1) * 2;
+}
+
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ending")
+            .field("outcome", &self.outcome())
+            .field("status", &self.status())
+            .field("grpc", &self.grpc())
+            .field("version", &self.version())
+            .field("response_labels", &self.response_labels())
+            .finish()
+    }
+}
+
+/// The status of a response. In an [`Ending`] it is a number: 0 if there was no response, the status code, or a number below 100 if
+/// only the error type is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// There was no response.
+    None,
+    Sent(StatusCode),
+    /// Beyond the series limit, the status is not kept.
+    Other(Option<ErrorType>),
+}
+
+/// `OTHER` is no error type, the following numbers are the error types. `StatusCode` refuses all of these numbers.
+const OTHER: u16 = 1;
+
+const STATUS: u32 = 0;
+const OUTCOME: u32 = 16;
+const GRPC: u32 = 24;
+const VERSION: u32 = 32;
+const RESPONSE_LABELS: u32 = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Parts = (Outcome, Option<StatusCode>, GrpcCall, ProtocolVersion, ResponseLabelValues);
+
+    fn all_parts() -> Vec<Parts> {
+        let versions = [ProtocolVersion::Unknown, ProtocolVersion::Http11, ProtocolVersion::Http3];
+        let labels = [ResponseLabelValues::default(), ResponseLabelValues([0, 255, 7])];
+        let statuses = [None, Some(StatusCode::OK), Some(StatusCode::NOT_FOUND)];
+        let mut parts = Vec::new();
+        for grpc in (0..GrpcStatus::COUNT + 3).map(GrpcCall) {
+            for outcome in Outcome::ALL {
+                for status in statuses {
+                    for version in versions {
+                        parts.extend(labels.map(|labels| (outcome, status, grpc, version, labels)));
+                    }
+                }
+            }
+        }
+        parts
+    }
+
+    fn ending((outcome, status, grpc, version, labels): Parts) -> Ending {
+        let mut ending = Ending::new(ProtocolVersion::Unknown, GrpcCall::NO_STATUS);
+        status.into_iter().for_each(|status| ending.set_status(status));
+        ending.set_grpc(grpc);
+        ending.set_version(version);
+        ending.set_response_labels(labels);
+        ending.with_outcome(outcome)
+    }
+
+    #[test]
+    fn each_part_of_an_ending_is_kept() {
+        let mut endings = Vec::new();
+        for parts in all_parts() {
+            let ending = ending(parts);
+            let (outcome, status, grpc, version, labels) = parts;
+            assert_eq!((ending.outcome(), ending.sent(), ending.grpc()), (outcome, status, grpc));
+            assert_eq!((ending.version(), ending.response_labels()), (version, labels));
+            assert_eq!(ending.has_status(), status.is_some());
+            assert!(!endings.contains(&ending.0));
+            endings.push(ending.0);
+        }
+        for code in 100..1000 {
+            let status = StatusCode::from_u16(code).unwrap();
+            let ending = ending((
+                Outcome::Panic,
+                Some(status),
+                GrpcCall(3),
+                ProtocolVersion::Http2,
+                ResponseLabelValues::default(),
+            ));
+            assert_eq!(ending.status(), Status::Sent(status));
+        }
+    }
+
+    #[test]
+    fn each_variant_is_at_its_number() {
+        assert!(Outcome::ALL.map(|outcome| outcome as usize).into_iter().eq(0..Outcome::ALL.len()));
+        let versions = ProtocolVersion::ALL.map(|version| version as usize);
+        assert!(versions.into_iter().eq(0..ProtocolVersion::ALL.len()));
+    }
+
+    //
+    #[test]
+    fn there_are_few_reduced_endings_and_each_keeps_its_error_type() {
+        let error_types = || ErrorType::ALL.into_iter().map(Some).chain([None]);
+        let mut all = Vec::new();
+        for ending in all_parts().into_iter().map(ending) {
+            for error_type in error_types() {
+                let reduced = ending.reduced(error_type);
+                assert_eq!(reduced.status(), Status::Other(error_type));
+                assert_eq!(reduced.grpc().is_grpc(), ending.grpc().is_grpc());
+                all.push(reduced.0);
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), Ending::REDUCED);
+    }
+}
