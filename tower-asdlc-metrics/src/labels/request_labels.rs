@@ -19,8 +19,7 @@ impl HostId {
 impl RequestLabels {
     #[inline(always)]
     pub(crate) fn new(method: MethodId, user_labels: UserLabelValues) -> Self {
-        let UserLabelValues([a, b, c, d]) = user_labels;
-        Self(u64::from_le_bytes([a, b, c, d, method.0, 0, 0, 0]))
+        Self(u64::from(user_labels.0) | u64::from(method.0) << METHOD)
     }
 
     #[inline]
@@ -35,7 +34,7 @@ impl RequestLabels {
 
     /// Only the labels that the series beyond the series limit keep.
     pub(crate) fn of_overflow(self) -> Self {
-        Self::new(self.method(), UserLabelValues::default()).with_scheme(self.scheme())
+        Self::new(self.method(), UserLabelValues::OTHER).with_scheme(self.scheme())
     }
 
     /// How many different results [`of_overflow`](Self::of_overflow) has.
@@ -64,8 +63,7 @@ impl RequestLabels {
     }
 
     pub(crate) fn user_labels(self) -> UserLabelValues {
-        let [a, b, c, d, ..] = self.0.to_le_bytes();
-        UserLabelValues([a, b, c, d])
+        UserLabelValues(self.0 as u32)
     }
 }
 
@@ -80,7 +78,7 @@ mod tests {
     #[test]
     fn each_part_is_kept() {
         for scheme in [UrlScheme::Http, UrlScheme::Https] {
-            let user_labels = UserLabelValues([1, 2, 3, 255]);
+            let user_labels = UserLabelValues(0x0102_03ff);
             let labels = RequestLabels::new(MethodId(7), user_labels);
             let labels = labels.with_scheme(scheme).with_host(HostId(0x1234));
             assert_eq!(labels.method(), MethodId(7));
@@ -90,7 +88,7 @@ mod tests {
             let overflow = labels.of_overflow();
             assert_eq!(overflow.method(), MethodId(7));
             assert_eq!((overflow.scheme(), overflow.host()), (scheme, HostId::OTHER));
-            assert_eq!(overflow.user_labels(), UserLabelValues::default());
+            assert_eq!(overflow.user_labels(), UserLabelValues::OTHER);
         }
     }
 }

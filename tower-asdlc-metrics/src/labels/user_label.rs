@@ -15,21 +15,21 @@ pub(crate) struct UserLabel {
 
 pub(crate) type ReadValue = Box<dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync>;
 
-/// The values of all user labels of a request, each as its index in the list of possible values.
+/// The values of all user labels of a request: for each a byte, its index in the list of possible values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UserLabelValues(pub(crate) [u8; MAX_USER_LABELS]);
+pub(crate) struct UserLabelValues(pub(crate) u32);
 
 impl UserLabel {
     pub(crate) fn read_all(labels: &[Self], head: RequestHead<'_>) -> UserLabelValues {
-        let mut values = UserLabelValues::default();
-        for (index, label) in values.0.iter_mut().zip(labels) {
+        let mut values = UserLabelValues::OTHER.0.to_le_bytes();
+        for (index, label) in values.iter_mut().zip(labels) {
             let known = catch_panic(|| (label.read)(head))
                 .flatten()
                 .and_then(|value| label.values.iter().position(|known| known == value));
             // The builder allows at most MAX_VALUES_PER_LABEL, which fits into a byte.
             *index = known.map_or(OTHER_INDEX, |index| index as u8);
         }
-        values
+        UserLabelValues(u32::from_le_bytes(values))
     }
 
     /// The keys and values, as they are recorded.
@@ -37,7 +37,7 @@ impl UserLabel {
         labels: &[Self],
         values: UserLabelValues,
     ) -> impl Iterator<Item = (&str, &str)> {
-        labels.iter().zip(values.0).map(|(label, index)| {
+        labels.iter().zip(values.0.to_le_bytes()).map(|(label, index)| {
             let value = label.values.get(usize::from(index)).map_or(OTHER, String::as_str);
             (label.key.as_str(), value)
         })
@@ -54,14 +54,12 @@ impl fmt::Debug for UserLabel {
     }
 }
 
-impl Default for UserLabelValues {
+impl UserLabelValues {
     /// All values are [`OTHER`].
-    fn default() -> Self {
-        Self([OTHER_INDEX; MAX_USER_LABELS])
-    }
+    pub(crate) const OTHER: Self = Self(u32::MAX);
 }
 
-pub(crate) const MAX_USER_LABELS: usize = 4;
+pub(crate) const MAX_USER_LABELS: usize = size_of::<UserLabelValues>();
 pub(crate) const MAX_VALUES_PER_LABEL: usize = 100;
 /// Greater than the index of any possible value.
 pub(crate) const OTHER_INDEX: u8 = u8::MAX;

@@ -120,7 +120,7 @@ impl Recorder {
     pub(crate) fn start(&self, head: RequestHead<'_>, flags: FlagSet) -> RequestStart {
         let Settings { methods, user_labels, .. } = self.routes.settings();
         let user_labels = if user_labels.is_empty() {
-            UserLabelValues::default()
+            UserLabelValues::OTHER
         } else {
             UserLabel::read_all(user_labels, head)
         };
