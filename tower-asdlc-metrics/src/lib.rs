@@ -153,7 +153,9 @@
 //!   SDK's: such a provider may silently drop the measurements of bound instruments.
 //! - `axum`: [`HttpMetricsLayer::new`] and [`MatchedRoute`], for axum 0.8. [`UpgradeGuard`] can be an argument of a handler, and
 //!   [`RequestHead::uri`] returns the URI that the client requested, also inside of a `nest`.
-//! - `tonic`: [`GrpcMethods::from_file_descriptor_sets`], and [`TonicMethod`] for clients, for tonic 0.14.
+//! - `hyper-util`: the errors of hyper-util's client, of hyper, h2, and tower's `Timeout`.
+//! - `tonic`: [`GrpcMethods::from_file_descriptor_sets`]; for clients, [`TonicMethod`] and the errors of `Channel`. For tonic 0.14.
+//!   Turns on `hyper-util`.
 //!
 //! # Another version of axum
 //!
@@ -175,12 +177,14 @@
 // docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod client;
 mod error;
 mod labels;
 mod layer;
 mod record;
 mod service;
 
+pub use client::error_type::ClientErrorType;
 pub use error::BuildError;
 pub use labels::conventions::Conventions;
 pub use labels::endpoint::{
