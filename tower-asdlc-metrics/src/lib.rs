@@ -184,7 +184,12 @@ mod layer;
 mod record;
 mod service;
 
+pub use client::builder::HttpClientMetricsLayerBuilder;
 pub use client::error_type::ClientErrorType;
+pub use client::future::ClientResponseFuture;
+pub use client::layer::HttpClientMetricsLayer;
+pub use client::response_body::ClientResponseBody;
+pub use client::service::HttpClientMetrics;
 pub use error::BuildError;
 pub use labels::conventions::Conventions;
 pub use labels::endpoint::{

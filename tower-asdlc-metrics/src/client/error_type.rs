@@ -1,6 +1,7 @@
 //! Decides from the error of a client what ended its request.
 
 use crate::labels::catch_panic::catch_panic;
+use crate::labels::outcome::Outcome;
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
@@ -19,13 +20,12 @@ pub enum ClientErrorType {
     Reset,
 }
 
-impl ClientErrorType {
-    /// The value of `error_type`.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect_error",
-            Self::Timeout => "timeout",
-            Self::Reset => "reset",
+impl From<ClientErrorType> for Outcome {
+    fn from(error_type: ClientErrorType) -> Self {
+        match error_type {
+            ClientErrorType::Connect => Self::ConnectError,
+            ClientErrorType::Timeout => Self::Timeout,
+            ClientErrorType::Reset => Self::Reset,
         }
     }
 }
@@ -85,6 +85,12 @@ impl ErrorTypes {
             return Some(&**error);
         }
         self.rules.iter().find_map(|rule| (rule.as_error)(error))
+    }
+}
+
+impl Default for ErrorTypes {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -149,6 +155,7 @@ const MAX_SOURCES: usize = 32;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::labels::prometheus_labels::ErrorType;
     use ClientErrorType::{Connect, Reset, Timeout};
     use std::convert::Infallible;
 
@@ -178,7 +185,8 @@ mod tests {
     //
     #[test]
     fn each_type_has_its_label() {
-        let labels = [Connect, Timeout, Reset].map(ClientErrorType::as_str);
+        let labels = [Connect, Timeout, Reset]
+            .map(|error_type| ErrorType::of_outcome(error_type.into(), false).unwrap().as_str());
         assert_eq!(labels, ["connect_error", "timeout", "reset"]);
     }
 

@@ -1,3 +1,4 @@
+use crate::client::error_type::ErrorTypes;
 use crate::error::BuildError;
 use crate::labels::conventions::Conventions;
 use crate::labels::endpoint::{AnyEndpoint, Endpoint};
@@ -81,6 +82,7 @@ impl<S> LayerBuilder<S> {
                 hosts: None,
                 user_labels: Vec::new(),
                 response_labels: Vec::new(),
+                errors: ErrorTypes::default(),
                 exclusions: Exclusions::default(),
                 streaming_endpoints: Vec::new(),
                 max_series: 1_000,

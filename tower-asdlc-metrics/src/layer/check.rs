@@ -31,6 +31,13 @@ impl Default for HostOptions {
     }
 }
 
+impl HostOptions {
+    /// Without a list: the first hosts that are seen.
+    pub(crate) fn first_seen(&self) -> HostSettings {
+        HostSettings { allowed: None, default: None, max_seen: self.max_seen }
+    }
+}
+
 /// Checks all settings, and completes those that need the check: methods and hosts.
 pub(crate) fn check<S>(builder: &mut LayerBuilder<S>) -> Result<(), BuildError> {
     check_boundaries(builder)?;

@@ -1,5 +1,6 @@
 //! The one file that records: what is added to the series of a request, and when.
 
+use crate::client::error_type::ClientErrorType;
 use crate::labels::ending::Ending;
 use crate::labels::protocol::{ProtocolVersion, UrlScheme};
 use crate::labels::request_head::RequestHead;
@@ -200,6 +201,11 @@ impl Recorder {
     /// Reads the labels that a response sets.
     pub(crate) fn response_labels(&self, extensions: &Extensions) -> ResponseLabelValues {
         ResponseLabel::read_all(&self.routes.settings().response_labels, extensions)
+    }
+
+    /// What a client's error was, if it is known.
+    pub(crate) fn error_type<E: 'static>(&self, error: &E) -> Option<ClientErrorType> {
+        self.routes.settings().errors.find(error)
     }
 
     /// Whether the version of HTTP is a label.

@@ -1,3 +1,4 @@
+use crate::client::error_type::ErrorTypes;
 use crate::labels::catch_panic::catch_panic;
 use crate::labels::endpoint::AnyEndpoint;
 use crate::labels::exclusions::Exclusions;
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: Option<HostSettings>,
     pub(crate) user_labels: Vec<UserLabel>,
     pub(crate) response_labels: Vec<ResponseLabel>,
+    /// The errors that a client's layer knows.
+    pub(crate) errors: ErrorTypes,
     pub(crate) exclusions: Exclusions,
     /// Endpoints whose requests last until the client leaves.
     pub(crate) streaming_endpoints: Vec<String>,

@@ -157,6 +157,22 @@ impl Exchange {
         }
     }
 
+    /// The body of a client's response is polled.
+    #[inline]
+    pub(crate) fn on_read(&mut self) {
+        self.flags.insert(Flag::IS_READ);
+    }
+
+    /// Finishes the exchange of a client whose service or response body has returned an error. `otherwise` is the outcome if
+    /// nothing is known of the error.
+    #[cold]
+    pub(crate) fn finish_with_error<E: 'static>(&mut self, error: &E, otherwise: Outcome) {
+        if let Some(shard) = self.shard.as_deref() {
+            let error_type = shard.recorder().error_type(error);
+            self.finish(error_type.map_or(otherwise, Outcome::from));
+        }
+    }
+
     /// Records the exchange, unless it is recorded already.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
         if self.parts.is_some() {
@@ -300,11 +316,17 @@ impl Exchange {
     fn outcome_when_dropped(&self) -> Outcome {
         // A gRPC call ends with its trailers and not with the last byte. A gRPC-Web call ends with the trailer frame.
         let grpc_web = self.parts.as_ref().and_then(|parts| parts.grpc_web.as_ref());
+        // A client that reads no byte of a body wants none. A gRPC call has not ended without its status.
+        let is_unread = self.flags.contains(Flag::IS_CLIENT)
+            && !self.flags.contains(Flag::IS_READ)
+            && !self.ending.grpc().is_grpc();
         let is_complete = self.ending.grpc() != GrpcCall::NO_STATUS
             && self.length.is_exactly(self.sent)
             || grpc_web.is_some_and(TrailerReader::is_complete);
         if !self.ending.has_status() {
             Outcome::Cancelled
+        } else if is_unread {
+            Outcome::Complete
         } else if self.length.is_contradicted() {
             // No server can send such a response, and some servers panic.
             Outcome::LengthMismatch
