@@ -179,7 +179,7 @@ pub fn without_variables(mut command: Command) -> Command {
     command
 }
 
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 14] = [
     "LISTEN_ADDR",
     "SERVICE_NAME",
     "ENVIRONMENT",
@@ -187,6 +187,7 @@ const VARIABLES: [&str; 13] = [
     "REDIS_URL",
     "VICTORIAMETRICS_URL",
     "QUERY_TIMEOUT",
+    "ARTIFACT_STORE_URL",
     "WORKERS",
     "ABANDONED_AFTER",
     "DATABASE_URL",

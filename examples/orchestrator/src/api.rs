@@ -1,7 +1,9 @@
 //! The HTTP API: plain axum without metrics code.
 
+use crate::artifacts::{Artifacts, LARGEST_ARTIFACT, StoreFailure};
 use crate::tasks::{Refused, Task, Tasks};
-use axum::extract::{Path, State};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -9,13 +11,17 @@ use axum::{Json, Router};
 use serde_json::json;
 use support::Work;
 
-pub(crate) fn routes(tasks: Tasks) -> Router {
+pub(crate) fn routes(tasks: Tasks, artifacts: Artifacts) -> Router {
+    let artifact = get(artifact).put(put_artifact).layer(DefaultBodyLimit::max(LARGEST_ARTIFACT));
+    let artifacts = Router::new()
+        .route("/api/v1/tasks/{id}/artifact", artifact)
+        .with_state((tasks.clone(), artifacts));
     Router::new()
         .route("/api/v1/tasks", post(submit).get(list))
         .route("/api/v1/tasks/{id}", get(read))
         .route("/api/v1/tasks/{id}/wait", get(wait))
-        .route("/api/v1/tasks/{id}/artifact", get(artifact))
         .with_state(tasks)
+        .merge(artifacts)
 }
 
 async fn submit(
@@ -39,23 +45,41 @@ async fn wait(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Result<Json<Ta
     tasks.finished(id).await?.map(Json).ok_or(Failure::Unknown(id))
 }
 
-/// Always fails, because there is no store of artifacts.
-async fn artifact(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Result<(), Failure> {
-    Err(match tasks.get(id).await? {
-        Some(_) => Failure::NoArtifactStore,
-        None => Failure::Unknown(id),
-    })
+/// The file that belongs to a task, as it was uploaded.
+async fn artifact(
+    State((tasks, artifacts)): State<(Tasks, Artifacts)>,
+    Path(id): Path<u64>,
+) -> Result<Bytes, Failure> {
+    tasks.get(id).await?.ok_or(Failure::Unknown(id))?;
+    artifacts.get(tasks.artifact_name(id)).await?.ok_or(Failure::NoArtifact(id))
+}
+
+async fn put_artifact(
+    State((tasks, artifacts)): State<(Tasks, Artifacts)>,
+    Path(id): Path<u64>,
+    artifact: Bytes,
+) -> Result<StatusCode, Failure> {
+    tasks.get(id).await?.ok_or(Failure::Unknown(id))?;
+    artifacts.put(tasks.artifact_name(id), artifact).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 enum Failure {
     Unknown(u64),
     Refused(Refused),
-    NoArtifactStore,
+    NoArtifact(u64),
+    Store(StoreFailure),
 }
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+impl From<StoreFailure> for Failure {
+    fn from(failure: StoreFailure) -> Self {
+        Self::Store(failure)
     }
 }
 
@@ -71,8 +95,16 @@ impl IntoResponse for Failure {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Redis, which stores the tasks, does not respond".to_owned(),
             ),
-            Self::NoArtifactStore => {
-                (StatusCode::SERVICE_UNAVAILABLE, "no artifact store is configured".to_owned())
+            Self::NoArtifact(id) => (StatusCode::NOT_FOUND, format!("task {id} has no artifact")),
+            Self::Store(StoreFailure::Unavailable) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "the artifact store cannot be used".to_owned())
+            }
+            Self::Store(StoreFailure::TimedOut) => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "the artifact store did not respond in time".to_owned(),
+            ),
+            Self::Store(StoreFailure::Responded(status)) => {
+                (StatusCode::BAD_GATEWAY, format!("the artifact store responded with {status}"))
             }
         };
         (status, Json(json!({ "error": error }))).into_response()

@@ -4,13 +4,17 @@
 //! cargo run --release -p orchestrator
 //! curl -d '{"kind":"word_count","input":"to be or not to be"}' -H 'content-type: application/json' \
 //!     127.0.0.1:8080/api/v1/tasks
+//! curl -T Cargo.toml 127.0.0.1:8080/api/v1/tasks/1/artifact    # uploads this file as the artifact of task 1
+//! curl 127.0.0.1:8080/api/v1/tasks/1/artifact
 //! curl 127.0.0.1:8080/metrics
 //! ```
 
 mod api;
+mod artifacts;
 mod dashboard;
 mod tasks;
 
+use artifacts::{Artifacts, InFiles, OverHttp};
 use asdlc_exporter::health::{Dependency, LivenessService, Readiness};
 use asdlc_exporter::redis::{RedisMetrics, RedisProbe};
 use asdlc_exporter::victoria_metrics::QueryProxy;
@@ -40,6 +44,11 @@ struct Args {
     /// The timeout of a query in seconds
     #[arg(long, env, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..))]
     query_timeout: u32,
+
+    /// http://HOST:PORT/PATH of a server that stores artifacts. It gets them by PUT and returns them by GET. By default they are in
+    /// temporary files
+    #[arg(long, env, value_name = "URL", hide_env_values = true)]
+    artifact_store_url: Option<String>,
 }
 
 #[tokio::main]
@@ -69,13 +78,16 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         }
     };
     let readiness = readiness.build()?;
-    // An empty value counts as not set.
-    let victoria_metrics = args.victoriametrics_url.as_deref().filter(|url| !url.is_empty());
+    let artifacts = match configured(&args.artifact_store_url) {
+        Some(url) => Artifacts::OverHttp(OverHttp::open(url)?),
+        None => Artifacts::InFiles(InFiles::default()),
+    };
+    let victoria_metrics = configured(&args.victoriametrics_url);
     let queries = QueryProxy::builder(victoria_metrics)
         .with_timeout(Duration::from_secs(args.query_timeout.into()))
         .build(&exporter)?;
 
-    let app = api::routes(tasks)
+    let app = api::routes(tasks, artifacts)
         .merge(dashboard::routes())
         .route_service("/health", LivenessService::new())
         .route_service("/ready", readiness.service())
@@ -94,6 +106,11 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     })
     .await?;
     Ok(())
+}
+
+/// An empty value counts as not set.
+fn configured(url: &Option<String>) -> Option<&str> {
+    url.as_deref().filter(|url| !url.is_empty())
 }
 
 /// Installs the log and the metrics of the spans around tasks. `RUST_LOG` filters only the log.

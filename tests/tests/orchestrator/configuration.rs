@@ -34,6 +34,7 @@ fn help_lists_every_variable() {
         "REDIS_URL",
         "VICTORIAMETRICS_URL",
         "QUERY_TIMEOUT",
+        "ARTIFACT_STORE_URL",
     ];
     assert_help_lists("orchestrator", &variables);
 }
@@ -69,12 +70,38 @@ fn an_invalid_listen_address_is_an_error_of_one_line() {
 // F-34
 #[test]
 fn a_variable_that_is_not_utf_8_is_an_error_that_names_it() {
-    for name in ["SERVICE_NAME", "REDIS_URL", "VICTORIAMETRICS_URL", "QUERY_TIMEOUT"] {
+    for name in
+        ["SERVICE_NAME", "REDIS_URL", "VICTORIAMETRICS_URL", "QUERY_TIMEOUT", "ARTIFACT_STORE_URL"]
+    {
         let value = OsStr::from_bytes(b"hunter2\xff");
         let address = ("LISTEN_ADDR", OsStr::new("127.0.0.1:0"));
         let finished = run("orchestrator", &[], &[address, (name, value)]);
         let line = finished.refusal();
         assert!(line.contains(name) && !line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn an_invalid_address_of_the_artifact_store_is_an_error_of_one_line() {
+    for url in [
+        "127.0.0.1:9000",
+        "https://hunter2/",
+        "http://",
+        "http:///hunter2",
+        "http://:9000/hunter2",
+        "http://host:0/hunter2",
+        "http://host:port/hunter2",
+        "http://host:65536/hunter2",
+        "http://user:hunter2@host/",
+        "http://host/?token=hunter2",
+        "http://host/#hunter2",
+        "http://host/hunter2 b",
+    ] {
+        let environment = [("LISTEN_ADDR", "127.0.0.1:0"), ("ARTIFACT_STORE_URL", url)];
+        let finished = run("orchestrator", &[], &environment);
+        let line = finished.refusal();
+        let says = line.contains("ARTIFACT_STORE_URL: must be http://HOST:PORT/PATH");
+        assert!(says && !line.contains("hunter2"), "{url}: {line}");
     }
 }
 

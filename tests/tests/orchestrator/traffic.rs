@@ -136,8 +136,12 @@ impl Client {
         self.get(&format!("{TASKS}/{id}"), TASK, 200);
         self.get(&format!("{TASKS}/{id}?verbose=true&token=secret"), TASK, 200);
         self.get(&format!("{TASKS}/{id}/wait"), WAIT, 200);
-        self.get(&format!("{TASKS}/{id}/artifact"), ARTIFACT, 503);
+        self.get(&format!("{TASKS}/{id}/artifact"), ARTIFACT, 404);
+        self.send("PUT", &format!("{TASKS}/{id}/artifact"), ARTIFACT, 204);
+        self.get(&format!("{TASKS}/{id}/artifact"), ARTIFACT, 200);
         self.get(&format!("{TASKS}?limit=3"), TASKS, 200);
+        // No VictoriaMetrics is configured.
+        self.get("/api/metrics/health", "/api/metrics/{*query}", 503);
         self.get("/health", "/health", 200);
         self.send("HEAD", "/health", "/health", 200);
         self.get(&format!("{TASKS}/18446744073709551615"), TASK, 404);

@@ -2,6 +2,7 @@
 
 use super::{Refused, State, Task};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use support::Work;
 use tokio::sync::{Semaphore, watch};
@@ -9,6 +10,8 @@ use tracing_asdlc_metrics::Metered;
 
 #[derive(Clone)]
 pub(crate) struct InProcess {
+    /// A random number for this run of the program.
+    pub(super) run_id: u64,
     kept: Arc<Mutex<Kept>>,
     running: Arc<Semaphore>,
 }
@@ -21,7 +24,8 @@ struct Kept {
 
 impl Default for InProcess {
     fn default() -> Self {
-        Self { kept: Arc::default(), running: Arc::new(Semaphore::new(MAX_RUNNING)) }
+        let run_id = RandomState::new().hash_one(());
+        Self { run_id, kept: Arc::default(), running: Arc::new(Semaphore::new(MAX_RUNNING)) }
     }
 }
 

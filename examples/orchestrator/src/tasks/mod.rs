@@ -71,6 +71,15 @@ impl Tasks {
             Self::InRedis(tasks) => tasks.finished(id).await,
         }
     }
+
+    /// The name of the artifact of a task. It has only digits, letters and `-`, so it is a file name and a segment of a URL.
+    pub(crate) fn artifact_name(&self, id: u64) -> String {
+        match self {
+            // After a restart the ids start at 1 again, but a store may still have the artifacts of the previous tasks.
+            Self::InProcess(tasks) => format!("{:016x}-{id}", tasks.run_id),
+            Self::InRedis(_) => id.to_string(),
+        }
+    }
 }
 
 impl Task {

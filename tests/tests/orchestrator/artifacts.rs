@@ -1,0 +1,213 @@
+//! Artifacts of tasks: in files, and in an HTTP store that fails in all ways.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use asdlc_tests::client::Connection;
+use asdlc_tests::example::Example;
+use asdlc_tests::servers::free_address;
+use bytes::Bytes;
+use http::{Request, Response, header};
+use tempfile::TempDir;
+
+use super::artifact_store::{Mode, Store, start_resetting};
+use super::traffic::{Client, TASKS};
+
+/// An orchestrator with one task, and a connection to it.
+struct Orchestrator {
+    example: Example,
+    connection: Connection,
+    task: u64,
+}
+
+impl Orchestrator {
+    fn start(environment: &[(&str, &str)]) -> Self {
+        let example = Example::start_with("orchestrator", environment);
+        let task = Client::of(&example).submit("word_count", "to be");
+        Self { connection: example.connect(), example, task }
+    }
+
+    fn with_store(url: &str) -> Self {
+        Self::start(&[("ARTIFACT_STORE_URL", url)])
+    }
+
+    fn path(&self) -> String {
+        format!("{TASKS}/{}/artifact", self.task)
+    }
+
+    fn put(&mut self, artifact: impl Into<Bytes>) -> Response<Bytes> {
+        let request = Request::put(self.path()).body(artifact).expect("a path is a URI");
+        self.connection.send(request)
+    }
+
+    fn get(&mut self) -> Response<Bytes> {
+        self.connection.get(&self.path())
+    }
+
+    #[track_caller]
+    fn assert_stores_and_returns(&mut self, artifact: impl Into<Bytes>) {
+        let artifact = artifact.into();
+        assert_eq!(self.put(artifact.clone()).status(), 204);
+        let returned = self.get();
+        assert_eq!((returned.status().as_u16(), returned.body()), (200, &artifact));
+        // A browser must not show it as a page of this server.
+        assert_eq!(returned.headers()[header::CONTENT_TYPE], "application/octet-stream");
+    }
+
+    /// Checks that both requests fail with this status and this error, within a few seconds.
+    #[track_caller]
+    fn assert_fails(&mut self, status: u16, error: &str) {
+        for send in [|this: &mut Self| this.put("new"), |this: &mut Self| this.get()] {
+            let start = Instant::now();
+            let response = send(self);
+            assert!(start.elapsed() < SOON, "after {:?}", start.elapsed());
+            assert_eq!(response.status(), status, "{:?}", response.body());
+            let body: serde_json::Value =
+                serde_json::from_slice(response.body()).expect("an error is JSON");
+            assert_eq!(body["error"], error);
+        }
+    }
+}
+
+#[test]
+fn an_artifact_is_returned_as_it_was_uploaded() {
+    let store = Store::start();
+    for mut orchestrator in [Orchestrator::start(&[]), Orchestrator::with_store(&store.url())] {
+        assert_eq!(orchestrator.get().status(), 404);
+        orchestrator.assert_stores_and_returns(&b"\x00\xff\r\n"[..]);
+        orchestrator.assert_stores_and_returns("another one");
+        orchestrator.assert_stores_and_returns("");
+        orchestrator.assert_stores_and_returns(vec![b'x'; LARGEST]);
+        assert_eq!(orchestrator.put(vec![b'x'; LARGEST + 1]).status(), 413);
+        assert_eq!(orchestrator.get().body().len(), LARGEST);
+        for (task, status) in [("99", 404), ("0", 404), ("..%2f1", 400), ("1%2f..%2f1", 400)] {
+            orchestrator.task = 1;
+            let path = orchestrator.path().replace("/1/", &format!("/{task}/"));
+            assert_eq!(orchestrator.connection.get(&path).status(), status, "{task}");
+            assert_eq!(orchestrator.connection.request("PUT", &path).status(), status, "{task}");
+        }
+    }
+    let paths = store.paths();
+    assert!(paths.len() == 1 && paths[0].starts_with("/kept/here/"), "{paths:?}");
+}
+
+#[test]
+fn the_files_are_private_and_are_removed_at_the_end() {
+    let temporary = TempDir::new().expect("a temporary directory can be made");
+    let place = temporary.path().to_str().expect("it is UTF-8");
+    let mut orchestrator = Orchestrator::start(&[("TMPDIR", place)]);
+    assert_eq!(orchestrator.get().status(), 404);
+    assert_eq!(entries(temporary.path().into()), [PathBuf::new(); 0]);
+    orchestrator.assert_stores_and_returns("one");
+    orchestrator.assert_stores_and_returns("two");
+    let [directory] = &entries(temporary.path().into())[..] else { panic!("not one directory") };
+    let metadata = fs::metadata(directory).expect("it exists");
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o700);
+    let [file] = &entries(directory.clone())[..] else { panic!("not one file") };
+    assert_eq!(fs::read(file).expect("it can be read"), b"two");
+
+    orchestrator.example.terminate();
+    let finished = orchestrator.example.finish();
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    assert_eq!(entries(temporary.path().into()), [PathBuf::new(); 0]);
+}
+
+#[test]
+fn the_oldest_of_too_many_files_is_removed() {
+    const KEPT: usize = 1_000;
+    let temporary = TempDir::new().expect("a temporary directory can be made");
+    let place = temporary.path().to_str().expect("it is UTF-8");
+    let mut orchestrator = Orchestrator::start(&[("TMPDIR", place)]);
+    orchestrator.assert_stores_and_returns("first");
+    let mut client = Client::of(&orchestrator.example);
+    // The program drops the oldest tasks, but not their artifacts.
+    for _ in 0..KEPT {
+        orchestrator.task = client.submit("word_count", "");
+        assert_eq!(orchestrator.put("another").status(), 204);
+    }
+    let [directory] = &entries(temporary.path().into())[..] else { panic!("not one directory") };
+    let files = entries(directory.clone());
+    assert_eq!(files.len(), KEPT);
+    assert!(files.iter().all(|file| fs::read(file).is_ok_and(|artifact| artifact == b"another")));
+}
+
+#[test]
+fn without_a_writable_directory_only_artifacts_fail() {
+    let mut orchestrator = Orchestrator::start(&[("TMPDIR", "/proc/nowhere")]);
+    let response = orchestrator.put("one");
+    assert_eq!(response.status(), 503, "{:?}", response.body());
+    assert_eq!(orchestrator.get().status(), 404);
+    assert_eq!(orchestrator.connection.get(TASKS).status(), 200);
+}
+
+#[test]
+fn two_programs_with_one_store_do_not_overwrite_the_artifacts_of_each_other() {
+    let store = Store::start();
+    // A slash at the end of the URL changes nothing.
+    let [mut one, mut other] =
+        [String::new(), "/".to_owned()].map(|end| Orchestrator::with_store(&(store.url() + &end)));
+    // Both count their tasks from 1.
+    assert_eq!(one.task, other.task);
+    one.assert_stores_and_returns("one");
+    assert_eq!(other.get().status(), 404);
+    other.assert_stores_and_returns("other");
+    assert_eq!(one.get().body(), "one");
+    let is_one_segment = |path: &String| path.matches('/').count() == 3 && !path.contains("..");
+    assert!(store.paths().iter().all(is_one_segment), "{:?}", store.paths());
+}
+
+//
+#[test]
+fn a_store_that_fails_is_a_clear_error_and_one_that_works_again_is_used() {
+    let store = Store::start();
+    let mut orchestrator = Orchestrator::with_store(&store.url());
+    orchestrator.assert_stores_and_returns("before");
+    for (mode, status, error) in [
+        (Mode::Status(500), 502, "the artifact store responded with 500 Internal Server Error"),
+        (Mode::Status(302), 502, "the artifact store responded with 302 Found"),
+        (Mode::Silent, 504, "the artifact store did not respond in time"),
+        (Mode::Stalls, 504, "the artifact store did not respond in time"),
+        (Mode::Breaks, 503, "the artifact store cannot be used"),
+    ] {
+        store.set(mode);
+        orchestrator.assert_fails(status, error);
+        store.set(Mode::Works);
+        orchestrator.assert_stores_and_returns(format!("after {mode:?}"));
+    }
+    drop(store);
+    orchestrator.assert_fails(503, "the artifact store cannot be used");
+    assert_eq!(orchestrator.connection.get(TASKS).status(), 200);
+}
+
+//
+#[test]
+fn a_store_that_is_not_there_or_resets_connections_is_a_clear_error() {
+    for address in [free_address(), start_resetting()] {
+        let mut orchestrator = Orchestrator::with_store(&format!("http://{address}"));
+        orchestrator.assert_fails(503, "the artifact store cannot be used");
+    }
+}
+
+//
+#[test]
+fn an_artifact_of_the_store_that_is_too_large_is_not_returned() {
+    let store = Store::start();
+    let mut orchestrator = Orchestrator::with_store(&store.url());
+    orchestrator.assert_stores_and_returns("small");
+    store.replace_all(vec![b'x'; LARGEST + 1]);
+    assert_eq!(orchestrator.get().status(), 503);
+    orchestrator.assert_stores_and_returns("small");
+}
+
+fn entries(directory: PathBuf) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("the directory exists");
+    entries.map(|entry| entry.expect("it can be read").path()).collect()
+}
+
+/// The limit of the program.
+const LARGEST: usize = 1024 * 1024;
+
+/// Longer than the timeouts of the program together, and shorter than any client waits.
+const SOON: Duration = Duration::from_secs(10);
