@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use asdlc_tests::client::Connection;
 use asdlc_tests::example::{Example, command};
 use asdlc_tests::exposition::Exposition;
-use asdlc_tests::servers::{Redis, VictoriaMetrics};
+use asdlc_tests::servers::{Redis, VictoriaMetrics, free_address};
 use tempfile::TempDir;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -78,6 +78,8 @@ impl Program {
         let mut command = command(self.package);
         command.current_dir(&directory);
         command.env("LISTEN_ADDR", "127.0.0.1:0").env("VICTORIAMETRICS_URL", queried.url());
+        // Nobody listens there, so a request for an artifact is a server error.
+        command.env("ARTIFACT_STORE_URL", format!("http://{}", free_address()));
         command.envs(redis.map(|redis| ("REDIS_URL", redis.url())));
         Running { example: Example::spawn(command), _directory: directory, program: self }
     }
