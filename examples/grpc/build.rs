@@ -10,7 +10,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = Path::new(&std::env::var("OUT_DIR")?).join("descriptors.bin");
     std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure()
-        .build_client(false)
         .compile_fds_with_config(compiler.file_descriptor_set(), Config::new())?;
     Ok(())
 }

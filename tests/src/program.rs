@@ -19,13 +19,19 @@ pub const DIRECTORY: &str = "TEST_PROGRAMS";
 /// all features that the tests of any package enable in a shared dependency, unlike the program that `cargo run` builds.
 #[must_use]
 pub fn program(package: &'static str) -> PathBuf {
-    located(package, &["--package", package])
+    binary(package, package)
+}
+
+/// The path of one of the programs of `package`.
+#[must_use]
+pub fn binary(package: &'static str, name: &'static str) -> PathBuf {
+    located(name, &["--package", package, "--bin", name])
 }
 
 /// The path of the release build of `package`, for measurements. It is always built; no test starts it.
 #[must_use]
 pub fn release_program(package: &'static str) -> PathBuf {
-    built(&["--package", package, "--release"])
+    built(&["--package", package, "--bin", package, "--release"])
 }
 
 /// The path of an example in the folder `examples/` of a library.
