@@ -6,14 +6,14 @@ use std::time::Instant;
 use asdlc_tests::example::Example;
 use asdlc_tests::exposition::Kind;
 
-use super::traffic::{Client, DURATION_COUNT, Ledger, REQUESTS, TASKS, UNGUESSABLE, WAIT};
+use super::traffic::{self, Client, DURATION_COUNT, Ledger, REQUESTS, TASKS, UNGUESSABLE, WAIT};
 
 const DURATION: &str = "asdlc_http_request_duration_seconds";
 
 // O-02 O-03
 #[test]
 fn every_request_is_counted_and_timed_under_its_method_route_and_status() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
@@ -27,7 +27,7 @@ fn every_request_is_counted_and_timed_under_its_method_route_and_status() {
 
 #[test]
 fn failed_requests_are_also_counted_as_failed() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
@@ -39,7 +39,7 @@ fn failed_requests_are_also_counted_as_failed() {
 // O-02
 #[test]
 fn counters_are_cumulative_across_scrapes() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let mut client = Client::of(&orchestrator);
     for _ in 0..3 {
         client.one_of_each();
@@ -66,7 +66,7 @@ fn scrapes_are_not_counted_whatever_their_method_and_query() {
 // O-02 O-08
 #[test]
 fn no_raw_path_and_no_query_string_becomes_a_label() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let mut client = Client::of(&orchestrator);
     let series_after = |client: &mut Client| {
         client.one_of_each();
@@ -87,7 +87,7 @@ fn no_raw_path_and_no_query_string_becomes_a_label() {
 fn requests_of_concurrent_connections_are_each_counted_once() {
     const CONNECTIONS: usize = 8;
     const ROUNDS: usize = 25;
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let drive = || {
         let mut client = Client::of(&orchestrator);
         for _ in 0..ROUNDS {

@@ -8,7 +8,7 @@ use asdlc_tests::exposition::{Exposition, Kind};
 use asdlc_tests::wait::{DEADLINE, eventually};
 use http::{Request, header};
 
-use super::traffic::Client;
+use super::traffic::{self, Client};
 
 // O-01
 #[test]
@@ -56,7 +56,7 @@ fn the_content_type_is_text_for_clients_that_request_no_newer_format() {
 // O-01
 #[test]
 fn a_scrape_takes_less_than_100_ms() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let mut connection = orchestrator.connect();
@@ -75,7 +75,7 @@ fn a_scrape_takes_less_than_100_ms() {
 // O-02 O-03 O-04 O-05 O-08
 #[test]
 fn every_family_has_its_documented_type_and_labels_and_a_help_text() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
@@ -149,7 +149,7 @@ fn service_info_names_the_version_of_the_program() {
 #[cfg(target_os = "linux")]
 #[test]
 fn process_memory_equals_that_of_the_kernel_at_each_scrape() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let at_start = memory(&orchestrator.scrape());
     let mut client = Client::of(&orchestrator);
     for _ in 0..20 {

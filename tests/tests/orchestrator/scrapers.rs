@@ -1,17 +1,16 @@
 //! The real programs that scrape or check the metrics.
 
-use asdlc_tests::example::Example;
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::servers::{
     Checked, Prometheus, QueryApi, Target, VictoriaMetrics, promtool_check_metrics,
 };
 
-use super::traffic::Client;
+use super::traffic::{self, Client};
 
 // O-01 O-08
 #[test]
 fn promtool_has_no_findings_in_a_scrape() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let fresh = orchestrator.scrape_response();
     assert_eq!(promtool_check_metrics(fresh.body()), Checked::clean());
     let mut client = Client::of(&orchestrator);
@@ -23,7 +22,7 @@ fn promtool_has_no_findings_in_a_scrape() {
 // O-01 O-02
 #[test]
 fn prometheus_stores_all_requests_and_samples() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
@@ -41,7 +40,7 @@ fn prometheus_stores_all_requests_and_samples() {
 // O-01 O-02
 #[test]
 fn victoria_metrics_stores_all_requests_and_samples() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);

@@ -7,14 +7,14 @@ use asdlc_tests::example::Example;
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::super::traffic::{Client, TASKS};
+use super::super::traffic::{self, Client, TASKS};
 use super::{Page, await_quiet};
 
 const SERVICE: &str = "night \"shift\" <b>";
 
 #[test]
 fn the_numbers_are_those_of_the_traffic() {
-    let orchestrator = Example::start_with("orchestrator", &[("SERVICE_NAME", SERVICE)]);
+    let orchestrator = traffic::start_with(&[("SERVICE_NAME", SERVICE)]);
     let page = Page::of(orchestrator.address());
     page.await_text("h1", SERVICE);
     page.await_text("#version", concat!("version ", env!("CARGO_PKG_VERSION")));

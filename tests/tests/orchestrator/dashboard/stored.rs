@@ -1,10 +1,9 @@
 //! With a real `VictoriaMetrics` the page draws its data.
 
-use asdlc_tests::example::Example;
 use asdlc_tests::servers::{QueryApi, VictoriaMetrics};
 use asdlc_tests::wait::{DEADLINE, eventually};
 
-use super::super::traffic::Client;
+use super::super::traffic::{self, Client};
 use super::faulty_proxy::NO_VICTORIA_METRICS;
 use super::faulty_proxy::Source;
 use super::{Page, await_quiet};
@@ -12,7 +11,7 @@ use super::{Page, await_quiet};
 // O-09
 #[test]
 fn the_values_are_those_of_victoria_metrics() {
-    let orchestrator = Example::start("orchestrator");
+    let orchestrator = traffic::start();
     let victoria_metrics = VictoriaMetrics::scraping(orchestrator.address());
     let page = Page::of(orchestrator.address());
     page.await_text("#source", "Live from /metrics");
