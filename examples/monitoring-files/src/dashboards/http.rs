@@ -1,0 +1,153 @@
+use serde_json::json;
+
+use super::grafana::{Dashboard, Panel};
+use super::quantiles;
+use crate::convention::Series;
+use crate::settings::Settings;
+
+/// Requests: traffic, errors, latency, in flight.
+pub(super) fn dashboard(settings: &Settings) -> Dashboard {
+    let requests = settings.requests;
+    let texts = &requests.texts;
+    let rate = |series: &Series| settings.rate(series.name, series.matchers);
+    let all = rate(&requests.count);
+    let errors: Vec<_> = requests.errors.iter().map(rate).collect();
+    let errors = format!("(sum({}) or vector(0)) / sum({all})", errors.join(" or "));
+    let duration = |suffix| settings.rate(&format!("{}{suffix}", requests.duration), "");
+    let by_endpoint = |vector: &str| settings.requests_by("service, endpoint", vector);
+    let mean = format!("{} / {}", by_endpoint(&duration("_sum")), by_endpoint(&duration("_count")));
+    let buckets = duration("_bucket");
+    let of_all = settings.requests_by("le", &buckets);
+    let of_each = settings.requests_by("le, service, method, endpoint", &buckets);
+    let in_flight = settings.selected(requests.in_flight, "");
+    let p99 = |buckets: &str| format!("histogram_quantile(0.99, {buckets})");
+    // From the first burn rate on that the alerts know, the panel is red.
+    let allowed = settings.objective.allowed();
+    let thresholds =
+        [("yellow", json!(allowed.times_tenths(10))), ("red", json!(allowed.times_tenths(144)))];
+
+    let dashboard = Dashboard::new(
+        texts.dashboard,
+        texts.title,
+        "Requests, errors, latency and requests in flight of all services with the Tower layer.",
+        &settings.up_to_date(""),
+    );
+    dashboard
+        .with_services(&settings.up_to_date(r#"job=~"$job""#))
+        .row("Overview")
+        .panel(
+            (6, 4),
+            Panel::stat("Requests", "reqps", format!("sum({all})"))
+                .with_description("Completed requests per second."),
+        )
+        .panel(
+            (6, 4),
+            Panel::stat("Errors", "percentunit", errors)
+                .with_description(
+                    "The share of requests with a server error: 5xx, timeouts, panics, incomplete bodies, gRPC statuses.",
+                )
+                .with_thresholds(&thresholds),
+        )
+        .panel(
+            (6, 4),
+            Panel::stat("p99", "s", p99(&of_all)).with_description(
+                "99 % of requests take less time, from the request head to the end of the response body.",
+            ),
+        )
+        .panel(
+            (6, 4),
+            Panel::stat("In flight", "none", format!("sum({in_flight})"))
+                .with_description(texts.in_flight),
+        )
+        .row("Traffic and errors")
+        .panel(
+            (8, 8),
+            Panel::lines(
+                "Requests by service",
+                "reqps",
+                vec![(settings.requests_by("service", &all), "{{service}}")],
+            ),
+        )
+        .panel(
+            (8, 8),
+            Panel::lines(
+                "Requests by status",
+                "reqps",
+                vec![(settings.requests_by("status", &all), "{{status}}")],
+            ),
+        )
+        .panel(
+            (8, 8),
+            Panel::lines(
+                "Failed requests by reason",
+                "reqps",
+                vec![(
+                    settings.requests_by("service, error_type", &rate(&requests.failed)),
+                    "{{service}} {{error_type}}",
+                )],
+            )
+            .with_description(texts.failed),
+        )
+        .row("Latency")
+        .panel(
+            (8, 8),
+            Panel::lines(
+                "Latency of all requests",
+                "s",
+                quantiles(&["0.5", "0.9", "0.95", "0.99"], &of_all),
+            )
+            .with_description("From the request head to the end of the response body."),
+        )
+        .panel(
+            (8, 8),
+            Panel::lines(
+                "p99 by endpoint",
+                "s",
+                vec![(p99(&of_each), "{{service}} {{method}} {{endpoint}}")],
+            ),
+        )
+        .panel((8, 8), distribution(of_all))
+        .row("Endpoints")
+        .panel(
+            (8, 8),
+            Panel::lines(
+                "Requests in flight",
+                "none",
+                vec![(settings.requests_by("service, method", &in_flight), "{{service}} {{method}}")],
+            ),
+        )
+        .panel(
+            (8, 8),
+            Panel::lines(
+                "Requests by endpoint",
+                "reqps",
+                vec![(
+                    settings.requests_by("service, method, endpoint", &all),
+                    "{{service}} {{method}} {{endpoint}}",
+                )],
+            ),
+        )
+        .panel(
+            (8, 8),
+            Panel::lines(
+                "Mean duration by endpoint",
+                "s",
+                vec![(mean, "{{service}} {{endpoint}}")],
+            ),
+        )
+}
+
+/// How many requests took how long.
+fn distribution(buckets: String) -> Panel {
+    let options = json!({
+        "calculate": false,
+        "yAxis": { "unit": "s" },
+        "color": { "mode": "scheme", "scheme": "Oranges", "steps": 64 },
+        "cellGap": 1,
+        "legend": { "show": true },
+        "tooltip": { "mode": "single" },
+    });
+    Panel::of("heatmap", "Distribution of latency", "reqps", vec![(buckets, "{{le}}")], options)
+        .with_format("heatmap")
+        .with_description("Requests per second by duration.")
+}

@@ -1,0 +1,77 @@
+use super::grafana::{Dashboard, Panel};
+use super::{quantiles, sum_by};
+use crate::settings::Settings;
+
+/// Worker pools, and the tasks of the orchestrator.
+pub(super) fn dashboard(settings: &Settings) -> Dashboard {
+    let select = |name| settings.selected(name, "");
+    let events = settings.rate("events_processed_total", "");
+    let failed = settings.rate("events_processed_total", r#"status="failed""#);
+    let tasks = sum_by("service", &settings.rate("tasks_processed_total", ""));
+    let durations = sum_by("le", &settings.rate("task_duration_seconds_bucket", ""));
+    let process = "{{service}} {{instance}}";
+    let at_scrapes = "At the moment of each scrape.";
+    let dashboard = Dashboard::new(
+        "workers",
+        "Workers",
+        "Tasks and events: in progress, processed, failed.",
+        &settings.up_to_date(""),
+    );
+    dashboard
+        .with_services(&settings.up_to_date(r#"job=~"$job""#))
+        .row("Events of the worker pools")
+        .panel(
+            (6, 4),
+            Panel::stat("Active workers", "none", format!("sum({})", select("active_workers"))),
+        )
+        .panel(
+            (6, 4),
+            Panel::stat("Events in progress", "none", format!("sum({})", select("active_tasks"))),
+        )
+        .panel(
+            (6, 4),
+            Panel::stat("Events", "ops", format!("sum({events})"))
+                .with_description("Processed events per second, successful or failed."),
+        )
+        .panel(
+            (6, 4),
+            Panel::stat("Failed", "percentunit", format!("sum({failed}) / sum({events})"))
+                .with_description("The share of events that failed."),
+        )
+        .panel(
+            (8, 8),
+            Panel::lines(
+                "Active workers",
+                "none",
+                vec![
+                    (select("active_workers"), process),
+                    (select("worker_pool_size"), "{{service}} {{instance}}: all"),
+                ],
+            )
+            .with_description(at_scrapes),
+        )
+        .panel(
+            (8, 8),
+            Panel::lines("Events in progress", "none", vec![(select("active_tasks"), process)])
+                .with_description(at_scrapes),
+        )
+        .panel(
+            (8, 8),
+            Panel::lines(
+                "Events by outcome",
+                "ops",
+                vec![(sum_by("service, status", &events), "{{service}} {{status}}")],
+            ),
+        )
+        .row("Tasks of the orchestrator")
+        .panel(
+            (12, 8),
+            Panel::lines("Tasks", "ops", vec![(tasks, "{{service}}")])
+                .with_description("Finished tasks."),
+        )
+        .panel(
+            (12, 8),
+            Panel::lines("Duration of tasks", "s", quantiles(&["0.5", "0.9", "0.99"], &durations))
+                .with_description("Does not include the wait for a free worker."),
+        )
+}
