@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::files::{deploy, document};
 use super::programs::ORCHESTRATED;
-use super::rules::names;
+use super::rules::Convention;
 use super::scraping::Stack;
 
 /// The part of Alertmanager's API that vmalert uses. It keeps the alerts that are posted.
@@ -101,6 +101,6 @@ fn at_once(directory: &TempDir) -> PathBuf {
         std::fs::write(directory.path().join(file), rules.to_string())
             .expect("the temporary directory is writable");
     }
-    assert!(names("alert").contains("ScrapeFailing"));
+    assert!(Convention::Prometheus.names("alert").contains("ScrapeFailing"));
     directory.path().join("*.yml")
 }

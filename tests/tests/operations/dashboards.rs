@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use asdlc_tests::servers::QueryApi;
+use asdlc_tests::servers::{QueryApi, Vmagent};
 use asdlc_tests::wait::{DEADLINE, eventually};
 use serde_json::Value;
 
 use super::files::{deploy, document, files, read};
+use super::opentelemetry_page::Page;
 use super::scraping::Stack;
 
 pub(crate) struct Dashboard {
@@ -26,13 +27,17 @@ pub(crate) fn dashboards() -> Vec<Dashboard> {
 }
 
 impl Dashboard {
-    /// All queries, each with the title of its panel.
+    /// All queries, each with the title of its panel, for the last ten seconds of all jobs and services.
     pub(crate) fn queries(&self) -> Vec<(String, String)> {
         let targets = self.panels().flat_map(|panel| {
             let title = format!("{}: {}", self.path.display(), panel["title"]);
             let targets = panel["targets"].as_array().expect("a panel has queries").iter();
             targets.map(move |target| {
-                (title.clone(), target["expr"].as_str().expect("a query").to_owned())
+                let query = target["expr"].as_str().expect("a query");
+                let query = query.replace("$__rate_interval", "10s");
+                let query = query.replace("$job", ".*").replace("$service", ".*");
+                assert!(!query.contains('$'), "{title}: {query}");
+                (title.clone(), query)
             })
         });
         targets.collect()
@@ -52,13 +57,10 @@ impl Dashboard {
 #[test]
 fn each_query_of_a_dashboard_has_data() {
     let stack = Stack::start();
+    let page = Page::start();
+    let _vmagent = Vmagent::start(&page.config(), stack.victoria_metrics().address());
     let queries = dashboards().into_iter().flat_map(|dashboard| dashboard.queries());
-    for (title, query) in queries {
-        let asked = query
-            .replace("$__rate_interval", "10s")
-            .replace("$job", ".*")
-            .replace("$service", ".*");
-        assert!(!asked.contains('$'), "{title}: {asked}");
+    for (title, asked) in queries {
         let has_data = eventually(DEADLINE, || {
             for running in &stack.programs {
                 running.drive();

@@ -4,6 +4,7 @@
 //! A new example program needs one line in `programs.rs`.
 
 mod alerts;
+mod answers;
 mod compatibility;
 mod compression;
 mod configuration;
@@ -12,6 +13,8 @@ mod dashboards;
 mod files;
 mod kubernetes;
 mod metric_names;
+mod monitoring_files;
+mod opentelemetry_page;
 mod programs;
 mod reference;
 mod requirements;

@@ -6,8 +6,9 @@ use asdlc_tests::exposition::Exposition;
 
 use super::dashboards::dashboards;
 use super::files::{read, repository};
+use super::opentelemetry_page::Page;
 use super::programs::{Backends, PROGRAMS, start_all};
-use super::rules::{names as rule_names, rules};
+use super::rules::Convention;
 
 /// Series that Prometheus and vmagent record about a scrape.
 const OF_THE_SCRAPER: [&str; 3] = ["up", "scrape_duration_seconds", "scrape_samples_scraped"];
@@ -19,10 +20,12 @@ const AFTER_AN_OVERFLOW: &str = "exporter_overflowing";
 // S-03
 #[test]
 fn rules_and_dashboards_use_only_metrics_that_exist() {
-    let exposed = exposed();
-    let recorded = rule_names("record");
-    let rules =
-        rules().into_iter().map(|rule| rule["expr"].as_str().unwrap_or_default().to_owned());
+    let mut exposed = exposed();
+    exposed.extend(Page::start().names());
+    let recorded = Convention::Prometheus.names("record");
+    assert_eq!(recorded, Convention::OpenTelemetry.names("record"));
+    let rules = Convention::ALL.into_iter().flat_map(Convention::rules);
+    let rules = rules.map(|rule| rule["expr"].as_str().unwrap_or_default().to_owned());
     let panels = dashboards().into_iter().flat_map(|dashboard| dashboard.queries());
     for query in rules.chain(panels.map(|(_, query)| query)) {
         let used = metrics(&query);
@@ -63,6 +66,10 @@ fn the_metric_names_in_a_query_are_found() {
     assert_eq!(
         used("group by (job) (up offset 1h) unless on (job) y / ignoring (le) z"),
         ["up", "y", "z"]
+    );
+    assert_eq!(
+        used(r#"label_join({__name__=~"(asdlc_|palingenesis_)?(a|b_)x"}, "c", "", "d", "e")"#),
+        ["ax", "b_x"]
     );
     assert!(used(r#"count({otel_metric_overflow="true"})"#).is_empty());
 }
@@ -140,12 +147,16 @@ fn until_closed(text: &str) -> (&str, &str) {
     text.split_at(end.expect("a selector ends") + 1)
 }
 
-fn name_matcher(matchers: &str) -> Option<String> {
-    let (_, after) = matchers.split_once("__name__=~\"")?;
-    let (pattern, _) = after.split_once('"')?;
+/// The names that `__name__=~"(asdlc_|palingenesis_)?(a|b)_x"` matches, without namespace.
+fn name_matcher(matchers: &str) -> Vec<String> {
+    let Some((_, after)) = matchers.split_once("__name__=~\"") else { return Vec::new() };
+    let (pattern, _) = after.split_once('"').expect("a string ends");
     let name =
         pattern.strip_prefix(NAMESPACES).unwrap_or_else(|| panic!("{pattern} has another prefix"));
-    Some(name.to_owned())
+    match name.strip_prefix('(').and_then(|name| name.split_once(')')) {
+        Some((first, rest)) => first.split('|').map(|first| format!("{first}{rest}")).collect(),
+        None => vec![name.to_owned()],
+    }
 }
 
 /// The prefix with which rules and dashboards match metrics with and without a namespace.

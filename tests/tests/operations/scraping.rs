@@ -24,7 +24,8 @@ impl Stack {
     pub(crate) fn start() -> Self {
         let backends = Backends::start();
         let programs = start_all(&backends);
-        let vmagent = Vmagent::start(&config(&programs), backends.victoria_metrics.address());
+        let vmagent =
+            Vmagent::start(&config(&programs).to_string(), backends.victoria_metrics.address());
         let stack = Self { _vmagent: vmagent, programs, backends };
         let all = stack.programs.len() as f64;
         stack.assert_arrives("sum(up)", || all);
@@ -50,7 +51,7 @@ impl Stack {
 }
 
 /// The shipped file with the real addresses of the programs, and one scrape a second.
-fn config(programs: &[Running]) -> String {
+pub(crate) fn config(programs: &[Running]) -> Value {
     let mut config = document(&deploy("vmagent.yml"));
     every_second(&mut config);
     let jobs = scrape_configs().into_iter().filter_map(|mut job| {
@@ -61,10 +62,10 @@ fn config(programs: &[Running]) -> String {
     });
     config["scrape_configs"] = jobs.collect();
     assert_eq!(config["scrape_configs"].as_array().map(Vec::len), Some(PROGRAMS.len()));
-    config.to_string()
+    config
 }
 
-fn every_second(config: &mut Value) {
+pub(crate) fn every_second(config: &mut Value) {
     config["global"] = json!({ "scrape_interval": "1s", "scrape_timeout": "1s" });
 }
 

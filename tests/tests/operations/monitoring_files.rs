@@ -1,0 +1,188 @@
+//! The program that writes the rules and dashboards of `examples/deploy`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use asdlc_tests::program::program;
+use asdlc_tests::servers::{Checked, check, promtool_test_rules};
+use tempfile::TempDir;
+
+use super::files::{deploy, files, read};
+use super::rules::Convention;
+
+const DASHBOARDS: &str = "grafana/dashboards";
+
+// S-03
+#[test]
+fn the_checked_in_files_are_what_the_program_writes() {
+    let mut written = BTreeMap::new();
+    for convention in Convention::ALL {
+        let directory = Written::with(&["--convention", convention.argument()]);
+        written.extend(contents(directory.path(), convention));
+    }
+    let checked_in: BTreeMap<_, _> = Convention::ALL
+        .into_iter()
+        .flat_map(|convention| contents(&deploy(""), convention))
+        .collect();
+    let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&written), names(&checked_in));
+    for (name, content) in &written {
+        assert!(
+            *content == checked_in[name],
+            "examples/deploy/{name} differs. docs/contributing.md has the command that writes it"
+        );
+    }
+}
+
+// S-03
+#[test]
+fn promtool_and_vmalert_accept_rules_for_other_namespaces_jobs_and_objectives() {
+    for convention in Convention::ALL {
+        for (arguments, prefix) in [
+            (&["--namespace", "shop"][..], Some("(shop_)?")),
+            (
+                &["--namespace", "shop_", "--namespace", "billing", "--job", "a-1"],
+                Some("(shop_|billing_)?"),
+            ),
+            (&["--without-namespace", "--objective", "95"], None),
+        ] {
+            let convention_arguments = ["--convention", convention.argument()];
+            let written = Written::with(&[&convention_arguments[..], arguments].concat());
+            written.assert_accepted(convention);
+            for (name, content) in contents(written.path(), convention) {
+                assert!(!content.contains("asdlc_") && !content.contains("palingenesis"), "{name}");
+                let selects = prefix.is_some_and(|prefix| {
+                    content.contains(&format!("__name__=~\"{prefix}"))
+                        || content.contains(&format!("__name__=~\\\"{prefix}"))
+                });
+                assert_eq!(selects, prefix.is_some(), "{arguments:?}: {name}");
+                let watches = content.contains("up{job=~\"a-1\"}");
+                let is_expected = arguments.contains(&"a-1") && name.ends_with("alerts.yml");
+                assert_eq!(watches, is_expected, "{arguments:?}: {name}");
+            }
+        }
+    }
+}
+
+// S-03
+#[test]
+fn the_alerts_fire_above_the_burn_rates_of_the_objective_and_not_below() {
+    for (objective, allowed) in
+        [("93.1", 0.069), ("95", 0.05), ("99.5", 0.005), ("99.9", 0.001), ("99.99999", 1e-7)]
+    {
+        let written = Written::with(&["--objective", objective]);
+        let alerts = written.path().join("rules/alerts.yml").display().to_string();
+        for (alert, factor, windows) in [
+            ("HttpErrorBudgetBurnsFast", 14.4, ["1h", "5m"]),
+            ("HttpErrorBudgetBurnsFast", 6.0, ["6h", "30m"]),
+            ("HttpErrorBudgetBurnsSlowly", 3.0, ["1d", "2h"]),
+            ("HttpErrorBudgetBurnsSlowly", 1.0, ["3d", "6h"]),
+        ] {
+            for (is_firing, ratio) in [(true, 1.001), (false, 0.999)] {
+                let ratio = factor * allowed * ratio;
+                let test = burning(&alerts, alert, windows, ratio, is_firing);
+                let checked = promtool_test_rules(&test);
+                assert_eq!(
+                    checked.code,
+                    Some(0),
+                    "{objective} {windows:?}: {}\n{test}",
+                    checked.printed
+                );
+            }
+        }
+        let dashboard = written.path().join(DASHBOARDS).join("http.json");
+        let dashboard: serde_json::Value = serde_json::from_str(&read(&dashboard)).expect("JSON");
+        let panels = dashboard["panels"].as_array().expect("panels");
+        let errors = panels.iter().find(|panel| panel["title"] == "Errors").expect("the panel");
+        let steps = &errors["fieldConfig"]["defaults"]["thresholds"]["steps"];
+        for (step, expected) in [(1, allowed), (2, 14.4 * allowed)] {
+            let value = steps[step]["value"].as_f64().expect("a number");
+            assert!((value - expected).abs() < 1e-12, "{objective}: {value}, not {expected}");
+        }
+    }
+}
+
+// S-03
+#[test]
+fn arguments_out_of_range_are_refused() {
+    for (arguments, error) in [
+        (["--objective", "100"], "must be a percentage from 93.1 to 99.99999"),
+        (["--objective", "93.09"], "must be a percentage from 93.1 to 99.99999"),
+        (["--objective", "0.999"], "must be a percentage from 93.1 to 99.99999"),
+        (["--namespace", "a)|(b"], "must have only letters, digits and _"),
+        (["--namespace", ""], "must have only letters, digits and _"),
+        (["--job", "a|b"], "must have only letters, digits and the characters"),
+        (["--convention", "statsd"], "[possible values: prometheus, opentelemetry]"),
+    ] {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        let Checked { code, printed } = run(&arguments, directory.path());
+        assert_eq!(code, Some(2), "{arguments:?}: {printed}");
+        assert!(printed.contains(error), "{arguments:?}: {printed}");
+        let written = fs::read_dir(directory.path()).expect("it can be read").count();
+        assert_eq!(written, 0, "{arguments:?}");
+    }
+}
+
+/// A directory in which the program has written.
+struct Written(TempDir);
+
+impl Written {
+    fn with(arguments: &[&str]) -> Self {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        assert_eq!(run(arguments, directory.path()), Checked::clean());
+        Self(directory)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn assert_accepted(&self, convention: Convention) {
+        let rules = self.path().join(convention.directory());
+        for file in files(&rules, "yml") {
+            let file = file.display().to_string();
+            check("promtool", &["check", "rules", "--lint=all", "--lint-fatal", &file], &rules)
+                .accepted();
+        }
+        check("vmalert", &["-dryRun", "-rule=*.yml"], &rules).accepted();
+    }
+}
+
+fn run(arguments: &[&str], output: &Path) -> Checked {
+    let output = output.display().to_string();
+    let arguments: Vec<_> = arguments.iter().copied().chain(["--output", &output]).collect();
+    check(&program("monitoring-files").display().to_string(), &arguments, Path::new("/"))
+}
+
+/// The rules of the convention and all dashboards, by their paths below `directory`.
+fn contents(directory: &Path, convention: Convention) -> BTreeMap<String, String> {
+    let folders = [(convention.directory(), "yml"), (DASHBOARDS, "json")];
+    let content = |(folder, ending): (&str, &str)| {
+        let files = files(&directory.join(folder), ending).into_iter();
+        files
+            .map(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                (format!("{folder}/{name}"), read(&path))
+            })
+            .collect::<Vec<_>>()
+    };
+    folders.into_iter().flat_map(content).collect()
+}
+
+/// A test for promtool: the ratio of errors is `ratio` in these windows, and 0 in the others.
+fn burning(alerts: &str, alert: &str, windows: [&str; 2], ratio: f64, is_firing: bool) -> String {
+    let series = windows.map(|window| {
+        format!(
+            "      - series: 'service:http_requests_errors:ratio_rate{window}{{service=\"shop\"}}'\n        \
+             values: {ratio:.12}x200\n"
+        )
+    });
+    let expected = if is_firing { "[{ labels: '{}', value: 1 }]" } else { "[]" };
+    format!(
+        "rule_files: [\"{alerts}\"]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n{}    \
+         promql_expr_test:\n      - eval_time: 2h\n        \
+         expr: count(ALERTS{{alertname=\"{alert}\", alertstate=\"firing\"}})\n        exp_samples: {expected}\n",
+        series.concat()
+    )
+}
