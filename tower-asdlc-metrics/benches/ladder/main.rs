@@ -4,14 +4,15 @@
 #![expect(unreachable_pub, reason = "the harness is shared with another package")]
 #![expect(clippy::print_stdout, reason = "the result of the program")]
 
+mod conventions;
 mod harness;
 #[cfg(feature = "axum")]
 mod on_axum;
 mod subjects;
 
 fn main() {
-    #[cfg_attr(not(feature = "axum"), expect(unused_mut, reason = "only `axum` adds subjects"))]
     let mut subjects = subjects::own();
+    subjects.extend(conventions::own());
     #[cfg(feature = "axum")]
     subjects.extend(on_axum::own());
     harness::main(&subjects);

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         .stderr(Stdio::inherit())
         .output();
     let table = String::from_utf8(child.expect("a child").stdout).expect("UTF-8");
-    print!("{}", table::with_ratios(&table, &[BASE, CLIENT_BASE], &[ours::NAME]));
+    print!("{}", table::with_ratios(&table, &[BASE, CLIENT_BASE], &OURS));
     ExitCode::SUCCESS
 }
 
@@ -66,10 +66,13 @@ fn all() -> Option<Vec<Subject>> {
         server(measured::NAME, measured::layer(&[ROUTE]), &path),
         server(prometheus_client::NAME, prometheus_client::layer(), &path),
         server(axum_prometheus::NAME, axum_prometheus::layer(), &path),
+        server(ours::OPEN_TELEMETRY, ours::open_telemetry(), &path),
         server(axum_otel_metrics::NAME, axum_otel_metrics::layer(), &path),
         server(tower_otel::NAME, tower_otel::layer(), &path),
         server(tower_otel_http_metrics::NAME, tower_otel_http_metrics::layer(), &path),
         server(official::NAME, official::layer(), &path),
+        server(ours::ALL, ours::all(), &path),
+        server(ours::BOTH, ours::both(), &path),
     ];
     for server in servers {
         subjects.push(server?);
@@ -133,6 +136,7 @@ where
     })
 }
 
+const OURS: [&str; 4] = [ours::NAME, ours::OPEN_TELEMETRY, ours::ALL, ours::BOTH];
 /// What the layers that look for a route are measured over.
 const BASE: &str = "bare, `MatchedPath`";
 /// And those of clients.
