@@ -14,6 +14,7 @@ mod outcomes;
 mod streaming_endpoints;
 mod tonic_server;
 mod transparency;
+mod unlisted_methods;
 mod unmatched_warning;
 mod upgrades;
 

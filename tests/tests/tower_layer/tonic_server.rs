@@ -11,8 +11,8 @@ use tonic::codegen::http::uri::PathAndQuery;
 
 use tonic::transport::{Channel, Server};
 use tonic_health::ServingStatus;
-use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{FILE_DESCRIPTOR_SET, HealthCheckRequest};
 use tower_asdlc_metrics::{Endpoint, GrpcMethods, HttpMetricsLayer, MatchedRoute};
 
 use super::{exporter, exposition, failed_by_type, in_flight, tonic_listener};
@@ -128,7 +128,8 @@ struct RunningServer {
 impl RunningServer {
     fn start() -> Self {
         let exporter = exporter();
-        let layer = HttpMetricsLayer::builder(GrpcMethods::new([CHECK, WATCH]));
+        let methods = GrpcMethods::from_file_descriptor_sets(&[FILE_DESCRIPTOR_SET]);
+        let layer = HttpMetricsLayer::builder(methods.expect("it is a set"));
         let layer = layer.build(&exporter.meter()).expect("the defaults are valid");
         let runtime = Runtime::new().expect("a runtime can be built");
         let (reporter, health) = tonic_health::server::health_reporter();

@@ -117,8 +117,7 @@ fn logged(
             }
         });
     });
-    let log = log.0.lock().expect("no holder panics");
-    String::from_utf8(log.clone()).expect("it is text")
+    log.text()
 }
 
 #[track_caller]
@@ -128,7 +127,14 @@ fn assert_warned(log: &str) {
 }
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(super) fn text(&self) -> String {
+        let log = self.0.lock().expect("no holder panics");
+        String::from_utf8(log.clone()).expect("it is text")
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
