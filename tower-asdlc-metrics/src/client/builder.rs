@@ -28,7 +28,7 @@ impl LayerBuilder<ClientSide> {
         builder
     }
 
-    /// Sets the hosts that have a label value of their own. All other hosts are `_OTHER`. At most 128 hosts can be listed.
+    /// Sets the hosts that have a label value of their own. All other hosts are `_OTHER`. At most 100 hosts can be listed.
     ///
     /// ```
     /// use tower_asdlc_metrics::HttpClientMetricsLayer;
@@ -45,7 +45,7 @@ impl LayerBuilder<ClientSide> {
 
     /// Sets how many hosts have a label value of their own if [no hosts are listed](Self::with_hosts): the first ones that requests
     /// are sent to. All others are `_OTHER`, so that a crawler does not create a series for each host. The default is 50, the
-    /// maximum 128. A host with two schemes counts twice.
+    /// maximum 100. A host with two schemes counts twice.
     pub fn with_max_hosts(mut self, hosts: usize) -> Self {
         self.hosts.max_seen = hosts;
         self

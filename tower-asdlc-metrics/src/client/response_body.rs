@@ -16,13 +16,23 @@ pin_project! {
         inner: B,
         // `None` if the request is excluded.
         exchange: Option<Exchange>,
+        is_read: bool,
+    }
+
+    impl<B> PinnedDrop for ClientResponseBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(exchange) = this.exchange.as_mut().filter(|_| !*this.is_read) {
+                exchange.on_unread();
+            }
+        }
     }
 }
 
 impl<B> ClientResponseBody<B> {
     #[inline]
     pub(crate) fn new(inner: B, exchange: Option<Exchange>) -> Self {
-        Self { inner, exchange }
+        Self { inner, exchange, is_read: false }
     }
 }
 
@@ -39,9 +49,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        if let Some(exchange) = this.exchange {
-            exchange.on_read();
-        }
+        *this.is_read = true;
         let panic_guard = PanicGuard::new(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
         panic_guard.disarm();

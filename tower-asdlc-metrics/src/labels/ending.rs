@@ -11,57 +11,52 @@ use std::fmt;
 /// What distinguishes the series of one route: the outcome, the status, the gRPC status, the version of HTTP, and the labels of the
 /// response. The labels of each convention are derived from it when the series are created.
 ///
-/// It is one word, because each request compares endings to find its series, and because an exchange carries it.
+/// It is one word, because each request compares endings to find its series.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ending(u64);
 
-impl Ending {
-    /// The ending of an exchange that has just begun.
+/// What is known of the end of an exchange before it ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    /// 0 until there is a response.
+    status: u16,
+    pub(crate) grpc: GrpcCall,
+    /// Unknown if it is not a label. The request of a client has the version of its response.
+    pub(crate) version: ProtocolVersion,
+    pub(crate) response_labels: ResponseLabelValues,
+}
+
+impl Progress {
     #[inline(always)]
     pub(crate) fn new(version: ProtocolVersion, grpc: GrpcCall) -> Self {
-        Self(u64::from(grpc.0) << GRPC | (version as u64) << VERSION | NO_RESPONSE_LABELS)
+        Self { status: 0, grpc, version, response_labels: ResponseLabelValues::OTHER }
     }
 
-    /// Called once.
     #[inline(always)]
     pub(crate) fn set_status(&mut self, status: StatusCode) {
-        self.0 |= u64::from(status.as_u16()) << STATUS;
-    }
-
-    #[inline(always)]
-    pub(crate) fn set_grpc(&mut self, grpc: GrpcCall) {
-        self.set(GRPC, 8, u64::from(grpc.0));
-    }
-
-    #[inline]
-    pub(crate) fn set_version(&mut self, version: ProtocolVersion) {
-        self.set(VERSION, 8, version as u64);
-    }
-
-    pub(crate) fn set_response_labels(
-        &mut self,
-        ResponseLabelValues([a, b, c]): ResponseLabelValues,
-    ) {
-        self.set(RESPONSE_LABELS, 24, u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0]));
-    }
-
-    /// The same ending with an outcome.
-    #[inline(always)]
-    pub(crate) fn with_outcome(self, outcome: Outcome) -> Self {
-        Self(self.0 | (outcome as u64) << OUTCOME)
-    }
-
-    #[inline(always)]
-    fn set(&mut self, shift: u32, bits: u32, value: u64) {
-        self.0 = self.0 & !(((1 << bits) - 1) << shift) | value << shift;
+        self.status = status.as_u16();
     }
 
     /// Whether there is a response.
     #[inline(always)]
     pub(crate) fn has_status(self) -> bool {
-        self.0 as u16 != 0
+        self.status != 0
     }
 
+    #[inline(always)]
+    pub(crate) fn end(self, outcome: Outcome) -> Ending {
+        let Self { status, grpc, version, response_labels } = self;
+        Ending(
+            u64::from(status) << STATUS
+                | (outcome as u64) << OUTCOME
+                | u64::from(grpc.0) << GRPC
+                | (version as u64) << VERSION
+                | u64::from(u16::from_le_bytes(response_labels.0)) << RESPONSE_LABELS,
+        )
+    }
+}
+
+impl Ending {
     pub(crate) fn status(self) -> Status {
         match self.0 as u16 {
             0 => Status::None,
@@ -87,7 +82,6 @@ impl Ending {
             .unwrap_or(Outcome::Complete)
     }
 
-    #[inline(always)]
     pub(crate) fn grpc(self) -> GrpcCall {
         GrpcCall((self.0 >> GRPC) as u8)
     }
@@ -98,8 +92,7 @@ impl Ending {
     }
 
     pub(crate) fn response_labels(self) -> ResponseLabelValues {
-        let [.., a, b, c] = self.0.to_le_bytes();
-        ResponseLabelValues([a, b, c])
+        ResponseLabelValues(((self.0 >> RESPONSE_LABELS) as u16).to_le_bytes())
     }
 
     /// The same ending with only its error type, and with whether it was a gRPC call. There are [few](Self::REDUCED) of them, so that
@@ -110,10 +103,9 @@ impl Ending {
         } else {
             GrpcCall::NOT_GRPC
         };
-        let mut reduced = Self::new(ProtocolVersion::Unknown, grpc);
         let status = OTHER + error_type.map_or(0, |error_type| error_type as u16 + 1);
-        reduced.0 |= u64::from(status) << STATUS;
-        reduced
+        let reduced = Progress::new(ProtocolVersion::Unknown, grpc);
+        Progress { status, ..reduced }.end(Outcome::Complete)
     }
 
     /// How many reduced endings there are: no error or any of the error types, for gRPC calls and for other requests.
@@ -151,8 +143,6 @@ const OUTCOME: u32 = 16;
 const GRPC: u32 = 24;
 const VERSION: u32 = 32;
 const RESPONSE_LABELS: u32 = 40;
-/// The value of each label is [`OTHER`](crate::OTHER).
-const NO_RESPONSE_LABELS: u64 = u64::MAX << RESPONSE_LABELS;
 
 #[cfg(test)]
 mod tests {
@@ -162,7 +152,7 @@ mod tests {
 
     fn all_parts() -> Vec<Parts> {
         let versions = [ProtocolVersion::Unknown, ProtocolVersion::Http11, ProtocolVersion::Http3];
-        let labels = [ResponseLabelValues::default(), ResponseLabelValues([0, 255, 7])];
+        let labels = [ResponseLabelValues::OTHER, ResponseLabelValues([0, 7])];
         let statuses = [None, Some(StatusCode::OK), Some(StatusCode::NOT_FOUND)];
         let mut parts = Vec::new();
         for grpc in (0..GrpcStatus::COUNT + 3).map(GrpcCall) {
@@ -178,12 +168,12 @@ mod tests {
     }
 
     fn ending((outcome, status, grpc, version, labels): Parts) -> Ending {
-        let mut ending = Ending::new(ProtocolVersion::Unknown, GrpcCall::NO_STATUS);
-        status.into_iter().for_each(|status| ending.set_status(status));
-        ending.set_grpc(grpc);
-        ending.set_version(version);
-        ending.set_response_labels(labels);
-        ending.with_outcome(outcome)
+        let mut progress = Progress::new(version, grpc);
+        assert!(!progress.has_status());
+        status.into_iter().for_each(|status| progress.set_status(status));
+        assert_eq!(progress.has_status(), status.is_some());
+        progress.response_labels = labels;
+        progress.end(outcome)
     }
 
     #[test]
@@ -194,7 +184,6 @@ mod tests {
             let (outcome, status, grpc, version, labels) = parts;
             assert_eq!((ending.outcome(), ending.sent(), ending.grpc()), (outcome, status, grpc));
             assert_eq!((ending.version(), ending.response_labels()), (version, labels));
-            assert_eq!(ending.has_status(), status.is_some());
             endings.push(ending.0);
         }
         let len = endings.len();
@@ -208,7 +197,7 @@ mod tests {
                 Some(status),
                 GrpcCall(3),
                 ProtocolVersion::Http2,
-                ResponseLabelValues::default(),
+                ResponseLabelValues::OTHER,
             ));
             assert_eq!(ending.status(), Status::Sent(status));
         }

@@ -154,16 +154,17 @@ impl ErrorType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::labels::ending::Progress;
     use crate::labels::grpc_status::GrpcCall;
     use crate::labels::protocol::ProtocolVersion;
 
     fn ending(outcome: Outcome, status: Option<u16>, grpc: Option<u8>) -> Ending {
         let grpc = grpc.map_or(GrpcCall::NOT_GRPC, GrpcCall);
-        let mut ending = Ending::new(ProtocolVersion::Unknown, grpc);
+        let mut progress = Progress::new(ProtocolVersion::Unknown, grpc);
         if let Some(status) = status {
-            ending.set_status(StatusCode::from_u16(status).unwrap());
+            progress.set_status(StatusCode::from_u16(status).unwrap());
         }
-        ending.with_outcome(outcome)
+        progress.end(outcome)
     }
 
     fn labels(

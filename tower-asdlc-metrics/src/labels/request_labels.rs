@@ -9,22 +9,45 @@ pub(crate) struct RequestLabels(u64);
 
 /// A host, as its number in [`Hosts`](crate::record::hosts::Hosts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HostId(pub(crate) u16);
+pub(crate) struct HostId(pub(crate) u8);
 
 impl HostId {
     /// A host that has no label value of its own.
     pub(crate) const OTHER: Self = Self(0);
 }
 
+/// A method and a scheme. An exchange carries the parts of its labels in as few bytes as possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MethodAndScheme(u8);
+
+impl MethodAndScheme {
+    #[inline]
+    pub(crate) fn method(self) -> MethodId {
+        MethodId(self.0 & !HTTPS)
+    }
+}
+
 impl RequestLabels {
     #[inline(always)]
     pub(crate) fn new(method: MethodId, user_labels: UserLabelValues) -> Self {
-        Self(u64::from(user_labels.0) | u64::from(method.0) << METHOD)
+        Self::of_parts(user_labels, MethodAndScheme(method.0), HostId::OTHER)
+    }
+
+    #[inline(always)]
+    pub(crate) fn of_parts(
+        user_labels: UserLabelValues,
+        method: MethodAndScheme,
+        host: HostId,
+    ) -> Self {
+        Self(u64::from(user_labels.0) | u64::from(method.0) << METHOD | u64::from(host.0) << HOST)
     }
 
     #[inline]
     pub(crate) fn with_scheme(self, scheme: UrlScheme) -> Self {
-        Self(self.0 | (scheme as u64) << SCHEME)
+        match scheme {
+            UrlScheme::Http => self,
+            UrlScheme::Https => Self(self.0 | u64::from(HTTPS) << METHOD),
+        }
     }
 
     #[inline]
@@ -47,29 +70,36 @@ impl RequestLabels {
         self.0
     }
 
+    #[inline(always)]
+    pub(crate) fn method_and_scheme(self) -> MethodAndScheme {
+        MethodAndScheme((self.0 >> METHOD) as u8)
+    }
+
     #[inline]
     pub(crate) fn method(self) -> MethodId {
-        MethodId((self.0 >> METHOD) as u8)
+        self.method_and_scheme().method()
     }
 
     #[inline]
     pub(crate) fn scheme(self) -> UrlScheme {
-        if self.0 >> SCHEME & 1 == 0 { UrlScheme::Http } else { UrlScheme::Https }
+        if self.method_and_scheme().0 & HTTPS == 0 { UrlScheme::Http } else { UrlScheme::Https }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn host(self) -> HostId {
-        HostId((self.0 >> HOST) as u16)
+        HostId((self.0 >> HOST) as u8)
     }
 
+    #[inline(always)]
     pub(crate) fn user_labels(self) -> UserLabelValues {
         UserLabelValues(self.0 as u32)
     }
 }
 
 const METHOD: u32 = 32;
-const SCHEME: u32 = 40;
-const HOST: u32 = 48;
+const HOST: u32 = 40;
+/// The bit for the scheme. There are fewer methods.
+const HTTPS: u8 = 128;
 
 #[cfg(test)]
 mod tests {
@@ -80,11 +110,13 @@ mod tests {
         for scheme in [UrlScheme::Http, UrlScheme::Https] {
             let user_labels = UserLabelValues(0x0102_03ff);
             let labels = RequestLabels::new(MethodId(7), user_labels);
-            let labels = labels.with_scheme(scheme).with_host(HostId(0x1234));
+            let labels = labels.with_scheme(scheme).with_host(HostId(0x12));
             assert_eq!(labels.method(), MethodId(7));
             assert_eq!(labels.scheme(), scheme);
-            assert_eq!(labels.host(), HostId(0x1234));
+            assert_eq!(labels.host(), HostId(0x12));
             assert_eq!(labels.user_labels(), user_labels);
+            let (method, host) = (labels.method_and_scheme(), labels.host());
+            assert_eq!(RequestLabels::of_parts(user_labels, method, host), labels);
             let overflow = labels.of_overflow();
             assert_eq!(overflow.method(), MethodId(7));
             assert_eq!((overflow.scheme(), overflow.host()), (scheme, HostId::OTHER));

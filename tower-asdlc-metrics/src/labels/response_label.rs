@@ -88,7 +88,7 @@ pub(crate) struct ResponseLabelValues(pub(crate) [u8; MAX_RESPONSE_LABELS]);
 
 impl ResponseLabel {
     pub(crate) fn read_all(labels: &[Self], extensions: &Extensions) -> ResponseLabelValues {
-        let mut values = ResponseLabelValues::default();
+        let mut values = ResponseLabelValues::OTHER;
         if let Some(set) = extensions.get::<ResponseLabels>() {
             for (index, label) in values.0.iter_mut().zip(labels) {
                 let known = set
@@ -113,14 +113,12 @@ impl ResponseLabel {
     }
 }
 
-impl Default for ResponseLabelValues {
+impl ResponseLabelValues {
     /// All values are [`OTHER`].
-    fn default() -> Self {
-        Self([OTHER_INDEX; MAX_RESPONSE_LABELS])
-    }
+    pub(crate) const OTHER: Self = Self([OTHER_INDEX; MAX_RESPONSE_LABELS]);
 }
 
-pub(crate) const MAX_RESPONSE_LABELS: usize = 3;
+pub(crate) const MAX_RESPONSE_LABELS: usize = 2;
 
 #[cfg(test)]
 mod tests {

@@ -230,7 +230,7 @@ impl<S> LayerBuilder<S> {
 
     /// Adds a label whose value the response sets: its key and its possible values. The response has the extension
     /// [`ResponseLabels`](crate::ResponseLabels). The value is `_OTHER` if there is no response, if the extension does not have the
-    /// key, or if it has any other value. At most three such labels can be added, with at most 100 values each.
+    /// key, or if it has any other value. At most two such labels can be added, with at most 100 values each.
     ///
     /// All metrics that are recorded when the request ends have the label. The gauges and the time to the response's head do not.
     ///
@@ -403,7 +403,7 @@ impl LayerBuilder<ServerSide> {
     }
 
     /// Adds the host that the client named, from a list: the label `host`, and `server.address` and `server.port` in OpenTelemetry's
-    /// conventions. All other hosts are `_OTHER`. At most 128 hosts can be listed.
+    /// conventions. All other hosts are `_OTHER`. At most 100 hosts can be listed.
     ///
     /// ```
     /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};

@@ -294,8 +294,8 @@ fn check_count(
 }
 
 const MAX_SERIES: usize = 100_000;
-/// A look-up compares the host with each of them.
-const MAX_HOSTS: usize = 128;
+/// Twice as many, for two schemes, fit into a byte. A look-up compares the host with each of them.
+const MAX_HOSTS: usize = 100;
 
 #[cfg(test)]
 mod tests {

@@ -31,8 +31,6 @@ impl Flag {
     pub(crate) const HAS_RESPONSE_LABELS: Self = Self(128);
     /// The layer is around a client.
     pub(crate) const IS_CLIENT: Self = Self(256);
-    /// Only in the flags of an exchange: the body of the response was polled.
-    pub(crate) const IS_READ: Self = Self(512);
     /// What a response may have to be asked for.
     pub(crate) const READS_RESPONSE: Self =
         Self(Self::HAS_TIME_TO_HEADERS.0 | Self::HAS_RESPONSE_LABELS.0 | Self::IS_CLIENT.0);
@@ -59,10 +57,5 @@ impl FlagSet {
     #[inline]
     pub(crate) fn contains(self, flag: Flag) -> bool {
         self.0 & flag.0 != 0
-    }
-
-    #[inline]
-    pub(crate) fn insert(&mut self, flag: Flag) {
-        self.0 |= flag.0;
     }
 }

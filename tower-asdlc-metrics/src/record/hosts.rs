@@ -124,7 +124,7 @@ impl Hosts {
         let insert = |host| {
             let free = self.seen.iter().position(|slot| slot.get().is_none()).unwrap_or_default();
             _ = self.seen[free].set(host);
-            HostId(free as u16 + 1)
+            HostId(free as u8 + 1)
         };
         let added =
             find().or_else(|| self.count.find_or_insert(self.seen.len(), find, create, insert));

@@ -40,16 +40,6 @@ struct Slots {
     hosts: u16,
 }
 
-/// What the head of a request says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RequestStart {
-    pub(crate) labels: RequestLabels,
-    /// Where the request is counted while it is in flight.
-    pub(crate) slot: InFlightSlot,
-    /// Unknown if it is not a label, or if the response has it.
-    pub(crate) version: ProtocolVersion,
-}
-
 /// What is known of an exchange that has ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FinishedExchange {
@@ -116,46 +106,58 @@ impl Recorder {
         self.routes.instruments().upgrades.is_some()
     }
 
-    /// Reads the head of a request, except for the endpoint.
+    /// Reads the labels and the version of a request. The version is unknown if it is not a label, or if the response has it.
     #[inline(always)]
-    pub(crate) fn start(&self, head: RequestHead<'_>, flags: FlagSet) -> RequestStart {
+    pub(crate) fn start(
+        &self,
+        head: RequestHead<'_>,
+        flags: FlagSet,
+    ) -> (RequestLabels, ProtocolVersion) {
         let Settings { methods, user_labels, .. } = self.routes.settings();
         let user_labels = if user_labels.is_empty() {
             UserLabelValues::OTHER
         } else {
             UserLabel::read_all(user_labels, head)
         };
-        let method = methods.id(head.method);
-        let start = RequestStart {
-            labels: RequestLabels::new(method, user_labels),
-            slot: InFlightSlot(u16::from(method.0)),
-            version: ProtocolVersion::Unknown,
-        };
+        let labels = RequestLabels::new(methods.id(head.method), user_labels);
         if flags.contains(Flag::HAS_MORE_LABELS) {
-            self.with_more_labels(start, head)
+            self.read_more_labels(labels, head)
         } else {
-            start
+            (labels, ProtocolVersion::Unknown)
         }
     }
 
     #[inline(never)]
-    fn with_more_labels(&self, start: RequestStart, head: RequestHead<'_>) -> RequestStart {
-        let RequestStart { mut labels, slot: InFlightSlot(method), mut version } = start;
-        let Slots { methods, schemes, .. } = self.slots;
+    fn read_more_labels(
+        &self,
+        mut labels: RequestLabels,
+        head: RequestHead<'_>,
+    ) -> (RequestLabels, ProtocolVersion) {
         let scheme = match &self.routes.settings().url_scheme {
             Some(read) => read.of(head),
             None => UrlScheme::of(head.own_uri().scheme()),
         };
-        // On a server, and in OpenTelemetry's conventions.
-        if schemes > 1 {
-            labels = labels.with_scheme(scheme);
-            version = ProtocolVersion::of(head.version);
-        }
         if let Some(hosts) = self.routes.hosts() {
             labels = labels.with_host(hosts.id(head, scheme));
         }
-        let slot = (labels.host().0 * schemes + labels.scheme() as u16) * methods + method;
-        RequestStart { labels, slot: InFlightSlot(slot), version }
+        // On a server, and in OpenTelemetry's conventions.
+        if self.slots.schemes > 1 {
+            (labels.with_scheme(scheme), ProtocolVersion::of(head.version))
+        } else {
+            (labels, ProtocolVersion::Unknown)
+        }
+    }
+
+    /// Where requests with these labels are counted while they are in flight.
+    #[inline]
+    pub(crate) fn slot(&self, labels: RequestLabels, flags: FlagSet) -> InFlightSlot {
+        let method = u16::from(labels.method().0);
+        if !flags.contains(Flag::HAS_MORE_LABELS) {
+            return InFlightSlot(method);
+        }
+        let Slots { methods, schemes, .. } = self.slots;
+        let host = u16::from(labels.host().0);
+        InFlightSlot((host * schemes + labels.scheme() as u16) * methods + method)
     }
 
     /// Finds the route of a request. If the route does not exist yet, returns its endpoint as the error.
@@ -163,10 +165,10 @@ impl Recorder {
     pub(crate) fn find_route(
         &self,
         labels: RequestLabels,
-        slot: InFlightSlot,
         head: RequestHead<'_>,
     ) -> Result<RouteId, Box<str>> {
         self.routes.find_by_head(labels, head).inspect_err(|_| {
+            let slot = self.slot(labels, self.flags());
             self.in_flight.preinitialize(slot, || self.routes.in_flight(labels));
         })
     }
@@ -229,14 +231,9 @@ impl Recorder {
         }
     }
 
-    /// `flags` need not be those of this moment: an exchange passes the flags of the start of the request.
     #[inline]
-    pub(crate) fn record_exchange(
-        &self,
-        route: RouteId,
-        finished: FinishedExchange,
-        flags: FlagSet,
-    ) {
+    pub(crate) fn record_exchange(&self, route: RouteId, finished: FinishedExchange) {
+        let flags = self.flags();
         let Some(route) = self.routes.get(route) else { return };
         let FinishedExchange { ending, duration, sent } = finished;
         let duration = duration.as_secs_f64();

@@ -1,16 +1,16 @@
 //! One request from its head to its end. It is recorded exactly once.
 
-use crate::labels::ending::Ending;
+use crate::labels::ending::Progress;
 use crate::labels::endpoint::ResponseEndpoint;
 use crate::labels::grpc_status::{GrpcCall, GrpcStatus};
 use crate::labels::methods::MethodId;
 use crate::labels::outcome::Outcome;
 use crate::labels::protocol::ProtocolVersion;
 use crate::labels::request_head::RequestHead;
-use crate::labels::request_labels::RequestLabels;
+use crate::labels::request_labels::{HostId, MethodAndScheme, RequestLabels};
+use crate::labels::user_label::UserLabelValues;
 use crate::record::flags::{Flag, FlagSet};
-use crate::record::in_flight::InFlightSlot;
-use crate::record::recorder::{FinishedExchange, RequestStart};
+use crate::record::recorder::FinishedExchange;
 use crate::record::route::RouteKey;
 use crate::record::route_table::RouteId;
 use crate::record::shard::Shard;
@@ -29,20 +29,20 @@ use std::time::Instant;
 ///
 /// It is recorded when it [finishes](Self::finish), or when it is dropped before that. Recording takes the shard, so that it
 /// happens only once.
+///
+/// It has 64 bytes. It is moved with the response and its body, and larger values take more instructions to move.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     /// `None` once recorded. `ManuallyDrop`, here and below, because `Exchange::drop` records the exchange. After that nothing is
     /// left to drop.
     shard: ManuallyDrop<Option<Arc<Shard>>>,
     start: Instant,
-    /// The flags of the recorder when the request started.
-    flags: FlagSet,
-    slot: InFlightSlot,
-    labels: RequestLabels,
+    user_labels: UserLabelValues,
+    method: MethodAndScheme,
+    host: HostId,
     /// [`RouteId::NONE`] until the route is created.
     route: RouteId,
-    /// What is known of the end so far.
-    ending: Ending,
+    progress: Progress,
     /// Bytes of the response's body so far.
     sent: u64,
     length: BodyLength,
@@ -62,8 +62,8 @@ impl Exchange {
         // Before the head is read, because the processor reads the clock only after earlier loads have completed.
         let start = Instant::now();
         let head = RequestHead::of(request).with_direction(flags.contains(Flag::IS_CLIENT));
-        let RequestStart { labels, slot, version } = recorder.start(head, flags);
-        let (route, mut parts) = match recorder.find_route(labels, slot, head) {
+        let (labels, version) = recorder.start(head, flags);
+        let (route, mut parts) = match recorder.find_route(labels, head) {
             Ok(route) => (route, None),
             Err(endpoint) => (RouteId::NONE, Some(OptionalParts::with_endpoint(endpoint))),
         };
@@ -80,13 +80,13 @@ impl Exchange {
             OptionalParts::add_for_request(&mut parts, request, recorder);
         }
         Some(Self {
-            shard: ManuallyDrop::new(Some(shard.enter(slot, flags))),
+            shard: ManuallyDrop::new(Some(shard.enter(recorder.slot(labels, flags), flags))),
             start,
-            flags,
-            slot,
-            labels,
+            user_labels: labels.user_labels(),
+            method: labels.method_and_scheme(),
+            host: labels.host(),
             route,
-            ending: Ending::new(version, grpc),
+            progress: Progress::new(version, grpc),
             sent: 0,
             length,
             parts: ManuallyDrop::new(parts),
@@ -96,20 +96,20 @@ impl Exchange {
     /// The inner service has responded. From here on the status is that of the response, whatever happens to the body.
     #[inline]
     pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) {
-        self.ending.set_status(response.status());
+        self.progress.set_status(response.status());
         let endpoint = response.extensions().get();
         if endpoint.is_some() || self.parts.is_some() {
             self.create_route(endpoint);
         }
-        if self.flags.contains(Flag::READS_RESPONSE) {
+        if self.flags().is_some_and(|flags| flags.contains(Flag::READS_RESPONSE)) {
             self.read_response(response);
         }
         let headers = response.headers();
-        if self.ending.grpc().is_grpc() {
+        if self.progress.grpc.is_grpc() {
             self.on_grpc_response(headers);
         }
         let may_end = response.status() != StatusCode::OK
-            || matches!(self.labels.method(), MethodId::HEAD | MethodId::CONNECT);
+            || matches!(self.method.method(), MethodId::HEAD | MethodId::CONNECT);
         let outcome = if may_end { self.outcome_without_body(response.status()) } else { None };
         let outcome = outcome.or_else(|| {
             self.length.declare(headers, &response.body().size_hint());
@@ -157,10 +157,13 @@ impl Exchange {
         }
     }
 
-    /// The body of a client's response is polled.
-    #[inline]
-    pub(crate) fn on_read(&mut self) {
-        self.flags.insert(Flag::IS_READ);
+    /// The body of a client's response is dropped, and was never polled. That is no failure, unless it is a gRPC call: its status is
+    /// in the trailers.
+    #[cold]
+    pub(crate) fn on_unread(&mut self) {
+        if self.shard.is_some() && !self.progress.grpc.is_grpc() {
+            self.finish(Outcome::Complete);
+        }
     }
 
     /// Finishes the exchange of a client whose service or response body has returned an error. `otherwise` is the outcome if
@@ -188,18 +191,30 @@ impl Exchange {
     #[inline(always)]
     fn leave(&mut self) {
         if let Some(shard) = self.shard.take() {
-            shard.leave(self.slot, self.flags);
+            let recorder = shard.recorder();
+            let flags = recorder.flags();
+            shard.leave(recorder.slot(self.labels(), flags), flags);
         }
+    }
+
+    /// `None` once recorded.
+    #[inline(always)]
+    fn flags(&self) -> Option<FlagSet> {
+        self.shard.as_deref().map(|shard| shard.recorder().flags())
+    }
+
+    #[inline(always)]
+    fn labels(&self) -> RequestLabels {
+        RequestLabels::of_parts(self.user_labels, self.method, self.host)
     }
 
     #[inline(always)]
     fn record(&self, outcome: Outcome) {
         if let Some(shard) = self.shard.as_deref() {
-            let Self { start, flags, route, sent, .. } = *self;
+            let Self { start, route, progress, sent, .. } = *self;
             let duration = start.elapsed();
-            let finished =
-                FinishedExchange { ending: self.ending.with_outcome(outcome), duration, sent };
-            shard.recorder().record_exchange(route, finished, flags);
+            let finished = FinishedExchange { ending: progress.end(outcome), duration, sent };
+            shard.recorder().record_exchange(route, finished);
         }
     }
 
@@ -213,10 +228,10 @@ impl Exchange {
             return;
         };
         if let Some(size) = request_body {
-            size.set_end(self.route, self.ending.with_outcome(outcome));
+            size.set_end(self.route, self.progress.end(outcome));
         }
         if let (Some(path), Some(shard)) = (unlisted_path, self.shard.as_deref()) {
-            shard.recorder().unlisted_methods().end_call(&path, self.ending.grpc());
+            shard.recorder().unlisted_methods().end_call(&path, self.progress.grpc);
         }
     }
 
@@ -225,17 +240,18 @@ impl Exchange {
     fn read_response<B>(&mut self, response: &Response<B>) {
         let Some(shard) = self.shard.as_deref() else { return };
         let recorder = shard.recorder();
-        if self.flags.contains(Flag::HAS_TIME_TO_HEADERS) {
+        let flags = recorder.flags();
+        if flags.contains(Flag::HAS_TIME_TO_HEADERS) {
             recorder.record_time_to_headers(self.route, self.start);
         }
-        if self.flags.contains(Flag::HAS_RESPONSE_LABELS) {
-            self.ending.set_response_labels(recorder.response_labels(response.extensions()));
+        if flags.contains(Flag::HAS_RESPONSE_LABELS) {
+            self.progress.response_labels = recorder.response_labels(response.extensions());
         }
         // The request of a client does not tell which version of HTTP the connection has.
-        if self.flags.contains(Flag::IS_CLIENT) {
+        if flags.contains(Flag::IS_CLIENT) {
             self.length = BodyLength::undeclared(response.version());
             if recorder.has_version() {
-                self.ending.set_version(ProtocolVersion::of(response.version()));
+                self.progress.version = ProtocolVersion::of(response.version());
             }
         }
     }
@@ -247,7 +263,7 @@ impl Exchange {
         let endpoint = self.parts.as_mut().and_then(|parts| parts.endpoint.take());
         let named = named.map(|ResponseEndpoint(endpoint)| &**endpoint);
         if let Some(endpoint) = named.or(endpoint.as_deref()) {
-            let key = RouteKey { labels: self.labels, endpoint };
+            let key = RouteKey { labels: self.labels(), endpoint };
             self.route = shard.recorder().find_or_create_route(key).unwrap_or(self.route);
         }
     }
@@ -256,7 +272,7 @@ impl Exchange {
     /// body, but servers never poll it (RFC 9110, section 6.4.1).
     #[inline(never)]
     fn outcome_without_body(&mut self, status: StatusCode) -> Option<Outcome> {
-        match (self.labels.method(), status.as_u16()) {
+        match (self.method.method(), status.as_u16()) {
             (_, 101) | (MethodId::CONNECT, 200..=299) => {
                 self.on_upgrade();
                 Some(Outcome::Upgrade)
@@ -283,8 +299,8 @@ impl Exchange {
             let is_plain = encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity");
             let reader = if is_plain { reader } else { reader.unreadable() };
             self.parts.get_or_insert_default().grpc_web = Some(reader);
-            if self.ending.grpc() == GrpcCall::NO_STATUS {
-                self.ending.set_grpc(GrpcCall::UNREADABLE);
+            if self.progress.grpc == GrpcCall::NO_STATUS {
+                self.progress.grpc = GrpcCall::UNREADABLE;
             }
         } else {
             // The status follows the last byte: the call ends with the trailers.
@@ -296,7 +312,7 @@ impl Exchange {
         if let Some(reader) = self.parts.as_mut().and_then(|parts| parts.grpc_web.as_mut()) {
             reader.read(data);
             if let Some(status) = reader.status() {
-                self.ending.set_grpc(GrpcCall::with_status(status));
+                self.progress.grpc = GrpcCall::with_status(status);
             }
         }
     }
@@ -304,9 +320,9 @@ impl Exchange {
     /// Reads the status from the trailers, or from the headers of a response without a body.
     #[inline]
     fn read_grpc_status(&mut self, headers: &HeaderMap) {
-        if self.ending.grpc().is_grpc() {
+        if self.progress.grpc.is_grpc() {
             if let Some(status) = GrpcStatus::read(headers) {
-                self.ending.set_grpc(GrpcCall::with_status(status));
+                self.progress.grpc = GrpcCall::with_status(status);
             }
         }
     }
@@ -316,17 +332,11 @@ impl Exchange {
     fn outcome_when_dropped(&self) -> Outcome {
         // A gRPC call ends with its trailers and not with the last byte. A gRPC-Web call ends with the trailer frame.
         let grpc_web = self.parts.as_ref().and_then(|parts| parts.grpc_web.as_ref());
-        // A client that reads no byte of a body wants none. A gRPC call has not ended without its status.
-        let is_unread = self.flags.contains(Flag::IS_CLIENT)
-            && !self.flags.contains(Flag::IS_READ)
-            && !self.ending.grpc().is_grpc();
-        let is_complete = self.ending.grpc() != GrpcCall::NO_STATUS
+        let is_complete = self.progress.grpc != GrpcCall::NO_STATUS
             && self.length.is_exactly(self.sent)
             || grpc_web.is_some_and(TrailerReader::is_complete);
-        if !self.ending.has_status() {
+        if !self.progress.has_status() {
             Outcome::Cancelled
-        } else if is_unread {
-            Outcome::Complete
         } else if self.length.is_contradicted() {
             // No server can send such a response, and some servers panic.
             Outcome::LengthMismatch

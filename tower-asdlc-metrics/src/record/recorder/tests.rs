@@ -1,5 +1,7 @@
 use super::*;
+use crate::labels::ending::Progress;
 use crate::labels::grpc_status::GrpcCall;
+use crate::labels::outcome::Outcome;
 use crate::labels::protocol::ProtocolVersion;
 use crate::record::thread_index;
 use crate::{FixedEndpoint, HttpMetricsLayer};
@@ -21,17 +23,18 @@ fn after_the_first_collection_requests_are_buffered_by_outcome_until_the_next() 
     let request = Request::new(());
     let head = RequestHead::of(&request);
     let flags = recorder.flags();
-    let RequestStart { labels, slot, .. } = recorder.start(head, flags);
-    let new = recorder.find_route(labels, slot, head);
+    let (labels, _) = recorder.start(head, flags);
+    let new = recorder.find_route(labels, head);
     let endpoint = new.unwrap_err();
     let key = RouteKey { labels, endpoint: &endpoint };
     let route = recorder.find_or_create_route(key).unwrap();
     let finish = |status, millis| {
-        let mut ending = Ending::new(ProtocolVersion::Unknown, GrpcCall::NOT_GRPC);
-        ending.set_status(status);
+        let mut progress = Progress::new(ProtocolVersion::Unknown, GrpcCall::NOT_GRPC);
+        progress.set_status(status);
+        let ending = progress.end(Outcome::Complete);
         let finished =
             FinishedExchange { ending, duration: Duration::from_millis(millis), sent: 0 };
-        recorder.record_exchange(route, finished, recorder.flags());
+        recorder.record_exchange(route, finished);
     };
     let buffered = || {
         let endings = recorder.routes.iter().flat_map(|route| route.endings.iter());
