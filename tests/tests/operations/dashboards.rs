@@ -8,8 +8,8 @@ use asdlc_tests::wait::{DEADLINE, eventually};
 use serde_json::Value;
 
 use super::files::{deploy, document, files, read};
-use super::opentelemetry_page::Page;
 use super::scraping::Stack;
+use super::shops::Shops;
 
 pub(crate) struct Dashboard {
     path: PathBuf,
@@ -57,14 +57,15 @@ impl Dashboard {
 #[test]
 fn each_query_of_a_dashboard_has_data() {
     let stack = Stack::start();
-    let page = Page::start();
-    let _vmagent = Vmagent::start(&page.config(), stack.victoria_metrics().address());
+    let shops = Shops::start();
+    let _vmagent = Vmagent::start(&shops.config(), stack.victoria_metrics().address());
     let queries = dashboards().into_iter().flat_map(|dashboard| dashboard.queries());
     for (title, asked) in queries {
         let has_data = eventually(DEADLINE, || {
             for running in &stack.programs {
                 running.drive();
             }
+            shops.drive();
             stack.victoria_metrics().flush();
             let samples = stack.victoria_metrics().samples(&asked);
             samples.iter().any(|(_, value)| value.is_finite())

@@ -14,10 +14,11 @@ mod files;
 mod kubernetes;
 mod metric_names;
 mod monitoring_files;
-mod opentelemetry_page;
+
 mod programs;
 mod reference;
 mod requirements;
 mod rules;
 mod scraping;
+mod shops;
 mod stack_script;

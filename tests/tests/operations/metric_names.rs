@@ -6,9 +6,9 @@ use asdlc_tests::exposition::Exposition;
 
 use super::dashboards::dashboards;
 use super::files::{read, repository};
-use super::opentelemetry_page::Page;
 use super::programs::{Backends, PROGRAMS, start_all};
 use super::rules::Convention;
+use super::shops::Shops;
 
 /// Series that Prometheus and vmagent record about a scrape.
 const OF_THE_SCRAPER: [&str; 3] = ["up", "scrape_duration_seconds", "scrape_samples_scraped"];
@@ -21,7 +21,7 @@ const AFTER_AN_OVERFLOW: &str = "exporter_overflowing";
 #[test]
 fn rules_and_dashboards_use_only_metrics_that_exist() {
     let mut exposed = exposed();
-    exposed.extend(Page::start().names());
+    exposed.extend(Shops::start().names());
     let recorded = Convention::Prometheus.names("record");
     assert_eq!(recorded, Convention::OpenTelemetry.names("record"));
     let rules = Convention::ALL.into_iter().flat_map(Convention::rules);
