@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use asdlc_tests::in_process::Server;
-use asdlc_tests::servers::{QueryApi, Vmalert};
+use asdlc_tests::servers::{QueryApi, VictoriaMetrics, Vmagent, Vmalert};
 use asdlc_tests::wait::{DEADLINE, eventually, eventually_some};
 use axum::Router;
 use axum::routing::post;
@@ -16,6 +16,7 @@ use super::files::{deploy, document};
 use super::programs::ORCHESTRATED;
 use super::rules::Convention;
 use super::scraping::Stack;
+use super::shops::{ERRORS, Shops};
 
 /// The part of Alertmanager's API that vmalert uses. It keeps the alerts that are posted.
 struct Alertmanager {
@@ -85,6 +86,36 @@ fn a_program_that_ends_fires_an_alert_and_the_recorded_series_are_right() {
     assert_eq!(alert["labels"]["severity"], "critical");
     let summary = alert["annotations"]["summary"].as_str().unwrap_or_default();
     assert!(summary.starts_with("orchestrator at 127.0.0.1:"), "{summary}");
+}
+
+// S-03
+#[test]
+fn vmalert_records_the_same_share_of_errors_in_both_conventions() {
+    let victoria_metrics = VictoriaMetrics::empty();
+    let shops = Shops::start();
+    let _vmagent = Vmagent::start(&shops.config(), victoria_metrics.address());
+    let alertmanager = Alertmanager::start();
+    for convention in Convention::ALL {
+        // The second vmalert continues the series of the first.
+        let since = victoria_metrics.query("time()").expect("a time");
+        let rules = deploy(convention.directory()).join("*.yml");
+        let _vmalert =
+            Vmalert::start(&rules, victoria_metrics.address(), alertmanager.server.address());
+        for service in ["shop", "named-shop"] {
+            let ratio =
+                format!("service:http_requests_errors:ratio_rate5m{{service=\"{service}\"}}");
+            let new = format!("{ratio} and timestamp({ratio}) > {since}");
+            let mut last = None;
+            let is_right = eventually(DEADLINE, || {
+                shops.drive();
+                victoria_metrics.flush();
+                last = victoria_metrics.query(&new);
+                // vmalert divides by the rate of all requests that it recorded a second ago.
+                last.is_some_and(|ratio| (ratio - ERRORS).abs() < 0.01)
+            });
+            assert!(is_right, "{convention:?}: {ratio} is {last:?}, not {ERRORS}");
+        }
+    }
 }
 
 /// The shipped rules without `for`: an alert fires at the first evaluation where its condition is true.
