@@ -79,7 +79,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     };
     let readiness = readiness.build()?;
     let artifacts = match configured(&args.artifact_store_url) {
-        Some(url) => Artifacts::OverHttp(OverHttp::open(url)?),
+        Some(url) => Artifacts::OverHttp(OverHttp::open(url, &exporter)?),
         None => Artifacts::InFiles(InFiles::default()),
     };
     let victoria_metrics = configured(&args.victoriametrics_url);

@@ -16,6 +16,8 @@ use std::time::Duration;
 use tokio_stream::StreamExt;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status, Streaming};
+use tower::ServiceBuilder;
+use tower_asdlc_metrics::{HttpClientMetrics, HttpClientMetricsLayer, TonicMethod};
 use tracing_subscriber::prelude::*;
 
 #[expect(
@@ -29,7 +31,7 @@ mod proto {
     tonic::include_proto!("telemetry.v1");
 }
 
-type Client = ReadingsClient<Channel>;
+type Client = ReadingsClient<HttpClientMetrics<Channel>>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -39,12 +41,20 @@ async fn main() -> ExitCode {
 
 async fn run(url: &str) -> Result<(), Box<dyn Error>> {
     tracing_subscriber::registry().with(support::log("info")?).try_init()?;
-    let exporter = Exporter::builder("grpc-client").build()?;
     let server = Endpoint::from_shared(url.to_owned())?;
-    let origin = server.uri().clone();
+    if server.uri().scheme_str() != Some("http") {
+        return Err(format!("invalid URL {url}: must be http://HOST:PORT").into());
+    }
+    let exporter = Exporter::builder("grpc-client").build()?;
+    let metrics = HttpClientMetricsLayer::builder()
+        // The requests of a `Channel` name no host.
+        .with_default_host(url)
+        .with_endpoint(TonicMethod)
+        .with_tonic_errors()
+        .build(&exporter)?;
     // Connects at the first call, so that a server that is down shows in the metrics.
-    let channel = server.connect_lazy();
-    call(ReadingsClient::with_origin(channel, origin)).await;
+    let channel = ServiceBuilder::new().layer(metrics).service(server.connect_lazy());
+    call(ReadingsClient::new(channel)).await;
     print(&exporter.render()?);
     Ok(())
 }

@@ -1,14 +1,17 @@
 //! Artifacts in an HTTP store: `PUT` and `GET` of `URL/NAME`.
 
 use super::{LARGEST_ARTIFACT, StoreFailure};
+use asdlc_exporter::Exporter;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::uri::Scheme;
 use axum::http::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use std::error::Error;
 use std::time::Duration;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
+use tower_asdlc_metrics::HttpClientMetricsLayer;
 
 #[derive(Clone)]
 pub(crate) struct OverHttp {
@@ -19,14 +22,17 @@ pub(crate) struct OverHttp {
 
 impl OverHttp {
     /// Does not connect yet; the first request does.
-    pub(crate) fn open(url: &str) -> Result<Self, &'static str> {
+    pub(crate) fn open(url: &str, exporter: &Exporter) -> Result<Self, Box<dyn Error>> {
         if !is_valid(url) {
             // The value is not repeated, because its path may contain a token.
-            return Err("invalid ARTIFACT_STORE_URL: must be http://HOST:PORT/PATH");
+            return Err("invalid ARTIFACT_STORE_URL: must be http://HOST:PORT/PATH".into());
         }
+        let metrics = HttpClientMetricsLayer::builder().with_hyper_util_errors().build(exporter)?;
         let client = ServiceBuilder::new()
             .boxed_clone_sync()
             .map_response(|response: Response<_>| response.map(Body::new))
+            .layer(metrics)
+            // Inside of the layer for metrics, which so sees that a request has timed out, and not only that it was dropped.
             .timeout(TIMEOUT)
             .service(Client::builder(TokioExecutor::new()).build_http());
         Ok(Self { url: url.trim_end_matches('/').to_owned(), client })
