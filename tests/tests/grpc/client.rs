@@ -1,14 +1,18 @@
 //! A client that shares no code with the server, and checks of the metrics.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Debug;
 
 use asdlc_tests::example::Example;
 use asdlc_tests::exposition::Exposition;
 use asdlc_tests::wait::{DEADLINE, eventually};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
+use http_body::Body;
 use prost::Message;
 use tokio::runtime::Runtime;
-use tonic::client::Grpc;
+use tonic::client::{Grpc, GrpcService};
 use tonic::transport::Channel;
 use tonic::{IntoStreamingRequest, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
@@ -56,7 +60,7 @@ impl Server {
     }
 
     pub(crate) async fn client(&self) -> Client {
-        Client(Grpc::new(self.channel().await))
+        Client::over(self.channel().await)
     }
 
     /// Scrapes, also from within the runtime.
@@ -92,9 +96,22 @@ impl Server {
     }
 }
 
-pub(crate) struct Client(Grpc<Channel>);
+/// A client of the server through a channel, or through layers around one.
+pub(crate) struct Client<S = Channel>(Grpc<S>);
 
-impl Client {
+impl<S> Client<S>
+where
+    S: GrpcService<
+            tonic::body::Body,
+            Error: Debug,
+            ResponseBody: Body<Data = Bytes> + Send + 'static,
+        >,
+    <S::ResponseBody as Body>::Error: Into<Box<dyn Error + Send + Sync>> + Send,
+{
+    pub(crate) fn over(service: S) -> Self {
+        Self(Grpc::new(service))
+    }
+
     pub(crate) async fn last(&mut self, sensor: &str) -> Result<Reading, Status> {
         self.unary(LAST, OfSensor { sensor: sensor.to_owned() }).await
     }

@@ -2,7 +2,9 @@
 
 mod calls;
 mod client;
+mod client_layer;
 mod configuration;
+mod example_client;
 mod outcomes;
 mod services;
 mod shutdown;

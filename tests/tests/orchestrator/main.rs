@@ -1,6 +1,5 @@
 //! The orchestrator example as a process: HTTP, signals, its dashboard, and the programs that scrape it.
 
-mod artifact_store;
 mod artifacts;
 mod configuration;
 mod dashboard;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::pending;
-use std::io::Read;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
@@ -26,8 +26,6 @@ pub(crate) enum Mode {
     Silent,
     /// Sends a part of the body of each response and then nothing.
     Stalls,
-    /// Sends a part of the body of each response and closes the connection.
-    Breaks,
 }
 
 /// The running store. Dropping it closes its connections, and nobody listens on its port then.
@@ -108,24 +106,44 @@ async fn respond(
         Mode::Works | Mode::Status(_) => Body::from(content),
         Mode::Silent => match pending::<Infallible>().await {},
         Mode::Stalls => Body::from_stream(part.chain(tokio_stream::pending())),
-        Mode::Breaks => {
-            let broken = tokio_stream::once(Err(std::io::ErrorKind::ConnectionReset.into()));
-            Body::from_stream(part.chain(broken))
-        }
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     response
 }
 
-/// Accepts connections and resets each of them when the first byte of a request has arrived.
+/// A store that resets each connection when the first byte of a request has arrived.
 pub(crate) fn start_resetting() -> SocketAddr {
+    // The kernel resets a connection that is closed with unread data.
+    start_with(|connection| connection.read_exact(&mut [0]))
+}
+
+/// A store that reads each request, and closes the connection in the middle of the response's body.
+pub(crate) fn start_breaking() -> SocketAddr {
+    start_with(|connection| {
+        let mut lines = BufReader::new(connection);
+        let (mut line, mut length) = (String::new(), 0);
+        while lines.read_line(&mut line)? > "\r\n".len() {
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().expect("a number");
+            }
+            line.clear();
+        }
+        lines.read_exact(&mut vec![0; length])?;
+        lines.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\na part")
+    })
+}
+
+/// Accepts connections, and closes each after `serve`.
+fn start_with(serve: impl Fn(&mut TcpStream) -> io::Result<()> + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let address = listener.local_addr().expect("a listener has an address");
     thread::spawn(move || {
         while let Ok((mut connection, _)) = listener.accept() {
-            // The kernel resets a connection that is closed with unread data.
-            let _ = connection.read_exact(&mut [0]);
+            // An error means that the client has closed the connection.
+            let _ = serve(&mut connection);
         }
     });
     address

@@ -1,19 +1,18 @@
-//! Artifacts of tasks: in files, and in an HTTP store that fails in all ways.
+//! Artifacts of tasks, and the metrics of the client of their HTTP store.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+mod files;
+mod over_http;
+mod store;
+
 use std::time::{Duration, Instant};
 
 use asdlc_tests::client::Connection;
 use asdlc_tests::example::Example;
-use asdlc_tests::servers::free_address;
 use bytes::Bytes;
 use http::{Request, Response, header};
-use tempfile::TempDir;
 
-use super::artifact_store::{Mode, Store, start_resetting};
 use super::traffic::{Client, TASKS};
+use store::Store;
 
 /// An orchestrator with one task, and a connection to it.
 struct Orchestrator {
@@ -97,55 +96,6 @@ fn an_artifact_is_returned_as_it_was_uploaded() {
 }
 
 #[test]
-fn the_files_are_private_and_are_removed_at_the_end() {
-    let temporary = TempDir::new().expect("a temporary directory can be made");
-    let place = temporary.path().to_str().expect("it is UTF-8");
-    let mut orchestrator = Orchestrator::start(&[("TMPDIR", place)]);
-    assert_eq!(orchestrator.get().status(), 404);
-    assert!(entries(temporary.path().into()).is_empty());
-    orchestrator.assert_stores_and_returns("one");
-    orchestrator.assert_stores_and_returns("two");
-    let [directory] = &entries(temporary.path().into())[..] else { panic!("not one directory") };
-    let metadata = fs::metadata(directory).expect("it exists");
-    assert_eq!(metadata.permissions().mode() & 0o777, 0o700);
-    let [file] = &entries(directory.clone())[..] else { panic!("not one file") };
-    assert_eq!(fs::read(file).expect("it can be read"), b"two");
-
-    orchestrator.example.terminate();
-    let finished = orchestrator.example.finish();
-    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
-    assert!(entries(temporary.path().into()).is_empty());
-}
-
-#[test]
-fn the_oldest_of_too_many_files_is_removed() {
-    const KEPT: usize = 1_000;
-    let temporary = TempDir::new().expect("a temporary directory can be made");
-    let place = temporary.path().to_str().expect("it is UTF-8");
-    let mut orchestrator = Orchestrator::start(&[("TMPDIR", place)]);
-    orchestrator.assert_stores_and_returns("first");
-    let mut client = Client::of(&orchestrator.example);
-    // The program drops the oldest tasks, but not their artifacts.
-    for _ in 0..KEPT {
-        orchestrator.task = client.submit("word_count", "");
-        assert_eq!(orchestrator.put("another").status(), 204);
-    }
-    let [directory] = &entries(temporary.path().into())[..] else { panic!("not one directory") };
-    let files = entries(directory.clone());
-    assert_eq!(files.len(), KEPT);
-    assert!(files.iter().all(|file| fs::read(file).is_ok_and(|artifact| artifact == b"another")));
-}
-
-#[test]
-fn without_a_writable_directory_only_artifacts_fail() {
-    let mut orchestrator = Orchestrator::start(&[("TMPDIR", "/proc/nowhere")]);
-    let response = orchestrator.put("one");
-    assert_eq!(response.status(), 503, "{:?}", response.body());
-    assert_eq!(orchestrator.get().status(), 404);
-    assert_eq!(orchestrator.connection.get(TASKS).status(), 200);
-}
-
-#[test]
 fn two_programs_with_one_store_do_not_overwrite_the_artifacts_of_each_other() {
     let store = Store::start();
     // A slash at the end of the URL changes nothing.
@@ -159,54 +109,6 @@ fn two_programs_with_one_store_do_not_overwrite_the_artifacts_of_each_other() {
     assert_eq!(one.get().body(), "one");
     let is_one_segment = |path: &String| path.matches('/').count() == 3 && !path.contains("..");
     assert!(store.paths().iter().all(is_one_segment), "{:?}", store.paths());
-}
-
-//
-#[test]
-fn a_store_that_fails_is_a_clear_error_and_one_that_works_again_is_used() {
-    let store = Store::start();
-    let mut orchestrator = Orchestrator::with_store(&store.url());
-    orchestrator.assert_stores_and_returns("before");
-    for (mode, status, error) in [
-        (Mode::Status(500), 502, "the artifact store responded with 500 Internal Server Error"),
-        (Mode::Status(302), 502, "the artifact store responded with 302 Found"),
-        (Mode::Silent, 504, "the artifact store did not respond in time"),
-        (Mode::Stalls, 504, "the artifact store did not respond in time"),
-        (Mode::Breaks, 503, "the artifact store cannot be used"),
-    ] {
-        store.set(mode);
-        orchestrator.assert_fails(status, error);
-        store.set(Mode::Works);
-        orchestrator.assert_stores_and_returns(format!("after {mode:?}"));
-    }
-    drop(store);
-    orchestrator.assert_fails(503, "the artifact store cannot be used");
-    assert_eq!(orchestrator.connection.get(TASKS).status(), 200);
-}
-
-//
-#[test]
-fn a_store_that_is_not_there_or_resets_connections_is_a_clear_error() {
-    for address in [free_address(), start_resetting()] {
-        let mut orchestrator = Orchestrator::with_store(&format!("http://{address}"));
-        orchestrator.assert_fails(503, "the artifact store cannot be used");
-    }
-}
-
-//
-#[test]
-fn an_artifact_of_the_store_that_is_too_large_is_not_returned() {
-    let store = Store::start();
-    let mut orchestrator = Orchestrator::with_store(&store.url());
-    orchestrator.assert_stores_and_returns("small");
-    store.replace_all(vec![b'x'; LARGEST + 1]);
-    assert_eq!(orchestrator.get().status(), 503);
-    orchestrator.assert_stores_and_returns("small");
-}
-
-fn entries(directory: PathBuf) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).expect("the directory exists");
-    entries.map(|entry| entry.expect("it can be read").path()).collect()
 }
 
 /// The limit of the program.
