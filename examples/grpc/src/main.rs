@@ -1,4 +1,5 @@
-//! A tonic server with calls of all four kinds, health and reflection. `/metrics` is on the same port.
+//! A tonic server with calls of all four kinds, health and reflection. `/metrics` is on the same port. `bin/grpc-client.rs` is a
+//! client of it.
 //!
 //! ```sh
 //! cargo run --release -p grpc

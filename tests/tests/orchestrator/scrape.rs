@@ -72,14 +72,22 @@ fn a_scrape_takes_less_than_100_ms() {
     assert!(times[times.len() / 2] < Duration::from_millis(100), "{times:?}");
 }
 
-// O-02 O-03 O-04 O-05 O-08
+// O-02 O-03 O-04 O-05 O-08 X-11
 #[test]
 fn every_family_has_its_documented_type_and_labels_and_a_help_text() {
     let orchestrator = traffic::start();
     let mut client = Client::of(&orchestrator);
     client.one_of_each();
     let scrape = client.sent.assert_counted(&orchestrator);
-    let expected: [(&str, Kind, &[&str]); 16] = [
+    let expected: [(&str, Kind, &[&str]); 20] = [
+        ("asdlc_http_client_request_duration_seconds", Kind::Histogram, &["host", "method"]),
+        (
+            "asdlc_http_client_requests_failed_total",
+            Kind::Counter,
+            &["error_type", "host", "method", "status"],
+        ),
+        ("asdlc_http_client_requests_in_flight", Kind::Gauge, &["host", "method"]),
+        ("asdlc_http_client_requests_total", Kind::Counter, &["host", "method", "status"]),
         ("asdlc_http_request_duration_seconds", Kind::Histogram, &["endpoint", "method"]),
         (
             "asdlc_http_requests_failed_total",

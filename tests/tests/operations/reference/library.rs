@@ -1,5 +1,6 @@
 //! A service with every family of the crates. Each example has only some of them.
 
+use std::convert::Infallible;
 use std::future::ready;
 
 use asdlc_exporter::Exporter;
@@ -11,9 +12,13 @@ use asdlc_tests::in_process::Server;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::MeterProvider as _;
-use tower_asdlc_metrics::{HttpMetricsLayer, MatchedRoute};
+use opentelemetry::metrics::{Meter, MeterProvider as _};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower_asdlc_metrics::{FixedEndpoint, HttpClientMetricsLayer, HttpMetricsLayer, MatchedRoute};
 
 /// Starts the service and makes each family appear.
 pub(super) fn start() -> Server {
@@ -38,6 +43,7 @@ pub(super) fn start() -> Server {
     let overflow = exporter.meter_provider().meter("overflow").u64_counter("http_requests").build();
     overflow.add(1, &[KeyValue::new("otel.metric.overflow", true)]);
 
+    send_a_call_that_fails(&meter);
     let layer = HttpMetricsLayer::builder(MatchedRoute)
         .with_time_to_headers()
         .with_body_sizes()
@@ -55,4 +61,29 @@ pub(super) fn start() -> Server {
     // The self-metrics of a scrape appear in the next scrape.
     assert_eq!(connection.get("/metrics").status(), 200);
     server
+}
+
+/// A gRPC call through a client layer with all its settings.
+fn send_a_call_that_fails(meter: &Meter) {
+    const METHOD: &str = "/inventory.Items/Get";
+    let layer = HttpClientMetricsLayer::builder()
+        .with_endpoint(FixedEndpoint(METHOD))
+        .with_time_to_headers()
+        .with_body_sizes()
+        .build(meter)
+        .expect("the settings are valid");
+    let respond = |_| async {
+        let response = Response::builder().header("grpc-status", "14").body(Empty::<Bytes>::new());
+        Ok::<_, Infallible>(response.expect("it is valid"))
+    };
+    let client = ServiceBuilder::new()
+        .layer(layer.clone())
+        .layer(layer.request_body_layer())
+        .service(service_fn(respond));
+    let request = Request::post(format!("http://inventory:50051{METHOD}"))
+        .header("content-type", "application/grpc")
+        .body(Empty::<Bytes>::new())
+        .expect("it is valid");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+    let Ok(_response) = runtime.block_on(client.oneshot(request));
 }

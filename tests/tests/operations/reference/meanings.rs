@@ -66,6 +66,49 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        title: "Requests to other services: the client layer of `tower-asdlc-metrics`",
+        intro: "Each request that an `HttpClientMetricsLayer` passes on is recorded once, whatever its outcome. `host` is as in the URL, \
+                or `_OTHER` beyond the limit of hosts. `status` is `_NONE` if no response came. `endpoint` exists only `with_endpoint`. \
+                gRPC calls also have the label `grpc_status`.",
+        families: &[
+            is(
+                "http_client_requests_total",
+                "at the end of the response body, when it is dropped, or when the request ends earlier",
+                "sum by (service, host, status) (rate(NAME[5m]))",
+            ),
+            is(
+                "http_client_requests_failed_total",
+                "with `http_client_requests_total`",
+                "sum by (service, host, error_type) (rate(NAME[5m]))",
+            ),
+            is(
+                "http_client_request_duration_seconds",
+                "with `http_client_requests_total`",
+                "histogram_quantile(0.99, sum by (service, host, le) (rate(NAME_bucket[5m])))",
+            ),
+            is(
+                "http_client_requests_in_flight",
+                "+1 when the request is sent, −1 when `http_client_requests_total` counts it",
+                "sum by (service, host) (NAME)",
+            ),
+            is(
+                "http_client_response_headers_duration_seconds",
+                "at the response head; only `with_time_to_headers`",
+                "histogram_quantile(0.99, sum by (service, host, le) (rate(NAME_bucket[5m])))",
+            ),
+            is(
+                "http_client_request_body_size_bytes",
+                "when the request body ends or is dropped; only with the `request_body_layer`",
+                "rate(NAME_sum[5m]) / rate(NAME_count[5m])",
+            ),
+            is(
+                "http_client_response_body_size_bytes",
+                "with `http_client_requests_total`; only `with_body_sizes`",
+                "sum by (service, host) (rate(NAME_sum[5m]))",
+            ),
+        ],
+    },
+    Section {
         title: "The service: `asdlc-exporter`",
         intro: "Every exporter has `uptime_seconds`. An exporter `with_version` has `service_info`. The other families are registered \
                 with `asdlc_exporter::service_info`.",
