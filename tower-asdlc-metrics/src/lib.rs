@@ -185,12 +185,12 @@ mod record;
 mod service;
 
 pub use client::builder::HttpClientMetricsLayerBuilder;
-pub use client::error_type::ClientErrorType;
 pub use client::future::ClientResponseFuture;
 pub use client::layer::HttpClientMetricsLayer;
 pub use client::response_body::ClientResponseBody;
 pub use client::service::HttpClientMetrics;
 pub use error::BuildError;
+pub use labels::client_error::ClientErrorType;
 pub use labels::conventions::Conventions;
 pub use labels::endpoint::{
     Endpoint, EndpointFn, FixedEndpoint, Or, ResponseEndpoint, endpoint_fn,

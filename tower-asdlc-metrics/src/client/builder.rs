@@ -1,6 +1,6 @@
-use crate::client::error_type::ClientErrorType;
 use crate::client::layer::HttpClientMetricsLayer;
 use crate::error::BuildError;
+use crate::labels::client_error::ClientErrorType;
 use crate::labels::endpoint::{AnyEndpoint, Endpoint, FixedEndpoint};
 use crate::labels::side::Side;
 use crate::layer::builder::{ClientSide, LayerBuilder};

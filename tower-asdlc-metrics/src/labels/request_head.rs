@@ -43,14 +43,19 @@ impl<'a> RequestHead<'a> {
 
     /// The URI that the client requested.
     ///
+    /// Of a request that a client sends, it is the URI of that request.
+    ///
     /// Inside an axum `nest`, axum removes the prefix from the URI of the request and stores the original URI. With the feature
     /// `axum`, this method returns the original URI. Without it, this method returns the URI of the request, which outer
     /// layers may have changed.
     #[must_use]
     pub fn uri(&self) -> &'a Uri {
         // A proxy sends requests that it has received. They may still have the extension of its server.
+        if self.is_outgoing {
+            return self.uri;
+        }
         #[cfg(feature = "axum")]
-        if let Some(OriginalUri(uri)) = self.extensions.get().filter(|_| !self.is_outgoing) {
+        if let Some(OriginalUri(uri)) = self.extensions.get() {
             return uri;
         }
         self.uri

@@ -1,5 +1,5 @@
-use crate::client::error_type::ErrorTypes;
 use crate::error::BuildError;
+use crate::labels::client_error::ErrorTypes;
 use crate::labels::conventions::Conventions;
 use crate::labels::endpoint::{AnyEndpoint, Endpoint};
 use crate::labels::exclusions::Exclusions;

@@ -1,6 +1,6 @@
 //! The one file that records: what is added to the series of a request, and when.
 
-use crate::client::error_type::ClientErrorType;
+use crate::labels::client_error::ClientErrorType;
 use crate::labels::ending::Ending;
 use crate::labels::protocol::{ProtocolVersion, UrlScheme};
 use crate::labels::request_head::RequestHead;

@@ -1,5 +1,5 @@
-use crate::client::error_type::ErrorTypes;
 use crate::labels::catch_panic::catch_panic;
+use crate::labels::client_error::ErrorTypes;
 use crate::labels::endpoint::AnyEndpoint;
 use crate::labels::exclusions::Exclusions;
 use crate::labels::methods::Methods;

@@ -1,4 +1,4 @@
-use crate::client::error_type::{ClientErrorType, ErrorTypes, Verdict, of_io_error};
+use crate::labels::client_error::{ClientErrorType, ErrorTypes, Verdict, of_io_error};
 use hyper_util::client::legacy;
 use tower::timeout::error::Elapsed;
 

@@ -1,5 +1,13 @@
 //! Decides from the error of a client what ended its request.
 
+#[cfg(feature = "hyper-util")]
+mod hyper_util;
+#[cfg(test)]
+#[cfg(feature = "tonic")]
+mod real_errors;
+#[cfg(feature = "tonic")]
+mod tonic;
+
 use crate::labels::catch_panic::catch_panic;
 use crate::labels::outcome::Outcome;
 use std::any::Any;
@@ -72,6 +80,7 @@ impl ErrorTypes {
     fn decide(&self, error: &(dyn Error + 'static)) -> Option<Option<ClientErrorType>> {
         self.rules.iter().rev().find_map(|rule| match (rule.verdict)(error) {
             Verdict::Is(error_type) => Some(Some(error_type)),
+            #[cfg(feature = "hyper-util")]
             Verdict::Other => Some(None),
             Verdict::Unknown => None,
         })
@@ -104,6 +113,7 @@ impl fmt::Debug for ErrorTypes {
 pub(crate) enum Verdict {
     Is(ClientErrorType),
     /// It is none of these types, whatever its sources are.
+    #[cfg(feature = "hyper-util")]
     Other,
     /// The other rules decide, and then the source of the error.
     Unknown,

@@ -1,4 +1,4 @@
-use crate::client::error_type::{ClientErrorType, ErrorTypes, Verdict};
+use crate::labels::client_error::{ClientErrorType, ErrorTypes, Verdict};
 use tonic::{ConnectError, Status, TimeoutExpired, transport};
 
 impl ErrorTypes {

@@ -16,8 +16,8 @@
 
 mod servers;
 
-use crate::client::error_type::ClientErrorType::{self, Connect, Reset, Timeout};
-use crate::client::error_type::ErrorTypes;
+use crate::labels::client_error::ClientErrorType::{self, Connect, Reset, Timeout};
+use crate::labels::client_error::ErrorTypes;
 use bytes::Bytes;
 use h2::Reason;
 use http::{Request, Response};
