@@ -1,5 +1,5 @@
-//! Tower middleware that records the count, latency and failures of each request of a hyper, axum or tonic server into an
-//! OpenTelemetry [`Meter`].
+//! Tower middleware that records the count, latency and failures of each request into an OpenTelemetry [`Meter`]: the requests
+//! that a hyper, axum or tonic server receives, and the requests that a [client](#clients) sends.
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
@@ -15,7 +15,8 @@
 //!
 //! `provider` is any `MeterProvider`, such as the exporter of `asdlc-exporter`. A `Meter` [works too](MeterSource).
 //!
-//! See [`HttpMetricsLayer`] for [hyper and tonic](HttpMetricsLayer#with-hyper).
+//! See [`HttpMetricsLayer`] for [hyper and tonic](HttpMetricsLayer#with-hyper), and [`HttpClientMetricsLayer`] for clients. The names
+//! are those of Prometheus; OpenTelemetry's semantic conventions are [one setting](#opentelemetrys-conventions) away.
 //!
 //! # What is recorded
 //!
@@ -32,7 +33,8 @@
 //! | `http_upgraded_connection_duration` (with the gauge) | `http_upgraded_connection_duration_seconds` | histogram, `s` | `method`, `endpoint` |
 //!
 //! The first column is the name of the OpenTelemetry instrument: views and OTLP backends see it. A Prometheus exporter appends the
-//! unit and, for counters, `_total`. The rest of this documentation uses the names in Prometheus.
+//! unit and, for counters, `_total`. The rest of this documentation uses the names in Prometheus. [Names](HttpMetric) and
+//! [keys](HttpLabel) can be replaced.
 //!
 //! For gRPC calls (`POST` with `application/grpc…`), the counters also have the label `grpc_status`.
 //!
@@ -96,6 +98,63 @@
 //! If a service returns an error, tonic converts it to a status where it can. It does so outside of the layer, which therefore
 //! records a `service_error` with `INTERNAL`.
 //!
+//! # OpenTelemetry's conventions
+//!
+//! With [`with_conventions`](LayerBuilder::with_conventions), the layer records the metrics of OpenTelemetry's semantic conventions
+//! 1.44 instead, or [both](Conventions::Both):
+//!
+//! | metric | type, unit | attributes |
+//! |---|---|---|
+//! | `http.server.request.duration` | histogram, `s` | `http.request.method`, `url.scheme`, `http.route`, `http.response.status_code`, `error.type`, `network.protocol.version` |
+//! | `rpc.server.call.duration` | histogram, `s` | `rpc.system.name`, `rpc.method`, `rpc.response.status_code`, `error.type` |
+//! | `http.server.active_requests` ([optional](LayerBuilder::with_active_requests)) | up-down counter, `{request}` | `http.request.method`, `url.scheme` |
+//! | `http.server.request.body.size`, `http.server.response.body.size` ([optional](LayerBuilder::with_body_sizes)) | histogram, `By` | those of `http.server.request.duration` |
+//!
+//! - A gRPC call is in `rpc.server.call.duration`, every other request in `http.server.request.duration`. So the count of both is
+//!   the number of requests. There is no counter.
+//! - Requests are recorded at the same moments as above.
+//! - `http.route` is absent if no route matches, and `http.response.status_code` is absent if no response was sent.
+//! - `error.type` is the `error_type` of the table above if the request ended badly: `cancelled`, `aborted`, `body_error`,
+//!   `content_length_mismatch`, `service_error` or `panic`. Otherwise it is the number of a 5xx status, or the name of a gRPC status
+//!   that is an error of a server. A 4xx is no error of a server.
+//! - `url.scheme` is that of the request's URI, or [yours](LayerBuilder::with_url_scheme).
+//! - Beyond the series limit there is no `http.route`, and `rpc.method` is `_OTHER`.
+//!
+//! Metrics that the conventions do not have, such as the time to the response's head, keep their names and have the attributes of
+//! the conventions.
+//!
+//! # Clients
+//!
+//! [`HttpClientMetricsLayer`] records the requests that a client sends:
+//!
+//! | metric | in OpenTelemetry's conventions | labels |
+//! |---|---|---|
+//! | `http_client_requests` | | `method`, `host`, `status` |
+//! | `http_client_requests_failed` | | `method`, `host`, `status`, `error_type` |
+//! | `http_client_request_duration` | `http.client.request.duration`, or `rpc.client.call.duration` of a gRPC call | `method`, `host` |
+//! | `http_client_requests_in_flight` | `http.client.active_requests` (optional) | `method`, `host` |
+//!
+//! `host` is the host of the URL, with a port that is not the default port. In OpenTelemetry's conventions it is `server.address` and
+//! `server.port`. Hosts come [from a list](LayerBuilder::with_hosts), or are the first 50 that requests are sent to; the rest is
+//! `_OTHER`. `endpoint` is a label only [if you set one](LayerBuilder::with_endpoint).
+//!
+//! A request ends with the first event of this table:
+//!
+//! | the request ends when | `status` | `error_type` |
+//! |---|---|---|
+//! | the last frame of the response's body is handed to the caller, or the response has no body | as received | by the status, as on a server. In OpenTelemetry's conventions a 4xx is an error of a client: `error.type` is `404` |
+//! | the body is dropped and was never polled. Of a gRPC call: `aborted` | as received | by the status |
+//! | the body is dropped after it was polled, and before its end | as received | `aborted` |
+//! | the response future is dropped: an outer timeout, or the caller has given up | `_NONE` | `cancelled` |
+//! | the service or the body returns an error | `_NONE`, or as received | `connect_error`, `timeout` or `reset` [if it is known](LayerBuilder::with_error_type); otherwise `service_error` or `body_error` |
+//! | the service, its future or the body panics | `_NONE`, or as received | `panic` |
+//!
+//! The clock starts when the layer is called. The layer is ready when the inner service is ready, and this wait is not recorded.
+//!
+//! *Inside* of a layer that retries or follows redirects, the layer counts each request that is sent. *Outside* of it, it counts
+//! each call, with its last response. *Outside* of a timeout layer, a timeout is a `timeout`, if the layer knows its error.
+//! *Inside* of it, the same request is `cancelled`.
+//!
 //! # Labels
 //!
 //! The values of each label come from a closed set, so that no client can add a series:
@@ -107,7 +166,8 @@
 //! - Each family has a [series limit](HttpMetricsLayerBuilder::with_max_series). Requests with further label sets are counted
 //!   under the overflow value, `endpoint="_OVERFLOW"`. These series also have the attribute `otel.metric.overflow` = `true`,
 //!   which the SDK sets on overflow series of its own.
-//! - `endpoint` can have [another key](HttpMetricsLayerBuilder::with_label_key).
+//! - A label of your own has its values from a list: from the [request](LayerBuilder::with_label) or from the
+//!   [response](LayerBuilder::with_response_label).
 //!
 //! # Where to put it
 //!
@@ -153,8 +213,10 @@
 //!   SDK's: such a provider may silently drop the measurements of bound instruments.
 //! - `axum`: [`HttpMetricsLayer::new`] and [`MatchedRoute`], for axum 0.8. [`UpgradeGuard`] can be an argument of a handler, and
 //!   [`RequestHead::uri`] returns the URI that the client requested, also inside of a `nest`.
-//! - `hyper-util`: the errors of hyper-util's client, of hyper, h2, and tower's `Timeout`.
-//! - `tonic`: [`GrpcMethods::from_file_descriptor_sets`]; for clients, [`TonicMethod`] and the errors of `Channel`. For tonic 0.14.
+//! - `hyper-util`: the client's layer can know the [errors](LayerBuilder::with_hyper_util_errors) of hyper-util's client, hyper, h2,
+//!   and tower's `Timeout`.
+//! - `tonic`: [`GrpcMethods::from_file_descriptor_sets`]. For clients, [`TonicMethod`] and the
+//!   [errors](LayerBuilder::with_tonic_errors) of `Channel`. For tonic 0.14.
 //!   Turns on `hyper-util`.
 //!
 //! # Another version of axum

@@ -31,6 +31,44 @@ use tower_layer::Layer;
 /// # Ok(()) }
 /// ```
 ///
+/// # With reqwest
+///
+/// reqwest's client is a service of its own request type. This service converts both ways:
+///
+/// ```no_run
+/// use http::{Request, Response};
+/// use reqwest::Body;
+/// use tower::{ServiceBuilder, ServiceExt};
+/// use tower_asdlc_metrics::{ClientErrorType, HttpClientMetricsLayer};
+/// # async fn get(provider: opentelemetry_sdk::metrics::SdkMeterProvider) -> Result<(), Box<dyn std::error::Error>> {
+///
+/// let metrics = HttpClientMetricsLayer::builder()
+///     .with_error_type(|error: &reqwest::Error| {
+///         if error.is_connect() {
+///             Some(ClientErrorType::Connect)
+///         } else if error.is_timeout() {
+///             Some(ClientErrorType::Timeout)
+///         } else {
+///             None
+///         }
+///     })
+///     .build(&provider)?;
+/// let client = reqwest::Client::new();
+/// let service = ServiceBuilder::new().layer(metrics).service_fn(move |request: Request<Body>| {
+///     let client = client.clone();
+///     async move {
+///         let response = client.execute(request.try_into()?).await?;
+///         Ok::<Response<Body>, reqwest::Error>(response.into())
+///     }
+/// });
+///
+/// let request = Request::get("http://artifacts:8080/report").body(Body::default())?;
+/// let response = service.oneshot(request).await?;
+/// # Ok(()) }
+/// ```
+///
+/// reqwest follows redirects itself: they are one request.
+///
 /// # With tonic
 ///
 /// The requests of a [`Channel`](tonic::transport::Channel) name no host, and its generated clients name the method.

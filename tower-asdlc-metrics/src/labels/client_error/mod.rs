@@ -80,7 +80,7 @@ impl ErrorTypes {
     fn decide(&self, error: &(dyn Error + 'static)) -> Option<Option<ClientErrorType>> {
         self.rules.iter().rev().find_map(|rule| match (rule.verdict)(error) {
             Verdict::Is(error_type) => Some(Some(error_type)),
-            #[cfg(feature = "hyper-util")]
+            #[cfg(any(test, feature = "hyper-util"))]
             Verdict::Other => Some(None),
             Verdict::Unknown => None,
         })
@@ -113,7 +113,7 @@ impl fmt::Debug for ErrorTypes {
 pub(crate) enum Verdict {
     Is(ClientErrorType),
     /// It is none of these types, whatever its sources are.
-    #[cfg(feature = "hyper-util")]
+    #[cfg(any(test, feature = "hyper-util"))]
     Other,
     /// The other rules decide, and then the source of the error.
     Unknown,
