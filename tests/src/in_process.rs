@@ -30,6 +30,14 @@ impl Server {
         })
     }
 
+    /// Serves `router` on a listener that is there already, so that `router` can contain its address.
+    #[must_use]
+    pub fn axum_on(listener: std::net::TcpListener, router: axum::Router) -> Self {
+        Self::spawn_on(listener, async |listener| {
+            axum::serve(listener, router).await.expect("axum serves until it is dropped");
+        })
+    }
+
     /// Serves each connection with hyper and a clone of `service`.
     #[must_use]
     pub fn hyper<S, B>(service: S) -> Self
@@ -54,13 +62,22 @@ impl Server {
     fn spawn<F: Future<Output = ()> + Send + 'static>(
         serve: impl FnOnce(TcpListener) -> F,
     ) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0");
+        Self::spawn_on(listener.expect("loopback has a free port"), serve)
+    }
+
+    fn spawn_on<F: Future<Output = ()> + Send + 'static>(
+        listener: std::net::TcpListener,
+        serve: impl FnOnce(TcpListener) -> F,
+    ) -> Self {
+        listener.set_nonblocking(true).expect("a listener can be non-blocking");
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .expect("a runtime can be built");
-        let listener =
-            runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("loopback has a free port");
+        let listener = runtime.block_on(async { TcpListener::from_std(listener) });
+        let listener = listener.expect("the runtime accepts a listener");
         let address = listener.local_addr().expect("a listener has an address");
         runtime.spawn(serve(listener));
         Self { address, _runtime: runtime }

@@ -6,6 +6,7 @@ pub mod client;
 pub mod example;
 pub mod exposition;
 pub mod in_process;
+pub mod otlp;
 pub mod process;
 pub mod program;
 pub mod servers;

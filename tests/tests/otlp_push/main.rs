@@ -1,7 +1,5 @@
 //! OTLP push beside the pull: a real exporter, a real connection, and a receiver in the test.
 
-mod receiver;
-
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
@@ -11,6 +9,7 @@ use std::time::Duration;
 use asdlc_exporter::{Exporter, StateGauge};
 use asdlc_tests::example::{Example, without_variables};
 use asdlc_tests::exposition::Exposition;
+use asdlc_tests::otlp::{self, Push, Receiver};
 use asdlc_tests::program::library_example;
 use asdlc_tests::wait::{DEADLINE, eventually, eventually_some};
 use opentelemetry::KeyValue;
@@ -23,8 +22,6 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, Temporality};
 use tokio::runtime::Runtime;
-
-use receiver::{Push, Receiver};
 
 //
 #[test]
@@ -46,7 +43,7 @@ fn a_push_has_the_values_of_a_scrape() {
 
     // Twice, because callbacks observe for both readers at each collection of either.
     for _ in 0..2 {
-        let push = receiver.next_push();
+        let push = next_push(&receiver);
         assert_eq!(push.resource("service.name").as_deref(), Some("shop"));
         assert_eq!(push.resource("environment").as_deref(), Some("test"));
         assert_eq!(pushed(&push), scraped(&pushing.exposition()));
@@ -70,7 +67,11 @@ fn no_value_is_lost_or_doubled_while_the_receiver_is_down() {
             take(true);
         }
         let before = take(false);
-        assert!(eventually(DEADLINE, || receiver.orders() == before), "{}", receiver.orders());
+        assert!(
+            eventually(DEADLINE, || orders_of(&receiver) == before),
+            "{}",
+            orders_of(&receiver)
+        );
 
         receiver.stop();
         pushing.await_failures(1);
@@ -87,7 +88,7 @@ fn no_value_is_lost_or_doubled_while_the_receiver_is_down() {
         assert_eq!(back.0, meanwhile);
     }
     let after = take(true);
-    assert!(eventually(DEADLINE, || receiver.orders() == after));
+    assert!(eventually(DEADLINE, || orders_of(&receiver) == after));
     assert_eq!(pushing.exposition().sum("orders_total"), after as f64);
 
     let counted: Vec<_> = receiver.all().iter().filter_map(|push| push.counter("orders")).collect();
@@ -103,7 +104,7 @@ fn the_last_push_at_shutdown_has_all_values() {
     pushing.exporter.meter().u64_counter("orders").build().add(3, &[]);
     assert_eq!(receiver.count(), 0);
     pushing.exporter.shutdown().expect("the receiver takes it");
-    assert_eq!((receiver.count(), receiver.orders()), (1, 3));
+    assert_eq!((receiver.count(), orders_of(&receiver)), (1, 3));
     pushing.exporter.render().expect_err("a scrape after the shutdown fails");
 }
 
@@ -242,17 +243,15 @@ impl PushMetricExporter for Counted {
     }
 }
 
-impl Receiver {
-    /// A push that was certainly collected after this call.
-    fn next_push(&self) -> Push {
-        let before = self.count();
-        let arrived = || (self.count() >= before + 2).then(|| self.last())?;
-        eventually_some(DEADLINE, arrived).expect("pushes arrive")
-    }
+/// A push that was certainly collected after this call.
+fn next_push(receiver: &Receiver) -> Push {
+    let before = receiver.count();
+    let arrived = || (receiver.count() >= before + 2).then(|| receiver.last())?;
+    eventually_some(DEADLINE, arrived).expect("pushes arrive")
+}
 
-    fn orders(&self) -> i64 {
-        self.last().and_then(|push| push.counter("orders")).map_or(0, |(value, _)| value)
-    }
+fn orders_of(receiver: &Receiver) -> i64 {
+    receiver.last().and_then(|push| push.counter("orders")).map_or(0, |(value, _)| value)
 }
 
 /// Samples by name and labels, without `uptime_seconds`.
@@ -317,5 +316,5 @@ fn pushed(push: &Push) -> Samples {
 }
 
 fn labels(attributes: &[Attribute]) -> BTreeMap<String, String> {
-    attributes.iter().map(|attribute| (attribute.key.clone(), receiver::text(attribute))).collect()
+    attributes.iter().map(|attribute| (attribute.key.clone(), otlp::text(attribute))).collect()
 }

@@ -1,9 +1,8 @@
-//! A minimal OTLP receiver for metrics.
+//! A minimal OTLP receiver for metrics, over gRPC.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use asdlc_tests::servers::free_address;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -12,15 +11,18 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue as Attribute, any_value};
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
-use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data};
+use opentelemetry_proto::tonic::metrics::v1::{Metric, ScopeMetrics, metric::Data};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
+use crate::servers::free_address;
+
 /// A receiver on a loopback port that stays reserved while the receiver is down.
-pub(crate) struct Receiver {
+#[derive(Debug)]
+pub struct Receiver {
     address: SocketAddr,
     pushes: Pushes,
     /// Set while the receiver is up. Dropping it ends the server and its connections.
@@ -28,31 +30,35 @@ pub(crate) struct Receiver {
 }
 
 /// The pushes that arrived, in order.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Pushes(Arc<Mutex<Vec<Push>>>);
 
 /// One request of a client.
-#[derive(Clone)]
-pub(crate) struct Push(ExportMetricsServiceRequest);
+#[derive(Clone, Debug)]
+pub struct Push(ExportMetricsServiceRequest);
 
 impl Receiver {
-    pub(crate) fn start() -> Self {
+    /// Starts a receiver on a free port.
+    #[must_use]
+    pub fn start() -> Self {
         let mut this = Self { address: free_address(), pushes: Pushes::default(), runtime: None };
         this.restart();
         this
     }
 
-    pub(crate) fn endpoint(&self) -> String {
+    /// The URL for exporters.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Ends the receiver without notice to its clients.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.runtime = None;
     }
 
     /// Starts the receiver on its port. It keeps the earlier pushes.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         let runtime = Runtime::new().expect("a runtime can be built");
         let listener = runtime.block_on(TcpListener::bind(self.address));
         let listener = listener.expect("the reserved port is free");
@@ -64,15 +70,20 @@ impl Receiver {
     }
 
     /// The number of pushes that arrived.
-    pub(crate) fn count(&self) -> usize {
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.pushes.lock().len()
     }
 
-    pub(crate) fn all(&self) -> Vec<Push> {
+    /// All pushes, in the order of their arrival.
+    #[must_use]
+    pub fn all(&self) -> Vec<Push> {
         self.pushes.lock().clone()
     }
 
-    pub(crate) fn last(&self) -> Option<Push> {
+    /// The push that arrived last.
+    #[must_use]
+    pub fn last(&self) -> Option<Push> {
         self.pushes.lock().last().cloned()
     }
 }
@@ -96,20 +107,27 @@ impl MetricsService for Pushes {
 
 impl Push {
     /// An attribute of the resource.
-    pub(crate) fn resource(&self, key: &str) -> Option<String> {
+    #[must_use]
+    pub fn resource(&self, key: &str) -> Option<String> {
         let [resource] = &self.0.resource_metrics[..] else { panic!("one provider, one resource") };
         let attributes = &resource.resource.as_ref()?.attributes;
         let found = attributes.iter().find(|attribute| attribute.key == key)?;
         Some(text(found))
     }
 
-    pub(crate) fn metrics(&self) -> impl Iterator<Item = &Metric> {
-        let scopes = self.0.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
-        scopes.flat_map(|scope| &scope.metrics)
+    /// The scopes, with their metrics.
+    pub fn scopes(&self) -> impl Iterator<Item = &ScopeMetrics> {
+        self.0.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics)
+    }
+
+    /// The metrics of all scopes.
+    pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
+        self.scopes().flat_map(|scope| &scope.metrics)
     }
 
     /// The sum of all points of this counter, and the earliest start time.
-    pub(crate) fn counter(&self, name: &str) -> Option<(i64, u64)> {
+    #[must_use]
+    pub fn counter(&self, name: &str) -> Option<(i64, u64)> {
         let Data::Sum(sum) = self.metrics().find(|metric| metric.name == name)?.data.as_ref()?
         else {
             return None;
@@ -124,7 +142,8 @@ impl Push {
 }
 
 /// The value of an attribute, as a label value.
-pub(crate) fn text(attribute: &Attribute) -> String {
+#[must_use]
+pub fn text(attribute: &Attribute) -> String {
     match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
         Some(any_value::Value::StringValue(text)) => text.clone(),
         Some(any_value::Value::BoolValue(value)) => value.to_string(),
