@@ -16,7 +16,7 @@ pub(crate) struct Namespaces {
 
 impl Namespaces {
     pub(crate) fn new(namespaces: &[String]) -> Self {
-        let prefix = |name: &String| format!("{}_", name.trim_end_matches('_'));
+        let prefix = |name: &String| format!("{}_", name.strip_suffix('_').unwrap_or(name));
         Self { prefixes: namespaces.iter().map(prefix).collect() }
     }
 
@@ -40,31 +40,34 @@ impl Namespaces {
             prefixes => format!("({})?", prefixes.join("|")),
         };
         let comma = if matchers.is_empty() { "" } else { ", " };
-        match () {
-            () if !prefix.is_empty() || name.contains('(') => {
-                format!(r#"{{__name__=~"{prefix}{name}"{comma}{matchers}}}"#)
-            }
-            () if matchers.is_empty() => name.to_owned(),
-            () => format!("{name}{{{matchers}}}"),
+        if !prefix.is_empty() || name.contains('(') {
+            format!(r#"{{__name__=~"{prefix}{name}"{comma}{matchers}}}"#)
+        } else if matchers.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{name}{{{matchers}}}")
         }
     }
 }
 
-/// Checks a namespace as the exporter does.
-pub(crate) fn namespace(name: &str) -> Result<String, String> {
+/// Checks a namespace, by the rules of the exporter.
+pub(crate) fn namespace(name: &str) -> Result<String, &'static str> {
     let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if is_word && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') {
-        return Ok(name.to_owned());
+    if !is_word || !name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') {
+        return Err("must match [a-zA-Z_][a-zA-Z0-9_]*");
     }
-    Err("must have only letters, digits and _, and not start with a digit".to_owned())
+    if name.starts_with("__") {
+        return Err("must not start with __");
+    }
+    Ok(name.to_owned())
 }
 
 /// Checks the name of a scrape job. It becomes part of a regular expression.
-pub(crate) fn job(name: &str) -> Result<String, String> {
+pub(crate) fn job(name: &str) -> Result<String, &'static str> {
     let is_literal =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'/' | b':');
     if !name.is_empty() && name.bytes().all(is_literal) {
         return Ok(name.to_owned());
     }
-    Err("must have only letters, digits and the characters _ - / :".to_owned())
+    Err("must match [a-zA-Z0-9_:/-]+")
 }

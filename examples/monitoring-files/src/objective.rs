@@ -33,7 +33,7 @@ impl FromStr for Objective {
         match units {
             Some(units) if (LEAST..ALL).contains(&units) => Ok(Self { units }),
             _ => Err(
-                "must be a percentage from 93.1 to 99.99999. Below it, 14.4 times the allowed errors are more than \
+                "must be a percentage from 93.1 to 99.99999. Below 93.1, 14.4 times the allowed errors are more than \
                  all requests, and the alert for this burn rate could not fire"
                     .to_owned(),
             ),

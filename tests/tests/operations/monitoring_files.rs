@@ -110,9 +110,10 @@ fn arguments_out_of_range_are_refused() {
         (["--objective", "100"], "must be a percentage from 93.1 to 99.99999"),
         (["--objective", "93.09"], "must be a percentage from 93.1 to 99.99999"),
         (["--objective", "0.999"], "must be a percentage from 93.1 to 99.99999"),
-        (["--namespace", "a)|(b"], "must have only letters, digits and _"),
-        (["--namespace", ""], "must have only letters, digits and _"),
-        (["--job", "a|b"], "must have only letters, digits and the characters"),
+        (["--namespace", "a)|(b"], "must match [a-zA-Z_][a-zA-Z0-9_]*"),
+        (["--namespace", "__a"], "must not start with __"),
+        (["--namespace", ""], "must match [a-zA-Z_][a-zA-Z0-9_]*"),
+        (["--job", "a|b"], "must match [a-zA-Z0-9_:/-]+"),
         (["--convention", "statsd"], "[possible values: prometheus, opentelemetry]"),
     ] {
         let directory = TempDir::new().expect("a temporary directory can be made");

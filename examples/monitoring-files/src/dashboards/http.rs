@@ -30,10 +30,10 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
         texts.dashboard,
         texts.title,
         "Requests, errors, latency and requests in flight of all services with the Tower layer.",
-        &settings.up_to_date(""),
+        &settings.uptime(""),
     );
     dashboard
-        .with_services(&settings.up_to_date(r#"job=~"$job""#))
+        .with_services(&settings.uptime(r#"job=~"$job""#))
         .row("Overview")
         .panel(
             (6, 4),
@@ -94,7 +94,7 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
             Panel::lines(
                 "Latency of all requests",
                 "s",
-                quantiles(&["0.5", "0.9", "0.95", "0.99"], &of_all),
+                quantiles(&[("0.5", "p50"), ("0.9", "p90"), ("0.95", "p95"), ("0.99", "p99")], &of_all),
             )
             .with_description("From the request head to the end of the response body."),
         )

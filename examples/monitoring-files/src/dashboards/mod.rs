@@ -38,8 +38,8 @@ impl Settings {
         one_line(&self.requests.sum_by(labels, vector))
     }
 
-    /// The names of the jobs and services for the variables of a dashboard.
-    fn up_to_date(&self, matchers: &str) -> String {
+    /// A selector of the series that each process has, for the variables of a dashboard.
+    fn uptime(&self, matchers: &str) -> String {
         self.namespaces.select("uptime_seconds", matchers)
     }
 }
@@ -49,15 +49,10 @@ fn sum_by(labels: &str, vector: &str) -> String {
     one_line(&promql::sum_by(labels, vector))
 }
 
-/// p50, p90, … of the summed rates of buckets, with their legends.
-fn quantiles(quantiles: &[&str], buckets: &str) -> Vec<(String, &'static str)> {
-    let legend = |quantile: &str| match quantile {
-        "0.5" => "p50",
-        "0.9" => "p90",
-        "0.95" => "p95",
-        _ => "p99",
+/// Quantiles of the summed rates of buckets: each with the legend that the panel shows.
+fn quantiles(quantiles: &[(&str, &'static str)], buckets: &str) -> Vec<(String, &'static str)> {
+    let query = |(quantile, legend): &(&str, &'static str)| {
+        (format!("histogram_quantile({quantile}, {buckets})"), *legend)
     };
-    let query =
-        |quantile: &&str| (format!("histogram_quantile({quantile}, {buckets})"), legend(quantile));
     quantiles.iter().map(query).collect()
 }

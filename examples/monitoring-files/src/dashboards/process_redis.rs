@@ -10,12 +10,12 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
         "process-redis",
         "Process and Redis",
         "Processes: version, uptime, memory. Redis: availability, latency, failed commands.",
-        &settings.up_to_date(""),
+        &settings.uptime(""),
     );
     let process = "{{service}} {{instance}}";
     let command = "{{service}} {{operation}}";
     dashboard
-        .with_services(&settings.up_to_date(r#"job=~"$job""#))
+        .with_services(&settings.uptime(r#"job=~"$job""#))
         .row("Processes")
         .panel(
             (12, 8),

@@ -15,10 +15,10 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
         "workers",
         "Workers",
         "Tasks and events: in progress, processed, failed.",
-        &settings.up_to_date(""),
+        &settings.uptime(""),
     );
     dashboard
-        .with_services(&settings.up_to_date(r#"job=~"$job""#))
+        .with_services(&settings.uptime(r#"job=~"$job""#))
         .row("Events of the worker pools")
         .panel(
             (6, 4),
@@ -71,7 +71,11 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
         )
         .panel(
             (12, 8),
-            Panel::lines("Duration of tasks", "s", quantiles(&["0.5", "0.9", "0.99"], &durations))
-                .with_description("Does not include the wait for a free worker."),
+            Panel::lines(
+                "Duration of tasks",
+                "s",
+                quantiles(&[("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99")], &durations),
+            )
+            .with_description("Does not include the wait for a free worker."),
         )
 }
