@@ -32,7 +32,7 @@ impl OverHttp {
             .boxed_clone_sync()
             .map_response(|response: Response<_>| response.map(Body::new))
             .layer(metrics)
-            // Inside of the layer for metrics, which so sees that a request has timed out, and not only that it was dropped.
+            // Inside of the metrics layer. Outside of it, the layer would only see that the request was dropped: `cancelled`.
             .timeout(TIMEOUT)
             .service(Client::builder(TokioExecutor::new()).build_http());
         Ok(Self { url: url.trim_end_matches('/').to_owned(), client })
@@ -65,7 +65,7 @@ impl OverHttp {
             let response = self.client.clone().oneshot(request.body(body.into())?).await?;
             let status = response.status();
             let body = to_bytes(response.into_body(), LARGEST_ARTIFACT);
-            // The timeout of the client ends when it has the head of the response.
+            // The timeout of the client covers only the time to the head of the response.
             Ok((status, tokio::time::timeout(TIMEOUT, body).await??))
         };
         exchange.await.map_err(|error: BoxError| {
