@@ -66,7 +66,7 @@ pub(crate) struct Texts {
     pub(crate) requests: &'static str,
     /// The comment on the recording rules of errors.
     pub(crate) errors: &'static str,
-    /// The dashboard of requests: its file, the end of its title, and the descriptions of two panels.
+    /// The dashboard of requests: its file, its title, and the descriptions of two panels.
     pub(crate) dashboard: &'static str,
     pub(crate) title: &'static str,
     pub(crate) failed: &'static str,
@@ -148,7 +148,7 @@ static OPENTELEMETRY: Requests = Requests {
         requests: "The recorded series have the names and labels of the other convention, so that the alerts are the same: \
                    `endpoint` is `http_route` or `rpc_method`, `_UNMATCHED` without a route; `method` is \
                    `http_request_method`, or `grpc`; `status` is the HTTP status, or the gRPC status by name, or `_NONE` \
-                   if the request ended without a response.\n\
+                   if no response was sent or, beyond the series limit, the status is not known.\n\
                    \n\
                    A histogram has 17 series for each label set. Its rates are therefore summed once, and the quantiles \
                    read the sums.",
