@@ -117,7 +117,7 @@ fn each_ending_is_recorded_once() {
         ),
         (
             Box::new(move |layer| {
-                send(layer, URI, io_error(io::ErrorKind::ConnectionRefused), Read::All)
+                send(layer, URI, io_error(io::ErrorKind::ConnectionRefused), Read::All);
             }),
             "_NONE",
             Some("connect_error"),
@@ -131,7 +131,7 @@ fn each_ending_is_recorded_once() {
         ),
         (
             Box::new(move |layer| {
-                send(layer, URI, io_error(io::ErrorKind::ConnectionReset), Read::All)
+                send(layer, URI, io_error(io::ErrorKind::ConnectionReset), Read::All);
             }),
             "_NONE",
             Some("reset"),

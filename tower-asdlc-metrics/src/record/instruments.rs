@@ -97,7 +97,7 @@ impl Instruments {
         Self {
             prometheus: conventions
                 .has_prometheus()
-                .then(|| PrometheusInstruments::new(Builder(prometheus), names, metrics)),
+                .then(|| PrometheusInstruments::new(Builder(prometheus), side, names, metrics)),
             semantic: conventions
                 .has_open_telemetry()
                 .then(|| SemanticInstruments::new(Builder(semantic), side, metrics)),
@@ -211,8 +211,18 @@ impl Kind {
 }
 
 impl PrometheusInstruments {
-    fn new(meter: Builder<'_>, names: &Names, metrics: &Metrics) -> Self {
+    fn new(meter: Builder<'_>, side: Side, names: &Names, metrics: &Metrics) -> Self {
         let name = |metric| names.metric(metric);
+        let (request_size, response_size) = match side {
+            Side::Server => (
+                "Bytes of the request's body that the service read.",
+                "Bytes of the response's body that were handed to the server.",
+            ),
+            Side::Client => (
+                "Bytes of the request's body that the client sent.",
+                "Bytes of the response's body that were handed to the caller.",
+            ),
+        };
         let boundaries = metrics.boundaries.as_deref().unwrap_or(&DEFAULT_BOUNDARIES);
         Self {
             requests: meter
@@ -235,14 +245,8 @@ impl PrometheusInstruments {
                 )
             }),
             body_sizes: metrics.body_sizes.then(|| BodySizeInstruments {
-                request: meter.size(
-                    name(HttpMetric::RequestBodySize),
-                    "Bytes of the request's body that the service read.",
-                ),
-                response: meter.size(
-                    name(HttpMetric::ResponseBodySize),
-                    "Bytes of the response's body that were handed to the server.",
-                ),
+                request: meter.size(name(HttpMetric::RequestBodySize), request_size),
+                response: meter.size(name(HttpMetric::ResponseBodySize), response_size),
             }),
         }
     }
