@@ -4,7 +4,8 @@
 ///
 /// - The base of a row is the nearest row above it that is one of `bases`. Rows without one are left empty. If there are no
 ///   `bases`, it is what the table's figures are over already.
-/// - A row of ours is compared with the first row of ours; any other row with the nearest row of ours above it, or the first.
+/// - A row of ours is compared with the first row of ours over the same base; any other row with the nearest row of ours above
+///   it, or the first.
 ///
 /// # Panics
 ///
@@ -17,23 +18,27 @@ pub fn with_ratios(table: &str, bases: &[&str], ours: &[&str]) -> String {
         names.iter().map(|name| place(name).expect("a row of this name")).collect()
     };
     let (base_places, our_places) = (places(bases), places(ours));
-    let first = our_places[0];
+    let first = *our_places.iter().min().expect("a row of ours");
     let header = lines.first().copied().unwrap_or_default();
     let instructions = header.split('|').position(|cell| cell.trim() == "instructions");
     let instructions = instructions.expect("a column of instructions");
 
+    let base_of = |row: usize| base_places.iter().filter(|base| **base < row).max();
     // Over the row's base.
     let cost = |row: usize, column| {
         let figure = over(lines[row], column)?;
-        let base = base_places.iter().filter(|base| **base < row).max();
-        match base {
+        match base_of(row) {
             Some(base) => Some(figure - over(lines[*base], column)?),
             None => bases.is_empty().then_some(figure),
         }
     };
     let ratio = |row: usize, column| {
-        let nearest = our_places.iter().filter(|place| **place < row).max();
-        let ours = if our_places.contains(&row) { first } else { *nearest.unwrap_or(&first) };
+        let ours = if our_places.contains(&row) {
+            our_places.iter().filter(|place| base_of(**place) == base_of(row)).min()
+        } else {
+            our_places.iter().filter(|place| **place < row).max()
+        };
+        let ours = *ours.unwrap_or(&first);
         match (cost(row, column), cost(ours, column)) {
             (Some(cost), Some(ours)) if cost >= 0.0 && ours > 0.0 => {
                 format!("{:.2}", cost / ours)

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "the harness is shared with another package")]
 #![expect(clippy::print_stdout, reason = "the result of the program")]
 
+mod client;
 mod conventions;
 mod harness;
 #[cfg(feature = "axum")]
@@ -13,6 +14,7 @@ mod subjects;
 fn main() {
     let mut subjects = subjects::own();
     subjects.extend(conventions::own());
+    subjects.extend(client::own());
     #[cfg(feature = "axum")]
     subjects.extend(on_axum::own());
     harness::main(&subjects);

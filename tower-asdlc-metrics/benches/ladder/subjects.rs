@@ -87,8 +87,18 @@ where
     })
 }
 
-/// The same with any request.
-pub fn sending<S, B>(mut service: S, request: impl Fn() -> Request<Full<Bytes>>) -> impl FnMut()
+/// The same with a request as a client sends it: it has an absolute URI, and the client adds the header `Host` later.
+pub fn client_requests<S, B>(service: S) -> impl FnMut()
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>>,
+    B: Body,
+{
+    sending(service, || {
+        Request::get("http://localhost:8080/items/1").body(Full::default()).expect("a request")
+    })
+}
+
+fn sending<S, B>(mut service: S, request: impl Fn() -> Request<Full<Bytes>>) -> impl FnMut()
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>>,
     B: Body,

@@ -7,8 +7,8 @@ mod routed;
 mod subjects;
 
 use asdlc_peers::peers::{
-    axum_otel_metrics, axum_prometheus, measured, official, ours, prometheus_client, tower_otel,
-    tower_otel_http_metrics,
+    axum_otel_metrics, axum_prometheus, measured, official, ours, ours_client, prometheus_client,
+    tower_otel, tower_otel_http_metrics,
 };
 use asdlc_peers::recorded::Recorded;
 use asdlc_peers::table;
@@ -21,7 +21,7 @@ use http_body_util::Full;
 use routed::{Inner, ROUTE, matched_path, routed};
 use std::env;
 use std::process::{Command, ExitCode, Stdio};
-use subjects::{BareService, sending, service};
+use subjects::{BareService, client_requests, service};
 use tokio::runtime::Builder;
 use tower::layer::util::Identity;
 use tower::{Layer, Service};
@@ -78,7 +78,13 @@ fn all() -> Option<Vec<Subject>> {
         subjects.push(server?);
     }
     subjects.push(Subject::new(CLIENT_BASE, || client_requests(service())));
-    let clients = [client(tower_otel::CLIENT, tower_otel::client(), "localhost")];
+    let clients = [
+        client(ours_client::SERVER, ours_client::server(), ROUTE),
+        client(ours_client::NAME, ours_client::layer(), "localhost:8080"),
+        client(ours_client::SEMANTIC_SERVER, ours_client::semantic_server(), ROUTE),
+        client(ours_client::OPEN_TELEMETRY, ours_client::open_telemetry(), "localhost"),
+        client(tower_otel::CLIENT, tower_otel::client(), "localhost"),
+    ];
     for client in clients {
         subjects.push(client?);
     }
@@ -100,14 +106,18 @@ where
     recording(name, move || routed(&layer, &path), recorded, ROUTE)
 }
 
-/// The same of a client, whose metrics name the host.
-fn client<L, B>(name: &'static str, (layer, recorded): (L, Recorded), host: &str) -> Option<Subject>
+/// A subject around a client, with a label that its metrics have: the host.
+fn client<L, B>(
+    name: &'static str,
+    (layer, recorded): (L, Recorded),
+    label: &str,
+) -> Option<Subject>
 where
     L: Layer<BareService> + Sync + 'static,
     L::Service: Service<Request<Full<Bytes>>, Response = Response<B>> + 'static,
     B: Body + 'static,
 {
-    recording(name, move || client_requests(layer.layer(service())), recorded, host)
+    recording(name, move || client_requests(layer.layer(service())), recorded, label)
 }
 
 fn recording<R: FnMut() + 'static>(
@@ -125,18 +135,16 @@ fn recording<R: FnMut() + 'static>(
     Some(Subject::new(name, make))
 }
 
-/// As a client sends them: with an absolute URI, and without the `Host` that the client adds later.
-fn client_requests<S, B>(service: S) -> impl FnMut()
-where
-    S: Service<Request<Full<Bytes>>, Response = Response<B>>,
-    B: Body,
-{
-    sending(service, || {
-        Request::get("http://localhost:8080/items/1").body(Full::default()).expect("a request")
-    })
-}
-
-const OURS: [&str; 4] = [ours::NAME, ours::OPEN_TELEMETRY, ours::ALL, ours::BOTH];
+const OURS: [&str; 8] = [
+    ours::NAME,
+    ours::OPEN_TELEMETRY,
+    ours::ALL,
+    ours::BOTH,
+    ours_client::SERVER,
+    ours_client::NAME,
+    ours_client::SEMANTIC_SERVER,
+    ours_client::OPEN_TELEMETRY,
+];
 /// What the layers that look for a route are measured over.
 const BASE: &str = "bare, `MatchedPath`";
 /// And those of clients.

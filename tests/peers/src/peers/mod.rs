@@ -8,6 +8,7 @@ mod hand_written;
 pub mod measured;
 pub mod official;
 pub mod ours;
+pub mod ours_client;
 pub mod prometheus_client;
 pub mod tower_otel;
 pub mod tower_otel_http_metrics;

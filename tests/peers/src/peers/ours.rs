@@ -15,28 +15,28 @@ pub fn layer() -> (HttpMetricsLayer, Recorded) {
 }
 
 pub fn open_telemetry() -> (HttpMetricsLayer, Recorded) {
-    build(&[SERVER_DURATION], |builder| builder.with_conventions(Conventions::OpenTelemetry))
+    build(&[SERVER_DURATION], semantic())
 }
 
 /// With the optional metrics that the peers always record.
 pub fn all() -> (HttpMetricsLayer, Recorded) {
-    build(&[SERVER_DURATION], |builder| {
-        let builder = builder.with_conventions(Conventions::OpenTelemetry);
-        builder.with_active_requests().with_body_sizes()
-    })
+    build(&[SERVER_DURATION], semantic().with_active_requests().with_body_sizes())
 }
 
 pub fn both() -> (HttpMetricsLayer, Recorded) {
-    let durations = &[PROMETHEUS_DURATION, SERVER_DURATION];
-    build(durations, |builder| builder.with_conventions(Conventions::Both))
+    let builder = HttpMetricsLayer::builder(MatchedRoute).with_conventions(Conventions::Both);
+    build(&[PROMETHEUS_DURATION, SERVER_DURATION], builder)
+}
+
+fn semantic() -> HttpMetricsLayerBuilder {
+    HttpMetricsLayer::builder(MatchedRoute).with_conventions(Conventions::OpenTelemetry)
 }
 
 fn build(
     durations: &'static [&'static str],
-    set: impl FnOnce(HttpMetricsLayerBuilder) -> HttpMetricsLayerBuilder,
+    builder: HttpMetricsLayerBuilder,
 ) -> (HttpMetricsLayer, Recorded) {
     let (provider, recorded) = otel_0_33::provider(durations);
-    let builder = set(HttpMetricsLayer::builder(MatchedRoute));
     (builder.build(&provider.meter("ours")).expect("these settings are allowed"), recorded)
 }
 
