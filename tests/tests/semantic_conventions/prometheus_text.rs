@@ -60,6 +60,19 @@ fn a_scrape_has_the_families_of_both_conventions_with_their_help_type_and_labels
     assert_eq!(kinds, expected);
     assert_eq!(kinds.len(), Metric::all().len() + PROMETHEUS.len() - 3);
 
+    // The document says how to tell their series apart.
+    let client = exposition.samples("http_client_request_duration_seconds_count");
+    let of_both = client.filter(|sample| sample.value > 0.0).map(|sample| {
+        let labels = ["host", "server_address"].map(|key| sample.label(key).is_some());
+        (labels, sample.value)
+    });
+    let counts = of_both.fold(BTreeMap::new(), |mut counts: BTreeMap<_, f64>, (labels, count)| {
+        *counts.entry(labels).or_default() += count;
+        counts
+    });
+    // All 17 requests of the client in Prometheus' convention, and those that are no gRPC calls in OpenTelemetry's.
+    assert_eq!(counts, [([true, false], 17.0), ([false, true], 12.0)].into());
+
     let of_official: BTreeSet<_> = registry.gather().iter().map(|f| f.name().to_owned()).collect();
     let of_official = of_official.iter().map(String::as_str).filter(|name| is_ours(name));
     assert_eq!(of_official.collect::<BTreeSet<_>>(), kinds.into_keys().collect());
