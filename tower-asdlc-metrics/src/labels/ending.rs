@@ -62,10 +62,7 @@ impl Ending {
             0 => Status::None,
             number => match StatusCode::from_u16(number) {
                 Ok(status) => Status::Sent(status),
-                Err(_) => {
-                    let error_type = usize::from(number).checked_sub(usize::from(OTHER) + 1);
-                    Status::Other(error_type.and_then(|index| ErrorType::ALL.get(index).copied()))
-                }
+                Err(_) => Status::Other(ReducedError::from_number(number - 1)),
             },
         }
     }
@@ -95,21 +92,50 @@ impl Ending {
         ResponseLabelValues(((self.0 >> RESPONSE_LABELS) as u16).to_le_bytes())
     }
 
-    /// The same ending with only its error type, and with whether it was a gRPC call. There are [few](Self::REDUCED) of them, so that
-    /// requests beyond the series limit can be counted.
-    pub(crate) fn reduced(self, error_type: Option<ErrorType>) -> Self {
+    /// An ending with only this error, and with whether it was a gRPC call. There are [few](Self::REDUCED) of them, so that requests
+    /// beyond the series limit can be counted.
+    pub(crate) fn reduced(self, error: ReducedError) -> Self {
         let grpc = if self.grpc().is_grpc() {
             GrpcCall::with_status(GrpcStatus::Unknown)
         } else {
             GrpcCall::NOT_GRPC
         };
-        let status = OTHER + error_type.map_or(0, |error_type| error_type as u16 + 1);
+        // `StatusCode` refuses numbers below 100.
+        let status = error.number() + 1;
         let reduced = Progress::new(ProtocolVersion::Unknown, grpc);
         Progress { status, ..reduced }.end(Outcome::Complete)
     }
 
-    /// How many reduced endings there are: no error or any of the error types, for gRPC calls and for other requests.
-    pub(crate) const REDUCED: usize = (ErrorType::ALL.len() + 1) * 2;
+    /// How many reduced endings there are: each error, for gRPC calls and for other requests.
+    pub(crate) const REDUCED: usize = ReducedError::TYPES * 2 * 2;
+}
+
+/// What is kept of an ending beyond the series limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReducedError {
+    /// In Prometheus' convention.
+    pub(crate) error_type: Option<ErrorType>,
+    /// Whether it is an error in OpenTelemetry's conventions: a server's 4xx is not.
+    pub(crate) is_semantic_error: bool,
+}
+
+impl ReducedError {
+    /// The error types, and no error.
+    const TYPES: usize = ErrorType::ALL.len() + 1;
+
+    fn number(self) -> u16 {
+        let error_type = self.error_type.map_or(0, |error_type| error_type as u16 + 1);
+        error_type + if self.is_semantic_error { Self::TYPES as u16 } else { 0 }
+    }
+
+    fn from_number(number: u16) -> Self {
+        let number = usize::from(number);
+        let index = (number % Self::TYPES).checked_sub(1);
+        Self {
+            error_type: index.and_then(|index| ErrorType::ALL.get(index).copied()),
+            is_semantic_error: number >= Self::TYPES,
+        }
+    }
 }
 
 impl fmt::Debug for Ending {
@@ -125,18 +151,15 @@ impl fmt::Debug for Ending {
 }
 
 /// The status of a response. In an [`Ending`] it is a number: 0 if there was no response, the status code, or a number below 100 if
-/// only the error type is known.
+/// only the error is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     /// There was no response.
     None,
     Sent(StatusCode),
     /// Beyond the series limit, the status is not kept.
-    Other(Option<ErrorType>),
+    Other(ReducedError),
 }
-
-/// `OTHER` is no error type, the following numbers are the error types. `StatusCode` refuses all of these numbers.
-const OTHER: u16 = 1;
 
 const STATUS: u32 = 0;
 const OUTCOME: u32 = 16;
@@ -217,10 +240,13 @@ mod tests {
         let mut all = Vec::new();
         for ending in all_parts().into_iter().map(ending) {
             for error_type in error_types() {
-                let reduced = ending.reduced(error_type);
-                assert_eq!(reduced.status(), Status::Other(error_type));
-                assert_eq!(reduced.grpc().is_grpc(), ending.grpc().is_grpc());
-                all.push(reduced.0);
+                for is_semantic_error in [true, false] {
+                    let error = ReducedError { error_type, is_semantic_error };
+                    let reduced = ending.reduced(error);
+                    assert_eq!(reduced.status(), Status::Other(error));
+                    assert_eq!(reduced.grpc().is_grpc(), ending.grpc().is_grpc());
+                    all.push(reduced.0);
+                }
             }
         }
         all.sort_unstable();

@@ -73,7 +73,7 @@ impl ErrorType {
     /// `None` if the request has not failed.
     pub(crate) fn of(ending: Ending, is_streaming: bool) -> Option<Self> {
         let sent = match ending.status() {
-            Status::Other(error_type) => return error_type,
+            Status::Other(error) => return error.error_type,
             Status::Sent(status) => Some(status),
             Status::None => None,
         };

@@ -1,6 +1,6 @@
 //! The attributes of OpenTelemetry's conventions that depend on how an exchange ended. Pure functions.
 
-use crate::labels::ending::{Ending, Status};
+use crate::labels::ending::{Ending, ReducedError, Status};
 use crate::labels::grpc_status::GrpcStatus;
 use crate::labels::prometheus_labels::ErrorType;
 use crate::labels::side::Side;
@@ -32,17 +32,27 @@ impl SemanticLabels {
             error_type: error_type(ending, side, is_streaming),
         }
     }
+
+    /// What is kept of an ending beyond the series limit.
+    pub(crate) fn reduced_error(ending: Ending, side: Side, is_streaming: bool) -> ReducedError {
+        ReducedError {
+            error_type: ErrorType::of(ending, is_streaming),
+            is_semantic_error: error_type(ending, side, is_streaming).is_some(),
+        }
+    }
 }
 
 fn error_type(ending: Ending, side: Side, is_streaming: bool) -> Option<Cow<'static, str>> {
     let sent = match ending.status() {
-        Status::Other(None) => return None,
-        // The status decides, and is not known.
-        Status::Other(Some(ErrorType::ClientError)) if side == Side::Server => return None,
-        Status::Other(Some(ErrorType::ClientError | ErrorType::ServerError)) => {
-            return Some(OTHER.into());
+        // The status, which is the type of the error, is not kept.
+        Status::Other(ReducedError {
+            error_type: Some(ErrorType::ClientError | ErrorType::ServerError),
+            is_semantic_error: true,
+        }) => return Some(OTHER.into()),
+        Status::Other(ReducedError { error_type, is_semantic_error }) => {
+            let error_type = error_type.filter(|_| is_semantic_error);
+            return error_type.map(|error_type| error_type.as_str().into());
         }
-        Status::Other(Some(error_type)) => return Some(error_type.as_str().into()),
         Status::Sent(status) => Some(status),
         Status::None => None,
     };
@@ -158,6 +168,30 @@ mod tests {
                 assert_eq!(labels.grpc_status, Some(status));
                 let expected = is_error.then_some(status.as_str());
                 assert_eq!(labels.error_type.as_deref(), expected, "{side:?} {code}");
+            }
+        }
+    }
+
+    //
+    #[test]
+    fn beyond_the_series_limit_a_status_that_is_no_error_stays_none() {
+        for (outcome, status, grpc, server, client) in [
+            (Outcome::Complete, 408, None, None, Some("timeout")),
+            (Outcome::Complete, 404, None, None, Some("_OTHER")),
+            (Outcome::Complete, 503, None, Some("_OTHER"), Some("_OTHER")),
+            (Outcome::Complete, 504, None, Some("timeout"), Some("timeout")),
+            (Outcome::Complete, 200, Some(GrpcStatus::Cancelled), None, Some("cancelled")),
+            (Outcome::Complete, 200, Some(GrpcStatus::Internal), Some("_OTHER"), Some("_OTHER")),
+            (Outcome::Aborted, 200, None, Some("aborted"), Some("aborted")),
+            (Outcome::Complete, 200, None, None, None),
+        ] {
+            for (side, expected) in [(Side::Server, server), (Side::Client, client)] {
+                let grpc = grpc.map_or(GrpcCall::NOT_GRPC, GrpcCall::with_status);
+                let ending = ending(outcome, Some(status), grpc);
+                let reduced = ending.reduced(SemanticLabels::reduced_error(ending, side, false));
+                let labels = SemanticLabels::of(reduced, side, false);
+                assert_eq!(labels.error_type.as_deref(), expected, "{side:?} {outcome:?} {status}");
+                assert_eq!((labels.status_code, labels.grpc_status), (None, None));
             }
         }
     }

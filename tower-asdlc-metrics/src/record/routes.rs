@@ -4,6 +4,7 @@ use crate::labels::ending::{Ending, Status};
 use crate::labels::prometheus_labels::ErrorType;
 use crate::labels::request_head::RequestHead;
 use crate::labels::request_labels::RequestLabels;
+use crate::labels::semantic_labels::SemanticLabels;
 use crate::labels::side::Side;
 use crate::labels::values::{OVERFLOW, UNMATCHED};
 use crate::record::append_list::AppendList;
@@ -157,7 +158,9 @@ impl Routes {
         let SeriesLimits { overflow_endings, endings, .. } = self.limits;
         let route = self.get(self.overflow_route(labels)?)?;
         let series = self.ending_within(overflow_endings, route, ending).or_else(|| {
-            let reduced = ending.reduced(ErrorType::of(ending, route.is_streaming));
+            let side = self.settings.side;
+            let error = SemanticLabels::reduced_error(ending, side, route.is_streaming);
+            let reduced = ending.reduced(error);
             self.ending_within(endings, route, reduced)
         });
         Some((route, series?))
