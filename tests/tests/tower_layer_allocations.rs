@@ -1,5 +1,10 @@
 //! How many allocations one warm request makes. This binary counts all its allocations.
 
+#[path = "tower_layer_allocations/client.rs"]
+mod client;
+#[path = "tower_layer_allocations/settings.rs"]
+mod settings;
+
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::pin::{Pin, pin};
