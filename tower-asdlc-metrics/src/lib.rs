@@ -15,8 +15,9 @@
 //!
 //! `provider` is any `MeterProvider`, such as the exporter of `asdlc-exporter`. A `Meter` [works too](MeterSource).
 //!
-//! See [`HttpMetricsLayer`] for [hyper and tonic](HttpMetricsLayer#with-hyper), and [`HttpClientMetricsLayer`] for clients. The names
-//! are those of Prometheus; OpenTelemetry's semantic conventions are [one setting](#opentelemetrys-conventions) away.
+//! See [`HttpMetricsLayer`] for [hyper and tonic](HttpMetricsLayer#with-hyper), and [`HttpClientMetricsLayer`] for clients. By
+//! default, the layers record in Prometheus' convention. One setting selects [OpenTelemetry's semantic
+//! conventions](#opentelemetrys-conventions).
 //!
 //! # What is recorded
 //!
@@ -32,9 +33,9 @@
 //! | `http_upgraded_connections_in_flight` ([optional](HttpMetricsLayerBuilder::with_upgrades)) | `http_upgraded_connections_in_flight` | gauge (up-down counter) | `method`, `endpoint` |
 //! | `http_upgraded_connection_duration` (with the gauge) | `http_upgraded_connection_duration_seconds` | histogram, `s` | `method`, `endpoint` |
 //!
-//! The first column is the name of the OpenTelemetry instrument: views and OTLP backends see it. A Prometheus exporter appends the
-//! unit and, for counters, `_total`. The rest of this documentation uses the names in Prometheus. [Names](HttpMetric) and
-//! [keys](HttpLabel) can be replaced.
+//! The first column is the name of the OpenTelemetry instrument: views and OTLP backends see it. A Prometheus exporter appends
+//! the unit and, for counters, `_total`. Outside of the tables, this documentation uses the names in Prometheus. The
+//! [names](LayerBuilder::with_metric_name) of metrics and the [keys](LayerBuilder::with_label_key) of labels can be replaced.
 //!
 //! For gRPC calls (`POST` with `application/grpc…`), the counters also have the label `grpc_status`.
 //!
@@ -100,8 +101,8 @@
 //!
 //! # OpenTelemetry's conventions
 //!
-//! With [`with_conventions`](LayerBuilder::with_conventions), the layer records the metrics of OpenTelemetry's semantic conventions
-//! 1.44 instead, or [both](Conventions::Both):
+//! With [`with_conventions`](LayerBuilder::with_conventions), the layer records the metrics of OpenTelemetry's semantic
+//! conventions 1.44 in place of those above, or [both](Conventions::Both):
 //!
 //! | metric | type, unit | attributes |
 //! |---|---|---|
@@ -110,18 +111,23 @@
 //! | `http.server.active_requests` ([optional](LayerBuilder::with_active_requests)) | up-down counter, `{request}` | `http.request.method`, `url.scheme` |
 //! | `http.server.request.body.size`, `http.server.response.body.size` ([optional](LayerBuilder::with_body_sizes)) | histogram, `By` | those of `http.server.request.duration` |
 //!
-//! - A gRPC call is in `rpc.server.call.duration`, every other request in `http.server.request.duration`. So the count of both is
-//!   the number of requests. There is no counter.
+//! - A gRPC call is in `rpc.server.call.duration`. Every other request is in `http.server.request.duration`. There is no counter:
+//!   the number of requests is the sum of the two counts.
 //! - Requests are recorded at the same moments as above.
 //! - `http.route` is absent if no route matches, and `http.response.status_code` is absent if no response was sent.
-//! - `error.type` is the `error_type` of the table above if the request ended badly: `cancelled`, `aborted`, `body_error`,
-//!   `content_length_mismatch`, `service_error` or `panic`. Otherwise it is the number of a 5xx status, or the name of a gRPC status
-//!   that is an error of a server. A 4xx is no error of a server.
-//! - `url.scheme` is that of the request's URI, or [yours](LayerBuilder::with_url_scheme).
-//! - Beyond the series limit there is no `http.route`, and `rpc.method` is `_OTHER`.
+//! - `rpc.method` is the endpoint without the first `/`, if the endpoint is one gRPC method, as from [`GrpcMethods`]. Otherwise
+//!   it is `_OTHER`.
+//! - If the request ended badly, `error.type` is the `error_type` of the table under [When](#when): `cancelled`, `aborted`,
+//!   `body_error`, `content_length_mismatch`, `service_error` or `panic`.
+//! - Otherwise the status decides. For an HTTP request, `error.type` is the code of a 5xx status, such as `503`; a 4xx is no
+//!   error of a server. For a gRPC call, it is the name of the status if that is an error of a server: `UNKNOWN`,
+//!   `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` or `DATA_LOSS`.
+//! - `url.scheme` is that of the request's URI, or what [your function](LayerBuilder::with_url_scheme) returns.
+//! - Beyond the series limit there is no `http.route`, and `rpc.method` is `_OTHER`. These series have `otel.metric.overflow` =
+//!   `true`.
 //!
 //! Metrics that the conventions do not have, such as the time to the response's head, keep their names and have the attributes of
-//! the conventions.
+//! the conventions. With [`Conventions::Both`], they have the labels of Prometheus' convention.
 //!
 //! # Clients
 //!
@@ -134,22 +140,33 @@
 //! | `http_client_request_duration` | `http.client.request.duration`, or `rpc.client.call.duration` of a gRPC call | `method`, `host` |
 //! | `http_client_requests_in_flight` | `http.client.active_requests` (optional) | `method`, `host` |
 //!
-//! `host` is the host of the URL, with a port that is not the default port. In OpenTelemetry's conventions it is `server.address` and
-//! `server.port`. Hosts come [from a list](LayerBuilder::with_hosts), or are the first 50 that requests are sent to; the rest is
-//! `_OTHER`. `endpoint` is a label only [if you set one](LayerBuilder::with_endpoint).
+//! The types, the units and the names in Prometheus follow the same rules as those of a server. The optional metrics of a client
+//! are `http_client_response_headers_duration`, `http_client_response_body_size` and `http_client_request_body_size`.
+//!
+//! `host` is the host of the URL, and its port if that is not the default port of the scheme. In OpenTelemetry's conventions it
+//! is `server.address` and `server.port`. The hosts [that you list](LayerBuilder::with_hosts) have a value of their own. Without
+//! a list, the first 50 that requests are sent to have one. All other hosts are `_OTHER`. The `host` of requests that name none
+//! is `_OTHER` too, unless you set a [default host](LayerBuilder::with_default_host). There is a label `endpoint` only [if you
+//! set one](LayerBuilder::with_endpoint).
 //!
 //! A request ends with the first event of this table:
 //!
 //! | the request ends when | `status` | `error_type` |
 //! |---|---|---|
-//! | the last frame of the response's body is handed to the caller, or the response has no body | as received | by the status, as on a server. In OpenTelemetry's conventions a 4xx is an error of a client: `error.type` is `404` |
-//! | the body is dropped and was never polled. Of a gRPC call: `aborted` | as received | by the status |
+//! | the last frame of the response's body is handed to the caller, or the response has no body | as received | by the status, as on a server. In OpenTelemetry's conventions a 4xx is an error of a client: `error.type` is its code, such as `404` |
+//! | the connection is upgraded (101, or 2xx to `CONNECT`) | as received | |
+//! | the body is dropped before it was polled | as received | by the status. For a gRPC call, whose status is in the trailers: `aborted` |
 //! | the body is dropped after it was polled, and before its end | as received | `aborted` |
+//! | the body has fewer or more bytes than declared, and returns no error | as received | `content_length_mismatch` |
 //! | the response future is dropped: an outer timeout, or the caller has given up | `_NONE` | `cancelled` |
-//! | the service or the body returns an error | `_NONE`, or as received | `connect_error`, `timeout` or `reset` [if it is known](LayerBuilder::with_error_type); otherwise `service_error` or `body_error` |
+//! | the service or the body returns an error | `_NONE`, or as received | `connect_error`, `timeout` or `reset` if the layer [knows the error](LayerBuilder::with_error_type); otherwise `service_error` or `body_error` |
 //! | the service, its future or the body panics | `_NONE`, or as received | `panic` |
 //!
-//! The clock starts when the layer is called. The layer is ready when the inner service is ready, and this wait is not recorded.
+//! A gRPC call that ends without a status has the one that its client derives, as [above](#grpc). It is `UNAVAILABLE` for
+//! `connect_error` and `reset`, and `DEADLINE_EXCEEDED` for `timeout`.
+//!
+//! The clock starts when the layer is called. The layer is ready when the inner service is ready. This wait is not recorded, and
+//! neither is an error of `poll_ready`, because there is no request yet.
 //!
 //! *Inside* of a layer that retries or follows redirects, the layer counts each request that is sent. *Outside* of it, it counts
 //! each call, with its last response. *Outside* of a timeout layer, a timeout is a `timeout`, if the layer knows its error.
@@ -163,9 +180,11 @@
 //! - `endpoint` is the route template, from an [`Endpoint`], or [`UNMATCHED`] if no route matches. It is never the raw path. A
 //!   response can [replace it](ResponseEndpoint). If 100 requests have succeeded and none matched a route, the layer logs a
 //!   warning once.
+//! - `host` is a label of clients, and of a server that lists its hosts (`with_hosts`).
 //! - Each family has a [series limit](HttpMetricsLayerBuilder::with_max_series). Requests with further label sets are counted
-//!   under the overflow value, `endpoint="_OVERFLOW"`. These series also have the attribute `otel.metric.overflow` = `true`,
-//!   which the SDK sets on overflow series of its own.
+//!   under the overflow value, `endpoint="_OVERFLOW"`. Their `host` and your own labels from the request are `_OTHER`. These
+//!   series also have the attribute `otel.metric.overflow` = `true`, which the SDK sets on overflow series of its own. On a
+//!   client without endpoints, only this attribute marks them.
 //! - A label of your own has its values from a list: from the [request](LayerBuilder::with_label) or from the
 //!   [response](LayerBuilder::with_response_label).
 //!
@@ -198,6 +217,8 @@
 //!
 //! - requests for a service that is nested in an axum router (see [`MatchedRoute`]),
 //! - gRPC-Web calls,
+//! - calls of gRPC methods that a server does not list in [`GrpcMethods`]: up to 1 000 in the life of a layer,
+//! - requests whose response has [`ResponseLabels`],
 //! - requests that wait for the inner service to be ready,
 //! - all requests, if [`with_body_sizes`](HttpMetricsLayerBuilder::with_body_sizes) is used,
 //! - requests for an upgrade, if [`with_upgrades`](HttpMetricsLayerBuilder::with_upgrades) is used.

@@ -36,8 +36,8 @@ impl LayerBuilder<ClientSide> {
     /// let builder = HttpClientMetricsLayer::builder().with_hosts(["artifacts:8080", "api.example.com"]);
     /// ```
     ///
-    /// A host without a port is that of the scheme: 80 or 443. Without a list, the [first hosts](Self::with_max_hosts) that requests
-    /// are sent to have a value of their own.
+    /// A listed host without a port stands for the default port of the request's scheme: 80 or 443. Without a list, the [first
+    /// hosts](Self::with_max_hosts) that requests are sent to have a value of their own.
     pub fn with_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.hosts.listed = Some(hosts.into_iter().map(Into::into).collect());
         self
@@ -51,8 +51,7 @@ impl LayerBuilder<ClientSide> {
         self
     }
 
-    /// Sets the host of requests that name none: neither in their URI, nor in the header `Host`. The requests of tonic's `Channel`
-    /// name none.
+    /// Sets the host of requests that have no host in their URI and no header `Host`, such as those to tonic's `Channel`.
     ///
     /// ```
     /// use tower_asdlc_metrics::HttpClientMetricsLayer;
@@ -60,7 +59,8 @@ impl LayerBuilder<ClientSide> {
     /// let builder = HttpClientMetricsLayer::builder().with_default_host("https://inventory.internal");
     /// ```
     ///
-    /// Without a scheme it is `http`.
+    /// Without a scheme, the scheme is `http`. If you [list hosts](Self::with_hosts), list this one too. Otherwise it is
+    /// `_OTHER`.
     pub fn with_default_host(mut self, host: impl Into<String>) -> Self {
         self.hosts.default = Some(host.into());
         self
@@ -86,11 +86,11 @@ impl LayerBuilder<ClientSide> {
         self
     }
 
-    /// Adds a function that decides what an error of the client was. `E` is the error type of the service or of the response's body,
-    /// or that of a source of such an error.
+    /// Adds a function that decides what an error of the client was. `E` is the error type of the service or of the response's
+    /// body, or the type of a source of such an error.
     ///
-    /// The layer knows [`std::io::Error`], also as the source of another error. With features of this crate, it can
-    /// [know the errors of hyper-util](Self::with_hyper_util_errors) and [of tonic](Self::with_tonic_errors). For other clients:
+    /// The layer knows [`std::io::Error`]. With features of this crate, it can [know the errors of
+    /// hyper-util](Self::with_hyper_util_errors) and [of tonic](Self::with_tonic_errors). For other clients:
     ///
     /// ```
     /// use std::{error::Error, fmt};
@@ -109,6 +109,9 @@ impl LayerBuilder<ClientSide> {
     ///
     /// If the function returns `None` or panics, the layer looks at the error's source. Functions that are added later are called
     /// first. If nothing is known of an error, its `error_type` is `service_error`, or `body_error`.
+    ///
+    /// The layer sees the sources of a `Box<dyn Error>`, of a `Box<dyn Error + Send + Sync>`, and of an error whose type it
+    /// knows. For a service or a body with another error type, add a function that returns `None`.
     pub fn with_error_type<E: Error + 'static>(
         mut self,
         function: impl Fn(&E) -> Option<ClientErrorType> + Send + Sync + 'static,
@@ -154,7 +157,7 @@ impl LayerBuilder<ClientSide> {
         Ok(HttpClientMetricsLayer::with_shards(self.build_shards(meter)?))
     }
 
-    /// Builds a layer without settings.
+    /// Builds a layer with the default settings.
     pub(crate) fn build_default<K>(mut self, meter: &(impl MeterSource<K> + ?Sized)) -> Shards {
         self.settings.hosts = Some(self.hosts.first_seen());
         self.build_unchecked(meter)

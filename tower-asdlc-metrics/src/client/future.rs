@@ -36,7 +36,7 @@ where
 {
     type Output = Result<Response<ClientResponseBody<B>>, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let panic_guard = PanicGuard::new(this.exchange);

@@ -71,7 +71,8 @@ use tower_layer::Layer;
 ///
 /// # With tonic
 ///
-/// The requests of a [`Channel`](tonic::transport::Channel) name no host, and its generated clients name the method.
+/// Requests to a [`Channel`](tonic::transport::Channel) name no host, so `with_default_host` sets it. tonic's generated clients
+/// add the method to each request, and `TonicMethod` reads it.
 ///
 /// ```no_run
 /// # #[cfg(feature = "tonic")]

@@ -11,7 +11,8 @@ use tower_service::Service;
 
 /// The service that [`HttpClientMetricsLayer`](crate::HttpClientMetricsLayer) returns.
 ///
-/// It is ready when the inner service is ready. The time in which a caller waits for that is not recorded.
+/// It is ready when the inner service is ready. The time in which a caller waits for that is not recorded, and neither is an
+/// error of `poll_ready`.
 #[derive(Debug)]
 pub struct HttpClientMetrics<S> {
     inner: S,
@@ -61,7 +62,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let shard = self.shard.as_ref();
         let mut exchange = shard.and_then(|shard| Exchange::start(shard, &mut request));

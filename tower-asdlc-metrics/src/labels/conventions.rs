@@ -21,7 +21,12 @@ pub enum Conventions {
     /// `http.server.request.duration` and `rpc.server.call.duration`, and on a client `http.client.request.duration` and
     /// `rpc.client.call.duration`.
     OpenTelemetry,
-    /// Both, for as long as dashboards move from one to the other. Each request is recorded in both.
+    /// Both: each request is recorded in both. Use it while dashboards move from one to the other.
+    ///
+    /// On a client, three families have the same name in Prometheus in both: `http_client_request_duration_seconds`,
+    /// `http_client_request_body_size_bytes` and `http_client_response_body_size_bytes`. A sum over such a family counts each
+    /// request twice. Select one convention by a label, `{host!=""}` or `{server_address!=""}`, or give the metric of Prometheus'
+    /// convention [another name](crate::LayerBuilder::with_metric_name).
     Both,
 }
 

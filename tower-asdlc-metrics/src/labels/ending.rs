@@ -92,8 +92,8 @@ impl Ending {
         ResponseLabelValues(((self.0 >> RESPONSE_LABELS) as u16).to_le_bytes())
     }
 
-    /// An ending with only this error, and with whether it was a gRPC call. There are [few](Self::REDUCED) of them, so that requests
-    /// beyond the series limit can be counted.
+    /// Returns an ending that keeps only this error, and whether it was a gRPC call. There are [few](Self::REDUCED) such endings,
+    /// so that there is always space for the requests beyond the series limit.
     pub(crate) fn reduced(self, error: ReducedError) -> Self {
         let grpc = if self.grpc().is_grpc() {
             GrpcCall::with_status(GrpcStatus::Unknown)

@@ -7,9 +7,9 @@
 //! labels of each convention.
 //!
 //! `names`, `conventions` and `attributes` have the names, and `side` is server or client. `values` has the values that replace
-//! other values, such as `_OTHER`. `label_key` checks the key of a label. `file_descriptors` makes the list of `grpc_methods`, and
-//! `unlisted_methods` logs what it lacks. `client_error` decides what an error of a
-//! client was. `catch_panic` calls functions of the application.
+//! other values, such as `_OTHER`. `label_key` checks the key of a label. `file_descriptors` makes the list of `grpc_methods`,
+//! and `unlisted_methods` logs methods that it lacks. `client_error` decides what an error of a client was. `catch_panic` calls
+//! functions of the application.
 
 pub(crate) mod attributes;
 pub(crate) mod catch_panic;

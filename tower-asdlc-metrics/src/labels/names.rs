@@ -1,4 +1,5 @@
-//! The names of Prometheus' convention. An application can replace them, so that its dashboards outlive a change of the library.
+//! The names of Prometheus' convention. An application that used another library can replace them by the names of that library,
+//! so that its dashboards need no change.
 
 use crate::labels::side::Side;
 use std::fmt;

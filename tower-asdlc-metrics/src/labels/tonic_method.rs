@@ -5,9 +5,8 @@ use tonic::GrpcMethod;
 
 /// An [`Endpoint`] for clients of tonic 0.14: the method that a generated client calls, as `/package.Service/Method`.
 ///
-/// It needs no list. Generated clients add a [`GrpcMethod`] to the extensions of their requests; its names are in the generated
-/// code, and no caller can add one. A call that is made without a generated client, and a request that is not a gRPC call, have
-/// no endpoint.
+/// It needs no list. Generated clients add a [`GrpcMethod`] to the extensions of their requests. Its names are constants of the
+/// generated code, so the number of endpoints is bounded. A request without this extension has no endpoint.
 ///
 /// ```
 /// use tower_asdlc_metrics::{Endpoint, GrpcMethods, TonicMethod};
@@ -16,7 +15,7 @@ use tonic::GrpcMethod;
 /// let endpoint = TonicMethod.or(GrpcMethods::new(["/helloworld.Greeter/SayHello"]));
 /// ```
 ///
-/// A server does not have this extension: see [`GrpcMethods`](crate::GrpcMethods).
+/// The requests that a server receives do not have this extension: see [`GrpcMethods`](crate::GrpcMethods).
 #[derive(Clone, Copy, Debug)]
 pub struct TonicMethod;
 
@@ -32,7 +31,8 @@ impl Endpoint for TonicMethod {
     }
 }
 
-/// The end of the path that is this method. In front of it is the path of the client's origin, which most clients do not have.
+/// Returns the end of the path, if it is this method. What precedes it is the path of the client's origin. Most origins have
+/// none.
 fn end_of_path<'a>(path: &'a str, called: &GrpcMethod<'_>) -> Option<&'a str> {
     let before = path.strip_suffix(called.method())?.strip_suffix('/')?;
     let before = before.strip_suffix(called.service())?.strip_suffix('/')?;

@@ -1,7 +1,7 @@
 //! Label values that replace other values: unknown ones, a missing route, and label sets beyond the series limit.
 
 /// The label value for everything outside a closed set, as in OpenTelemetry's conventions: an unknown method, a gRPC method
-/// that is not in the list, or a value of your own label that is not in its list.
+/// that is not in the list, a host without a value of its own, or a value of your own label that is not in its list.
 pub const OTHER: &str = "_OTHER";
 
 /// The `endpoint` of requests that match no route.

@@ -169,14 +169,15 @@ impl<S> LayerBuilder<S> {
     }
 
     /// Adds methods, such as `PURGE`, that get a label value of their own, as the nine standard methods do. All other methods
-    /// are counted as `_OTHER`. At most 16 methods can be added. In OpenTelemetry's conventions `QUERY` is a standard method too.
+    /// are counted as `_OTHER`. At most 16 methods can be added. With [`Conventions::OpenTelemetry`], `QUERY` has a value of its
+    /// own too. With [`Conventions::Both`], add it.
     pub fn with_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.settings.methods.additional.extend(methods);
         self
     }
 
-    /// Replaces the list of methods that have a label value of their own. [Added](Self::with_methods) methods are kept. At most 16
-    /// methods can be listed besides the nine standard methods.
+    /// Replaces the list of methods that have a label value of their own. [Added](Self::with_methods) methods are kept. Besides
+    /// the nine standard methods, at most 16 methods can be listed or added.
     ///
     /// ```
     /// use http::Method;
@@ -190,8 +191,9 @@ impl<S> LayerBuilder<S> {
         self
     }
 
-    /// Replaces the list of methods by that of the environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`: names, separated
-    /// by commas. The case matters. If the variable is not set or is empty, the list stays as it is.
+    /// Replaces the list of methods by that of the environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`: names,
+    /// separated by commas. The case matters. If the variable is not set or is empty, the list stays as it is. If a name is not a
+    /// valid method, or if there are too many, `build` returns an error.
     ///
     /// This is the only setting that the layer reads from the environment, and it does so only here.
     pub fn with_known_methods_from_env(mut self) -> Self {
@@ -204,8 +206,9 @@ impl<S> LayerBuilder<S> {
     }
 
     /// Adds a label of your own: its key, its possible values, and a function that reads its value from a request. All metrics
-    /// except `http_requests_in_flight` have the label. Its value is `_OTHER` if the function returns any other value, returns
-    /// `None`, or panics. At most four labels can be added, with at most 100 values each.
+    /// have the label, except for the number of requests in flight. Its value is `_OTHER` if the function returns any other
+    /// value, returns `None`, or panics. At most four labels can be added, with at most 100 values each. With
+    /// [`Conventions::OpenTelemetry`], the key may have dots.
     ///
     /// ```
     /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
@@ -228,11 +231,12 @@ impl<S> LayerBuilder<S> {
         self
     }
 
-    /// Adds a label whose value the response sets: its key and its possible values. The response has the extension
-    /// [`ResponseLabels`](crate::ResponseLabels). The value is `_OTHER` if there is no response, if the extension does not have the
-    /// key, or if it has any other value. At most two such labels can be added, with at most 100 values each.
+    /// Adds a label whose value the response sets: its key and its possible values. The response sets it with the extension
+    /// [`ResponseLabels`](crate::ResponseLabels). The value is `_OTHER` if there is no response, if the extension does not have
+    /// the key, or if it has any other value. At most two such labels can be added, with at most 100 values each.
     ///
-    /// All metrics that are recorded when the request ends have the label. The gauges and the time to the response's head do not.
+    /// The counters, the duration and the sizes of bodies have the label. The gauges, the time to the response's head and the
+    /// duration of upgraded connections do not.
     ///
     /// ```
     /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer, ResponseLabels};
@@ -278,8 +282,9 @@ impl<S> LayerBuilder<S> {
     ///
     /// - They are not in `http_request_duration_seconds`, where they would distort the latency of other requests. They are in the
     ///   duration of OpenTelemetry's conventions, because its count is the only count of requests.
-    /// - A client that leaves, before or after the head, is their normal end and no failure. The
-    ///   `status` is the one that was sent, or `499`; for gRPC, `grpc_status` is `CANCELLED`.
+    /// - A client that leaves, before or after the head, is their normal end and no failure. The `status` is the one that was
+    ///   sent, or `499`; for gRPC, `grpc_status` is `CANCELLED`. The layer of a client does the same if the caller drops the
+    ///   request or the body. Its `status` is the one that was received, or `_NONE`.
     ///
     /// Other failures are counted: an error status, an error of the service or the body, a panic.
     ///
@@ -291,7 +296,8 @@ impl<S> LayerBuilder<S> {
     ///     .with_streaming_endpoints(["/grpc.health.v1.Health/Watch"]);
     /// ```
     ///
-    /// Pass the values of the `endpoint` label: route templates, not paths. A name that matches no endpoint is not an error,
+    /// Pass the values of the `endpoint` label: route templates, not paths. A client needs `with_endpoint` for them. A name that
+    /// matches no endpoint is not an error,
     /// because the layer does not know the routes. Once the [series limit](Self::with_max_series) is reached, a new stream is
     /// counted under `_OVERFLOW` like any other endpoint: it is timed, and a client that leaves is a failure.
     pub fn with_streaming_endpoints<E: Into<String>>(
@@ -315,17 +321,19 @@ impl<S> LayerBuilder<S> {
         self
     }
 
-    /// Turns on `http_response_headers_duration_seconds{method,endpoint}`: the time until the head of the response, with the
-    /// boundaries of the latency. Requests without a response are not in it.
+    /// Turns on `http_response_headers_duration_seconds{method,endpoint}`: the time until the head of the response. It has the
+    /// [boundaries](Self::with_boundaries) that you set, or those of Prometheus. Requests without a response are not in it.
     pub fn with_time_to_headers(mut self) -> Self {
         self.metrics.time_to_headers = true;
         self
     }
 
     /// Turns on `http_response_body_size_bytes{method,endpoint}`. The bytes are counted while the body passes, and recorded when
-    /// the request ends. In OpenTelemetry's conventions it is `http.server.response.body.size`, with the attributes of the duration
-    /// of HTTP requests; it includes gRPC calls. With a [`request_body_layer`](HttpMetricsLayer::request_body_layer), `http_request_body_size_bytes` is
+    /// the request ends. With a [`request_body_layer`](HttpMetricsLayer::request_body_layer), `http_request_body_size_bytes` is
     /// recorded too.
+    ///
+    /// In OpenTelemetry's conventions these are `http.server.response.body.size` and `http.server.request.body.size`. They have
+    /// the attributes of `http.server.request.duration`, and include gRPC calls.
     pub fn with_body_sizes(mut self) -> Self {
         self.metrics.body_sizes = true;
         self
@@ -336,8 +344,9 @@ impl<S> LayerBuilder<S> {
     /// Requests with label sets beyond the limit are counted under `endpoint="_OVERFLOW"`, in up to a few hundred additional
     /// series. If these are not enough for all statuses, `status` is `_OTHER`, and the `grpc_status` of gRPC calls is
     /// `UNKNOWN`. The additional series also have the attribute `otel.metric.overflow` = `true`, as the overflow series of the
-    /// SDK do (in Prometheus: `otel_metric_overflow="true"`). Each layer has its own limit. If several threads create the last
-    /// series at the same moment, all but one of these series stay empty.
+    /// SDK do (in Prometheus: `otel_metric_overflow="true"`). On a client without endpoints, only this attribute marks them.
+    /// Their `host` and the labels of [`with_label`](Self::with_label) are `_OTHER`. Each layer has its own limit. If several
+    /// threads create the last series at the same moment, all but one of these series stay empty.
     ///
     /// The SDK has a limit of its own: 2 000 series for each instrument, unless a view changes it. Beyond that limit it drops *all*
     /// labels of new series until the process ends, so stay below it.
@@ -383,8 +392,8 @@ impl LayerBuilder<ServerSide> {
 
     /// Sets how the layer finds the scheme of the URL that the client requested, for `url.scheme` of OpenTelemetry's conventions.
     ///
-    /// By default it is the scheme of the request's URI. HTTP/1 requests to a server have none, and count as `http`. If TLS ends
-    /// within the server or in a proxy in front of it:
+    /// By default it is the scheme of the request's URI. HTTP/1 requests to a server have none, and count as `http`. Set the
+    /// scheme if TLS ends within the server or in a proxy in front of it:
     ///
     /// ```
     /// use http::uri::Scheme;
@@ -402,8 +411,9 @@ impl LayerBuilder<ServerSide> {
         self
     }
 
-    /// Adds the host that the client named, from a list: the label `host`, and `server.address` and `server.port` in OpenTelemetry's
-    /// conventions. All other hosts are `_OTHER`. At most 100 hosts can be listed.
+    /// Adds the label `host`: the host that the client named in the URI or in the header `Host`, if it is in this list. All other
+    /// hosts are `_OTHER`. At most 100 hosts can be listed. In OpenTelemetry's conventions, the host is in `server.address` and
+    /// `server.port`.
     ///
     /// ```
     /// use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
@@ -412,7 +422,7 @@ impl LayerBuilder<ServerSide> {
     ///     .with_hosts(["shop.example", "shop.example:8443"]);
     /// ```
     ///
-    /// A host without a port is that of the scheme: 80 or 443.
+    /// A listed host without a port stands for the default port of the request's scheme: 80 or 443.
     pub fn with_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.hosts.listed = Some(hosts.into_iter().map(Into::into).collect());
         self
@@ -440,7 +450,8 @@ impl LayerBuilder<ServerSide> {
     /// Builds a layer that records into `meter`, which is a [meter or a meter provider](MeterSource).
     ///
     /// # Errors
-    /// If a boundary, a name, a label, a path or a number is invalid. The error says which one, and what is allowed.
+    /// If a boundary, a name, a label, a method, a host, a path or a number is invalid, or if a setting does not fit the
+    /// conventions. The error says which one, and what is allowed.
     pub fn build<K>(
         self,
         meter: &(impl MeterSource<K> + ?Sized),

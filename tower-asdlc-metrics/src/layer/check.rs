@@ -51,7 +51,7 @@ pub(crate) fn check<S>(builder: &mut LayerBuilder<S>) -> Result<(), BuildError> 
     check_count("series limit", *max_series, 1, MAX_SERIES)
 }
 
-/// A setting that has no effect is a mistake.
+/// Refuses settings of a convention that the layer does not record.
 fn check_conventions<S>(builder: &LayerBuilder<S>) -> Result<(), BuildError> {
     let LayerBuilder { settings, metrics, .. } = builder;
     let names = &settings.names;

@@ -28,9 +28,9 @@ use std::sync::Arc;
 ///
 /// From a provider, the layer gets a meter whose [scope](InstrumentationScope) is this crate: its name, its version, and the
 /// schema of its metrics. That is [`SCHEMA_URL`] for Prometheus' convention, and [`SEMANTIC_SCHEMA_URL`] for OpenTelemetry's
-/// conventions. With [both](crate::Conventions::Both), the layer has two scopes. So a backend can tell which crate has recorded a metric: a Prometheus exporter
-/// can serve the scope as `otel_scope_name`, `otel_scope_version` and `otel_scope_schema_url`. A meter is used as it is, with
-/// its own scope.
+/// conventions. With [both](crate::Conventions::Both), the layer has two scopes. The scope tells a backend which crate has
+/// recorded a metric: a Prometheus exporter can serve it as `otel_scope_name`, `otel_scope_version` and `otel_scope_schema_url`.
+/// A meter is used as it is, with its own scope.
 ///
 /// `Kind` is [`FromMeter`], [`FromProvider`] or [`FromSharedProvider`]. The compiler finds it. There is no need to implement
 /// this trait: implement [`MeterProvider`].

@@ -31,7 +31,7 @@ impl Flag {
     pub(crate) const HAS_RESPONSE_LABELS: Self = Self(128);
     /// The layer is around a client.
     pub(crate) const IS_CLIENT: Self = Self(256);
-    /// What a response may have to be asked for.
+    /// The layer reads more of a response than its status and its body.
     pub(crate) const READS_RESPONSE: Self =
         Self(Self::HAS_TIME_TO_HEADERS.0 | Self::HAS_RESPONSE_LABELS.0 | Self::IS_CLIENT.0);
 }

@@ -1,8 +1,9 @@
-//! The one file that creates instruments: name, unit, description and boundaries of every metric of this crate. `recorder.rs`
-//! records into them. `prometheus_series.rs` and `semantic_series.rs` set the labels.
+//! The one file that creates instruments: unit, description and boundaries of every metric of this crate, and the names of
+//! OpenTelemetry's conventions. `labels/names.rs` has the names of Prometheus' convention. `recorder.rs` records into the
+//! instruments. `prometheus_series.rs` and `semantic_series.rs` set the labels.
 //!
-//! The names are OpenTelemetry's: without the unit, which the instrument has as `s` or `By`, and without `_total`. A Prometheus
-//! exporter appends both: `http_request_duration` in `s` is `http_request_duration_seconds`, and the counter `http_requests` is
+//! The name of an instrument has no unit, because the instrument has it as `s` or `By`, and no `_total`. A Prometheus exporter
+//! appends both: `http_request_duration` in `s` is `http_request_duration_seconds`, and the counter `http_requests` is
 //! `http_requests_total`. The values of all labels come from bounded sets.
 
 use crate::labels::conventions::Conventions;
@@ -26,7 +27,7 @@ pub(crate) struct Instruments {
     pub(crate) upgrades: Option<UpgradeInstruments>,
 }
 
-/// Prometheus' convention.
+/// Prometheus' convention. The labels are those of a server. A client also has `host`, and `endpoint` only if it is configured.
 #[derive(Debug)]
 pub(crate) struct PrometheusInstruments {
     /// `{endpoint,method,status}`, for gRPC calls also `grpc_status`.
@@ -40,7 +41,7 @@ pub(crate) struct PrometheusInstruments {
     pub(crate) body_sizes: Option<BodySizeInstruments>,
 }
 
-/// OpenTelemetry's conventions for HTTP and RPC.
+/// OpenTelemetry's conventions for HTTP and RPC. The names are those of a server; see [`SemanticNames`] for those of a client.
 #[derive(Debug)]
 pub(crate) struct SemanticInstruments {
     /// `http.server.request.duration`
@@ -73,7 +74,7 @@ pub(crate) struct Metrics {
     pub(crate) boundaries: Option<Vec<f64>>,
     /// The gauge of Prometheus' convention.
     pub(crate) in_flight: bool,
-    /// The gauge of OpenTelemetry's convention.
+    /// The gauge of OpenTelemetry's conventions.
     pub(crate) active_requests: bool,
     pub(crate) time_to_headers: bool,
     pub(crate) body_sizes: bool,

@@ -51,9 +51,9 @@ pub(crate) struct FinishedExchange {
 
 impl Recorder {
     pub(crate) fn new(instruments: Instruments, settings: Settings) -> Self {
-        let body_sizes = |semantic: &Instruments| {
-            let prometheus = semantic.prometheus.as_ref().map(|own| own.body_sizes.is_some());
-            let semantic = semantic.semantic.as_ref().map(|own| own.body_sizes.is_some());
+        let body_sizes = |instruments: &Instruments| {
+            let prometheus = instruments.prometheus.as_ref().map(|own| own.body_sizes.is_some());
+            let semantic = instruments.semantic.as_ref().map(|own| own.body_sizes.is_some());
             prometheus.or(semantic) == Some(true)
         };
         let has_scheme = instruments.semantic.is_some() && settings.side == Side::Server;
@@ -106,7 +106,8 @@ impl Recorder {
         self.routes.instruments().upgrades.is_some()
     }
 
-    /// Reads the labels and the version of a request. The version is unknown if it is not a label, or if the response has it.
+    /// Reads the labels of a request, and its version of HTTP. The version is unknown if it is not a label. It is also unknown on
+    /// a client, which reads it from the response.
     #[inline(always)]
     pub(crate) fn start(
         &self,
@@ -254,7 +255,8 @@ impl Recorder {
         }
     }
 
-    /// Not buffered: the duration belongs to this route, and the counters to the overflow route.
+    /// Not buffered: in Prometheus' convention the duration may belong to this route, while the counters belong to the overflow
+    /// route.
     #[cold]
     fn record_beyond_limit(&self, route: &Route, ending: Ending, duration: f64, sent: u64) {
         if let Some((_, overflow)) = self.routes.overflow_ending(route.labels, ending) {

@@ -147,8 +147,8 @@ impl Routes {
         found.or_else(|| self.ending_within(self.limits.own_labels, route, ending))
     }
 
-    /// Returns the overflow route and its series, for requests beyond the series limit. Never `None`: if there is no space for this ending, there is
-    /// space for every reduced one.
+    /// Returns the overflow route and its series, for requests beyond the series limit. Never `None`: if there is no space for
+    /// this ending, there is space for every reduced one.
     #[cold]
     pub(crate) fn overflow_ending(
         &self,
@@ -184,7 +184,7 @@ impl Routes {
         let batches = (0..thread_index::shard_count()).map(|_| OnceLock::new()).collect();
         let is_success = ErrorType::of(ending, is_streaming).is_none()
             && matches!(ending.status(), Status::Sent(status) if status.is_success());
-        // A client has no routes.
+        // A client has no router, so the warning does not concern it.
         let may_be_unmatched = is_success && self.settings.side == Side::Server;
         let unmatched = (may_be_unmatched && is_unmatched(route.endpoint.as_str()))
             .then(|| Arc::clone(&self.unmatched));

@@ -61,7 +61,7 @@ impl SemanticSeries<'_> {
     fn add_server(self, attributes: &mut Vec<KeyValue>, labels: RequestLabels) {
         match self.hosts.map(|hosts| hosts.get(labels.host())) {
             None => {}
-            // There is no port of all other hosts.
+            // `_OTHER` stands for several hosts, which have no common port.
             Some(None) => attributes.push(pair(SERVER_ADDRESS, OTHER)),
             Some(Some(host)) => {
                 attributes.push(pair(SERVER_ADDRESS, host.address().to_owned()));

@@ -19,7 +19,7 @@ use crate::service::grpc_web::TrailerReader;
 use crate::service::optional_parts::OptionalParts;
 use bytes::Buf;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Starts the clock. `None` if the request is excluded.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn start<B>(shard: &Arc<Shard>, request: &mut Request<B>) -> Option<Self> {
         let recorder = shard.recorder();
         let flags = recorder.flags();
@@ -94,7 +94,7 @@ impl Exchange {
     }
 
     /// The inner service has responded. From here on the status is that of the response, whatever happens to the body.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) {
         self.progress.set_status(response.status());
         let endpoint = response.extensions().get();
@@ -102,7 +102,7 @@ impl Exchange {
             self.create_route(endpoint);
         }
         if self.flags().is_some_and(|flags| flags.contains(Flag::READS_RESPONSE)) {
-            self.read_response(response);
+            self.read_response(response.version(), response.extensions());
         }
         let headers = response.headers();
         if self.progress.grpc.is_grpc() {
@@ -157,8 +157,8 @@ impl Exchange {
         }
     }
 
-    /// The body of a client's response is dropped, and was never polled. That is no failure, unless it is a gRPC call: its status is
-    /// in the trailers.
+    /// The body of a client's response is dropped, and was never polled. That is no failure, except for a gRPC call, whose status
+    /// is in the trailers.
     #[cold]
     pub(crate) fn on_unread(&mut self) {
         if self.shard.is_some() && !self.progress.grpc.is_grpc() {
@@ -237,7 +237,7 @@ impl Exchange {
 
     /// Reads what only some layers need of a response.
     #[inline(never)]
-    fn read_response<B>(&mut self, response: &Response<B>) {
+    fn read_response(&mut self, version: Version, extensions: &Extensions) {
         let Some(shard) = self.shard.as_deref() else { return };
         let recorder = shard.recorder();
         let flags = recorder.flags();
@@ -245,13 +245,13 @@ impl Exchange {
             recorder.record_time_to_headers(self.route, self.start);
         }
         if flags.contains(Flag::HAS_RESPONSE_LABELS) {
-            self.progress.response_labels = recorder.response_labels(response.extensions());
+            self.progress.response_labels = recorder.response_labels(extensions);
         }
         // The request of a client does not tell which version of HTTP the connection has.
         if flags.contains(Flag::IS_CLIENT) {
-            self.length = BodyLength::undeclared(response.version());
+            self.length = BodyLength::undeclared(version);
             if recorder.has_version() {
-                self.progress.version = ProtocolVersion::of(response.version());
+                self.progress.version = ProtocolVersion::of(version);
             }
         }
     }

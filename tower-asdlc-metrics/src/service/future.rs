@@ -46,7 +46,7 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, S::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let panic_guard = PanicGuard::new(this.exchange);

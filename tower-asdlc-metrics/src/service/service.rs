@@ -74,7 +74,7 @@ where
         if self.has_backpressure { self.inner.poll_ready(cx) } else { Poll::Ready(Ok(())) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let shard = self.shard.as_ref();
         let mut exchange = shard.and_then(|shard| Exchange::start(shard, &mut request));
