@@ -47,7 +47,7 @@ impl LayerBuilder<ClientSide> {
     /// are sent to. All others are `_OTHER`, so that a crawler does not create a series for each host. The default is 50, the
     /// maximum 100. A host with two schemes counts twice.
     pub fn with_max_hosts(mut self, hosts: usize) -> Self {
-        self.hosts.max_seen = hosts;
+        self.hosts.max_seen = Some(hosts);
         self
     }
 

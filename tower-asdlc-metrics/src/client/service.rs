@@ -66,6 +66,7 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let shard = self.shard.as_ref();
         let mut exchange = shard.and_then(|shard| Exchange::start(shard, &mut request));
+        exchange.iter_mut().for_each(Exchange::expect_end_of_body);
         let panic_guard = PanicGuard::new(&mut exchange);
         let future = self.inner.call(request);
         panic_guard.disarm();

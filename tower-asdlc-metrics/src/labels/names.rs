@@ -122,13 +122,21 @@ impl HttpMetric {
             }
             Self::RequestBodySize => ("http_request_body_size", "http_client_request_body_size"),
             Self::ResponseBodySize => ("http_response_body_size", "http_client_response_body_size"),
-            Self::UpgradedConnectionsInFlight => (
-                "http_upgraded_connections_in_flight",
-                "http_client_upgraded_connections_in_flight",
-            ),
-            Self::UpgradedConnectionDuration => {
-                ("http_upgraded_connection_duration", "http_client_upgraded_connection_duration")
+            // A client's layer does not have these two.
+            Self::UpgradedConnectionsInFlight => ("http_upgraded_connections_in_flight", ""),
+
+            Self::UpgradedConnectionDuration => ("http_upgraded_connection_duration", ""),
+        }
+    }
+
+    /// Whether a layer of this side has the metric, in this convention.
+    pub(crate) fn exists(self, side: Side, has_prometheus: bool) -> bool {
+        match self {
+            Self::UpgradedConnectionsInFlight | Self::UpgradedConnectionDuration => {
+                side == Side::Server
             }
+            Self::ResponseHeadersDuration => true,
+            _ => has_prometheus,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::labels::ending::{Ending, ReducedError, Status};
 use crate::labels::grpc_status::GrpcStatus;
+use crate::labels::outcome::Outcome;
 use crate::labels::prometheus_labels::ErrorType;
 use crate::labels::side::Side;
 use crate::labels::values::OTHER;
@@ -61,8 +62,13 @@ fn error_type(ending: Ending, side: Side, is_streaming: bool) -> Option<Cow<'sta
     }
     if ending.grpc().is_grpc() {
         let status = ending.grpc().label(ending.outcome(), sent)?;
-        let is_left = is_streaming && ending.grpc().status().is_none();
-        return (is_grpc_error(status, side) && !is_left).then(|| status.as_str().into());
+        // The client of a stream has left. The status was not read, it is derived from that.
+        let is_normal_end = is_streaming
+            && matches!(ending.outcome(), Outcome::Cancelled | Outcome::Aborted)
+            && ending.grpc().status().is_none()
+            && sent.is_none_or(|sent| sent == StatusCode::OK);
+        let is_error = is_grpc_error(status, side) && !is_normal_end;
+        return is_error.then(|| status.as_str().into());
     }
     let status = sent.filter(|status| is_error(*status, side))?;
     Some(status.as_str().to_owned().into())
@@ -94,7 +100,6 @@ mod tests {
     use super::*;
     use crate::labels::ending::Progress;
     use crate::labels::grpc_status::GrpcCall;
-    use crate::labels::outcome::Outcome;
     use crate::labels::protocol::ProtocolVersion;
 
     fn ending(outcome: Outcome, status: Option<u16>, grpc: GrpcCall) -> Ending {
@@ -207,6 +212,10 @@ mod tests {
             (Outcome::Aborted, Some(200), grpc, None),
             (Outcome::Cancelled, None, grpc, None),
             (Outcome::Panic, Some(200), grpc, Some("panic")),
+            // Nobody has left: these calls have failed.
+            (Outcome::Complete, Some(503), grpc, Some("UNAVAILABLE")),
+            (Outcome::Complete, Some(200), grpc, Some("UNKNOWN")),
+            (Outcome::Aborted, Some(503), grpc, Some("UNAVAILABLE")),
         ] {
             for side in [Side::Server, Side::Client] {
                 let labels = SemanticLabels::of(ending(outcome, status, grpc), side, true);

@@ -1,5 +1,5 @@
 use crate::error::BuildError;
-use crate::labels::client_error::ErrorTypes;
+use crate::labels::client_error::KnownErrors;
 use crate::labels::conventions::Conventions;
 use crate::labels::endpoint::{AnyEndpoint, Endpoint};
 use crate::labels::exclusions::Exclusions;
@@ -82,7 +82,7 @@ impl<S> LayerBuilder<S> {
                 hosts: None,
                 user_labels: Vec::new(),
                 response_labels: Vec::new(),
-                errors: ErrorTypes::default(),
+                errors: KnownErrors::default(),
                 exclusions: Exclusions::default(),
                 streaming_endpoints: Vec::new(),
                 max_series: 1_000,
@@ -169,8 +169,8 @@ impl<S> LayerBuilder<S> {
     }
 
     /// Adds methods, such as `PURGE`, that get a label value of their own, as the nine standard methods do. All other methods
-    /// are counted as `_OTHER`. At most 16 methods can be added. With [`Conventions::OpenTelemetry`], `QUERY` has a value of its
-    /// own too. With [`Conventions::Both`], add it.
+    /// are counted as `_OTHER`. At most 16 methods can be added. In OpenTelemetry's conventions, also beside those of Prometheus,
+    /// `QUERY` has a value of its own too.
     pub fn with_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.settings.methods.additional.extend(methods);
         self
@@ -322,7 +322,7 @@ impl<S> LayerBuilder<S> {
     }
 
     /// Turns on `http_response_headers_duration_seconds{method,endpoint}`: the time until the head of the response. It has the
-    /// [boundaries](Self::with_boundaries) that you set, or those of Prometheus. Requests without a response are not in it.
+    /// [boundaries](Self::with_boundaries) that you set, or those of the latency. Requests without a response are not in it.
     pub fn with_time_to_headers(mut self) -> Self {
         self.metrics.time_to_headers = true;
         self

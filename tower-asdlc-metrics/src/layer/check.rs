@@ -16,25 +16,19 @@ use crate::record::settings::Settings;
 use http::{Method, Uri};
 
 /// The hosts that the builder got, as text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct HostOptions {
     pub(crate) listed: Option<Vec<String>>,
     /// How many hosts a client keeps if there is no list.
-    pub(crate) max_seen: usize,
+    pub(crate) max_seen: Option<usize>,
     /// For requests that name no host.
     pub(crate) default: Option<String>,
-}
-
-impl Default for HostOptions {
-    fn default() -> Self {
-        Self { listed: None, max_seen: 50, default: None }
-    }
 }
 
 impl HostOptions {
     /// Without a list: the first hosts that are seen.
     pub(crate) fn first_seen(&self) -> HostSettings {
-        HostSettings { allowed: None, default: None, max_seen: self.max_seen }
+        HostSettings { allowed: None, default: None, max_seen: DEFAULT_MAX_HOSTS }
     }
 }
 
@@ -53,30 +47,38 @@ pub(crate) fn check<S>(builder: &mut LayerBuilder<S>) -> Result<(), BuildError> 
 
 /// Refuses settings of a convention that the layer does not record.
 fn check_conventions<S>(builder: &LayerBuilder<S>) -> Result<(), BuildError> {
-    let LayerBuilder { settings, metrics, .. } = builder;
-    let names = &settings.names;
-    let is_set = [
-        (names.set_metrics().next().is_some(), "with_metric_name"),
-        (names.set_keys().next().is_some(), "with_label_key"),
-        (settings.has_status_on_duration, "with_status_on_duration"),
-    ];
+    let LayerBuilder { settings, metrics, hosts, .. } = builder;
     let conventions = metrics.conventions;
     let refuse = |allowed: &str, setting: &str| {
         let allowed = format!("must be {allowed}, because of {setting}");
         Err(BuildError::invalid("conventions", &format_args!("{conventions:?}"), allowed))
     };
-    match is_set.into_iter().find(|(is_set, _)| *is_set) {
-        Some((_, setting)) if !conventions.has_prometheus() => {
-            refuse("Prometheus or Both", setting)
+    let mut set_metrics = settings.names.set_metrics().map(|(metric, _)| metric);
+    if !conventions.has_prometheus() {
+        let is_refused = |metric: HttpMetric| !metric.exists(settings.side, false);
+        for (is_set, setting) in [
+            (set_metrics.any(is_refused), "with_metric_name"),
+            (settings.names.set_keys().next().is_some(), "with_label_key"),
+            (settings.has_status_on_duration, "with_status_on_duration"),
+        ] {
+            if is_set {
+                return refuse("Prometheus or Both", setting);
+            }
         }
-        _ if metrics.active_requests && !conventions.has_open_telemetry() => {
-            refuse("OpenTelemetry or Both", "with_active_requests")
-        }
-        _ if settings.url_scheme.is_some() && !conventions.has_open_telemetry() => {
-            refuse("OpenTelemetry or Both", "with_url_scheme")
-        }
-        _ => Ok(()),
     }
+    if !conventions.has_open_telemetry() {
+        // The default port of a host depends on the scheme.
+        let has_scheme_without_effect = settings.url_scheme.is_some() && hosts.listed.is_none();
+        for (is_set, setting) in [
+            (metrics.active_requests, "with_active_requests"),
+            (has_scheme_without_effect, "with_url_scheme"),
+        ] {
+            if is_set {
+                return refuse("OpenTelemetry or Both", setting);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_names<S>(builder: &LayerBuilder<S>) -> Result<(), BuildError> {
@@ -92,6 +94,8 @@ fn check_names<S>(builder: &LayerBuilder<S>) -> Result<(), BuildError> {
             "must match [a-zA-Z][a-zA-Z0-9_.-/]{0,254}".to_owned()
         } else if let Some(suffix) = suffix {
             format!("must not end in {suffix}, which a Prometheus exporter appends")
+        } else if !metric.exists(builder.settings.side, true) {
+            "must be the name of a metric that the layer has".to_owned()
         } else if is_given_twice {
             "must not be the name of two metrics".to_owned()
         } else {
@@ -116,10 +120,17 @@ fn check_labels<S>(builder: &LayerBuilder<S>) -> Result<(), BuildError> {
         checked.and(unique).map_err(error)
     };
     for label in HttpLabel::ALL {
-        let is_used = label != HttpLabel::Host || builder.has_host_label();
+        let is_used = match label {
+            HttpLabel::Host => builder.has_host_label(),
+            HttpLabel::Endpoint => builder.settings.has_endpoints,
+            _ => true,
+        };
         let key = names.key(label);
         if is_used {
             check_key("label key", key, check_own_key(key, label.default_key()))?;
+        } else if names.set_keys().any(|(set, _)| set == label) {
+            let allowed = "must be the key of a label that the layer has";
+            return Err(BuildError::invalid_text("label key", key, allowed));
         }
     }
     let check = match builder.metrics.conventions {
@@ -158,7 +169,7 @@ fn complete_methods<S>(builder: &mut LayerBuilder<S>) -> Result<(), BuildError> 
     let count = methods.additional.len();
     check_count("number of additional methods", count, 0, MAX_ADDITIONAL_METHODS)?;
     let query = methods::query().filter(|query| !methods.additional.contains(query));
-    if builder.metrics.conventions == Conventions::OpenTelemetry && !is_replaced {
+    if builder.metrics.conventions.has_open_telemetry() && !is_replaced {
         methods.additional.extend(query);
     }
     Ok(())
@@ -181,13 +192,18 @@ fn complete_hosts<S>(builder: &mut LayerBuilder<S>) -> Result<(), BuildError> {
     }
     if let Some(listed) = listed {
         check_count("number of hosts", listed.len(), 1, MAX_HOSTS)?;
+        if let Some(max_seen) = max_seen {
+            let allowed = "must not be set together with a list of hosts";
+            return Err(BuildError::invalid("limit of hosts", max_seen, allowed));
+        }
     }
-    check_count("limit of hosts", *max_seen, 1, MAX_HOSTS)?;
+    let max_seen = max_seen.unwrap_or(DEFAULT_MAX_HOSTS);
+    check_count("limit of hosts", max_seen, 1, MAX_HOSTS)?;
     let allowed =
         listed.as_ref().map(|listed| listed.iter().map(|host| parse_host(host)).collect());
     let default = default.as_deref().map(parse_default_host).transpose()?;
     builder.settings.hosts =
-        Some(HostSettings { allowed: allowed.transpose()?, default, max_seen: *max_seen });
+        Some(HostSettings { allowed: allowed.transpose()?, default, max_seen });
     Ok(())
 }
 
@@ -231,12 +247,16 @@ impl<S> LayerBuilder<S> {
 fn check_boundaries<S>(builder: &LayerBuilder<S>) -> Result<(), BuildError> {
     let LayerBuilder { settings, metrics, .. } = builder;
     let boundaries = metrics.boundaries.as_deref().unwrap_or_default();
-    let duration = settings.names.metric(HttpMetric::RequestDuration);
+    // As Prometheus shows it.
+    let duration = match (metrics.conventions.has_prometheus(), settings.side) {
+        (true, _) => settings.names.metric(HttpMetric::RequestDuration),
+        (false, Side::Server) => "http_server_request_duration",
+        (false, Side::Client) => "http_client_request_duration",
+    };
     let mut previous = None;
     for (index, &boundary) in boundaries.iter().enumerate() {
         let invalid = |allowed: String| {
             let error = BuildError::invalid("boundary", &boundary, allowed);
-            // As Prometheus shows it.
             Err(error.at(format!("{duration}_seconds, index {index}")))
         };
         if !boundary.is_finite() {
@@ -296,6 +316,7 @@ fn check_count(
 const MAX_SERIES: usize = 100_000;
 /// Twice as many, for two schemes, fit into a byte. A look-up compares the host with each of them.
 const MAX_HOSTS: usize = 100;
+const DEFAULT_MAX_HOSTS: usize = 50;
 
 #[cfg(test)]
 mod tests {

@@ -31,9 +31,11 @@ impl Flag {
     pub(crate) const HAS_RESPONSE_LABELS: Self = Self(128);
     /// The layer is around a client.
     pub(crate) const IS_CLIENT: Self = Self(256);
+    /// The layer is around a client, and the version of HTTP is a label. The response has it.
+    pub(crate) const READS_VERSION: Self = Self(512);
     /// The layer reads more of a response than its status and its body.
     pub(crate) const READS_RESPONSE: Self =
-        Self(Self::HAS_TIME_TO_HEADERS.0 | Self::HAS_RESPONSE_LABELS.0 | Self::IS_CLIENT.0);
+        Self(Self::HAS_TIME_TO_HEADERS.0 | Self::HAS_RESPONSE_LABELS.0 | Self::READS_VERSION.0);
 }
 
 impl Flags {

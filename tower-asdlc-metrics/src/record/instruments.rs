@@ -94,7 +94,11 @@ impl Instruments {
         // The metrics that no convention has are in the scope of the layer's first convention.
         let other = Builder(if conventions.has_prometheus() { prometheus } else { semantic });
         let boundaries = metrics.boundaries.as_deref();
-        let duration = boundaries.unwrap_or(&DEFAULT_BOUNDARIES);
+        let duration = boundaries.unwrap_or(if conventions.has_prometheus() {
+            &DEFAULT_BOUNDARIES
+        } else {
+            &SEMANTIC_BOUNDARIES
+        });
         Self {
             prometheus: conventions
                 .has_prometheus()

@@ -26,14 +26,14 @@ use std::time::{Duration, Instant};
 pub(crate) struct Recorder {
     routes: Routes,
     in_flight: InFlightGauge,
-    slots: Slots,
+    slots: SlotCounts,
     flags: Flags,
     unlisted_methods: UnlistedMethods,
 }
 
 /// How many [`InFlightSlot`]s there are for each label.
 #[derive(Clone, Copy, Debug)]
-struct Slots {
+struct SlotCounts {
     methods: u16,
     /// 1 if the scheme is no label.
     schemes: u16,
@@ -65,10 +65,11 @@ impl Recorder {
             (Flag::HAS_BODY_SIZES, body_sizes(&instruments)),
             (Flag::HAS_RESPONSE_LABELS, !settings.response_labels.is_empty()),
             (Flag::IS_CLIENT, settings.side == Side::Client),
+            (Flag::READS_VERSION, instruments.semantic.is_some() && settings.side == Side::Client),
         ]);
         let routes = Routes::new(instruments, settings);
         // The builder allows fewer methods and hosts than there are numbers.
-        let slots = Slots {
+        let slots = SlotCounts {
             methods: routes.settings().methods.count() as u16,
             schemes: if has_scheme { UrlScheme::COUNT as u16 } else { 1 },
             hosts: routes.hosts().map_or(1, |hosts| hosts.ids() as u16),
@@ -156,7 +157,7 @@ impl Recorder {
         if !flags.contains(Flag::HAS_MORE_LABELS) {
             return InFlightSlot(method);
         }
-        let Slots { methods, schemes, .. } = self.slots;
+        let SlotCounts { methods, schemes, .. } = self.slots;
         let host = u16::from(labels.host().0);
         InFlightSlot((host * schemes + labels.scheme() as u16) * methods + method)
     }
@@ -209,11 +210,6 @@ impl Recorder {
     /// What a client's error was, if it is known.
     pub(crate) fn error_type<E: 'static>(&self, error: &E) -> Option<ClientErrorType> {
         self.routes.settings().errors.find(error)
-    }
-
-    /// Whether the version of HTTP is a label.
-    pub(crate) fn has_version(&self) -> bool {
-        self.routes.instruments().semantic.is_some()
     }
 
     /// The number of requests in flight has changed. It is reported at once only if no callback reports it before collections.
@@ -320,7 +316,7 @@ impl Recorder {
     }
 }
 
-impl Slots {
+impl SlotCounts {
     fn count(self) -> usize {
         let Self { methods, schemes, hosts } = self;
         [methods, schemes, hosts].into_iter().map(usize::from).product()

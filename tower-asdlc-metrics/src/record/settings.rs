@@ -1,5 +1,5 @@
 use crate::labels::catch_panic::catch_panic;
-use crate::labels::client_error::ErrorTypes;
+use crate::labels::client_error::KnownErrors;
 use crate::labels::endpoint::AnyEndpoint;
 use crate::labels::exclusions::Exclusions;
 use crate::labels::methods::Methods;
@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     pub(crate) user_labels: Vec<UserLabel>,
     pub(crate) response_labels: Vec<ResponseLabel>,
     /// The errors that a client's layer knows.
-    pub(crate) errors: ErrorTypes,
+    pub(crate) errors: KnownErrors,
     pub(crate) exclusions: Exclusions,
     /// Endpoints whose requests last until the client leaves.
     pub(crate) streaming_endpoints: Vec<String>,

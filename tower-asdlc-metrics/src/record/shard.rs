@@ -36,7 +36,7 @@ pub(crate) struct Shard {
 
 /// The counters of all slots. Most layers have only a slot for each method.
 struct Slots {
-    first: [Counters; METHODS],
+    first: [Counters; FIRST_SLOTS],
     more: Box<[Counters]>,
 }
 
@@ -159,7 +159,7 @@ impl Shard {
 
 impl Slots {
     fn new(count: usize) -> Self {
-        let more = count.saturating_sub(METHODS);
+        let more = count.saturating_sub(FIRST_SLOTS);
         // The padding keeps the counters on cache lines of their own.
         let padding = if more == 0 { 0 } else { 2 * PADDING };
         Self {
@@ -173,7 +173,7 @@ impl Slots {
         let index = usize::from(slot.0);
         match self.first.get(index) {
             Some(counters) => counters,
-            None => self.get_more(index - METHODS),
+            None => self.get_more(index - FIRST_SLOTS),
         }
     }
 
@@ -197,7 +197,7 @@ fn add_1_from_other_thread(counter: &AtomicI64) {
 }
 
 /// How many slots are stored within the shard.
-const METHODS: usize = MAX_METHODS;
+const FIRST_SLOTS: usize = MAX_METHODS;
 
 /// As many counters as fit into 128 bytes.
 const PADDING: usize = 128 / size_of::<Counters>();

@@ -52,6 +52,7 @@ impl BodyLength {
     }
 
     /// The last byte is not the end of the body: trailers follow, or the server polls until there are no more frames.
+    #[inline]
     pub(crate) fn expect_end_after_last_byte(&mut self) {
         self.0 |= ENDS_AFTER_LAST_BYTE;
     }

@@ -93,6 +93,13 @@ impl Exchange {
         })
     }
 
+    /// The request is sent by a client, which reads a body until the body says that it has ended. (The request of a client does not
+    /// tell which version of HTTP the connection has.)
+    #[inline]
+    pub(crate) fn expect_end_of_body(&mut self) {
+        self.length.expect_end_after_last_byte();
+    }
+
     /// The inner service has responded. From here on the status is that of the response, whatever happens to the body.
     #[inline(always)]
     pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) {
@@ -248,11 +255,8 @@ impl Exchange {
             self.progress.response_labels = recorder.response_labels(extensions);
         }
         // The request of a client does not tell which version of HTTP the connection has.
-        if flags.contains(Flag::IS_CLIENT) {
-            self.length = BodyLength::undeclared(version);
-            if recorder.has_version() {
-                self.progress.version = ProtocolVersion::of(version);
-            }
+        if flags.contains(Flag::READS_VERSION) {
+            self.progress.version = ProtocolVersion::of(version);
         }
     }
 

@@ -1,8 +1,8 @@
-use crate::labels::client_error::{ClientErrorType, ErrorTypes, Verdict, of_io_error};
+use crate::labels::client_error::{ClientErrorType, KnownErrors, Verdict, of_io_error};
 use hyper_util::client::legacy;
 use tower::timeout::error::Elapsed;
 
-impl ErrorTypes {
+impl KnownErrors {
     /// Adds the errors of hyper-util's client, hyper, h2, and tower's `Timeout`.
     pub(crate) fn with_hyper_util(self) -> Self {
         self.with(of_h2_error)

@@ -41,11 +41,11 @@ impl From<ClientErrorType> for Outcome {
 /// The types of errors that a client layer knows, of its inner service and of response bodies.
 ///
 /// The error type of a service need not implement [`Error`]: it may be a `Box<dyn Error + Send + Sync>`.
-pub(crate) struct ErrorTypes {
+pub(crate) struct KnownErrors {
     rules: Vec<Rule>,
 }
 
-impl ErrorTypes {
+impl KnownErrors {
     /// Knows [`io::Error`].
     pub(crate) fn new() -> Self {
         Self { rules: Vec::new() }.with(of_io_error)
@@ -97,15 +97,15 @@ impl ErrorTypes {
     }
 }
 
-impl Default for ErrorTypes {
+impl Default for KnownErrors {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for ErrorTypes {
+impl fmt::Debug for KnownErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ErrorTypes")
+        f.write_str("KnownErrors")
     }
 }
 
@@ -203,7 +203,7 @@ mod tests {
     //
     #[test]
     fn an_io_error_is_found_as_the_error_in_a_box_and_as_a_source() {
-        let types = ErrorTypes::new();
+        let types = KnownErrors::new();
         for (kind, expected) in [
             (ErrorKind::ConnectionRefused, Some(Connect)),
             (ErrorKind::NetworkUnreachable, Some(Connect)),
@@ -227,7 +227,7 @@ mod tests {
     //
     #[test]
     fn an_error_of_an_unknown_type_has_no_error_type() {
-        let types = ErrorTypes::new();
+        let types = KnownErrors::new();
         // It is a source of `Custom`, whose type is unknown.
         assert_eq!(types.find(&custom(io::Error::from(ErrorKind::TimedOut))), None);
         assert_eq!(types.find(&"text"), None);
@@ -240,7 +240,7 @@ mod tests {
     fn a_type_that_is_added_decides_before_its_sources() {
         let io = |kind| custom(io::Error::from(kind));
         let types =
-            ErrorTypes::new().with(|error: &Custom| error.source.is_none().then_some(Timeout));
+            KnownErrors::new().with(|error: &Custom| error.source.is_none().then_some(Timeout));
         assert_eq!(types.find(&Custom { source: None }), Some(Timeout));
         assert_eq!(types.find(&BoxError::from(custom(Custom { source: None }))), Some(Timeout));
         assert_eq!(types.find(&io(ErrorKind::ConnectionRefused)), Some(Connect));
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn after_a_panic_of_the_function_the_sources_decide() {
         let panicking = |_: &Custom| -> Option<ClientErrorType> { panic!("by the test") };
-        let types = ErrorTypes::new().with(panicking);
+        let types = KnownErrors::new().with(panicking);
         assert_eq!(types.find(&custom(io::Error::from(ErrorKind::TimedOut))), Some(Timeout));
     }
 
@@ -277,6 +277,6 @@ mod tests {
                 Some(self)
             }
         }
-        assert_eq!(ErrorTypes::new().find(&BoxError::from(Circular)), None);
+        assert_eq!(KnownErrors::new().find(&BoxError::from(Circular)), None);
     }
 }

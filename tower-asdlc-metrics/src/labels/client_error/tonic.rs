@@ -1,7 +1,7 @@
-use crate::labels::client_error::{ClientErrorType, ErrorTypes, Verdict};
+use crate::labels::client_error::{ClientErrorType, KnownErrors, Verdict};
 use tonic::{ConnectError, Status, TimeoutExpired, transport};
 
-impl ErrorTypes {
+impl KnownErrors {
     /// Adds the errors of tonic's `Channel` and of its response bodies, and those that they have as sources.
     pub(crate) fn with_tonic(self) -> Self {
         self.with_hyper_util()

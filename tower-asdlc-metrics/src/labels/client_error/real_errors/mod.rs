@@ -17,7 +17,7 @@
 mod servers;
 
 use crate::labels::client_error::ClientErrorType::{self, Connect, Reset, Timeout};
-use crate::labels::client_error::ErrorTypes;
+use crate::labels::client_error::KnownErrors;
 use bytes::Bytes;
 use h2::Reason;
 use http::{Request, Response};
@@ -141,7 +141,7 @@ async fn errors_of_hyper() {
 // tower's `Timeout` returns a boxed error, whatever is inside of it.
 #[tokio::test(flavor = "local")]
 async fn errors_in_the_timeout_of_tower() {
-    let types = ErrorTypes::new().with_tonic();
+    let types = KnownErrors::new().with_tonic();
     for (server, timeout, expected) in [
         (servers::tcp(b"", Then::Wait).await, TIMEOUT, Timeout),
         (servers::tcp(b"", Then::Close).await, Duration::MAX, Reset),
@@ -183,7 +183,7 @@ async fn an_error_of_the_name_resolution_is_a_connect_error() {
 //
 #[tokio::test(flavor = "local")]
 async fn in_a_box_the_io_errors_of_other_clients_are_found_without_their_types() {
-    let types = ErrorTypes::new();
+    let types = KnownErrors::new();
     for (server, expected) in [
         (servers::closed_port().await, Some(Connect)),
         (servers::tcp(b"", Then::Reset).await, Some(Reset)),
@@ -206,7 +206,7 @@ struct Ended {
 
 impl Ended {
     fn with<E: Error + Send + Sync + 'static>(by: &'static str, error: E) -> Self {
-        let types = ErrorTypes::new().with_tonic();
+        let types = KnownErrors::new().with_tonic();
         let found = types.find(&error);
         let text = format!("{error:?}");
         assert_eq!(types.find(&BoxError::from(error)), found, "in a box: {text}");
