@@ -65,15 +65,12 @@ impl Hosts {
         self.seen.len() + 1
     }
 
-    /// Finds the host of a request. `scheme` is that of requests whose URI has none.
+    /// Finds the host of a request with this scheme.
     #[inline]
     pub(crate) fn id(&self, head: RequestHead<'_>, scheme: UrlScheme) -> HostId {
         let uri = head.own_uri();
         let host = match uri.authority() {
-            Some(authority) => {
-                let scheme = uri.scheme().map_or(scheme, |scheme| UrlScheme::of(Some(scheme)));
-                Some((scheme, authority.as_str()))
-            }
+            Some(authority) => Some((scheme, authority.as_str())),
             None => self.host_without_authority(head, scheme),
         };
         host.map_or(HostId::OTHER, |(scheme, authority)| self.find(scheme, authority))
@@ -214,7 +211,8 @@ mod tests {
 
     fn labels(hosts: &Hosts, uri: &str) -> Option<(String, String, u16)> {
         let request = Request::builder().uri(uri).body(()).unwrap();
-        let host = hosts.get(hosts.id(RequestHead::of(&request), Http))?;
+        let scheme = UrlScheme::of(request.uri().scheme());
+        let host = hosts.get(hosts.id(RequestHead::of(&request), scheme))?;
         Some((host.authority().to_owned(), host.address().to_owned(), host.port()))
     }
 
