@@ -4,7 +4,9 @@
 mod agreement;
 mod client;
 mod grpc_client;
+mod hostile;
 mod measured;
+mod nested;
 mod pairs;
 mod plan;
 mod run;
