@@ -41,7 +41,7 @@ fn both_conventions_and_both_sides_agree_about_each_of_10_000_requests() {
         assert!(made_up, "{exchange:?} {seen:?}");
         if recorded != expected {
             let plan = (exchange.plan.ending, exchange.plan.protocol);
-            *differ.entry((plan, recorded, expected)).or_default() += 1;
+            *differ.entry((plan, recorded, expected, &seen.text)).or_default() += 1;
         }
     }
     assert_same(&differ, &BTreeMap::new());

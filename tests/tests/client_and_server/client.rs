@@ -200,7 +200,17 @@ where
         }
         _ => future.await,
     };
-    let Ok(response) = result else { return Seen::failed(error(exchange.plan.ending)) };
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => {
+            let text = format!("{error:?}");
+            return Seen {
+                error: Some(self::error(exchange.plan.ending, &text)),
+                text,
+                ..Seen::default()
+            };
+        }
+    };
     let seen = |error| Seen { status: Some(response.status().as_u16()), error, ..Seen::default() };
     let (none, broken, aborted) = (seen(None), seen(Some("reset")), seen(Some("aborted")));
     let ending = exchange.plan.ending;
@@ -209,8 +219,8 @@ where
     }
     let mut body = pin!(response.into_body());
     while let Some(frame) = body.frame().await {
-        if frame.is_err() {
-            return broken;
+        if let Err(error) = frame {
+            return Seen { text: format!("{error:?}"), ..broken };
         }
         exchange.proceed.notify_one();
         match ending {
@@ -230,13 +240,13 @@ pub(crate) async fn arrived_and_some_time(exchange: &Exchange) {
     }
 }
 
-/// The error of a client that got no response.
-pub(crate) fn error(ending: Ending) -> &'static str {
+/// The error of a client that got no response. `text` is how it is printed.
+pub(crate) fn error(ending: Ending, text: &str) -> &'static str {
     match ending {
         Ending::NothingListens => "connect_error",
         Ending::TimesOut => "timeout",
         // hyper says that its own task is gone, not that the connection is.
-        Ending::ClientKills => "service_error",
+        _ if text.contains("DispatchGone") => "service_error",
         _ => "reset",
     }
 }

@@ -95,7 +95,11 @@ async fn response<T>(
             // The status is sent by the server.
             Ending::Respond | Ending::Stream | Ending::Upload => Seen { grpc: Some(code), ..OK },
             Ending::Unmatched => Seen { status: Some(404), grpc: Some(code), ..OK },
-            _ => Seen { made_up: Some(code), ..Seen::failed(error(ending)) },
+            _ => {
+                let text = format!("{status:?}");
+                let error = Some(error(ending, &text));
+                Seen { made_up: Some(code), error, text, ..Seen::default() }
+            }
         }
     })
 }
@@ -106,4 +110,10 @@ fn with_name<T>(mut request: Request<T>, exchange: &Exchange) -> Request<T> {
     request
 }
 
-const OK: Seen = Seen { status: Some(200), grpc: Some(Code::Ok), made_up: None, error: None };
+const OK: Seen = Seen {
+    status: Some(200),
+    grpc: Some(Code::Ok),
+    made_up: None,
+    error: None,
+    text: String::new(),
+};

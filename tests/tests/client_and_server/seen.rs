@@ -14,6 +14,8 @@ pub(crate) struct Seen {
     pub(crate) made_up: Option<Code>,
     /// What ended the request before the end of the response.
     pub(crate) error: Option<&'static str>,
+    /// The error as it is printed.
+    pub(crate) text: String,
 }
 
 impl Seen {
@@ -24,7 +26,7 @@ impl Seen {
 
 /// The status, the gRPC status and the error type that a client layer records of what its client saw.
 pub(crate) fn expected_labels(exchange: &Exchange, seen: &Seen) -> [String; 3] {
-    let Seen { status, grpc, made_up: _, error } = seen;
+    let Seen { status, grpc, made_up: _, error, text: _ } = seen;
     let status = status.map_or("_NONE".to_owned(), |status| status.to_string());
     let sent = grpc.map_or(("", ""), |code| GRPC_STATUSES[code as usize]);
     let grpc_status = match error {
