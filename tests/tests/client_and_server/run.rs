@@ -130,7 +130,7 @@ async fn send_all(traffic: &Traffic, layers: &Layers, server: SocketAddr) -> BTr
                         let (traffic, clients) = (Arc::clone(&traffic), Arc::clone(&clients));
                         requests.spawn(async move {
                             let exchange = &traffic[id as usize];
-                            let seen = timeout(REQUEST_DEADLINE, clients.send(exchange)).await;
+                            let seen = timeout(DEADLINE, clients.send(exchange)).await;
                             (id, seen.unwrap_or_else(|_| panic!("it has not ended: {exchange:?}")))
                         });
                     }
@@ -145,6 +145,4 @@ async fn send_all(traffic: &Traffic, layers: &Layers, server: SocketAddr) -> BTr
 
 const WORKERS: u32 = 8;
 const REQUESTS_OF_A_CLIENT: usize = 200;
-/// Only a failing test waits that long.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 const BETWEEN_COLLECTIONS: Duration = Duration::from_millis(20);
