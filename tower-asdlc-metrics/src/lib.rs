@@ -162,8 +162,9 @@
 //! | the service or the body returns an error | `_NONE`, or as received | `connect_error`, `timeout` or `reset` if the layer [knows the error](LayerBuilder::with_error_type); otherwise `service_error` or `body_error` |
 //! | the service, its future or the body panics | `_NONE`, or as received | `panic` |
 //!
-//! A gRPC call that ends without a status has the one that its client derives, as [above](#grpc). It is `UNAVAILABLE` for
-//! `connect_error` and `reset`, and `DEADLINE_EXCEEDED` for `timeout`.
+//! A gRPC call that ends without a status gets one as [above](#grpc). It is `UNAVAILABLE` for `connect_error` and `reset`, and
+//! `DEADLINE_EXCEEDED` for `timeout`. The status that a gRPC library returns to its caller can be another one: tonic returns
+//! `UNKNOWN` for a lost connection, and `CANCELLED` for its own timeout.
 //!
 //! The clock starts when the layer is called. The layer is ready when the inner service is ready. This wait is not recorded, and
 //! neither is an error of `poll_ready`, because there is no request yet.
