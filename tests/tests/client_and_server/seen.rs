@@ -46,8 +46,8 @@ pub(crate) fn expected_labels(exchange: &Exchange, seen: &Seen) -> [String; 3] {
 }
 
 /// The statuses of calls for which the server has sent none: what ended the call, the status that the layer records, and the one
-/// that tonic's client makes up. The layer records the status that gRPC defines for this case. tonic derives its own from the code of
-/// `RST_STREAM` (a server that panics cancels the stream), and has none for a lost connection.
+/// that tonic's client makes up. The layer records one status for every reset. tonic derives its own from the code of `RST_STREAM` (a
+/// server that panics cancels the stream), and has none for a lost connection.
 pub(crate) const MADE_UP: [(&str, &str, Code); 5] = [
     ("connect_error", "UNAVAILABLE", Code::Unavailable),
     ("reset", "UNAVAILABLE", Code::Cancelled),
