@@ -288,11 +288,12 @@ pub use labels::response_label::ResponseLabels;
 #[cfg(feature = "tonic")]
 pub use labels::tonic_method::TonicMethod;
 pub use labels::values::{NONE, OTHER, OVERFLOW, UNMATCHED};
-pub use layer::builder::{ClientSide, HttpMetricsLayerBuilder, LayerBuilder, ServerSide};
+pub use layer::builder::{ClientSide, LayerBuilder, ServerSide};
 pub use layer::layer::HttpMetricsLayer;
 pub use layer::meter_source::{
     FromMeter, FromProvider, FromSharedProvider, MeterSource, SCHEMA_URL, SEMANTIC_SCHEMA_URL,
 };
+pub use layer::server_builder::HttpMetricsLayerBuilder;
 pub use service::future::ResponseFuture;
 pub use service::request_body::{RequestBody, RequestBodyLayer, RequestBodyService};
 pub use service::response_body::ResponseBody;

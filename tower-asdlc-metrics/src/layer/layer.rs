@@ -1,9 +1,9 @@
 use crate::labels::endpoint::Endpoint;
 #[cfg(feature = "axum")]
 use crate::labels::matched_route::MatchedRoute;
-use crate::layer::builder::HttpMetricsLayerBuilder;
 #[cfg(feature = "axum")]
 use crate::layer::meter_source::MeterSource;
+use crate::layer::server_builder::HttpMetricsLayerBuilder;
 use crate::record::shard::Shards;
 use crate::service::request_body::RequestBodyLayer;
 use crate::service::service::HttpMetrics;
