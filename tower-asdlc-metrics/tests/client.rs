@@ -254,6 +254,38 @@ fn requests_in_flight_are_counted_by_host() {
     assert!(in_flight().into_iter().eq(expected(0, 0)));
 }
 
+//
+#[test]
+fn beyond_the_series_limit_requests_to_a_new_host_are_in_flight_too() {
+    let metrics = Metrics::new();
+    let layer = both().with_max_series(1).with_active_requests().build(&metrics.meter()).unwrap();
+    for uri in ["http://a/", "http://b/"] {
+        send(&layer, uri, respond(200, Vec::new), Read::All);
+    }
+    let never = service_fn(|_: Request<()>| pending::<Result<Response<Script>, io::Error>>());
+    let mut held = Box::pin(layer.layer(never).call(request("http://c/")));
+    assert!(held.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    for gauge in ["http_client_requests_in_flight", "http.client.active_requests"] {
+        assert_eq!(metrics.sums(gauge).into_values().collect::<Vec<_>>(), [1], "{gauge}");
+    }
+}
+
+//
+#[cfg(feature = "axum")]
+#[test]
+fn a_proxy_excludes_requests_by_the_path_that_it_sends() {
+    let metrics = Metrics::new();
+    let builder = HttpClientMetricsLayer::builder().without_paths(["/received"]);
+    let layer = builder.build(&metrics.meter()).unwrap();
+    let mut request = request("http://artifacts/sent");
+    let received = axum::extract::OriginalUri("/received".parse().unwrap());
+    request.extensions_mut().insert(received);
+    let service = service_fn(|_: Request<()>| ready(respond(200, Vec::new)()));
+    let future = pin!(layer.layer(service).call(request));
+    assert!(future.poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!(metrics.sums("http_client_requests").into_values().sum::<i64>(), 1);
+}
+
 //
 #[test]
 fn an_endpoint_is_the_template_of_the_url_and_the_method_of_a_call() {

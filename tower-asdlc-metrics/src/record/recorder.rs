@@ -169,10 +169,13 @@ impl Recorder {
         labels: RequestLabels,
         head: RequestHead<'_>,
     ) -> Result<RouteId, Box<str>> {
-        self.routes.find_by_head(labels, head).inspect_err(|_| {
-            let slot = self.slot(labels, self.flags());
-            self.in_flight.preinitialize(slot, || self.routes.in_flight(labels));
-        })
+        self.routes.find_by_head(labels, head, || self.preinitialize_in_flight(labels))
+    }
+
+    #[cold]
+    fn preinitialize_in_flight(&self, labels: RequestLabels) {
+        let slot = self.slot(labels, self.flags());
+        self.in_flight.preinitialize(slot, || self.routes.in_flight(labels));
     }
 
     /// Returns the path of a gRPC call to a server if its method is not listed, to be kept until the call ends. `new` is the

@@ -75,17 +75,22 @@ impl Routes {
     }
 
     /// Finds the route of a request. If the route does not exist yet, returns its endpoint as the error. The route is then
-    /// [created](Self::find_or_create) with the response, which may name another endpoint.
+    /// [created](Self::find_or_create) with the response, which may name another endpoint. Calls `on_unknown` if the route does not
+    /// exist, also if the request belongs to an overflow route.
     #[inline(always)]
     pub(crate) fn find_by_head(
         &self,
         labels: RequestLabels,
         head: RequestHead<'_>,
+        on_unknown: impl FnOnce(),
     ) -> Result<RouteId, Box<str>> {
         let endpoint = self.settings.endpoint.endpoint(head).unwrap_or(Cow::Borrowed(UNMATCHED));
         match self.find(RouteKey { labels, endpoint: &endpoint }) {
             Some(route) => Ok(route),
-            None => self.find_overflow(labels, endpoint),
+            None => {
+                on_unknown();
+                self.find_overflow(labels, endpoint)
+            }
         }
     }
 

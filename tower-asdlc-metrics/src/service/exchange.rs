@@ -56,12 +56,15 @@ impl Exchange {
     pub(crate) fn start<B>(shard: &Arc<Shard>, request: &mut Request<B>) -> Option<Self> {
         let recorder = shard.recorder();
         let flags = recorder.flags();
-        if flags.contains(Flag::HAS_EXCLUSIONS) && recorder.is_excluded(RequestHead::of(request)) {
+        let is_client = flags.contains(Flag::IS_CLIENT);
+        let is_excluded =
+            || recorder.is_excluded(RequestHead::of(request).with_direction(is_client));
+        if flags.contains(Flag::HAS_EXCLUSIONS) && is_excluded() {
             return None;
         }
         // Before the head is read, because the processor reads the clock only after earlier loads have completed.
         let start = Instant::now();
-        let head = RequestHead::of(request).with_direction(flags.contains(Flag::IS_CLIENT));
+        let head = RequestHead::of(request).with_direction(is_client);
         let (labels, version) = recorder.start(head, flags);
         let (route, mut parts) = match recorder.find_route(labels, head) {
             Ok(route) => (route, None),
