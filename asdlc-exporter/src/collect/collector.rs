@@ -125,7 +125,7 @@ impl Collector {
     pub(crate) fn render<'q>(
         &self,
         queries: impl IntoIterator<Item = &'q Query>,
-        mut spare: String,
+        mut spare: Vec<u8>,
     ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
         let gathered = self.gather_registries();
         let mut foreign = Vec::new();
@@ -145,9 +145,8 @@ impl Collector {
             let now = Instant::now();
             let collected = Collected { recorded, own, foreign: &foreign, now };
             let render = |query: &'q Query| {
-                let text =
-                    if query.names.is_empty() { mem::take(&mut spare) } else { String::new() };
-                Some((query, renderer.render(collected, query, text)?))
+                let text = if query.names.is_empty() { mem::take(&mut spare) } else { Vec::new() };
+                Some((query, renderer.render(collected, query, text, None)?))
             };
             let rendered: Option<Vec<_>> = queries.into_iter().map(render).collect();
             let (warnings, dropped) = (renderer.take_warnings(), renderer.dropped());

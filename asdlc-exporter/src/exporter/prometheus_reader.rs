@@ -188,13 +188,13 @@ impl PrometheusReader {
     ///
     /// As [`render`](Self::render). If there is an error, `text` is empty.
     pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
-        let query = Query { format, names: Vec::new() };
-        let spare = mem::take(text);
+        let query = Query::all(format.into());
+        let spare = mem::take(text).into_bytes();
         self.collector().check_enabled()?;
         self.collector().refresh_sources();
         let rendered = self.collector().render([&query], spare)?;
         let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;
-        *text = rendered.text;
+        *text = rendered.into_text();
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! The formats of an exposition.
 
-/// The format of an exposition.
+use crate::families::escaping::Escaping;
+
+/// A text format of an exposition.
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, Format};
@@ -13,12 +15,69 @@
 /// assert!(text.ends_with("# EOF\n"));
 /// # Ok(()) }
 /// ```
+///
+/// The formats with UTF-8 names differ from the others only if the
+/// [translation strategy](crate::TranslationStrategy) keeps characters that the others do not allow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// The Prometheus text format, version 0.0.4.
+    /// The Prometheus text format, version 0.0.4. Invalid characters of names are `_`.
     #[default]
     Text,
+    /// The Prometheus text format, version 1.0.0, with UTF-8 names.
+    Utf8Text,
+    /// The `OpenMetrics` text format, version 1.0.0. Invalid characters of names are `_`.
+    OpenMetrics,
+    /// The `OpenMetrics` text format, version 1.0.0, with UTF-8 names.
+    Utf8OpenMetrics,
+}
+
+/// What an exposition is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Output {
+    pub(crate) syntax: Syntax,
+    pub(crate) escaping: Escaping,
+}
+
+/// The syntax of an exposition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Syntax {
+    /// The Prometheus text format, version 0.0.4.
+    Text004,
+    /// The Prometheus text format, version 1.0.0. It differs from 0.0.4 only in that it allows UTF-8 names.
+    Text100,
     /// The `OpenMetrics` text format, version 1.0.0.
     OpenMetrics,
+    /// Prometheus' protobuf format: messages `io.prometheus.client.MetricFamily`, each with its length before
+    /// it.
+    Protobuf,
+}
+
+impl Output {
+    /// Text format 0.0.4.
+    #[cfg(test)]
+    pub(crate) const TEXT: Self = Self { syntax: Syntax::Text004, escaping: Escaping::Underscores };
+    /// How many different values there are.
+    pub(crate) const COUNT: usize = Syntax::COUNT * Escaping::COUNT;
+
+    /// A number below [`COUNT`](Self::COUNT).
+    pub(crate) fn index(self) -> usize {
+        self.syntax as usize * Escaping::COUNT + self.escaping as usize
+    }
+}
+
+impl Syntax {
+    pub(crate) const COUNT: usize = 4;
+}
+
+impl From<Format> for Output {
+    fn from(format: Format) -> Self {
+        let (syntax, escaping) = match format {
+            Format::Text => (Syntax::Text004, Escaping::Underscores),
+            Format::Utf8Text => (Syntax::Text100, Escaping::AllowUtf8),
+            Format::OpenMetrics => (Syntax::OpenMetrics, Escaping::Underscores),
+            Format::Utf8OpenMetrics => (Syntax::OpenMetrics, Escaping::AllowUtf8),
+        };
+        Self { syntax, escaping }
+    }
 }

@@ -8,6 +8,8 @@
 //! `Renderer::sizes`, a writer next to `text` that `render` calls, and its media type in
 //! `scrape::negotiate` and `scrape::service`.
 
+pub(crate) mod chunks;
+pub(crate) mod family_writer;
 pub(crate) mod format;
 mod number;
 mod open_metrics;

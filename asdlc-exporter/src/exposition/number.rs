@@ -1,40 +1,47 @@
 //! Numbers as text.
 
-use crate::{exposition::format::Format, families::model::Number};
-use std::fmt::Write as _;
+use crate::families::model::{Number, UnixTime};
+use std::io::Write as _;
 
 #[inline]
-pub(crate) fn push_number(out: &mut String, value: Number, format: Format) {
+pub(crate) fn push_number(out: &mut Vec<u8>, value: Number, is_open_metrics: bool) {
     match value {
         Number::U64(v) => push_integer(out, v),
-        Number::I64(v) => out.push_str(itoa::Buffer::new().format(v)),
-        Number::F64(v) => push_float(out, v, format),
+        Number::I64(v) => out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes()),
+        Number::F64(v) => push_float(out, v, is_open_metrics),
     }
 }
 
-pub(crate) fn push_float(out: &mut String, value: f64, format: Format) {
-    match format {
-        Format::Text => push_shortest(out, value),
-        Format::OpenMetrics => push_canonical(out, value),
-    }
+pub(crate) fn push_float(out: &mut Vec<u8>, value: f64, is_open_metrics: bool) {
+    if is_open_metrics { push_canonical(out, value) } else { push_shortest(out, value) }
+}
+
+/// Appends a time in seconds, as exactly as it is known.
+pub(crate) fn push_time(out: &mut Vec<u8>, UnixTime(nanoseconds): UnixTime) {
+    let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    push_integer(out, seconds);
+    // Writing to memory cannot fail.
+    let _ = write!(out, ".{rest:09}");
+    let zeros = out.iter().rev().take("00000000".len()).take_while(|b| **b == b'0').count();
+    out.truncate(out.len() - zeros);
 }
 
 #[inline]
-pub(crate) fn push_integer(out: &mut String, value: u64) {
+pub(crate) fn push_integer(out: &mut Vec<u8>, value: u64) {
     // Many buckets have a count of less than 10.
     if value < 10 {
-        out.push(char::from(b'0' + value as u8));
+        out.push(b'0' + value as u8);
     } else {
-        out.push_str(itoa::Buffer::new().format(value));
+        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 }
 
 /// Appends the shortest text that parses to the same number.
-fn push_shortest(out: &mut String, value: f64) {
+fn push_shortest(out: &mut Vec<u8>, value: f64) {
     if value.is_nan() {
-        out.push_str("NaN");
+        out.extend_from_slice(b"NaN");
     } else if value.is_infinite() {
-        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
     } else {
         let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(value);
@@ -42,8 +49,12 @@ fn push_shortest(out: &mut String, value: f64) {
         // Only these numbers have a `+` before the exponent. It is left out.
         let parts = if value.abs() >= 1e16 { text.split_once("e+") } else { None };
         match parts {
-            Some((digits, exponent)) => out.extend([digits, "e", exponent]),
-            None => out.push_str(text),
+            Some((digits, exponent)) => {
+                for part in [digits, "e", exponent] {
+                    out.extend_from_slice(part.as_bytes());
+                }
+            }
+            None => out.extend_from_slice(text.as_bytes()),
         }
     }
 }
@@ -52,22 +63,24 @@ fn push_shortest(out: &mut String, value: f64) {
 ///
 /// It has the shortest digits that parse to the same number. A whole number ends in `.0`. Below 0.0001
 /// and from 1000000 on, there is an exponent with a sign and at least two digits.
-fn push_canonical(out: &mut String, value: f64) {
+fn push_canonical(out: &mut Vec<u8>, value: f64) {
     let start = out.len();
     push_shortest(out, value);
     let size = value.abs();
     if !(1e-4..1e6).contains(&size) && size != 0.0 && value.is_finite() {
         out.truncate(start);
-        // Writing to a string cannot fail.
+        // Writing to memory cannot fail.
         let _ = write!(out, "{value:e}");
-        let Some(e) = out[start..].rfind('e') else { return };
-        let exponent: String = out.drain(start + e + 1..).collect();
-        let (sign, digits) =
-            exponent.strip_prefix('-').map_or(("+", exponent.as_str()), |digits| ("-", digits));
-        let zero = if digits.len() < 2 { "0" } else { "" };
-        out.extend([sign, zero, digits]);
-    } else if out[start..].bytes().all(|b| b.is_ascii_digit() || b == b'-') {
-        out.push_str(".0");
+        let Some(e) = out[start..].iter().position(|b| *b == b'e') else { return };
+        let sign = start + e + 1;
+        if out.get(sign) != Some(&b'-') {
+            out.insert(sign, b'+');
+        }
+        if out.len() - sign < "+00".len() {
+            out.insert(sign + 1, b'0');
+        }
+    } else if out[start..].iter().all(|b| b.is_ascii_digit() || *b == b'-') {
+        out.extend_from_slice(b".0");
     }
 }
 
@@ -89,9 +102,9 @@ mod tests {
             (-1e300, "-1e300"),
             (1e-7, "1e-7"),
         ] {
-            let mut out = String::new();
+            let mut out = Vec::new();
             push_shortest(&mut out, value);
-            assert_eq!(out, expected);
+            assert_eq!(out, expected.as_bytes());
         }
     }
 
@@ -123,9 +136,25 @@ mod tests {
             (f64::NEG_INFINITY, "-Inf"),
             (f64::NAN, "NaN"),
         ] {
-            let mut out = String::from("7e");
+            let mut out = b"7e".to_vec();
             push_canonical(&mut out, value);
-            assert_eq!(out[2..], *expected);
+            assert_eq!(out[2..], *expected.as_bytes());
+        }
+    }
+
+    //
+    #[test]
+    fn times_are_seconds_with_the_digits_that_are_needed() {
+        for (nanoseconds, expected) in [
+            (0, "0.0"),
+            (1_764_400_000_000_000_000, "1764400000.0"),
+            (1_764_400_000_500_000_000, "1764400000.5"),
+            (1_764_400_000_123_456_789, "1764400000.123456789"),
+            (1_764_400_000_000_000_010, "1764400000.00000001"),
+        ] {
+            let mut out = b"x ".to_vec();
+            push_time(&mut out, UnixTime(nanoseconds));
+            assert_eq!(out[2..], *expected.as_bytes());
         }
     }
 }

@@ -1,39 +1,45 @@
 //! Where `OpenMetrics` 1.0 differs from text format 0.0.4.
 
-use crate::families::{
-    base_name::base_name,
-    family::FamilyDescription,
-    model::{Bucket, FamilyKind, Number},
+use crate::{
+    exposition::{family_writer::FamilyHead, text::push_str},
+    families::model::{Bucket, FamilyKind, Number},
 };
 
 /// The last line of an exposition.
-pub(crate) const EOF: &str = "# EOF\n";
+pub(crate) const EOF: &[u8] = b"# EOF\n";
 
 /// Appends the first lines of a family.
-///
-/// `fits_type` means that all values of the family [fit its type](fits_type).
-pub(crate) fn push_head(out: &mut String, family: &FamilyDescription, fits_type: bool) {
-    let FamilyDescription { name, help, kind, unit, has_base_name, .. } = family;
-    let base = base_name(name, *kind).filter(|_| *has_base_name && fits_type);
-    let type_name = match (kind, base) {
+pub(crate) fn push_head(out: &mut Vec<u8>, family: &FamilyHead<'_>) {
+    let FamilyHead { name, base_name, help, kind, unit, .. } = *family;
+    let type_name = match (kind, base_name) {
         (FamilyKind::Counter, None) | (FamilyKind::Unknown, _) => "unknown",
         (FamilyKind::Gauge | FamilyKind::TargetInfo, Some(_)) => "info",
         _ => kind.as_str(),
     };
-    let name = base.unwrap_or(name);
+    let name = base_name.unwrap_or(name);
     for part in ["# HELP ", name, " "] {
-        out.push_str(part);
+        push_str(out, part);
     }
     push_help(out, help);
     for part in ["\n# TYPE ", name, " ", type_name, "\n"] {
-        out.push_str(part);
+        push_str(out, part);
     }
     // In `OpenMetrics`, a name has to end with its unit, and an info has none.
     let ends_with_unit = || name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
     if !unit.is_empty() && type_name != "info" && ends_with_unit() {
         for part in ["# UNIT ", name, " ", unit, "\n"] {
-            out.push_str(part);
+            push_str(out, part);
         }
+    }
+}
+
+/// The name of the lines `_created` without this suffix. `None` if the family has none: only what counts has
+/// a start, and a counter that is of type `unknown` is not told to be one.
+pub(crate) fn created_name<'a>(family: &FamilyHead<'a>) -> Option<&'a str> {
+    match family.kind {
+        FamilyKind::Counter => family.base_name,
+        FamilyKind::Histogram | FamilyKind::Summary => Some(family.name),
+        FamilyKind::Gauge | FamilyKind::Unknown | FamilyKind::TargetInfo => None,
     }
 }
 
@@ -59,13 +65,13 @@ pub(crate) fn is_count_or_sum(value: Number) -> bool {
 }
 
 /// Appends a help text with `\`, `"` and LF escaped.
-fn push_help(out: &mut String, help: &str) {
-    for c in help.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '"' => out.push_str("\\\""),
-            '\n' => out.push_str("\\n"),
-            c => out.push(c),
+fn push_help(out: &mut Vec<u8>, help: &str) {
+    for b in help.bytes() {
+        match b {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b => out.push(b),
         }
     }
 }

@@ -2,20 +2,23 @@
 
 use crate::{
     exposition::{
-        format::Format,
+        chunks::{ChunkBuffer, Sink},
+        family_writer::{FamilyHead, FamilyWriter},
+        format::{Output, Syntax},
         open_metrics,
         text::{SPARE, TextWriter},
     },
     families::{
+        base_name::base_name,
         catalogue::{Catalogue, FamilyWarning},
         constant_labels::ConstantLabels,
-        family::Families,
+        family::{Families, FamilyDescription},
         foreign::ForeignFamily,
         idle::{self, IdleFamily, IdleSeries},
         idle_timeout::IdleTimeout,
         label_cache::LabelCache,
         limits::DEFAULT_VALUE_LEN,
-        model::FamilyKind,
+        model::{FamilyKind, HistogramValue},
         policy::NamePolicy,
         resource::{ResourceSettings, ServedResource},
         scope_labels::ScopeLabels,
@@ -35,7 +38,7 @@ pub(crate) struct Renderer {
     /// What is known about series that may be idle. `None` if idle series are served too.
     idle: Option<IdleSeries>,
     /// The size of the last unfiltered exposition, by format. The next one has about the same size.
-    sizes: [usize; 2],
+    sizes: [usize; Output::COUNT],
     may_be_empty: bool,
     /// The warnings about labels and series since the last call of `take_warnings`.
     warnings: Vec<FamilyWarning>,
@@ -68,12 +71,27 @@ pub(crate) struct Collected<'a> {
     pub(crate) now: Instant,
 }
 
-/// What a client requests.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+/// What to write.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Query {
-    pub(crate) format: Format,
+    pub(crate) output: Output,
     /// The families to write. Empty means all.
     pub(crate) names: Vec<String>,
+}
+
+impl Query {
+    /// All families.
+    pub(crate) fn all(output: Output) -> Self {
+        Self { output, names: Vec::new() }
+    }
+}
+
+impl Rendered {
+    /// The text, if it was written to memory as a whole.
+    pub(crate) fn into_text(self) -> String {
+        // Text writers write only strings.
+        String::from_utf8(self.bytes).unwrap_or_default()
+    }
 }
 
 impl Default for RenderSettings {
@@ -93,7 +111,12 @@ impl Default for RenderSettings {
 /// The exposition of a query.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Rendered {
-    pub(crate) text: String,
+    /// What the sink did not take.
+    pub(crate) bytes: Vec<u8>,
+    /// How many bytes were written in all.
+    pub(crate) written: usize,
+    /// Whether all was written. If not, the sink [stopped](Sink::take) it.
+    pub(crate) is_complete: bool,
     pub(crate) series: usize,
     /// How many labels are truncated or left out.
     pub(crate) truncated: usize,
@@ -115,20 +138,22 @@ impl Renderer {
             catalogue: Catalogue::new(policy, idle),
             labels: LabelCache::new(constant, scope_labels, max_value_len),
             orders: Vec::new(),
-            sizes: [0; 2],
+            sizes: [0; Output::COUNT],
             may_be_empty,
             warnings: Vec::new(),
             resource: ServedResource::new(resource),
         }
     }
 
-    /// Writes the metrics into the memory of `text`. Returns `None` if there is no family, although
-    /// there must be one.
+    /// Writes the metrics into `memory`, or in chunks into the sink: with the number of bytes that the first
+    /// chunk has at least. Returns `None` if there is no family, although there must be one. Then
+    /// nothing was written.
     pub(crate) fn render(
         &mut self,
         collected: Collected<'_>,
         query: &Query,
-        mut text: String,
+        mut memory: Vec<u8>,
+        sink: Option<(&mut dyn Sink, usize)>,
     ) -> Option<Rendered> {
         let Collected { recorded, own, foreign, now } = collected;
         let Self { catalogue, labels, orders, idle, sizes, may_be_empty, warnings, resource } =
@@ -143,19 +168,35 @@ impl Renderer {
         if !*may_be_empty && (families.is_empty() || is_lost()) {
             return None;
         }
-        let size = if query.names.is_empty() { &mut sizes[query.format as usize] } else { &mut 0 };
-        text.clear();
-        text.reserve_exact(*size + *size / 512 + SPARE);
+        let size = if query.names.is_empty() { &mut sizes[query.output.index()] } else { &mut 0 };
+        memory.clear();
+        let most = sink.as_ref().map_or(usize::MAX, |(_, size)| *size);
+        memory.reserve_exact((*size + *size / 512).min(most) + SPARE);
+        let mut out = ChunkBuffer::new(memory, sink);
         let idle = idle.as_mut().map(|idle| (idle, now));
-        let counts = write(&families, query, labels, orders, idle, &mut text, warnings);
-        if query.format == Format::OpenMetrics {
-            text.push_str(open_metrics::EOF);
-        } else if text.is_empty() {
-            text.push_str("# There are no such metrics.\n");
+        let series = Writing { query, labels, orders, idle, warnings };
+        let counts = match query.output.syntax {
+            Syntax::Text004 | Syntax::Text100 => {
+                series.write(&families, &mut TextWriter::new(&mut out, false, false))
+            }
+            Syntax::OpenMetrics => {
+                series.write(&families, &mut TextWriter::new(&mut out, true, false))
+            }
+            Syntax::Protobuf => Counts::default(),
+        };
+        match query.output.syntax {
+            Syntax::OpenMetrics => out.bytes.extend_from_slice(open_metrics::EOF),
+            Syntax::Text004 | Syntax::Text100 if out.written() == 0 => {
+                out.bytes.extend_from_slice(b"# There are no such metrics.\n");
+            }
+            Syntax::Text004 | Syntax::Text100 | Syntax::Protobuf => {}
         }
-        *size = text.len();
+        if !out.is_stopped() {
+            *size = out.written();
+        }
         let Counts { series, truncated } = counts;
-        Some(Rendered { text, series, truncated })
+        let (written, is_complete) = (out.written(), !out.is_stopped());
+        Some(Rendered { bytes: out.bytes, written, is_complete, series, truncated })
     }
 
     /// The warnings since the last call.
@@ -177,81 +218,99 @@ struct Counts {
     truncated: usize,
 }
 
-fn write(
-    families: &Families<'_>,
-    Query { format, names }: &Query,
-    labels: &mut LabelCache,
-    orders: &mut Vec<SeriesOrder>,
-    mut idle: Option<(&mut IdleSeries, Instant)>,
-    out: &mut String,
-    warnings: &mut Vec<FamilyWarning>,
-) -> Counts {
-    let mut counts = Counts::default();
-    let constant = labels.constant().text().to_owned();
-    // Only needed for `target_info`.
-    let configured = OnceCell::new();
-    let mut writer = TextWriter::new(out, *format);
-    let mut table = SeriesTable::default();
-    let (mut buckets, mut quantiles) = (Vec::new(), Vec::new());
-    for family in families.iter() {
-        let description = family.description;
-        if !names.is_empty() && !names.contains(&description.name) {
-            continue;
-        }
-        if orders.len() <= family.id {
-            orders.resize_with(family.id + 1, SeriesOrder::default);
-        }
-        let order = &mut orders[family.id];
-        table.load(&family, labels, order);
-        let truncated = labels.take_truncated();
-        counts.truncated += truncated;
-        if truncated > 0 && !order.is_truncation_logged {
-            order.is_truncation_logged = true;
-            warnings.push(FamilyWarning::TruncatedLabels(description.name.clone()));
-        }
-        if table.overflows() && !order.is_overflow_reported {
-            order.is_overflow_reported = true;
-            warnings.push(FamilyWarning::Overflow(description.name.clone()));
-        }
-        let idle = idle
-            .as_mut()
-            .and_then(|(idle, now)| idle.observe(&family, *now, table.iter(labels, order)));
-        if idle.is_some_and(IdleFamily::is_hidden) {
-            continue;
-        }
-        let kind = description.kind;
-        let shown = || idle::shown(idle, table.iter(labels, order));
-        let fits_type = *format == Format::OpenMetrics
-            && description.has_base_name
-            && shown().all(|series| open_metrics::fits_type(kind, series.value()));
-        let is_target = kind == FamilyKind::TargetInfo;
-        let constant = if is_target {
-            configured.get_or_init(|| labels.configured().text().to_owned())
-        } else {
-            &constant
-        };
-        writer.family(description, fits_type, constant);
-        for series in shown() {
-            counts.series += 1;
-            match kind {
-                FamilyKind::Counter
-                | FamilyKind::Gauge
-                | FamilyKind::Unknown
-                | FamilyKind::TargetInfo => {
-                    writer.sample(series.labels(), series.value());
+/// What a format is written with.
+struct Writing<'a> {
+    query: &'a Query,
+    labels: &'a mut LabelCache,
+    orders: &'a mut Vec<SeriesOrder>,
+    idle: Option<(&'a mut IdleSeries, Instant)>,
+    warnings: &'a mut Vec<FamilyWarning>,
+}
+
+impl Writing<'_> {
+    fn write(self, families: &Families<'_>, writer: &mut impl FamilyWriter) -> Counts {
+        let Self { query: Query { output, names }, labels, orders, mut idle, warnings } = self;
+        let mut counts = Counts::default();
+        let constant = labels.constant().clone();
+        // Only needed for `target_info`.
+        let configured = OnceCell::new();
+        let mut table = SeriesTable::default();
+        let (mut histogram, mut quantiles) = (HistogramValue::default(), Vec::new());
+        for family in families.iter() {
+            let description = family.description;
+            if !names.is_empty() && !names.contains(&description.name) {
+                continue;
+            }
+            if orders.len() <= family.id {
+                orders.resize_with(family.id + 1, SeriesOrder::default);
+            }
+            let order = &mut orders[family.id];
+            table.load(&family, labels, order);
+            let truncated = labels.take_truncated();
+            counts.truncated += truncated;
+            if truncated > 0 && !order.is_truncation_logged {
+                order.is_truncation_logged = true;
+                warnings.push(FamilyWarning::TruncatedLabels(description.name.clone()));
+            }
+            if table.overflows() && !order.is_overflow_reported {
+                order.is_overflow_reported = true;
+                warnings.push(FamilyWarning::Overflow(description.name.clone()));
+            }
+            let idle = idle
+                .as_mut()
+                .and_then(|(idle, now)| idle.observe(&family, *now, table.iter(labels, order)));
+            if idle.is_some_and(IdleFamily::is_hidden) {
+                continue;
+            }
+            let kind = description.kind;
+            let shown = || idle::shown(idle, table.iter(labels, order));
+            let has_base_name = output.syntax == Syntax::OpenMetrics
+                && description.has_base_name
+                && shown().all(|series| open_metrics::fits_type(kind, series.value()));
+            let is_target = kind == FamilyKind::TargetInfo;
+            let constant = if is_target {
+                configured.get_or_init(|| labels.configured().clone())
+            } else {
+                &constant
+            };
+            let FamilyDescription { name, help, unit, .. } = description;
+            let base_name = has_base_name.then(|| base_name(name, kind)).flatten();
+            let head = FamilyHead { name, base_name, help, kind, unit, constant };
+            // Some formats need all series before they can write the first.
+            loop {
+                let mut written = 0;
+                writer.begin(&head);
+                for series in shown() {
+                    written += 1;
+                    let labels = series.labels();
+                    match kind {
+                        FamilyKind::Counter => {
+                            writer.sample(labels, series.value(), series.start());
+                        }
+                        FamilyKind::Gauge | FamilyKind::Unknown | FamilyKind::TargetInfo => {
+                            writer.sample(labels, series.value(), None);
+                        }
+                        FamilyKind::Histogram => {
+                            series.histogram(&mut histogram);
+                            writer.histogram(labels, &histogram, series.start());
+                        }
+                        FamilyKind::Summary => {
+                            let (count, sum) = series.summary(&mut quantiles);
+                            writer.summary(labels, &quantiles, count, sum, series.start());
+                        }
+                    }
                 }
-                FamilyKind::Histogram => {
-                    let (count, sum) = series.histogram(&mut buckets);
-                    writer.histogram(series.labels(), &buckets, count, sum);
-                }
-                FamilyKind::Summary => {
-                    let (count, sum) = series.summary(&mut quantiles);
-                    writer.summary(series.labels(), &quantiles, count, sum);
+                if writer.end() {
+                    counts.series += written;
+                    break;
                 }
             }
+            if writer.is_stopped() {
+                break;
+            }
         }
+        counts
     }
-    counts
 }
 
 #[cfg(test)]
@@ -273,8 +332,8 @@ mod tests {
 
     fn text(renderer: &mut Renderer, recorded: &ResourceMetrics) -> Option<String> {
         let collected = Collected { recorded, own: None, foreign: &[], now: Instant::now() };
-        let rendered = renderer.render(collected, &Query::default(), String::new());
-        rendered.map(|rendered| rendered.text)
+        let rendered = renderer.render(collected, &Query::all(Output::TEXT), Vec::new(), None);
+        rendered.map(Rendered::into_text)
     }
 
     /// The metrics that the reader collects after `record`, and the text that opentelemetry-prometheus
@@ -470,8 +529,8 @@ mod tests {
         let now = Instant::now();
         let collected = Collected { recorded: &recorded, own: Some(&own), foreign: &[], now };
         let text = |renderer: &mut Renderer| {
-            let rendered = renderer.render(collected, &Query::default(), String::new());
-            rendered.map(|rendered| rendered.text)
+            let rendered = renderer.render(collected, &Query::all(Output::TEXT), Vec::new(), None);
+            rendered.map(Rendered::into_text)
         };
         assert_eq!(text(&mut renderer()), None);
         let settings = RenderSettings { may_be_empty: true, ..RenderSettings::default() };

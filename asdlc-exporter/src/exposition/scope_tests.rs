@@ -3,7 +3,7 @@
 use crate::{
     collect::reader::Reader,
     exposition::{
-        format::Format,
+        format::{Format, Output},
         render::{Collected, Query, RenderSettings, Renderer},
     },
     families::{
@@ -37,8 +37,8 @@ fn with_scopes(scope_labels: ScopeLabels) -> Renderer {
 
 fn render(renderer: &mut Renderer, recorded: &ResourceMetrics, format: Format) -> String {
     let collected = Collected { recorded, own: None, foreign: &[], now: Instant::now() };
-    let query = Query { format, names: Vec::new() };
-    renderer.render(collected, &query, String::new()).unwrap().text
+    let query = Query::all(format.into());
+    renderer.render(collected, &query, Vec::new(), None).unwrap().into_text()
 }
 
 fn samples(text: &str) -> Vec<&str> {
@@ -222,7 +222,7 @@ fn without_attributes_there_is_no_target_info() {
     let metrics = collect(resource(), |_| ());
     let collected = Collected { recorded: &metrics, own: None, foreign: &[], now: Instant::now() };
     let mut renderer = with_resource(&[], true);
-    assert_eq!(renderer.render(collected, &Query::default(), String::new()), None);
+    assert_eq!(renderer.render(collected, &Query::all(Output::TEXT), Vec::new(), None), None);
 }
 
 //

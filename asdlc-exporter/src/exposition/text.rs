@@ -1,115 +1,174 @@
-//! Writes the lines of text format 0.0.4, and of `OpenMetrics` where they are the same.
+//! Writes the lines of the text formats. `open_metrics` has what is different there.
 
 use crate::{
     exposition::{
-        format::Format,
-        number::{push_float, push_integer, push_number},
+        chunks::ChunkBuffer,
+        family_writer::{FamilyHead, FamilyWriter},
+        number::{push_float, push_integer, push_number, push_time},
         open_metrics,
     },
     families::{
-        family::FamilyDescription,
         labels::Labels,
-        model::{Bucket, Number, Quantile},
+        model::{Bucket, HistogramValue, Number, Quantile, UnixTime},
     },
 };
 use std::ops::Range;
 
-/// Writes families one after the other: [`family`](Self::family) first, then each of its series.
-pub(crate) struct TextWriter<'a> {
-    out: &'a mut String,
-    constant: &'a str,
-    format: Format,
+/// Writes families as text.
+pub(crate) struct TextWriter<'o, 's> {
+    out: &'o mut ChunkBuffer<'s>,
+    is_open_metrics: bool,
+    /// Whether `OpenMetrics` tells the start of each series, in a line `_created`.
+    has_created_lines: bool,
+    // What is the same for all series of a family.
     name: String,
+    /// The name of the lines `_created`. Empty if the family has none.
+    created: String,
+    constant: String,
     /// The beginning that all bucket lines of a series share. A field, to reuse its memory.
-    head: String,
+    head: Vec<u8>,
     bounds: BoundTexts,
 }
 
-impl<'a> TextWriter<'a> {
-    pub(crate) fn new(out: &'a mut String, format: Format) -> Self {
-        let (name, head) = (String::new(), String::new());
-        Self { out, constant: "", format, name, head, bounds: BoundTexts::default() }
-    }
-
-    /// Writes the first lines of a family: `HELP`, `TYPE` and, in `OpenMetrics`, `UNIT`. The line
-    /// `HELP` is also written if the help text is empty.
-    ///
-    /// `fits_type` means that all values [fit the type](open_metrics::fits_type) in `OpenMetrics`.
-    /// Every series of the family gets the labels `constant`.
-    pub(crate) fn family(
-        &mut self,
-        family: &FamilyDescription,
-        fits_type: bool,
-        constant: &'a str,
-    ) {
-        self.constant = constant;
-        family.name.clone_into(&mut self.name);
-        match self.format {
-            Format::Text => push_head(self.out, family),
-            Format::OpenMetrics => open_metrics::push_head(self.out, family, fits_type),
+impl<'o, 's> TextWriter<'o, 's> {
+    pub(crate) fn new(
+        out: &'o mut ChunkBuffer<'s>,
+        is_open_metrics: bool,
+        has_created_lines: bool,
+    ) -> Self {
+        Self {
+            out,
+            is_open_metrics,
+            has_created_lines,
+            name: String::new(),
+            created: String::new(),
+            constant: String::new(),
+            head: Vec::new(),
+            bounds: BoundTexts::default(),
         }
     }
 
-    /// Writes a series of a counter or gauge.
+    /// Writes name, `{` and labels, without `}`. Returns the range of the memory from `{` to the last
+    /// label.
     #[inline]
-    pub(crate) fn sample(&mut self, labels: Labels<'_>, value: Number) {
-        let range = self.labelled("", labels);
-        self.value_after(!range.is_empty(), value);
+    fn labelled(&mut self, suffix: &str, labels: Labels<'_>) -> Range<usize> {
+        let Self { out, name, constant, .. } = self;
+        push_labelled(&mut out.bytes, [name, suffix], constant, labels)
     }
 
-    /// Writes a series of a histogram: the buckets, the bucket `+Inf` with the value `count`, sum and count.
-    pub(crate) fn histogram(
-        &mut self,
-        labels: Labels<'_>,
-        buckets: &[Bucket],
-        count: u64,
-        sum: Number,
-    ) {
-        // `head` is the beginning of the first bucket line. It is copied to the other bucket lines,
-        // and its labels are copied to the lines of sum and count. It starts with the line feed of
-        // the line before. So one copy ends a line and begins the next one.
-        let start = self.out.len() - 1;
-        let labels = self.labelled("_bucket", labels);
-        self.out.push_str(if labels.is_empty() { "{le=\"" } else { ",le=\"" });
-        self.head.clear();
-        self.head.push_str(&self.out[start..]);
-        let labels = labels.start - start..labels.end - start;
-        self.bounds.prepare(buckets, self.format);
-        for (bucket, (_, bound)) in buckets.iter().zip(&self.bounds.0) {
-            self.out.push_str(bound);
-            push_integer(self.out, bucket.cumulative);
-            self.out.push_str(&self.head);
-        }
-        self.out.push_str("+Inf\"} ");
-        push_integer(self.out, count);
-        self.out.push('\n');
-        if self.format == Format::OpenMetrics && !open_metrics::has_sum(buckets, sum) {
+    fn value_after(&mut self, has_labels: bool, value: Number) {
+        let out = &mut self.out.bytes;
+        out.extend_from_slice(if has_labels { b"} " } else { b" " });
+        push_number(out, value, self.is_open_metrics);
+        out.push(b'\n');
+    }
+
+    /// Writes the line `_created`, if the family has one.
+    #[inline]
+    fn start(&mut self, labels: Labels<'_>, start: Option<UnixTime>) {
+        if self.created.is_empty() {
             return;
         }
-        for (suffix, value) in [("_sum", sum), ("_count", Number::U64(count))] {
-            self.out.push_str(&self.name);
-            self.out.push_str(suffix);
-            self.out.push_str(&self.head[labels.clone()]);
-            self.value_after(!labels.is_empty(), value);
+        let Some(start) = start else { return };
+        let Self { out, created, constant, .. } = self;
+        let out = &mut out.bytes;
+        let range = push_labelled(out, [created, ""], constant, labels);
+        out.extend_from_slice(if range.is_empty() { b" " } else { b"} " });
+        push_time(out, start);
+        out.push(b'\n');
+    }
+}
+
+impl FamilyWriter for TextWriter<'_, '_> {
+    /// Writes the first lines of a family: `HELP`, `TYPE` and, in `OpenMetrics`, `UNIT`. The line
+    /// `HELP` is also written if the help text is empty.
+    fn begin(&mut self, family: &FamilyHead<'_>) {
+        family.name.clone_into(&mut self.name);
+        family.constant.text().clone_into(&mut self.constant);
+        self.created.clear();
+        if self.is_open_metrics {
+            open_metrics::push_head(&mut self.out.bytes, family);
+            if let Some(name) =
+                open_metrics::created_name(family).filter(|_| self.has_created_lines)
+            {
+                for part in [name, "_created"] {
+                    self.created.push_str(part);
+                }
+            }
+        } else {
+            push_head(&mut self.out.bytes, family);
         }
     }
 
-    /// Writes a series of a summary: the quantiles, sum and count.
-    pub(crate) fn summary(
+    #[inline]
+    fn sample(&mut self, labels: Labels<'_>, value: Number, start: Option<UnixTime>) {
+        let range = self.labelled("", labels);
+        self.value_after(!range.is_empty(), value);
+        self.start(labels, start);
+        self.out.give();
+    }
+
+    /// Writes the buckets, the bucket `+Inf` with the count, sum and count.
+    fn histogram(
+        &mut self,
+        series_labels: Labels<'_>,
+        value: &HistogramValue,
+        start_time: Option<UnixTime>,
+    ) {
+        let HistogramValue { count, sum, buckets, .. } = value;
+        let labels = self.labelled("_bucket", series_labels);
+        let Self { out, name, head, bounds, .. } = self;
+        let out = &mut out.bytes;
+        // `head` is the beginning of the first bucket line. It is copied to the other bucket lines,
+        // and its labels are copied to the lines of sum and count. It starts with a line feed, which ends
+        // the line before. So one copy ends a line and begins the next one.
+        out.extend_from_slice(if labels.is_empty() { b"{le=\"" } else { b",le=\"" });
+        let start = labels.start - name.len() - "_bucket".len();
+        head.clear();
+        head.push(b'\n');
+        head.extend_from_slice(&out[start..]);
+        let labels = labels.start - start + 1..labels.end - start + 1;
+        bounds.prepare(buckets, self.is_open_metrics);
+        for (bucket, (_, bound)) in buckets.iter().zip(&bounds.0) {
+            out.extend_from_slice(bound);
+            push_integer(out, bucket.cumulative);
+            out.extend_from_slice(head);
+        }
+        out.extend_from_slice(b"+Inf\"} ");
+        push_integer(out, *count);
+        out.push(b'\n');
+        if !self.is_open_metrics || open_metrics::has_sum(buckets, *sum) {
+            for (suffix, value) in [("_sum", *sum), ("_count", Number::U64(*count))] {
+                let Self { out, name, head, .. } = self;
+                let out = &mut out.bytes;
+                push_str(out, name);
+                push_str(out, suffix);
+                out.extend_from_slice(&head[labels.clone()]);
+                self.value_after(!labels.is_empty(), value);
+            }
+        }
+        self.start(series_labels, start_time);
+        self.out.give();
+    }
+
+    /// Writes the quantiles, sum and count.
+    fn summary(
         &mut self,
         labels: Labels<'_>,
         quantiles: &[Quantile],
         count: u64,
         sum: Number,
+        start: Option<UnixTime>,
     ) {
-        let is_open = self.format == Format::OpenMetrics;
+        let is_open = self.is_open_metrics;
         // `OpenMetrics` allows no negative values of quantiles.
         let is_allowed = |quantile: &&Quantile| !(is_open && quantile.value < 0.0);
         for Quantile { quantile, value } in quantiles.iter().filter(is_allowed) {
             let range = self.labelled("", labels);
-            self.out.push_str(if range.is_empty() { "{quantile=\"" } else { ",quantile=\"" });
-            push_number(self.out, Number::F64(*quantile), self.format);
-            self.out.push('"');
+            let out = &mut self.out.bytes;
+            push_str(out, if range.is_empty() { "{quantile=\"" } else { ",quantile=\"" });
+            push_number(out, Number::F64(*quantile), is_open);
+            out.push(b'"');
             self.value_after(true, Number::F64(*value));
         }
         if !is_open || open_metrics::is_count_or_sum(sum) {
@@ -118,34 +177,45 @@ impl<'a> TextWriter<'a> {
         }
         let range = self.labelled("_count", labels);
         self.value_after(!range.is_empty(), Number::U64(count));
+        self.start(labels, start);
+        self.out.give();
     }
 
-    /// Writes name, `{` and labels, without `}`. Returns the range of `out` from `{` to the last
-    /// label.
-    fn labelled(&mut self, suffix: &str, labels: Labels<'_>) -> Range<usize> {
-        // By default, a string doubles its capacity, which is too much for a large one.
-        if self.out.capacity() - self.out.len() < SPARE / 2 {
-            self.out.reserve_exact(SPARE + self.out.len() / 8);
-        }
-        self.out.push_str(&self.name);
-        self.out.push_str(suffix);
-        let start = self.out.len();
-        if !self.constant.is_empty() {
-            self.out.push('{');
-            self.out.push_str(self.constant);
-        }
-        if !labels.is_empty() {
-            self.out.push(if self.constant.is_empty() { '{' } else { ',' });
-            labels.write(self.out);
-        }
-        start..self.out.len()
+    fn end(&mut self) -> bool {
+        self.out.give();
+        true
     }
 
-    fn value_after(&mut self, has_labels: bool, value: Number) {
-        self.out.push_str(if has_labels { "} " } else { " " });
-        push_number(self.out, value, self.format);
-        self.out.push('\n');
+    fn is_stopped(&self) -> bool {
+        self.out.is_stopped()
     }
+}
+
+/// Appends the name in its two parts, `{` and labels, without `}`. Returns the range from `{` to the last
+/// label.
+#[inline]
+fn push_labelled(
+    out: &mut Vec<u8>,
+    [name, suffix]: [&str; 2],
+    constant: &str,
+    labels: Labels<'_>,
+) -> Range<usize> {
+    // By default, memory doubles its capacity, which is too much for a large text.
+    if out.capacity() - out.len() < SPARE / 2 {
+        out.reserve_exact(SPARE + out.len() / 8);
+    }
+    push_str(out, name);
+    push_str(out, suffix);
+    let start = out.len();
+    if !constant.is_empty() {
+        out.push(b'{');
+        push_str(out, constant);
+    }
+    if !labels.is_empty() {
+        out.push(if constant.is_empty() { b'{' } else { b',' });
+        labels.write(out);
+    }
+    start..out.len()
 }
 
 /// The boundaries of a histogram as text. All series of a metric have the same boundaries, so each
@@ -153,11 +223,11 @@ impl<'a> TextWriter<'a> {
 #[derive(Default)]
 struct BoundTexts(
     /// Each boundary with its text, for example `0.5"} `.
-    Vec<(f64, String)>,
+    Vec<(f64, Vec<u8>)>,
 );
 
 impl BoundTexts {
-    fn prepare(&mut self, buckets: &[Bucket], format: Format) {
+    fn prepare(&mut self, buckets: &[Bucket], is_open_metrics: bool) {
         let Self(bounds) = self;
         let known = bounds.iter().map(|(bound, _)| bound.to_bits());
         if known.eq(buckets.iter().map(|bucket| bucket.bound.to_bits())) {
@@ -167,19 +237,19 @@ impl BoundTexts {
         for ((bound, text), bucket) in bounds.iter_mut().zip(buckets) {
             *bound = bucket.bound;
             text.clear();
-            push_float(text, *bound, format);
-            text.push_str("\"} ");
+            push_float(text, *bound, is_open_metrics);
+            push_str(text, "\"} ");
         }
     }
 }
 
-fn push_head(out: &mut String, FamilyDescription { name, help, kind, .. }: &FamilyDescription) {
+fn push_head(out: &mut Vec<u8>, FamilyHead { name, help, kind, .. }: &FamilyHead<'_>) {
     for part in ["# HELP ", name, " "] {
-        out.push_str(part);
+        push_str(out, part);
     }
     push_help(out, help);
     for part in ["\n# TYPE ", name, " ", kind.as_str(), "\n"] {
-        out.push_str(part);
+        push_str(out, part);
     }
 }
 
@@ -187,50 +257,49 @@ fn push_head(out: &mut String, FamilyDescription { name, help, kind, .. }: &Fami
 pub(crate) const SPARE: usize = 16 * 1024;
 
 /// Appends a help text with `\` and LF escaped.
-fn push_help(out: &mut String, help: &str) {
-    for (at, line) in help.split('\n').enumerate() {
-        if at > 0 {
-            out.push_str("\\n");
-        }
-        for (at, part) in line.split('\\').enumerate() {
-            if at > 0 {
-                out.push_str("\\\\");
-            }
-            out.push_str(part);
+fn push_help(out: &mut Vec<u8>, help: &str) {
+    for b in help.bytes() {
+        match b {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b => out.push(b),
         }
     }
+}
+
+#[inline]
+pub(crate) fn push_str(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::families::model::FamilyKind;
+    use crate::families::{constant_labels::ConstantLabels, model::FamilyKind};
 
-    fn family(name: &str, help: &str, kind: FamilyKind) -> FamilyDescription {
-        let (name, help) = (name.to_owned(), help.to_owned());
-        FamilyDescription {
-            name,
-            help,
-            kind,
-            unit: String::new(),
-            has_base_name: false,
-            can_be_idle: false,
-        }
+    fn head<'a>(
+        name: &'a str,
+        help: &'a str,
+        kind: FamilyKind,
+        constant: &'a ConstantLabels,
+    ) -> FamilyHead<'a> {
+        FamilyHead { name, base_name: None, help, kind, unit: "", constant }
+    }
+
+    fn value(buckets: Vec<Bucket>, count: u64, sum: f64) -> HistogramValue {
+        HistogramValue { buckets, count, sum: Number::F64(sum), ..HistogramValue::default() }
     }
 
     #[test]
     fn a_series_without_labels_has_no_braces() {
-        let mut out = String::new();
-        let mut writer = TextWriter::new(&mut out, Format::Text);
-        writer.family(&family("a", "", FamilyKind::Gauge), true, "");
-        writer.sample(Labels::NONE, Number::I64(-1));
-        writer.family(&family("h", "x\\y\nz", FamilyKind::Histogram), true, "");
-        writer.histogram(
-            Labels::NONE,
-            &[Bucket { bound: 0.5, cumulative: 1 }],
-            2,
-            Number::F64(3.0),
-        );
+        let mut out = ChunkBuffer::new(Vec::new(), None);
+        let mut writer = TextWriter::new(&mut out, false, false);
+        let constant = ConstantLabels::default();
+        writer.begin(&head("a", "", FamilyKind::Gauge, &constant));
+        writer.sample(Labels::NONE, Number::I64(-1), None);
+        writer.begin(&head("h", "x\\y\nz", FamilyKind::Histogram, &constant));
+        let buckets = vec![Bucket { bound: 0.5, cumulative: 1 }];
+        writer.histogram(Labels::NONE, &value(buckets, 2, 3.0), None);
         let expected = [
             "# HELP a ",
             "# TYPE a gauge",
@@ -243,18 +312,21 @@ mod tests {
             "h_count 2",
             "",
         ];
-        assert_eq!(out, expected.join("\n"));
+        assert_eq!(String::from_utf8(out.bytes).unwrap(), expected.join("\n"));
     }
 
     #[test]
     fn histograms_with_different_boundaries_get_different_texts() {
-        let mut out = String::new();
-        let mut writer = TextWriter::new(&mut out, Format::Text);
-        writer.family(&family("h", "", FamilyKind::Histogram), true, "service=\"shop\"");
+        let mut out = ChunkBuffer::new(Vec::new(), None);
+        let mut writer = TextWriter::new(&mut out, false, false);
+        let constant = ConstantLabels::new(vec![("service".to_owned(), "shop".to_owned())]);
+        writer.begin(&head("h", "", FamilyKind::Histogram, &constant));
         for bound in [1.0, 2.0] {
-            writer.histogram(Labels::NONE, &[Bucket { bound, cumulative: 1 }], 1, Number::U64(1));
+            let buckets = vec![Bucket { bound, cumulative: 1 }];
+            writer.histogram(Labels::NONE, &value(buckets, 1, 1.0), None);
         }
-        assert!(out.contains("h_bucket{service=\"shop\",le=\"1\"} 1\n"), "{out}");
-        assert!(out.contains("h_bucket{service=\"shop\",le=\"2\"} 1\n"), "{out}");
+        let text = String::from_utf8(out.bytes).unwrap();
+        assert!(text.contains("h_bucket{service=\"shop\",le=\"1\"} 1\n"), "{text}");
+        assert!(text.contains("h_bucket{service=\"shop\",le=\"2\"} 1\n"), "{text}");
     }
 }

@@ -8,7 +8,7 @@ use crate::families::{
     family::Family,
     idle_timeout::IdleTimeout,
     labels::Labels,
-    model::{Bucket, FamilyKind, Number, Quantile},
+    model::{Bucket, FamilyKind, HistogramValue, Number, Quantile, UnixTime},
     series::Series,
 };
 use std::{
@@ -29,12 +29,12 @@ pub(crate) struct IdleSeries {
 #[derive(Debug, Default)]
 pub(crate) struct IdleFamily {
     /// The labels of the series, one after the other.
-    labels: String,
+    labels: Vec<u8>,
     known: Vec<KnownSeries>,
     hidden: usize,
     /// By their labels, the series that were hidden once and were missing in the last collections. An
     /// observable instrument misses a series if its callback fails before it observes it.
-    missing: HashMap<String, MissingSeries>,
+    missing: HashMap<Vec<u8>, MissingSeries>,
 }
 
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl IdleFamily {
         series: impl Iterator<Item = Series<'t, 'a>>,
     ) {
         let Self { labels, known, hidden, missing } = self;
-        let (mut own, mut values) = (String::new(), Values::default());
+        let (mut own, mut values) = (Vec::new(), Values::default());
         let (mut count, mut start) = (0, 0);
         let mut series = series.peekable();
         // Mostly, the series are those of the last collection, in the same order.
@@ -154,7 +154,7 @@ impl IdleFamily {
         // The others are found by their labels.
         let (moved, old) = (labels.split_off(start), known.split_off(count));
         let mut begin = 0;
-        let mut old: HashMap<&str, KnownSeries> = old
+        let mut old: HashMap<&[u8], KnownSeries> = old
             .into_iter()
             .map(|it| {
                 let end = it.labels_end - start;
@@ -166,10 +166,10 @@ impl IdleFamily {
             next.labels().write(&mut own);
             values.read(observation.kind, &next);
             let found = old
-                .remove(own.as_str())
+                .remove(own.as_slice())
                 .or_else(|| missing.remove(&own).map(|missing| missing.series));
             let mut it = found.unwrap_or_else(|| KnownSeries::new(observation.now, &values));
-            labels.push_str(&own);
+            labels.extend_from_slice(&own);
             it.labels_end = labels.len();
             it.update(observation, &values);
             known.push(it);
@@ -178,7 +178,7 @@ impl IdleFamily {
         // them.
         let Observation { can_be_removed, now, timeout, .. } = observation;
         let is_kept =
-            |(_, it): &(&str, KnownSeries)| !can_be_removed && (it.is_hidden || it.base.is_some());
+            |(_, it): &(&[u8], KnownSeries)| !can_be_removed && (it.is_hidden || it.base.is_some());
         missing.extend(
             old.into_iter()
                 .filter(is_kept)
@@ -231,7 +231,12 @@ impl Values {
             | FamilyKind::Gauge
             | FamilyKind::Unknown
             | FamilyKind::TargetInfo => (0, series.value()),
-            FamilyKind::Histogram => series.histogram(&mut self.buckets),
+            FamilyKind::Histogram => {
+                let mut value = HistogramValue::default();
+                series.histogram(&mut value);
+                self.buckets = value.buckets;
+                (value.count, value.sum)
+            }
             FamilyKind::Summary => series.summary(&mut Vec::new()),
         };
     }
@@ -287,19 +292,24 @@ impl<'t> ShownSeries<'t, '_> {
         self.since_base(0, self.series.value()).1
     }
 
-    /// Replaces `buckets` by those of a histogram and returns count and sum.
+    /// Replaces `value` by that of a histogram.
     #[inline]
-    pub(crate) fn histogram(&self, buckets: &mut Vec<Bucket>) -> (u64, Number) {
-        let (count, sum) = self.series.histogram(buckets);
+    pub(crate) fn histogram(&self, value: &mut HistogramValue) {
+        self.series.histogram(value);
         if let Some(base) = self.base {
             // As in `Series::histogram`, only boundaries that are known from both are exact.
-            buckets.retain_mut(|bucket| {
+            value.buckets.retain_mut(|bucket| {
                 let earlier = base.bucket(bucket.bound);
                 bucket.cumulative = bucket.cumulative.saturating_sub(earlier.unwrap_or_default());
                 earlier.is_some()
             });
         }
-        self.since_base(count, sum)
+        (value.count, value.sum) = self.since_base(value.count, value.sum);
+    }
+
+    /// The moment before which it had no value. `None` if that is not known.
+    pub(crate) fn start(&self) -> Option<UnixTime> {
+        None
     }
 
     /// Replaces `quantiles` by those of a summary and returns count and sum.

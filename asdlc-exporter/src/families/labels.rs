@@ -62,24 +62,25 @@ impl Labels<'_> {
 
     /// Appends `key="value",key="value"`.
     #[inline]
-    pub(crate) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let Layout { scope, openings } = self.layout;
         if let Some(scope) = scope {
-            out.push_str(scope);
+            out.extend_from_slice(scope.as_bytes());
             if !openings.is_empty() {
-                out.push(',');
+                out.push(b',');
             }
         }
+        let values = self.values.as_bytes();
         let mut lengths = self.lengths;
         let mut start = 0;
         for opening in openings {
-            out.push_str(opening);
+            out.extend_from_slice(opening.as_bytes());
             let end = start + packed_lengths::take(&mut lengths);
-            out.push_str(&self.values[start..end]);
+            out.extend_from_slice(&values[start..end]);
             start = end + 1;
         }
         if !openings.is_empty() {
-            out.push('"');
+            out.push(b'"');
         }
     }
 }

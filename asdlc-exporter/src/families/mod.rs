@@ -20,6 +20,7 @@ pub(crate) mod base_name;
 pub(crate) mod catalogue;
 pub(crate) mod constant_labels;
 mod escape;
+pub(crate) mod escaping;
 pub(crate) mod family;
 pub(crate) mod foreign;
 pub(crate) mod idle;

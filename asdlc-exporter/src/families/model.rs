@@ -127,6 +127,12 @@ impl Number {
     }
 }
 
+impl Default for Number {
+    fn default() -> Self {
+        Self::U64(0)
+    }
+}
+
 impl From<u64> for Number {
     fn from(value: u64) -> Self {
         Self::U64(value)
@@ -158,6 +164,48 @@ pub(crate) struct Bucket {
     pub(crate) bound: f64,
     pub(crate) cumulative: u64,
 }
+
+/// The value of a histogram. Its memory is reused from series to series.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HistogramValue {
+    /// Of all values. It is the value of both the bucket `+Inf` and `_count`, so that these are always equal,
+    /// and never less than the last bucket.
+    pub(crate) count: u64,
+    pub(crate) sum: Number,
+    /// The finite ones, in ascending order.
+    pub(crate) buckets: Vec<Bucket>,
+    /// The same values in the buckets of a native histogram. Meaningful only if
+    /// [`is_native`](Self::is_native).
+    pub(crate) native: NativeHistogram,
+    pub(crate) is_native: bool,
+}
+
+/// A native histogram of Prometheus, without count and sum.
+///
+/// The positive bucket `i` has the values above `base^(i-1)` and up to `base^i`, where `base` is
+/// `2^(2^-schema)`. The negative buckets have the values with the opposite sign.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NativeHistogram {
+    /// Between -4 and 8. The greater, the narrower are the buckets.
+    pub(crate) schema: i8,
+    /// How many values are 0. The zero bucket has no other values: its threshold is 0.
+    pub(crate) zero_count: u64,
+    pub(crate) positive: NativeBuckets,
+    pub(crate) negative: NativeBuckets,
+}
+
+/// Consecutive buckets of a native histogram.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NativeBuckets {
+    /// The index of the first bucket.
+    pub(crate) first: i32,
+    /// Of each bucket, not cumulative. The first and the last one are not 0.
+    pub(crate) counts: Vec<u64>,
+}
+
+/// Nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct UnixTime(pub(crate) u64);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use crate::families::{
     label_key::{KeyRules, is_scope_key},
     labels::{Attribute, Labels},
     layouts::LayoutId,
-    model::{Bucket, Number, Quantile},
+    model::{HistogramValue, Number, Quantile},
     packed_lengths,
     points::{Origin, Point, PointVisitor},
     scopes::ScopeId,
@@ -289,25 +289,27 @@ impl<'t, 'a> Series<'t, 'a> {
         value.unwrap_or(Number::U64(0))
     }
 
-    /// Replaces `buckets` by those of a histogram series and returns count and sum.
+    /// Replaces `value` by that of a histogram series.
     ///
     /// Histograms with different boundaries are merged to the boundaries that they share, where the
     /// counts are exact.
-    pub(crate) fn histogram(&self, buckets: &mut Vec<Bucket>) -> (u64, Number) {
+    pub(crate) fn histogram(&self, value: &mut HistogramValue) {
         let mut points = self.points().filter_map(|point| match point {
             Point::Histogram(point) => Some(point),
             Point::Sum(_) | Point::Gauge(_) | Point::Summary(_) => None,
         });
+        let HistogramValue { count, sum, buckets, .. } = value;
         let Some(first) = points.next() else {
             buckets.clear();
-            return (0, Number::U64(0));
+            (*count, *sum) = (0, Number::U64(0));
+            return;
         };
-        let mut count = first.read(buckets);
-        let mut sum = first.sum();
+        *count = first.read(buckets);
+        *sum = first.sum();
         for point in points {
             let mut others = Vec::new();
-            count = count.saturating_add(point.read(&mut others));
-            sum = sum.plus(point.sum());
+            *count = count.saturating_add(point.read(&mut others));
+            *sum = sum.plus(point.sum());
             buckets.retain_mut(|bucket| {
                 let other = others.iter().find(|other| other.bound == bucket.bound);
                 bucket.cumulative =
@@ -315,7 +317,6 @@ impl<'t, 'a> Series<'t, 'a> {
                 other.is_some()
             });
         }
-        (count, sum)
     }
 
     /// Replaces `quantiles` by those of a summary series and returns count and sum.

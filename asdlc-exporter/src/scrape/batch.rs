@@ -26,7 +26,7 @@ pub(super) fn serve(collector: &Collector, scrapes: &[Arc<PendingScrape>], last_
         let queries: HashSet<&Query> = scrapes.iter().map(|scrape| &scrape.query).collect();
         for (query, rendered) in collector.render(queries, reuse(mem::take(last_text)))? {
             let of_query = || scrapes.iter().filter(|scrape| scrape.query == *query);
-            let text = Bytes::from(rendered.text);
+            let text = Bytes::from(rendered.bytes);
             // A filtered text is small: its memory is not worth keeping.
             if query.names.is_empty() {
                 last_text.clone_from(&text);
@@ -51,13 +51,13 @@ pub(super) fn serve(collector: &Collector, scrapes: &[Arc<PendingScrape>], last_
     scrapes.iter().for_each(|scrape| scrape.complete(Err(Arc::clone(&error))));
 }
 
-/// Returns an empty string. It has the memory of the text, unless a response still holds the text.
-fn reuse(text: Bytes) -> String {
+/// Returns empty memory. It is that of the text, unless a response still holds the text.
+fn reuse(text: Bytes) -> Vec<u8> {
     let memory = text.try_into_mut().map(|mut text| {
         text.clear();
         Vec::from(text)
     });
-    String::from_utf8(memory.unwrap_or_default()).unwrap_or_default()
+    memory.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -71,8 +71,8 @@ mod tests {
         assert_eq!(reuse(last).capacity(), 0);
         let memory = receiving.as_ptr();
         let mut text = reuse(receiving);
-        text.push_str("b 2\n");
-        assert_eq!((text.as_ptr(), text.as_str()), (memory, "b 2\n"));
+        text.extend_from_slice(b"b 2\n");
+        assert_eq!((text.as_ptr(), text.as_slice()), (memory, b"b 2\n".as_slice()));
         let mut long = String::with_capacity(1000);
         long.push_str("a 1\n");
         assert!(reuse(Bytes::from(long)).capacity() >= 1000);

@@ -2,7 +2,7 @@
 
 use crate::{
     accept::list_items,
-    exposition::{format::Format, render::Query},
+    exposition::{format::Output, render::Query},
     scrape::{encode::Encoding, negotiate},
 };
 use http::{HeaderMap, Method, Uri};
@@ -23,15 +23,15 @@ impl ScrapeRequest {
     pub(crate) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         let is_head = method == Method::HEAD;
         (is_head || method == Method::GET).then(|| Self {
-            query: Query { format: negotiate::format(headers), names: names(uri) },
+            query: Query { output: negotiate::format(headers).into(), names: names(uri) },
             encoding: negotiate::encoding(headers),
             is_head,
             timeout: timeout(headers),
         })
     }
 
-    pub(crate) fn format(&self) -> Format {
-        self.query.format
+    pub(crate) fn output(&self) -> Output {
+        self.query.output
     }
 }
 

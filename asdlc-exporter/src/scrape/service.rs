@@ -1,5 +1,5 @@
 use crate::{
-    exposition::format::Format,
+    exposition::format::{Output, Syntax},
     scrape::{
         encode::content_encoding,
         endpoint::ScrapeEndpoint,
@@ -116,7 +116,7 @@ enum ScrapeProgress {
 /// What the response depends on, in addition to the result of the scrape.
 #[derive(Clone, Copy, Debug)]
 struct ResponseForm {
-    format: Format,
+    output: Output,
     is_head: bool,
 }
 
@@ -138,7 +138,7 @@ impl Future for ScrapeFuture {
             match mem::replace(progress, ScrapeProgress::Done) {
                 ScrapeProgress::NotAllowed => break not_allowed(),
                 ScrapeProgress::New(request) => {
-                    let form = ResponseForm { format: request.format(), is_head: request.is_head };
+                    let form = ResponseForm { output: request.output(), is_head: request.is_head };
                     let measurement = Measurement::begin(endpoint.clone());
                     match endpoint.enqueue(request) {
                         Ok(in_flight) => {
@@ -210,13 +210,13 @@ fn not_allowed() -> Response<Full<Bytes>> {
 
 fn respond(
     result: ScrapeResult,
-    ResponseForm { format, is_head }: ResponseForm,
+    ResponseForm { output, is_head }: ResponseForm,
 ) -> Response<Full<Bytes>> {
     let mut response = match result {
         Ok(Exposition { bytes, encoding }) => {
-            let content_type = match format {
-                Format::Text => TEXT_0_0_4,
-                Format::OpenMetrics => OPEN_METRICS_1_0_0,
+            let content_type = match output.syntax {
+                Syntax::OpenMetrics => OPEN_METRICS_1_0_0,
+                _ => TEXT_0_0_4,
             };
             let mut response = response(StatusCode::OK, content_type, bytes);
             if let Some(encoding) = content_encoding(encoding) {

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     collect::reader::Reader,
     exposition::{
-        format::Format,
+        format::{Format, Output},
         render::{Collected, Query, RenderSettings, Renderer},
     },
 };
@@ -43,12 +43,14 @@ impl Scraper {
         self.reader.collect(&mut metrics).unwrap();
         let now = self.began + Duration::from_secs(seconds);
         let collected = Collected { recorded: &metrics, own: None, foreign: &[], now };
-        queries.map(|query| self.renderer.render(collected, &query, String::new()).unwrap().text)
+        queries.map(|query| {
+            self.renderer.render(collected, &query, Vec::new(), None).unwrap().into_text()
+        })
     }
 
     /// The samples after this number of seconds.
     fn scrape(&mut self, seconds: u64) -> Vec<String> {
-        samples(&self.texts(seconds, [Query::default()])[0])
+        samples(&self.texts(seconds, [Query::all(Output::TEXT)])[0])
     }
 }
 
@@ -111,7 +113,7 @@ fn a_counter_is_hidden_and_starts_again_as_a_new_series_would() {
     let mut served = vec![scraper.scrape(0), scraper.scrape(9)];
     assert_eq!(served.concat(), vec![format!("jobs_total {big}"); 2]);
     // Without series, there is no family.
-    assert_eq!(scraper.texts(10, [Query::default()]), ["# There are no such metrics.\n"]);
+    assert_eq!(scraper.texts(10, [Query::all(Output::TEXT)]), ["# There are no such metrics.\n"]);
     served.push(scraper.scrape(1_000));
     for (at, added) in [(1_001, 2), (1_002, 0), (1_003, 1), (1_010, 0)] {
         jobs.add(added, &[]);
@@ -274,10 +276,10 @@ fn all_texts_of_a_collection_have_the_same_series() {
     let queries = || {
         let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         [
-            Query { format: Format::Text, names: named(&["jobs_total"]) },
-            Query { format: Format::Text, names: Vec::new() },
-            Query { format: Format::OpenMetrics, names: Vec::new() },
-            Query { format: Format::Text, names: named(&["jobs_total"]) },
+            Query { output: Output::TEXT, names: named(&["jobs_total"]) },
+            Query::all(Output::TEXT),
+            Query::all(Format::OpenMetrics.into()),
+            Query { output: Output::TEXT, names: named(&["jobs_total"]) },
         ]
     };
     let mut scrape = |at| {
@@ -310,7 +312,7 @@ fn only_series_that_are_shown_decide_the_type_in_openmetrics() {
     let leader = scraper.meter().u64_gauge("leader_info").build();
     leader.record(1, &label("a"));
     leader.record(0, &label("b"));
-    let open = || [Query { format: Format::OpenMetrics, names: Vec::new() }];
+    let open = || [Query::all(Format::OpenMetrics.into())];
     let gauge = "# HELP leader_info \n# TYPE leader_info gauge\n";
     assert!(scraper.texts(0, open())[0].starts_with(gauge));
     leader.record(2, &label("a"));
@@ -334,11 +336,12 @@ mod of_a_registry {
         gathered.families(&mut foreign);
         // Without families, a scrape of an exporter fails, because `uptime_seconds` is missing.
         let collected = Collected { recorded: &recorded, own: None, foreign: &foreign, now };
-        let rendered = renderer.render(collected, &Query::default(), String::new());
+        let rendered = renderer.render(collected, &Query::all(Output::TEXT), Vec::new(), None);
         rendered.map_or(Vec::new(), |rendered| {
-            let samples = samples(&rendered.text);
+            let series = rendered.series;
+            let samples = samples(&rendered.into_text());
             let of_one = |it: &&String| !it.contains("le=") && !it.starts_with("wait_sum");
-            assert_eq!(rendered.series, samples.iter().filter(of_one).count());
+            assert_eq!(series, samples.iter().filter(of_one).count());
             samples
         })
     }

@@ -1,0 +1,55 @@
+//! What a format does to be written: the trait of its writer.
+
+use crate::families::{
+    constant_labels::ConstantLabels,
+    labels::Labels,
+    model::{FamilyKind, HistogramValue, Number, Quantile, UnixTime},
+};
+
+/// Writes families one after the other. For each family: [`begin`](Self::begin), then each of its series,
+/// then [`end`](Self::end).
+///
+/// `start` is the moment before which a series had no value. `None` if the series cannot have one: it is a
+/// gauge.
+pub(crate) trait FamilyWriter {
+    /// Begins a family.
+    fn begin(&mut self, family: &FamilyHead<'_>);
+
+    /// Writes a series of a counter or gauge, or of unknown type.
+    fn sample(&mut self, labels: Labels<'_>, value: Number, start: Option<UnixTime>);
+
+    /// Writes a series of a histogram.
+    fn histogram(&mut self, labels: Labels<'_>, value: &HistogramValue, start: Option<UnixTime>);
+
+    /// Writes a series of a summary.
+    fn summary(
+        &mut self,
+        labels: Labels<'_>,
+        quantiles: &[Quantile],
+        count: u64,
+        sum: Number,
+        start: Option<UnixTime>,
+    );
+
+    /// Ends the family. Returns whether it is written. If not, the format has to know all series before it
+    /// can write the first one: they have to be passed again, followed by `end` again.
+    fn end(&mut self) -> bool;
+
+    /// Whether nobody reads the exposition any more.
+    fn is_stopped(&self) -> bool;
+}
+
+/// What is written of a family before its series. Names are escaped.
+#[derive(Clone, Copy)]
+pub(crate) struct FamilyHead<'a> {
+    pub(crate) name: &'a str,
+    /// The name without the suffix of its samples, if `OpenMetrics` can use it for this family and all
+    /// values [fit the type](super::open_metrics::fits_type).
+    pub(crate) base_name: Option<&'a str>,
+    pub(crate) help: &'a str,
+    pub(crate) kind: FamilyKind,
+    /// In Prometheus' words. Empty if there is none.
+    pub(crate) unit: &'a str,
+    /// The labels that each series gets, before its own.
+    pub(crate) constant: &'a ConstantLabels,
+}
