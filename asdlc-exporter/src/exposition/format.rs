@@ -55,7 +55,6 @@ pub(crate) enum Syntax {
 
 impl Output {
     /// Text format 0.0.4.
-    #[cfg(test)]
     pub(crate) const TEXT: Self = Self { syntax: Syntax::Text004, escaping: Escaping::Underscores };
     /// How many different values there are.
     pub(crate) const COUNT: usize = Syntax::COUNT * Escaping::COUNT;

@@ -62,9 +62,9 @@ fn has_special_byte(word: u64) -> bool {
 }
 
 /// Appends escaped text to a string, for `write!`.
-pub(crate) struct Escaping<'a>(pub(crate) &'a mut String);
+pub(crate) struct EscapedText<'a>(pub(crate) &'a mut String);
 
-impl fmt::Write for Escaping<'_> {
+impl fmt::Write for EscapedText<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         push_escaped(self.0, text);
         Ok(())

@@ -1,7 +1,7 @@
 //! The attributes of a data point, and the labels of a series, which are made from attributes.
 
 use crate::families::{
-    escape::{Escaping, push_escaped},
+    escape::{EscapedText, push_escaped},
     layouts::Layout,
     packed_lengths,
     value_text::write_value,
@@ -102,7 +102,7 @@ pub(crate) fn push_value(out: &mut String, value: AttributeValue<'_>) {
         }
         AttributeValue::Typed(value) => {
             // Writing to a string cannot fail.
-            let _ = write_value(&mut Escaping(out), value);
+            let _ = write_value(&mut EscapedText(out), value);
         }
     }
 }

@@ -13,13 +13,15 @@
 //! escapes the values, `layouts` stores each list of label keys once, and `packed_lengths` encodes
 //! the lengths of values. `scope_labels` makes the labels of a scope, and `scopes` stores each text of
 //! them once. `constant_labels` are the labels of every series. `label_text` writes labels that many
-//! series share. `truncate` applies the `limits` of names, keys and values. `idle` hides series
+//! series share. `escaping` makes names that every scraper can read from names in UTF-8. `truncate`
+//! applies the `limits` of names, keys and values. `idle` hides series
 //! that have not changed for the time of `idle_timeout`.
 
 pub(crate) mod base_name;
 pub(crate) mod catalogue;
 pub(crate) mod constant_labels;
 mod escape;
+#[cfg_attr(not(test), expect(dead_code, reason = "the writers will use it"))]
 pub(crate) mod escaping;
 pub(crate) mod family;
 pub(crate) mod foreign;

@@ -2,41 +2,42 @@
 
 use crate::{
     accept::{AcceptItem, accept_items},
-    exposition::format::Format,
+    exposition::format::{Output, Syntax},
+    families::escaping::Escaping,
     scrape::encode::Encoding,
 };
 use http::{
     HeaderMap,
     header::{ACCEPT, ACCEPT_ENCODING},
 };
+use std::cmp::Ordering::Equal;
 
-/// The format of the response. It is `OpenMetrics` if the client names it, with version 1.0.0 or
-/// without a version, and prefers it. Otherwise it is text.
-pub(crate) fn format(headers: &HeaderMap) -> Format {
+/// The format of the response, and the escaping of its names. It is the supported format with the
+/// greatest weight that the client names. Otherwise it is text format 0.0.4.
+///
+/// Between formats of the same weight, one that is named wins over one that only matches a wildcard. If
+/// both are named, the first one wins. A wildcard names no format, so it never matches another one than
+/// text format 0.0.4, which every client reads.
+pub(crate) fn output(headers: &HeaderMap) -> Output {
     let ranges: Vec<_> = accept_items(headers, ACCEPT).filter_map(MediaRange::parse).collect();
-    // The weight of a format is that of the most precise range that matches it.
-    let best = |kind, subtype, versions| {
-        let matching = ranges.iter().enumerate().filter_map(move |(at, range)| {
-            range.precision(kind, subtype, versions).map(|precision| (precision, range.q, at))
+    let offers = SYNTAXES.into_iter().filter_map(|syntax| {
+        let matching = ranges.iter().enumerate().filter_map(|(at, range)| {
+            let precision = range.precision(syntax)?;
+            Some(Offer { precision, q: range.q, at, output: range.output(syntax) })
         });
-        matching.max_by(|(a, _, x), (b, _, y)| (a, y).cmp(&(b, x)))
-    };
-    let text = best("text", "plain", [None, Some("0.0.4")]);
-    let Some((open_precision, open_q, open_at)) =
-        best("application", "openmetrics-text", [None, Some("1.0.0")])
-    else {
-        return Format::Text;
-    };
-    // A wildcard does not name `OpenMetrics`.
-    if open_q <= 0.0 || open_precision < NAMED {
-        return Format::Text;
-    }
-    let is_preferred = text.is_none_or(|(text_precision, text_q, text_at)| {
-        // If both have the same weight, a format that is named wins over one that only matches a
-        // wildcard. If both are named, the first one wins.
-        open_q > text_q || (open_q == text_q && (text_precision < NAMED || open_at < text_at))
+        // The weight of a format is that of the most precise range that matches it.
+        let offer = matching.max_by(|a, b| {
+            (a.precision, a.q)
+                .partial_cmp(&(b.precision, b.q))
+                .unwrap_or(Equal)
+                .then(b.at.cmp(&a.at))
+        })?;
+        (offer.q > 0.0 && (offer.is_named() || syntax == Syntax::Text004)).then_some(offer)
     });
-    if is_preferred { Format::OpenMetrics } else { Format::Text }
+    let best = offers.max_by(|a, b| {
+        (a.q, a.is_named()).partial_cmp(&(b.q, b.is_named())).unwrap_or(Equal).then(b.at.cmp(&a.at))
+    });
+    best.map_or(Output::TEXT, |offer| offer.output)
 }
 
 /// The encoding that the client prefers. If several have the same weight, the one that compresses
@@ -62,32 +63,89 @@ pub(crate) fn encoding(headers: &HeaderMap) -> Encoding {
 struct MediaRange<'a> {
     kind: &'a str,
     subtype: &'a str,
-    version: Option<&'a str>,
     q: f32,
+    item: AcceptItem<'a>,
+}
+
+/// A format that the client accepts.
+struct Offer {
+    precision: u8,
+    q: f32,
+    /// The position in `Accept`.
+    at: usize,
+    output: Output,
 }
 
 impl<'a> MediaRange<'a> {
     fn parse(item: AcceptItem<'a>) -> Option<Self> {
         let (kind, subtype) = item.name.split_once('/')?;
-        Some(Self { kind, subtype, version: item.parameter("version"), q: item.q })
+        Some(Self { kind, subtype, q: item.q, item })
     }
 
-    /// How precisely the range names this media type. `None` if it does not match.
-    fn precision(&self, kind: &str, subtype: &str, versions: [Option<&str>; 2]) -> Option<u8> {
-        if !versions.contains(&self.version) {
+    /// How precisely the range names this format. `None` if it does not match.
+    fn precision(&self, syntax: Syntax) -> Option<u8> {
+        let (kind, subtype) = media_type(syntax);
+        let version = self.item.parameter("version");
+        let is_right = match (syntax, version) {
+            // Clients that ask for protobuf in general would get another message or encoding than they
+            // expect.
+            (Syntax::Protobuf, _) => {
+                self.item.parameter("proto") == Some(MESSAGE)
+                    && self.item.parameter("encoding") == Some("delimited")
+            }
+            (Syntax::Text004, version) => [None, Some("0.0.4")].contains(&version),
+            (Syntax::OpenMetrics, version) => [None, Some("1.0.0")].contains(&version),
+            (Syntax::Text100, version) => version == Some("1.0.0"),
+        };
+        if !is_right {
             return None;
         }
         let has_kind = self.kind.eq_ignore_ascii_case(kind);
         let has_subtype = self.subtype.eq_ignore_ascii_case(subtype);
         match (self.kind, self.subtype) {
-            _ if has_kind && has_subtype => Some(NAMED + u8::from(self.version.is_some())),
+            _ if has_kind && has_subtype => Some(NAMED + u8::from(version.is_some())),
             (_, "*") if has_kind => Some(1),
             ("*", "*") => Some(0),
             _ => None,
         }
     }
+
+    /// The format with the escaping that the item requests. Without `escaping`, or with an unknown
+    /// value, it is `underscores`, as Prometheus' rules say.
+    ///
+    /// Text format 0.0.4 has no syntax for names in UTF-8, so there `allow-utf-8` is `underscores` too.
+    fn output(&self, syntax: Syntax) -> Output {
+        let requested = self.item.parameter("escaping").and_then(Escaping::named);
+        let is_possible = |escaping: &Escaping| {
+            (syntax, *escaping) != (Syntax::Text004, Escaping::AllowUtf8) && is_written(*escaping)
+        };
+        Output { syntax, escaping: requested.filter(is_possible).unwrap_or(Escaping::Underscores) }
+    }
 }
 
+impl Offer {
+    fn is_named(&self) -> bool {
+        self.precision >= NAMED
+    }
+}
+
+fn media_type(syntax: Syntax) -> (&'static str, &'static str) {
+    match syntax {
+        Syntax::Text004 | Syntax::Text100 => ("text", "plain"),
+        Syntax::OpenMetrics => ("application", "openmetrics-text"),
+        Syntax::Protobuf => ("application", "vnd.google.protobuf"),
+    }
+}
+
+/// Whether names are written with this escaping. `dots` would change classic names.
+fn is_written(escaping: Escaping) -> bool {
+    escaping != Escaping::Dots
+}
+
+/// The formats that are written.
+const SYNTAXES: [Syntax; 3] = [Syntax::Text004, Syntax::Text100, Syntax::OpenMetrics];
+/// The protobuf message of a family.
+const MESSAGE: &str = "io.prometheus.client.MetricFamily";
 /// The precision of a range without `*`.
 const NAMED: u8 = 2;
 
@@ -108,41 +166,110 @@ mod tests {
         values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
     }
 
-    // O-01, X-04
+    fn output(accept: &[&'static str]) -> (Syntax, Escaping) {
+        let Output { syntax, escaping } = super::output(&headers(&ACCEPT, accept));
+        (syntax, escaping)
+    }
+
+    // O-01, X-04, X-14
     #[test]
-    fn text_unless_the_client_prefers_openmetrics() {
-        use Format::{OpenMetrics, Text};
-        let prometheus_2 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    fn the_format_that_the_client_prefers_or_text() {
+        use Syntax::{OpenMetrics, Text004, Text100};
         for (accept, expected) in [
-            (["", ""], Text),
-            (["*/*", ""], Text),
-            (["text/plain;version=0.0.4;q=1,*/*;q=0.1", ""], Text),
-            ([prometheus_2, ""], OpenMetrics),
-            ([prometheus_3, ""], OpenMetrics),
+            (["", ""], Text004),
+            (["*/*", ""], Text004),
             (["application/openmetrics-text", ""], OpenMetrics),
             (["Application/OpenMetrics-Text ; Version=\"1.0.0\"", ""], OpenMetrics),
-            (["application/openmetrics-text;version=0.0.1", ""], Text),
-            (["application/openmetrics-text;version=2.0.0", ""], Text),
-            (["application/openmetrics-text;q=0", ""], Text),
-            (["application/openmetrics-text;q=0,*/*", ""], Text),
-            (["application/openmetrics-text;q=0.5,text/plain;q=0.6", ""], Text),
+            (["application/openmetrics-text;version=0.0.1", ""], Text004),
+            (["application/openmetrics-text;version=2.0.0", ""], Text004),
+            (["application/openmetrics-text;q=0", ""], Text004),
+            (["application/openmetrics-text;q=0,*/*", ""], Text004),
+            (["application/openmetrics-text;q=0.5,text/plain;q=0.6", ""], Text004),
             (["application/openmetrics-text;q=0.6,text/plain;q=0.5", ""], OpenMetrics),
             (["text/plain;q=0.5", "application/openmetrics-text;q=0.6"], OpenMetrics),
             (["application/openmetrics-text,text/plain", ""], OpenMetrics),
-            (["text/plain,application/openmetrics-text", ""], Text),
+            (["text/plain,application/openmetrics-text", ""], Text004),
             (["*/*,application/openmetrics-text", ""], OpenMetrics),
-            (["*/*,application/openmetrics-text;q=0.9", ""], Text),
+            (["*/*,application/openmetrics-text;q=0.9", ""], Text004),
             (["application/openmetrics-text;q=0.9,text/*;q=0.1", ""], OpenMetrics),
-            (["application/*", ""], Text),
+            (["application/*", ""], Text004),
             (["text/plain;q=0,application/openmetrics-text;q=0.1", ""], OpenMetrics),
-            (["text/plain;version=1.0.0,application/openmetrics-text;q=0.1", ""], OpenMetrics),
-            (["application/openmetrics-text;q=nonsense", ""], Text),
-            (["application/openmetrics-text;q=7", ""], Text),
-            (["application/openmetrics-text;q=nan", ""], Text),
-            ([",;,/,;q=,a/b;version", ""], Text),
+            (["application/openmetrics-text;q=nonsense", ""], Text004),
+            (["application/openmetrics-text;q=7", ""], Text004),
+            (["application/openmetrics-text;q=nan", ""], Text004),
+            ([",;,/,;q=,a/b;version", ""], Text004),
+            (["text/plain;version=1.0.0", ""], Text100),
+            (["text/plain;version=1.0.0;q=0", ""], Text004),
+            (["text/plain;version=1.0.0,application/openmetrics-text;q=0.1", ""], Text100),
+            (["text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.5", ""], Text004),
+            (["text/plain;version=0.0.4;q=0.4,text/plain;version=1.0.0;q=0.5", ""], Text100),
+            (["text/plain,text/plain;version=1.0.0", ""], Text004),
+            (["text/*;version=1.0.0", ""], Text004),
         ] {
-            assert_eq!(format(&headers(&ACCEPT, &accept)), expected, "{accept:?}");
+            assert_eq!(output(&accept).0, expected, "{accept:?}");
+        }
+    }
+
+    // X-14: none of these names the message of a family in its delimited encoding.
+    #[test]
+    fn protobuf_only_if_message_and_encoding_are_the_right_ones() {
+        for (parameters, expected) in [
+            ("proto=io.prometheus.client.MetricFamily;encoding=delimited", true),
+            ("Encoding=\"delimited\" ; Proto=io.prometheus.client.MetricFamily;q=0.1", true),
+            ("proto=io.prometheus.client.MetricFamily;encoding=text", false),
+            ("proto=io.prometheus.client.MetricFamily;encoding=compact-text", false),
+            ("proto=io.prometheus.client.MetricFamily", false),
+            ("proto=io.prometheus.client.Metric;encoding=delimited", false),
+            ("encoding=delimited", false),
+            ("", false),
+        ] {
+            let text = format!("application/vnd.google.protobuf;{parameters}");
+            let header = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(&text).unwrap())]);
+            let item = accept_items(&header, ACCEPT).next().unwrap();
+            let range = MediaRange::parse(item).unwrap();
+            assert_eq!(range.precision(Syntax::Protobuf).is_some(), expected, "{parameters}");
+        }
+        let any = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("*/*,application/*"))]);
+        for item in accept_items(&any, ACCEPT) {
+            assert_eq!(MediaRange::parse(item).unwrap().precision(Syntax::Protobuf), None);
+        }
+    }
+
+    // X-14
+    #[test]
+    fn the_escaping_is_that_of_the_chosen_item() {
+        use Escaping::{AllowUtf8, Underscores, Values};
+        use Syntax::{OpenMetrics, Text004, Text100};
+        for (accept, expected) in [
+            ("", (Text004, Underscores)),
+            ("text/plain;version=0.0.4;escaping=allow-utf-8", (Text004, Underscores)),
+            ("text/plain;version=0.0.4; escaping=values;", (Text004, Values)),
+            ("text/plain;version=1.0.0", (Text100, Underscores)),
+            ("text/plain;version=1.0.0;escaping=spam", (Text100, Underscores)),
+            ("text/plain;version=1.0.0;Escaping=\"values\"", (Text100, Values)),
+            ("application/openmetrics-text;escaping=allow-utf-8", (OpenMetrics, AllowUtf8)),
+            (
+                "application/openmetrics-text;q=0.5,text/plain;version=1.0.0;escaping=values",
+                (Text100, Values),
+            ),
+            (
+                "application/openmetrics-text,text/plain;version=1.0.0;escaping=values;q=0.5",
+                (OpenMetrics, Underscores),
+            ),
+            (
+                "application/openmetrics-text;escaping=values;q=0.5,application/openmetrics-text;escaping=allow-utf-8;q=0.6",
+                (OpenMetrics, AllowUtf8),
+            ),
+        ] {
+            assert_eq!(output(&[accept]), expected, "{accept}");
+        }
+    }
+
+    // X-14
+    #[test]
+    fn real_scrapers_get_what_they_ask_for() {
+        for (scraper, accept, expected) in SCRAPERS {
+            assert_eq!(output(&[accept]), expected, "{scraper}");
         }
     }
 
@@ -174,4 +301,56 @@ mod tests {
             assert_eq!(encoding(&headers(&ACCEPT_ENCODING, &[accept])), expected, "{accept}");
         }
     }
+
+    /// Scraper, `Accept`, and what it gets.
+    const SCRAPERS: [(&str, &str, (Syntax, Escaping)); 8] = [
+        (
+            // `scrapeAcceptHeader` in `scrape/scrape.go` of `github.com/prometheus/prometheus`.
+            "Prometheus 2.42",
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            (Syntax::OpenMetrics, Escaping::Underscores),
+        ),
+        (
+            // `scrapeAcceptHeaderWithProtobuf`, as above.
+            "Prometheus 2.42, native-histograms",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            (Syntax::OpenMetrics, Escaping::Underscores),
+        ),
+        (
+            // `acceptHeader` in `scrape/scrape.go`, with `DefaultScrapeProtocols` of `config/config.go`.
+            // It adds `escaping` to each protocol, so one has it twice.
+            "Prometheus 3.0",
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.3,*/*;q=0.2",
+            (Syntax::OpenMetrics, Escaping::AllowUtf8),
+        ),
+        (
+            // The same with `DefaultProtoFirstScrapeProtocols`.
+            "Prometheus 3.0, native-histograms",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.2,*/*;q=0.1",
+            (Syntax::OpenMetrics, Escaping::AllowUtf8),
+        ),
+        (
+            // As above, in 3.5.3. Only two protocols have `escaping`.
+            "Prometheus 3.5",
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            (Syntax::OpenMetrics, Escaping::AllowUtf8),
+        ),
+        (
+            "Prometheus 3.5, native-histograms",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+            (Syntax::OpenMetrics, Escaping::AllowUtf8),
+        ),
+        (
+            // The same with `metric_name_escaping_scheme: values` and without OpenMetrics.
+            "Prometheus 3.5, scrape_protocols: [PrometheusText1.0.0]",
+            "text/plain;version=1.0.0;escaping=values;q=0.6,*/*;q=0.5",
+            (Syntax::Text100, Escaping::Values),
+        ),
+        (
+            // `lib/promscrape/client.go` of `github.com/VictoriaMetrics/VictoriaMetrics`, all versions.
+            "VictoriaMetrics",
+            "text/plain;version=0.0.4;q=1,*/*;q=0.1",
+            (Syntax::Text004, Escaping::Underscores),
+        ),
+    ];
 }

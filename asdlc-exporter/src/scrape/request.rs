@@ -23,7 +23,7 @@ impl ScrapeRequest {
     pub(crate) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         let is_head = method == Method::HEAD;
         (is_head || method == Method::GET).then(|| Self {
-            query: Query { output: negotiate::format(headers).into(), names: names(uri) },
+            query: Query { output: negotiate::output(headers), names: names(uri) },
             encoding: negotiate::encoding(headers),
             is_head,
             timeout: timeout(headers),

@@ -1,6 +1,7 @@
 use crate::{
-    exposition::format::{Output, Syntax},
+    exposition::format::Output,
     scrape::{
+        content_type::content_type,
         encode::content_encoding,
         endpoint::ScrapeEndpoint,
         pending::{Exposition, ScrapeResult},
@@ -41,6 +42,8 @@ use tower_service::Service;
 /// |---|---|
 /// | `GET` | 200, `Content-Type: text/plain; version=0.0.4; charset=utf-8` |
 /// | `GET` that prefers `OpenMetrics`, by `Accept` | 200, `Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores` |
+/// | `GET` that prefers text format 1.0.0, by `Accept` | 200, `Content-Type: text/plain; version=1.0.0; charset=utf-8; escaping=underscores` |
+/// | `GET` with `escaping=allow-utf-8` or another value, by `Accept` | the same, with names in UTF-8 or escaped as requested |
 /// | `GET` that accepts `gzip` or `zstd`, by `Accept-Encoding` | the same, compressed (features `gzip`, on by default, and `zstd`) |
 /// | `GET` with `name[]=orders_total` in the query | the same, but only the families of these names; a comment if there are none |
 /// | `HEAD` | the headers of `GET`, `Content-Length` included, and no body |
@@ -214,11 +217,7 @@ fn respond(
 ) -> Response<Full<Bytes>> {
     let mut response = match result {
         Ok(Exposition { bytes, encoding }) => {
-            let content_type = match output.syntax {
-                Syntax::OpenMetrics => OPEN_METRICS_1_0_0,
-                _ => TEXT_0_0_4,
-            };
-            let mut response = response(StatusCode::OK, content_type, bytes);
+            let mut response = response(StatusCode::OK, content_type(output), bytes);
             if let Some(encoding) = content_encoding(encoding) {
                 response.headers_mut().insert(CONTENT_ENCODING, encoding);
             }
@@ -243,12 +242,5 @@ fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respo
     response
 }
 
-const TEXT_0_0_4: HeaderValue =
-    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-// Prometheus' rules for content negotiation require `escaping` from version 1.0.0 on. `underscores`
-// describes the names in every exposition of this crate, whatever the client requests.
-const OPEN_METRICS_1_0_0: HeaderValue = HeaderValue::from_static(
-    "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
-);
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const PROCESS_START_TIME: HeaderName = HeaderName::from_static("process-start-time-unix");

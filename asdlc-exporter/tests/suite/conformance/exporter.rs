@@ -11,8 +11,11 @@ use opentelemetry_sdk::metrics::{
 use tower::ServiceExt as _;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT_1_0_0: &str = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores";
 const OPEN_METRICS: &str =
     "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores";
+const OPEN_METRICS_UTF_8: &str =
+    "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
 
 /// The `Content-Type` and the text of a scrape with this `Accept`.
 async fn scrape(accept: Option<&str>) -> Result<(String, String)> {
@@ -52,16 +55,17 @@ async fn the_supported_format_with_the_greatest_weight_is_served() -> Result {
     for (accept, expected) in [
         (
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.2",
-            OPEN_METRICS,
+            OPEN_METRICS_UTF_8,
         ),
         ("application/openmetrics-text;version=1.0.0;q=0.2,text/plain;version=0.0.4;q=0.5", TEXT),
+        ("text/plain;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4", TEXT_1_0_0),
         // Formats that are not supported.
         (
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5",
             OPEN_METRICS,
         ),
         (
-            "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=dots;q=0.4",
+            "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=2.0.0;escaping=dots;q=0.4",
             TEXT,
         ),
         (
