@@ -128,6 +128,31 @@ pub(crate) fn push_values(out: &mut String, name: &str, is_kept: impl Fn(usize, 
     }
 }
 
+/// Decodes a name that is escaped with [`Escaping::Values`], as servers do. Returns it unchanged if it
+/// is not such a name.
+#[cfg(test)]
+pub(crate) fn unescape(name: &str) -> String {
+    let decode = || {
+        let mut rest = name.strip_prefix("U__")?;
+        let mut out = String::new();
+        while let Some((before, after)) = rest.split_once('_') {
+            out.push_str(before);
+            if let Some(after) = after.strip_prefix('_') {
+                out.push('_');
+                rest = after;
+            } else {
+                let (digits, after) = after.split_once('_')?;
+                let is_code = digits.len() <= 6 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+                let code = u32::from_str_radix(digits, 16).ok().filter(|_| is_code)?;
+                out.push(char::from_u32(code)?);
+                rest = after;
+            }
+        }
+        Some(out + rest)
+    };
+    decode().unwrap_or_else(|| name.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
@@ -250,29 +275,4 @@ mod tests {
         ("U__bad__utf_2eg_", "U__bad__utf_2eg_"),
         ("U__bad__utf_D900_", "U__bad__utf_D900_"),
     ];
-}
-
-/// Decodes a name that is escaped with [`Escaping::Values`], as servers do. Returns it unchanged if it
-/// is not such a name.
-#[cfg(test)]
-pub(crate) fn unescape(name: &str) -> String {
-    let decode = || {
-        let mut rest = name.strip_prefix("U__")?;
-        let mut out = String::new();
-        while let Some((before, after)) = rest.split_once('_') {
-            out.push_str(before);
-            if let Some(after) = after.strip_prefix('_') {
-                out.push('_');
-                rest = after;
-            } else {
-                let (digits, after) = after.split_once('_')?;
-                let is_code = digits.len() <= 6 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-                let code = u32::from_str_radix(digits, 16).ok().filter(|_| is_code)?;
-                out.push(char::from_u32(code)?);
-                rest = after;
-            }
-        }
-        Some(out + rest)
-    };
-    decode().unwrap_or_else(|| name.to_owned())
 }

@@ -20,7 +20,7 @@ use std::cmp::Ordering::Equal;
 /// text format 0.0.4, which every client reads.
 pub(crate) fn output(headers: &HeaderMap) -> Output {
     let ranges: Vec<_> = accept_items(headers, ACCEPT).filter_map(MediaRange::parse).collect();
-    let offers = SYNTAXES.into_iter().filter_map(|syntax| {
+    let offers = SYNTAXES.into_iter().filter(|syntax| is_supported(*syntax)).filter_map(|syntax| {
         let matching = ranges.iter().enumerate().filter_map(|(at, range)| {
             let precision = range.precision(syntax)?;
             Some(Offer { precision, q: range.q, at, output: range.output(syntax) })
@@ -137,13 +137,18 @@ fn media_type(syntax: Syntax) -> (&'static str, &'static str) {
     }
 }
 
-/// Whether names are written with this escaping. `dots` would change classic names.
+/// Whether the format can be written.
+fn is_supported(syntax: Syntax) -> bool {
+    syntax != Syntax::Protobuf
+}
+
+/// Whether names can be written with this escaping. `dots` would change classic names.
 fn is_written(escaping: Escaping) -> bool {
     escaping != Escaping::Dots
 }
 
-/// The formats that are written.
-const SYNTAXES: [Syntax; 3] = [Syntax::Text004, Syntax::Text100, Syntax::OpenMetrics];
+const SYNTAXES: [Syntax; Syntax::COUNT] =
+    [Syntax::Text004, Syntax::Text100, Syntax::OpenMetrics, Syntax::Protobuf];
 /// The protobuf message of a family.
 const MESSAGE: &str = "io.prometheus.client.MetricFamily";
 /// The precision of a range without `*`.
