@@ -9,6 +9,7 @@ use crate::families::{
     label_key::KeyRules,
     limits::{MAX_HELP_LEN, MAX_NAME_LEN},
     model::FamilyKind,
+    native::ClassicBounds,
     name::{push_final_name, unit_words},
     points,
     policy::NamePolicy,
@@ -209,11 +210,13 @@ impl Catalogue {
             .idle
             .as_ref()
             .is_some_and(|idle| self.policy.can_be_idle(idle, recorded, &self.name, kind));
+        let unit_words = unit.words(kind);
         self.families.push(FamilyDescription {
             name: self.name.clone(),
             help,
             kind,
-            unit: unit.words(kind),
+            classic_bounds: ClassicBounds::of_unit(&unit_words),
+            unit: unit_words,
             has_base_name: false,
             can_be_idle,
         });

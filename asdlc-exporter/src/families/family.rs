@@ -3,6 +3,7 @@
 use crate::families::{
     foreign::ForeignFamily,
     model::{FamilyKind, Number},
+    native::ClassicBounds,
     points::{self, Origin, Point, PointVisitor},
     scopes::ScopeId,
 };
@@ -18,6 +19,8 @@ pub(crate) struct FamilyDescription {
     pub(crate) kind: FamilyKind,
     /// In Prometheus' words, for example `seconds`. Empty if there is none.
     pub(crate) unit: String,
+    /// Where native histograms have classic buckets.
+    pub(crate) classic_bounds: ClassicBounds,
     /// Whether `OpenMetrics` can use the name without its suffix.
     pub(crate) has_base_name: bool,
     /// Whether series that do not change are hidden.

@@ -6,7 +6,8 @@
 //! makes `target_info`, and labels of attributes of the resource.
 //!
 //! A `family` has the metrics of one name. `points` reads the data points that the SDK collects,
-//! and `foreign` the metrics of registries of other crates. `model` has the types of the values.
+//! and `foreign` the metrics of registries of other crates. `model` has the types of the values,
+//! `native` the arithmetic of exponential histograms.
 //!
 //! `series` sorts and merges the points of a family. `label_cache` makes their `labels` from
 //! attributes: `label_key` makes the keys, `value_text` writes values that are not strings, `escape`
@@ -35,6 +36,7 @@ mod layouts;
 pub(crate) mod limits;
 pub(crate) mod model;
 pub(crate) mod name;
+pub(crate) mod native;
 #[cfg(test)]
 mod otlptranslator_vectors;
 mod packed_lengths;

@@ -2,7 +2,7 @@
 
 use crate::families::{
     labels::Attribute,
-    model::{Bucket, FamilyKind, Number, Quantile},
+    model::{Bucket, FamilyKind, HistogramValue, NativeHistogram, Number, Quantile},
     scopes::ScopeId,
 };
 use opentelemetry::InstrumentationScope;
@@ -32,12 +32,9 @@ pub(crate) enum Point<'a> {
 pub(crate) trait HistogramPoint {
     fn sum(&self) -> Number;
 
-    /// Replaces `buckets` by the finite buckets in ascending order and returns the count of all
-    /// values.
-    ///
-    /// The count is never less than the last bucket. It is the value of both the bucket `+Inf` and
-    /// `_count`, so that these are always equal.
-    fn read(&self, buckets: &mut Vec<Bucket>) -> u64;
+    /// Replaces `value` by count and buckets. Those of an exponential histogram are
+    /// [native](HistogramValue::is_native); its classic buckets are not set.
+    fn read(&self, value: &mut HistogramValue);
 
     /// Reads the first words of the data, to load it into the CPU caches. The result depends on these words,
     /// so the compiler cannot remove the reads.
@@ -141,7 +138,9 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
         self.sum().into()
     }
 
-    fn read(&self, buckets: &mut Vec<Bucket>) -> u64 {
+    fn read(&self, value: &mut HistogramValue) {
+        value.is_native = false;
+        let buckets = &mut value.buckets;
         buckets.clear();
         let mut counts = self.bucket_counts();
         let mut cumulative = 0_u64;
@@ -155,10 +154,10 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
                 last = bound;
             }
         }
-        if self.bounds().next().is_none() {
-            return self.count();
-        }
-        counts.fold(cumulative, u64::saturating_add)
+        value.count = match self.bounds().next() {
+            None => self.count(),
+            Some(_) => counts.fold(cumulative, u64::saturating_add),
+        };
     }
 
     fn prefetch(&self) -> u64 {
@@ -167,16 +166,22 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
     }
 }
 
-/// Has only count and sum: the text formats have no native histograms. Classic buckets would be wrong: the
-/// boundaries move when the SDK changes the scale, and `rate` would see counter resets.
 impl<T: Copy + Into<Number>> HistogramPoint for ExponentialHistogramDataPoint<T> {
     fn sum(&self) -> Number {
         self.sum().into()
     }
 
-    fn read(&self, buckets: &mut Vec<Bucket>) -> u64 {
-        buckets.clear();
-        self.count() as u64
+    fn read(&self, value: &mut HistogramValue) {
+        value.is_native = true;
+        value.count = self.count() as u64;
+        let NativeHistogram { schema, zero_count, positive, negative } = &mut value.native;
+        *schema = self.scale();
+        *zero_count = self.zero_count();
+        let buckets = self.positive_bucket();
+        positive.read(buckets.offset(), buckets.counts());
+        let buckets = self.negative_bucket();
+        negative.read(buckets.offset(), buckets.counts());
+        value.native.limit_schema();
     }
 
     fn prefetch(&self) -> u64 {

@@ -7,6 +7,7 @@ use crate::families::{
     labels::{Attribute, Labels},
     layouts::LayoutId,
     model::{HistogramValue, Number, Quantile},
+    native::ClassicBounds,
     packed_lengths,
     points::{Origin, Point, PointVisitor},
     scopes::ScopeId,
@@ -28,6 +29,8 @@ pub(crate) struct SeriesTable<'a> {
     /// The keys of two earlier points. Two, because the SDK stores an attribute set twice, in the
     /// order of recording and sorted, and returns one of the two.
     recent: [RecentKeys<'a>; 2],
+    /// Where the native histograms of the family have classic buckets.
+    classic_bounds: ClassicBounds,
 }
 
 /// The sorted order of a family's points. It is kept between scrapes, and valid while the family has the
@@ -73,6 +76,7 @@ impl<'a> SeriesTable<'a> {
         self.text.clear();
         self.rows.clear();
         self.overflows = false;
+        self.classic_bounds = family.description.classic_bounds;
         // In a family of another type, the same keys can become other labels.
         self.forget_keys();
         // As much memory as the last scrape needed, and not more.
@@ -292,30 +296,27 @@ impl<'t, 'a> Series<'t, 'a> {
     /// Replaces `value` by that of a histogram series.
     ///
     /// Histograms with different boundaries are merged to the boundaries that they share, where the
-    /// counts are exact.
+    /// counts are exact. A native histogram that is merged with a classic one becomes a classic one.
     pub(crate) fn histogram(&self, value: &mut HistogramValue) {
+        let bounds = self.table.classic_bounds;
         let mut points = self.points().filter_map(|point| match point {
             Point::Histogram(point) => Some(point),
             Point::Sum(_) | Point::Gauge(_) | Point::Summary(_) => None,
         });
-        let HistogramValue { count, sum, buckets, .. } = value;
         let Some(first) = points.next() else {
-            buckets.clear();
-            (*count, *sum) = (0, Number::U64(0));
+            *value = HistogramValue::default();
             return;
         };
-        *count = first.read(buckets);
-        *sum = first.sum();
+        first.read(value);
+        value.sum = first.sum();
         for point in points {
-            let mut others = Vec::new();
-            *count = count.saturating_add(point.read(&mut others));
-            *sum = sum.plus(point.sum());
-            buckets.retain_mut(|bucket| {
-                let other = others.iter().find(|other| other.bound == bucket.bound);
-                bucket.cumulative =
-                    bucket.cumulative.saturating_add(other.map_or(0, |other| other.cumulative));
-                other.is_some()
-            });
+            let mut other = HistogramValue::default();
+            point.read(&mut other);
+            other.sum = point.sum();
+            value.add(other, bounds);
+        }
+        if value.is_native {
+            value.set_classic(bounds);
         }
     }
 

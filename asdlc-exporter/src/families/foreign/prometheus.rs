@@ -3,7 +3,7 @@
 use crate::families::{
     foreign::{ForeignRegistry, NotServed},
     labels::{Attribute, AttributeValue},
-    model::{Bucket, FamilyKind, Number, Quantile},
+    model::{Bucket, FamilyKind, HistogramValue, Number, Quantile},
     points::{HistogramPoint, Point, PointVisitor, SummaryPoint},
 };
 use prometheus::proto::{Counter, Gauge, Histogram, Metric, MetricFamily, MetricType, Summary};
@@ -146,7 +146,9 @@ impl HistogramPoint for Histogram {
         number(self.get_sample_sum())
     }
 
-    fn read(&self, buckets: &mut Vec<Bucket>) -> u64 {
+    fn read(&self, value: &mut HistogramValue) {
+        value.is_native = false;
+        let buckets = &mut value.buckets;
         buckets.clear();
         // A collector can return invalid buckets.
         let mut last = Bucket { bound: f64::NEG_INFINITY, cumulative: 0 };
@@ -158,7 +160,7 @@ impl HistogramPoint for Histogram {
                 buckets.push(last);
             }
         }
-        self.get_sample_count().max(last.cumulative)
+        value.count = self.get_sample_count().max(last.cumulative);
     }
 
     fn prefetch(&self) -> u64 {

@@ -3,7 +3,7 @@
 use crate::families::{
     foreign::{NotServed, prometheus_client::sample::Label},
     labels::{Attribute, AttributeValue},
-    model::{Bucket, FamilyKind, Number},
+    model::{Bucket, FamilyKind, HistogramValue, Number},
     points::{HistogramPoint, Point, PointVisitor},
 };
 
@@ -107,10 +107,11 @@ impl HistogramPoint for Histogram {
         self.sum
     }
 
-    fn read(&self, buckets: &mut Vec<Bucket>) -> u64 {
-        buckets.clear();
-        buckets.extend_from_slice(&self.buckets);
-        self.count
+    fn read(&self, value: &mut HistogramValue) {
+        value.is_native = false;
+        value.buckets.clear();
+        value.buckets.extend_from_slice(&self.buckets);
+        value.count = self.count;
     }
 
     fn prefetch(&self) -> u64 {
