@@ -129,8 +129,9 @@ impl FamilyWriter for TextWriter<'_, '_> {
         head.extend_from_slice(&out[start..]);
         let labels = labels.start - start + 1..labels.end - start + 1;
         bounds.prepare(buckets, self.is_open_metrics);
-        for (bucket, (_, bound)) in buckets.iter().zip(&bounds.0) {
-            out.extend_from_slice(bound);
+        reserve(out, (buckets.len() + 3) * (head.len() + LONGEST_END));
+        for (bucket, text) in buckets.iter().zip(&bounds.0) {
+            text.push(out);
             push_integer(out, bucket.cumulative);
             out.extend_from_slice(head);
         }
@@ -200,10 +201,7 @@ fn push_labelled(
     constant: &str,
     labels: Labels<'_>,
 ) -> Range<usize> {
-    // By default, memory doubles its capacity, which is too much for a large text.
-    if out.capacity() - out.len() < SPARE / 2 {
-        out.reserve_exact(SPARE + out.len() / 8);
-    }
+    reserve(out, SPARE / 2);
     push_str(out, name);
     push_str(out, suffix);
     let start = out.len();
@@ -218,28 +216,66 @@ fn push_labelled(
     start..out.len()
 }
 
+/// Makes room for so many bytes.
+#[inline]
+fn reserve(out: &mut Vec<u8>, needed: usize) {
+    // By default, memory doubles its capacity, which is too much for a large text.
+    if out.capacity() - out.len() < needed {
+        out.reserve_exact(needed.max(SPARE) + out.len() / 8);
+    }
+}
+
 /// The boundaries of a histogram as text. All series of a metric have the same boundaries, so each
 /// boundary is formatted once.
 #[derive(Default)]
-struct BoundTexts(
-    /// Each boundary with its text, for example `0.5"} `.
-    Vec<(f64, Vec<u8>)>,
-);
+struct BoundTexts(Vec<BoundText>);
+
+struct BoundText {
+    bound: f64,
+    /// For example `0.5"} `, followed by zeros if it is shorter than this.
+    text: [u8; 16],
+    len: u8,
+    /// A text that is longer.
+    long: Vec<u8>,
+}
+
+impl BoundText {
+    fn new(bound: f64, is_open_metrics: bool) -> Self {
+        let mut long = Vec::new();
+        push_float(&mut long, bound, is_open_metrics);
+        push_str(&mut long, "\"} ");
+        let (mut text, mut len) = ([0; 16], 0);
+        if let Some(short) = text.get_mut(..long.len()) {
+            short.copy_from_slice(&long);
+            len = long.len() as u8;
+            long = Vec::new();
+        }
+        Self { bound, text, len, long }
+    }
+
+    #[inline]
+    fn push(&self, out: &mut Vec<u8>) {
+        if self.len > 0 {
+            // Copying a fixed number of bytes needs no call.
+            let end = out.len() + usize::from(self.len);
+            out.extend_from_slice(&self.text);
+            out.truncate(end);
+        } else {
+            out.extend_from_slice(&self.long);
+        }
+    }
+}
 
 impl BoundTexts {
     fn prepare(&mut self, buckets: &[Bucket], is_open_metrics: bool) {
         let Self(bounds) = self;
-        let known = bounds.iter().map(|(bound, _)| bound.to_bits());
+        let known = bounds.iter().map(|text| text.bound.to_bits());
         if known.eq(buckets.iter().map(|bucket| bucket.bound.to_bits())) {
             return;
         }
-        bounds.resize_with(buckets.len(), Default::default);
-        for ((bound, text), bucket) in bounds.iter_mut().zip(buckets) {
-            *bound = bucket.bound;
-            text.clear();
-            push_float(text, *bound, is_open_metrics);
-            push_str(text, "\"} ");
-        }
+        bounds.clear();
+        let text = |bucket: &Bucket| BoundText::new(bucket.bound, is_open_metrics);
+        bounds.extend(buckets.iter().map(text));
     }
 }
 
@@ -252,6 +288,9 @@ fn push_head(out: &mut Vec<u8>, FamilyHead { name, help, kind, .. }: &FamilyHead
         push_str(out, part);
     }
 }
+
+/// More bytes than the end of any line of a histogram has: boundary, value and what is between them.
+const LONGEST_END: usize = 64;
 
 /// Free memory for some series, in bytes.
 pub(crate) const SPARE: usize = 16 * 1024;
