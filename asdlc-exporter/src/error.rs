@@ -2,6 +2,8 @@
 
 use crate::families::{
     limits::{MAX_CONSTANT_LEN, MAX_KEY_LEN, MAX_SERIES, MAX_VALUE_LEN, MIN_VALUE_LEN},
+    model::NativeHistogram,
+    native_histograms::MAX_BUCKETS,
     truncate::excerpt,
 };
 use opentelemetry_sdk::error::OTelSdkError;
@@ -42,6 +44,8 @@ pub(crate) enum BuildErrorKind {
     MaxInFlight,
     MaxSeries(usize),
     MaxLabelValueLen(usize),
+    MaxScale(i8),
+    MaxBuckets(u32),
 }
 
 impl BuildError {
@@ -110,6 +114,21 @@ impl fmt::Display for BuildError {
             }
             BuildErrorKind::MaxSeries(limit) => {
                 write!(f, "invalid series limit {limit}: must be 1 to {MAX_SERIES}")
+            }
+            BuildErrorKind::MaxScale(scale) => {
+                let (least, greatest) =
+                    (NativeHistogram::SCHEMAS.start(), NativeHistogram::SCHEMAS.end());
+                write!(
+                    f,
+                    "invalid maximum scale of native histograms {scale}: must be {least} to {greatest}"
+                )
+            }
+            BuildErrorKind::MaxBuckets(buckets) => {
+                let (least, greatest) = (MAX_BUCKETS.start(), MAX_BUCKETS.end());
+                write!(
+                    f,
+                    "invalid maximum of buckets of native histograms {buckets}: must be {least} to {greatest}"
+                )
             }
             BuildErrorKind::MaxLabelValueLen(len) => write!(
                 f,

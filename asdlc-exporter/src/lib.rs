@@ -197,8 +197,8 @@ pub use exposition::format::Format;
 #[cfg(feature = "prometheus-client")]
 pub use families::foreign::prometheus_client::PrometheusClientRegistry;
 pub use families::{
-    idle_timeout::IdleTimeout, name::TranslationStrategy, policy::MetricPolicy,
-    scope_labels::ScopeLabels,
+    idle_timeout::IdleTimeout, name::TranslationStrategy, native_histograms::NativeHistograms,
+    policy::MetricPolicy, scope_labels::ScopeLabels,
 };
 pub use meter_source::{FromMeter, FromProvider, FromSharedProvider, MeterSource, SCHEMA_URL};
 #[cfg(feature = "prometheus")]

@@ -11,8 +11,8 @@ use crate::{
         view::Views,
     },
     families::{
-        idle_timeout::IdleTimeout, name::TranslationStrategy, policy::MetricPolicy,
-        scope_labels::ScopeLabels,
+        idle_timeout::IdleTimeout, name::TranslationStrategy, native_histograms::NativeHistograms,
+        policy::MetricPolicy, scope_labels::ScopeLabels,
     },
     meter_source::MeterSource as _,
 };
@@ -374,6 +374,26 @@ impl ExporterBuilder {
         self
     }
 
+    /// Records the histograms that match these patterns as native histograms. Default: none.
+    ///
+    /// ```
+    /// use asdlc_exporter::Exporter;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let exporter = Exporter::builder("shop")
+    ///     .with_native_histograms(["http_request_duration_seconds", "*_wait_seconds"])
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// [`NativeHistograms`] says what scrapers get, and can set the precision. The
+    /// [additional readers](Self::with_reader) get exponential histograms. An instrument that a view of
+    /// [`with_view`](Self::with_view) matches is recorded as this view says.
+    pub fn with_native_histograms(mut self, histograms: impl Into<NativeHistograms>) -> Self {
+        self.reader = self.reader.with_native_histograms(histograms);
+        self
+    }
+
     /// Also serves metrics about the exporter itself, such as `exporter_series`. Default: off. See
     /// [`PrometheusReaderBuilder::with_self_metrics`].
     ///
@@ -421,7 +441,9 @@ impl ExporterBuilder {
         let resource = resource(given, &service, version.as_deref(), reader.constant_labels());
         let policy = reader.name_policy()?;
         let is_disabled = reader.is_disabled();
-        let provider = views.add_to(provider.with_resource(resource), &policy, max_series).build();
+        let provider = provider.with_resource(resource);
+        let native = reader.native_view(policy.clone());
+        let provider = views.add_to(provider, &policy, native, max_series).build();
         // Dropping the provider shuts its readers down. Without that, their threads would go on.
         let provider = if is_disabled { SdkMeterProvider::default() } else { provider };
         let of_exporter = OfExporter { provider: Some(provider.clone()), has_uptime: true };

@@ -5,6 +5,7 @@ use crate::{
         environment::{error::EnvironmentError, variables::Environment},
         meters::{CallbackPanics, GuardedMeterProvider},
         reader_builder::PrometheusReaderBuilder,
+        view::NativeView,
     },
     exposition::{format::Format, render::Query},
     scrape::{ScrapeEndpoint, ScrapeService},
@@ -12,7 +13,10 @@ use crate::{
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::{
     error::OTelSdkResult,
-    metrics::{InstrumentKind, Pipeline, Temporality, data::ResourceMetrics, reader::MetricReader},
+    metrics::{
+        Instrument, InstrumentKind, Pipeline, Stream, Temporality, data::ResourceMetrics,
+        reader::MetricReader,
+    },
 };
 use std::{
     fmt, mem,
@@ -73,6 +77,7 @@ pub struct PrometheusReader {
     reader: Reader,
     panics: CallbackPanics,
     scrapes: Arc<ScrapeEndpoint>,
+    native_view: Arc<NativeView>,
 }
 
 impl PrometheusReader {
@@ -111,14 +116,34 @@ impl PrometheusReader {
         PrometheusReaderBuilder::new().with_environment(Environment::of_process())
     }
 
-    pub(crate) fn new(reader: Reader, panics: CallbackPanics, scrapes: ScrapeEndpoint) -> Self {
-        Self { reader, panics, scrapes: Arc::new(scrapes) }
+    pub(crate) fn new(
+        reader: Reader,
+        panics: CallbackPanics,
+        scrapes: ScrapeEndpoint,
+        native_view: NativeView,
+    ) -> Self {
+        Self { reader, panics, scrapes: Arc::new(scrapes), native_view: Arc::new(native_view) }
     }
 
     /// The service that responds to scrapes.
     #[must_use]
     pub fn scrape_service(&self) -> ScrapeService {
         ScrapeService::new(Arc::clone(&self.scrapes))
+    }
+
+    /// A view that makes the
+    /// [native histograms](PrometheusReaderBuilder::with_native_histograms) of this reader, for the
+    /// provider that the reader belongs to.
+    ///
+    /// As in the SDK, each view that matches adds a stream: an instrument that another view of your provider
+    /// matches too is recorded twice, and one of the two is not served. Use
+    /// `Aggregation::Base2ExponentialHistogram` in your own view of such an instrument instead. All readers
+    /// of the provider get exponential histograms.
+    pub fn native_histogram_view(
+        &self,
+    ) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static + use<> {
+        let view = Arc::clone(&self.native_view);
+        move |instrument| view.stream(instrument)
     }
 
     /// Guards the meters of a provider: if a callback of its observable instruments panics, only the

@@ -9,9 +9,10 @@ use crate::{
         meters::CallbackPanics,
         prometheus_reader::PrometheusReader,
         settings::{
-            check_idle_timeout, check_limits, check_resource_labels, constant_label_set,
-            metric_prefix,
+            check_idle_timeout, check_limits, check_native_histograms, check_resource_labels,
+            constant_label_set, metric_prefix,
         },
+        view::NativeView,
     },
     exposition::render::{RenderSettings, Renderer},
     families::{
@@ -19,6 +20,7 @@ use crate::{
         idle_timeout::IdleTimeout,
         limits::DEFAULT_VALUE_LEN,
         name::TranslationStrategy,
+        native_histograms::NativeHistograms,
         policy::{MetricPolicy, NamePolicy},
         resource::ResourceSettings,
         scope_labels::ScopeLabels,
@@ -62,6 +64,7 @@ pub struct PrometheusReaderBuilder {
     max_label_value_len: usize,
     has_self_metrics: bool,
     idle_timeout: Option<IdleTimeout>,
+    native_histograms: Option<NativeHistograms>,
 }
 
 /// What an exporter adds to the settings of its reader.
@@ -90,6 +93,7 @@ impl PrometheusReaderBuilder {
             max_label_value_len: DEFAULT_VALUE_LEN,
             has_self_metrics: false,
             idle_timeout: None,
+            native_histograms: None,
         }
     }
 
@@ -421,6 +425,33 @@ impl PrometheusReaderBuilder {
         self
     }
 
+    /// Makes the histograms that match these patterns native histograms. Default: none.
+    ///
+    /// The meter provider decides how an instrument is recorded, so it needs the view of the reader too:
+    ///
+    /// ```
+    /// use asdlc_exporter::PrometheusReader;
+    /// use opentelemetry_sdk::metrics::SdkMeterProvider;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let prometheus =
+    ///     PrometheusReader::builder().with_native_histograms(["*_duration_seconds"]).build()?;
+    /// let provider = SdkMeterProvider::builder()
+    ///     .with_reader(prometheus.clone())
+    ///     .with_view(prometheus.native_histogram_view())
+    ///     .build();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// [`NativeHistograms`] says what scrapers get, and can set the precision. A histogram that
+    /// matches and is recorded in other buckets is served as a classic one, with a warning in the log.
+    /// Exponential histograms that the provider records without this setting are served as
+    /// native ones too.
+    pub fn with_native_histograms(mut self, histograms: impl Into<NativeHistograms>) -> Self {
+        self.native_histograms = Some(histograms.into());
+        self
+    }
+
     /// Builds the reader.
     ///
     /// # Errors
@@ -457,12 +488,15 @@ impl PrometheusReaderBuilder {
             max_label_value_len,
             has_self_metrics,
             idle_timeout,
+            native_histograms,
         } = self;
         let panics = CallbackPanics::default();
         check_limits(limits, source_timeout, max_label_value_len)?;
         check_idle_timeout(idle_timeout.as_ref())?;
+        check_native_histograms(native_histograms.as_ref())?;
         check_resource_labels(&resource.labels)?;
         let may_be_empty = !has_uptime || !policy.serves_uptime();
+        let native_view = NativeView::new(policy.clone(), native_histograms.clone());
         let renderer = Renderer::new(RenderSettings {
             policy,
             constant: constant_label_set(service, constant_labels, max_label_value_len)?,
@@ -471,6 +505,7 @@ impl PrometheusReaderBuilder {
             resource,
             may_be_empty,
             idle: idle_timeout,
+            native: native_histograms,
         });
         let own = has_self_metrics.then(|| {
             let panics = panics.clone();
@@ -478,7 +513,7 @@ impl PrometheusReaderBuilder {
         });
         let collector = Collector::new(reader.clone(), registries, renderer, source_timeout, own);
         let scrapes = ScrapeEndpoint::new(collector, limits, provider);
-        Ok(PrometheusReader::new(reader, panics, scrapes))
+        Ok(PrometheusReader::new(reader, panics, scrapes, native_view))
     }
 
     pub(crate) fn with_target_info(mut self) -> Self {
@@ -519,6 +554,11 @@ impl PrometheusReaderBuilder {
     /// they do not keep each other alive.
     pub(crate) fn sdk_reader(&self) -> Reader {
         self.reader.clone()
+    }
+
+    /// The view that makes the chosen histograms native.
+    pub(crate) fn native_view(&self, policy: NamePolicy) -> NativeView {
+        NativeView::new(policy, self.native_histograms.clone())
     }
 
     pub(crate) fn constant_labels(&self) -> &[(String, String)] {

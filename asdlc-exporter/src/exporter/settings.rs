@@ -9,6 +9,8 @@ use crate::{
             check_constant_label_key, check_key_beside_service, check_label_key, label_key,
         },
         limits::{MAX_CONSTANT_LEN, MAX_KEY_LEN, MAX_SERIES, MAX_VALUE_LEN, MIN_VALUE_LEN},
+        model::NativeHistogram,
+        native_histograms::{MAX_BUCKETS, NativeHistograms},
     },
     scrape::ScrapeLimits,
 };
@@ -102,6 +104,17 @@ pub(crate) fn check_limits(
 pub(crate) fn check_idle_timeout(timeout: Option<&IdleTimeout>) -> Result<(), BuildError> {
     let too_short = timeout.map(IdleTimeout::timeout).filter(|it| *it < MIN_IDLE_TIMEOUT);
     too_short.map_or(Ok(()), |timeout| Err(BuildErrorKind::IdleTimeout(timeout).into()))
+}
+
+pub(crate) fn check_native_histograms(native: Option<&NativeHistograms>) -> Result<(), BuildError> {
+    let Some(native) = native else { return Ok(()) };
+    if !NativeHistogram::SCHEMAS.contains(&native.max_scale()) {
+        return Err(BuildErrorKind::MaxScale(native.max_scale()).into());
+    }
+    if !MAX_BUCKETS.contains(&native.max_buckets()) {
+        return Err(BuildErrorKind::MaxBuckets(native.max_buckets()).into());
+    }
+    Ok(())
 }
 
 pub(crate) fn check_max_series(max_series: Option<usize>) -> Result<(), BuildError> {

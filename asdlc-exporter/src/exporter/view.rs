@@ -1,7 +1,8 @@
-//! The views of an exporter's meter provider: those of the user, the policy and the series limit. An
+//! The views of an exporter's meter provider: those of the user, the policy, the native histograms and the
+//! series limit. An
 //! instrument that the policy denies records nothing.
 
-use crate::families::{model::FamilyKind, policy::NamePolicy};
+use crate::families::{model::FamilyKind, native_histograms::NativeHistograms, policy::NamePolicy};
 use opentelemetry_sdk::metrics::{
     Aggregation, Instrument, InstrumentKind, MeterProviderBuilder, Stream,
 };
@@ -23,7 +24,8 @@ impl Views {
         self.0.push(Arc::new(view));
     }
 
-    /// Adds these views to the provider, and a view with the policy and the series limit.
+    /// Adds these views to the provider, and a view with the policy, the native histograms and the series
+    /// limit.
     ///
     /// The SDK adds a stream for each view that matches. So exactly one side may match: our own view for
     /// a denied instrument and for one that no view of the user matches, otherwise the views of the user.
@@ -31,6 +33,7 @@ impl Views {
         self,
         provider: MeterProviderBuilder,
         policy: &NamePolicy,
+        native: NativeView,
         max_series: Option<usize>,
     ) -> MeterProviderBuilder {
         let with_views =
@@ -45,11 +48,21 @@ impl Views {
             if !serves(&policy, instrument) {
                 return Stream::builder().with_aggregation(Aggregation::Drop).build().ok();
             }
-            let limit = max_series?;
+            let aggregation = native.aggregation(instrument);
+            if aggregation.is_none() && max_series.is_none() {
+                return None;
+            }
             if self.0.iter().any(|view| view(instrument).is_some()) {
                 return None;
             }
-            Stream::builder().with_cardinality_limit(limit).build().ok()
+            let mut stream = Stream::builder();
+            if let Some(aggregation) = aggregation {
+                stream = stream.with_aggregation(aggregation);
+            }
+            if let Some(limit) = max_series {
+                stream = stream.with_cardinality_limit(limit);
+            }
+            stream.build().ok()
         })
     }
 }
@@ -57,6 +70,32 @@ impl Views {
 impl fmt::Debug for Views {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Views({})", self.0.len())
+    }
+}
+
+/// Which histograms are native.
+#[derive(Debug)]
+pub(crate) struct NativeView {
+    policy: NamePolicy,
+    native: Option<NativeHistograms>,
+}
+
+impl NativeView {
+    pub(crate) fn new(policy: NamePolicy, native: Option<NativeHistograms>) -> Self {
+        Self { policy, native }
+    }
+
+    /// How the instrument is recorded if it is one of them.
+    fn aggregation(&self, instrument: &Instrument) -> Option<Aggregation> {
+        let native = self.native.as_ref()?;
+        let is_native = instrument.kind() == InstrumentKind::Histogram
+            && self.policy.is_native(native, instrument.name(), instrument.unit());
+        is_native.then(|| native.aggregation())
+    }
+
+    /// As a view for the SDK.
+    pub(crate) fn stream(&self, instrument: &Instrument) -> Option<Stream> {
+        Stream::builder().with_aggregation(self.aggregation(instrument)?).build().ok()
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
         label_cache::LabelCache,
         limits::DEFAULT_VALUE_LEN,
         model::{FamilyKind, HistogramValue},
+        native_histograms::NativeHistograms,
         policy::NamePolicy,
         resource::{ResourceSettings, ServedResource},
         scope_labels::ScopeLabels,
@@ -58,6 +59,8 @@ pub(crate) struct RenderSettings {
     pub(crate) may_be_empty: bool,
     /// When series are no longer served. `None` means never.
     pub(crate) idle: Option<IdleTimeout>,
+    /// The histograms that are to be native.
+    pub(crate) native: Option<NativeHistograms>,
 }
 
 /// What was collected for one scrape.
@@ -104,6 +107,7 @@ impl Default for RenderSettings {
             resource: ResourceSettings::default(),
             may_be_empty: false,
             idle: None,
+            native: None,
         }
     }
 }
@@ -132,10 +136,11 @@ impl Renderer {
             resource,
             may_be_empty,
             idle,
+            native,
         } = settings;
         Self {
             idle: idle.as_ref().map(IdleSeries::new),
-            catalogue: Catalogue::new(policy, idle),
+            catalogue: Catalogue::new(policy, idle, native),
             labels: LabelCache::new(constant, scope_labels, max_value_len),
             orders: Vec::new(),
             sizes: [0; Output::COUNT],
@@ -392,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exponential_histogram_has_count_and_sum() {
+    fn an_exponential_histogram_has_classic_buckets() {
         let (metrics, _) = collect(
             |_| {
                 let aggregation = Aggregation::Base2ExponentialHistogram {
@@ -407,10 +412,11 @@ mod tests {
                 [0.5, 1.5, 100.0].into_iter().for_each(|seconds| wait.record(seconds, &[]));
             },
         );
-        assert_eq!(
-            text(&mut renderer(), &metrics).unwrap(),
-            "# HELP wait \n# TYPE wait histogram\nwait_bucket{le=\"+Inf\"} 3\nwait_sum 102\nwait_count 3\n"
-        );
+        let text = text(&mut renderer(), &metrics).unwrap();
+        for line in ["0.25\"} 0", "1\"} 1", "64\"} 2", "256\"} 3", "+Inf\"} 3"] {
+            assert!(text.contains(&format!("wait_bucket{{le=\"{line}\n")), "{line} in {text}");
+        }
+        assert!(text.ends_with("wait_sum 102\nwait_count 3\n"), "{text}");
     }
 
     #[test]

@@ -9,8 +9,9 @@ use crate::families::{
     label_key::KeyRules,
     limits::{MAX_HELP_LEN, MAX_NAME_LEN},
     model::FamilyKind,
-    native::ClassicBounds,
     name::{push_final_name, unit_words},
+    native::ClassicBounds,
+    native_histograms::NativeHistograms,
     points,
     policy::NamePolicy,
     resource::ResourceWarning,
@@ -18,7 +19,7 @@ use crate::families::{
     truncate::{excerpt, truncated_help},
 };
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_sdk::metrics::data::{ResourceMetrics, ScopeMetrics};
+use opentelemetry_sdk::metrics::data::{Metric, ResourceMetrics, ScopeMetrics};
 use std::{
     cmp::Ordering,
     collections::{HashMap, HashSet},
@@ -30,6 +31,7 @@ use std::{
 pub(crate) struct Catalogue {
     policy: NamePolicy,
     idle: Option<IdleTimeout>,
+    native: Option<NativeHistograms>,
     families: Vec<FamilyDescription>,
     /// The first metric of each family, with the same index.
     firsts: Vec<First>,
@@ -73,6 +75,8 @@ pub(crate) enum FamilyWarning {
     LongName(String),
     /// Served, but its help text is truncated.
     LongHelp(String),
+    /// Served as a classic histogram, although it is to be a native one.
+    NotNative(String),
     /// Served, but some of its labels are truncated or left out.
     TruncatedLabels(String),
     /// Not all attributes of the resource that were requested are labels of every series.
@@ -82,10 +86,15 @@ pub(crate) enum FamilyWarning {
 }
 
 impl Catalogue {
-    pub(crate) fn new(policy: NamePolicy, idle: Option<IdleTimeout>) -> Self {
+    pub(crate) fn new(
+        policy: NamePolicy,
+        idle: Option<IdleTimeout>,
+        native: Option<NativeHistograms>,
+    ) -> Self {
         Self {
             policy,
             idle,
+            native,
             families: Vec::new(),
             firsts: Vec::new(),
             ids: HashMap::new(),
@@ -131,7 +140,11 @@ impl Catalogue {
                 self.policy.push_name(&mut self.name, metric.name(), metric.unit(), kind);
                 let unit = Unit::Recorded(metric.unit());
                 let about = (metric.name(), metric.description(), unit);
+                let known = self.families.len();
                 if let Some(id) = self.family_id(kind, about) {
+                    if id == known {
+                        self.compare_buckets(metric);
+                    }
                     members.push((id, Member::Recorded(metric.data(), scope, scope_id)));
                 }
             }
@@ -240,6 +253,16 @@ impl Catalogue {
         }
     }
 
+    /// Warns if a new histogram is to be a native one, but was recorded in other buckets.
+    fn compare_buckets(&mut self, metric: &Metric) {
+        let Some(native) = &self.native else { return };
+        if points::has_boundaries(metric.data())
+            && self.policy.is_native(native, metric.name(), metric.unit())
+        {
+            self.warnings.push(FamilyWarning::NotNative(self.name.clone()));
+        }
+    }
+
     /// Remembers that the metric `self.name` of a registry is not served.
     fn not_served(&mut self, reason: NotServed<'_>) {
         if self.dropped.insert((self.name.clone(), None)) {
@@ -329,6 +352,12 @@ impl fmt::Display for FamilyWarning {
             Self::LongHelp(name) => write!(
                 f,
                 "the help text of `{name}` is truncated to {MAX_HELP_LEN} bytes: give it a shorter description"
+            ),
+            Self::NotNative(name) => write!(
+                f,
+                "`{name}` is not a native histogram, because its meter provider records it in other buckets: \
+                 add the view of PrometheusReader::native_histogram_view to your provider, or use \
+                 Base2ExponentialHistogram in your own view of this instrument"
             ),
             Self::TruncatedLabels(name) => write!(
                 f,

@@ -7,7 +7,7 @@
 //!
 //! A `family` has the metrics of one name. `points` reads the data points that the SDK collects,
 //! and `foreign` the metrics of registries of other crates. `model` has the types of the values,
-//! `native` the arithmetic of exponential histograms.
+//! `native` the arithmetic of exponential histograms; `native_histograms` chooses these.
 //!
 //! `series` sorts and merges the points of a family. `label_cache` makes their `labels` from
 //! attributes: `label_key` makes the keys, `value_text` writes values that are not strings, `escape`
@@ -37,6 +37,7 @@ pub(crate) mod limits;
 pub(crate) mod model;
 pub(crate) mod name;
 pub(crate) mod native;
+pub(crate) mod native_histograms;
 #[cfg(test)]
 mod otlptranslator_vectors;
 mod packed_lengths;

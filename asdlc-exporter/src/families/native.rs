@@ -235,7 +235,9 @@ impl NativeBuckets {
 
     /// Returns false if it has not these values. Then the result is meaningless.
     fn subtract(&mut self, earlier: &Self) -> bool {
-        for (at, earlier_count) in earlier.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        for (at, earlier_count) in
+            earlier.counts.iter().enumerate().filter(|(_, count)| **count > 0)
+        {
             let index = i64::from(earlier.first) + at as i64 - i64::from(self.first);
             let count = usize::try_from(index).ok().and_then(|index| self.counts.get_mut(index));
             let Some((count, rest)) =

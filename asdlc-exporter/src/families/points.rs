@@ -75,6 +75,15 @@ pub(crate) fn kind(data: &AggregatedMetrics) -> FamilyKind {
     }
 }
 
+/// Whether it is a histogram whose buckets have given boundaries.
+pub(crate) fn has_boundaries(data: &AggregatedMetrics) -> bool {
+    match data {
+        AggregatedMetrics::F64(data) => matches!(data, MetricData::Histogram(_)),
+        AggregatedMetrics::U64(data) => matches!(data, MetricData::Histogram(_)),
+        AggregatedMetrics::I64(data) => matches!(data, MetricData::Histogram(_)),
+    }
+}
+
 /// Where the points of a metric are from.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin<'a> {

@@ -4,6 +4,7 @@ use crate::families::{
     idle_timeout::IdleTimeout,
     model::FamilyKind,
     name::{TranslationStrategy, push_family_name, push_instrument_name},
+    native_histograms::NativeHistograms,
 };
 
 /// Which metric families may be served, by name.
@@ -113,6 +114,14 @@ impl NamePolicy {
     ) -> bool {
         let names = FamilyNames::new(&self.prefix, recorded, name, kind);
         timeout.applies_to(&names, kind) && !names.are_own(&OWN) && !names.are_own(&OWN_CONSTANTS)
+    }
+
+    /// Whether a histogram is to be a native one.
+    pub(crate) fn is_native(&self, native: &NativeHistograms, recorded: &str, unit: &str) -> bool {
+        let kind = FamilyKind::Histogram;
+        let mut name = String::new();
+        self.push_name(&mut name, recorded, unit, kind);
+        FamilyNames::new(&self.prefix, recorded, &name, kind).match_any(native.patterns())
     }
 
     pub(crate) fn serves_uptime(&self) -> bool {

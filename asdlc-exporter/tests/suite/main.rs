@@ -11,8 +11,8 @@ mod families;
 mod gate;
 mod idle;
 mod limits;
-#[cfg(feature = "prometheus-client")]
 mod logged;
+mod native_histograms;
 mod negotiation;
 mod numbers;
 mod open_metrics;

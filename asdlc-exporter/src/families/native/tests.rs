@@ -18,8 +18,7 @@ fn recorded(values: &[f64], max_size: u32, max_scale: i8) -> HistogramValue {
         Stream::builder().with_aggregation(buckets).build().ok()
     };
     let reader = Reader::default();
-    let provider =
-        SdkMeterProvider::builder().with_reader(reader.clone()).with_view(view).build();
+    let provider = SdkMeterProvider::builder().with_reader(reader.clone()).with_view(view).build();
     let histogram = provider.meter("test").f64_histogram("h").build();
     values.iter().for_each(|value| histogram.record(*value, &[]));
     let mut metrics = ResourceMetrics::default();
@@ -46,7 +45,8 @@ fn bounds_of(index: i32, schema: i8) -> (f64, f64) {
 //
 #[test]
 fn each_value_is_in_its_bucket() {
-    for (value, schema) in [(1.0, 8), (0.5, 8), (3.7, 8), (1e-300, 8), (8.0, 3), (8.1, 3), (7.9, 0)] {
+    for (value, schema) in [(1.0, 8), (0.5, 8), (3.7, 8), (1e-300, 8), (8.0, 3), (8.1, 3), (7.9, 0)]
+    {
         let HistogramValue { native, is_native, count, .. } = recorded(&[value], 160, schema);
         assert!(is_native && native.is_valid(count));
         assert_eq!((native.schema, &*native.positive.counts), (schema, [1].as_slice()));
