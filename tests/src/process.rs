@@ -49,6 +49,12 @@ impl Process {
         self.stderr.find(pick).ok_or_else(|| self.not_ready(&self.stdout))
     }
 
+    /// The lines that it has printed on standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> Vec<String> {
+        self.stderr.lines()
+    }
+
     /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {

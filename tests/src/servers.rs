@@ -1,22 +1,22 @@
-//! Starts the real programs that read the metrics, and the databases. They come from Debian packages (listed in `tests/run`).
-//! Without them the tests fail.
+//! Starts the real programs that read the metrics, and the databases. They come from Debian packages (listed in `tests/run`), and
+//! newer releases of some from Debian's unstable suite (`tests/new-servers`). Without them the tests fail.
 
 mod browser;
 mod checkers;
 mod free_address;
+mod generation;
 mod postgres;
 mod prometheus;
 mod python_parsers;
 mod redis;
+mod scrape_config;
 mod victoria_metrics;
 mod vmagent;
 mod vmalert;
 mod vmauth;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 
 use http::StatusCode;
 use serde_json::Value;
@@ -24,11 +24,12 @@ use serde_json::Value;
 pub use browser::Browser;
 pub use checkers::{Checked, check, promtool_check_metrics, promtool_test_rules};
 pub use free_address::free_address;
+pub use generation::{Generation, new_version};
 pub use postgres::Postgres;
-pub use prometheus::Prometheus;
+pub use prometheus::{Prometheus, PrometheusBuilder};
 pub use python_parsers::{Parsed, PythonParsers};
 pub use redis::Redis;
-pub use victoria_metrics::VictoriaMetrics;
+pub use victoria_metrics::{VictoriaMetrics, VictoriaMetricsBuilder};
 pub use vmagent::Vmagent;
 pub use vmalert::Vmalert;
 pub use vmauth::Vmauth;
@@ -122,38 +123,6 @@ impl Target {
     pub fn up() -> Self {
         Self { health: "up".into(), last_error: String::new() }
     }
-}
-
-/// Writes a configuration that scrapes `targets` as the job `under-test`. One path is scraped every second. Several paths are
-/// scraped every five seconds, and their series have the path as the label `path`. All targets have the `labels`.
-fn write_config(
-    directory: &Path,
-    targets: &[SocketAddr],
-    paths: &[String],
-    labels: &[(&str, &str)],
-) -> PathBuf {
-    let file = directory.join("scrape.yml");
-    // A busy machine cannot scrape a hundred paths within a second.
-    let seconds = if paths.len() > 1 { 5 } else { 1 };
-    let mut config = format!(
-        "global:\n  scrape_interval: {seconds}s\n  scrape_timeout: {seconds}s\nscrape_configs:\n  \
-         - job_name: under-test\n    static_configs:\n"
-    );
-    let targets =
-        targets.iter().map(|target| format!("\"{target}\"")).collect::<Vec<_>>().join(", ");
-    for path in paths {
-        config.push_str(&format!("      - targets: [{targets}]\n"));
-        config.push_str(&format!("        labels: {{__metrics_path__: \"{path}\""));
-        if paths.len() > 1 {
-            config.push_str(&format!(", path: \"{path}\""));
-        }
-        for (key, value) in labels {
-            config.push_str(&format!(", {key}: \"{value}\""));
-        }
-        config.push_str("}\n");
-    }
-    fs::write(&file, config).expect("the temporary directory is writable");
-    file
 }
 
 fn get_json(address: SocketAddr, path: &str) -> Value {

@@ -6,25 +6,32 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::Generation;
 use crate::process::Process;
 
 /// A vmagent that scrapes and writes to a `VictoriaMetrics`. Dropping it kills it.
 #[derive(Debug)]
 pub struct Vmagent {
     // Fields are dropped in this order: the process ends before its directory is removed.
-    _process: Process,
+    process: Process,
     _directory: TempDir,
 }
 
 impl Vmagent {
-    /// Starts it with this content of its configuration file.
+    /// Starts the one of Debian's stable release, with this content of its configuration file.
     #[must_use]
     pub fn start(config: &str, victoria_metrics: SocketAddr) -> Self {
+        Self::start_of(Generation::Stable, config, victoria_metrics)
+    }
+
+    /// As [`start`](Self::start), of this generation.
+    #[must_use]
+    pub fn start_of(generation: Generation, config: &str, victoria_metrics: SocketAddr) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let path = directory.path().join("vmagent.yml");
         fs::write(&path, config).expect("the temporary directory is writable");
         let flag = |name: &str, value: &dyn std::fmt::Display| format!("-{name}={value}");
-        let mut command = Command::new("vmagent");
+        let mut command = Command::new(generation.program("vmagent"));
         command.args([
             flag("promscrape.config", &path.display()),
             flag("remoteWrite.url", &format!("http://{victoria_metrics}/api/v1/write")),
@@ -37,6 +44,12 @@ impl Vmagent {
         process
             .await_stderr(|line| line.contains("started vmagent").then_some(()))
             .unwrap_or_else(|error| panic!("vmagent does not start: {error}"));
-        Self { _process: process, _directory: directory }
+        Self { process, _directory: directory }
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 }
