@@ -14,6 +14,7 @@ use crate::{
     families::{
         catalogue::FamilyWarning,
         foreign::{ForeignRegistry, Gathered},
+        model::UnixTime,
     },
     meter_source::MeterSource as _,
 };
@@ -127,7 +128,10 @@ impl Collector {
         queries: impl IntoIterator<Item = &'q Query>,
         mut spare: Vec<u8>,
     ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
+        // Read before the collection: what is recorded while it runs may not be in it.
+        let (now, time) = (Instant::now(), UnixTime::now());
         let gathered = self.gather_registries();
+        let is_complete = gathered.len() == self.registries.len();
         let mut foreign = Vec::new();
         gathered.iter().for_each(|gathered| gathered.families(&mut foreign));
         // The registries' collectors and the callbacks are user code: they run without our lock.
@@ -141,9 +145,8 @@ impl Collector {
             let renderer = &mut kept.renderer;
             let CollectedMemory { recorded, own } = &metrics;
             let own = self.own.as_ref().map(|_| own);
-            // Read under the lock, so that it never decreases from one collection to the next.
-            let now = Instant::now();
-            let collected = Collected { recorded, own, foreign: &foreign, now };
+            let foreign = foreign.as_slice();
+            let collected = Collected { recorded, own, foreign, now, time, is_complete };
             let render = |query: &'q Query| {
                 let text = if query.names.is_empty() { mem::take(&mut spare) } else { Vec::new() };
                 Some((query, renderer.render(collected, query, text, None)?))

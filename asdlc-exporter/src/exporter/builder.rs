@@ -394,6 +394,26 @@ impl ExporterBuilder {
         self
     }
 
+    /// Also serves the start of each series in `OpenMetrics`, as the line `_created`. Default: off.
+    ///
+    /// ```
+    /// use asdlc_exporter::{Exporter, Format};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let exporter = Exporter::builder("shop").with_created_lines().build()?;
+    /// exporter.meter().u64_counter("orders").build().add(1, &[]);
+    /// let text = exporter.render_as(Format::OpenMetrics)?;
+    /// assert!(text.lines().any(|line| line.starts_with("orders_created{service=\"shop\"} ")));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A server that does not know these lines stores each of them as a series. See
+    /// [`PrometheusReaderBuilder::with_created_lines`] for what they are, and which servers know them.
+    pub fn with_created_lines(mut self) -> Self {
+        self.reader = self.reader.with_created_lines();
+        self
+    }
+
     /// Also serves metrics about the exporter itself, such as `exporter_series`. Default: off. See
     /// [`PrometheusReaderBuilder::with_self_metrics`].
     ///

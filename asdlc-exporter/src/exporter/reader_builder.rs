@@ -19,6 +19,7 @@ use crate::{
         foreign::ForeignRegistry,
         idle_timeout::IdleTimeout,
         limits::DEFAULT_VALUE_LEN,
+        model::UnixTime,
         name::TranslationStrategy,
         native_histograms::NativeHistograms,
         policy::{MetricPolicy, NamePolicy},
@@ -65,6 +66,7 @@ pub struct PrometheusReaderBuilder {
     has_self_metrics: bool,
     idle_timeout: Option<IdleTimeout>,
     native_histograms: Option<NativeHistograms>,
+    has_created_lines: bool,
 }
 
 /// What an exporter adds to the settings of its reader.
@@ -94,6 +96,7 @@ impl PrometheusReaderBuilder {
             has_self_metrics: false,
             idle_timeout: None,
             native_histograms: None,
+            has_created_lines: false,
         }
     }
 
@@ -387,6 +390,46 @@ impl PrometheusReaderBuilder {
         self
     }
 
+    /// Also serves the start of each series in `OpenMetrics`, as the line `_created`. Default: off.
+    ///
+    /// ```
+    /// use asdlc_exporter::{Format, PrometheusReader};
+    /// use opentelemetry::metrics::MeterProvider as _;
+    /// use opentelemetry_sdk::metrics::SdkMeterProvider;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let prometheus = PrometheusReader::builder().with_created_lines().build()?;
+    /// let provider = SdkMeterProvider::builder().with_reader(prometheus.clone()).build();
+    /// provider.meter("shop").u64_counter("orders").build().add(1, &[]);
+    /// let text = prometheus.render_as(Format::OpenMetrics)?;
+    /// assert!(text.lines().any(|line| line.starts_with("orders_created{")));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The start is the moment before which the series had no value: the time of the last collection without
+    /// it, by any scraper, or the time when this reader was built, for a series of the first collection. With it,
+    /// a server counts what happened before the first scrape of a series. For example, five errors
+    /// between two scrapes are an increase of 5. Without it, a series that begins with 5 has no increase.
+    ///
+    /// Counters, histograms and summaries have a start. `service_starts_total` has none, because it counts
+    /// across restarts. A counter has no such line if `OpenMetrics` does not allow it to be a counter: its
+    /// name does not end in `_total`, or another family has the name without `_total`.
+    ///
+    /// It is off because a server that does not know these lines stores each of them as a series of its
+    /// own: a counter becomes two. Turn it on if all servers know them, for example Prometheus 3 with
+    /// `--enable-feature=created-timestamp-zero-ingestion`. In protobuf, which such a server prefers, the
+    /// start is always there, and it is never a series.
+    ///
+    /// * A callback that observes a count from elsewhere, for example the bytes of a network card
+    ///   since the machine was booted, counts from before the start. The server finds an increase of the whole
+    ///   count at each restart of the service. Observe such a count as a gauge, or subtract the
+    ///   first value.
+    /// * The clocks of the service and of the server have to agree to about a second.
+    pub fn with_created_lines(mut self) -> Self {
+        self.has_created_lines = true;
+        self
+    }
+
     /// Also serves metrics about the exposition itself. Default: off.
     ///
     /// | family | type | meaning |
@@ -489,6 +532,7 @@ impl PrometheusReaderBuilder {
             has_self_metrics,
             idle_timeout,
             native_histograms,
+            has_created_lines,
         } = self;
         let panics = CallbackPanics::default();
         check_limits(limits, source_timeout, max_label_value_len)?;
@@ -506,6 +550,8 @@ impl PrometheusReaderBuilder {
             may_be_empty,
             idle: idle_timeout,
             native: native_histograms,
+            has_created_lines,
+            built: UnixTime::now(),
         });
         let own = has_self_metrics.then(|| {
             let panics = panics.clone();

@@ -14,16 +14,17 @@ use crate::{
         constant_labels::ConstantLabels,
         family::{Families, FamilyDescription},
         foreign::ForeignFamily,
-        idle::{self, IdleFamily, IdleSeries},
         idle_timeout::IdleTimeout,
         label_cache::LabelCache,
+        lifetimes::{Collection, FamilyLifetimes, Lifetimes},
         limits::DEFAULT_VALUE_LEN,
-        model::{FamilyKind, HistogramValue},
+        model::{FamilyKind, HistogramValue, UnixTime},
         native_histograms::NativeHistograms,
         policy::NamePolicy,
         resource::{ResourceSettings, ServedResource},
         scope_labels::ScopeLabels,
         series::{SeriesOrder, SeriesTable},
+        shown::shown,
     },
 };
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -36,11 +37,11 @@ pub(crate) struct Renderer {
     labels: LabelCache,
     /// The order of the series of each family, indexed by the id of the family.
     orders: Vec<SeriesOrder>,
-    /// What is known about series that may be idle. `None` if idle series are served too.
-    idle: Option<IdleSeries>,
+    lifetimes: Lifetimes,
     /// The size of the last unfiltered exposition, by format. The next one has about the same size.
     sizes: [usize; Output::COUNT],
     may_be_empty: bool,
+    has_created_lines: bool,
     /// The warnings about labels and series since the last call of `take_warnings`.
     warnings: Vec<FamilyWarning>,
     resource: ServedResource,
@@ -61,6 +62,10 @@ pub(crate) struct RenderSettings {
     pub(crate) idle: Option<IdleTimeout>,
     /// The histograms that are to be native.
     pub(crate) native: Option<NativeHistograms>,
+    /// Whether `OpenMetrics` has the start of each series.
+    pub(crate) has_created_lines: bool,
+    /// When the reader was built.
+    pub(crate) built: UnixTime,
 }
 
 /// What was collected for one scrape.
@@ -70,8 +75,12 @@ pub(crate) struct Collected<'a> {
     /// The self-metrics.
     pub(crate) own: Option<&'a ResourceMetrics>,
     pub(crate) foreign: &'a [ForeignFamily<'a>],
-    /// The time of the collection, which never decreases.
+    /// When the collection began.
     pub(crate) now: Instant,
+    /// The same moment by the clock of the system.
+    pub(crate) time: UnixTime,
+    /// Whether all registries could be read.
+    pub(crate) is_complete: bool,
 }
 
 /// What to write.
@@ -80,6 +89,15 @@ pub(crate) struct Query {
     pub(crate) output: Output,
     /// The families to write. Empty means all.
     pub(crate) names: Vec<String>,
+}
+
+impl<'a> Collected<'a> {
+    /// Metrics that are collected now.
+    #[cfg(test)]
+    pub(crate) fn now(recorded: &'a ResourceMetrics) -> Self {
+        let (now, time) = (Instant::now(), UnixTime::now());
+        Self { recorded, own: None, foreign: &[], now, time, is_complete: true }
+    }
 }
 
 impl Query {
@@ -108,6 +126,8 @@ impl Default for RenderSettings {
             may_be_empty: false,
             idle: None,
             native: None,
+            has_created_lines: false,
+            built: UnixTime::now(),
         }
     }
 }
@@ -137,14 +157,17 @@ impl Renderer {
             may_be_empty,
             idle,
             native,
+            has_created_lines,
+            built,
         } = settings;
         Self {
-            idle: idle.as_ref().map(IdleSeries::new),
+            lifetimes: Lifetimes::new(built, idle.as_ref().map(IdleTimeout::timeout)),
             catalogue: Catalogue::new(policy, idle, native),
             labels: LabelCache::new(constant, scope_labels, max_value_len),
             orders: Vec::new(),
             sizes: [0; Output::COUNT],
             may_be_empty,
+            has_created_lines,
             warnings: Vec::new(),
             resource: ServedResource::new(resource),
         }
@@ -160,9 +183,18 @@ impl Renderer {
         mut memory: Vec<u8>,
         sink: Option<(&mut dyn Sink, usize)>,
     ) -> Option<Rendered> {
-        let Collected { recorded, own, foreign, now } = collected;
-        let Self { catalogue, labels, orders, idle, sizes, may_be_empty, warnings, resource } =
-            self;
+        let Collected { recorded, own, foreign, now, time, is_complete } = collected;
+        let Self {
+            catalogue,
+            labels,
+            orders,
+            lifetimes,
+            sizes,
+            may_be_empty,
+            has_created_lines,
+            warnings,
+            resource,
+        } = self;
         labels.trim();
         let read = resource.read(recorded.resource(), labels);
         warnings.extend(read.into_iter().map(FamilyWarning::Resource));
@@ -178,14 +210,14 @@ impl Renderer {
         let most = sink.as_ref().map_or(usize::MAX, |(_, size)| *size);
         memory.reserve_exact((*size + *size / 512).min(most) + SPARE);
         let mut out = ChunkBuffer::new(memory, sink);
-        let idle = idle.as_mut().map(|idle| (idle, now));
-        let series = Writing { query, labels, orders, idle, warnings };
+        lifetimes.begin(&families, Collection { now, time, is_complete });
+        let series = Writing { query, labels, orders, lifetimes, warnings };
         let counts = match query.output.syntax {
             Syntax::Text004 | Syntax::Text100 => {
                 series.write(&families, &mut TextWriter::new(&mut out, false, false))
             }
             Syntax::OpenMetrics => {
-                series.write(&families, &mut TextWriter::new(&mut out, true, false))
+                series.write(&families, &mut TextWriter::new(&mut out, true, *has_created_lines))
             }
             Syntax::Protobuf => Counts::default(),
         };
@@ -228,13 +260,13 @@ struct Writing<'a> {
     query: &'a Query,
     labels: &'a mut LabelCache,
     orders: &'a mut Vec<SeriesOrder>,
-    idle: Option<(&'a mut IdleSeries, Instant)>,
+    lifetimes: &'a mut Lifetimes,
     warnings: &'a mut Vec<FamilyWarning>,
 }
 
 impl Writing<'_> {
     fn write(self, families: &Families<'_>, writer: &mut impl FamilyWriter) -> Counts {
-        let Self { query: Query { output, names }, labels, orders, mut idle, warnings } = self;
+        let Self { query: Query { output, names }, labels, orders, lifetimes, warnings } = self;
         let mut counts = Counts::default();
         let constant = labels.constant().clone();
         // Only needed for `target_info`.
@@ -261,14 +293,13 @@ impl Writing<'_> {
                 order.is_overflow_reported = true;
                 warnings.push(FamilyWarning::Overflow(description.name.clone()));
             }
-            let idle = idle
-                .as_mut()
-                .and_then(|(idle, now)| idle.observe(&family, *now, table.iter(labels, order)));
-            if idle.is_some_and(IdleFamily::is_hidden) {
+            let series = || table.iter(labels, order);
+            let lifetimes = lifetimes.observe(&family, order, series);
+            if lifetimes.is_some_and(FamilyLifetimes::is_hidden) {
                 continue;
             }
             let kind = description.kind;
-            let shown = || idle::shown(idle, table.iter(labels, order));
+            let shown = || shown(lifetimes, series());
             let has_base_name = output.syntax == Syntax::OpenMetrics
                 && description.has_base_name
                 && shown().all(|series| open_metrics::fits_type(kind, series.value()));
@@ -336,7 +367,7 @@ mod tests {
     }
 
     fn text(renderer: &mut Renderer, recorded: &ResourceMetrics) -> Option<String> {
-        let collected = Collected { recorded, own: None, foreign: &[], now: Instant::now() };
+        let collected = Collected::now(recorded);
         let rendered = renderer.render(collected, &Query::all(Output::TEXT), Vec::new(), None);
         rendered.map(Rendered::into_text)
     }
@@ -532,8 +563,7 @@ mod tests {
         let (own, _) =
             collect(|_| None, |meter| meter.u64_counter("exporter_response").build().add(1, &[]));
         let recorded = ResourceMetrics::default();
-        let now = Instant::now();
-        let collected = Collected { recorded: &recorded, own: Some(&own), foreign: &[], now };
+        let collected = Collected { own: Some(&own), ..Collected::now(&recorded) };
         let text = |renderer: &mut Renderer| {
             let rendered = renderer.render(collected, &Query::all(Output::TEXT), Vec::new(), None);
             rendered.map(Rendered::into_text)

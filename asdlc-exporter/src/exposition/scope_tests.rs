@@ -15,7 +15,6 @@ use opentelemetry_sdk::{
     Resource,
     metrics::{SdkMeterProvider, data::ResourceMetrics, reader::MetricReader as _},
 };
-use std::time::Instant;
 
 fn collect(resource: Resource, record: impl FnOnce(&SdkMeterProvider)) -> ResourceMetrics {
     let reader = Reader::default();
@@ -36,7 +35,7 @@ fn with_scopes(scope_labels: ScopeLabels) -> Renderer {
 }
 
 fn render(renderer: &mut Renderer, recorded: &ResourceMetrics, format: Format) -> String {
-    let collected = Collected { recorded, own: None, foreign: &[], now: Instant::now() };
+    let collected = Collected::now(recorded);
     let query = Query::all(format.into());
     renderer.render(collected, &query, Vec::new(), None).unwrap().into_text()
 }
@@ -220,7 +219,7 @@ fn without_attributes_there_is_no_target_info() {
     }
     // What is not collected does not hide that nothing was collected.
     let metrics = collect(resource(), |_| ());
-    let collected = Collected { recorded: &metrics, own: None, foreign: &[], now: Instant::now() };
+    let collected = Collected::now(&metrics);
     let mut renderer = with_resource(&[], true);
     assert_eq!(renderer.render(collected, &Query::all(Output::TEXT), Vec::new(), None), None);
 }

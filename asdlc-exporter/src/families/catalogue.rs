@@ -232,6 +232,7 @@ impl Catalogue {
             unit: unit_words,
             has_base_name: false,
             can_be_idle,
+            has_start: kind.accumulates() && self.policy.counts_from_zero(&self.name),
         });
         self.firsts.push(First { unit: unit.text().to_owned(), is_conflict_logged: false });
         self.ids.insert(self.name.clone(), id);

@@ -25,6 +25,8 @@ pub(crate) struct FamilyDescription {
     pub(crate) has_base_name: bool,
     /// Whether series that do not change are hidden.
     pub(crate) can_be_idle: bool,
+    /// Whether the values count from 0, since a start that is served.
+    pub(crate) has_start: bool,
 }
 
 /// The families of one scrape, sorted by name.
@@ -70,6 +72,11 @@ impl<'a> Family<'a, '_> {
     /// Whether the SDK collected all its metrics.
     pub(crate) fn is_recorded(&self) -> bool {
         self.members.iter().all(|(_, member)| matches!(member, Member::Recorded(..)))
+    }
+
+    /// Whether all its metrics are from registries.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.members.iter().all(|(_, member)| matches!(member, Member::Foreign(_)))
     }
 
     /// Passes every data point to the visitor.

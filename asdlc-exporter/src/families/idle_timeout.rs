@@ -58,8 +58,8 @@ use std::time::Duration;
 ///
 /// The SDK keeps the memory of a hidden series, and the series counts towards the
 /// [series limit](crate::ExporterBuilder::with_max_series). Other readers of the provider still get it.
-/// The exporter keeps the labels and the last value of each series that can be hidden: the labels
-/// and 64 bytes, and the buckets of a histogram that was hidden.
+/// The exporter keeps 72 bytes for each series that can be hidden, and the buckets of a histogram that was
+/// hidden.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdleTimeout {
     timeout: Duration,

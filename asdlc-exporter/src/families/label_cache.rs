@@ -149,7 +149,7 @@ impl LabelCache {
         if lens.into_iter().any(|len| len > MAX_ENTRIES) {
             self.scopes.clear();
             self.key_lists = Vec::new();
-            self.layouts = Layouts::default();
+            self.layouts.clear();
             self.by_hash = HashMap::new();
             // Layouts get the same numbers again. With another seed, no earlier digest matches.
             self.hasher = RandomState::default();

@@ -7,6 +7,7 @@ use crate::families::{
     value_text::write_value,
 };
 use opentelemetry::{Key, KeyValue, Value};
+use std::hash::{BuildHasher, Hasher as _};
 
 /// One attribute of a data point, as it was recorded.
 #[derive(Clone, Copy)]
@@ -60,10 +61,19 @@ impl Labels<'_> {
         self.layout.openings.is_empty() && self.layout.scope.is_none()
     }
 
+    /// The hash of keys and values, scope included. It is the same in every collection of a reader.
+    pub(crate) fn hash(&self, hasher: &impl BuildHasher) -> u64 {
+        let mut hasher = hasher.build_hasher();
+        hasher.write_u64(self.layout.hash);
+        // The layout says how many values there are, and each value ends with a line feed.
+        hasher.write(self.values.as_bytes());
+        hasher.finish()
+    }
+
     /// Appends `key="value",key="value"`.
     #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let Layout { scope, openings } = self.layout;
+        let Layout { scope, openings, .. } = self.layout;
         if let Some(scope) = scope {
             out.extend_from_slice(scope.as_bytes());
             if !openings.is_empty() {

@@ -13,8 +13,10 @@ pub(crate) struct Layouts {
 }
 
 /// Scope labels and a list of label keys, as they are written.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Layout {
+    /// Of the fields below. It is the same after [`Layouts::clear`].
+    pub(super) hash: u64,
     /// The labels of the scope, if there are any. The layouts of a scope share one text.
     pub(super) scope: Option<Arc<str>>,
     /// `key="`, sorted by key. After the first, each begins with the end of the label before: `",key="`.
@@ -34,10 +36,9 @@ impl Layouts {
         scope: Option<&Arc<str>>,
         keys: impl Iterator<Item = &'a str>,
     ) -> LayoutId {
-        let layout = Layout::new(scope, keys);
         let Self { all, by_hash, hasher } = self;
-        let hash = hasher.hash_one(&layout);
-        let same_hash = by_hash.entry(hash).or_default();
+        let layout = Layout::new(scope, keys, hasher);
+        let same_hash = by_hash.entry(layout.hash).or_default();
         let known = same_hash.iter().find(|&&id| all[id] == layout).copied();
         let id = known.unwrap_or_else(|| {
             same_hash.push(all.len());
@@ -73,6 +74,11 @@ impl Layouts {
         self.all.len()
     }
 
+    /// Forgets all layouts. The same layouts get other numbers later, and the same hashes.
+    pub(crate) fn clear(&mut self) {
+        (self.all, self.by_hash) = Default::default();
+    }
+
     /// The labels with these values, whose packed lengths are `lengths`.
     pub(crate) fn labels<'t>(
         &'t self,
@@ -102,12 +108,17 @@ impl LayoutId {
 impl Layout {
     /// The layout of a series without labels.
     #[cfg(test)]
-    pub(super) const EMPTY: Self = Self { scope: None, openings: Vec::new() };
+    pub(super) const EMPTY: Self = Self { hash: 0, scope: None, openings: Vec::new() };
 
-    fn new<'a>(scope: Option<&Arc<str>>, keys: impl Iterator<Item = &'a str>) -> Self {
+    fn new<'a>(
+        scope: Option<&Arc<str>>,
+        keys: impl Iterator<Item = &'a str>,
+        hasher: &RandomState,
+    ) -> Self {
         let before = |at| if at == 0 { "" } else { "\"," };
-        let openings = keys.enumerate().map(|(at, key)| before(at).to_owned() + key).collect();
-        Self { scope: scope.map(Arc::clone), openings }
+        let openings: Vec<_> =
+            keys.enumerate().map(|(at, key)| before(at).to_owned() + key).collect();
+        Self { hash: hasher.hash_one((scope, &openings)), scope: scope.map(Arc::clone), openings }
     }
 }
 

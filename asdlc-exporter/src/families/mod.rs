@@ -15,8 +15,8 @@
 //! the lengths of values. `scope_labels` makes the labels of a scope, and `scopes` stores each text of
 //! them once. `constant_labels` are the labels of every series. `label_text` writes labels that many
 //! series share. `escaping` makes names that every scraper can read from names in UTF-8. `truncate`
-//! applies the `limits` of names, keys and values. `idle` hides series
-//! that have not changed for the time of `idle_timeout`.
+//! applies the `limits` of names, keys and values. `lifetimes` knows since when each series has a value.
+//! `idle` knows which series have not changed for the time of `idle_timeout`, and `shown` has the others.
 
 pub(crate) mod base_name;
 pub(crate) mod catalogue;
@@ -33,6 +33,7 @@ pub(crate) mod label_key;
 pub(crate) mod label_text;
 pub(crate) mod labels;
 mod layouts;
+pub(crate) mod lifetimes;
 pub(crate) mod limits;
 pub(crate) mod model;
 pub(crate) mod name;
@@ -47,5 +48,6 @@ pub(crate) mod resource;
 pub(crate) mod scope_labels;
 pub(crate) mod scopes;
 pub(crate) mod series;
+pub(crate) mod shown;
 pub(crate) mod truncate;
 mod value_text;

@@ -1,5 +1,7 @@
 //! Plain types for the values of a scrape, from the collected metrics to the writers.
 
+use std::time::{Duration, SystemTime};
+
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum FamilyKind {
@@ -40,6 +42,14 @@ impl FamilyKind {
             Self::Counter | Self::Gauge | Self::Unknown | Self::TargetInfo => &[],
             Self::Histogram => &["_bucket", "_sum", "_count", "_created"],
             Self::Summary => &["_sum", "_count", "_created"],
+        }
+    }
+
+    /// Whether values of the family count from a start, so that they only increase.
+    pub(crate) fn accumulates(self) -> bool {
+        match self {
+            Self::Counter | Self::Histogram | Self::Summary => true,
+            Self::Gauge | Self::Unknown | Self::TargetInfo => false,
         }
     }
 
@@ -206,6 +216,18 @@ pub(crate) struct NativeBuckets {
 /// Nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct UnixTime(pub(crate) u64);
+
+impl UnixTime {
+    pub(crate) fn now() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self::default().plus(since)
+    }
+
+    pub(crate) fn plus(self, duration: Duration) -> Self {
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanoseconds))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -124,6 +124,13 @@ impl NamePolicy {
         FamilyNames::new(&self.prefix, recorded, &name, kind).match_any(native.patterns())
     }
 
+    /// Whether the series of a counter with this family name begin at 0. The starts of the service are counted
+    /// across restarts.
+    pub(crate) fn counts_from_zero(&self, name: &str) -> bool {
+        let bare = name.strip_prefix(&self.prefix).unwrap_or(name);
+        !["service_starts", "service_starts_total"].contains(&bare)
+    }
+
     pub(crate) fn serves_uptime(&self) -> bool {
         let mut name = String::new();
         self.push_name(&mut name, "uptime", "s", FamilyKind::Gauge);

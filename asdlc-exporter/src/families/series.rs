@@ -49,6 +49,19 @@ pub(crate) struct SeriesOrder {
     pub(crate) is_overflow_reported: bool,
 }
 
+impl SeriesOrder {
+    /// The hash of the labels of all series: as long as it is the same, the family has the same series in the
+    /// same order.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// How many points there are. There are not more series.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
 struct Row<'a> {
     start: usize,
     values_len: u32,

@@ -5,6 +5,7 @@ use crate::{
         format::{Format, Output},
         render::{Collected, Query, RenderSettings, Renderer},
     },
+    families::idle_timeout::IdleTimeout,
 };
 use opentelemetry::{
     KeyValue,
@@ -42,7 +43,7 @@ impl Scraper {
         let mut metrics = ResourceMetrics::default();
         self.reader.collect(&mut metrics).unwrap();
         let now = self.began + Duration::from_secs(seconds);
-        let collected = Collected { recorded: &metrics, own: None, foreign: &[], now };
+        let collected = Collected { now, ..Collected::now(&metrics) };
         queries.map(|query| {
             self.renderer.render(collected, &query, Vec::new(), None).unwrap().into_text()
         })
@@ -335,7 +336,7 @@ mod of_a_registry {
         let (recorded, mut foreign) = (ResourceMetrics::default(), Vec::new());
         gathered.families(&mut foreign);
         // Without families, a scrape of an exporter fails, because `uptime_seconds` is missing.
-        let collected = Collected { recorded: &recorded, own: None, foreign: &foreign, now };
+        let collected = Collected { foreign: &foreign, now, ..Collected::now(&recorded) };
         let rendered = renderer.render(collected, &Query::all(Output::TEXT), Vec::new(), None);
         rendered.map_or(Vec::new(), |rendered| {
             let series = rendered.series;

@@ -1,0 +1,336 @@
+//! Since when each series has a value, as scrapers of one reader can know it.
+//!
+//! A server sees an increase only between two values. What was counted before the first value of a series is
+//! lost, unless the exposition says when the series had no value yet: then the server can start at 0. That is the
+//! last collection without the series. A start that is too early loses nothing but this gain. A start after a
+//! value that the server has got would count this value twice. So a start is never too late: where it is not
+//! known, there is none.
+//!
+//! Series are found again by the hash of their labels. Two series of one family can have the same hash: with
+//! 100 000 series, the probability is 3 × 10^-10. Then one of them could get the start and the idle state of the
+//! other one.
+
+use crate::families::{
+    family::{Families, Family},
+    idle::{IdleState, Observation, Values, read_values},
+    model::UnixTime,
+    series::{Series, SeriesOrder},
+};
+use foldhash::quality::RandomState;
+use std::{
+    collections::HashMap,
+    mem,
+    time::{Duration, Instant},
+};
+
+/// What is known about the series of all families. It is kept between collections.
+#[derive(Debug)]
+pub(crate) struct Lifetimes {
+    /// `None` if idle series are served too.
+    idle_timeout: Option<Duration>,
+    hasher: RandomState,
+    /// By the id of the family.
+    families: Vec<FamilyLifetimes>,
+    /// The collection that began last.
+    last: Option<Collection>,
+    /// Counts the collections.
+    number: u64,
+    /// The number of the last collection that had all families.
+    complete: u64,
+    /// When a family that was in no collection was absent.
+    absence: Absence,
+    is_late: bool,
+}
+
+/// A collection. Both times are those at its beginning: what is recorded while it runs may be in it or not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Collection {
+    pub(crate) now: Instant,
+    pub(crate) time: UnixTime,
+    /// Whether it has all families. A registry that fails makes a collection incomplete.
+    pub(crate) is_complete: bool,
+}
+
+/// The series of one family at its last collection, in the order in which they are served.
+#[derive(Debug)]
+pub(crate) struct FamilyLifetimes {
+    /// The digest of the labels of all series.
+    digest: Option<u64>,
+    known: Vec<Lifetime>,
+    /// The state of each series. Empty if no series of the family can be idle.
+    idle: Vec<IdleState>,
+    hidden: usize,
+    /// The series that were missing in the last collections, in the order in which they went missing. An
+    /// observable instrument misses a series if its callback fails before it observes it. Its value does not
+    /// start again, so its start must not change either.
+    missing: Vec<MissingSeries>,
+    /// When a series that no collection of the family had was absent.
+    absence: Absence,
+    /// The number of the last collection that had the family.
+    collected_in: u64,
+}
+
+/// One series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifetime {
+    /// Of its labels.
+    hash: u64,
+    start: UnixTime,
+}
+
+#[derive(Debug)]
+struct MissingSeries {
+    lifetime: Lifetime,
+    since: Instant,
+    idle: Option<Box<IdleState>>,
+}
+
+/// When something that was not in the last collections was absent.
+#[derive(Clone, Copy, Debug)]
+struct Absence {
+    /// The time of a collection. Later ones are not taken until [`MARGIN`] has passed.
+    latest: UnixTime,
+    /// The one that `latest` was before.
+    settled: UnixTime,
+}
+
+impl Lifetimes {
+    /// `built` is the time when the reader was built: nothing has a value before that.
+    pub(crate) fn new(built: UnixTime, idle_timeout: Option<Duration>) -> Self {
+        Self {
+            idle_timeout,
+            hasher: RandomState::default(),
+            families: Vec::new(),
+            last: None,
+            number: 0,
+            complete: 0,
+            absence: Absence { latest: built, settled: built },
+            is_late: false,
+        }
+    }
+
+    /// Begins to observe the families of a collection, before any of them is observed or written. A second
+    /// call for the same collection changes nothing.
+    pub(crate) fn begin(&mut self, families: &Families<'_>, collection: Collection) {
+        let Collection { now, time, is_complete } = collection;
+        // Two threads collect at the same time, and the one that began first comes last.
+        self.is_late = self.last.is_some_and(|last| now < last.now);
+        if !self.is_late {
+            if self.last.is_some_and(|last| time < last.time) {
+                self.forget_after(time);
+            }
+            self.number += u64::from(self.last.is_none_or(|last| now != last.now));
+            self.last = Some(collection);
+        }
+        let Self { families: known, number, complete, absence, .. } = self;
+        for family in families.iter() {
+            if known.len() <= family.id {
+                known.resize_with(family.id + 1, || FamilyLifetimes::new(*absence));
+            }
+            let known = &mut known[family.id];
+            if known.collected_in < *complete {
+                known.absence = *absence;
+                // Only a registry removes series. They all start again.
+                if family.is_foreign() {
+                    let start = absence.start(time);
+                    known.known.iter_mut().for_each(|it| it.start = start);
+                }
+            }
+            known.collected_in = *number;
+        }
+        if is_complete {
+            self.complete = self.number;
+            self.absence.observe(time);
+        }
+    }
+
+    /// Compares the series of a family with those of its last collection. `None` if nothing has to be known
+    /// about the series of the family.
+    ///
+    /// A second call for the same collection changes nothing. So all expositions of one collection have the
+    /// same series and starts.
+    pub(crate) fn observe<'t, 'a: 't, S: Iterator<Item = Series<'t, 'a>>>(
+        &mut self,
+        family: &Family<'a, '_>,
+        order: &SeriesOrder,
+        series: impl Fn() -> S,
+    ) -> Option<&FamilyLifetimes> {
+        let Self { idle_timeout, hasher, families, last, is_late, .. } = self;
+        let description = family.description;
+        if !description.has_start && !description.can_be_idle {
+            return None;
+        }
+        let (known, last) = (families.get_mut(family.id)?, (*last)?);
+        let observation = Observation {
+            kind: description.kind,
+            can_be_removed: !family.is_recorded() && last.is_complete,
+            now: last.now,
+            idle_timeout: idle_timeout.filter(|_| description.can_be_idle),
+        };
+        // A late collection can have series that were removed since.
+        let start = if *is_late { UNKNOWN } else { known.absence.start(last.time) };
+        if known.digest != Some(order.digest()) {
+            let hashes = series().map(|series| series.labels().hash(hasher));
+            known.find(observation, start, hashes, order.len());
+            known.digest = Some(order.digest());
+        }
+        if observation.idle_timeout.is_some() {
+            known.compare_values(observation, (!*is_late).then_some(start), series());
+        }
+        known.absence.observe(last.time);
+        Some(known)
+    }
+
+    /// The clock was set back. What was after this time never was.
+    #[cold]
+    fn forget_after(&mut self, time: UnixTime) {
+        self.absence.forget_after(time);
+        for family in &mut self.families {
+            family.absence.forget_after(time);
+            let missing = family.missing.iter_mut().map(|it| &mut it.lifetime);
+            for it in family.known.iter_mut().chain(missing).filter(|it| it.start > time) {
+                it.start = UNKNOWN;
+            }
+        }
+    }
+}
+
+impl FamilyLifetimes {
+    fn new(absence: Absence) -> Self {
+        Self {
+            digest: None,
+            known: Vec::new(),
+            idle: Vec::new(),
+            hidden: 0,
+            missing: Vec::new(),
+            absence,
+            collected_in: 0,
+        }
+    }
+
+    /// Whether the family has series, and none is shown.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.hidden > 0 && self.hidden == self.known.len()
+    }
+
+    /// The series at this position of the order, and its state.
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> Option<(&Lifetime, Option<&IdleState>)> {
+        Some((self.known.get(at)?, self.idle.get(at)))
+    }
+
+    /// Replaces the series by those with these hashes, of which there are at most `most`.
+    fn find(
+        &mut self,
+        observation: Observation,
+        start: UnixTime,
+        hashes: impl Iterator<Item = u64>,
+        most: usize,
+    ) {
+        let Observation { can_be_removed, now, idle_timeout, .. } = observation;
+        let Self { known, idle, missing, .. } = self;
+        let (old, mut old_idle) = (mem::replace(known, Vec::with_capacity(most)), mem::take(idle));
+        let kept = MAX_MISSING_TIME.max(idle_timeout.unwrap_or_default());
+        missing.retain(|it| now.saturating_duration_since(it.since) < kept);
+        // Mostly, the first series are those of the last collection.
+        let mut hashes = hashes.peekable();
+        let same = old.iter().map_while(|it| hashes.next_if_eq(&it.hash)).count();
+        known.extend_from_slice(&old[..same]);
+        idle.extend(old_idle.iter_mut().take(same).map(mem::take));
+        let others = old[same..].iter().map(|it| it.hash);
+        let mut others: HashMap<u64, usize, RandomState> =
+            others.chain(missing.iter().map(|it| it.lifetime.hash)).zip(same..).collect();
+        for hash in hashes {
+            let (lifetime, state) = match others.remove(&hash) {
+                Some(at) if at < old.len() => (old[at], old_idle.get_mut(at).map(mem::take)),
+                Some(at) => {
+                    let MissingSeries { lifetime, idle, .. } = &mut missing[at - old.len()];
+                    (*lifetime, idle.take().map(|state| *state))
+                }
+                None => (Lifetime { hash, start }, None),
+            };
+            known.push(lifetime);
+            if idle_timeout.is_some() {
+                idle.push(state.unwrap_or_default());
+            }
+        }
+        known.shrink_to_fit();
+        idle.shrink_to_fit();
+        missing.retain(|it| others.contains_key(&it.lifetime.hash));
+        if !can_be_removed {
+            let gone = old.iter().enumerate().skip(same);
+            for (at, lifetime) in gone.filter(|(_, it)| others.contains_key(&it.hash)) {
+                let idle = old_idle.get_mut(at).map(mem::take).map(Box::new);
+                missing.push(MissingSeries { lifetime: *lifetime, since: now, idle });
+            }
+        }
+        let most = known.len().max(MIN_MISSING);
+        missing.drain(..missing.len().saturating_sub(most));
+    }
+
+    /// `start` is the new start of a series that starts again. `None` if it keeps the one that it has.
+    fn compare_values<'t, 'a: 't>(
+        &mut self,
+        observation: Observation,
+        start: Option<UnixTime>,
+        series: impl Iterator<Item = Series<'t, 'a>>,
+    ) {
+        let Self { known, idle, hidden, .. } = self;
+        let mut values = Values::default();
+        *hidden = 0;
+        for ((series, lifetime), state) in series.zip(known).zip(idle) {
+            read_values(&mut values, observation.kind, &series);
+            let starts_again = state.update(observation, &values);
+            if let Some(start) = start.filter(|_| starts_again) {
+                lifetime.start = start;
+            }
+            *hidden += usize::from(state.is_hidden());
+        }
+    }
+}
+
+impl Lifetime {
+    /// The moment before which the series had no value.
+    #[inline]
+    pub(crate) fn start(self) -> Option<UnixTime> {
+        Some(self.start).filter(|start| *start != UNKNOWN)
+    }
+}
+
+impl Absence {
+    /// The start of what a collection at this time has for the first time.
+    fn start(self, time: UnixTime) -> UnixTime {
+        if self.latest.plus(MARGIN) <= time { self.latest } else { self.settled }
+    }
+
+    /// A collection at this time does not have it either. A late collection is before the latest one.
+    fn observe(&mut self, time: UnixTime) {
+        self.settled = self.start(time).min(time);
+        if self.latest.plus(MARGIN) <= time || time < self.latest {
+            self.latest = time;
+        }
+    }
+
+    fn forget_after(&mut self, time: UnixTime) {
+        self.latest = self.latest.min(time);
+        if self.settled.plus(MARGIN) > time {
+            self.settled = UNKNOWN;
+        }
+    }
+}
+
+/// Which start is this much before the collection that has the series first, if there was a collection then.
+///
+/// A server's samples have the time when it sent its request, by its own clock. If another server collects at
+/// almost the same time, the time of that collection can be after the sample. Then the next scrape would tell
+/// a start after the first sample, and the server would count the first value twice.
+const MARGIN: Duration = Duration::from_secs(1);
+/// The start of a series that has none. A reader is not built in 1970.
+const UNKNOWN: UnixTime = UnixTime(0);
+/// How many missing series a family keeps if it has fewer series than that.
+const MIN_MISSING: usize = 1_000;
+/// How long a missing series is kept, if the idle timeout is not longer.
+const MAX_MISSING_TIME: Duration = Duration::from_secs(60 * 60);
+
+#[cfg(test)]
+mod tests;

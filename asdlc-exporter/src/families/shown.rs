@@ -1,0 +1,72 @@
+//! The series of a family that are served, and the values that they are served with.
+
+use crate::families::{
+    idle::{IdleState, Values},
+    labels::Labels,
+    lifetimes::{FamilyLifetimes, Lifetime},
+    model::{HistogramValue, Number, Quantile, UnixTime},
+    series::Series,
+};
+
+/// A series that is not hidden, with the values to serve.
+pub(crate) struct ShownSeries<'t, 'a> {
+    series: Series<'t, 'a>,
+    lifetime: Option<Lifetime>,
+    base: Option<&'t Values>,
+}
+
+/// The series that are not hidden. All, if `family` is `None`.
+#[inline]
+pub(crate) fn shown<'t, 'a: 't>(
+    family: Option<&'t FamilyLifetimes>,
+    series: impl Iterator<Item = Series<'t, 'a>>,
+) -> impl Iterator<Item = ShownSeries<'t, 'a>> {
+    series.enumerate().filter_map(move |(at, series)| {
+        let Some((lifetime, idle)) = family.and_then(|family| family.get(at)) else {
+            return Some(ShownSeries { series, lifetime: None, base: None });
+        };
+        let is_hidden = idle.is_some_and(IdleState::is_hidden);
+        let base = idle.and_then(IdleState::base);
+        (!is_hidden).then_some(ShownSeries { series, lifetime: Some(*lifetime), base })
+    })
+}
+
+impl<'t> ShownSeries<'t, '_> {
+    #[inline]
+    pub(crate) fn labels(&self) -> Labels<'t> {
+        self.series.labels()
+    }
+
+    /// The value of a counter or gauge.
+    #[inline]
+    pub(crate) fn value(&self) -> Number {
+        self.since_base(0, self.series.value()).1
+    }
+
+    /// Replaces `value` by that of a histogram.
+    #[inline]
+    pub(crate) fn histogram(&self, value: &mut HistogramValue) {
+        self.series.histogram(value);
+        if let Some(base) = self.base {
+            value.subtract(base);
+        }
+    }
+
+    /// The moment before which it had no value. `None` if that is not known.
+    #[inline]
+    pub(crate) fn start(&self) -> Option<UnixTime> {
+        self.lifetime.and_then(Lifetime::start)
+    }
+
+    /// Replaces `quantiles` by those of a summary and returns count and sum.
+    pub(crate) fn summary(&self, quantiles: &mut Vec<Quantile>) -> (u64, Number) {
+        let (count, sum) = self.series.summary(quantiles);
+        self.since_base(count, sum)
+    }
+
+    #[inline]
+    fn since_base(&self, count: u64, value: Number) -> (u64, Number) {
+        let Some(base) = self.base else { return (count, value) };
+        (count.saturating_sub(base.count), value.minus(base.sum))
+    }
+}
