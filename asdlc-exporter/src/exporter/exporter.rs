@@ -226,6 +226,25 @@ impl Exporter {
         self.parts.reader.render_into(format, text)
     }
 
+    /// Returns the current metrics in Prometheus' protobuf format. See
+    /// [`PrometheusReader::render_protobuf`].
+    ///
+    /// ```
+    /// # use asdlc_exporter::Exporter;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let exporter = Exporter::builder("shop").build()?;
+    /// let bytes = exporter.render_protobuf()?;
+    /// assert!(bytes.windows(14).any(|bytes| bytes == b"uptime_seconds"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`render`](Self::render).
+    pub fn render_protobuf(&self) -> Result<Vec<u8>, ScrapeError> {
+        self.parts.reader.render_protobuf()
+    }
+
     /// Refreshes this source before each collection from now on.
     ///
     /// Add each source once: a source cannot be removed. `name` is used in the log and in the

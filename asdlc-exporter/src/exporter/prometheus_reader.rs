@@ -7,7 +7,10 @@ use crate::{
         reader_builder::PrometheusReaderBuilder,
         view::NativeView,
     },
-    exposition::{format::Format, render::Query},
+    exposition::{
+        format::{Format, Output},
+        render::{Query, Rendered},
+    },
     scrape::{ScrapeEndpoint, ScrapeService},
 };
 use opentelemetry::metrics::MeterProvider;
@@ -213,14 +216,31 @@ impl PrometheusReader {
     ///
     /// As [`render`](Self::render). If there is an error, `text` is empty.
     pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
-        let query = Query::all(format.into());
         let spare = mem::take(text).into_bytes();
-        self.collector().check_enabled()?;
-        self.collector().refresh_sources();
-        let rendered = self.collector().render([&query], spare)?;
-        let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;
-        *text = rendered.into_text();
+        *text = self.rendered(format.into(), spare)?.into_text();
         Ok(())
+    }
+
+    /// Returns the current metrics in Prometheus' protobuf format: messages
+    /// [`io.prometheus.client.MetricFamily`], each with its length as a varint before it. Names are in UTF-8.
+    ///
+    /// ```
+    /// # use asdlc_exporter::Exporter;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let exporter = Exporter::builder("shop").build()?;
+    /// exporter.meter().u64_counter("orders").build().add(1, &[]);
+    /// let bytes = exporter.render_protobuf()?;
+    /// assert!(bytes.windows(12).any(|bytes| bytes == b"orders_total"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// [`io.prometheus.client.MetricFamily`]: https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto
+    ///
+    /// # Errors
+    ///
+    /// As [`render`](Self::render).
+    pub fn render_protobuf(&self) -> Result<Vec<u8>, ScrapeError> {
+        Ok(self.rendered(Output::PROTOBUF, Vec::new())?.bytes)
     }
 
     /// Refreshes this source before each collection of this reader from now on.
@@ -230,6 +250,15 @@ impl PrometheusReader {
     /// source: none of them would ever be dropped. A source that owns instruments is fine.
     pub fn add_source(&self, name: impl Into<String>, source: impl Source) {
         self.collector().add_source(name.into(), source);
+    }
+
+    fn rendered(&self, output: Output, spare: Vec<u8>) -> Result<Rendered, ScrapeError> {
+        self.collector().check_enabled()?;
+        self.collector().refresh_sources();
+        let query = Query::all(output);
+        let rendered = self.collector().render([&query], spare)?;
+        let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;
+        Ok(rendered)
     }
 
     fn collector(&self) -> &Collector {

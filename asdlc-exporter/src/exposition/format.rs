@@ -54,6 +54,9 @@ pub(crate) enum Syntax {
 }
 
 impl Output {
+    /// Protobuf with names as they are.
+    pub(crate) const PROTOBUF: Self =
+        Self { syntax: Syntax::Protobuf, escaping: Escaping::AllowUtf8 };
     /// Text format 0.0.4.
     pub(crate) const TEXT: Self = Self { syntax: Syntax::Text004, escaping: Escaping::Underscores };
     /// How many different values there are.

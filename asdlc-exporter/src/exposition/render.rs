@@ -6,6 +6,7 @@ use crate::{
         family_writer::{FamilyHead, FamilyWriter},
         format::{Output, Syntax},
         open_metrics,
+        protobuf::ProtobufWriter,
         text::{SPARE, TextWriter},
     },
     families::{
@@ -219,7 +220,7 @@ impl Renderer {
             Syntax::OpenMetrics => {
                 series.write(&families, &mut TextWriter::new(&mut out, true, *has_created_lines))
             }
-            Syntax::Protobuf => Counts::default(),
+            Syntax::Protobuf => series.write(&families, &mut ProtobufWriter::new(&mut out)),
         };
         match query.output.syntax {
             Syntax::OpenMetrics => out.bytes.extend_from_slice(open_metrics::EOF),

@@ -21,6 +21,21 @@ pub(crate) fn push_escaped(out: &mut String, value: &str) {
     out.push_str(rest);
 }
 
+/// Appends the value that [`push_escaped`] has escaped.
+pub(crate) fn push_unescaped(out: &mut Vec<u8>, escaped: &[u8]) {
+    let mut rest = escaped;
+    while let Some(at) = rest.iter().position(|b| *b == b'\\') {
+        out.extend_from_slice(&rest[..at]);
+        match rest.get(at + 1) {
+            Some(b'n') => out.push(b'\n'),
+            Some(b) => out.push(*b),
+            None => {}
+        }
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
 fn is_special(b: u8) -> bool {
     matches!(b, b'\\' | b'"' | b'\n')
 }
@@ -87,8 +102,12 @@ mod tests {
                 for at in (0..=plain.len()).filter(|at| plain.is_char_boundary(*at)) {
                     let (before, after) = plain.split_at(at);
                     let mut out = String::new();
-                    push_escaped(&mut out, &format!("{before}{special}{after}"));
+                    let value = format!("{before}{special}{after}");
+                    push_escaped(&mut out, &value);
                     assert_eq!(out, format!("{before}{escaped}{after}"));
+                    let mut unescaped = Vec::new();
+                    push_unescaped(&mut unescaped, out.as_bytes());
+                    assert_eq!(unescaped, value.as_bytes());
                 }
             }
         }

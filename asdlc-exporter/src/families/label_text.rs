@@ -5,7 +5,7 @@ use crate::families::{
     limits::MAX_LABELS,
     truncate::{truncate_key, truncate_value},
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, iter};
 
 /// Labels that are not written yet. Several of them may have one key.
 #[derive(Default)]
@@ -73,6 +73,23 @@ impl<'a> SharedLabels<'a> {
     }
 }
 
+/// The keys and the escaped values of labels that are written as [`LabelText::text`].
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    iter::from_fn(move || {
+        let (key, after) = rest.split_once("=\"")?;
+        let mut is_escaped = false;
+        let end = after.bytes().position(|b| {
+            let is_end = b == b'"' && !is_escaped;
+            is_escaped = b == b'\\' && !is_escaped;
+            is_end
+        });
+        let (value, end) = after.split_at(end?);
+        rest = end.strip_prefix("\",").unwrap_or_default();
+        Some((key, value))
+    })
+}
+
 /// The values that are not empty, separated by `;`.
 fn joined(labels: &[SharedLabel<'_>]) -> String {
     let mut out = String::new();
@@ -116,6 +133,17 @@ mod tests {
         let LabelText { text, keys, truncated } = text(&labels, 100_000);
         assert_eq!(text, r#"a_b="2;1",b="\"\\\n""#);
         assert_eq!((keys, truncated), (vec!["a_b".to_owned(), "b".to_owned()], 0));
+    }
+
+    // X-12
+    #[test]
+    fn the_text_has_the_keys_and_values_that_were_written() {
+        let labels =
+            [("a", "a", "1"), ("b", "b", "\",c=\"\\"), ("d", "d", "\\\n"), ("e", "e", "=\"")];
+        let LabelText { text, .. } = text(&labels, 100_000);
+        let expected = [("a", "1"), ("b", r#"\",c=\"\\"#), ("d", r"\\\n"), ("e", r#"=\""#)];
+        assert_eq!(pairs(&text).collect::<Vec<_>>(), expected);
+        assert_eq!(pairs("").next(), None);
     }
 
     // F-16, X-09

@@ -7,7 +7,10 @@ use crate::families::{
     value_text::write_value,
 };
 use opentelemetry::{Key, KeyValue, Value};
-use std::hash::{BuildHasher, Hasher as _};
+use std::{
+    hash::{BuildHasher, Hasher as _},
+    ptr,
+};
 
 /// One attribute of a data point, as it was recorded.
 #[derive(Clone, Copy)]
@@ -53,7 +56,7 @@ pub(crate) struct Labels<'t> {
     pub(super) lengths: &'t [u8],
 }
 
-impl Labels<'_> {
+impl<'t> Labels<'t> {
     #[cfg(test)]
     pub(crate) const NONE: Self = Self { layout: &EMPTY, values: "", lengths: &[] };
 
@@ -92,6 +95,29 @@ impl Labels<'_> {
         if !openings.is_empty() {
             out.push(b'"');
         }
+    }
+
+    /// The labels of the scope as text. `None` if there are none.
+    pub(crate) fn scope(&self) -> Option<&'t str> {
+        self.layout.scope.as_deref()
+    }
+
+    /// The keys of the other labels.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'t str> + use<'t> {
+        self.layout.keys()
+    }
+
+    /// Their values, escaped, each with a line feed after it, and the lengths of the values, packed.
+    #[inline]
+    pub(crate) fn values(&self) -> (&'t [u8], &'t [u8]) {
+        (self.values.as_bytes(), self.lengths)
+    }
+
+    /// Where the keys are in memory. Of two series in a family, those with the same address have the same
+    /// scope and keys.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        ptr::from_ref(self.layout).addr()
     }
 }
 

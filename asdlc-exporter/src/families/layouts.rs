@@ -120,6 +120,13 @@ impl Layout {
             keys.enumerate().map(|(at, key)| before(at).to_owned() + key).collect();
         Self { hash: hasher.hash_one((scope, &openings)), scope: scope.map(Arc::clone), openings }
     }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.openings.iter().enumerate().map(|(at, opening)| {
+            let key = &opening[..opening.len() - "=\"".len()];
+            if at == 0 { key } else { &key["\",".len()..] }
+        })
+    }
 }
 
 #[cfg(test)]

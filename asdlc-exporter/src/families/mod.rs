@@ -21,7 +21,7 @@
 pub(crate) mod base_name;
 pub(crate) mod catalogue;
 pub(crate) mod constant_labels;
-mod escape;
+pub(crate) mod escape;
 #[cfg_attr(not(test), expect(dead_code, reason = "the writers will use it"))]
 pub(crate) mod escaping;
 pub(crate) mod family;
@@ -41,7 +41,7 @@ pub(crate) mod native;
 pub(crate) mod native_histograms;
 #[cfg(test)]
 mod otlptranslator_vectors;
-mod packed_lengths;
+pub(crate) mod packed_lengths;
 mod points;
 pub(crate) mod policy;
 pub(crate) mod resource;

@@ -10,7 +10,7 @@ pub(crate) enum FamilyKind {
     Histogram,
     /// Of an unknown type. Only from a registry of `prometheus-client`: OpenTelemetry has none.
     #[cfg_attr(
-        not(feature = "prometheus-client"),
+        not(any(feature = "prometheus-client", test)),
         expect(dead_code, reason = "only this registry has them")
     )]
     Unknown,
