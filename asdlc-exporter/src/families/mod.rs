@@ -32,7 +32,7 @@ pub(crate) mod label_cache;
 pub(crate) mod label_key;
 pub(crate) mod label_text;
 pub(crate) mod labels;
-mod layouts;
+pub(crate) mod layouts;
 pub(crate) mod lifetimes;
 pub(crate) mod limits;
 pub(crate) mod model;

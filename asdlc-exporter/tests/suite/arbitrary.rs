@@ -12,8 +12,9 @@ use opentelemetry::{
 use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
 use proptest::{collection::vec, prelude::*};
 
+/// A measurement of an instrument.
 #[derive(Clone, Debug)]
-struct Record {
+pub(crate) struct Record {
     instrument: Instrument,
     name: String,
     unit: String,
@@ -33,7 +34,7 @@ enum Instrument {
 }
 
 impl Record {
-    fn record(&self, meter: &Meter) {
+    pub(crate) fn record(&self, meter: &Meter) {
         let Self { instrument, name, unit, help, attributes } = self.clone();
         let attributes = key_values(attributes);
         macro_rules! build {
@@ -57,12 +58,12 @@ impl Record {
     }
 }
 
-fn key_values(attributes: Vec<(String, Value)>) -> Vec<KeyValue> {
+pub(crate) fn key_values(attributes: Vec<(String, Value)>) -> Vec<KeyValue> {
     attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect()
 }
 
 /// Text with special characters. It has few different words, so that names and keys collide.
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     let words = [
         "",
         "a",
@@ -147,7 +148,7 @@ fn instrument() -> impl Strategy<Value = Instrument> {
     ]
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         text().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
@@ -156,7 +157,7 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn record() -> impl Strategy<Value = Record> {
+pub(crate) fn record() -> impl Strategy<Value = Record> {
     let unit = proptest::sample::select(["", "s", "By", "1", "By/s", "{x}", "/", "%"].as_slice());
     (instrument(), text(), unit, text(), vec((text(), value()), 0..4)).prop_map(
         |(instrument, name, unit, help, attributes)| Record {
@@ -169,7 +170,7 @@ fn record() -> impl Strategy<Value = Record> {
     )
 }
 
-fn scope() -> impl Strategy<Value = InstrumentationScope> {
+pub(crate) fn scope() -> impl Strategy<Value = InstrumentationScope> {
     let option = || proptest::option::of(text());
     (text(), option(), option(), vec((text(), value()), 0..4)).prop_map(
         |(name, version, schema_url, attributes)| {
@@ -186,7 +187,7 @@ fn scope() -> impl Strategy<Value = InstrumentationScope> {
     )
 }
 
-fn scope_labels() -> impl Strategy<Value = ScopeLabels> {
+pub(crate) fn scope_labels() -> impl Strategy<Value = ScopeLabels> {
     let all = ScopeLabels::ALL;
     proptest::sample::select(vec![
         all,

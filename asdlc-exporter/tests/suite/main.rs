@@ -3,6 +3,9 @@
 mod arbitrary;
 mod build;
 mod check;
+#[expect(unreachable_pub, clippy::doc_markdown, reason = "generated")]
+#[path = "../client_model/mod.rs"]
+mod client_model;
 mod client_timeout;
 mod conformance;
 mod empty_labels;
@@ -22,6 +25,7 @@ mod process;
 #[cfg(feature = "prometheus-client")]
 mod prometheus_client;
 mod prometheus_reader;
+mod protobuf;
 mod queue;
 mod reader_misuse;
 mod readers;

@@ -1,1 +1,542 @@
+//! What is written is, byte for byte, what `prost` writes of the same messages.
 
+use super::ProtobufWriter;
+use crate::{
+    exposition::{
+        chunks::{ChunkBuffer, Sink},
+        family_writer::{FamilyHead, FamilyWriter as _},
+    },
+    families::{
+        constant_labels::ConstantLabels,
+        label_cache::LabelCache,
+        label_key::KeyRules,
+        label_text::SharedLabels,
+        labels::{Attribute, AttributeValue},
+        layouts::LayoutId,
+        limits::{MAX_SCOPE_LEN, MAX_VALUE_LEN},
+        model::{
+            Bucket, FamilyKind, HistogramValue, NativeBuckets, NativeHistogram, Number, Quantile,
+            UnixTime,
+        },
+        packed_lengths,
+        scope_labels::ScopeLabels,
+    },
+};
+use client_model::{google::protobuf::Timestamp, io::prometheus::client as proto};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use prost::Message as _;
+use std::{collections::BTreeMap, mem};
+
+#[expect(unreachable_pub, clippy::doc_markdown, reason = "generated")]
+#[path = "../../../tests/client_model/mod.rs"]
+mod client_model;
+
+#[derive(Clone, Debug)]
+struct Family {
+    name: String,
+    help: String,
+    unit: &'static str,
+    kind: FamilyKind,
+    constant: Vec<(String, String)>,
+    series: Vec<Series>,
+}
+
+type Labels = BTreeMap<String, String>;
+
+#[derive(Clone, Debug, Default)]
+struct Series {
+    scope: Labels,
+    labels: Labels,
+    /// Of a counter, gauge, or of unknown type.
+    value: Number,
+    histogram: HistogramValue,
+    quantiles: Vec<Quantile>,
+    start: Option<u64>,
+}
+
+/// Passes the families to a writer as `render` does.
+fn write(families: &[Family], out: &mut ChunkBuffer<'_>) {
+    let mut writer = ProtobufWriter::new(out);
+    for Family { name, help, unit, kind, constant, series } in families {
+        let constant = ConstantLabels::new(constant.clone());
+        let head =
+            FamilyHead { name, base_name: None, help, kind: *kind, unit, constant: &constant };
+        let mut cache = LabelCache::new(ConstantLabels::default(), ScopeLabels::ALL, MAX_VALUE_LEN);
+        let made: Vec<_> = series.iter().map(|series| made_labels(&mut cache, series)).collect();
+        loop {
+            writer.begin(&head);
+            for (series, (layout, values, lengths)) in series.iter().zip(&made) {
+                let labels = cache.labels(*layout, values, lengths.as_bytes());
+                let Series { value, histogram, quantiles, start, .. } = series;
+                let start = start.map(UnixTime);
+                match kind {
+                    FamilyKind::Histogram => writer.histogram(labels, histogram, start),
+                    FamilyKind::Summary => {
+                        let HistogramValue { count, sum, .. } = histogram;
+                        writer.summary(labels, quantiles, *count, *sum, start);
+                    }
+                    _ => writer.sample(labels, *value, start),
+                }
+            }
+            if writer.end() {
+                break;
+            }
+        }
+    }
+}
+
+/// The layout, the values and their packed lengths, as a table of series has them.
+fn made_labels(
+    cache: &mut LabelCache,
+    Series { scope, labels, .. }: &Series,
+) -> (LayoutId, String, String) {
+    let mut shared = SharedLabels::default();
+    for (key, value) in scope {
+        shared.add(key.clone(), key, AttributeValue::Text(value));
+    }
+    let scope = cache.scopes().store(&shared.write(MAX_VALUE_LEN, MAX_SCOPE_LEN));
+    let attributes: Vec<_> = labels
+        .iter()
+        .map(|(key, value)| Attribute { key, value: AttributeValue::Text(value) })
+        .collect();
+    let list = cache.find(KeyRules::default(), &attributes);
+    let keys = cache.in_scope(list, scope);
+    let (mut values, mut lengths, mut packed) = (String::new(), Vec::new(), String::new());
+    let layout = cache.push_values(&mut values, &mut lengths, keys, &attributes);
+    lengths.into_iter().for_each(|length| packed_lengths::push(&mut packed, length));
+    (layout, values, packed)
+}
+
+fn in_memory(families: &[Family]) -> Vec<u8> {
+    let mut out = ChunkBuffer::new(Vec::new(), None);
+    write(families, &mut out);
+    out.bytes
+}
+
+/// Collects chunks, which have at least `size` bytes each.
+struct Chunks {
+    size: usize,
+    all: Vec<Vec<u8>>,
+}
+
+impl Sink for Chunks {
+    fn take(&mut self, bytes: &mut Vec<u8>) -> Option<usize> {
+        assert!(bytes.len() >= self.size);
+        self.all.push(mem::take(bytes));
+        Some(self.size)
+    }
+}
+
+fn in_chunks(families: &[Family], size: usize) -> Vec<Vec<u8>> {
+    let mut chunks = Chunks { size, all: Vec::new() };
+    let mut out = ChunkBuffer::new(Vec::new(), Some((&mut chunks, size)));
+    write(families, &mut out);
+    let rest = mem::take(&mut out.bytes);
+    chunks.all.push(rest);
+    chunks.all
+}
+
+/// What `prost` writes.
+fn expected(families: &[Family]) -> Vec<u8> {
+    families
+        .iter()
+        .flat_map(|family| expected_family(family).encode_length_delimited_to_vec())
+        .collect()
+}
+
+fn expected_family(family: &Family) -> proto::MetricFamily {
+    let Family { name, help, unit, kind, constant, series } = family;
+    let metric = |series: &Series| {
+        let Series { scope, labels, value, histogram, quantiles, start } = series;
+        let all = constant.iter().map(|(key, value)| (key, value)).chain(scope).chain(labels);
+        let pair = |(key, value): (&String, &String)| proto::LabelPair {
+            name: Some(key.clone()),
+            value: Some(value.clone()),
+        };
+        let mut metric = proto::Metric {
+            label: all.filter(|(_, value)| !value.is_empty()).map(pair).collect(),
+            ..proto::Metric::default()
+        };
+        let created_timestamp = start.map(|start| Timestamp {
+            seconds: (start / 1_000_000_000) as i64,
+            nanos: (start % 1_000_000_000) as i32,
+        });
+        let value = Some(value.float());
+        match kind {
+            FamilyKind::Counter => {
+                metric.counter = Some(proto::Counter { value, exemplar: None, created_timestamp });
+            }
+            FamilyKind::Gauge | FamilyKind::TargetInfo => {
+                metric.gauge = Some(proto::Gauge { value });
+            }
+            FamilyKind::Unknown => metric.untyped = Some(proto::Untyped { value }),
+            FamilyKind::Histogram => {
+                metric.histogram = Some(expected_histogram(histogram, created_timestamp));
+            }
+            FamilyKind::Summary => {
+                let quantile = |Quantile { quantile, value }: &Quantile| proto::Quantile {
+                    quantile: Some(*quantile),
+                    value: Some(*value),
+                };
+                metric.summary = Some(proto::Summary {
+                    sample_count: Some(histogram.count),
+                    sample_sum: Some(histogram.sum.float()),
+                    quantile: quantiles.iter().map(quantile).collect(),
+                    created_timestamp,
+                });
+            }
+        }
+        metric
+    };
+    let kind_and_ends = match kind {
+        FamilyKind::Counter => (proto::MetricType::Counter, ["_seconds_total", "_seconds"]),
+        FamilyKind::Gauge | FamilyKind::TargetInfo => (proto::MetricType::Gauge, ["_seconds"; 2]),
+        FamilyKind::Unknown => (proto::MetricType::Untyped, ["_seconds"; 2]),
+        FamilyKind::Summary => (proto::MetricType::Summary, ["_seconds"; 2]),
+        FamilyKind::Histogram => (proto::MetricType::Histogram, ["_seconds"; 2]),
+    };
+    let (metric_type, ends) = kind_and_ends;
+    let has_unit = *unit == "seconds" && ends.iter().any(|end| name.ends_with(end));
+    proto::MetricFamily {
+        name: Some(name.clone()),
+        help: Some(help.clone()),
+        r#type: Some(metric_type.into()),
+        metric: series.iter().map(metric).collect(),
+        unit: has_unit.then(|| "seconds".to_owned()),
+    }
+}
+
+fn expected_histogram(
+    HistogramValue { count, sum, buckets, native, is_native }: &HistogramValue,
+    created_timestamp: Option<Timestamp>,
+) -> proto::Histogram {
+    let bucket = |Bucket { bound, cumulative }: &Bucket| proto::Bucket {
+        cumulative_count: Some(*cumulative),
+        upper_bound: Some(*bound),
+        ..proto::Bucket::default()
+    };
+    let mut histogram = proto::Histogram {
+        sample_count: Some(*count),
+        sample_sum: Some(sum.float()),
+        bucket: buckets.iter().map(bucket).collect(),
+        created_timestamp,
+        ..proto::Histogram::default()
+    };
+    if *is_native {
+        let NativeHistogram { schema, zero_count, positive, negative } = native;
+        let has = |buckets: &NativeBuckets| buckets.counts.iter().any(|count| *count > 0);
+        let is_empty = *zero_count == 0 && !has(positive) && !has(negative);
+        histogram.schema = Some((*schema).into());
+        histogram.zero_threshold = Some(if is_empty { 5e-324 } else { 0.0 });
+        histogram.zero_count = Some(*zero_count);
+        (histogram.positive_span, histogram.positive_delta) = expected_spans(positive);
+        (histogram.negative_span, histogram.negative_delta) = expected_spans(negative);
+        if is_empty {
+            histogram.positive_span = vec![span(0, 0)];
+        }
+    }
+    histogram
+}
+
+fn span(offset: i32, length: u32) -> proto::BucketSpan {
+    proto::BucketSpan { offset: Some(offset), length: Some(length) }
+}
+
+/// By index, as Prometheus' library for Go does it.
+fn expected_spans(
+    NativeBuckets { first, counts }: &NativeBuckets,
+) -> (Vec<proto::BucketSpan>, Vec<i64>) {
+    let (mut spans, mut deltas) = (Vec::<proto::BucketSpan>::new(), Vec::new());
+    let (mut next, mut last) = (0, 0);
+    let indexed = (*first..).zip(counts).filter(|(_, count)| **count > 0);
+    for (index, count) in indexed {
+        let gap = index - next;
+        match spans.last_mut() {
+            Some(span) if gap <= 2 => {
+                for _ in 0..gap {
+                    deltas.push(-last);
+                    last = 0;
+                }
+                span.length = span.length.map(|length| length + gap as u32 + 1);
+            }
+            _ => spans.push(span(gap, 1)),
+        }
+        deltas.push(*count as i64 - last);
+        last = *count as i64;
+        next = index + 1;
+    }
+    (spans, deltas)
+}
+
+fn family(name: &str, kind: FamilyKind, series: Vec<Series>) -> Family {
+    let (name, help) = (name.to_owned(), "Help.".to_owned());
+    Family { name, help, unit: "seconds", kind, constant: Vec::new(), series }
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn histogram(buckets: &[(f64, u64)], count: u64) -> HistogramValue {
+    let buckets = buckets.iter().map(|&(bound, cumulative)| Bucket { bound, cumulative }).collect();
+    HistogramValue { count, sum: Number::F64(-0.5), buckets, ..HistogramValue::default() }
+}
+
+/// A family of each kind.
+fn each_kind() -> Vec<Family> {
+    let start = Some(1_764_400_000_123_456_789);
+    let number = |value| Series { value, start, ..Series::default() };
+    let quantile = |quantile, value| Quantile { quantile, value };
+    let native = NativeHistogram {
+        schema: -4,
+        zero_count: 3,
+        positive: NativeBuckets { first: -7, counts: vec![300, 0, 0, 1, 0, 0, 0, 1 << 40] },
+        negative: NativeBuckets { first: 1_000, counts: vec![1] },
+    };
+    let native = HistogramValue { native, is_native: true, ..histogram(&[(1.0, 300)], 5_000) };
+    let empty = HistogramValue { is_native: true, ..histogram(&[(1.0, 0)], 0) };
+    let quantiles = vec![quantile(0.5, -1.0), quantile(1.0, f64::NAN)];
+    let summary = Series { quantiles, histogram: histogram(&[], 7), start, ..Series::default() };
+    let histograms =
+        [histogram(&[], 0), histogram(&[(-1.0, 127), (2.5, 128)], u64::MAX), empty, native];
+    let histogram = |histogram| Series { histogram, start, ..Series::default() };
+    let mut families = vec![
+        family("orders_seconds_total", FamilyKind::Counter, vec![number(Number::U64(u64::MAX))]),
+        family("level_seconds", FamilyKind::Gauge, vec![number(Number::I64(-7))]),
+        family("target_info", FamilyKind::TargetInfo, vec![number(Number::U64(1))]),
+        family("odd", FamilyKind::Unknown, vec![number(Number::F64(f64::NEG_INFINITY))]),
+        family("wait_seconds", FamilyKind::Histogram, histograms.map(histogram).into()),
+        family("size", FamilyKind::Summary, vec![summary, Series::default()]),
+        family("none", FamilyKind::Gauge, Vec::new()),
+    ];
+    for (at, family) in families.iter_mut().enumerate() {
+        family.constant = vec![("service".to_owned(), "a \"b\"\\\n".repeat(at))];
+        for (at, series) in family.series.iter_mut().enumerate() {
+            series.labels = labels(&[("a", "\\n\n"), ("b", &"é".repeat(at * 60)), ("c", "x")]);
+            series.scope = labels(&[("otel_scope_name", "\"\\"), ("otel_scope_version", "=\",")]);
+        }
+    }
+    families
+}
+
+// X-12, X-13
+#[test]
+fn each_kind_is_written_as_prost_writes_it() {
+    let families = each_kind();
+    let bytes = in_memory(&families);
+    let mut rest = bytes.as_slice();
+    let expected: Vec<_> = families.iter().map(expected_family).collect();
+    for family in &expected {
+        let decoded = proto::MetricFamily::decode_length_delimited(&mut rest).unwrap();
+        // NaN is not equal to itself.
+        assert_eq!(format!("{decoded:#?}"), format!("{family:#?}"));
+    }
+    assert!(rest.is_empty());
+    let encoded: Vec<_> =
+        expected.iter().flat_map(proto::MetricFamily::encode_length_delimited_to_vec).collect();
+    assert!(bytes == encoded, "the same messages, but other bytes");
+}
+
+// X-12
+#[test]
+fn buckets_of_a_native_histogram_are_spans_and_deltas() {
+    type Row = (&'static [u64], &'static [(i32, u32)], &'static [i64]);
+    let table: [Row; 6] = [
+        (&[], &[], &[]),
+        (&[5], &[(-3, 1)], &[5]),
+        (&[5, 3, 4], &[(-3, 3)], &[5, -2, 1]),
+        (&[5, 0, 0, 4], &[(-3, 4)], &[5, -5, 0, 4]),
+        (&[5, 0, 0, 0, 4], &[(-3, 1), (3, 1)], &[5, -1]),
+        (&[0, 2, 0, 0, 0, 0, 1, 0], &[(-2, 1), (4, 1)], &[2, -1]),
+    ];
+    for (counts, spans, deltas) in table {
+        let native = NativeHistogram {
+            schema: 8,
+            zero_count: 1,
+            positive: NativeBuckets { first: -3, counts: counts.to_vec() },
+            negative: NativeBuckets::default(),
+        };
+        let histogram = HistogramValue { native, is_native: true, ..HistogramValue::default() };
+        let series = vec![Series { histogram, ..Series::default() }];
+        let bytes = in_memory(&[family("wait", FamilyKind::Histogram, series)]);
+        let decoded = proto::MetricFamily::decode_length_delimited(bytes.as_slice()).unwrap();
+        let histogram = decoded.metric[0].histogram.clone().unwrap();
+        let expected: Vec<_> =
+            spans.iter().map(|(offset, length)| span(*offset, *length)).collect();
+        assert_eq!(histogram.positive_span, expected, "{counts:?}");
+        assert_eq!(histogram.positive_delta, deltas, "{counts:?}");
+        assert_eq!((histogram.schema, histogram.zero_threshold), (Some(8), Some(0.0)));
+    }
+}
+
+// X-12
+#[test]
+fn a_unit_is_written_only_where_prometheus_accepts_it() {
+    for (name, kind, unit, expected) in [
+        ("wait_seconds", FamilyKind::Gauge, "seconds", true),
+        ("wait_seconds_total", FamilyKind::Counter, "seconds", true),
+        ("wait_seconds", FamilyKind::Counter, "seconds", true),
+        ("wait_seconds_total", FamilyKind::Gauge, "seconds", false),
+        ("wait_total", FamilyKind::Counter, "seconds", false),
+        ("waitseconds", FamilyKind::Gauge, "seconds", false),
+        ("seconds", FamilyKind::Gauge, "seconds", false),
+        ("wait", FamilyKind::Gauge, "", false),
+        ("wait_", FamilyKind::Gauge, "", false),
+    ] {
+        let bytes = in_memory(&[Family { unit, ..family(name, kind, Vec::new()) }]);
+        let decoded = proto::MetricFamily::decode_length_delimited(bytes.as_slice()).unwrap();
+        assert_eq!(decoded.unit.is_some(), expected, "{name}");
+    }
+}
+
+// X-12, X-17
+#[test]
+fn chunks_of_any_size_make_the_same_exposition() {
+    let families = each_kind();
+    let whole = in_memory(&families);
+    // Among them are those that a family, or some of them, just fits into.
+    for size in 1..whole.len() + 20 {
+        let chunks = in_chunks(&families, size);
+        assert!(chunks.concat() == whole, "chunks of {size} bytes");
+        let longest = chunks.iter().map(Vec::len).max().unwrap_or_default();
+        assert!(longest < size + MAX_SERIES_LEN, "{longest} bytes in chunks of {size} bytes");
+    }
+}
+
+// X-12, X-17
+#[test]
+fn the_length_of_a_family_has_one_to_four_bytes() {
+    for (count, width, expected_len) in
+        [(1, 1, 1), (6, 1, 2), (46, 330, 2), (47, 330, 3), (6_500, 330, 4)]
+    {
+        let series = |at: usize| Series {
+            value: Number::U64(at as u64),
+            labels: labels(&[("at", &format!("{at:0width$}"))]),
+            ..Series::default()
+        };
+        let families = [family("many", FamilyKind::Gauge, (0..count).map(series).collect())];
+        let whole = expected(&families);
+        let len = expected_family(&families[0]).encoded_len();
+        assert_eq!(prost::length_delimiter_len(len), expected_len, "{count} series");
+        assert!(in_memory(&families) == whole, "{count} series");
+        for size in [whole.len() - 1, whole.len(), 1 << 14] {
+            assert!(in_chunks(&families, size).concat() == whole, "{count} series, {size} bytes");
+        }
+    }
+}
+
+/// More bytes than a series has in the tests with chunks.
+const MAX_SERIES_LEN: usize = 1_000;
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "[a-z]{0,12}",
+        1 => "[\\\\\"\n a-z]{0,12}",
+        1 => any::<String>(),
+        1 => (select(&["é", "x", "\\", "\n"][..]), 100..150_usize).prop_map(|(text, len)| text.repeat(len)),
+    ]
+}
+
+fn pairs(keys: Vec<String>) -> impl Strategy<Value = Labels> {
+    vec(text(), keys.len()).prop_map(move |values| keys.iter().cloned().zip(values).collect())
+}
+
+fn keys() -> impl Strategy<Value = Vec<String>> {
+    let keys = ["a", "endpoint", "method", "status_code", "zone"].map(str::to_owned);
+    proptest::sample::subsequence(
+        keys.into_iter().chain([100, 118, 130, 250].map(|len| "k".repeat(len))).collect::<Vec<_>>(),
+        0..9,
+    )
+}
+
+fn float() -> impl Strategy<Value = f64> {
+    prop_oneof![any::<f64>(), 0.0..10.0, select(&[0.0, -0.0, f64::NAN, f64::INFINITY][..])]
+}
+
+fn count() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => 0..3_u64, 4 => 0..300_u64, 1 => any::<u64>()]
+}
+
+fn number() -> impl Strategy<Value = Number> {
+    prop_oneof![
+        count().prop_map(Number::U64),
+        any::<i64>().prop_map(Number::I64),
+        float().prop_map(Number::F64)
+    ]
+}
+
+fn native_buckets() -> impl Strategy<Value = NativeBuckets> {
+    let counts = vec(prop_oneof![2 => Just(0), 2 => 1..5_u64, 1 => 0..1_u64 << 62], 0..20);
+    (-100_000..100_000, counts).prop_map(|(first, counts)| NativeBuckets { first, counts })
+}
+
+fn histogram_value() -> impl Strategy<Value = HistogramValue> {
+    let buckets = vec((float(), count()), 0..20);
+    let native = (-4..=8_i8, count(), native_buckets(), native_buckets());
+    (count(), number(), buckets, option::of(native)).prop_map(|(count, sum, buckets, native)| {
+        let is_native = native.is_some();
+        let (schema, zero_count, positive, negative) = native.unwrap_or_default();
+        let native = NativeHistogram { schema, zero_count, positive, negative };
+        let buckets =
+            buckets.into_iter().map(|(bound, cumulative)| Bucket { bound, cumulative }).collect();
+        HistogramValue { count, sum, buckets, native, is_native }
+    })
+}
+
+fn series() -> impl Strategy<Value = Series> {
+    let scope = vec("otel_scope_[a-c]{1,2}", 0..2).prop_flat_map(pairs);
+    let quantile = (float(), float()).prop_map(|(quantile, value)| Quantile { quantile, value });
+    let quantiles = vec(quantile, 0..4);
+    let start = option::of(prop_oneof![any::<u64>(), (0..5_u64).prop_map(|at| at * 1_000_000_000)]);
+    (scope, keys().prop_flat_map(pairs), number(), histogram_value(), quantiles, start).prop_map(
+        |(scope, labels, value, histogram, quantiles, start)| Series {
+            scope,
+            labels,
+            value,
+            histogram,
+            quantiles,
+            start,
+        },
+    )
+}
+
+fn families() -> impl Strategy<Value = Vec<Family>> {
+    let kinds = [
+        FamilyKind::Counter,
+        FamilyKind::Gauge,
+        FamilyKind::Unknown,
+        FamilyKind::TargetInfo,
+        FamilyKind::Histogram,
+        FamilyKind::Summary,
+    ];
+    let constant = vec((select(&["service", "environment"][..]), text()), 0..2);
+    let name = prop_oneof!["[a-z]{1,9}(_seconds)?(_total)?", any::<String>()];
+    let unit = select(&["", "seconds"][..]);
+    let family = (name, text(), unit, select(kinds.to_vec()), constant, vec(series(), 0..6));
+    vec(
+        family.prop_map(|(name, help, unit, kind, constant, series)| Family {
+            name,
+            help,
+            unit,
+            kind,
+            constant: constant.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            series,
+        }),
+        0..5,
+    )
+}
+
+proptest! {
+    // `.ci/weekly` sets `PROPTEST_CASES`.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    // X-12, X-17
+    #[test]
+    fn whatever_is_written_is_what_prost_writes(families in families(), sizes in vec(1..2_000_usize, 3)) {
+        let expected = expected(&families);
+        prop_assert!(in_memory(&families) == expected);
+        for size in sizes {
+            prop_assert!(in_chunks(&families, size).concat() == expected, "chunks of {} bytes", size);
+        }
+    }
+}

@@ -111,7 +111,8 @@ mod tests {
             encoding::encode_varint(value, &mut theirs);
             assert_eq!(ours, theirs, "{value}");
             assert_eq!(varint_len(value), theirs.len(), "{value}");
-            assert_eq!(array[..put_varint(&mut array, value)], theirs, "{value}");
+            let len = put_varint(&mut array, value);
+            assert_eq!(array[..len], theirs, "{value}");
             for signed in [value as i64, (value as i64).wrapping_neg()] {
                 let (mut ours, mut theirs) = (vec![varint_tag(5)], Vec::new());
                 push_varint(&mut ours, zigzag(signed));
