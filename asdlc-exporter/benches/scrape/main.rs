@@ -51,6 +51,7 @@ fn table(series: usize, rounds: usize) {
         ("the SDK's collect", Box::new(move || sdk.collect())),
         ("text 0.0.4", Box::new(exposed.same_text(Format::Text))),
         ("OpenMetrics 1.0.0", Box::new(exposed.same_text(Format::OpenMetrics))),
+        ("protobuf", Box::new(|| exposed.protobuf())),
         ("text 0.0.4 in a new string", Box::new(|| exposed.text())),
         ("text 0.0.4 from the service", Box::new(served.service("identity"))),
         ("text 0.0.4 from the service, gzip", Box::new(served.service("gzip"))),

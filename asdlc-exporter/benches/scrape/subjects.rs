@@ -76,6 +76,11 @@ impl Exposed {
         self.exporter.render().expect("text").len()
     }
 
+    /// In new memory.
+    pub(crate) fn protobuf(&self) -> usize {
+        self.exporter.render_protobuf().expect("protobuf").len()
+    }
+
     /// Scrapes that share the memory of one text.
     pub(crate) fn same_text(&self, format: Format) -> impl FnMut() -> usize {
         let mut text = String::new();

@@ -12,15 +12,15 @@ use http::{
 };
 use std::cmp::Ordering::Equal;
 
-/// The format of the response, and the escaping of its names. It is the supported format with the
-/// greatest weight that the client names. Otherwise it is text format 0.0.4.
+/// The format of the response, and the escaping of its names. It is the format with the greatest weight
+/// that the client names. Otherwise it is text format 0.0.4.
 ///
 /// Between formats of the same weight, one that is named wins over one that only matches a wildcard. If
 /// both are named, the first one wins. A wildcard names no format, so it never matches another one than
 /// text format 0.0.4, which every client reads.
 pub(crate) fn output(headers: &HeaderMap) -> Output {
     let ranges: Vec<_> = accept_items(headers, ACCEPT).filter_map(MediaRange::parse).collect();
-    let offers = SYNTAXES.into_iter().filter(|syntax| is_supported(*syntax)).filter_map(|syntax| {
+    let offers = SYNTAXES.into_iter().filter_map(|syntax| {
         let matching = ranges.iter().enumerate().filter_map(|(at, range)| {
             let precision = range.precision(syntax)?;
             Some(Offer { precision, q: range.q, at, output: range.output(syntax) })
@@ -137,11 +137,6 @@ fn media_type(syntax: Syntax) -> (&'static str, &'static str) {
     }
 }
 
-/// Whether the format can be written.
-fn is_supported(syntax: Syntax) -> bool {
-    syntax != Syntax::Protobuf
-}
-
 /// Whether names can be written with this escaping. `dots` would change classic names.
 fn is_written(escaping: Escaping) -> bool {
     escaping != Escaping::Dots
@@ -215,7 +210,7 @@ mod tests {
         }
     }
 
-    // X-14: none of these names the message of a family in its delimited encoding.
+    // X-12, X-14: no other names the message of a family in its delimited encoding.
     #[test]
     fn protobuf_only_if_message_and_encoding_are_the_right_ones() {
         for (parameters, expected) in [
@@ -319,7 +314,7 @@ mod tests {
             // `scrapeAcceptHeaderWithProtobuf`, as above.
             "Prometheus 2.42, native-histograms",
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-            (Syntax::OpenMetrics, Escaping::Underscores),
+            (Syntax::Protobuf, Escaping::Underscores),
         ),
         (
             // `acceptHeader` in `scrape/scrape.go`, with `DefaultScrapeProtocols` of `config/config.go`.
@@ -332,7 +327,7 @@ mod tests {
             // The same with `DefaultProtoFirstScrapeProtocols`.
             "Prometheus 3.0, native-histograms",
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.2,*/*;q=0.1",
-            (Syntax::OpenMetrics, Escaping::AllowUtf8),
+            (Syntax::Protobuf, Escaping::AllowUtf8),
         ),
         (
             // As above, in 3.5.3. Only two protocols have `escaping`.
@@ -343,7 +338,7 @@ mod tests {
         (
             "Prometheus 3.5, native-histograms",
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-            (Syntax::OpenMetrics, Escaping::AllowUtf8),
+            (Syntax::Protobuf, Escaping::Underscores),
         ),
         (
             // The same with `metric_name_escaping_scheme: values` and without OpenMetrics.

@@ -43,9 +43,10 @@ use tower_service::Service;
 /// | `GET` | 200, `Content-Type: text/plain; version=0.0.4; charset=utf-8` |
 /// | `GET` that prefers `OpenMetrics`, by `Accept` | 200, `Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores` |
 /// | `GET` that prefers text format 1.0.0, by `Accept` | 200, `Content-Type: text/plain; version=1.0.0; charset=utf-8; escaping=underscores` |
+/// | `GET` that prefers protobuf, by `Accept` with `proto` and `encoding` | 200, `Content-Type: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores` |
 /// | `GET` with `escaping=allow-utf-8` or another value, by `Accept` | the same, with names in UTF-8 or escaped as requested |
 /// | `GET` that accepts `gzip` or `zstd`, by `Accept-Encoding` | the same, compressed (features `gzip`, on by default, and `zstd`) |
-/// | `GET` with `name[]=orders_total` in the query | the same, but only the families of these names; a comment if there are none |
+/// | `GET` with `name[]=orders_total` in the query | the same, but only the families of these names; a comment, or nothing in protobuf, if there are none |
 /// | `HEAD` | the headers of `GET`, `Content-Length` included, and no body |
 /// | other methods | 405 with `Allow: GET, HEAD` |
 /// | `GET` or `HEAD`, but the metrics could not be collected | 503 and the [`ScrapeError`](crate::ScrapeError) as text |

@@ -6,11 +6,14 @@ use crate::{
     client_model::io::prometheus::client::{Metric, MetricFamily, MetricType},
 };
 use asdlc_exporter::{Exporter, PrometheusReader};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
 use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
 use proptest::{collection::vec, prelude::*};
 use prost::Message as _;
 use std::collections::{BTreeMap, HashSet};
+use tower::ServiceExt as _;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -152,6 +155,34 @@ fn a_sum_that_may_fall_is_served_too() -> Result {
     assert_eq!((histogram.sample_count(), histogram.sample_sum()), (1, -3.0));
     Ok(())
 }
+
+// X-12, X-14
+#[tokio::test]
+async fn the_service_answers_in_protobuf() -> Result {
+    let exporter = Exporter::builder("shop").build()?;
+    exporter.meter().u64_counter("orders").build().add(1, &[]);
+    for (uri, names) in [
+        ("/", &["orders_total", "uptime_seconds"][..]),
+        ("/?name[]=orders_total", &["orders_total"]),
+        ("/?name[]=spam", &[]),
+    ] {
+        let request = Request::builder().uri(uri).header("accept", PROMETHEUS_3_5).body(())?;
+        let (head, body) = exporter.scrape_service().oneshot(request).await?.into_parts();
+        assert_eq!(head.status, StatusCode::OK);
+        assert_eq!(
+            head.headers["content-type"],
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+             encoding=delimited; escaping=underscores"
+        );
+        let families = families(&body.collect().await?.to_bytes());
+        assert_eq!(families.iter().map(MetricFamily::name).collect::<Vec<_>>(), names, "{uri}");
+    }
+    Ok(())
+}
+
+/// What Prometheus 3.5 accepts if it reads native histograms.
+const PROMETHEUS_3_5: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
+     q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.1";
 
 // X-12
 #[test]

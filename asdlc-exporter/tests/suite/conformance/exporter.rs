@@ -61,7 +61,7 @@ async fn the_supported_format_with_the_greatest_weight_is_served() -> Result {
         ("text/plain;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4", TEXT_1_0_0),
         // Formats that are not supported.
         (
-            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5",
+            "application/openmetrics-protobuf;version=1.0.0;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5",
             OPEN_METRICS,
         ),
         (
@@ -69,7 +69,7 @@ async fn the_supported_format_with_the_greatest_weight_is_served() -> Result {
             TEXT,
         ),
         (
-            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
             TEXT,
         ),
     ] {
