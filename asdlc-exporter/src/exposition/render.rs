@@ -237,6 +237,11 @@ impl Renderer {
         Some(Rendered { bytes: out.bytes, written, is_complete, series, truncated })
     }
 
+    #[cfg(test)]
+    pub(crate) fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+
     /// The warnings since the last call.
     pub(crate) fn take_warnings(&mut self) -> Vec<FamilyWarning> {
         let mut warnings = self.catalogue.take_warnings();

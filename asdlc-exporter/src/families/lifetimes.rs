@@ -31,8 +31,10 @@ pub(crate) struct Lifetimes {
     hasher: RandomState,
     /// By the id of the family.
     families: Vec<FamilyLifetimes>,
-    /// The collection that began last.
-    last: Option<Collection>,
+    /// The collection whose families are observed.
+    current: Option<Collection>,
+    /// When the collection began that began last.
+    newest: Option<(Instant, UnixTime)>,
     /// Counts the collections.
     number: u64,
     /// The number of the last collection that had all families.
@@ -101,7 +103,8 @@ impl Lifetimes {
             idle_timeout,
             hasher: RandomState::default(),
             families: Vec::new(),
-            last: None,
+            current: None,
+            newest: None,
             number: 0,
             complete: 0,
             absence: Absence { latest: built, settled: built },
@@ -114,15 +117,16 @@ impl Lifetimes {
     pub(crate) fn begin(&mut self, families: &Families<'_>, collection: Collection) {
         let Collection { now, time, is_complete } = collection;
         // Two threads collect at the same time, and the one that began first comes last.
-        self.is_late = self.last.is_some_and(|last| now < last.now);
+        self.is_late = self.newest.is_some_and(|(newest, _)| now < newest);
         if !self.is_late {
-            if self.last.is_some_and(|last| time < last.time) {
+            if self.newest.is_some_and(|(_, newest)| time < newest) {
                 self.forget_after(time);
             }
-            self.number += u64::from(self.last.is_none_or(|last| now != last.now));
-            self.last = Some(collection);
+            self.number += u64::from(self.newest.is_none_or(|(newest, _)| now != newest));
+            self.newest = Some((now, time));
         }
-        let Self { families: known, number, complete, absence, .. } = self;
+        self.current = Some(collection);
+        let Self { families: known, number, complete, absence, is_late, .. } = self;
         for family in families.iter() {
             if known.len() <= family.id {
                 known.resize_with(family.id + 1, || FamilyLifetimes::new(*absence));
@@ -131,7 +135,7 @@ impl Lifetimes {
             if known.collected_in < *complete {
                 known.absence = *absence;
                 // Only a registry removes series. They all start again.
-                if family.is_foreign() {
+                if family.is_foreign() && !*is_late {
                     let start = absence.start(time);
                     known.known.iter_mut().for_each(|it| it.start = start);
                 }
@@ -155,20 +159,20 @@ impl Lifetimes {
         order: &SeriesOrder,
         series: impl Fn() -> S,
     ) -> Option<&FamilyLifetimes> {
-        let Self { idle_timeout, hasher, families, last, is_late, .. } = self;
+        let Self { idle_timeout, hasher, families, current, is_late, .. } = self;
         let description = family.description;
         if !description.has_start && !description.can_be_idle {
             return None;
         }
-        let (known, last) = (families.get_mut(family.id)?, (*last)?);
+        let (known, current) = (families.get_mut(family.id)?, (*current)?);
         let observation = Observation {
             kind: description.kind,
-            can_be_removed: !family.is_recorded() && last.is_complete,
-            now: last.now,
+            can_be_removed: !family.is_recorded() && current.is_complete,
+            now: current.now,
             idle_timeout: idle_timeout.filter(|_| description.can_be_idle),
         };
         // A late collection can have series that were removed since.
-        let start = if *is_late { UNKNOWN } else { known.absence.start(last.time) };
+        let start = if *is_late { UNKNOWN } else { known.absence.start(current.time) };
         if known.digest != Some(order.digest()) {
             let hashes = series().map(|series| series.labels().hash(hasher));
             known.find(observation, start, hashes, order.len());
@@ -177,7 +181,7 @@ impl Lifetimes {
         if observation.idle_timeout.is_some() {
             known.compare_values(observation, (!*is_late).then_some(start), series());
         }
-        known.absence.observe(last.time);
+        known.absence.observe(current.time);
         Some(known)
     }
 

@@ -2,9 +2,11 @@ use super::*;
 use crate::{
     collect::reader::Reader,
     exposition::{
-        format::Format,
+        chunks::Sink,
+        format::{Format, Output},
         render::{Collected, Query, RenderSettings, Renderer},
     },
+    families::{idle_timeout::IdleTimeout, model::FamilyKind},
 };
 use opentelemetry::{
     KeyValue,
@@ -14,6 +16,11 @@ use opentelemetry_sdk::metrics::{
     SdkMeterProvider, data::ResourceMetrics, reader::MetricReader as _,
 };
 use std::collections::BTreeMap;
+
+mod collections;
+mod missing;
+#[cfg(feature = "prometheus")]
+mod registries;
 
 /// A renderer that was built at second 0 of a clock that the test sets.
 struct Scraper {
@@ -29,6 +36,11 @@ type Starts = BTreeMap<String, f64>;
 impl Scraper {
     fn new() -> Self {
         Self::with(RenderSettings::default())
+    }
+
+    fn with_idle_timeout() -> Self {
+        let idle = Some(IdleTimeout::new(TEN));
+        Self::with(RenderSettings { idle, ..RenderSettings::default() })
     }
 
     fn with(settings: RenderSettings) -> Self {
@@ -117,6 +129,7 @@ fn label(value: &'static str) -> [KeyValue; 1] {
     [KeyValue::new("is", value)]
 }
 
+const TEN: Duration = Duration::from_secs(10);
 const BUILT: UnixTime = UnixTime(1_700_000_000_000_000_000);
 
 //
@@ -187,4 +200,111 @@ fn a_scrape_with_a_filter_says_nothing_about_the_series_of_other_families() {
     let orders = expected([("orders{is=\"a\"}", 0.0), ("orders{is=\"b\"}", 15.0)]);
     assert_eq!(scraper.scrape_only(45.0, &["orders_total"]), orders);
     assert_eq!(scraper.scrape(60.0), jobs.into_iter().chain(orders).collect());
+}
+
+//
+#[test]
+fn an_idle_series_that_returns_starts_at_the_last_collection_in_which_it_was_hidden() {
+    let mut scraper = Scraper::with_idle_timeout();
+    let jobs = scraper.meter().u64_counter("jobs").build();
+    let wait = scraper.meter().u64_histogram("wait").build();
+    let round = |seconds, scraper: &mut Scraper, is_recorded| {
+        if is_recorded {
+            jobs.add(5, &[]);
+            wait.record(5, &[]);
+        }
+        scraper.scrape(seconds)
+    };
+    let both = |start| expected([("jobs", start), ("wait", start)]);
+    assert_eq!(round(1.0, &mut scraper, true), both(0.0));
+    assert_eq!(round(9.0, &mut scraper, false), both(0.0));
+    assert_eq!(round(15.0, &mut scraper, false), Starts::new());
+    assert_eq!(round(30.0, &mut scraper, false), Starts::new());
+    assert_eq!(round(45.0, &mut scraper, true), both(30.0));
+    assert_eq!(round(50.0, &mut scraper, true), both(30.0));
+    // The series that are hidden while others come and go are found again.
+    assert_eq!(round(60.0, &mut scraper, false), Starts::new());
+    scraper.meter().u64_counter("jobs").build().add(1, &label("x"));
+    assert_eq!(scraper.scrape(75.0), expected([("jobs{is=\"x\"}", 60.0)]));
+    let starts = expected([("jobs", 75.0), ("jobs{is=\"x\"}", 60.0), ("wait", 75.0)]);
+    assert_eq!(round(80.0, &mut scraper, true), starts);
+}
+
+//
+#[test]
+fn all_expositions_of_a_collection_have_the_same_starts() {
+    let mut scraper = Scraper::with_idle_timeout();
+    let jobs = scraper.meter().u64_counter("jobs").build();
+    let filtered = Query { names: vec!["jobs_total".to_owned()], ..all() };
+    let text = Query::all(Output::TEXT);
+    for (seconds, expected) in [(15.0, 0.0), (30.0, 15.0), (45.0, 30.0)] {
+        jobs.add(1, &[KeyValue::new("at", seconds)]);
+        let metrics = scraper.collect();
+        let collected = scraper.collected(seconds, &metrics);
+        let first = scraper.render(collected, &filtered);
+        assert_eq!(first[&format!("jobs{{at=\"{seconds}\"}}")], expected);
+        for query in [&all(), &text, &filtered, &all()] {
+            let starts = scraper.render(collected, query);
+            assert!(*query == text || starts == first, "{starts:?}");
+        }
+    }
+}
+
+//
+#[test]
+fn starts_are_kept_when_the_cache_of_labels_is_cleared() {
+    let mut scraper = Scraper::new();
+    let jobs = scraper.meter().u64_counter("jobs").build();
+    jobs.add(1, &label("a"));
+    scraper.scrape(15.0);
+    // More lists of keys than the cache has, so that the same labels get another layout afterwards.
+    let many = scraper.meter().u64_counter("many").with_description("Keys.").build();
+    let keys = |range: std::ops::Range<u32>| range.map(|at| KeyValue::new(format!("k{at}"), 1));
+    keys(0..1_999).for_each(|key| many.add(1, &[key]));
+    scraper.scrape(30.0);
+    for round in 0..6_u32 {
+        let other = Scraper::new();
+        let counter = other.meter().u64_counter("others").build();
+        keys(2_000 * (round + 1)..2_000 * (round + 1) + 1_999)
+            .for_each(|key| counter.add(1, &[key]));
+        let metrics = other.collect();
+        let collected = scraper.collected(f64::from(round).mul_add(15.0, 45.0), &metrics);
+        scraper.render(collected, &all());
+    }
+    jobs.add(1, &label("b"));
+    let starts = scraper.scrape(150.0);
+    assert_eq!(starts["jobs{is=\"a\"}"], 0.0);
+    assert_eq!(starts["jobs{is=\"b\"}"], 120.0);
+    assert_eq!(starts["many{k1998=\"1\"}"], 15.0);
+}
+
+//
+#[test]
+fn a_series_takes_16_bytes_and_a_gauge_none() {
+    let mut scraper = Scraper::new();
+    let jobs = scraper.meter().u64_counter("jobs").build();
+    let size = scraper.meter().u64_gauge("size").build();
+    // The series come one after the other, so that memory that grows in steps would be seen.
+    for at in 0..100 {
+        jobs.add(1, &[KeyValue::new("at", at)]);
+        size.record(1, &[KeyValue::new("at", at)]);
+        scraper.scrape(15.0 * (at + 1) as f64);
+        let memory = scraper.renderer.lifetimes().families.iter().map(|it| {
+            it.known.capacity() * size_of::<Lifetime>()
+                + it.idle.capacity() * size_of::<IdleState>()
+                + it.missing.capacity() * size_of::<MissingSeries>()
+        });
+        assert_eq!(memory.sum::<usize>() as i64, 16 * (at + 1));
+    }
+    // As `IdleTimeout` says.
+    assert_eq!(size_of::<Lifetime>() + size_of::<IdleState>(), 72);
+}
+
+//
+#[test]
+fn the_starts_of_the_service_are_counted_across_restarts_and_have_no_start() {
+    let mut scraper = Scraper::new();
+    scraper.meter().u64_counter("service_starts").build().add(41, &[]);
+    scraper.meter().u64_counter("service").build().add(1, &[]);
+    assert_eq!(scraper.scrape(15.0), expected([("service", 0.0), ("service_starts", -1.0)]));
 }
