@@ -1,131 +1,123 @@
-//! A subject in a process of its own, which scrapes when it is told to.
+//! measured 0.0.25, as its documentation says: with labels that are closed sets, endpoints included.
+//!
+//! A series is then a place in an array.
 
-use crate::{Result, Subject, workload};
-use std::hint::black_box;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
-use std::{env, mem};
+use crate::workload::{self, BOUNDARIES};
+use crate::{Content, Subject};
+use ahash::RandomState;
+use lasso::{Rodeo, RodeoReader, Spur};
+use measured::label::{LabelValue, LabelVisitor};
+use measured::metric::histogram::Thresholds;
+use measured::text::TextEncoder;
+use measured::{CounterVec, FixedCardinalityLabel, HistogramVec, LabelGroup, MetricGroup};
+use std::sync::Arc;
 
-/// The process, seen from the one that makes the table.
-pub struct Measured {
-    process: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    name: String,
-    peak: f64,
-    /// Milliseconds of the first scrape of each turn, and of the last.
-    times: [Vec<f64>; 2],
-}
-
-/// Of a scrape; but `peak` is the most memory that the first one took, in bytes.
-pub struct Results {
-    pub name: String,
-    /// Milliseconds, when its memory has to come back from afar, and when it is near.
-    pub cold: f64,
-    pub warm: f64,
-    pub allocations: u64,
-    pub peak: f64,
-    /// Bytes.
-    pub answer: f64,
-}
-
-impl Measured {
-    pub fn start(series: usize, subject: usize) -> Result<Self> {
-        let mut process = Command::new(env::current_exe()?)
-            .args([series.to_string(), subject.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let orders = process.stdin.take().ok_or("no way to tell it")?;
-        let answers = BufReader::new(process.stdout.take().ok_or("no way to hear it")?);
-        let mut this = Self {
-            process,
-            orders,
-            answers,
-            name: String::new(),
-            peak: 0.0,
-            times: Default::default(),
+pub fn text(series: usize) -> Subject {
+    let mut endpoints = Rodeo::<Spur, _>::with_hasher(RandomState::new());
+    for workload::Series { endpoint, .. } in workload::all(series) {
+        endpoints.get_or_intern(endpoint);
+    }
+    let metrics = Metrics::new(Arc::new(endpoints.into_reader()));
+    for workload::Series { method, endpoint, status, zone: _, durations, requests } in
+        workload::all(series)
+    {
+        let method = Method::ALL.into_iter().find(|known| known.name() == method);
+        let labels = Labels {
+            method: method.expect("one of these"),
+            endpoint: &endpoint,
+            status: Status(status),
+            zone: Zone::Eu1,
         };
-        this.name = this.line()?;
-        this.peak = this.line()?.parse()?;
-        Ok(this)
-    }
-
-    /// A turn of so many scrapes, one after the other.
-    pub fn turn(&mut self, scrapes: usize) -> Result<()> {
-        writeln!(self.orders, "{scrapes}")?;
-        for at in 0..2 {
-            let time = self.line()?.parse()?;
-            self.times[at].push(time);
+        metrics.http_requests_total.inc_by(labels, requests);
+        for value in durations {
+            metrics.http_request_duration_seconds.observe(labels, value);
         }
-        Ok(())
     }
+    let mut text = Vec::new();
+    Subject::new("measured 0.0.25", Content::Text, move |answer| {
+        text.clear();
+        let mut encoder = TextEncoder::new(&mut text);
+        metrics.collect_group_into(&mut encoder).expect("memory does not fail");
+        answer(&text);
+    })
+}
 
-    pub fn end(mut self) -> Result<Results> {
-        let [cold, warm] = mem::take(&mut self.times).map(|mut times| {
-            times.sort_by(f64::total_cmp);
-            times[times.len() / 2]
-        });
-        self.orders.write_all(b"end\n")?;
-        let results = Results {
-            allocations: self.line()?.parse()?,
-            answer: self.line()?.parse()?,
-            cold,
-            warm,
-            name: self.name,
-            peak: self.peak,
-        };
-        self.process.wait()?;
-        Ok(results)
-    }
+#[derive(MetricGroup)]
+#[metric(new(endpoints: Endpoints))]
+struct Metrics {
+    /// Requests answered.
+    #[metric(label_set = LabelsSet::new(Arc::clone(&endpoints)))]
+    http_requests_total: CounterVec<LabelsSet>,
+    /// How long requests took.
+    #[metric(
+        label_set = LabelsSet::new(endpoints),
+        metadata = Thresholds::with_buckets(BOUNDARIES)
+    )]
+    http_request_duration_seconds: HistogramVec<LabelsSet, { BOUNDARIES.len() }>,
+}
 
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
-            return Err(format!("{} has ended", self.name).into());
+#[derive(Clone, Copy, LabelGroup)]
+#[label(set = LabelsSet)]
+struct Labels<'a> {
+    method: Method,
+    #[label(fixed_with = Endpoints)]
+    endpoint: &'a str,
+    status: Status,
+    zone: Zone,
+}
+
+type Endpoints = Arc<RodeoReader<Spur, RandomState>>;
+
+#[derive(Clone, Copy, FixedCardinalityLabel)]
+#[label(rename_all = "SHOUTY_SNAKE_CASE")]
+enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Method {
+    const ALL: [Self; 4] = [Self::Get, Self::Post, Self::Put, Self::Delete];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
         }
-        Ok(line.trim_end().to_owned())
     }
 }
 
-/// The process itself: for each line that it gets, scrapes as often as that says, and tells the times of the first and of the
-/// last.
-pub fn serve(subject: Subject, series: usize, orders: impl BufRead) -> Result<()> {
-    let Subject { name, mut scrape } = subject;
-    let mut checked = Ok(());
-    let first = allocation_counter::measure(|| scrape(&mut |_| ()));
-    scrape(&mut |answer| {
-        if !answer.is_empty() {
-            checked = workload::check(answer, series);
-        }
-    });
-    checked.map_err(|what| format!("{name} {what}: there is nothing to compare"))?;
-    println!("{name}\n{}", first.bytes_max);
-    for order in orders.lines() {
-        let order = order?;
-        if order == "end" {
-            break;
-        }
-        let mut times = Vec::new();
-        for _ in 0..order.parse()? {
-            let start = cpu_time();
-            scrape(&mut |answer| {
-                black_box(answer);
-            });
-            times.push((cpu_time() - start).as_secs_f64() * 1e3);
-        }
-        let (first, last) = times.first().zip(times.last()).ok_or("no scrapes")?;
-        println!("{first}\n{last}");
+/// One of `STATUSES`.
+#[derive(Clone, Copy)]
+struct Status(u16);
+
+const STATUSES: [u16; 4] = [200, 201, 404, 500];
+
+impl FixedCardinalityLabel for Status {
+    fn cardinality() -> usize {
+        STATUSES.len()
     }
-    let mut length = 0;
-    let memory = allocation_counter::measure(|| scrape(&mut |answer| length = answer.len()));
-    println!("{}\n{length}", memory.count_total);
-    Ok(())
+
+    fn encode(&self) -> usize {
+        STATUSES.iter().position(|status| *status == self.0).expect("one of these")
+    }
+
+    fn decode(value: usize) -> Self {
+        Self(STATUSES[value])
+    }
 }
 
-/// Of this thread, on which all of them do all of their work: what else the machine does counts little.
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).expect("it never ran for less than nothing")
+impl LabelValue for Status {
+    fn visit<V: LabelVisitor>(&self, visitor: V) -> V::Output {
+        visitor.write_int(self.0.into())
+    }
+}
+
+#[derive(Clone, Copy, FixedCardinalityLabel)]
+enum Zone {
+    #[label(rename = "eu-1")]
+    Eu1,
 }

@@ -1,11 +1,21 @@
-//! opentelemetry-prometheus 0.33 with the text encoder of prometheus 0.14, as its documentation says.
+//! opentelemetry-prometheus 0.33 with the encoders of prometheus 0.14, as its documentation says.
 
-use crate::{Subject, otel};
+use crate::{Answer, Content, Subject, otel, prometheus::encoded};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use prometheus::{Encoder, Registry, TextEncoder};
+use prometheus::{Encoder, ProtobufEncoder, Registry, TextEncoder};
 
-pub fn subject(series: usize) -> Subject {
+pub fn text(series: usize) -> Subject {
+    let scrape = scrape(series, TextEncoder::new());
+    Subject::new("opentelemetry-prometheus 0.33 + `TextEncoder`", Content::Text, scrape)
+}
+
+pub fn protobuf(series: usize) -> Subject {
+    let scrape = scrape(series, ProtobufEncoder::new());
+    Subject::new("opentelemetry-prometheus 0.33 + `ProtobufEncoder`", Content::Protobuf, scrape)
+}
+
+fn scrape(series: usize, encoder: impl Encoder) -> impl FnMut(&mut Answer<'_>) {
     let registry = Registry::new();
     // Without what the others do not serve.
     let reader = opentelemetry_prometheus::exporter()
@@ -18,11 +28,9 @@ pub fn subject(series: usize) -> Subject {
         .with_view(otel::limit(series))
         .build();
     otel::record(&provider.meter("bench"), series);
-    let mut text = Vec::new();
-    Subject::new("opentelemetry-prometheus 0.33 + `TextEncoder`", move |answer| {
+    let mut scrape = encoded(registry, encoder);
+    move |answer| {
         let _alive = &provider;
-        text.clear();
-        TextEncoder::new().encode(&registry.gather(), &mut text).expect("text");
-        answer(&text);
-    })
+        scrape(answer);
+    }
 }

@@ -7,7 +7,8 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{
-    Instrument, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream, Temporality,
+    Aggregation, Instrument, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream,
+    Temporality,
 };
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -38,11 +39,27 @@ pub fn limit(series: usize) -> impl Fn(&Instrument) -> Option<Stream> + Send + S
     move |_| Stream::builder().with_cardinality_limit(series + 1).build().ok()
 }
 
+/// And has the histogram in exponential buckets.
+pub fn native(series: usize) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync {
+    move |instrument| {
+        let stream = Stream::builder().with_cardinality_limit(series + 1);
+        if instrument.kind() != InstrumentKind::Histogram {
+            return stream.build().ok();
+        }
+        let (max_size, max_scale, record_min_max) = (160, 8, true);
+        let aggregation =
+            Aggregation::Base2ExponentialHistogram { max_size, max_scale, record_min_max };
+        stream.with_aggregation(aggregation).build().ok()
+    }
+}
+
 /// What an exporter has to ask for, into memory that is used again, and nothing else.
-pub fn collect(series: usize) -> impl FnMut() {
+pub fn collect(
+    series: usize,
+    view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static,
+) -> impl FnMut() {
     let reader = Reader(Arc::default());
-    let provider =
-        SdkMeterProvider::builder().with_reader(reader.clone()).with_view(limit(series)).build();
+    let provider = SdkMeterProvider::builder().with_reader(reader.clone()).with_view(view).build();
     record(&provider.meter("bench"), series);
     let mut metrics = ResourceMetrics::default();
     move || {

@@ -1,11 +1,18 @@
 //! The SDK alone, which every exporter of OpenTelemetry has to ask, and asdlc-exporter.
 
-use crate::{Subject, otel};
+use crate::{Content, Subject, otel};
 use asdlc_exporter::{Exporter, Format};
 
 pub fn collect(series: usize) -> Subject {
-    let mut collect = otel::collect(series);
-    Subject::new("the SDK's collect alone", move |answer| {
+    collected(otel::collect(series, otel::limit(series)))
+}
+
+pub fn collect_native(series: usize) -> Subject {
+    collected(otel::collect(series, otel::native(series)))
+}
+
+fn collected(mut collect: impl FnMut() + 'static) -> Subject {
+    Subject::new("the SDK's collect alone", Content::Nothing, move |answer| {
         collect();
         answer(&[]);
     })
@@ -24,7 +31,7 @@ fn of(name: &'static str, series: usize, format: Format) -> Subject {
     let exporter = exporter.expect("the settings are valid");
     otel::record(&exporter.meter(), series);
     let mut text = String::new();
-    Subject::new(name, move |answer| {
+    Subject::new(name, Content::Text, move |answer| {
         exporter.render_into(format, &mut text).expect("text");
         answer(text.as_bytes());
     })

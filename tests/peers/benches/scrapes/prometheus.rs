@@ -1,12 +1,33 @@
 //! prometheus 0.14, as its documentation says.
 
-use crate::Subject;
 use crate::workload::{self, BOUNDARIES, DURATION_HELP, REQUESTS_HELP};
+use crate::{Content, Subject};
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, ProtobufEncoder, Registry,
+    TextEncoder,
 };
 
-pub fn subject(series: usize) -> Subject {
+pub fn text(series: usize) -> Subject {
+    let scrape = encoded(registry(series), TextEncoder::new());
+    Subject::new("prometheus 0.14", Content::Text, scrape)
+}
+
+pub fn protobuf(series: usize) -> Subject {
+    let scrape = encoded(registry(series), ProtobufEncoder::new());
+    Subject::new("prometheus 0.14", Content::Protobuf, scrape)
+}
+
+/// What is in a registry.
+pub fn encoded(registry: Registry, encoder: impl Encoder) -> impl FnMut(&mut crate::Answer<'_>) {
+    let mut answer = Vec::new();
+    move |take| {
+        answer.clear();
+        encoder.encode(&registry.gather(), &mut answer).expect("names and values are valid");
+        take(&answer);
+    }
+}
+
+fn registry(series: usize) -> Registry {
     let registry = Registry::new();
     let labels = ["method", "endpoint", "status", "zone"];
     let requests = IntCounterVec::new(Opts::new("http_requests_total", REQUESTS_HELP), &labels);
@@ -23,10 +44,5 @@ pub fn subject(series: usize) -> Subject {
         let histogram = durations.with_label_values(&labels);
         values.into_iter().for_each(|value| histogram.observe(value));
     }
-    let mut text = Vec::new();
-    Subject::new("prometheus 0.14", move |answer| {
-        text.clear();
-        TextEncoder::new().encode(&registry.gather(), &mut text).expect("text");
-        answer(&text);
-    })
+    registry
 }
