@@ -1,171 +1,100 @@
-//! The same series, collected by the SDK's reader alone and served by the exporter.
+//! What is measured.
 
-use asdlc_exporter::{Exporter, ExporterBuilder, Format, ScopeLabels};
-use http::{Request, StatusCode};
-use opentelemetry::{
-    InstrumentationScope, KeyValue,
-    metrics::{BoundCounter, Counter, Meter, MeterProvider as _},
+use crate::{
+    Written,
+    exposed::{Collected, Exposed, collected, collected_native},
 };
-use opentelemetry_sdk::{
-    error::OTelSdkResult,
-    metrics::{
-        Instrument, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream, Temporality,
-        data::ResourceMetrics, reader::MetricReader,
-    },
-};
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
-use tokio::runtime::Builder;
-use tower::ServiceExt as _;
+use asdlc_exporter::Format;
+use std::cell::OnceCell;
 
-/// The SDK's reader alone.
-pub(crate) struct Collected {
-    _provider: SdkMeterProvider,
-    reader: Reader,
-    metrics: ResourceMetrics,
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    /// A function that scrapes.
+    pub(crate) new: fn(&Subjects) -> Scrape<'_>,
+    /// The SDK's collect alone, which the subjects after it are compared with.
+    pub(crate) is_base: bool,
+    /// Works on another thread, where neither allocations nor instructions are counted.
+    pub(crate) is_elsewhere: bool,
 }
 
-pub(crate) fn collected(series: usize) -> Collected {
-    let reader = Reader(Arc::new(ManualReader::builder().build()));
-    let view =
-        move |_: &Instrument| Stream::builder().with_cardinality_limit(series + 1).build().ok();
-    let provider = SdkMeterProvider::builder().with_reader(reader.clone()).with_view(view).build();
-    record(&provider.meter("bench"), series);
-    Collected { _provider: provider, reader, metrics: ResourceMetrics::default() }
+pub(crate) type Scrape<'a> = Box<dyn FnMut() -> Written + 'a>;
+
+/// What the subjects of a table scrape, built when the first of them asks for it.
+pub(crate) struct Subjects {
+    series: usize,
+    exposed: OnceCell<Exposed>,
+    with_scopes: OnceCell<Exposed>,
+    native: OnceCell<Exposed>,
+    // The service has its own exporter: otherwise one thread would free what another has allocated.
+    served: OnceCell<Exposed>,
 }
 
-impl Collected {
-    pub(crate) fn collect(&mut self) -> usize {
-        self.reader.collect(&mut self.metrics).expect("metrics");
-        0
-    }
-}
-
-/// The exporter.
-pub(crate) struct Exposed {
-    exporter: Exporter,
-    bound: BoundCounter<u64>,
-    unbound: Counter<u64>,
-}
-
-impl Exposed {
+impl Subjects {
     pub(crate) fn new(series: usize) -> Self {
-        Self::built(Exporter::builder("bench"), series)
-    }
-
-    /// With the labels of the scope on each series, and `target_info`.
-    pub(crate) fn with_scopes(series: usize) -> Self {
-        let builder = Exporter::builder("bench").with_scope_labels(ScopeLabels::ALL);
-        Self::built(builder.with_target_info(), series)
-    }
-
-    fn built(builder: ExporterBuilder, series: usize) -> Self {
-        let exporter = builder.with_max_series(series + 1).build().expect("an exporter");
-        let scope = InstrumentationScope::builder("tower-asdlc-metrics")
-            .with_version("0.1.0")
-            .with_schema_url("https://opentelemetry.io/schemas/1.40.0")
-            .build();
-        let unbound = record(&exporter.meter_provider().meter_with_scope(scope), series);
-        let bound = unbound.bind(&labels(7));
-        Self { exporter, bound, unbound }
-    }
-
-    pub(crate) fn text(&self) -> usize {
-        self.exporter.render().expect("text").len()
-    }
-
-    /// In new memory.
-    pub(crate) fn protobuf(&self) -> usize {
-        self.exporter.render_protobuf().expect("protobuf").len()
-    }
-
-    /// Scrapes that share the memory of one text.
-    pub(crate) fn same_text(&self, format: Format) -> impl FnMut() -> usize {
-        let mut text = String::new();
-        move || {
-            let had = text.capacity();
-            self.exporter.render_into(format, &mut text).expect("text");
-            text.len().saturating_sub(had)
+        Self {
+            series,
+            exposed: OnceCell::new(),
+            with_scopes: OnceCell::new(),
+            native: OnceCell::new(),
+            served: OnceCell::new(),
         }
     }
 
-    /// Scrapes through the service, without the network.
-    pub(crate) fn service(&self, encoding: &'static str) -> impl FnMut() -> usize {
-        let service = self.exporter.scrape_service();
-        let runtime = Builder::new_current_thread().build().expect("a runtime");
-        move || {
-            let request = Request::builder().header("accept-encoding", encoding).body(());
-            let request = request.expect("a header");
-            let response = runtime.block_on(service.clone().oneshot(request)).expect("a response");
-            assert_eq!(response.status(), StatusCode::OK);
-            0
-        }
+    fn exposed(&self) -> &Exposed {
+        self.exposed.get_or_init(|| Exposed::new(self.series))
     }
 
-    /// Recording on warm series.
-    pub(crate) fn recorders(&self) -> [Box<dyn Fn() + '_>; 2] {
-        let labels = labels(9);
-        [Box::new(|| self.bound.add(1)), Box::new(move || self.unbound.add(1, &labels))]
+    fn with_scopes(&self) -> &Exposed {
+        self.with_scopes.get_or_init(|| Exposed::with_scopes(self.series))
+    }
+
+    fn native(&self) -> &Exposed {
+        self.native.get_or_init(|| Exposed::native(self.series))
+    }
+
+    fn served(&self) -> &Exposed {
+        self.served.get_or_init(|| Exposed::new(self.series))
     }
 }
 
-/// Records `series` histogram series of 10 buckets and `series` counter series.
-fn record(meter: &Meter, series: usize) -> Counter<u64> {
-    let boundaries = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-    let histogram = meter
-        .f64_histogram("http_request_duration_seconds")
-        .with_description("Duration of requests.")
-        .with_boundaries(boundaries)
-        .build();
-    let counter = meter
-        .u64_counter("http_requests")
-        .with_description("Requests that got a response.")
-        .build();
-    for at in 0..series {
-        let labels = labels(at);
-        for value in [0.003, 0.07, 0.3, 7.0] {
-            histogram.record(value * (at % 7 + 1) as f64, &labels);
-        }
-        counter.add(at as u64 * 37 + 1, &labels);
-    }
-    counter
+pub(crate) const SUBJECTS: &[Subject] = &[
+    base("the SDK's collect", |of| collecting(collected(of.series))),
+    here("text 0.0.4", |of| Box::new(of.exposed().same_text(Format::Text))),
+    here("OpenMetrics 1.0.0", |of| Box::new(of.exposed().same_text(Format::OpenMetrics))),
+    here("protobuf", |of| Box::new(|| of.exposed().protobuf())),
+    here("text 0.0.4 in a new string", |of| Box::new(|| of.exposed().text())),
+    elsewhere("text 0.0.4 from the service", |of| Box::new(of.served().service("identity"))),
+    elsewhere("text 0.0.4 from the service, gzip", |of| Box::new(of.served().service("gzip"))),
+    elsewhere("text 0.0.4 from the service, zstd if built in", |of| {
+        Box::new(of.served().service("zstd"))
+    }),
+    base("the SDK's collect of a native histogram", |of| collecting(collected_native(of.series))),
+    here("the same in protobuf", |of| Box::new(|| of.native().protobuf())),
+    here("the same in text 0.0.4", |of| Box::new(of.native().same_text(Format::Text))),
+];
+
+/// Of which every series has the labels of its scope.
+pub(crate) const SCOPES: &[Subject] = &[
+    base("the SDK's collect", |of| collecting(collected(of.series))),
+    here("text 0.0.4 with scope labels", |of| Box::new(of.with_scopes().same_text(Format::Text))),
+    here("OpenMetrics 1.0.0 with scope labels", |of| {
+        Box::new(of.with_scopes().same_text(Format::OpenMetrics))
+    }),
+    here("text 0.0.4 with scope labels in a new string", |of| Box::new(|| of.with_scopes().text())),
+];
+
+fn collecting(mut sdk: Collected) -> Scrape<'static> {
+    Box::new(move || sdk.collect())
 }
 
-fn labels(at: usize) -> [KeyValue; 4] {
-    let method = ["GET", "POST", "PUT", "DELETE"][at % 4];
-    let status = [200, 201, 404, 500][at / 4 % 4];
-    [
-        KeyValue::new("method", method),
-        KeyValue::new("endpoint", format!("/api/v1/resource{}/{{id}}", at / 16)),
-        KeyValue::new("status", i64::from(status)),
-        KeyValue::new("zone", "eu-1"),
-    ]
+const fn base(name: &'static str, new: fn(&Subjects) -> Scrape<'_>) -> Subject {
+    Subject { name, new, is_base: true, is_elsewhere: false }
 }
 
-/// A reader that the provider and the benchmark share.
-#[derive(Clone, Debug)]
-struct Reader(Arc<ManualReader>);
+const fn here(name: &'static str, new: fn(&Subjects) -> Scrape<'_>) -> Subject {
+    Subject { name, new, is_base: false, is_elsewhere: false }
+}
 
-impl MetricReader for Reader {
-    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
-    }
-
-    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.temporality(kind)
-    }
+const fn elsewhere(name: &'static str, new: fn(&Subjects) -> Scrape<'_>) -> Subject {
+    Subject { name, new, is_base: false, is_elsewhere: true }
 }
