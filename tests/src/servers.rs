@@ -49,6 +49,14 @@ pub trait QueryApi {
         samples.first().map(|(_, value)| *value)
     }
 
+    /// False if the server rejects the query, for example because it does not know a function.
+    fn accepts(&self, promql: &str) -> bool {
+        let path = format!("/api/v1/query?query={}", percent_encoded(promql));
+        let response = Connection::open(self.address()).get(&path);
+        assert!(!response.status().is_server_error(), "{promql}: {:?}", response.body());
+        response.status() == StatusCode::OK
+    }
+
     /// The labels and the value of each result of an instant query.
     fn samples(&self, promql: &str) -> Vec<(BTreeMap<String, String>, f64)> {
         let path = format!("/api/v1/query?query={}", percent_encoded(promql));

@@ -1,6 +1,7 @@
 //! The names that each convention gives the metrics of requests.
 
-use crate::promql::Renamed;
+use crate::promql::{Renamed, Renames};
+use crate::reader::Histogram;
 
 /// A naming convention of the HTTP layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -44,19 +45,38 @@ pub(crate) struct Requests {
     /// Counts the label sets that were beyond a series limit, unless they have the label `otel_metric_overflow`.
     pub(crate) overflow: Option<Series>,
     /// The histogram of durations.
-    pub(crate) duration: &'static str,
+    pub(crate) duration: Histogram,
     pub(crate) in_flight: &'static str,
-    /// The labels of rules and panels that the convention has under other names.
-    pub(crate) renamed: &'static [Renamed],
+    pub(crate) renames: Renames,
     pub(crate) texts: Texts,
 }
 
-/// Series of one metric.
+/// Series that count.
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) name: &'static str,
     /// As in a selector.
     pub(crate) matchers: &'static str,
+    pub(crate) kind: Kind,
+}
+
+impl Series {
+    /// A pattern of the names under which a server may store the series.
+    pub(crate) fn stored(&self) -> String {
+        match self.kind {
+            Kind::Counter => self.name.to_owned(),
+            Kind::Histogram => format!("{}(_count)?", self.name),
+        }
+    }
+}
+
+/// What counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A counter.
+    Counter,
+    /// The count of observations of a histogram.
+    Histogram,
 }
 
 /// What the files say about the convention.
@@ -73,22 +93,26 @@ pub(crate) struct Texts {
     pub(crate) in_flight: &'static str,
 }
 
-const fn series(name: &'static str, matchers: &'static str) -> Series {
-    Series { name, matchers }
+const fn counter(name: &'static str, matchers: &'static str) -> Series {
+    Series { name, matchers, kind: Kind::Counter }
+}
+
+const fn histogram(name: &'static str, matchers: &'static str) -> Series {
+    Series { name, matchers, kind: Kind::Histogram }
 }
 
 static PROMETHEUS: Requests = Requests {
     example: "http_requests_total",
-    count: series("http_requests_total", ""),
-    failed: series("http_requests_failed_total", ""),
-    errors: &[series(
+    count: counter("http_requests_total", ""),
+    failed: counter("http_requests_failed_total", ""),
+    errors: &[counter(
         "http_requests_failed_total",
         r#"error_type!~"client_error|cancelled|aborted""#,
     )],
-    overflow: Some(series("http_requests_total", r#"endpoint="_OVERFLOW""#)),
-    duration: "http_request_duration_seconds",
+    overflow: Some(counter("http_requests_total", r#"endpoint="_OVERFLOW""#)),
+    duration: Histogram::named("http_request_duration_seconds"),
     in_flight: "http_requests_in_flight",
-    renamed: &[],
+    renames: Renames::NONE,
     texts: Texts {
         requests: "A histogram has 14 series for each endpoint and method. Its rates are therefore summed once, and the \
                    quantiles read the sums.",
@@ -105,45 +129,20 @@ static PROMETHEUS: Requests = Requests {
 /// `http.server.request.duration`. Their counts are the only counters.
 static OPENTELEMETRY: Requests = Requests {
     example: "http_server_request_duration_seconds_count",
-    count: series("(http_server_request|rpc_server_call)_duration_seconds_count", ""),
-    failed: series(
-        "(http_server_request|rpc_server_call)_duration_seconds_count",
-        r#"error_type!="""#,
-    ),
+    count: histogram(OPENTELEMETRY_DURATION, ""),
+    failed: histogram(OPENTELEMETRY_DURATION, r#"error_type!="""#),
     errors: &[
-        series(
-            "(http_server_request|rpc_server_call)_duration_seconds_count",
-            r#"error_type!="", error_type!~"cancelled|aborted""#,
-        ),
+        histogram(OPENTELEMETRY_DURATION, r#"error_type!="", error_type!~"cancelled|aborted""#),
         // As in the other convention, the 408 of a timeout is an error, although it has no `error_type` in this one.
-        series(
-            "http_server_request_duration_seconds_count",
+        histogram(
+            "http_server_request_duration_seconds",
             r#"error_type="", http_response_status_code="408""#,
         ),
     ],
     overflow: None,
-    duration: "(http_server_request|rpc_server_call)_duration_seconds",
+    duration: Histogram { name: OPENTELEMETRY_DURATION, renames: OPENTELEMETRY_RENAMES },
     in_flight: "http_server_active_requests",
-    renamed: &[
-        Renamed {
-            label: "endpoint",
-            from: &["http_route", "rpc_method"],
-            replaced: &[
-                ("_UNMATCHED", "endpoint", ""),
-                ("_OVERFLOW", "otel_metric_overflow", "true"),
-            ],
-        },
-        Renamed {
-            label: "method",
-            from: &["http_request_method", "rpc_system_name"],
-            replaced: &[],
-        },
-        Renamed {
-            label: "status",
-            from: &["http_response_status_code", "rpc_response_status_code"],
-            replaced: &[("_NONE", "status", "")],
-        },
-    ],
+    renames: OPENTELEMETRY_RENAMES,
     texts: Texts {
         requests: "The recorded series have the names and labels of the other convention, so that the alerts are the same: \
                    `endpoint` is `http_route` or `rpc_method`, `_UNMATCHED` without a route; `method` is \
@@ -160,3 +159,20 @@ static OPENTELEMETRY: Requests = Requests {
         in_flight: "Requests that have started and not ended, of services that enable `with_active_requests`.",
     },
 };
+
+/// Both histograms.
+const OPENTELEMETRY_DURATION: &str = "(http_server_request|rpc_server_call)_duration_seconds";
+
+const OPENTELEMETRY_RENAMES: Renames = Renames(&[
+    Renamed {
+        label: "endpoint",
+        from: &["http_route", "rpc_method"],
+        replaced: &[("_UNMATCHED", "endpoint", ""), ("_OVERFLOW", "otel_metric_overflow", "true")],
+    },
+    Renamed { label: "method", from: &["http_request_method", "rpc_system_name"], replaced: &[] },
+    Renamed {
+        label: "status",
+        from: &["http_response_status_code", "rpc_response_status_code"],
+        replaced: &[("_NONE", "status", "")],
+    },
+]);

@@ -12,6 +12,7 @@ mod dashboards;
 mod names;
 mod objective;
 mod promql;
+mod reader;
 mod recording;
 mod settings;
 mod slo;

@@ -1,7 +1,5 @@
 //! Builds expressions of several lines.
 
-use crate::convention::Requests;
-
 /// A label that a convention has under other names.
 #[derive(Debug)]
 pub(crate) struct Renamed {
@@ -32,25 +30,44 @@ impl Renamed {
     }
 }
 
-impl Requests {
+/// The labels that a convention has under other names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Renames(pub(crate) &'static [Renamed]);
+
+impl Renames {
+    pub(crate) const NONE: Self = Self(&[]);
+
     /// `sum by (labels) (vector)`, where `vector` has the labels of the convention, and `labels` are those of rules and panels.
-    pub(crate) fn sum_by(&self, labels: &str, vector: &str) -> String {
+    pub(crate) fn sum_by(self, labels: &str, vector: &str) -> String {
         self.aggregate_by("sum", labels, vector)
     }
 
     /// As `sum_by`, for another operation whose results can be added, such as `count`.
-    pub(crate) fn aggregate_by(&self, operation: &str, labels: &str, vector: &str) -> String {
-        let all: Vec<_> = labels.split(", ").collect();
-        let renamed: Vec<_> = self.renamed.iter().filter(|it| all.contains(&it.label)).collect();
-        if renamed.is_empty() {
+    pub(crate) fn aggregate_by(self, operation: &str, labels: &str, vector: &str) -> String {
+        if self.among(labels).next().is_none() {
             return aggregate_by(operation, labels, vector);
         }
         // Before labels are renamed, because that copies each series.
-        let is_kept = |label: &&str| renamed.iter().all(|it| it.label != *label);
-        let kept = all.iter().copied().filter(is_kept);
-        let sources: Vec<_> = kept.chain(renamed.iter().flat_map(|it| it.sources())).collect();
-        let aggregated = aggregate_by(operation, &sources.join(", "), vector);
-        sum_by(labels, &renamed.iter().fold(aggregated, |vector, renamed| renamed.add(&vector)))
+        let aggregated = aggregate_by(operation, &self.sources(labels), vector);
+        sum_by(labels, &self.rename(labels, &aggregated))
+    }
+
+    /// The names in the convention from which `rename` makes these labels.
+    pub(crate) fn sources(self, labels: &str) -> String {
+        let is_kept = |label: &&str| self.0.iter().all(|it| it.label != *label);
+        let mut sources: Vec<_> = labels.split(", ").filter(is_kept).collect();
+        sources.extend(self.among(labels).flat_map(|renamed| renamed.sources()));
+        sources.join(", ")
+    }
+
+    /// Gives these labels to each series of `vector`.
+    pub(crate) fn rename(self, labels: &str, vector: &str) -> String {
+        self.among(labels).fold(vector.to_owned(), |vector, renamed| renamed.add(&vector))
+    }
+
+    /// Those of these labels.
+    fn among(self, labels: &str) -> impl Iterator<Item = &'static Renamed> {
+        self.0.iter().filter(move |it| labels.split(", ").any(|label| label == it.label))
     }
 }
 
@@ -59,8 +76,10 @@ pub(crate) fn sum_by(labels: &str, vector: &str) -> String {
     aggregate_by("sum", labels, vector)
 }
 
-fn aggregate_by(operation: &str, labels: &str, vector: &str) -> String {
-    format!("{operation} by ({labels}) (\n{}\n)", indented(vector, 2))
+/// `operation by (labels) (vector)`. `""` is no label.
+pub(crate) fn aggregate_by(operation: &str, labels: &str, vector: &str) -> String {
+    let by = if labels.is_empty() { "" } else { &format!(" by ({labels}) ") };
+    format!("{operation}{by}(\n{}\n)", indented(vector, 2))
 }
 
 fn call(function: &str, vector: &str, arguments: &str) -> String {

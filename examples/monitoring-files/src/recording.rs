@@ -1,6 +1,8 @@
 //! `recording.yml`.
 
-use crate::promql::{indented, sum_by};
+use crate::convention::Kind;
+use crate::promql::sum_by;
+use crate::reader::{Histogram, Server};
 use crate::settings::Settings;
 use crate::slo::Family;
 use crate::yaml::{self, Group, Rule};
@@ -13,9 +15,22 @@ pub(crate) fn file(settings: &Settings) -> String {
          \n\
          The rules read {read}. Names are level:metric:operation, as https://prometheus.io/docs/practices/rules/ recommends.\n\
          \n\
-         {}",
+         {}\n\
+         \n\
+         Where the server stores native histograms, the quantiles read these. If some processes of a service have native histograms \
+         and others do not, the larger of both quantiles is recorded.{counts}",
         requests.texts.requests,
         read = settings.namespaces.described(requests.example),
+        counts = match (requests.count.kind, settings.server) {
+            (Kind::Counter, _) => "",
+            (Kind::Histogram, Server::Any) => {
+                " Requests are counted by classic series. If Prometheus stores only native histograms, write this file with \
+                 `--server prometheus`."
+            }
+            (Kind::Histogram, Server::Prometheus) => {
+                " Requests are counted by classic series, and by native histograms where no classic series are scraped."
+            }
+        },
     );
     let errors = format!(
         "{}\nBefore the first error there is no error series: `or 0 *` then makes the ratio 0 instead of absent.",
@@ -25,7 +40,7 @@ pub(crate) fn file(settings: &Settings) -> String {
         &comment,
         &[
             group("asdlc-http", String::new(), of_requests(settings)),
-            group("asdlc-http-errors", errors, family(settings).recording(&settings.namespaces)),
+            group("asdlc-http-errors", errors, family(settings).recording(settings)),
             group("asdlc-workers", String::new(), of_workers(settings)),
             group("asdlc-redis", String::new(), of_redis(settings)),
         ],
@@ -46,15 +61,15 @@ pub(crate) fn family(settings: &Settings) -> Family<'static> {
 
 fn of_requests(settings: &Settings) -> Vec<Rule> {
     let Settings { namespaces, requests, .. } = settings;
-    let rate = |name: &str| format!("rate({}[5m])", namespaces.select(name, ""));
+    let reader = settings.over("5m");
     let bucket = "service_endpoint_le:http_request_duration_seconds_bucket:rate5m";
+    let by_endpoint = "job, service, environment, endpoint, method";
     let mut rules = vec![
         record(
             "service_endpoint_status:http_requests:rate5m",
-            requests.sum_by(
-                "job, service, environment, endpoint, method, status",
-                &rate(requests.count.name),
-            ),
+            requests
+                .renames
+                .sum_by(&format!("{by_endpoint}, status"), &reader.rate(&requests.count)),
         ),
         record(
             "service:http_requests_in_flight:sum",
@@ -65,16 +80,22 @@ fn of_requests(settings: &Settings) -> Vec<Rule> {
         ),
         record(
             bucket,
-            requests.sum_by(
-                "job, service, environment, endpoint, method, le",
-                &rate(&format!("{}_bucket", requests.duration)),
-            ),
+            requests
+                .renames
+                .sum_by(&format!("{by_endpoint}, le"), &reader.buckets(requests.duration)),
         ),
     ];
-    let of_service = format!("sum by (job, service, environment, le) ({bucket})");
-    for (level, buckets) in [("service_endpoint", bucket), ("service", &of_service)] {
-        let name = format!("{level}:http_request_duration_seconds");
-        rules.extend(quantiles(&name, buckets, &["0.50", "0.90", "0.95", "0.99"]));
+    let by_service = "job, service, environment";
+    let of_service = format!("sum by ({by_service}, le) ({bucket})");
+    for (level, labels, buckets) in
+        [("service_endpoint", by_endpoint, bucket), ("service", by_service, &of_service)]
+    {
+        rules.extend(["0.50", "0.90", "0.95", "0.99"].map(|quantile| {
+            record(
+                &named("http_request_duration_seconds", level, quantile),
+                reader.quantile_of(quantile, labels, requests.duration, buckets),
+            )
+        }));
     }
     rules
 }
@@ -96,25 +117,23 @@ fn of_workers(settings: &Settings) -> Vec<Rule> {
 }
 
 fn of_redis(settings: &Settings) -> Vec<Rule> {
-    let buckets = settings.namespaces.select("redis_latency_seconds_bucket", "");
+    let reader = settings.over("5m");
+    let latency = Histogram::named("redis_latency_seconds");
     let bucket = "service_operation_le:redis_latency_seconds_bucket:rate5m";
-    let summed = record(
-        bucket,
-        sum_by("job, service, environment, operation, le", &format!("rate({buckets}[5m])")),
-    );
-    let quantiles = quantiles("service_operation:redis_latency_seconds", bucket, &["0.50", "0.99"]);
+    let labels = "job, service, environment, operation";
+    let summed = record(bucket, sum_by(&format!("{labels}, le"), &reader.buckets(latency)));
+    let quantiles = ["0.50", "0.99"].map(|quantile| {
+        record(
+            &named(latency.name, "service_operation", quantile),
+            reader.quantile_of(quantile, labels, latency, bucket),
+        )
+    });
     [summed].into_iter().chain(quantiles).collect()
 }
 
-/// Quantiles of the rates of buckets. `0.99` is recorded as `NAME:p99`.
-fn quantiles(name: &str, buckets: &str, quantiles: &[&str]) -> Vec<Rule> {
-    let quantile = |quantile: &&str| {
-        record(
-            &format!("{name}:p{}", quantile.trim_start_matches("0.")),
-            format!("histogram_quantile({quantile},\n{}\n)", indented(buckets, 2)),
-        )
-    };
-    quantiles.iter().map(quantile).collect()
+/// `0.99` is recorded as `LEVEL:NAME:p99`.
+fn named(name: &str, level: &str, quantile: &str) -> String {
+    format!("{level}:{name}:p{}", quantile.trim_start_matches("0."))
 }
 
 fn record(name: &str, expression: String) -> Rule {

@@ -7,6 +7,7 @@ use clap::Parser;
 use crate::convention::{Convention, Requests};
 use crate::names::{self, Namespaces};
 use crate::objective::Objective;
+use crate::reader::{Reader, Server};
 
 /// Writes the recording rules, alerts and Grafana dashboards for services that use these crates
 #[derive(Debug, Parser)]
@@ -41,6 +42,10 @@ pub(crate) struct SettingsArguments {
     /// The names of the metrics of requests: `Conventions` of the HTTP layer
     #[arg(long, value_enum, default_value_t)]
     convention: Convention,
+
+    /// The servers that evaluate the files
+    #[arg(long, value_enum, default_value_t)]
+    server: Server,
 }
 
 /// The checked arguments.
@@ -51,6 +56,7 @@ pub(crate) struct Settings {
     pub(crate) jobs: String,
     pub(crate) objective: Objective,
     pub(crate) convention: Convention,
+    pub(crate) server: Server,
     /// What the convention calls the metrics of requests.
     pub(crate) requests: &'static Requests,
     /// The command that writes the same files again.
@@ -60,7 +66,7 @@ pub(crate) struct Settings {
 impl From<SettingsArguments> for Settings {
     fn from(arguments: SettingsArguments) -> Self {
         let command = arguments.command();
-        let SettingsArguments { namespace, without_namespace, job, objective, convention } =
+        let SettingsArguments { namespace, without_namespace, job, objective, convention, server } =
             arguments;
         let namespaces = if without_namespace { Vec::new() } else { namespace };
         Self {
@@ -68,16 +74,24 @@ impl From<SettingsArguments> for Settings {
             jobs: job.join("|"),
             objective,
             convention,
+            server,
             requests: convention.requests(),
             command,
         }
     }
 }
 
+impl Settings {
+    /// Reads the series of all jobs over a window.
+    pub(crate) fn over<'a>(&'a self, window: &'a str) -> Reader<'a> {
+        Reader { namespaces: &self.namespaces, server: self.server, matchers: "", window }
+    }
+}
+
 impl SettingsArguments {
     /// Arguments with their default value are left out.
     fn command(&self) -> String {
-        let Self { namespace, without_namespace, job, objective, convention } = self;
+        let Self { namespace, without_namespace, job, objective, convention, server } = self;
         let mut command = "cargo run -p monitoring-files --".to_owned();
         let mut push = |option: &str, value: &str| command.push_str(&format!(" {option}{value}"));
         if *without_namespace {
@@ -93,6 +107,9 @@ impl SettingsArguments {
         }
         if *convention != Convention::default() {
             push("--convention ", "opentelemetry");
+        }
+        if *server != Server::default() {
+            push("--server ", "prometheus");
         }
         command.trim_end_matches(" --").to_owned()
     }

@@ -2,9 +2,9 @@
 //! used, as in the Site Reliability Workbook, chapter 5.
 
 use crate::convention::Series;
-use crate::names::Namespaces;
 use crate::objective::Objective;
 use crate::promql::{indented, sum_by};
+use crate::settings::Settings;
 use crate::yaml::{Alert, Rule, Severity};
 
 /// Events that succeed or fail, such as requests.
@@ -25,11 +25,9 @@ pub(crate) struct Family<'a> {
 
 impl Family<'_> {
     /// The rate of events and the ratio of errors, in each window.
-    pub(crate) fn recording(&self, namespaces: &Namespaces) -> Vec<Rule> {
+    pub(crate) fn recording(&self, settings: &Settings) -> Vec<Rule> {
         let Self { name, count, errors, .. } = self;
-        let rate = |series: &Series, window: &str| {
-            format!("rate({}[{window}])", namespaces.select(series.name, series.matchers))
-        };
+        let rate = |series: &Series, window: &str| settings.over(window).rate(series);
         let rules = WINDOWS.iter().flat_map(|window| {
             let all = format!("service:{name}:rate{window}");
             let errors: Vec<_> = errors.iter().map(|series| rate(series, window)).collect();

@@ -1,7 +1,7 @@
 //! The dashboards: their structure, and each query on the data of running programs.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use asdlc_tests::servers::{QueryApi, Vmagent};
 use asdlc_tests::wait::{DEADLINE, eventually};
@@ -16,14 +16,19 @@ pub(crate) struct Dashboard {
     json: Value,
 }
 
-/// All dashboard files.
+/// All checked-in dashboards.
 pub(crate) fn dashboards() -> Vec<Dashboard> {
+    dashboards_in(&deploy("grafana/dashboards"))
+}
+
+/// The dashboards in a directory.
+pub(crate) fn dashboards_in(directory: &Path) -> Vec<Dashboard> {
     let load = |path: PathBuf| {
         let json = serde_json::from_str(&read(&path))
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Dashboard { path, json }
     };
-    files(&deploy("grafana/dashboards"), "json").into_iter().map(load).collect()
+    files(directory, "json").into_iter().map(load).collect()
 }
 
 impl Dashboard {

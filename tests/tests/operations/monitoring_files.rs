@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use asdlc_tests::program::program;
-use asdlc_tests::servers::{Checked, check, promtool_test_rules};
+use asdlc_tests::servers::{Checked, QueryApi, VictoriaMetrics, check, promtool_test_rules};
 use tempfile::TempDir;
 
+use super::dashboards::dashboards_in;
 use super::files::{deploy, files, read};
-use super::rules::Convention;
+use super::rules::{Convention, rules_in};
 
 const DASHBOARDS: &str = "grafana/dashboards";
 
@@ -67,6 +68,43 @@ fn promtool_and_vmalert_accept_rules_for_other_namespaces_jobs_and_objectives() 
 
 // S-03
 #[test]
+fn only_the_files_for_prometheus_have_functions_that_victoria_metrics_does_not_know() {
+    let victoria_metrics = VictoriaMetrics::empty();
+    for convention in Convention::ALL {
+        for (server, is_known) in [("any", true), ("prometheus", false)] {
+            let arguments = ["--convention", convention.argument(), "--server", server];
+            let written = Written::with(&arguments);
+            let contents = contents(written.path(), convention);
+            let queries = queries(&written, convention);
+            assert!(queries.len() > 50, "{}", queries.len());
+            let refused: Vec<_> =
+                queries.iter().filter(|query| !victoria_metrics.accepts(query)).collect();
+            if is_known {
+                assert_eq!(refused, Vec::<&String>::new(), "{convention:?}");
+                assert!(contents.values().all(|it| !it.contains("histogram_count")));
+            } else {
+                let expected = queries.iter().filter(|it| it.contains("histogram_count"));
+                assert_eq!(refused, expected.collect::<Vec<_>>(), "{convention:?}");
+                assert_ne!(refused.len(), 0, "{convention:?}");
+                let recording = &contents[&format!("{}/recording.yml", convention.directory())];
+                assert!(recording.contains("--server prometheus`."), "the command is not complete");
+                let rules = written.path().join(convention.directory());
+                check_rules(&rules);
+            }
+        }
+    }
+}
+
+/// The expressions of all rules and panels.
+fn queries(written: &Written, convention: Convention) -> Vec<String> {
+    let rules = rules_in(&written.path().join(convention.directory()));
+    let rules = rules.iter().map(|rule| rule["expr"].as_str().expect("an expression").to_owned());
+    let panels = dashboards_in(&written.path().join(DASHBOARDS)).into_iter();
+    rules.chain(panels.flat_map(|it| it.queries()).map(|(_, query)| query)).collect()
+}
+
+// S-03
+#[test]
 fn the_alerts_fire_above_the_burn_rates_of_the_objective_and_not_below() {
     for (objective, allowed) in
         [("93.1", 0.069), ("95", 0.05), ("99.5", 0.005), ("99.9", 0.001), ("99.99999", 1e-7)]
@@ -115,6 +153,7 @@ fn arguments_out_of_range_are_refused() {
         (["--namespace", ""], "must match [a-zA-Z_][a-zA-Z0-9_]*"),
         (["--job", "a|b"], "must match [a-zA-Z0-9_:/-]+"),
         (["--convention", "statsd"], "[possible values: prometheus, opentelemetry]"),
+        (["--server", "thanos"], "[possible values: any, prometheus]"),
     ] {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let Checked { code, printed } = run(&arguments, directory.path());
@@ -141,12 +180,16 @@ impl Written {
 
     fn assert_accepted(&self, convention: Convention) {
         let rules = self.path().join(convention.directory());
-        for file in files(&rules, "yml") {
-            let file = file.display().to_string();
-            check("promtool", &["check", "rules", "--lint=all", "--lint-fatal", &file], &rules)
-                .accepted();
-        }
+        check_rules(&rules);
         check("vmalert", &["-dryRun", "-rule=*.yml"], &rules).accepted();
+    }
+}
+
+fn check_rules(rules: &Path) {
+    for file in files(rules, "yml") {
+        let file = file.display().to_string();
+        check("promtool", &["check", "rules", "--lint=all", "--lint-fatal", &file], rules)
+            .accepted();
     }
 }
 

@@ -34,11 +34,9 @@ impl Convention {
         }
     }
 
-    /// All rules.
+    /// All checked-in rules.
     pub(crate) fn rules(self) -> Vec<Value> {
-        let groups =
-            files(&deploy(self.directory()), "yml").into_iter().flat_map(|path| groups(&path));
-        groups.flat_map(|group| group["rules"].as_array().expect("rules").clone()).collect()
+        rules_in(&deploy(self.directory()))
     }
 
     /// The names of all rules of this kind, `record` or `alert`.
@@ -172,6 +170,12 @@ fn latency_quantiles_are_recorded_for_each_service_and_each_endpoint() {
             }
         }
     }
+}
+
+/// The rules of all files in a directory.
+pub(crate) fn rules_in(directory: &Path) -> Vec<Value> {
+    let groups = files(directory, "yml").into_iter().flat_map(|path| groups(&path));
+    groups.flat_map(|group| group["rules"].as_array().expect("rules").clone()).collect()
 }
 
 fn groups(path: &Path) -> Vec<Value> {

@@ -1,26 +1,29 @@
 use serde_json::json;
 
 use super::grafana::{Dashboard, Panel};
-use super::quantiles;
 use crate::convention::Series;
+use crate::promql::{one_line, sum_by};
+use crate::reader::{Histogram, Reader};
 use crate::settings::Settings;
 
 /// Requests: traffic, errors, latency, in flight.
 pub(super) fn dashboard(settings: &Settings) -> Dashboard {
     let requests = settings.requests;
     let texts = &requests.texts;
-    let rate = |series: &Series| settings.rate(series.name, series.matchers);
+    let reader = settings.selected();
+    let rate = |series: &Series| one_line(&reader.rate(series));
     let all = rate(&requests.count);
     let errors: Vec<_> = requests.errors.iter().map(rate).collect();
     let errors = format!("(sum({}) or vector(0)) / sum({all})", errors.join(" or "));
-    let duration = |suffix| settings.rate(&format!("{}{suffix}", requests.duration), "");
     let by_endpoint = |vector: &str| settings.requests_by("service, endpoint", vector);
-    let mean = format!("{} / {}", by_endpoint(&duration("_sum")), by_endpoint(&duration("_count")));
-    let buckets = duration("_bucket");
-    let of_all = settings.requests_by("le", &buckets);
-    let of_each = settings.requests_by("le, service, method, endpoint", &buckets);
-    let in_flight = settings.selected(requests.in_flight, "");
-    let p99 = |buckets: &str| format!("histogram_quantile(0.99, {buckets})");
+    let mean = format!(
+        "{} / {}",
+        by_endpoint(&reader.sum(requests.duration)),
+        by_endpoint(&reader.count(requests.duration))
+    );
+    let p99_of_all = reader.quantile_by("0.99", "", requests.duration);
+    let p99_of_each = reader.quantile_by("0.99", "service, method, endpoint", requests.duration);
+    let in_flight = reader.select(requests.in_flight, "");
     // From the first burn rate on that the alerts know, the panel is red.
     let allowed = settings.objective.allowed();
     let thresholds =
@@ -50,7 +53,7 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
         )
         .panel(
             (6, 4),
-            Panel::stat("p99", "s", p99(&of_all)).with_description(
+            Panel::stat("p99", "s", p99_of_all).with_description(
                 "99 % of requests take less time, from the request head to the end of the response body.",
             ),
         )
@@ -94,7 +97,10 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
             Panel::lines(
                 "Latency of all requests",
                 "s",
-                quantiles(&[("0.5", "p50"), ("0.9", "p90"), ("0.95", "p95"), ("0.99", "p99")], &of_all),
+                reader.quantiles(
+                    &[("0.5", "p50"), ("0.9", "p90"), ("0.95", "p95"), ("0.99", "p99")],
+                    requests.duration,
+                ),
             )
             .with_description("From the request head to the end of the response body."),
         )
@@ -103,10 +109,10 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
             Panel::lines(
                 "p99 by endpoint",
                 "s",
-                vec![(p99(&of_each), "{{service}} {{method}} {{endpoint}}")],
+                vec![(p99_of_each, "{{service}} {{method}} {{endpoint}}")],
             ),
         )
-        .panel((8, 8), distribution(of_all))
+        .panel((8, 8), distribution(&reader, requests.duration))
         .row("Endpoints")
         .panel(
             (8, 8),
@@ -137,8 +143,11 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
         )
 }
 
-/// How many requests took how long.
-fn distribution(buckets: String) -> Panel {
+/// How many requests took how long. Where there are native histograms, Grafana shows only these.
+fn distribution(reader: &Reader<'_>, durations: Histogram) -> Panel {
+    let native = reader.native(durations);
+    let classic = one_line(&sum_by("le", &reader.buckets(durations)));
+    let query = format!("sum({native}) or {classic}");
     let options = json!({
         "calculate": false,
         "yAxis": { "unit": "s" },
@@ -147,7 +156,7 @@ fn distribution(buckets: String) -> Panel {
         "legend": { "show": true },
         "tooltip": { "mode": "single" },
     });
-    Panel::of("heatmap", "Distribution of latency", "reqps", vec![(buckets, "{{le}}")], options)
+    Panel::of("heatmap", "Distribution of latency", "reqps", vec![(query, "{{le}}")], options)
         .with_format("heatmap")
         .with_description("Requests per second by duration.")
 }

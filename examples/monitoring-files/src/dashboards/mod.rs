@@ -7,6 +7,7 @@ mod scrape;
 mod workers;
 
 use crate::promql::{self, one_line};
+use crate::reader::{Histogram, Reader};
 use crate::settings::Settings;
 use grafana::Dashboard;
 
@@ -21,21 +22,15 @@ pub(crate) fn all(settings: &Settings) -> [(&'static str, Dashboard); 4] {
 }
 
 impl Settings {
-    /// A selector of the series of the jobs and services that are selected in the dashboard.
-    fn selected(&self, name: &str, matchers: &str) -> String {
-        let comma = if matchers.is_empty() { "" } else { ", " };
-        let matchers = format!(r#"job=~"$job", service=~"$service"{comma}{matchers}"#);
-        self.namespaces.select(name, &matchers)
-    }
-
-    /// The rate of these series.
-    fn rate(&self, name: &str, matchers: &str) -> String {
-        format!("rate({}[$__rate_interval])", self.selected(name, matchers))
+    /// Reads the series of the jobs and services that are selected in the dashboard.
+    fn selected(&self) -> Reader<'_> {
+        let matchers = r#"job=~"$job", service=~"$service""#;
+        Reader { matchers, ..self.over("$__rate_interval") }
     }
 
     /// The sum of a vector of requests by these labels, which are those of the Prometheus convention.
     fn requests_by(&self, labels: &str, vector: &str) -> String {
-        one_line(&self.requests.sum_by(labels, vector))
+        one_line(&self.requests.renames.sum_by(labels, vector))
     }
 
     /// A selector of the series that each process has, for the variables of a dashboard.
@@ -49,10 +44,21 @@ fn sum_by(labels: &str, vector: &str) -> String {
     one_line(&promql::sum_by(labels, vector))
 }
 
-/// Quantiles of the summed rates of buckets: each with the legend that the panel shows.
-fn quantiles(quantiles: &[(&str, &'static str)], buckets: &str) -> Vec<(String, &'static str)> {
-    let query = |(quantile, legend): &(&str, &'static str)| {
-        (format!("histogram_quantile({quantile}, {buckets})"), *legend)
-    };
-    quantiles.iter().map(query).collect()
+impl Reader<'_> {
+    /// The quantile for each set of labels, in one line.
+    fn quantile_by(&self, quantile: &str, labels: &str, histogram: Histogram) -> String {
+        one_line(&self.quantile(quantile, labels, histogram))
+    }
+
+    /// Quantiles of all series: each with the legend that the panel shows.
+    fn quantiles(
+        &self,
+        quantiles: &[(&str, &'static str)],
+        histogram: Histogram,
+    ) -> Vec<(String, &'static str)> {
+        let query = |(quantile, legend): &(&str, &'static str)| {
+            (self.quantile_by(quantile, "", histogram), *legend)
+        };
+        quantiles.iter().map(query).collect()
+    }
 }

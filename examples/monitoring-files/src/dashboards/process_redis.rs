@@ -1,11 +1,13 @@
 use super::grafana::{Dashboard, Panel};
 use super::sum_by;
+use crate::reader::Histogram;
 use crate::settings::Settings;
 
 /// Processes, and the Redis that they use.
 pub(super) fn dashboard(settings: &Settings) -> Dashboard {
-    let select = |name, matchers| settings.selected(name, matchers);
-    let rate = |name| settings.rate(name, "");
+    let reader = settings.selected();
+    let select = |name, matchers| reader.select(name, matchers);
+    let latency = Histogram::named("redis_latency_seconds");
     let dashboard = Dashboard::new(
         "process-redis",
         "Process and Redis",
@@ -71,7 +73,7 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
             Panel::lines(
                 "Commands",
                 "ops",
-                vec![(sum_by("service, operation", &rate("redis_latency_seconds_count")), command)],
+                vec![(sum_by("service, operation", &reader.count(latency)), command)],
             ),
         )
         .panel(
@@ -79,13 +81,7 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
             Panel::lines(
                 "Command latency (p99)",
                 "s",
-                vec![(
-                    format!(
-                        "histogram_quantile(0.99, {})",
-                        sum_by("le, service, operation", &rate("redis_latency_seconds_bucket"))
-                    ),
-                    command,
-                )],
+                vec![(reader.quantile_by("0.99", "service, operation", latency), command)],
             ),
         )
         .panel(
@@ -94,7 +90,10 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
                 "Failed commands",
                 "ops",
                 vec![(
-                    sum_by("service, operation, error_type", &rate("redis_errors_total")),
+                    sum_by(
+                        "service, operation, error_type",
+                        &reader.rate_of("redis_errors_total", ""),
+                    ),
                     "{{service}} {{operation}} {{error_type}}",
                 )],
             ),

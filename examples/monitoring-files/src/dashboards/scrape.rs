@@ -63,8 +63,8 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
 fn series_of_requests(settings: &Settings) -> String {
     let of = |convention: Convention| {
         let requests = convention.requests();
-        let series = settings.namespaces.select(requests.count.name, r#"job=~"$job""#);
-        one_line(&requests.aggregate_by("count", "job, endpoint", &series))
+        let series = settings.namespaces.select(&requests.count.stored(), r#"job=~"$job""#);
+        one_line(&requests.renames.aggregate_by("count", "job, endpoint", &series))
     };
     let [prometheus, opentelemetry] = [Convention::Prometheus, Convention::OpenTelemetry].map(of);
     format!("{prometheus} or {opentelemetry}")

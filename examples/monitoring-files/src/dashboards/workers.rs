@@ -1,14 +1,16 @@
 use super::grafana::{Dashboard, Panel};
-use super::{quantiles, sum_by};
+use super::sum_by;
+use crate::reader::Histogram;
 use crate::settings::Settings;
 
 /// Worker pools, and the tasks of the orchestrator.
 pub(super) fn dashboard(settings: &Settings) -> Dashboard {
-    let select = |name| settings.selected(name, "");
-    let events = settings.rate("events_processed_total", "");
-    let failed = settings.rate("events_processed_total", r#"status="failed""#);
-    let tasks = sum_by("service", &settings.rate("tasks_processed_total", ""));
-    let durations = sum_by("le", &settings.rate("task_duration_seconds_bucket", ""));
+    let reader = settings.selected();
+    let select = |name| reader.select(name, "");
+    let events = reader.rate_of("events_processed_total", "");
+    let failed = reader.rate_of("events_processed_total", r#"status="failed""#);
+    let tasks = sum_by("service", &reader.rate_of("tasks_processed_total", ""));
+    let durations = Histogram::named("task_duration_seconds");
     let process = "{{service}} {{instance}}";
     let at_scrapes = "At the moment of each scrape.";
     let dashboard = Dashboard::new(
@@ -74,7 +76,7 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
             Panel::lines(
                 "Duration of tasks",
                 "s",
-                quantiles(&[("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99")], &durations),
+                reader.quantiles(&[("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99")], durations),
             )
             .with_description("Does not include the wait for a free worker."),
         )
