@@ -57,14 +57,16 @@ pub trait QueryApi {
         response.status() == StatusCode::OK
     }
 
-    /// The labels and the value of each result of an instant query.
+    /// The labels and the value of each result of an instant query. The value of a native histogram is its count.
     fn samples(&self, promql: &str) -> Vec<(BTreeMap<String, String>, f64)> {
         let path = format!("/api/v1/query?query={}", percent_encoded(promql));
         let response = get_json(self.address(), &path);
         let result = response["data"]["result"].as_array().expect("a vector").iter();
         let sample = |series: &Value| {
             let labels = serde_json::from_value(series["metric"].clone()).ok()?;
-            Some((labels, series["value"][1].as_str()?.parse().ok()?))
+            let number = &series["value"][1];
+            let number = number.as_str().or_else(|| series["histogram"][1]["count"].as_str());
+            Some((labels, number?.parse().ok()?))
         };
         result.map(|series| sample(series).expect("labels and a number")).collect()
     }

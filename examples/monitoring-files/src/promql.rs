@@ -56,7 +56,9 @@ impl Renames {
     pub(crate) fn sources(self, labels: &str) -> String {
         let is_kept = |label: &&str| self.0.iter().all(|it| it.label != *label);
         let mut sources: Vec<_> = labels.split(", ").filter(is_kept).collect();
-        sources.extend(self.among(labels).flat_map(|renamed| renamed.sources()));
+        for renamed in self.among(labels) {
+            sources.extend(renamed.sources());
+        }
         sources.join(", ")
     }
 

@@ -34,13 +34,18 @@ pub(crate) fn dashboards_in(directory: &Path) -> Vec<Dashboard> {
 impl Dashboard {
     /// All queries, each with the title of its panel, for the last ten seconds of all jobs and services.
     pub(crate) fn queries(&self) -> Vec<(String, String)> {
+        self.queries_of(".*")
+    }
+
+    /// As `queries`, for the services that match a pattern.
+    pub(crate) fn queries_of(&self, services: &str) -> Vec<(String, String)> {
         let targets = self.panels().flat_map(|panel| {
             let title = format!("{}: {}", self.path.display(), panel["title"]);
             let targets = panel["targets"].as_array().expect("a panel has queries").iter();
             targets.map(move |target| {
                 let query = target["expr"].as_str().expect("a query");
                 let query = query.replace("$__rate_interval", "10s");
-                let query = query.replace("$job", ".*").replace("$service", ".*");
+                let query = query.replace("$job", ".*").replace("$service", services);
                 assert!(!query.contains('$'), "{title}: {query}");
                 (title.clone(), query)
             })

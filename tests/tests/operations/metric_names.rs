@@ -22,6 +22,10 @@ const AFTER_AN_OVERFLOW: &str = "exporter_overflowing";
 fn rules_and_dashboards_use_only_metrics_that_exist() {
     let mut exposed = exposed();
     exposed.extend(Shops::start().names());
+    // The series of a native histogram has the name of the histogram.
+    let histograms = exposed.iter().filter_map(|name| name.strip_suffix("_bucket"));
+    let histograms: Vec<_> = histograms.map(str::to_owned).collect();
+    exposed.extend(histograms);
     let recorded = Convention::Prometheus.names("record");
     assert_eq!(recorded, Convention::OpenTelemetry.names("record"));
     let rules = Convention::ALL.into_iter().flat_map(Convention::rules);
@@ -70,6 +74,10 @@ fn the_metric_names_in_a_query_are_found() {
     assert_eq!(
         used(r#"label_join({__name__=~"(asdlc_|palingenesis_)?(a|b_)x"}, "c", "", "d", "e")"#),
         ["ax", "b_x"]
+    );
+    assert_eq!(
+        used(r#"count({__name__=~"(asdlc_|palingenesis_)?(a|b)_x(_count)?"})"#),
+        ["a_x", "a_x_count", "b_x", "b_x_count"]
     );
     assert!(used(r#"count({otel_metric_overflow="true"})"#).is_empty());
 }
@@ -147,16 +155,22 @@ fn until_closed(text: &str) -> (&str, &str) {
     text.split_at(end.expect("a selector ends") + 1)
 }
 
-/// The names that `__name__=~"(asdlc_|palingenesis_)?(a|b)_x"` matches, without namespace.
+/// The names that `__name__=~"(asdlc_|palingenesis_)?(a|b)_x(_count)?"` matches, without namespace.
 fn name_matcher(matchers: &str) -> Vec<String> {
     let Some((_, after)) = matchers.split_once("__name__=~\"") else { return Vec::new() };
     let (pattern, _) = after.split_once('"').expect("a string ends");
     let name =
         pattern.strip_prefix(NAMESPACES).unwrap_or_else(|| panic!("{pattern} has another prefix"));
-    match name.strip_prefix('(').and_then(|name| name.split_once(')')) {
+    let (name, optional) = match name.strip_suffix(")?").and_then(|name| name.rsplit_once('(')) {
+        Some((name, optional)) => (name, optional),
+        None => (name, ""),
+    };
+    let names = match name.strip_prefix('(').and_then(|name| name.split_once(')')) {
         Some((first, rest)) => first.split('|').map(|first| format!("{first}{rest}")).collect(),
         None => vec![name.to_owned()],
-    }
+    };
+    let longer = names.iter().map(|name| format!("{name}{optional}")).collect();
+    if optional.is_empty() { names } else { [names, longer].concat() }
 }
 
 /// The prefix with which rules and dashboards match metrics with and without a namespace.

@@ -12,7 +12,7 @@ use super::dashboards::dashboards_in;
 use super::files::{deploy, files, read};
 use super::rules::{Convention, rules_in};
 
-const DASHBOARDS: &str = "grafana/dashboards";
+pub(crate) const DASHBOARDS: &str = "grafana/dashboards";
 
 // S-03
 #[test]
@@ -165,16 +165,16 @@ fn arguments_out_of_range_are_refused() {
 }
 
 /// A directory in which the program has written.
-struct Written(TempDir);
+pub(crate) struct Written(TempDir);
 
 impl Written {
-    fn with(arguments: &[&str]) -> Self {
+    pub(crate) fn with(arguments: &[&str]) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
         assert_eq!(run(arguments, directory.path()), Checked::clean());
         Self(directory)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
