@@ -154,7 +154,8 @@ impl From<BuildErrorKind> for BuildError {
 
 /// The metrics could not be collected.
 ///
-/// [`ScrapeService`](crate::ScrapeService) responds with status 503 and this message.
+/// [`ScrapeService`](crate::ScrapeService) responds with status 503 and this message. If a
+/// [`ScrapeBody`](crate::ScrapeBody) cannot be sent to its end, this is its error.
 pub struct ScrapeError {
     kind: ScrapeErrorKind,
 }
@@ -170,6 +171,8 @@ pub(crate) enum ScrapeErrorKind {
     Deadline,
     TooMany,
     NoThread(std::io::Error),
+    NotRead,
+    NotCompressed,
     Panicked,
 }
 
@@ -187,10 +190,11 @@ impl ScrapeError {
         matches!(self.kind, ScrapeErrorKind::ShutDown)
     }
 
-    /// Whether the scrape took longer than the client or the exporter allows.
+    /// Whether the scrape took longer than the client or the exporter allows, or the client read its response
+    /// too slowly.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self.kind, ScrapeErrorKind::Deadline)
+        matches!(self.kind, ScrapeErrorKind::Deadline | ScrapeErrorKind::NotRead)
     }
 
     /// Whether a callback of an [unguarded meter](crate::Exporter::sdk_meter_provider) panicked, at this
@@ -224,6 +228,8 @@ impl fmt::Display for ScrapeError {
             ScrapeErrorKind::NoThread(_) => {
                 "the thread that collects the metrics could not be started"
             }
+            ScrapeErrorKind::NotRead => "the client did not read the response in time",
+            ScrapeErrorKind::NotCompressed => "the metrics could not be compressed",
             ScrapeErrorKind::Panicked => "writing the metrics panicked: this is a bug",
         })
     }
@@ -247,6 +253,8 @@ impl Error for ScrapeError {
             | ScrapeErrorKind::Empty
             | ScrapeErrorKind::Deadline
             | ScrapeErrorKind::TooMany
+            | ScrapeErrorKind::NotRead
+            | ScrapeErrorKind::NotCompressed
             | ScrapeErrorKind::Panicked => None,
         }
     }

@@ -177,6 +177,7 @@ mod scrape;
 pub mod serve;
 #[cfg(any(feature = "health", feature = "redis", feature = "victoria-metrics"))]
 mod single_flight;
+mod stream;
 #[cfg(feature = "victoria-metrics")]
 pub mod victoria_metrics;
 pub mod workers;
@@ -205,4 +206,4 @@ pub use meter_source::{FromMeter, FromProvider, FromSharedProvider, MeterSource,
 pub use prometheus;
 #[cfg(feature = "prometheus-client")]
 pub use prometheus_client;
-pub use scrape::{ScrapeFuture, ScrapeService};
+pub use scrape::{ScrapeBody, ScrapeFuture, ScrapeService};

@@ -10,21 +10,24 @@ use crate::{
         sources::Sources,
     },
     error::{ScrapeError, ScrapeErrorKind},
-    exposition::render::{Collected, Query, Rendered, Renderer},
+    exposition::{
+        chunks::Sink,
+        render::{Collected, Query, Rendered, Renderer},
+    },
     families::{
         catalogue::FamilyWarning,
         foreign::{ForeignRegistry, Gathered},
         model::UnixTime,
     },
     meter_source::MeterSource as _,
+    stream::Window,
 };
 use opentelemetry_sdk::{
     Resource,
     metrics::{SdkMeterProvider, data::ResourceMetrics},
 };
 use std::{
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,8 @@ pub(crate) struct Collector {
     sources: Sources,
     source_timeout: Duration,
     kept: Mutex<Kept>,
+    /// What clients of streamed expositions have not read yet.
+    window: Arc<Window>,
     own: Option<OwnMetrics>,
 }
 
@@ -43,6 +48,12 @@ pub(crate) struct OwnMetrics {
     reader: Reader,
     /// The SDK shuts the provider down when its last clone is dropped.
     _provider: SdkMeterProvider,
+}
+
+/// What was collected at one time, ready to be written.
+pub(crate) struct Snapshot<'c> {
+    collector: &'c Collector,
+    collected: Collected<'c>,
 }
 
 /// What one scrape keeps for the next.
@@ -81,7 +92,15 @@ impl Collector {
         own: Option<OwnMetrics>,
     ) -> Self {
         let kept = Mutex::new(Kept { metrics: None, renderer });
-        Self { reader, registries, sources: Sources::default(), source_timeout, kept, own }
+        Self {
+            reader,
+            registries,
+            sources: Sources::default(),
+            source_timeout,
+            kept,
+            window: Arc::default(),
+            own,
+        }
     }
 
     pub(crate) fn add_source(&self, name: String, source: impl Source) {
@@ -121,13 +140,11 @@ impl Collector {
         })
     }
 
-    /// Collects once and writes the text of each query. The first query without a filter is written into
-    /// the memory of `spare`. Does not refresh the sources.
-    pub(crate) fn render<'q>(
+    /// Collects once, and calls `write` with what was collected. Does not refresh the sources.
+    pub(crate) fn collect<T>(
         &self,
-        queries: impl IntoIterator<Item = &'q Query>,
-        mut spare: Vec<u8>,
-    ) -> Result<Vec<(&'q Query, Rendered)>, ScrapeError> {
+        write: impl FnOnce(&Snapshot<'_>) -> T,
+    ) -> Result<T, ScrapeError> {
         // Read before the collection: what is recorded while it runs may not be in it.
         let (now, time) = (Instant::now(), UnixTime::now());
         let gathered = self.gather_registries();
@@ -140,37 +157,18 @@ impl Collector {
         if let Some(own) = &self.own {
             own.reader.gather(&mut metrics.own)?;
         }
-        let (rendered, warnings, dropped) = {
-            let mut kept = self.kept();
-            let renderer = &mut kept.renderer;
-            let CollectedMemory { recorded, own } = &metrics;
-            let own = self.own.as_ref().map(|_| own);
-            let foreign = foreign.as_slice();
-            let collected = Collected { recorded, own, foreign, now, time, is_complete };
-            let render = |query: &'q Query| {
-                let text = if query.names.is_empty() { mem::take(&mut spare) } else { Vec::new() };
-                Some((query, renderer.render(collected, query, text, None)?))
-            };
-            let rendered: Option<Vec<_>> = queries.into_iter().map(render).collect();
-            let (warnings, dropped) = (renderer.take_warnings(), renderer.dropped());
-            kept.metrics = Some(metrics);
-            (rendered, warnings, dropped)
-        };
-        // A log subscriber is user code: it runs without our lock.
-        for warning in warnings {
-            if let (FamilyWarning::Overflow(metric), Some(self_metrics)) =
-                (&warning, self.self_metrics())
-            {
-                self_metrics.overflows(metric);
-            }
-            let _ = catch_panic(|| tracing::warn!("{warning}"));
-        }
-        let rendered = rendered.ok_or(ScrapeErrorKind::Empty)?;
-        if let Some(self_metrics) = self.self_metrics() {
-            let whole = rendered.iter().find(|(query, _)| query.names.is_empty());
-            self_metrics.rendered(whole.map(|(_, rendered)| rendered), dropped);
-        }
-        Ok(rendered)
+        let CollectedMemory { recorded, own } = &metrics;
+        let own = self.own.as_ref().map(|_| own);
+        let foreign = foreign.as_slice();
+        let collected = Collected { recorded, own, foreign, now, time, is_complete };
+        let written = write(&Snapshot { collector: self, collected });
+        self.kept().metrics = Some(metrics);
+        Ok(written)
+    }
+
+    /// What clients of streamed expositions have not read yet.
+    pub(crate) fn window(&self) -> &Arc<Window> {
+        &self.window
     }
 
     /// What the registries return. If a registry fails or panics, the scrape has no metrics of it.
@@ -193,6 +191,48 @@ impl Collector {
 
     /// Ignores a poisoned lock: the next scrape overwrites what a panic left incomplete.
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        match self.kept.try_lock() {
+            Ok(kept) => kept,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                // A scrape may be writing while its clients read: it must not wait for them any more.
+                let _waiting = self.window.render_waits();
+                self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+        }
+    }
+}
+
+impl Snapshot<'_> {
+    /// Writes the metrics of the query, see [`Renderer::render`]. The lock is held while the sink takes the
+    /// chunks.
+    pub(crate) fn write(
+        &self,
+        query: &Query,
+        memory: Vec<u8>,
+        sink: Option<(&mut dyn Sink, usize)>,
+    ) -> Result<Rendered, ScrapeError> {
+        let Self { collector, collected } = *self;
+        let (rendered, warnings, dropped) = {
+            let mut kept = collector.kept();
+            let renderer = &mut kept.renderer;
+            let rendered = renderer.render(collected, query, memory, sink);
+            (rendered, renderer.take_warnings(), renderer.dropped())
+        };
+        // A log subscriber is user code: it runs without our lock.
+        for warning in warnings {
+            if let (FamilyWarning::Overflow(metric), Some(self_metrics)) =
+                (&warning, collector.self_metrics())
+            {
+                self_metrics.overflows(metric);
+            }
+            let _ = catch_panic(|| tracing::warn!("{warning}"));
+        }
+        let rendered = rendered.ok_or(ScrapeErrorKind::Empty)?;
+        if let Some(self_metrics) = collector.self_metrics() {
+            let is_whole = query.names.is_empty() && rendered.is_complete;
+            self_metrics.rendered(is_whole.then_some(&rendered), dropped);
+        }
+        Ok(rendered)
     }
 }

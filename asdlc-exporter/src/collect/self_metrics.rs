@@ -39,12 +39,12 @@ impl SelfMetrics {
                 .build(),
             in_flight: meter
                 .i64_up_down_counter("promhttp_metric_handler_requests_in_flight")
-                .with_description("Scrapes that wait for their response.")
+                .with_description("Scrapes that wait for their response, or read a streamed one.")
                 .build(),
             duration: meter
                 .f64_histogram("exporter_scrape_duration")
                 .with_unit("s")
-                .with_description("From the arrival of a scrape to its response.")
+                .with_description("From the arrival of a scrape to its response, or to the end of a streamed one.")
                 .with_boundaries(vec![0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0])
                 .build(),
             bytes: meter
@@ -94,7 +94,7 @@ impl SelfMetrics {
         self.in_flight.add(1, &[]);
     }
 
-    /// A scrape got its response.
+    /// A scrape got its response. If it is streamed: its body has ended, after this number of bytes.
     pub(crate) fn scrape_responded(&self, code: u16, bytes: u64, duration: Duration) {
         self.requests.add(1, &[code_label(code)]);
         self.bytes.add(bytes, &[]);

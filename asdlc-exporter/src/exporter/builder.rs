@@ -342,6 +342,7 @@ impl ExporterBuilder {
     }
 
     /// How many scrapes over HTTP may wait at the same time. Each further scrape gets a 503 immediately.
+    /// A scrape of a [large exposition](crate::ScrapeService#large-expositions) also counts while its client reads.
     /// Default: 128. Allowed: 1 and more.
     pub fn with_max_scrapes_in_flight(mut self, scrapes: usize) -> Self {
         self.reader = self.reader.with_max_scrapes_in_flight(scrapes);

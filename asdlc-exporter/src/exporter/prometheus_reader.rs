@@ -1,6 +1,6 @@
 use crate::{
     collect::{collector::Collector, reader::Reader, source::Source},
-    error::{ScrapeError, ScrapeErrorKind},
+    error::ScrapeError,
     exporter::{
         environment::{error::EnvironmentError, variables::Environment},
         meters::{CallbackPanics, GuardedMeterProvider},
@@ -183,7 +183,8 @@ impl PrometheusReader {
     /// Returns the current metrics in Prometheus text format 0.0.4.
     ///
     /// Waits until the sources are refreshed. Then collects and writes on the calling thread.
-    /// Concurrent calls wait for each other. Do not call it in the callback of an observable
+    /// Concurrent calls wait for each other, and for a scrape that is being written. While such a call waits, a
+    /// large response does not wait for its client: what the client has not read yet is kept in memory. Do not call it in the callback of an observable
     /// instrument: it runs the callbacks, so it would wait for itself.
     ///
     /// # Errors
@@ -256,9 +257,7 @@ impl PrometheusReader {
         self.collector().check_enabled()?;
         self.collector().refresh_sources();
         let query = Query::all(output);
-        let rendered = self.collector().render([&query], spare)?;
-        let (_, rendered) = rendered.into_iter().next().ok_or(ScrapeErrorKind::Empty)?;
-        Ok(rendered)
+        self.collector().collect(|snapshot| snapshot.write(&query, spare, None))?
     }
 
     fn collector(&self) -> &Collector {

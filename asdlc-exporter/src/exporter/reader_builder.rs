@@ -342,8 +342,9 @@ impl PrometheusReaderBuilder {
         self
     }
 
-    /// How long a scrape over HTTP may take. After that, the response is a 503. Default: 10 seconds, the
-    /// default of Prometheus servers. Allowed: 1 millisecond and more.
+    /// How long a scrape over HTTP may take. After that, the response is a 503. If the client is still reading a
+    /// [large exposition](crate::ScrapeService#large-expositions), its body ends with an error. Default: 10 seconds,
+    /// the default of Prometheus servers. Allowed: 1 millisecond and more.
     ///
     /// A client may allow less time with the header `X-Prometheus-Scrape-Timeout-Seconds`, which Prometheus
     /// servers send. This affects only this client, see [`ScrapeService`](crate::ScrapeService).
@@ -355,6 +356,7 @@ impl PrometheusReaderBuilder {
     }
 
     /// How many scrapes over HTTP may wait at the same time. Each further scrape gets a 503 immediately.
+    /// A scrape of a [large exposition](crate::ScrapeService#large-expositions) also counts while its client reads.
     /// Default: 128. Allowed: 1 and more.
     pub fn with_max_scrapes_in_flight(mut self, scrapes: usize) -> Self {
         self.limits.max_in_flight = scrapes;
@@ -435,9 +437,9 @@ impl PrometheusReaderBuilder {
     /// | family | type | meaning |
     /// |---|---|---|
     /// | `promhttp_metric_handler_requests_total{code}` | counter | scrapes by the status code of the response; a 405 does not count |
-    /// | `promhttp_metric_handler_requests_in_flight` | gauge | scrapes that wait for their response |
-    /// | `exporter_scrape_duration_seconds` | histogram | from the arrival of a scrape to its response |
-    /// | `exporter_response_bytes_total` | counter | bytes of response bodies, compressed if they were sent compressed |
+    /// | `promhttp_metric_handler_requests_in_flight` | gauge | scrapes that wait for their response, or read a streamed one |
+    /// | `exporter_scrape_duration_seconds` | histogram | from the arrival of a scrape to its response, or to the end of a streamed one |
+    /// | `exporter_response_bytes_total` | counter | bytes of response bodies, compressed if they were sent compressed; of a streamed one, those that the server took |
     /// | `exporter_series` | gauge | series in the last scrape without a filter |
     /// | `exporter_dropped_metrics` | gauge | metrics that are not served: the name belongs to another metric, the name has more than 1024 bytes, or a registered metric has no type or cannot be read |
     /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape without a filter |
@@ -450,6 +452,9 @@ impl PrometheusReaderBuilder {
     /// truncated labels and overflowing families is in the response to the next scrape. A scrape with a
     /// filter (`name[]`) finds only overflowing families of the filter. All families have the namespace
     /// and the constant labels.
+    ///
+    /// A [large exposition](crate::ScrapeService#large-expositions) is streamed. Such a scrape is counted when its
+    /// body ends: completely, with an error, or because the client is gone. Its code is 200, because that was sent.
     ///
     /// A meter provider inside this reader records them. So other readers do not get them.
     ///

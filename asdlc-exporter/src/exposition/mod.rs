@@ -12,9 +12,9 @@ pub(crate) mod chunks;
 pub(crate) mod family_writer;
 pub(crate) mod format;
 mod number;
-mod open_metrics;
+pub(crate) mod open_metrics;
 mod protobuf;
 pub(crate) mod render;
 #[cfg(test)]
 mod scope_tests;
-mod text;
+pub(crate) mod text;

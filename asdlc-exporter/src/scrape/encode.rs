@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderValue;
+use std::{io, mem};
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +29,83 @@ pub(crate) fn encode(text: &Bytes, encoding: Encoding) -> (Bytes, Encoding) {
     encoded.map_or_else(|| (text.clone(), Encoding::Identity), |body| (body.into(), encoding))
 }
 
+/// Compresses a text that is written in chunks. Level 1, as [`encode`].
+pub(super) enum ChunkEncoder {
+    /// Nothing is compressed, so the chunks need not be copied.
+    Identity,
+    #[cfg(feature = "gzip")]
+    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+    #[cfg(feature = "zstd")]
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+}
+
+impl ChunkEncoder {
+    /// Returns `Identity` if there is no memory for the encoder of this encoding.
+    pub(super) fn new(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Identity => Self::Identity,
+            #[cfg(feature = "gzip")]
+            Encoding::Gzip => {
+                let level = flate2::Compression::fast();
+                Self::Gzip(flate2::write::GzEncoder::new(empty(), level))
+            }
+            #[cfg(feature = "zstd")]
+            Encoding::Zstd => {
+                zstd::stream::write::Encoder::new(empty(), 1).map_or(Self::Identity, Self::Zstd)
+            }
+        }
+    }
+
+    pub(super) fn encoding(&self) -> Encoding {
+        match self {
+            Self::Identity => Encoding::Identity,
+            #[cfg(feature = "gzip")]
+            Self::Gzip(_) => Encoding::Gzip,
+            #[cfg(feature = "zstd")]
+            Self::Zstd(_) => Encoding::Zstd,
+        }
+    }
+
+    /// Compresses a chunk. Returns what was compressed, if it is enough to send.
+    pub(super) fn encode(&mut self, text: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        use io::Write as _;
+        let out: &mut Vec<u8> = match self {
+            Self::Identity => return Ok(Some(text.to_vec())),
+            #[cfg(feature = "gzip")]
+            Self::Gzip(encoder) => {
+                encoder.write_all(text)?;
+                encoder.get_mut()
+            }
+            #[cfg(feature = "zstd")]
+            Self::Zstd(encoder) => {
+                encoder.write_all(text)?;
+                encoder.get_mut()
+            }
+        };
+        Ok((out.len() >= ENOUGH).then(|| mem::replace(out, empty())))
+    }
+
+    /// Returns the rest, with the end of the encoding.
+    pub(super) fn finish(self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Identity => Ok(Vec::new()),
+            #[cfg(feature = "gzip")]
+            Self::Gzip(encoder) => encoder.finish(),
+            #[cfg(feature = "zstd")]
+            Self::Zstd(encoder) => encoder.finish(),
+        }
+    }
+}
+
+/// Memory for a chunk that is compressed.
+fn empty() -> Vec<u8> {
+    Vec::with_capacity(ENOUGH + ENOUGH / 2)
+}
+
+/// How many compressed bytes are sent at once, at least. A client reads several of them, and each
+/// occupies memory until then.
+const ENOUGH: usize = 64 << 10;
+
 /// The value of the header `Content-Encoding`.
 pub(crate) fn content_encoding(encoding: Encoding) -> Option<HeaderValue> {
     match encoding {
@@ -40,8 +118,8 @@ pub(crate) fn content_encoding(encoding: Encoding) -> Option<HeaderValue> {
 }
 
 #[cfg(feature = "gzip")]
-fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
-    use std::io::Write as _;
+fn gzip(text: &[u8]) -> io::Result<Vec<u8>> {
+    use io::Write as _;
     let out = Vec::with_capacity(text.len() / 8);
     let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
     encoder.write_all(text)?;

@@ -4,6 +4,7 @@ use crate::{
     collect::collector::Collector,
     error::ScrapeError,
     scrape::{
+        pending::Delivery,
         queue::{InFlight, ScrapeQueue},
         request::ScrapeRequest,
     },
@@ -58,14 +59,21 @@ impl ScrapeEndpoint {
     }
 
     /// Queues a scrape. The shorter of the client's timeout and the exporter's timeout applies.
-    pub(crate) fn enqueue(&self, request: ScrapeRequest) -> Result<InFlight, ScrapeError> {
+    ///
+    /// `needs_length`: see [`Delivery`].
+    pub(crate) fn enqueue(
+        &self,
+        request: ScrapeRequest,
+        needs_length: bool,
+    ) -> Result<InFlight, ScrapeError> {
         self.collector.check_enabled()?;
-        let ScrapeRequest { query, encoding, timeout, is_head: _ } = request;
+        let ScrapeRequest { query, encoding, timeout, is_head } = request;
+        let delivery = Delivery { is_head, needs_length };
         let ScrapeLimits { timeout: limit, max_in_flight } = self.limits;
         let timeout = timeout.map_or(limit, |timeout| timeout.min(limit));
         let now = Instant::now();
         let deadline = now.checked_add(timeout).unwrap_or(now + FAR_FUTURE);
-        self.queue.enqueue(query, encoding, deadline, max_in_flight)
+        self.queue.enqueue(query, encoding, delivery, deadline, max_in_flight)
     }
 }
 

@@ -4,9 +4,12 @@
 //! `content_type` names what was chosen. `endpoint` applies the
 //! exporter's limits and puts a `pending` scrape into the `queue`. The queue coalesces scrapes: its
 //! collecting thread serves all scrapes that wait as one `batch`, from one collection. Its deadline thread
-//! fails scrapes that are late, for example when a callback hangs. `encode` compresses the text.
+//! fails scrapes that are late, for example when a callback hangs. `encode` compresses the text. The
+//! `body` of a response is one piece, or takes the chunks that the `stream_sink` puts into the window of
+//! `crate::stream`.
 
 mod batch;
+mod body;
 mod content_type;
 mod encode;
 mod endpoint;
@@ -15,6 +18,8 @@ mod pending;
 mod queue;
 mod request;
 mod service;
+mod stream_sink;
 
+pub use body::ScrapeBody;
 pub(crate) use endpoint::{ScrapeEndpoint, ScrapeLimits};
 pub use service::{ScrapeFuture, ScrapeService};

@@ -1,8 +1,11 @@
 //! One scrape that waits for its result.
 
 use crate::{
-    catch_panic::catch_panic, error::ScrapeError, exposition::render::Query,
+    catch_panic::catch_panic,
+    error::ScrapeError,
+    exposition::render::Query,
     scrape::encode::Encoding,
+    stream::{StreamReader, Waiting},
 };
 use bytes::Bytes;
 use std::{
@@ -12,20 +15,41 @@ use std::{
     time::Instant,
 };
 
-/// The result of a scrape. Scrapes that one collection serves share it.
+/// The result of a scrape. Scrapes that one collection serves share the error.
 pub(crate) type ScrapeResult = Result<Exposition, Arc<ScrapeError>>;
 
-/// The encoded text of a scrape.
-#[derive(Clone, Debug)]
+/// The encoded exposition of a scrape.
+#[derive(Debug)]
 pub(crate) struct Exposition {
-    pub(crate) bytes: Bytes,
+    pub(crate) body: ExpositionBody,
     pub(crate) encoding: Encoding,
+}
+
+#[derive(Debug)]
+pub(crate) enum ExpositionBody {
+    /// One piece. Scrapes that one collection serves share its memory.
+    Whole(Bytes),
+    /// It is still being written. With its length, if that is known.
+    Streamed(StreamReader, Option<u64>),
+    /// It would be streamed, but the client does not want the body.
+    Omitted,
+}
+
+/// What a client needs of the response.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delivery {
+    /// Only the head.
+    pub(crate) is_head: bool,
+    /// The length before the body. `HTTP/1.0` has no other way to show that a body is complete: without a length, the
+    /// end of the connection is the end of the body.
+    pub(crate) needs_length: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct PendingScrape {
     pub(crate) query: Query,
     pub(crate) encoding: Encoding,
+    pub(crate) delivery: Delivery,
     /// When the scrape stops waiting for sources and is served with the values that were stored
     /// before.
     pub(crate) source_deadline: Instant,
@@ -37,49 +61,58 @@ pub(crate) struct PendingScrape {
 /// A waker is user code: it is cloned, called and dropped without the lock, and may panic.
 #[derive(Debug)]
 enum PendingStage {
-    Waiting(Option<Waker>),
+    Waiting(Option<Waker>, Waiting),
     Completed(ScrapeResult),
     /// The result was taken, or the client is gone.
     Done,
 }
 
 impl PendingScrape {
-    pub(crate) fn new(query: Query, encoding: Encoding, deadline: Instant) -> Self {
+    pub(crate) fn new(
+        query: Query,
+        encoding: Encoding,
+        delivery: Delivery,
+        deadline: Instant,
+        waiting: Waiting,
+    ) -> Self {
         let now = Instant::now();
         // The other half of the time is for collecting and writing.
         let source_deadline = now + deadline.saturating_duration_since(now) / 2;
-        let stage = Mutex::new(PendingStage::Waiting(None));
-        Self { query, encoding, source_deadline, deadline, stage }
+        let stage = Mutex::new(PendingStage::Waiting(None, waiting));
+        Self { query, encoding, delivery, source_deadline, deadline, stage }
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(*self.stage(), PendingStage::Waiting(_))
+        matches!(*self.stage(), PendingStage::Waiting(..))
     }
 
     /// Stores the result and wakes the task that waits. Later calls do nothing.
     pub(crate) fn complete(&self, result: ScrapeResult) {
         let mut stage = self.stage();
-        let PendingStage::Waiting(waker) = &mut *stage else { return };
-        let waker = waker.take();
-        *stage = PendingStage::Completed(result);
+        if !matches!(*stage, PendingStage::Waiting(..)) {
+            return;
+        }
+        let waited = mem::replace(&mut *stage, PendingStage::Completed(result));
         drop(stage);
+        let PendingStage::Waiting(waker, waiting) = waited else { return };
+        drop(waiting);
         let _ = catch_panic(|| waker.map(Waker::wake));
     }
 
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<ScrapeResult> {
         match &*self.stage() {
-            PendingStage::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => {
+            PendingStage::Waiting(Some(waker), _) if waker.will_wake(cx.waker()) => {
                 return Poll::Pending;
             }
-            PendingStage::Waiting(_) | PendingStage::Completed(_) => {}
+            PendingStage::Waiting(..) | PendingStage::Completed(_) => {}
             PendingStage::Done => return Poll::Pending,
         }
         let new_waker = cx.waker().clone();
         let mut stage = self.stage();
         let (poll, unused_waker) = match mem::replace(&mut *stage, PendingStage::Done) {
             PendingStage::Completed(result) => (Poll::Ready(result), Some(new_waker)),
-            PendingStage::Waiting(old_waker) => {
-                *stage = PendingStage::Waiting(Some(new_waker));
+            PendingStage::Waiting(old_waker, waiting) => {
+                *stage = PendingStage::Waiting(Some(new_waker), waiting);
                 (Poll::Pending, old_waker)
             }
             PendingStage::Done => (Poll::Pending, Some(new_waker)),

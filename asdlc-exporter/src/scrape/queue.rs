@@ -1,8 +1,9 @@
 //! The queue of scrapes. One collection serves all scrapes that wait at the same time.
 //!
 //! The first scrape starts two threads for its exporter. The collecting thread (`metrics-collect`)
-//! collects and writes. The deadline thread (`metrics-timeout`) fails scrapes that are late: the
-//! collecting thread cannot do this while a callback hangs. So a scrape needs no async runtime and no
+//! collects and writes. The deadline thread (`metrics-timeout`) fails scrapes that are late, and gives up
+//! clients that have not read a streamed response in time: the collecting thread cannot do this while a callback
+//! hangs or it waits for a client. So a scrape needs no async runtime and no
 //! timer, and never blocks a thread that serves other requests.
 
 use crate::{
@@ -13,8 +14,9 @@ use crate::{
     scrape::{
         batch,
         encode::Encoding,
-        pending::{PendingScrape, ScrapeResult},
+        pending::{Delivery, PendingScrape, ScrapeResult},
     },
+    stream::Window,
 };
 use bytes::Bytes;
 use std::{
@@ -32,6 +34,7 @@ pub(crate) struct ScrapeQueue {
 
 struct QueueShared {
     state: Mutex<QueueState>,
+    window: Arc<Window>,
     /// Wakes the collecting thread: a scrape waits.
     scrape_arrived: Condvar,
     /// Wakes the deadline thread: a scrape has an earlier deadline.
@@ -61,6 +64,7 @@ pub(crate) struct InFlight {
 
 impl ScrapeQueue {
     pub(crate) fn new(collector: Arc<Collector>) -> Self {
+        let window = Arc::clone(collector.window());
         let state = QueueState {
             collector: Some(collector),
             waiting: Vec::new(),
@@ -74,6 +78,7 @@ impl ScrapeQueue {
         Self {
             shared: Arc::new(QueueShared {
                 state: Mutex::new(state),
+                window,
                 scrape_arrived: Condvar::new(),
                 deadline_moved: Condvar::new(),
             }),
@@ -86,6 +91,7 @@ impl ScrapeQueue {
         &self,
         query: Query,
         encoding: Encoding,
+        delivery: Delivery,
         deadline: Instant,
         max_in_flight: usize,
     ) -> Result<InFlight, ScrapeError> {
@@ -94,7 +100,9 @@ impl ScrapeQueue {
             return Err(ScrapeErrorKind::TooMany.into());
         }
         self.start_threads(&mut state).map_err(ScrapeErrorKind::NoThread)?;
-        let scrape = Arc::new(PendingScrape::new(query, encoding, deadline));
+        let waiting = self.shared.window.scrape_waits();
+        let scrape = PendingScrape::new(query, encoding, delivery, deadline, waiting);
+        let scrape = Arc::new(scrape);
         state.in_flight += 1;
         state.waiting.push(scrape.clone());
         let source_run = state.source_run.clone();
@@ -204,7 +212,7 @@ impl QueueShared {
         }
     }
 
-    /// The loop of the deadline thread. Fails the scrapes whose deadline has passed.
+    /// The loop of the deadline thread. Fails the scrapes whose deadline has passed, and ends their streams.
     fn fail_late_scrapes(&self) {
         let mut state = self.state();
         while state.collector.is_some() {
@@ -214,13 +222,16 @@ impl QueueShared {
                 all.filter(|scrape| scrape.is_waiting()).partition(|scrape| scrape.deadline <= now);
             let next = in_time.iter().map(|scrape| scrape.deadline).min();
             let late: Vec<_> = late.into_iter().cloned().collect();
-            if !late.is_empty() {
+            let (has_late_streams, next_of_streams) = self.window.deadlines(now);
+            if has_late_streams || !late.is_empty() {
                 drop(state);
+                self.window.give_up_late(now);
                 let error = Arc::new(ScrapeErrorKind::Deadline.into());
                 late.iter().for_each(|scrape| scrape.complete(Err(Arc::clone(&error))));
                 state = self.state();
                 continue;
             }
+            let next = next.into_iter().chain(next_of_streams).min();
             state.next_deadline = next;
             state = match next {
                 None => self.deadline_moved.wait(state).unwrap_or_else(PoisonError::into_inner),

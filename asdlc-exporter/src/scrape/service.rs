@@ -1,21 +1,21 @@
 use crate::{
     exposition::format::Output,
     scrape::{
+        body::ScrapeBody,
         content_type::content_type,
         encode::content_encoding,
         endpoint::ScrapeEndpoint,
-        pending::{Exposition, ScrapeResult},
+        pending::{Exposition, ExpositionBody, ScrapeResult},
         queue::InFlight,
         request::ScrapeRequest,
     },
 };
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response, StatusCode,
+    HeaderValue, Request, Response, StatusCode, Version,
     header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, VARY},
 };
 use http_body::Body as _;
-use http_body_util::Full;
 use std::{
     convert::Infallible,
     fmt, mem,
@@ -47,11 +47,36 @@ use tower_service::Service;
 /// | `GET` with `escaping=allow-utf-8` or another value, by `Accept` | the same, with names in UTF-8 or escaped as requested |
 /// | `GET` that accepts `gzip` or `zstd`, by `Accept-Encoding` | the same, compressed (features `gzip`, on by default, and `zstd`) |
 /// | `GET` with `name[]=orders_total` in the query | the same, but only the families of these names; a comment, or nothing in protobuf, if there are none |
-/// | `HEAD` | the headers of `GET`, `Content-Length` included, and no body |
+/// | `HEAD` | the headers of `GET`, `Content-Length` included if `GET` has it, and no body |
 /// | other methods | 405 with `Allow: GET, HEAD` |
 /// | `GET` or `HEAD`, but the metrics could not be collected | 503 and the [`ScrapeError`](crate::ScrapeError) as text |
 /// | `GET` or `HEAD`, but the response would be late ([`with_scrape_timeout`]) | 503, in time |
 /// | `GET` or `HEAD`, but too many scrapes wait already ([`with_max_scrapes_in_flight`]) | 503, immediately |
+///
+/// # Large expositions
+///
+/// A response of at most 1 MiB before compression is one piece, with `Content-Length`. A larger one is
+/// written while the client reads it, and has no `Content-Length`. So a scrape of any size takes a
+/// few megabytes: at most 4 MiB that were written and not yet read, for all clients together. The response
+/// begins after everything was collected. So it is a 503 if that fails.
+///
+/// A client that stops reading is given up: its [body](ScrapeBody) ends with an error. The server then closes
+/// the connection, so that an incomplete response is never taken for a complete one. This happens
+///
+/// * when the scrape's time is over ([`with_scrape_timeout`]), which includes the time to read;
+/// * earlier, if other scrapes wait for this client. It may keep them waiting for 1 second, and for 1 more
+///   second for each 16 MiB that it reads. So a client that reads 16 MiB a second is not given up early;
+/// * if writing panics, which is a bug.
+///
+/// A server cannot close a connection before it has sent what it already took from the body. A frozen client
+/// keeps this memory until a timeout of the server ends the connection, such as
+/// `ServerBuilder::with_write_timeout` of the feature `serve`.
+///
+/// A client with `HTTP/1.0` needs the length before the body: without it, the end of the connection is the end
+/// of the body, even of an incomplete one. So the exposition is written twice for it: first to measure it,
+/// and then to send it with `Content-Length`.
+///
+/// # Details
 ///
 /// A response never repeats anything of the request. Each response has the header
 /// `Process-Start-Time-Unix`: when the exporter was built, in whole seconds since 1970.
@@ -81,7 +106,7 @@ impl ScrapeService {
 }
 
 impl<B> Service<Request<B>> for ScrapeService {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<ScrapeBody>;
     type Error = Infallible;
     type Future = ScrapeFuture;
 
@@ -90,8 +115,10 @@ impl<B> Service<Request<B>> for ScrapeService {
     }
 
     fn call(&mut self, request: Request<B>) -> ScrapeFuture {
+        let needs_length = request.version() < Version::HTTP_11;
         let request = ScrapeRequest::of(request.method(), request.uri(), request.headers());
-        let progress = request.map_or(ScrapeProgress::NotAllowed, ScrapeProgress::New);
+        let new = |request| ScrapeProgress::New(request, needs_length);
+        let progress = request.map_or(ScrapeProgress::NotAllowed, new);
         ScrapeFuture { endpoint: self.endpoint.clone(), progress }
     }
 }
@@ -112,7 +139,8 @@ pub struct ScrapeFuture {
 #[derive(Debug)]
 enum ScrapeProgress {
     NotAllowed,
-    New(ScrapeRequest),
+    /// With whether the client needs the length before the body.
+    New(ScrapeRequest, bool),
     Waiting(InFlight, ResponseForm, Measurement),
     Done,
 }
@@ -125,7 +153,7 @@ struct ResponseForm {
 }
 
 impl Future for ScrapeFuture {
-    type Output = Result<Response<Full<Bytes>>, Infallible>;
+    type Output = Result<Response<ScrapeBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { endpoint, progress } = &mut *self;
@@ -134,21 +162,31 @@ impl Future for ScrapeFuture {
             if let ScrapeProgress::Waiting(in_flight, ..) = progress {
                 let Poll::Ready(result) = in_flight.poll(cx) else { return Poll::Pending };
                 let waited = mem::replace(progress, ScrapeProgress::Done);
-                let ScrapeProgress::Waiting(_, form, measurement) = waited else {
+                let ScrapeProgress::Waiting(in_flight, form, measurement) = waited else {
                     return Poll::Pending;
                 };
-                break measurement.end(respond(result, form));
+                if let Ok(Exposition { body: ExpositionBody::Streamed(reader, _), .. }) = &result {
+                    // The scrape is in flight until its body has ended.
+                    reader.on_end(Box::new(move |bytes| {
+                        measurement.end(StatusCode::OK, bytes);
+                        drop(in_flight);
+                    }));
+                    break respond(result, form);
+                }
+                break measurement.respond(respond(result, form));
             }
             match mem::replace(progress, ScrapeProgress::Done) {
                 ScrapeProgress::NotAllowed => break not_allowed(),
-                ScrapeProgress::New(request) => {
+                ScrapeProgress::New(request, needs_length) => {
                     let form = ResponseForm { output: request.output(), is_head: request.is_head };
                     let measurement = Measurement::begin(endpoint.clone());
-                    match endpoint.enqueue(request) {
+                    match endpoint.enqueue(request, needs_length) {
                         Ok(in_flight) => {
                             *progress = ScrapeProgress::Waiting(in_flight, form, measurement);
                         }
-                        Err(error) => break measurement.end(respond(Err(Arc::new(error)), form)),
+                        Err(error) => {
+                            break measurement.respond(respond(Err(Arc::new(error)), form));
+                        }
                     }
                 }
                 ScrapeProgress::Waiting(..) | ScrapeProgress::Done => return Poll::Pending,
@@ -182,12 +220,17 @@ impl Measurement {
         Self { endpoint, start: Instant::now() }
     }
 
-    fn end(self, response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-        if let Some(metrics) = self.endpoint.collector().self_metrics() {
-            let bytes = response.body().size_hint().lower();
-            metrics.scrape_responded(response.status().as_u16(), bytes, self.start.elapsed());
-        }
+    /// Measures a response that is one piece.
+    fn respond(self, response: Response<ScrapeBody>) -> Response<ScrapeBody> {
+        let bytes = response.body().size_hint().lower();
+        self.end(response.status(), bytes);
         response
+    }
+
+    fn end(self, status: StatusCode, bytes: u64) {
+        if let Some(metrics) = self.endpoint.collector().self_metrics() {
+            metrics.scrape_responded(status.as_u16(), bytes, self.start.elapsed());
+        }
     }
 }
 
@@ -205,7 +248,7 @@ impl fmt::Debug for Measurement {
     }
 }
 
-fn not_allowed() -> Response<Full<Bytes>> {
+fn not_allowed() -> Response<ScrapeBody> {
     let body = Bytes::from_static(b"only GET and HEAD\n");
     let mut response = response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, body);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -215,10 +258,21 @@ fn not_allowed() -> Response<Full<Bytes>> {
 fn respond(
     result: ScrapeResult,
     ResponseForm { output, is_head }: ResponseForm,
-) -> Response<Full<Bytes>> {
+) -> Response<ScrapeBody> {
     let mut response = match result {
-        Ok(Exposition { bytes, encoding }) => {
-            let mut response = response(StatusCode::OK, content_type(output), bytes);
+        Ok(Exposition { body, encoding }) => {
+            let content_type = content_type(output);
+            let mut response = match body {
+                ExpositionBody::Whole(bytes) => response(StatusCode::OK, content_type, bytes),
+                ExpositionBody::Streamed(reader, length) => {
+                    let body = ScrapeBody::streamed(reader, length);
+                    response_of_length(StatusCode::OK, content_type, body, length)
+                }
+                ExpositionBody::Omitted => {
+                    let body = ScrapeBody::omitted();
+                    response_of_length(StatusCode::OK, content_type, body, None)
+                }
+            };
             if let Some(encoding) = content_encoding(encoding) {
                 response.headers_mut().insert(CONTENT_ENCODING, encoding);
             }
@@ -227,19 +281,30 @@ fn respond(
         Err(error) => response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, format!("{error}\n").into()),
     };
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-    if is_head {
-        *response.body_mut() = Full::default();
+    if is_head && response.headers().contains_key(CONTENT_LENGTH) {
+        *response.body_mut() = ScrapeBody::whole(Bytes::new());
     }
     response
 }
 
-fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response<Full<Bytes>> {
-    let length = body.len().into();
-    let mut response = Response::new(Full::new(body));
+fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response<ScrapeBody> {
+    let length = body.len() as u64;
+    response_of_length(status, content_type, ScrapeBody::whole(body), Some(length))
+}
+
+fn response_of_length(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: ScrapeBody,
+    length: Option<u64>,
+) -> Response<ScrapeBody> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     // For `HEAD`, the body is empty, so a server cannot compute the length from the body.
-    response.headers_mut().insert(CONTENT_LENGTH, length);
+    if let Some(length) = length {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
     response
 }
 

@@ -38,6 +38,8 @@ mod scopes;
 mod scrape;
 mod self_metrics;
 mod sources;
+mod streams;
+mod streams_http;
 mod truncation;
 mod values;
 mod wakers;

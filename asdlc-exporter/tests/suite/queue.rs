@@ -1,10 +1,9 @@
 //! Scrapes that arrive at the same time, wait too long, or are too many.
 
 use crate::{check::check, gate::Gate};
-use asdlc_exporter::{Exporter, ExporterBuilder, ScrapeFuture};
-use bytes::Bytes;
+use asdlc_exporter::{Exporter, ExporterBuilder, ScrapeBody, ScrapeFuture};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use std::{
     pin::pin,
     sync::{Arc, mpsc},
@@ -54,7 +53,7 @@ fn waiting(exporter: &Exporter) -> ScrapeFuture {
 
 pub(crate) fn finish(future: ScrapeFuture) -> (StatusCode, String) {
     let Ok(response) = block_on(future);
-    let (head, body) = Response::<Full<Bytes>>::into_parts(response);
+    let (head, body) = Response::<ScrapeBody>::into_parts(response);
     let bytes = block_on(body.collect()).expect("a body").to_bytes();
     (head.status, String::from_utf8(bytes.into()).expect("text"))
 }

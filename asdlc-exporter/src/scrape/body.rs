@@ -1,0 +1,104 @@
+use crate::{error::ScrapeError, stream::StreamReader};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// The body of a response of [`ScrapeService`](crate::ScrapeService).
+///
+/// ```
+/// use asdlc_exporter::Exporter;
+/// use http::Request;
+/// use http_body_util::BodyExt as _;
+/// use tower::ServiceExt as _;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let exporter = Exporter::builder("shop").build()?;
+/// let response = exporter.scrape_service().oneshot(Request::new(())).await?;
+/// let text = response.into_body().collect().await?.to_bytes();
+/// assert!(text.starts_with(b"# HELP"));
+/// # Ok(()) }
+/// ```
+///
+/// If the exposition has at most 1 MiB before compression, this is one piece of known length. A larger one is
+/// written while the client reads it. Then the body can end with an error, which is a [`ScrapeError`]. A
+/// server closes the connection when it gets the error, so that the client sees that the response is
+/// incomplete. [`ScrapeService`](crate::ScrapeService) describes when that happens.
+pub struct ScrapeBody {
+    content: Content,
+}
+
+enum Content {
+    /// One piece. Empty after it was taken.
+    Whole(Bytes),
+    /// With the bytes that remain, if that is known.
+    Streamed(StreamReader, Option<u64>),
+    /// The response to `HEAD`, when the length of the body is not known.
+    Omitted,
+}
+
+impl ScrapeBody {
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self { content: Content::Whole(bytes) }
+    }
+
+    pub(super) fn streamed(reader: StreamReader, length: Option<u64>) -> Self {
+        Self { content: Content::Streamed(reader, length) }
+    }
+
+    pub(super) fn omitted() -> Self {
+        Self { content: Content::Omitted }
+    }
+}
+
+impl Body for ScrapeBody {
+    type Data = Bytes;
+    type Error = ScrapeError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ScrapeError>>> {
+        let chunk = match &mut self.content {
+            Content::Omitted => None,
+            Content::Whole(bytes) => {
+                Some(mem::take(bytes)).filter(|bytes| !bytes.is_empty()).map(Ok)
+            }
+            Content::Streamed(reader, remaining) => {
+                let Poll::Ready(chunk) = reader.poll(cx) else { return Poll::Pending };
+                if let (Some(remaining), Some(Ok(chunk))) = (remaining, &chunk) {
+                    *remaining = remaining.saturating_sub(chunk.len() as u64);
+                }
+                chunk
+            }
+        };
+        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Streamed(reader, _) => reader.is_over(),
+            Content::Omitted => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Streamed(_, Some(remaining)) => SizeHint::with_exact(*remaining),
+            // Even of an omitted body: otherwise, a server could tell that the length for `GET` is 0.
+            Content::Streamed(_, None) | Content::Omitted => SizeHint::default(),
+        }
+    }
+}
+
+impl fmt::Debug for ScrapeBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScrapeBody").field("size_hint", &self.size_hint()).finish_non_exhaustive()
+    }
+}
