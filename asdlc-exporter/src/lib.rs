@@ -43,9 +43,9 @@
 //!
 //! # What a client may request
 //!
-//! A client can request text format 0.0.4 or `OpenMetrics` 1.0.0, a compressed response, all
-//! families or some of them, and a time limit: see [`ScrapeService`]. The exporter collects on its
-//! own thread. All scrapes that wait share one collection. So other requests of the service are not
+//! A client can request text format 0.0.4 or 1.0.0 or `OpenMetrics` 1.0.0, escaped names, a
+//! compressed response, all families or some of them, and a time limit: see [`ScrapeService`]. The
+//! exporter collects on its own thread. All scrapes that wait share one collection. So other requests of the service are not
 //! delayed, even by many scrapes or by a large one.
 //!
 //! # From OpenTelemetry to Prometheus
@@ -60,8 +60,9 @@
 //! | unit `s`, `By`, `By/s`, … | suffix `_seconds`, `_bytes`, `_bytes_per_second`, unless the name has these words |
 //! | unit `1` | suffix `_ratio`, but not on a counter |
 //! | a unit that Prometheus has no word for, such as `km` | suffix `_km`; annotations such as `{request}` are left out |
-//! | any unit, any counter, with [`TranslationStrategy::UnderscoreEscapingWithoutSuffixes`] | no suffix |
+//! | any unit, any counter, with [`TranslationStrategy::UnderscoreEscapingWithoutSuffixes`] or [`TranslationStrategy::NoTranslation`] | no suffix |
 //! | invalid characters and `_` in names and keys | each run of them becomes one `_`; valid names and keys of a registry do not change |
+//! | the same, with [`TranslationStrategy::NoUTF8EscapingWithSuffixes`] or [`TranslationStrategy::NoTranslation`] | not changed; scrapers that do not request names in UTF-8 get [escaped](Format) ones |
 //! | keys `1st`, `__name__`, and the empty key | `key_1st`, `_name_`, `key` |
 //! | a key that is a constant label, or `le` on a histogram | `exported_<key>`, as in Prometheus |
 //! | several keys that become one label | their values in the order of the keys, joined by `;` |

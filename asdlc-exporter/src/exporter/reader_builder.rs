@@ -543,7 +543,7 @@ impl PrometheusReaderBuilder {
         check_limits(limits, source_timeout, max_label_value_len)?;
         check_idle_timeout(idle_timeout.as_ref())?;
         check_native_histograms(native_histograms.as_ref())?;
-        check_resource_labels(&resource.labels)?;
+        check_resource_labels(&resource.labels, policy.key_style())?;
         let may_be_empty = !has_uptime || !policy.serves_uptime();
         let native_view = NativeView::new(policy.clone(), native_histograms.clone());
         let renderer = Renderer::new(RenderSettings {

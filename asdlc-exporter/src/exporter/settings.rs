@@ -6,7 +6,7 @@ use crate::{
         constant_labels::ConstantLabels,
         idle_timeout::{IdleTimeout, MIN_IDLE_TIMEOUT},
         label_key::{
-            check_constant_label_key, check_key_beside_service, check_label_key, label_key,
+            KeyStyle, check_constant_label_key, check_key_beside_service, check_label_key,
         },
         limits::{MAX_CONSTANT_LEN, MAX_KEY_LEN, MAX_SERIES, MAX_VALUE_LEN, MIN_VALUE_LEN},
         model::NativeHistogram,
@@ -70,9 +70,9 @@ pub(crate) fn constant_label_set(
 }
 
 /// Checks the attributes of the resource that are labels of every series.
-pub(crate) fn check_resource_labels(keys: &[String]) -> Result<(), BuildError> {
+pub(crate) fn check_resource_labels(keys: &[String], style: KeyStyle) -> Result<(), BuildError> {
     for key in keys {
-        if let Err(allowed) = check_constant_label_key(&label_key(key)) {
+        if let Err(allowed) = style.check_constant_label_key(&style.label_key(key)) {
             return Err(BuildErrorKind::ResourceLabel { key: key.clone(), allowed }.into());
         }
         if key.len() > MAX_KEY_LEN {

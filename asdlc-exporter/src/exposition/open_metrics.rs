@@ -1,7 +1,10 @@
 //! Where `OpenMetrics` 1.0 differs from text format 0.0.4.
 
 use crate::{
-    exposition::{family_writer::FamilyHead, text::push_str},
+    exposition::{
+        family_writer::FamilyHead,
+        text::{name_text, push_str},
+    },
     families::model::{Bucket, FamilyKind, Number},
 };
 
@@ -17,17 +20,20 @@ pub(crate) fn push_head(out: &mut Vec<u8>, family: &FamilyHead<'_>) {
         _ => kind.as_str(),
     };
     let name = base_name.unwrap_or(name);
-    for part in ["# HELP ", name, " "] {
+    let text = &*name_text(name);
+    for part in ["# HELP ", text, " "] {
         push_str(out, part);
     }
     push_help(out, help);
-    for part in ["\n# TYPE ", name, " ", type_name, "\n"] {
+    for part in ["\n# TYPE ", text, " ", type_name, "\n"] {
         push_str(out, part);
     }
-    // In `OpenMetrics`, a name has to end with its unit, and an info has none.
+    // In `OpenMetrics`, a name has to end with its unit, and an info has none. A unit has the characters of
+    // classic names.
     let ends_with_unit = || name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
-    if !unit.is_empty() && type_name != "info" && ends_with_unit() {
-        for part in ["# UNIT ", name, " ", unit, "\n"] {
+    let is_unit = || unit.bytes().all(|b| b.is_ascii_alphanumeric() || b"_:".contains(&b));
+    if !unit.is_empty() && type_name != "info" && ends_with_unit() && is_unit() {
+        for part in ["# UNIT ", text, " ", unit, "\n"] {
             push_str(out, part);
         }
     }

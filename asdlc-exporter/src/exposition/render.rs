@@ -29,7 +29,7 @@ use crate::{
     },
 };
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use std::{cell::OnceCell, time::Instant};
+use std::time::Instant;
 
 /// Writes the expositions of a reader. Keeps what the next scrape reuses.
 #[derive(Debug)]
@@ -163,8 +163,8 @@ impl Renderer {
         } = settings;
         Self {
             lifetimes: Lifetimes::new(built, idle.as_ref().map(IdleTimeout::timeout)),
+            labels: LabelCache::new(constant, scope_labels, policy.key_style(), max_value_len),
             catalogue: Catalogue::new(policy, idle, native),
-            labels: LabelCache::new(constant, scope_labels, max_value_len),
             orders: Vec::new(),
             sizes: [0; Output::COUNT],
             may_be_empty,
@@ -200,7 +200,9 @@ impl Renderer {
         let read = resource.read(recorded.resource(), labels);
         warnings.extend(read.into_iter().map(FamilyWarning::Resource));
         let target_info = resource.target_info().map(|text| labels.scopes().store(text));
-        let families = catalogue.sort(recorded, own, foreign, target_info, labels.scopes());
+        let escaping = query.output.escaping;
+        let families =
+            catalogue.sort(recorded, own, foreign, target_info, labels.scopes(), escaping);
         // Self-metrics and registries do not show that the metrics of the provider were collected.
         let is_lost = || recorded.scope_metrics().all(|scope| scope.metrics().next().is_none());
         if !*may_be_empty && (families.is_empty() || is_lost()) {
@@ -274,14 +276,15 @@ impl Writing<'_> {
     fn write(self, families: &Families<'_>, writer: &mut impl FamilyWriter) -> Counts {
         let Self { query: Query { output, names }, labels, orders, lifetimes, warnings } = self;
         let mut counts = Counts::default();
-        let constant = labels.constant().clone();
-        // Only needed for `target_info`.
-        let configured = OnceCell::new();
+        let escaping = output.escaping;
+        let constant = labels.written_constant(escaping, false);
+        let mut configured = None;
         let mut table = SeriesTable::default();
         let (mut histogram, mut quantiles) = (HistogramValue::default(), Vec::new());
         for family in families.iter() {
             let description = family.description;
-            if !names.is_empty() && !names.contains(&description.name) {
+            let is_named = |name: &String| *name == description.name || name == family.written_name;
+            if !names.is_empty() && !names.iter().any(is_named) {
                 continue;
             }
             if orders.len() <= family.id {
@@ -305,17 +308,18 @@ impl Writing<'_> {
                 continue;
             }
             let kind = description.kind;
-            let shown = || shown(lifetimes, series());
-            let has_base_name = output.syntax == Syntax::OpenMetrics
-                && description.has_base_name
-                && shown().all(|series| open_metrics::fits_type(kind, series.value()));
             let is_target = kind == FamilyKind::TargetInfo;
-            let constant = if is_target {
-                configured.get_or_init(|| labels.configured().clone())
-            } else {
-                &constant
-            };
-            let FamilyDescription { name, help, unit, .. } = description;
+            if is_target {
+                configured = Some(labels.written_constant(escaping, true));
+            }
+            labels.prepare(escaping);
+            let shown = || shown(lifetimes, table.written(labels, order, escaping));
+            let has_base_name = output.syntax == Syntax::OpenMetrics
+                && family.has_base_name
+                && shown().all(|series| open_metrics::fits_type(kind, series.value()));
+            let constant = configured.as_ref().filter(|_| is_target).unwrap_or(&constant);
+            let FamilyDescription { help, unit, .. } = description;
+            let name = family.written_name;
             let base_name = has_base_name.then(|| base_name(name, kind)).flatten();
             let head = FamilyHead { name, base_name, help, kind, unit, constant };
             // Some formats need all series before they can write the first.

@@ -8,11 +8,13 @@ use crate::{
         open_metrics,
     },
     families::{
+        escape::push_escaped,
+        escaping::NameKind,
         labels::Labels,
         model::{Bucket, HistogramValue, Number, Quantile, UnixTime},
     },
 };
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 /// Writes families as text.
 pub(crate) struct TextWriter<'o, 's> {
@@ -21,10 +23,14 @@ pub(crate) struct TextWriter<'o, 's> {
     /// Whether `OpenMetrics` tells the start of each series, in a line `_created`.
     has_created_lines: bool,
     // What is the same for all series of a family.
+    /// The name. One in UTF-8 begins with `{"`.
     name: String,
     /// The name of the lines `_created`. Empty if the family has none.
     created: String,
+    /// What follows the name and its suffix: the end of a name in UTF-8, and the constant labels.
     constant: String,
+    /// What is between `constant` and other labels: `{` or `,`.
+    separator: u8,
     /// The beginning that all bucket lines of a series share. A field, to reuse its memory.
     head: Vec<u8>,
     bounds: BoundTexts,
@@ -43,17 +49,18 @@ impl<'o, 's> TextWriter<'o, 's> {
             name: String::new(),
             created: String::new(),
             constant: String::new(),
+            separator: b'{',
             head: Vec::new(),
             bounds: BoundTexts::default(),
         }
     }
 
-    /// Writes name, `{` and labels, without `}`. Returns the range of the memory from `{` to the last
-    /// label.
+    /// Writes name, `{` and labels, without `}`. Returns the range of the memory from the end of the name to
+    /// the last label. It is empty if there is no `{`.
     #[inline]
     fn labelled(&mut self, suffix: &str, labels: Labels<'_>) -> Range<usize> {
-        let Self { out, name, constant, .. } = self;
-        push_labelled(&mut out.bytes, [name, suffix], constant, labels)
+        let Self { out, name, constant, separator, .. } = self;
+        push_labelled(&mut out.bytes, [name, suffix], (constant, *separator), labels)
     }
 
     fn value_after(&mut self, has_labels: bool, value: Number) {
@@ -70,9 +77,9 @@ impl<'o, 's> TextWriter<'o, 's> {
             return;
         }
         let Some(start) = start else { return };
-        let Self { out, created, constant, .. } = self;
+        let Self { out, created, constant, separator, .. } = self;
         let out = &mut out.bytes;
-        let range = push_labelled(out, [created, ""], constant, labels);
+        let range = push_labelled(out, [created, ""], (constant, *separator), labels);
         out.extend_from_slice(if range.is_empty() { b" " } else { b"} " });
         push_time(out, start);
         out.push(b'\n');
@@ -83,17 +90,34 @@ impl FamilyWriter for TextWriter<'_, '_> {
     /// Writes the first lines of a family: `HELP`, `TYPE` and, in `OpenMetrics`, `UNIT`. The line
     /// `HELP` is also written if the help text is empty.
     fn begin(&mut self, family: &FamilyHead<'_>) {
-        family.name.clone_into(&mut self.name);
-        family.constant.text().clone_into(&mut self.constant);
-        self.created.clear();
+        let is_classic = NameKind::Family.is_classic(family.name);
+        let push_name = |out: &mut String, name: &str| match is_classic {
+            true => out.push_str(name),
+            false => {
+                out.push_str("{\"");
+                push_escaped(out, name);
+            }
+        };
+        let Self { name, created, constant, separator, .. } = self;
+        let (first, labels) = (if is_classic { "{" } else { "\"," }, family.constant.text());
+        name.clear();
+        push_name(name, family.name);
+        constant.clear();
+        if labels.is_empty() {
+            constant.push_str(if is_classic { "" } else { "\"" });
+        } else {
+            constant.push_str(first);
+            constant.push_str(labels);
+        }
+        *separator = if constant.is_empty() { b'{' } else { b',' };
+        created.clear();
         if self.is_open_metrics {
             open_metrics::push_head(&mut self.out.bytes, family);
             if let Some(name) =
                 open_metrics::created_name(family).filter(|_| self.has_created_lines)
             {
-                for part in [name, "_created"] {
-                    self.created.push_str(part);
-                }
+                push_name(created, name);
+                created.push_str("_created");
             }
         } else {
             push_head(&mut self.out.bytes, family);
@@ -192,25 +216,22 @@ impl FamilyWriter for TextWriter<'_, '_> {
     }
 }
 
-/// Appends the name in its two parts, `{` and labels, without `}`. Returns the range from `{` to the last
-/// label.
+/// Appends the name in its two parts, `{` and labels, without `}`. Returns the range from the end of the name
+/// to the last label. It is empty if there is no `{`.
 #[inline]
 fn push_labelled(
     out: &mut Vec<u8>,
     [name, suffix]: [&str; 2],
-    constant: &str,
+    (constant, separator): (&str, u8),
     labels: Labels<'_>,
 ) -> Range<usize> {
     reserve(out, SPARE / 2);
     push_str(out, name);
     push_str(out, suffix);
     let start = out.len();
-    if !constant.is_empty() {
-        out.push(b'{');
-        push_str(out, constant);
-    }
+    push_str(out, constant);
     if !labels.is_empty() {
-        out.push(if constant.is_empty() { b'{' } else { b',' });
+        out.push(separator);
         labels.write(out);
     }
     start..out.len()
@@ -280,6 +301,7 @@ impl BoundTexts {
 }
 
 fn push_head(out: &mut Vec<u8>, FamilyHead { name, help, kind, .. }: &FamilyHead<'_>) {
+    let name = &*name_text(name);
     for part in ["# HELP ", name, " "] {
         push_str(out, part);
     }
@@ -291,6 +313,17 @@ fn push_head(out: &mut Vec<u8>, FamilyHead { name, help, kind, .. }: &FamilyHead
 
 /// More bytes than the end of any line of a histogram has: boundary, value and what is between them.
 const LONGEST_END: usize = 64;
+
+/// The name of a family in its first lines: with quotes if not every scraper reads it.
+pub(crate) fn name_text(name: &str) -> Cow<'_, str> {
+    if NameKind::Family.is_classic(name) {
+        return Cow::Borrowed(name);
+    }
+    let mut text = String::from("\"");
+    push_escaped(&mut text, name);
+    text.push('"');
+    Cow::Owned(text)
+}
 
 /// Free memory for some series, in bytes.
 pub(crate) const SPARE: usize = 16 * 1024;
@@ -352,6 +385,52 @@ mod tests {
             "",
         ];
         assert_eq!(String::from_utf8(out.bytes).unwrap(), expected.join("\n"));
+    }
+
+    // X-14
+    #[test]
+    fn a_name_in_utf8_has_quotes_and_is_inside_the_braces() {
+        let text = |constant: &[(&str, &str)], is_open_metrics| {
+            let mut out = ChunkBuffer::new(Vec::new(), None);
+            let mut writer = TextWriter::new(&mut out, is_open_metrics, true);
+            let pairs = constant.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            let constant = ConstantLabels::new(pairs.collect());
+            let mut family = head("a.b\"_total", "", FamilyKind::Counter, &constant);
+            family.base_name = Some("a.b\"");
+            writer.begin(&family);
+            writer.sample(Labels::NONE, Number::U64(1), Some(UnixTime::default()));
+            writer.begin(&head("h.x", "", FamilyKind::Histogram, &constant));
+            let buckets = vec![Bucket { bound: 0.5, cumulative: 1 }];
+            writer.histogram(Labels::NONE, &value(buckets, 2, 3.0), None);
+            String::from_utf8(out.bytes).unwrap()
+        };
+        let expected = [
+            r#"# HELP "a.b\"_total" "#,
+            r#"# TYPE "a.b\"_total" counter"#,
+            r#"{"a.b\"_total"} 1"#,
+            r#"# HELP "h.x" "#,
+            r#"# TYPE "h.x" histogram"#,
+            r#"{"h.x_bucket",le="0.5"} 1"#,
+            r#"{"h.x_bucket",le="+Inf"} 2"#,
+            r#"{"h.x_sum"} 3"#,
+            r#"{"h.x_count"} 2"#,
+            "",
+        ];
+        assert_eq!(text(&[], false), expected.join("\n"));
+        let expected = [
+            r#"# HELP "a.b\"" "#,
+            r#"# TYPE "a.b\"" counter"#,
+            r#"{"a.b\"_total","x.y"="z"} 1"#,
+            r#"{"a.b\"_created","x.y"="z"} 0.0"#,
+            r#"# HELP "h.x" "#,
+            r#"# TYPE "h.x" histogram"#,
+            r#"{"h.x_bucket","x.y"="z",le="0.5"} 1"#,
+            r#"{"h.x_bucket","x.y"="z",le="+Inf"} 2"#,
+            r#"{"h.x_sum","x.y"="z"} 3.0"#,
+            r#"{"h.x_count","x.y"="z"} 2"#,
+            "",
+        ];
+        assert_eq!(text(&[("x.y", "z")], true), expected.join("\n"));
     }
 
     #[test]

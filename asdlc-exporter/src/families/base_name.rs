@@ -3,31 +3,51 @@
 //! In `OpenMetrics`, the counter `orders_total` is the family `orders` with the sample `orders_total`, and the
 //! gauge `build_info` is the family `build`.
 
-use crate::families::{family::FamilyDescription, model::FamilyKind};
+use crate::families::model::FamilyKind;
 use std::collections::HashSet;
 
-/// Finds out which families can have their base name.
+/// Finds out which families, by their names and types, can have their base name.
 ///
 /// A family cannot have its base name if another family uses this name. Example: the base name of
 /// the counter `orders_total` is `orders`, and there is a gauge `orders`. Another example: the base
 /// name of the counter `x_count_total` is `x_count`, which is a sample of a histogram `x`. For a
 /// counter, the base name with `_created` must be free too. A family without its base name keeps
 /// its whole name. If it is a counter, its type is `unknown`.
-pub(crate) fn find_base_names(families: &mut [FamilyDescription]) {
+pub(crate) fn base_names(families: &[(&str, FamilyKind)]) -> Vec<bool> {
     let mut used = HashSet::new();
-    for family in &*families {
-        used.insert(family.name.clone());
-        used.extend(family.kind.suffixes().iter().map(|suffix| format!("{}{suffix}", family.name)));
+    for (name, kind) in families {
+        used.insert((*name).to_owned());
+        used.extend(kind.suffixes().iter().map(|suffix| format!("{name}{suffix}")));
     }
-    for family in families {
-        let Some(base) = base_name(&family.name, family.kind) else { continue };
-        let created = (family.kind == FamilyKind::Counter).then(|| format!("{base}_created"));
+    let mut has_base_name = |(name, kind): &(&str, FamilyKind)| {
+        let Some(base) = base_name(name, *kind) else { return false };
+        let created = (*kind == FamilyKind::Counter).then(|| format!("{base}_created"));
         let needed = || [Some(base.to_owned()), created.clone()].into_iter().flatten();
-        family.has_base_name = !needed().any(|name| used.contains(&name));
-        if family.has_base_name {
+        let is_free = !needed().any(|name| used.contains(&name));
+        if is_free {
             used.extend(needed());
         }
-    }
+        is_free
+    };
+    families.iter().map(&mut has_base_name).collect()
+}
+
+/// What has a sample name in common with a family of this name and type. `get` finds what has a name, and
+/// its type.
+pub(crate) fn conflict<T>(
+    name: &str,
+    kind: FamilyKind,
+    get: impl Fn(&str) -> Option<(T, FamilyKind)>,
+) -> Option<T> {
+    let with_my_suffix =
+        || kind.suffixes().iter().find_map(|suffix| get(&format!("{name}{suffix}")));
+    let without_their_suffix = || {
+        FamilyKind::Histogram.suffixes().iter().find_map(|suffix| {
+            get(name.strip_suffix(suffix)?).filter(|(_, kind)| kind.suffixes().contains(suffix))
+        })
+    };
+    let (found, _) = get(name).or_else(with_my_suffix).or_else(without_their_suffix)?;
+    Some(found)
 }
 
 /// The name without the suffix that `OpenMetrics` adds to the samples. `None` if there is none.

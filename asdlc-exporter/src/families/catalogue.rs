@@ -1,15 +1,17 @@
 //! Sorts collected metrics into families. Each name has one type and one help text.
 
 use crate::families::{
-    base_name::find_base_names,
+    base_name::{base_names, conflict},
+    escaped_families::EscapedFamilies,
+    escaping::Escaping,
     family::{Families, FamilyDescription, Member},
     foreign::{ForeignFamily, NotServed},
     idle_timeout::IdleTimeout,
     label_cache::OVERFLOW,
-    label_key::KeyRules,
+    label_key::{KeyRules, KeyStyle},
     limits::{MAX_HELP_LEN, MAX_NAME_LEN},
     model::FamilyKind,
-    name::{push_final_name, unit_words},
+    name::push_final_name,
     native::ClassicBounds,
     native_histograms::NativeHistograms,
     points,
@@ -36,6 +38,8 @@ pub(crate) struct Catalogue {
     /// The first metric of each family, with the same index.
     firsts: Vec<First>,
     ids: HashMap<String, usize>,
+    /// For each escaping that changes names and was requested.
+    escaped: [Option<EscapedFamilies>; Escaping::COUNT],
     dropped: HashSet<(String, Option<FamilyKind>)>,
     warnings: Vec<FamilyWarning>,
     /// The family name of the metric that is being sorted. A field, to reuse its memory.
@@ -98,6 +102,7 @@ impl Catalogue {
             families: Vec::new(),
             firsts: Vec::new(),
             ids: HashMap::new(),
+            escaped: Default::default(),
             dropped: HashSet::new(),
             warnings: Vec::new(),
             name: String::new(),
@@ -105,7 +110,7 @@ impl Catalogue {
     }
 
     /// Sorts the metrics of a scrape. `target_info` is the number of its labels, or `None` if it is not
-    /// served.
+    /// served. The families get names with this escaping.
     pub(crate) fn sort<'a>(
         &'a mut self,
         recorded: &'a ResourceMetrics,
@@ -113,6 +118,7 @@ impl Catalogue {
         foreign: &'a [ForeignFamily<'a>],
         target_info: Option<ScopeId>,
         scope_ids: &mut Scopes,
+        escaping: Escaping,
     ) -> Families<'a> {
         let known = self.families.len();
         // The SDK returns scopes in random order, which must not decide which of two conflicting metrics is
@@ -123,6 +129,7 @@ impl Catalogue {
             let is_foreign = |s: &ScopeMetrics| s.scope().name() != env!("CARGO_PKG_NAME");
             is_foreign(a).cmp(&is_foreign(b)).then_with(|| compare(a.scope(), b.scope()))
         });
+        let rules = KeyRules { style: self.policy.key_style(), ..KeyRules::default() };
         let mut members = Vec::new();
         if let Some(labels) = target_info {
             TARGET_INFO.clone_into(&mut self.name);
@@ -133,7 +140,7 @@ impl Catalogue {
         }
         for metrics in scopes {
             let scope = metrics.scope();
-            let scope_id = scope_ids.find(Some(scope), KeyRules::default(), &[]);
+            let scope_id = scope_ids.find(Some(scope), rules, &[]);
             for metric in metrics.metrics() {
                 let kind = points::kind(metric.data());
                 self.name.clear();
@@ -167,11 +174,23 @@ impl Catalogue {
             }
         }
         if self.families.len() > known {
-            find_base_names(&mut self.families);
+            let names: Vec<_> =
+                self.families.iter().map(|family| (family.name.as_str(), family.kind)).collect();
+            let have_base_names = base_names(&names);
+            for (family, has_base_name) in self.families.iter_mut().zip(have_base_names) {
+                family.has_base_name = has_base_name;
+            }
         }
+        let are_utf8 = self.policy.key_style() == KeyStyle::Utf8;
+        let escaped = escaping.changes_names(are_utf8).then(|| {
+            let escaped = &mut self.escaped[escaping as usize];
+            let escaped = escaped.get_or_insert_with(|| EscapedFamilies::new(escaping));
+            escaped.add(&self.families);
+            escaped.all()
+        });
         let descriptions = self.families.as_slice();
         members.sort_by(|(a, _), (b, _)| descriptions[*a].name.cmp(&descriptions[*b].name));
-        Families { descriptions, members }
+        Families { descriptions, escaped, members }
     }
 
     /// The warnings since the last call. Each is returned once in the life of the catalogue.
@@ -223,7 +242,7 @@ impl Catalogue {
             .idle
             .as_ref()
             .is_some_and(|idle| self.policy.can_be_idle(idle, recorded, &self.name, kind));
-        let unit_words = unit.words(kind);
+        let unit_words = unit.words(&self.policy, kind);
         self.families.push(FamilyDescription {
             name: self.name.clone(),
             help,
@@ -247,7 +266,7 @@ impl Catalogue {
             return;
         }
         let is_other_help = !help.is_empty() && truncated_help(help) != family.help;
-        let words = unit.words(family.kind);
+        let words = unit.words(&self.policy, family.kind);
         if is_other_help || (!words.is_empty() && words != family.unit) {
             first.is_conflict_logged = true;
             self.warnings.push(FamilyWarning::Metadata(family.name.clone()));
@@ -277,16 +296,10 @@ impl Catalogue {
 
     /// An earlier family that has a sample name in common with a family `self.name` of this kind.
     fn taken_by(&self, kind: FamilyKind) -> Option<&FamilyDescription> {
-        let get = |name: &str| self.ids.get(name).map(|&id| &self.families[id]);
-        let with_my_suffix =
-            || kind.suffixes().iter().find_map(|suffix| get(&format!("{}{suffix}", self.name)));
-        let without_their_suffix = || {
-            FamilyKind::Histogram.suffixes().iter().find_map(|suffix| {
-                get(self.name.strip_suffix(suffix)?)
-                    .filter(|family| family.kind.suffixes().contains(suffix))
-            })
-        };
-        get(&self.name).or_else(with_my_suffix).or_else(without_their_suffix)
+        conflict(&self.name, kind, |name| {
+            let family = &self.families[*self.ids.get(name)?];
+            Some((family, family.kind))
+        })
     }
 }
 
@@ -296,9 +309,9 @@ impl Unit<'_> {
         text
     }
 
-    fn words(&self, kind: FamilyKind) -> String {
+    fn words(&self, policy: &NamePolicy, kind: FamilyKind) -> String {
         match self {
-            Self::Recorded(unit) => unit_words(unit, kind),
+            Self::Recorded(unit) => policy.unit_words(unit, kind),
             Self::Words(words) => (*words).to_owned(),
         }
     }

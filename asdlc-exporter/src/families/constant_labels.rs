@@ -1,6 +1,10 @@
 //! The labels that every series has: `service`, those of the builder, and attributes of the resource.
 
-use crate::families::{escape::push_escaped, label_text::LabelText};
+use crate::families::{
+    escape::push_escaped,
+    escaped_names::EscapedKeys,
+    label_text::{LabelText, push_label, with_escaped_keys},
+};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConstantLabels {
@@ -33,6 +37,16 @@ impl ConstantLabels {
         &self.text
     }
 
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(String::as_str)
+    }
+
+    /// The same labels with escaped keys.
+    pub(crate) fn escaped(&self, keys: &EscapedKeys) -> Self {
+        let escaped = self.keys().map(|key| keys.get(key).to_owned()).collect();
+        Self { keys: escaped, text: with_escaped_keys(&self.text, keys) }
+    }
+
     pub(crate) fn contains(&self, key: &str) -> bool {
         self.keys.iter().any(|constant| constant == key)
     }
@@ -47,9 +61,9 @@ impl ConstantLabels {
 
 /// `key="value"`.
 fn label(key: &str, value: &str) -> String {
-    let mut text = key.to_owned() + "=\"";
-    push_escaped(&mut text, value);
-    text.push('"');
+    let (mut text, mut escaped) = (String::new(), String::new());
+    push_escaped(&mut escaped, value);
+    push_label(&mut text, key, &escaped);
     text
 }
 

@@ -53,6 +53,15 @@ impl Escaping {
         Self::ALL.into_iter().find(|escaping| escaping.as_str() == name)
     }
 
+    /// Whether the scheme can change names, which are in UTF-8 or classic.
+    pub(crate) fn changes_names(self, are_utf8: bool) -> bool {
+        match self {
+            Self::AllowUtf8 => false,
+            Self::Underscores | Self::Values => are_utf8,
+            Self::Dots => true,
+        }
+    }
+
     /// Whether the scheme does not change this name. A classic name changes only with `dots`.
     pub(crate) fn keeps(self, name: &str, kind: NameKind) -> bool {
         match self {
@@ -100,7 +109,7 @@ impl NameKind {
         !name.is_empty() && name.bytes().enumerate().all(|(at, b)| self.is_classic_byte(at, b))
     }
 
-    fn is_classic_char(self, at: usize, c: char) -> bool {
+    pub(crate) fn is_classic_char(self, at: usize, c: char) -> bool {
         c.is_ascii() && self.is_classic_byte(at, c as u8)
     }
 

@@ -1,6 +1,7 @@
 //! The families of a scrape: a name, a type, and the collected metrics that have this name.
 
 use crate::families::{
+    escaped_families::EscapedFamily,
     foreign::ForeignFamily,
     model::{FamilyKind, Number},
     native::ClassicBounds,
@@ -32,6 +33,8 @@ pub(crate) struct FamilyDescription {
 /// The families of one scrape, sorted by name.
 pub(crate) struct Families<'a> {
     pub(crate) descriptions: &'a [FamilyDescription],
+    /// What is different in the exposition, by the indexes of the descriptions. `None` if nothing is.
+    pub(crate) escaped: Option<&'a [EscapedFamily]>,
     /// Indexes of descriptions, each with one metric of the family. Sorted by name.
     pub(crate) members: Vec<(usize, Member<'a>)>,
 }
@@ -51,6 +54,10 @@ pub(crate) struct Family<'a, 'm> {
     /// The index of its description. It is the same in every scrape.
     pub(crate) id: usize,
     pub(crate) description: &'a FamilyDescription,
+    /// The name in the exposition.
+    pub(crate) written_name: &'a str,
+    /// Whether the exposition can use this name without its suffix, if it is `OpenMetrics`.
+    pub(crate) has_base_name: bool,
     members: &'m [(usize, Member<'a>)],
 }
 
@@ -63,7 +70,12 @@ impl<'a> Families<'a> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Family<'a, '_>> {
         self.members.chunk_by(|(a, _), (b, _)| a == b).map(|members| {
             let id = members[0].0;
-            Family { id, description: &self.descriptions[id], members }
+            let description = &self.descriptions[id];
+            let (written_name, has_base_name) = match self.escaped {
+                Some(escaped) => (&escaped[id].name, escaped[id].has_base_name),
+                None => (&description.name, description.has_base_name),
+            };
+            Family { id, description, written_name, has_base_name, members }
         })
     }
 }

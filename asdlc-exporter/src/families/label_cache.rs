@@ -4,12 +4,16 @@
 //! attribute keys. The cache computes the label keys once for each list. For each point, it only
 //! copies the values.
 
+#[cfg(test)]
+use crate::families::labels::Labels;
 use crate::families::{
     constant_labels::ConstantLabels,
-    label_key::{KeyRules, is_scope_key},
+    escaped_names::EscapedKeys,
+    escaping::Escaping,
+    label_key::{KeyRules, KeyStyle, is_scope_key, label_key},
     label_text::LabelText,
-    labels::{Attribute, Labels, push_value},
-    layouts::{LayoutId, Layouts},
+    labels::{Attribute, push_value},
+    layouts::{EscapedLayouts, Layout, LayoutId, Layouts},
     limits::{MAX_LABELS, MAX_LABELS_LEN},
     scope_labels::ScopeLabels,
     scopes::{ScopeId, Scopes},
@@ -31,11 +35,14 @@ pub(crate) struct LabelCache {
     /// The constant labels without those of the resource.
     configured: ConstantLabels,
     scopes: Scopes,
+    key_style: KeyStyle,
     max_value_len: usize,
     /// How many labels were truncated or left out since [`take_truncated`](Self::take_truncated).
     truncated: usize,
     key_lists: Vec<KeyList>,
     layouts: Layouts,
+    /// For each escaping that changes keys and was requested.
+    escaped: [Option<Box<EscapedLayouts>>; Escaping::COUNT],
     by_hash: HashMap<u64, Vec<usize>>,
     hasher: RandomState,
     /// The two lists found last. Points often alternate between two orders of the same keys.
@@ -91,24 +98,23 @@ impl LabelCache {
     pub(crate) fn new(
         constant: ConstantLabels,
         scope_labels: ScopeLabels,
+        key_style: KeyStyle,
         max_value_len: usize,
     ) -> Self {
         Self {
             constant: constant.clone(),
             configured: constant,
             scopes: Scopes::new(scope_labels, max_value_len),
+            key_style,
             max_value_len,
             truncated: 0,
             key_lists: Vec::new(),
             layouts: Layouts::default(),
+            escaped: Default::default(),
             by_hash: HashMap::new(),
             hasher: RandomState::default(),
             recent: [0; 2],
         }
-    }
-
-    pub(crate) fn constant(&self) -> &ConstantLabels {
-        &self.constant
     }
 
     /// The constant labels of `target_info`.
@@ -119,6 +125,10 @@ impl LabelCache {
     /// Adds constant labels, before the labels of the first point are made.
     pub(crate) fn add_constant(&mut self, labels: LabelText) {
         self.constant.append(labels);
+    }
+
+    pub(crate) fn key_style(&self) -> KeyStyle {
+        self.key_style
     }
 
     pub(crate) fn max_value_len(&self) -> usize {
@@ -150,6 +160,7 @@ impl LabelCache {
             self.scopes.clear();
             self.key_lists = Vec::new();
             self.layouts.clear();
+            self.escaped = Default::default();
             self.by_hash = HashMap::new();
             // Layouts get the same numbers again. With another seed, no earlier digest matches.
             self.hasher = RandomState::default();
@@ -209,14 +220,57 @@ impl LabelCache {
         self.key_lists[key_list.0 as usize].is_overflow
     }
 
-    /// See [`Layouts::labels`].
+    /// The labels of a series with these values, whose packed lengths are `lengths`.
+    #[cfg(test)]
     pub(crate) fn labels<'t>(
         &'t self,
         layout: LayoutId,
         values: &'t str,
         lengths: &'t [u8],
     ) -> Labels<'t> {
-        self.layouts.labels(layout, values, lengths)
+        Labels { layout: &self.layouts()[layout.index()], values, lengths }
+    }
+
+    /// The layouts of series, by their ids.
+    pub(super) fn layouts(&self) -> &[Layout] {
+        self.layouts.all()
+    }
+
+    /// The layouts as they are written, if they were [prepared](Self::prepare).
+    pub(super) fn written_layouts(&self, escaping: Escaping) -> &[Layout] {
+        match &self.escaped[escaping as usize] {
+            Some(escaped) => escaped.all(),
+            None => self.layouts.all(),
+        }
+    }
+
+    /// Prepares all layouts to be written with this escaping.
+    pub(crate) fn prepare(&mut self, escaping: Escaping) {
+        if self.changes_keys(escaping) {
+            let Self { constant, layouts, escaped, .. } = self;
+            escaped_layouts(escaped, escaping, constant).add(layouts);
+        }
+    }
+
+    /// The constant labels as they are written: those of `target_info`, or those of every other series.
+    pub(crate) fn written_constant(
+        &mut self,
+        escaping: Escaping,
+        is_target_info: bool,
+    ) -> ConstantLabels {
+        let changes_keys = self.changes_keys(escaping);
+        let Self { constant, configured, escaped, .. } = self;
+        let labels = if is_target_info { configured } else { &*constant };
+        if changes_keys {
+            labels.escaped(escaped_layouts(escaped, escaping, constant).keys())
+        } else {
+            labels.clone()
+        }
+    }
+
+    /// Whether keys can change with this escaping. If not, nothing has to be stored for it.
+    fn changes_keys(&self, escaping: Escaping) -> bool {
+        escaping.changes_names(self.key_style == KeyStyle::Utf8)
     }
 
     /// See [`Layouts::compare`].
@@ -246,6 +300,19 @@ impl LabelCache {
         self.recent = [id, self.recent[0]];
         KeyListId(id as u32)
     }
+}
+
+/// The layouts with this escaping. The keys of the constant labels take their names first.
+fn escaped_layouts<'a>(
+    escaped: &'a mut [Option<Box<EscapedLayouts>>; Escaping::COUNT],
+    escaping: Escaping,
+    constant: &ConstantLabels,
+) -> &'a mut EscapedLayouts {
+    escaped[escaping as usize].get_or_insert_with(|| {
+        let mut keys = EscapedKeys::new(escaping);
+        keys.add(constant.keys());
+        Box::new(EscapedLayouts::new(keys))
+    })
 }
 
 impl KeyList {
@@ -282,9 +349,8 @@ impl KeyList {
         });
         let same_key = || order.chunk_by(|(a, _), (b, _)| a == b);
         truncated += same_key().count().saturating_sub(MAX_LABELS);
-        let openings: Vec<_> =
-            same_key().take(MAX_LABELS).map(|same| same[0].0.clone() + "=\"").collect();
-        let layout = add_layout(&openings);
+        let keys: Vec<_> = same_key().take(MAX_LABELS).map(|same| same[0].0.clone()).collect();
+        let layout = add_layout(&keys);
         Self {
             keys: attributes.iter().map(|attribute| attribute.key.to_owned()).collect(),
             rules,
@@ -298,9 +364,7 @@ impl KeyList {
             truncated,
             by_scope: HashMap::new(),
             without_empty: HashMap::new(),
-            is_overflow: attributes
-                .iter()
-                .any(|attribute| rules.label_key(attribute.key) == OVERFLOW),
+            is_overflow: attributes.iter().any(|attribute| label_key(attribute.key) == OVERFLOW),
         }
     }
 
@@ -359,7 +423,7 @@ fn push_joined(out: &mut String, positions: &[usize], attributes: &[Attribute<'_
 }
 
 /// The label of series that count what is beyond a series limit. The SDK records it as
-/// `otel.metric.overflow`.
+/// `otel.metric.overflow`, which it stays if label keys are in UTF-8.
 pub(crate) const OVERFLOW: &str = "otel_metric_overflow";
 
 /// More different lists than any reasonable set of instruments has.

@@ -10,11 +10,42 @@ pub(crate) struct KeyRules {
     pub(crate) reserved: Option<&'static str>,
     /// Whether valid keys are label keys already, because they are those of a registry.
     pub(crate) are_final: bool,
+    pub(crate) style: KeyStyle,
+}
+
+/// Which keys labels can have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum KeyStyle {
+    /// Those that every scraper reads.
+    #[default]
+    Classic,
+    /// Any text but the empty one and `__name__`.
+    Utf8,
+}
+
+impl KeyStyle {
+    /// Makes a valid label key from an attribute key.
+    pub(crate) fn label_key(self, key: &str) -> Cow<'_, str> {
+        match (self, key) {
+            (Self::Utf8, "") => Cow::Borrowed("key"),
+            (Self::Utf8, "__name__") | (Self::Classic, _) => label_key(key),
+            (Self::Utf8, key) => Cow::Borrowed(key),
+        }
+    }
+
+    /// Checks the key of a constant label that is made from an attribute key. In UTF-8, only what the format
+    /// or this crate writes itself is refused.
+    pub(crate) fn check_constant_label_key(self, key: &str) -> Result<(), &'static str> {
+        match self {
+            Self::Classic => check_constant_label_key(key),
+            Self::Utf8 => check_free_key(key),
+        }
+    }
 }
 
 impl KeyRules {
     pub(crate) fn label_key(self, key: &str) -> Cow<'_, str> {
-        if self.are_final { final_label_key(key) } else { label_key(key) }
+        if self.are_final { final_label_key(key) } else { self.style.label_key(key) }
     }
 }
 
@@ -36,6 +67,11 @@ pub(crate) fn check_label_key(key: &str) -> Result<(), &'static str> {
 /// that the format writes.
 pub(crate) fn check_constant_label_key(key: &str) -> Result<(), &'static str> {
     check_label_key(key)?;
+    check_free_key(key)
+}
+
+/// Refuses the keys that the format writes, and those of scopes.
+fn check_free_key(key: &str) -> Result<(), &'static str> {
     if ["le", "quantile"].contains(&key) {
         return Err("must not be le or quantile");
     }
@@ -53,7 +89,7 @@ pub(crate) fn check_key_beside_service(key: &str) -> Result<(), &'static str> {
     check_constant_label_key(key)
 }
 
-/// Makes a valid label key from an attribute key. Each run of `_` and of characters that Prometheus
+/// Makes a classic label key from an attribute key. Each run of `_` and of characters that Prometheus
 /// rejects becomes one `_`, so no key begins with the `__` that Prometheus reserves.
 ///
 /// A key that starts with a digit gets the prefix `key_`. The empty key becomes `key`.
@@ -107,6 +143,30 @@ mod tests {
         ] {
             assert_eq!(label_key(key), expected, "{key:?}");
             assert_eq!(check_label_key(&label_key(key)), Ok(()), "{key:?}");
+        }
+    }
+
+    //
+    #[test]
+    fn keys_in_utf8_stay_unless_scrapers_refuse_them() {
+        for (key, expected) in [
+            ("http.route", "http.route"),
+            ("1st", "1st"),
+            ("a__b", "a__b"),
+            ("__reserved", "__reserved"),
+            ("co:lon", "co:lon"),
+            ("\0\n\"", "\0\n\""),
+            ("", "key"),
+            ("__name__", "_name_"),
+        ] {
+            assert_eq!(KeyStyle::Utf8.label_key(key), expected, "{key:?}");
+        }
+        let final_rules =
+            KeyRules { are_final: true, style: KeyStyle::Utf8, ..KeyRules::default() };
+        assert_eq!(final_rules.label_key("a.b"), "a_b");
+        assert_eq!(KeyStyle::Utf8.check_constant_label_key("a.b"), Ok(()));
+        for refused in ["le", "quantile", "otel_scope_x.y"] {
+            assert!(KeyStyle::Utf8.check_constant_label_key(refused).is_err(), "{refused}");
         }
     }
 

@@ -1,6 +1,9 @@
 //! Writes labels that many series share as one text: those of a scope, and those of the resource.
 
 use crate::families::{
+    escape::{push_escaped, push_unescaped},
+    escaped_names::EscapedKeys,
+    escaping::NameKind,
     labels::{AttributeValue, push_value},
     limits::MAX_LABELS,
     truncate::{truncate_key, truncate_value},
@@ -64,30 +67,80 @@ impl<'a> SharedLabels<'a> {
                 this.truncated += usize::from(truncate_value(&mut value, 0, max_value_len));
             }
             let comma = if this.text.is_empty() { "" } else { "," };
-            for part in [comma, key, "=\"", &value, "\""] {
-                this.text.push_str(part);
-            }
+            this.text.push_str(comma);
+            push_label(&mut this.text, key, &value);
             this.keys.push(key.to_owned());
         }
         this
     }
 }
 
+/// Appends `key="value"`. The value is escaped already.
+pub(crate) fn push_label(out: &mut String, key: &str, escaped_value: &str) {
+    push_key(out, key);
+    for part in ["=\"", escaped_value, "\""] {
+        out.push_str(part);
+    }
+}
+
+/// Appends a key as it is written in a text format: with quotes if not every scraper reads it.
+pub(crate) fn push_key(out: &mut String, key: &str) {
+    if NameKind::Label.is_classic(key) {
+        out.push_str(key);
+    } else {
+        out.push('"');
+        push_escaped(out, key);
+        out.push('"');
+    }
+}
+
+/// The key that [`push_key`] has written.
+pub(crate) fn key(text: &str) -> Cow<'_, str> {
+    let Some(quoted) = text.strip_prefix('"') else { return Cow::Borrowed(text) };
+    let quoted = quoted.strip_suffix('"').unwrap_or(quoted);
+    if !quoted.contains('\\') {
+        return Cow::Borrowed(quoted);
+    }
+    let mut key = Vec::new();
+    push_unescaped(&mut key, quoted.as_bytes());
+    // An escape is ASCII, so what is left is still UTF-8.
+    Cow::Owned(String::from_utf8(key).unwrap_or_default())
+}
+
 /// The keys and the escaped values of labels that are written as [`LabelText::text`].
-pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
     let mut rest = text;
     iter::from_fn(move || {
-        let (key, after) = rest.split_once("=\"")?;
-        let mut is_escaped = false;
-        let end = after.bytes().position(|b| {
-            let is_end = b == b'"' && !is_escaped;
-            is_escaped = b == b'\\' && !is_escaped;
-            is_end
-        });
-        let (value, end) = after.split_at(end?);
-        rest = end.strip_prefix("\",").unwrap_or_default();
-        Some((key, value))
+        let key_end = if rest.starts_with('"') { quoted_len(rest)? } else { rest.find('=')? };
+        let (key_text, after) = rest.split_at(key_end);
+        let value = after.strip_prefix('=')?;
+        let (value, end) = value.split_at(quoted_len(value)?);
+        rest = end.strip_prefix(',').unwrap_or_default();
+        Some((key(key_text), &value[1..value.len() - 1]))
     })
+}
+
+/// The length of the quoted text at the start, with both quotes.
+fn quoted_len(text: &str) -> Option<usize> {
+    let mut is_escaped = false;
+    let end = text.bytes().skip(1).position(|b| {
+        let is_end = b == b'"' && !is_escaped;
+        is_escaped = b == b'\\' && !is_escaped;
+        is_end
+    })?;
+    Some(end + 2)
+}
+
+/// The same labels with escaped keys.
+pub(crate) fn with_escaped_keys(text: &str, keys: &EscapedKeys) -> String {
+    let mut out = String::new();
+    for (key, value) in pairs(text) {
+        if !out.is_empty() {
+            out.push(',');
+        }
+        push_label(&mut out, keys.get(&key), value);
+    }
+    out
 }
 
 /// The values that are not empty, separated by `;`.
@@ -135,14 +188,27 @@ mod tests {
         assert_eq!((keys, truncated), (vec!["a_b".to_owned(), "b".to_owned()], 0));
     }
 
-    // X-12
+    // X-12, X-14
     #[test]
     fn the_text_has_the_keys_and_values_that_were_written() {
-        let labels =
-            [("a", "a", "1"), ("b", "b", "\",c=\"\\"), ("d", "d", "\\\n"), ("e", "e", "=\"")];
+        let labels = [
+            ("\"=\\", "", "\"="),
+            (",\"", "", "x"),
+            ("a", "", "1"),
+            ("b", "", "\",c=\"\\"),
+            ("d.e", "", "\\\n"),
+            ("f\n", "", "=\""),
+        ];
         let LabelText { text, .. } = text(&labels, 100_000);
-        let expected = [("a", "1"), ("b", r#"\",c=\"\\"#), ("d", r"\\\n"), ("e", r#"=\""#)];
-        assert_eq!(pairs(&text).collect::<Vec<_>>(), expected);
+        assert_eq!(text, r#""\"=\\"="\"=",",\""="x",a="1",b="\",c=\"\\","d.e"="\\\n","f\n"="=\"""#);
+        let expected = labels.map(|(key, _, value)| {
+            let mut escaped = String::new();
+            push_escaped(&mut escaped, value);
+            (key.to_owned(), escaped)
+        });
+        let found: Vec<_> =
+            pairs(&text).map(|(key, value)| (key.into_owned(), value.to_owned())).collect();
+        assert_eq!(found, expected);
         assert_eq!(pairs("").next(), None);
     }
 

@@ -8,6 +8,7 @@ use crate::families::{
 };
 use opentelemetry::{Key, KeyValue, Value};
 use std::{
+    borrow::Cow,
     hash::{BuildHasher, Hasher as _},
     ptr,
 };
@@ -103,7 +104,7 @@ impl<'t> Labels<'t> {
     }
 
     /// The keys of the other labels.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &'t str> + use<'t> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Cow<'t, str>> + use<'t> {
         self.layout.keys()
     }
 

@@ -1,8 +1,11 @@
 //! The scopes and lists of label keys that series have, each combination stored once.
 
-use crate::families::labels::Labels;
+use crate::families::{
+    escaped_names::EscapedKeys,
+    label_text::{key, pairs, push_key, with_escaped_keys},
+};
 use foldhash::quality::RandomState;
-use std::{cmp::Ordering, collections::HashMap, hash::BuildHasher as _, sync::Arc};
+use std::{borrow::Cow, cmp::Ordering, collections::HashMap, hash::BuildHasher as _, sync::Arc};
 
 /// All layouts seen so far.
 #[derive(Debug, Default)]
@@ -20,6 +23,7 @@ pub(super) struct Layout {
     /// The labels of the scope, if there are any. The layouts of a scope share one text.
     pub(super) scope: Option<Arc<str>>,
     /// `key="`, sorted by key. After the first, each begins with the end of the label before: `",key="`.
+    /// Keys in UTF-8 have quotes.
     pub(super) openings: Vec<String>,
 }
 
@@ -28,7 +32,7 @@ pub(super) struct Layout {
 pub(crate) struct LayoutId(u32);
 
 impl Layouts {
-    /// The layout with these scope labels and keys. The keys are sorted and end with `="`.
+    /// The layout with these scope labels and keys. The keys are sorted.
     ///
     /// There may be as many layouts as points, so each is found by its hash.
     pub(crate) fn add<'a>(
@@ -60,13 +64,9 @@ impl Layouts {
     }
 
     fn variant(&mut self, layout: LayoutId, scope: Option<&Arc<str>>, empty: u64) -> LayoutId {
-        let openings = &self.all[layout.0 as usize].openings;
-        let keys: Vec<_> = openings
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| empty >> at & 1 == 0)
-            .map(|(_, opening)| opening.trim_start_matches("\",").to_owned())
-            .collect();
+        let keys = self.all[layout.0 as usize].keys().enumerate();
+        let keys: Vec<_> =
+            keys.filter(|(at, _)| empty >> at & 1 == 0).map(|(_, key)| key.into_owned()).collect();
         self.add(scope, keys.iter().map(String::as_str))
     }
 
@@ -79,14 +79,8 @@ impl Layouts {
         (self.all, self.by_hash) = Default::default();
     }
 
-    /// The labels with these values, whose packed lengths are `lengths`.
-    pub(crate) fn labels<'t>(
-        &'t self,
-        layout: LayoutId,
-        values: &'t str,
-        lengths: &'t [u8],
-    ) -> Labels<'t> {
-        Labels { layout: &self.all[layout.0 as usize], values, lengths }
+    pub(super) fn all(&self) -> &[Layout] {
+        &self.all
     }
 
     /// Compares two layouts, to sort the series that have them.
@@ -103,6 +97,11 @@ impl LayoutId {
     pub(crate) fn number(self) -> u32 {
         self.0
     }
+
+    /// The index of the layout.
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 impl Layout {
@@ -115,19 +114,80 @@ impl Layout {
         keys: impl Iterator<Item = &'a str>,
         hasher: &RandomState,
     ) -> Self {
-        let before = |at| if at == 0 { "" } else { "\"," };
-        let openings: Vec<_> =
-            keys.enumerate().map(|(at, key)| before(at).to_owned() + key).collect();
-        Self { hash: hasher.hash_one((scope, &openings)), scope: scope.map(Arc::clone), openings }
+        let (scope, openings) = (scope.map(Arc::clone), openings(keys));
+        Self { hash: hasher.hash_one((&scope, &openings)), scope, openings }
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+    /// The keys, without those of the scope.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.openings.iter().enumerate().map(|(at, opening)| {
-            let key = &opening[..opening.len() - "=\"".len()];
-            if at == 0 { key } else { &key["\",".len()..] }
+            let opening = &opening[if at == 0 { 0 } else { END.len() }..];
+            key(opening.strip_suffix(BEGIN).unwrap_or(opening))
         })
     }
 }
+
+/// The layouts as they are written with an escaping.
+#[derive(Debug)]
+pub(super) struct EscapedLayouts {
+    keys: EscapedKeys,
+    /// By the text that is escaped.
+    scopes: HashMap<Arc<str>, Arc<str>>,
+    all: Vec<Layout>,
+}
+
+impl EscapedLayouts {
+    pub(super) fn new(keys: EscapedKeys) -> Self {
+        Self { keys, scopes: HashMap::new(), all: Vec::new() }
+    }
+
+    /// Adds the layouts that are not yet there.
+    pub(super) fn add(&mut self, layouts: &Layouts) {
+        let Self { keys, scopes, all } = self;
+        let new = &layouts.all[all.len()..];
+        if new.is_empty() {
+            return;
+        }
+        let mut new_keys: Vec<Cow<'_, str>> = new.iter().flat_map(Layout::keys).collect();
+        for scope in new.iter().filter_map(|layout| layout.scope.as_ref()) {
+            if !scopes.contains_key(scope) {
+                new_keys.extend(pairs(scope).map(|(key, _)| key));
+            }
+        }
+        keys.add(new_keys.iter().map(AsRef::as_ref));
+        for layout in new {
+            let scope = layout.scope.as_ref().map(|scope| {
+                let escape = || Arc::from(with_escaped_keys(scope, keys));
+                Arc::clone(scopes.entry(Arc::clone(scope)).or_insert_with(escape))
+            });
+            let escaped: Vec<_> = layout.keys().map(|key| keys.get(&key).to_owned()).collect();
+            let openings = openings(escaped.iter().map(String::as_str));
+            all.push(Layout { hash: layout.hash, scope, openings });
+        }
+    }
+
+    pub(super) fn keys(&mut self) -> &mut EscapedKeys {
+        &mut self.keys
+    }
+
+    pub(super) fn all(&self) -> &[Layout] {
+        &self.all
+    }
+}
+
+fn openings<'a>(keys: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let opening = |(at, key)| {
+        let mut opening = String::from(if at == 0 { "" } else { END });
+        push_key(&mut opening, key);
+        opening + BEGIN
+    };
+    keys.enumerate().map(opening).collect()
+}
+
+/// Between a key and its value.
+const BEGIN: &str = "=\"";
+/// Between a value and the next key.
+const END: &str = "\",";
 
 #[cfg(test)]
 mod tests {
@@ -138,7 +198,7 @@ mod tests {
     fn a_layout_is_found_by_its_hash_however_many_there_are() {
         let mut layouts = Layouts::default();
         for number in 0..2_000 {
-            let keys = [format!("k{number}=\"")];
+            let keys = [format!("k{number}")];
             let mut add = || layouts.add(None, keys.iter().map(String::as_str));
             assert_eq!(add(), LayoutId(number));
             assert_eq!(add(), LayoutId(number));

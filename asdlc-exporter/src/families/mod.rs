@@ -14,15 +14,18 @@
 //! escapes the values, `layouts` stores each list of label keys once, and `packed_lengths` encodes
 //! the lengths of values. `scope_labels` makes the labels of a scope, and `scopes` stores each text of
 //! them once. `constant_labels` are the labels of every series. `label_text` writes labels that many
-//! series share. `escaping` makes names that every scraper can read from names in UTF-8. `truncate`
-//! applies the `limits` of names, keys and values. `lifetimes` knows since when each series has a value.
-//! `idle` knows which series have not changed for the time of `idle_timeout`, and `shown` has the others.
+//! series share. `escaping` makes names that every scraper can read from names in UTF-8,
+//! `escaped_names` keeps the keys of labels apart, and `escaped_families` the names of families.
+//! `truncate` applies the `limits` of names, keys and values. `lifetimes` knows since when each series has
+//! a value. `idle` knows which series have not changed for the time of `idle_timeout`, and `shown` has the
+//! others.
 
 pub(crate) mod base_name;
 pub(crate) mod catalogue;
 pub(crate) mod constant_labels;
 pub(crate) mod escape;
-#[cfg_attr(not(test), expect(dead_code, reason = "the writers will use it"))]
+mod escaped_families;
+mod escaped_names;
 pub(crate) mod escaping;
 pub(crate) mod family;
 pub(crate) mod foreign;

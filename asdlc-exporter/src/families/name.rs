@@ -1,9 +1,10 @@
 //! Makes the exposed names of families, by the OpenTelemetry–Prometheus compatibility specification.
 //!
 //! The name of an instrument gets the namespace, the unit and, for counters, `_total`. A suffix that
-//! the name already has is not added again. Each run of invalid characters and `_` becomes one `_`.
+//! the name already has is not added again. Each run of invalid characters and `_` becomes one `_`,
+//! unless the strategy allows UTF-8.
 
-use crate::families::model::FamilyKind;
+use crate::families::{label_key::KeyStyle, model::FamilyKind};
 
 /// How the names of instruments become the names of families.
 ///
@@ -34,6 +35,42 @@ pub enum TranslationStrategy {
     /// In `OpenMetrics`, a counter without `_total` has the type `unknown`. Two instruments
     /// that differ only in their unit have the same name.
     UnderscoreEscapingWithoutSuffixes,
+    /// Names and attribute keys are in UTF-8, as they were recorded. Unit and type are suffixes: the counter
+    /// `http.sent` with the unit `By` is `http.sent_bytes_total`.
+    ///
+    /// A scraper that does not request names in UTF-8 gets escaped ones: `http_sent_bytes_total`. Prometheus 3
+    /// requests them. If two names or keys have the same escaped form, the later one is escaped so that it
+    /// can be decoded, for example `U__http_2e_sent__bytes__total`. See [`Format`](crate::Format).
+    ///
+    /// Two keys change: the empty one is `key`, and `__name__`, which scrapers refuse, is `_name_`.
+    NoUTF8EscapingWithSuffixes,
+    /// Names and attribute keys are in UTF-8, as they were recorded. No suffix is added: the counter
+    /// `http.sent` with the unit `By` is `http.sent`.
+    ///
+    /// The types in `OpenMetrics` are those of
+    /// [`UnderscoreEscapingWithoutSuffixes`](Self::UnderscoreEscapingWithoutSuffixes), and the escaped names are
+    /// those of [`NoUTF8EscapingWithSuffixes`](Self::NoUTF8EscapingWithSuffixes).
+    NoTranslation,
+}
+
+impl TranslationStrategy {
+    fn has_suffixes(self) -> bool {
+        matches!(self, Self::UnderscoreEscapingWithSuffixes | Self::NoUTF8EscapingWithSuffixes)
+    }
+
+    fn allows_utf8(self) -> bool {
+        matches!(self, Self::NoUTF8EscapingWithSuffixes | Self::NoTranslation)
+    }
+
+    /// The label keys that attribute keys become.
+    pub(crate) fn key_style(self) -> KeyStyle {
+        if self.allows_utf8() { KeyStyle::Utf8 } else { KeyStyle::Classic }
+    }
+
+    /// The unit in words; see [`unit_words`].
+    pub(crate) fn unit_words(self, unit: &str, kind: FamilyKind) -> String {
+        unit_words(unit, kind, self.allows_utf8())
+    }
 }
 
 /// Appends the family name of an instrument: prefix (the namespace with `_`), name, unit and, for counters,
@@ -48,9 +85,17 @@ pub(crate) fn push_family_name(
 ) {
     let begin = out.len();
     let start = begin + prefix.len();
-    push_instrument_name(out, prefix, name);
-    if strategy == TranslationStrategy::UnderscoreEscapingWithSuffixes {
-        push_suffixes(out, start, unit, kind);
+    if strategy.allows_utf8() {
+        out.push_str(prefix);
+        out.push_str(name);
+    } else {
+        push_instrument_name(out, prefix, name);
+    }
+    if strategy.has_suffixes() {
+        push_suffixes(out, start, &strategy.unit_words(unit, kind), kind, strategy.allows_utf8());
+    }
+    if out.len() == begin {
+        out.push('_');
     }
     // Without the suffix, the name would be empty: Python's parser refuses the whole exposition.
     if kind == FamilyKind::Counter && out[begin..] == *TOTAL {
@@ -59,14 +104,28 @@ pub(crate) fn push_family_name(
 }
 
 /// Appends the unit and, for counters, `_total`. The name without the prefix begins at `start`.
-fn push_suffixes(out: &mut String, start: usize, unit: &str, kind: FamilyKind) {
-    if kind == FamilyKind::Counter && out[start..].ends_with(TOTAL) {
-        out.truncate(out.len() - TOTAL.len());
+fn push_suffixes(
+    out: &mut String,
+    start: usize,
+    unit_words: &str,
+    kind: FamilyKind,
+    is_utf8: bool,
+) {
+    // In UTF-8, `requests.total` already has its suffix too.
+    let is_delimiter = |c: char| if is_utf8 { !c.is_alphanumeric() } else { c == '_' };
+    let push_suffix = |out: &mut String, words: &str| {
+        if is_utf8 || !out.ends_with('_') {
+            out.push('_');
+        }
+        out.push_str(words);
+    };
+    if kind == FamilyKind::Counter {
+        let rest = out[start..].strip_suffix(&TOTAL[1..]);
+        let rest = rest.and_then(|rest| rest.strip_suffix(is_delimiter)).map(str::len);
+        out.truncate(rest.map_or(out.len(), |len| start + len));
     }
-    let end = out.len();
-    let words = unit_words(unit, kind);
-    if !words.is_empty() && !contains_words(&out[start..end], &words) {
-        push_suffix(out, &words);
+    if !unit_words.is_empty() && !contains_words(&out[start..], unit_words, is_delimiter) {
+        push_suffix(out, unit_words);
     }
     if kind == FamilyKind::Counter {
         push_suffix(out, &TOTAL[1..]);
@@ -94,8 +153,10 @@ pub(crate) fn push_final_name(out: &mut String, name: &str) {
 }
 
 /// The unit in Prometheus' words: `seconds` for `s`, `bytes_per_second` for `By/s`. A unit that
-/// Prometheus has no word for stays as it is. Annotations, for example `{request}`, are left out.
-pub(crate) fn unit_words(unit: &str, kind: FamilyKind) -> String {
+/// Prometheus has no word for stays as it is, or without invalid characters if UTF-8 is not allowed.
+/// Annotations, for example `{request}`, are left out.
+pub(crate) fn unit_words(unit: &str, kind: FamilyKind, is_utf8: bool) -> String {
+    let push_unit = if is_utf8 { String::push_str } else { push_unit };
     let mut words = String::new();
     let (base, per) = match unit.split_once('/') {
         Some((base, per)) => (base, without_annotation(per)),
@@ -133,13 +194,6 @@ fn starts_well(name: &str) -> bool {
 
 fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == ':'
-}
-
-fn push_suffix(out: &mut String, words: &str) {
-    if !out.ends_with('_') {
-        out.push('_');
-    }
-    out.push_str(words);
 }
 
 /// An annotation such as `{request}` only repeats what the name says.
@@ -198,11 +252,12 @@ fn per_unit_word(unit: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether `name` has `words` between underscores or at one of its ends.
-fn contains_words(name: &str, words: &str) -> bool {
+/// Whether `name` has `words` between delimiters or at one of its ends.
+fn contains_words(name: &str, words: &str, is_delimiter: impl Fn(char) -> bool) -> bool {
     name.match_indices(words).any(|(at, _)| {
         let (before, after) = (&name[..at], &name[at + words.len()..]);
-        (before.is_empty() || before.ends_with('_')) && (after.is_empty() || after.starts_with('_'))
+        (before.is_empty() || before.ends_with(&is_delimiter))
+            && (after.is_empty() || after.starts_with(&is_delimiter))
     })
 }
 
@@ -280,6 +335,52 @@ mod tests {
             push_family_name(&mut out, strategy, "", name, unit, kind);
             assert_eq!(out, expected, "{name:?} in {unit:?}");
         }
+    }
+
+    //
+    #[test]
+    fn names_in_utf8_stay_and_get_suffixes_once() {
+        for (name, unit, kind, with_suffixes, without) in [
+            ("http.sent", "By", FamilyKind::Counter, "http.sent_bytes_total", "http.sent"),
+            (
+                "http.requests.total",
+                "",
+                FamilyKind::Counter,
+                "http.requests_total",
+                "http.requests.total",
+            ),
+            ("sent.bytes.total", "By", FamilyKind::Counter, "sent.bytes_total", "sent.bytes.total"),
+            ("subtotal", "", FamilyKind::Counter, "subtotal_total", "subtotal"),
+            ("wait.seconds", "s", FamilyKind::Histogram, "wait.seconds", "wait.seconds"),
+            (
+                "wait.milliseconds",
+                "s",
+                FamilyKind::Histogram,
+                "wait.milliseconds_seconds",
+                "wait.milliseconds",
+            ),
+            ("load.", "°", FamilyKind::Gauge, "load._°", "load."),
+            ("a..b__c", "", FamilyKind::Gauge, "a..b__c", "a..b__c"),
+            ("1st", "1", FamilyKind::Gauge, "1st_ratio", "1st"),
+            ("", "", FamilyKind::Gauge, "_", "_"),
+            ("", "", FamilyKind::Counter, "__total", "_"),
+            ("_total", "", FamilyKind::Counter, "__total", "__total"),
+            (".total", "", FamilyKind::Counter, "__total", ".total"),
+            ("花火", "s", FamilyKind::Gauge, "花火_seconds", "花火"),
+        ] {
+            for (strategy, expected) in [
+                (TranslationStrategy::NoUTF8EscapingWithSuffixes, with_suffixes),
+                (TranslationStrategy::NoTranslation, without),
+            ] {
+                let mut out = String::from("before");
+                push_family_name(&mut out, strategy, "", name, unit, kind);
+                assert_eq!(out.split_off("before".len()), expected, "{name:?} in {unit:?}");
+            }
+        }
+        let mut out = String::new();
+        let strategy = TranslationStrategy::NoUTF8EscapingWithSuffixes;
+        push_family_name(&mut out, strategy, "seconds_", "up", "s", FamilyKind::Gauge);
+        assert_eq!(out, "seconds_up_seconds");
     }
 
     #[test]

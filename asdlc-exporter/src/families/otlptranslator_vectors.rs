@@ -2,18 +2,19 @@
 //! Prometheus server.
 //!
 //! They are those of `metric_namer_test.go` and `label_namer_test.go` at commit
-//! `51da77392288a9e499af0900c6cde6a8d769dc34` (19 July 2026, after version 1.0.0; Apache License 2.0) with
-//! `UTF8Allowed` off: these are the names that this crate writes. `None` is an error of that module.
+//! `51da77392288a9e499af0900c6cde6a8d769dc34` (19 July 2026, after version 1.0.0; Apache License 2.0), all of
+//! them. `None` is an error of that module.
 //! Each table of differences has our result and the reason. `docs/conformance.md` has the same list.
 
 use crate::families::{
-    label_key::{check_label_key, label_key},
+    label_key::{KeyStyle, check_label_key, label_key},
     model::FamilyKind::{self, Counter, Gauge, Histogram, Summary},
     name::{
         TranslationStrategy::{
-            self, UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes,
+            self, NoTranslation, NoUTF8EscapingWithSuffixes, UnderscoreEscapingWithSuffixes,
+            UnderscoreEscapingWithoutSuffixes,
         },
-        push_family_name, unit_words,
+        push_family_name,
     },
 };
 
@@ -27,12 +28,35 @@ fn names_are_those_of_otlptranslator() {
             Some((_, ours, _)) if kind != Counter => ours,
             _ => unit_name,
         };
-        assert_eq!(unit_words(unit, kind), expected, "{unit:?} of a {kind:?}");
+        let words = UnderscoreEscapingWithSuffixes.unit_words(unit, kind);
+        assert_eq!(words, expected, "{unit:?} of a {kind:?}");
     }
     for (namespace, name, unit, kind, expected) in WITHOUT_SUFFIXES {
         let ours = family_name(UnderscoreEscapingWithoutSuffixes, namespace, name, unit, kind);
         let input = if namespace.is_empty() { name } else { namespace };
         assert_eq!(ours, expected_name(input, unit, expected), "{name:?} in {unit:?}");
+    }
+}
+
+//
+#[test]
+fn names_in_utf8_are_those_of_otlptranslator() {
+    for (namespace, name, unit, kind, expected, unit_name) in UTF8_WITH_SUFFIXES {
+        let ours = family_name(NoUTF8EscapingWithSuffixes, namespace, name, unit, kind);
+        let expected = check_namespace(namespace).map(|()| expected.to_owned());
+        assert_eq!(ours, expected, "{name:?} in {unit:?}");
+        // A unit `1` of a gauge is `ratio`, as above.
+        let words = NoUTF8EscapingWithSuffixes.unit_words(unit, kind);
+        assert_eq!(words, if unit == "1" { "ratio" } else { unit_name }, "{unit:?} of a {kind:?}");
+    }
+    for (namespace, name, unit, kind, expected) in UTF8_WITHOUT_SUFFIXES {
+        let ours = family_name(NoTranslation, namespace, name, unit, kind);
+        assert_eq!(ours.as_deref(), Some(expected), "{name:?} in {unit:?}");
+    }
+    for (key, ..) in LABELS {
+        // Both are errors of that module, except here.
+        let expected = if key.is_empty() { "key" } else { key };
+        assert_eq!(KeyStyle::Utf8.label_key(key), expected);
     }
 }
 
@@ -79,13 +103,16 @@ fn family_name(
     unit: &str,
     kind: FamilyKind,
 ) -> Option<String> {
-    let prefix = match namespace {
-        "" => String::new(),
-        namespace => check_label_key(namespace).map(|()| format!("{namespace}_")).ok()?,
-    };
+    check_namespace(namespace)?;
+    let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}_") };
     let mut out = String::new();
     push_family_name(&mut out, strategy, &prefix, name, unit, kind);
     Some(out)
+}
+
+/// `None` if the builder refuses the namespace.
+fn check_namespace(namespace: &str) -> Option<()> {
+    if namespace.is_empty() { Some(()) } else { check_label_key(namespace).ok() }
 }
 
 /// The name that we are to write.
@@ -240,4 +267,38 @@ const WITH_SUFFIXES: [Case; 57] = [
         "milliseconds",
     ),
     ("", "http.requests", "1", Counter, Some("http_requests_total"), ""),
+];
+
+/// With `UTF8Allowed`: namespace, name, unit, kind, family name, unit in words.
+const UTF8_WITH_SUFFIXES: [Utf8Case; 12] = [
+    ("", "requests_total", "", Counter, "requests_total", ""),
+    ("", "cpu_usage_ratio", "1", Gauge, "cpu_usage_ratio", ""),
+    ("", "response_time_seconds", "s", Gauge, "response_time_seconds", "seconds"),
+    ("", "cpu_seconds_total", "s", Counter, "cpu_seconds_total", "seconds"),
+    (
+        "",
+        "otelcol_process_cpu_seconds",
+        "s",
+        Counter,
+        "otelcol_process_cpu_seconds_total",
+        "seconds",
+    ),
+    ("", "requêsts", "", Counter, "requêsts_total", ""),
+    ("", "cpu_usagé", "1", Gauge, "cpu_usagé_ratio", ""),
+    ("", "respønse_time", "ms", Gauge, "respønse_time_milliseconds", "milliseconds"),
+    ("", "requêsts", "1/s", Gauge, "requêsts_per_second", "per_second"),
+    ("ñamespace", "requêsts", "1/s", Counter, "ñamespace_requêsts_per_second_total", "per_second"),
+    ("", "@#$%", "", Counter, "@#$%_total", ""),
+    ("test@namespace", "metric", "", Counter, "test@namespace_metric_total", ""),
+];
+
+type Utf8Case = (&'static str, &'static str, &'static str, FamilyKind, &'static str, &'static str);
+
+/// With `UTF8Allowed`: namespace, name, unit, kind, family name.
+const UTF8_WITHOUT_SUFFIXES: [(&str, &str, &str, FamilyKind, &str); 5] = [
+    ("", "___", "", Gauge, "___"),
+    ("", "métric_with_ñ_chars", "", Gauge, "métric_with_ñ_chars"),
+    ("test_namespace", "métric_with_ñ_chars", "", Gauge, "test_namespace_métric_with_ñ_chars"),
+    ("", "http.request.duration", "ms", Histogram, "http.request.duration"),
+    ("", "http.requests", "1", Counter, "http.requests"),
 ];

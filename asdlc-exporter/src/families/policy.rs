@@ -1,7 +1,9 @@
 //! Which families are served, by name.
 
 use crate::families::{
+    escaping::{Escaping, NameKind},
     idle_timeout::IdleTimeout,
+    label_key::KeyStyle,
     model::FamilyKind,
     name::{TranslationStrategy, push_family_name, push_instrument_name},
     native_histograms::NativeHistograms,
@@ -30,7 +32,8 @@ use crate::families::{
 /// ignored. A pattern matches a family if it matches one of these names: the name that is served
 /// (`asdlc_orders_total`), the name without the namespace (`orders_total`), each of these without
 /// `_total` if the family is a counter (`asdlc_orders`, `orders`), and the name of the instrument
-/// (`orders`, with `_` for invalid characters).
+/// (`orders`, with `_` for invalid characters). If the names are in UTF-8, these names with `_` for each
+/// other character are matched too.
 ///
 /// * A family that matches a `deny` pattern is not served.
 /// * If there are `allow` patterns, a family that matches none of them is not served either,
@@ -92,6 +95,16 @@ impl NamePolicy {
         push_family_name(out, self.strategy, &self.prefix, name, unit, kind);
     }
 
+    /// The label keys that attribute keys become.
+    pub(crate) fn key_style(&self) -> KeyStyle {
+        self.strategy.key_style()
+    }
+
+    /// The unit in Prometheus' words.
+    pub(crate) fn unit_words(&self, unit: &str, kind: FamilyKind) -> String {
+        self.strategy.unit_words(unit, kind)
+    }
+
     /// Whether a family is served. `recorded` is the name of its instrument, `name` its family name.
     pub(crate) fn serves(&self, recorded: &str, name: &str, kind: FamilyKind) -> bool {
         let MetricPolicy { allow, deny } = &self.policy;
@@ -141,6 +154,8 @@ impl NamePolicy {
 /// The forms of a family's name that a pattern can match.
 pub(crate) struct FamilyNames<'a> {
     forms: [&'a str; 4],
+    /// The same forms as scrapers get them that do not request names in UTF-8. `None` if they are the same.
+    classic: Option<[String; 4]>,
     instrument: String,
 }
 
@@ -157,14 +172,17 @@ impl<'a> FamilyNames<'a> {
             | FamilyKind::Summary
             | FamilyKind::TargetInfo => name,
         };
-        Self { forms: [name, bare, without_total(name), without_total(bare)], instrument }
+        let forms = [name, bare, without_total(name), without_total(bare)];
+        let is_classic = NameKind::Family.is_classic(name);
+        let escape = |form: &str| Escaping::Underscores.escape(form, NameKind::Family);
+        Self { forms, classic: (!is_classic).then(|| forms.map(escape)), instrument }
     }
 
     pub(crate) fn match_any(&self, patterns: &[String]) -> bool {
-        let Self { forms, instrument } = self;
-        let matches =
-            |pattern| forms.iter().any(|name| glob(pattern, name)) || glob(pattern, instrument);
-        patterns.iter().any(|pattern| matches(pattern))
+        let Self { forms, classic, instrument } = self;
+        let classic = || classic.iter().flatten().map(String::as_str);
+        let all = || forms.iter().copied().chain(classic()).chain([instrument.as_str()]);
+        patterns.iter().any(|pattern| all().any(|name| glob(pattern, name)))
     }
 
     /// Whether it is a self-metric or one of these families.
@@ -254,6 +272,26 @@ mod tests {
         assert!(!policy().serves_uptime());
         let strategy = TranslationStrategy::UnderscoreEscapingWithoutSuffixes;
         assert!(policy().with_strategy(strategy).serves_uptime());
+    }
+
+    //
+    #[test]
+    fn patterns_match_names_in_utf8_and_their_escaped_form() {
+        let strategy = TranslationStrategy::NoUTF8EscapingWithSuffixes;
+        for pattern in [
+            "asdlc_halt.state_total",
+            "halt.state_t*",
+            "halt_state_total",
+            "HALT_state",
+            "*_halt_state",
+        ] {
+            let policy = NamePolicy::new("asdlc_".into(), MetricPolicy::new().deny(pattern));
+            let policy = policy.with_strategy(strategy);
+            let mut name = String::new();
+            policy.push_name(&mut name, "halt.state", "", FamilyKind::Counter);
+            assert!(!policy.serves("halt.state", &name, FamilyKind::Counter), "{pattern}");
+            assert!(policy.serves("halt.states", "asdlc_halt.states_sum", FamilyKind::Counter));
+        }
     }
 
     //

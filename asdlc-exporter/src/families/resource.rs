@@ -4,7 +4,7 @@
 use crate::families::{
     constant_labels::ConstantLabels,
     label_cache::LabelCache,
-    label_key::label_key,
+    label_key::KeyStyle,
     label_text::{LabelText, SharedLabels},
     labels::Attribute,
     limits::{MAX_CONSTANT_LEN, MAX_LABELS_LEN},
@@ -53,10 +53,11 @@ impl ServedResource {
             return Vec::new();
         }
         let (constant, max_value_len) = (labels.configured(), labels.max_value_len());
+        let style = labels.key_style();
         if self.settings.has_target_info && !resource.is_empty() {
-            self.target_info = Some(target_info(resource, constant, max_value_len));
+            self.target_info = Some(target_info(resource, constant, style, max_value_len));
         }
-        let (shared, mut warnings) = self.settings.shared_labels(resource, constant);
+        let (shared, mut warnings) = self.settings.shared_labels(resource, constant, style);
         let max_len = MAX_CONSTANT_LEN.saturating_sub(constant.text().len());
         let text = shared.write(max_value_len, max_len);
         warnings.extend((text.truncated > 0).then_some(ResourceWarning::Truncated));
@@ -78,6 +79,7 @@ impl ResourceSettings {
         &'a self,
         resource: &'a Resource,
         constant: &ConstantLabels,
+        style: KeyStyle,
     ) -> (SharedLabels<'a>, Vec<ResourceWarning>) {
         let (mut labels, mut warnings) = (SharedLabels::default(), Vec::new());
         for (at, name) in self.labels.iter().enumerate() {
@@ -85,7 +87,7 @@ impl ResourceSettings {
                 continue;
             }
             let Some(value) = resource.get_ref(&Key::new(name.clone())) else { continue };
-            let label = label_key(name).into_owned();
+            let label = style.label_key(name).into_owned();
             if constant.contains(&label) {
                 warnings.push(ResourceWarning::TakenKey { attribute: name.clone(), label });
             } else {
@@ -98,11 +100,16 @@ impl ResourceSettings {
 
 /// All attributes. One with the key of a constant label gets the prefix `exported_`, unless both
 /// labels have the same value: then the constant label is enough.
-fn target_info(resource: &Resource, constant: &ConstantLabels, max_value_len: usize) -> LabelText {
+fn target_info(
+    resource: &Resource,
+    constant: &ConstantLabels,
+    style: KeyStyle,
+    max_value_len: usize,
+) -> LabelText {
     let mut labels = SharedLabels::default();
     for (name, value) in resource {
         let attribute = Attribute::new(name, value);
-        let mut key = label_key(attribute.key).into_owned();
+        let mut key = style.label_key(attribute.key).into_owned();
         if constant.has(&key, &value.as_str()) {
             continue;
         }

@@ -1,7 +1,7 @@
 //! The labels that say which instrumentation scope recorded a series.
 
 use crate::families::{
-    label_key::{SCOPE_PREFIX, label_key},
+    label_key::{KeyStyle, SCOPE_PREFIX},
     label_text::SharedLabels,
     labels::{Attribute, AttributeValue},
 };
@@ -84,7 +84,12 @@ impl ScopeLabels {
     }
 
     /// Adds the labels of the scope.
-    pub(crate) fn add<'a>(self, labels: &mut SharedLabels<'a>, scope: &'a InstrumentationScope) {
+    pub(crate) fn add<'a>(
+        self,
+        labels: &mut SharedLabels<'a>,
+        style: KeyStyle,
+        scope: &'a InstrumentationScope,
+    ) {
         let Self { name, version, schema_url, attributes } = self;
         let fields = [
             (name, NAME, Some(scope.name())),
@@ -98,7 +103,7 @@ impl ScopeLabels {
         }
         for attribute in scope.attributes().filter(|_| attributes).map(Attribute::from) {
             let recorded = SCOPE_PREFIX.to_owned() + attribute.key;
-            let key = label_key(&recorded).into_owned();
+            let key = style.label_key(&recorded).into_owned();
             if ![NAME, VERSION, SCHEMA_URL].contains(&&*key) {
                 labels.add(key, recorded, attribute.value);
             }

@@ -71,7 +71,7 @@ impl Scopes {
         }
         let mut labels = SharedLabels::default();
         if let Some(scope) = scope {
-            self.served.add(&mut labels, scope);
+            self.served.add(&mut labels, rules.style, scope);
         }
         for attribute in attributes {
             labels.add(rules.label_key(attribute.key).into_owned(), attribute.key, attribute.value);

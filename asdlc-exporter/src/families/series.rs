@@ -1,11 +1,12 @@
 //! Sorts the points of a family by their labels, and merges the points of one series.
 
 use crate::families::{
+    escaping::Escaping,
     family::Family,
     label_cache::{DigestHasher, FoundKeys, LabelCache},
     label_key::{KeyRules, is_scope_key},
     labels::{Attribute, Labels},
-    layouts::LayoutId,
+    layouts::{Layout, LayoutId},
     model::{HistogramValue, Number, Quantile},
     native::ClassicBounds,
     packed_lengths,
@@ -75,7 +76,7 @@ pub(crate) struct Series<'t, 'a> {
     /// Not empty.
     rows: &'t [u32],
     table: &'t SeriesTable<'a>,
-    cache: &'t LabelCache,
+    layouts: &'t [Layout],
 }
 
 impl<'a> SeriesTable<'a> {
@@ -97,7 +98,7 @@ impl<'a> SeriesTable<'a> {
         self.rows.reserve_exact(order.rows.len());
         let digest = {
             let reserved = family.description.kind.reserved_key();
-            let rules = KeyRules { reserved, are_final: false };
+            let rules = KeyRules { reserved, are_final: false, style: labels.key_style() };
             let (digest, origin) = (labels.hasher(), Origin::Resource(ScopeId::NONE));
             let mut loader = TableLoader { table: self, labels, rules, origin, digest };
             family.for_each_point(&mut loader);
@@ -126,10 +127,30 @@ impl<'a> SeriesTable<'a> {
         self.overflows
     }
 
+    /// The series with the same labels in every exposition.
     pub(crate) fn iter<'t>(
         &'t self,
         labels: &'t LabelCache,
         order: &'t SeriesOrder,
+    ) -> impl Iterator<Item = Series<'t, 'a>> {
+        self.iter_with(labels, order, labels.layouts())
+    }
+
+    /// The series with labels as they are written, if these were [prepared](LabelCache::prepare).
+    pub(crate) fn written<'t>(
+        &'t self,
+        labels: &'t LabelCache,
+        order: &'t SeriesOrder,
+        escaping: Escaping,
+    ) -> impl Iterator<Item = Series<'t, 'a>> {
+        self.iter_with(labels, order, labels.written_layouts(escaping))
+    }
+
+    fn iter_with<'t>(
+        &'t self,
+        labels: &'t LabelCache,
+        order: &'t SeriesOrder,
+        layouts: &'t [Layout],
     ) -> impl Iterator<Item = Series<'t, 'a>> {
         let SeriesOrder { rows, is_distinct, .. } = order;
         let (mut ahead, mut done) = (rows.chunks(PREFETCHED), 0);
@@ -140,7 +161,7 @@ impl<'a> SeriesTable<'a> {
                     done = PREFETCHED;
                 }
                 done -= 1;
-                Series { rows, table: self, cache: labels }
+                Series { rows, table: self, layouts }
             },
         )
     }
@@ -286,9 +307,13 @@ impl RecentKeys<'_> {
 impl<'t, 'a> Series<'t, 'a> {
     #[inline]
     pub(crate) fn labels(&self) -> Labels<'t> {
-        let Self { rows, table, cache } = *self;
+        let Self { rows, table, layouts } = *self;
         let first = table.row(rows[0]);
-        cache.labels(first.layout, table.values(first), table.lengths(first))
+        Labels {
+            layout: &layouts[first.layout.index()],
+            values: table.values(first),
+            lengths: table.lengths(first),
+        }
     }
 
     /// The value of a counter or gauge series.

@@ -36,14 +36,14 @@ pub(crate) fn truncate_value(out: &mut String, start: usize, max_len: usize) -> 
     is_long
 }
 
-/// Truncates a label key, which is ASCII, if it has more than [`MAX_KEY_LEN`] bytes. Then it ends in a hash
+/// Truncates a label key if it has more than [`MAX_KEY_LEN`] bytes. Then it ends in a hash
 /// of the whole key. Returns whether it was truncated.
 pub(crate) fn truncate_key(key: &mut String) -> bool {
     if key.len() <= MAX_KEY_LEN {
         return false;
     }
     let hash = hash(key.as_bytes());
-    key.truncate(MAX_KEY_LEN - 1 - HASH_LEN);
+    key.truncate(floor_char_boundary(key, MAX_KEY_LEN - 1 - HASH_LEN));
     // Writing to a string cannot fail.
     let _ = write!(key, "_{hash:016x}");
     true
@@ -60,7 +60,7 @@ pub(crate) fn truncated_help(help: &str) -> String {
 
 /// The greatest index up to `at` at which `text` can be split. `str::floor_char_boundary` needs Rust 1.91.
 pub(crate) fn floor_char_boundary(text: &str, at: usize) -> usize {
-    (0..=at).rfind(|at| text.is_char_boundary(*at)).unwrap_or_default()
+    (0..=at.min(text.len())).rfind(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
 /// The beginning of a text that may be too long for a message.

@@ -42,7 +42,7 @@ pub(crate) fn content_type(Output { syntax, escaping }: Output) -> HeaderValue {
 mod tests {
     use super::*;
 
-    //
+    // X-14, C-85
     #[test]
     fn the_content_type_says_the_escaping() {
         for (syntax, beginning) in [

@@ -116,9 +116,8 @@ impl<'a> MediaRange<'a> {
     /// Text format 0.0.4 has no syntax for names in UTF-8, so there `allow-utf-8` is `underscores` too.
     fn output(&self, syntax: Syntax) -> Output {
         let requested = self.item.parameter("escaping").and_then(Escaping::named);
-        let is_possible = |escaping: &Escaping| {
-            (syntax, *escaping) != (Syntax::Text004, Escaping::AllowUtf8) && is_written(*escaping)
-        };
+        let is_possible =
+            |escaping: &Escaping| (syntax, *escaping) != (Syntax::Text004, Escaping::AllowUtf8);
         Output { syntax, escaping: requested.filter(is_possible).unwrap_or(Escaping::Underscores) }
     }
 }
@@ -135,11 +134,6 @@ fn media_type(syntax: Syntax) -> (&'static str, &'static str) {
         Syntax::OpenMetrics => ("application", "openmetrics-text"),
         Syntax::Protobuf => ("application", "vnd.google.protobuf"),
     }
-}
-
-/// Whether names can be written with this escaping. `dots` would change classic names.
-fn is_written(escaping: Escaping) -> bool {
-    escaping != Escaping::Dots
 }
 
 const SYNTAXES: [Syntax; Syntax::COUNT] =
@@ -238,12 +232,13 @@ mod tests {
     //
     #[test]
     fn the_escaping_is_that_of_the_chosen_item() {
-        use Escaping::{AllowUtf8, Underscores, Values};
+        use Escaping::{AllowUtf8, Dots, Underscores, Values};
         use Syntax::{OpenMetrics, Text004, Text100};
         for (accept, expected) in [
             ("", (Text004, Underscores)),
             ("text/plain;version=0.0.4;escaping=allow-utf-8", (Text004, Underscores)),
             ("text/plain;version=0.0.4; escaping=values;", (Text004, Values)),
+            ("text/plain;version=1.0.0;escaping=dots", (Text100, Dots)),
             ("text/plain;version=1.0.0", (Text100, Underscores)),
             ("text/plain;version=1.0.0;escaping=spam", (Text100, Underscores)),
             ("text/plain;version=1.0.0;Escaping=\"values\"", (Text100, Values)),

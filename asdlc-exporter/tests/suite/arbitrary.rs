@@ -17,13 +17,13 @@ use proptest::{collection::vec, prelude::*};
 pub(crate) struct Record {
     instrument: Instrument,
     name: String,
-    unit: String,
+    pub(crate) unit: String,
     help: String,
     attributes: Vec<(String, Value)>,
 }
 
 #[derive(Clone, Debug)]
-enum Instrument {
+pub(crate) enum Instrument {
     Counter(u32),
     FloatCounter(f64),
     UpDown(i32),

@@ -31,6 +31,17 @@ pub(crate) fn check(text: &str) -> Vec<Sample> {
 
 /// Like [`check`], but the names of counters need not end in `_total`.
 pub(crate) fn check_without_suffixes(text: &str) -> Vec<Sample> {
+    let samples = check_utf8(text);
+    for (key, _) in samples.iter().flat_map(|sample| &sample.labels) {
+        assert!(is_name(key, "") && !key.starts_with("__"), "bad label {key:?}");
+    }
+    assert!(samples.iter().all(|sample| is_name(&sample.name, ":")), "{samples:?}");
+    samples
+}
+
+/// Like [`check_without_suffixes`], but names in UTF-8 are valid too, in quotes as text format 1.0.0 has
+/// them.
+pub(crate) fn check_utf8(text: &str) -> Vec<Sample> {
     let body = text.strip_suffix('\n').unwrap_or_else(|| panic!("no final line feed: {text:?}"));
     let mut lines = body.split('\n').peekable();
     let mut all = Vec::new();
@@ -39,14 +50,13 @@ pub(crate) fn check_without_suffixes(text: &str) -> Vec<Sample> {
         let rest = line
             .strip_prefix("# HELP ")
             .unwrap_or_else(|| panic!("no family begins with {line:?}"));
-        let (name, help) =
-            rest.split_once(' ').unwrap_or_else(|| panic!("no help text in {line:?}"));
-        assert!(is_name(name, ":"), "bad family name in {line:?}");
+        let (name_text, name) = name(rest, ":");
+        let (help, name) = (after_space(rest, name_text), name.as_str());
         assert!(families.insert(name.to_owned()), "{name} is there twice");
         unescape(help, "\\n");
         let line = lines.next().unwrap_or_default();
         let kind = line
-            .strip_prefix(&format!("# TYPE {name} "))
+            .strip_prefix(&format!("# TYPE {name_text} "))
             .unwrap_or_else(|| panic!("no TYPE of {name} but {line:?}"));
         let mut samples = Vec::new();
         while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
@@ -100,34 +110,65 @@ fn histogram(name: &str, samples: &[Sample]) {
 
 pub(crate) fn sample(line: &str) -> Sample {
     let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no value in {line:?}"));
-    let (name, labels) = match series.split_once('{') {
-        Some((name, labels)) => {
-            (name, labels.strip_suffix('}').unwrap_or_else(|| panic!("no brace in {line:?}")))
-        }
-        None => (series, ""),
+    let (sample_name, mut rest) = if let Some(inside) = series.strip_prefix('{') {
+        let inside = inside.strip_suffix('}').unwrap_or_else(|| panic!("no brace in {line:?}"));
+        let (text, name) = name(inside, ":");
+        assert!(text.starts_with('"'), "a name inside braces without quotes: {line:?}");
+        (name, after_comma(&inside[text.len()..], line))
+    } else {
+        let (text, name) = name(series, ":");
+        assert!(!text.starts_with('"'), "a name with quotes outside braces: {line:?}");
+        let rest = &series[text.len()..];
+        let labels = match rest.strip_prefix('{') {
+            Some(rest) => rest.strip_suffix('}').unwrap_or_else(|| panic!("no brace in {line:?}")),
+            None => rest,
+        };
+        (name, labels)
     };
-    assert!(is_name(name, ":"), "bad name in {line:?}");
     let mut seen = BTreeMap::new();
     let mut pairs = Vec::new();
-    let mut rest = labels;
     while !rest.is_empty() {
-        let (key, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("no label in {rest:?}"));
-        assert!(is_name(key, "") && !key.starts_with("__"), "bad label in {line:?}");
+        let (text, key) = name(rest, "");
+        assert_ne!(key, "__name__", "bad label in {line:?}");
+        let after = rest[text.len()..]
+            .strip_prefix("=\"")
+            .unwrap_or_else(|| panic!("no label in {rest:?}"));
         let end = quote(after).unwrap_or_else(|| panic!("no closing quote in {line:?}"));
         let value = unescape(&after[..end], "\\n\"");
-        assert!(seen.insert(key, ()).is_none(), "label {key} twice in {line:?}");
+        assert!(seen.insert(key.clone(), ()).is_none(), "label {key} twice in {line:?}");
         // For Prometheus, a label with an empty value is no label: two series could become one.
         assert!(!value.is_empty(), "label {key} without a value in {line:?}");
-        pairs.push((key.to_owned(), value));
-        rest = &after[end + 1..];
-        if let Some(more) = rest.strip_prefix(',') {
-            assert!(!more.is_empty(), "comma at the end of {line:?}");
-            rest = more;
-        } else {
-            assert!(rest.is_empty(), "no comma in {line:?}");
-        }
+        pairs.push((key, value));
+        rest = after_comma(&after[end + 1..], line);
     }
-    Sample { name: name.to_owned(), labels: pairs, value: number(value) }
+    Sample { name: sample_name, labels: pairs, value: number(value) }
+}
+
+/// The name at the beginning, as it is written and without quotes. It has quotes if, and only if, it needs
+/// them.
+pub(crate) fn name<'a>(text: &'a str, extra: &str) -> (&'a str, String) {
+    if let Some(quoted) = text.strip_prefix('"') {
+        let end = quote(quoted).unwrap_or_else(|| panic!("no closing quote in {text:?}"));
+        let name = unescape(&quoted[..end], "\\n\"");
+        assert!(!name.is_empty() && !is_name(&name, extra), "needless quotes in {text:?}");
+        return (&text[..end + 2], name);
+    }
+    let ok = |c: char| c.is_ascii_alphanumeric() || c == '_' || extra.contains(c);
+    let name = &text[..text.find(|c: char| !ok(c)).unwrap_or(text.len())];
+    assert!(is_name(name, extra), "bad name in {text:?}");
+    (name, name.to_owned())
+}
+
+/// What follows the beginning of the text and a space.
+pub(crate) fn after_space<'a>(text: &'a str, begin: &str) -> &'a str {
+    text[begin.len()..].strip_prefix(' ').unwrap_or_else(|| panic!("no space in {text:?}"))
+}
+
+/// What follows a comma. Empty if nothing follows.
+fn after_comma<'a>(text: &'a str, line: &str) -> &'a str {
+    let rest = text.strip_prefix(',');
+    assert!(text.is_empty() || rest.is_some_and(|rest| !rest.is_empty()), "commas in {line:?}");
+    rest.unwrap_or_default()
 }
 
 /// The position of the first unescaped quote.
@@ -179,6 +220,28 @@ pub(crate) fn is_name(name: &str, extra: &str) -> bool {
 #[should_panic = "is there twice"]
 fn the_checker_finds_a_repeated_series() {
     check("# HELP a \n# TYPE a gauge\na{b=\"1\",c=\"2\"} 1\na{c=\"2\",b=\"1\"} 1\n");
+}
+
+#[test]
+#[should_panic = "needless quotes"]
+fn the_checker_finds_quotes_that_older_scrapers_would_not_read() {
+    check_utf8("# HELP \"a\" \n# TYPE \"a\" gauge\n{\"a\"} 1\n");
+}
+
+#[test]
+#[should_panic = "bad label"]
+fn the_checker_finds_a_label_in_utf8() {
+    check("# HELP a \n# TYPE a gauge\na{\"b.c\"=\"1\"} 1\n");
+}
+
+#[test]
+fn the_checker_reads_names_in_utf8() {
+    let samples = check_utf8(
+        "# HELP \"a.b\" x\n# TYPE \"a.b\" gauge\n{\"a.b\"} 1\n{\"a.b\",c=\"1\",\"d\\\"=\"=\"2\"} 1\n",
+    );
+    let labels = [("c".to_owned(), "1".to_owned()), ("d\"=".to_owned(), "2".to_owned())];
+    assert_eq!(samples[0], Sample { name: "a.b".to_owned(), labels: vec![], value: 1.0 });
+    assert_eq!(samples[1].labels, labels);
 }
 
 #[test]

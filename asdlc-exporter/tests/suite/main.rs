@@ -41,5 +41,6 @@ mod sources;
 mod streams;
 mod streams_http;
 mod truncation;
+mod utf8_names;
 mod values;
 mod wakers;

@@ -1,6 +1,6 @@
 //! `OpenMetrics` 1.0, and a checker that knows its rules.
 
-use crate::check::{Sample, check, is_name, number, sample, unescape};
+use crate::check::{Sample, after_space, check, name, number, sample, unescape};
 use asdlc_exporter::{Exporter, Format};
 use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use std::collections::HashSet;
@@ -19,13 +19,13 @@ pub(crate) fn check_open(text: &str) -> Vec<Sample> {
     let (mut all, mut claimed) = (Vec::new(), HashSet::new());
     while let Some(line) = lines.next() {
         let rest = line.strip_prefix("# HELP ").unwrap_or_else(|| panic!("no family: {line:?}"));
-        let (name, help) = rest.split_once(' ').unwrap_or_else(|| panic!("no help in {line:?}"));
-        assert!(is_name(name, ":"), "bad family name in {line:?}");
+        let (name_text, name) = name(rest, ":");
+        let (help, name) = (after_space(rest, name_text), name.as_str());
         unescape(help, "\\n\"");
         assert!(!help.replace("\\\\", "").replace("\\\"", "").contains('"'), "{line:?}");
         let line = lines.next().unwrap_or_default();
         let kind = line
-            .strip_prefix(&format!("# TYPE {name} "))
+            .strip_prefix(&format!("# TYPE {name_text} "))
             .unwrap_or_else(|| panic!("no TYPE of {name} but {line:?}"));
         let suffixes: &[&str] = match kind {
             "counter" => &["_total", "_created"],
@@ -39,7 +39,9 @@ pub(crate) fn check_open(text: &str) -> Vec<Sample> {
             assert!(claimed.insert(format!("{name}{suffix}")), "{name}{suffix} is there twice");
         }
         if let Some(line) = lines.next_if(|line| line.starts_with("# UNIT ")) {
-            let unit = line.strip_prefix(&format!("# UNIT {name} ")).expect("its unit");
+            let unit = line.strip_prefix(&format!("# UNIT {name_text} ")).expect("its unit");
+            let is_unit = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
+            assert!(unit.chars().all(is_unit), "{line:?}");
             assert!(!unit.is_empty() && name.ends_with(&format!("_{unit}")), "{line:?}");
             assert_ne!(kind, "info");
         }

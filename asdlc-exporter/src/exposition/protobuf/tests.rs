@@ -9,7 +9,7 @@ use crate::{
     families::{
         constant_labels::ConstantLabels,
         label_cache::LabelCache,
-        label_key::KeyRules,
+        label_key::{KeyRules, KeyStyle},
         label_text::SharedLabels,
         labels::{Attribute, AttributeValue},
         layouts::LayoutId,
@@ -61,7 +61,12 @@ fn write(families: &[Family], out: &mut ChunkBuffer<'_>) {
         let constant = ConstantLabels::new(constant.clone());
         let head =
             FamilyHead { name, base_name: None, help, kind: *kind, unit, constant: &constant };
-        let mut cache = LabelCache::new(ConstantLabels::default(), ScopeLabels::ALL, MAX_VALUE_LEN);
+        let mut cache = LabelCache::new(
+            ConstantLabels::default(),
+            ScopeLabels::ALL,
+            KeyStyle::Utf8,
+            MAX_VALUE_LEN,
+        );
         let made: Vec<_> = series.iter().map(|series| made_labels(&mut cache, series)).collect();
         loop {
             writer.begin(&head);
@@ -99,7 +104,7 @@ fn made_labels(
         .iter()
         .map(|(key, value)| Attribute { key, value: AttributeValue::Text(value) })
         .collect();
-    let list = cache.find(KeyRules::default(), &attributes);
+    let list = cache.find(KeyRules { style: KeyStyle::Utf8, ..KeyRules::default() }, &attributes);
     let keys = cache.in_scope(list, scope);
     let (mut values, mut lengths, mut packed) = (String::new(), Vec::new(), String::new());
     let layout = cache.push_values(&mut values, &mut lengths, keys, &attributes);
@@ -442,10 +447,11 @@ fn pairs(keys: Vec<String>) -> impl Strategy<Value = Labels> {
 }
 
 fn keys() -> impl Strategy<Value = Vec<String>> {
-    let keys = ["a", "endpoint", "method", "status_code", "zone"].map(str::to_owned);
+    let keys =
+        ["\"=\\\n,", "a", "endpoint", "http.route", "method", "zone", "é"].map(str::to_owned);
     proptest::sample::subsequence(
         keys.into_iter().chain([100, 118, 130, 250].map(|len| "k".repeat(len))).collect::<Vec<_>>(),
-        0..9,
+        0..11,
     )
 }
 
@@ -484,7 +490,7 @@ fn histogram_value() -> impl Strategy<Value = HistogramValue> {
 }
 
 fn series() -> impl Strategy<Value = Series> {
-    let scope = vec("otel_scope_[a-c]{1,2}", 0..2).prop_flat_map(pairs);
+    let scope = vec("otel_scope_[a-c]{1,2}(\\.[\"=,\\\\])?", 0..2).prop_flat_map(pairs);
     let quantile = (float(), float()).prop_map(|(quantile, value)| Quantile { quantile, value });
     let quantiles = vec(quantile, 0..4);
     let start = option::of(prop_oneof![any::<u64>(), (0..5_u64).prop_map(|at| at * 1_000_000_000)]);
@@ -509,7 +515,7 @@ fn families() -> impl Strategy<Value = Vec<Family>> {
         FamilyKind::Histogram,
         FamilyKind::Summary,
     ];
-    let constant = vec((select(&["service", "environment"][..]), text()), 0..2);
+    let constant = vec((select(&["service", "host.name"][..]), text()), 0..2);
     let name = prop_oneof!["[a-z]{1,9}(_seconds)?(_total)?", any::<String>()];
     let unit = select(&["", "seconds"][..]);
     let family = (name, text(), unit, select(kinds.to_vec()), constant, vec(series(), 0..6));

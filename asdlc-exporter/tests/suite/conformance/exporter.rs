@@ -126,27 +126,58 @@ fn the_temporality_is_cumulative_for_all_kinds() -> Result {
     Ok(())
 }
 
-// C-76, C-77, C-88
+// C-76, C-77, C-78, C-88, C-89. The table of "Interaction with Translation Strategy", and two more columns.
 #[tokio::test]
-async fn a_translation_strategy_adds_suffixes_or_does_not() -> Result {
-    for (strategy, expected) in [
-        (TranslationStrategy::default(), "foo_bar_bytes_total"),
-        (TranslationStrategy::UnderscoreEscapingWithSuffixes, "foo_bar_bytes_total"),
-        (TranslationStrategy::UnderscoreEscapingWithoutSuffixes, "foo_bar"),
+async fn a_translation_strategy_comes_first_and_the_requested_escaping_second() -> Result {
+    use TranslationStrategy::{
+        NoTranslation, NoUTF8EscapingWithSuffixes, UnderscoreEscapingWithSuffixes,
+        UnderscoreEscapingWithoutSuffixes,
+    };
+    assert_eq!(TranslationStrategy::default(), UnderscoreEscapingWithSuffixes);
+    for (strategy, underscores, utf8, dots, values) in [
+        (
+            UnderscoreEscapingWithSuffixes,
+            "foo_bar_bytes_total",
+            "foo_bar_bytes_total",
+            "foo__bar__bytes__total",
+            "foo_bar_bytes_total",
+        ),
+        (UnderscoreEscapingWithoutSuffixes, "foo_bar", "foo_bar", "foo__bar", "foo_bar"),
+        (
+            NoUTF8EscapingWithSuffixes,
+            "foo_bar_bytes_total",
+            "foo.bar_bytes_total",
+            "foo_dot_bar__bytes__total",
+            "U__foo_2e_bar__bytes__total",
+        ),
+        (NoTranslation, "foo_bar", "foo.bar", "foo_dot_bar", "U__foo_2e_bar"),
     ] {
-        for accept in [
-            None,
-            Some("application/openmetrics-text;version=1.0.0;escaping=underscores"),
-            Some("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"),
-            Some(
-                "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.4",
-            ),
+        for (escaping, expected) in [
+            ("", underscores),
+            (";escaping=underscores", underscores),
+            (";escaping=allow-utf-8", utf8),
+            (";escaping=dots", dots),
+            (";escaping=values", values),
         ] {
-            let reader = PrometheusReader::builder().with_translation_strategy(strategy);
-            let (_, text) = scrape_of(reader, accept).await?;
-            let sample = format!("\n{expected}{{");
-            assert!(text.contains(&sample), "{strategy:?} {accept:?}: {text}");
+            for syntax in ["application/openmetrics-text;version=1.0.0", "text/plain;version=1.0.0"]
+            {
+                let accept = format!("{syntax}{escaping};q=0.5,text/plain;version=0.0.4;q=0.4");
+                let reader = PrometheusReader::builder().with_translation_strategy(strategy);
+                let (content_type, text) = scrape_of(reader, Some(&accept)).await?;
+                let named = if escaping.is_empty() { ";escaping=underscores" } else { escaping };
+                assert!(content_type.ends_with(&named.replace(';', "; ")), "{content_type}");
+                let is_classic = !expected.contains('.');
+                let sample = if is_classic {
+                    format!("\n{expected}{{")
+                } else {
+                    format!("\n{{\"{expected}\",")
+                };
+                assert!(text.contains(&sample), "{strategy:?} {accept:?}: {text}");
+            }
         }
+        let reader = PrometheusReader::builder().with_translation_strategy(strategy);
+        let (_, text) = scrape_of(reader, None).await?;
+        assert!(text.contains(&format!("\n{underscores}{{")), "{strategy:?}: {text}");
     }
     Ok(())
 }
