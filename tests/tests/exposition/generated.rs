@@ -50,12 +50,13 @@ pub(crate) struct Probe {
     pub(crate) count: u64,
 }
 
-/// The recorded data and how it is served in both formats.
+/// The recorded data and how it is served in each format.
 #[derive(Clone, Debug)]
 pub(crate) struct Served {
     pub(crate) recorded: Recorded,
     pub(crate) text: String,
     pub(crate) open_metrics: String,
+    pub(crate) protobuf: Vec<u8>,
 }
 
 impl Recorded {
@@ -75,6 +76,7 @@ impl Recorded {
         Served {
             text: exporter.render().expect("it renders"),
             open_metrics: exporter.render_as(Format::OpenMetrics).expect("it renders"),
+            protobuf: exporter.render_protobuf().expect("it renders"),
             recorded: self,
         }
     }

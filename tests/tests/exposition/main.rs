@@ -10,6 +10,7 @@ mod generated;
 mod generated_scopes;
 mod keep_alive;
 mod long_values;
+mod protobuf_scrapers;
 mod scopes;
 mod scrapers;
 mod text_parsers;

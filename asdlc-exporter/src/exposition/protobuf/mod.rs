@@ -28,8 +28,8 @@ use labels::LabelFields;
 use native::push_native;
 use timestamp::{CreatedTimestamp, OF_COUNTER, OF_HISTOGRAM, OF_SUMMARY};
 use wire::{
-    close, double_tag, length_tag, push_bytes, push_double, push_varint, put_varint, varint_len,
-    varint_tag,
+    close, double, double_tag, length_tag, push_bytes, push_double, push_varint, put_varint,
+    varint_len, varint_tag,
 };
 
 /// Writes families as protobuf.
@@ -136,7 +136,7 @@ impl FamilyWriter for ProtobufWriter<'_, '_> {
         let mut fields = [0; 2 + 9 + CreatedTimestamp::MAX];
         let mut len = 2 + 9;
         fields[2] = VALUE;
-        fields[3..2 + 9].copy_from_slice(&value.float().to_le_bytes());
+        fields[3..2 + 9].copy_from_slice(&double(value.float()));
         if let (true, Some(start)) = (self.is_counter, start) {
             let (created, created_len) = self.created.field(OF_COUNTER, start);
             fields[2 + 9..].copy_from_slice(created);

@@ -166,7 +166,7 @@ fn expected_family(family: &Family) -> proto::MetricFamily {
             seconds: (start / 1_000_000_000) as i64,
             nanos: (start % 1_000_000_000) as i32,
         });
-        let value = Some(value.float());
+        let value = double(value.float());
         match kind {
             FamilyKind::Counter => {
                 metric.counter = Some(proto::Counter { value, exemplar: None, created_timestamp });
@@ -180,12 +180,12 @@ fn expected_family(family: &Family) -> proto::MetricFamily {
             }
             FamilyKind::Summary => {
                 let quantile = |Quantile { quantile, value }: &Quantile| proto::Quantile {
-                    quantile: Some(*quantile),
-                    value: Some(*value),
+                    quantile: double(*quantile),
+                    value: double(*value),
                 };
                 metric.summary = Some(proto::Summary {
                     sample_count: Some(histogram.count),
-                    sample_sum: Some(histogram.sum.float()),
+                    sample_sum: double(histogram.sum.float()),
                     quantile: quantiles.iter().map(quantile).collect(),
                     created_timestamp,
                 });
@@ -222,7 +222,7 @@ fn expected_histogram(
     };
     let mut histogram = proto::Histogram {
         sample_count: Some(*count),
-        sample_sum: Some(sum.float()),
+        sample_sum: double(sum.float()),
         bucket: buckets.iter().map(bucket).collect(),
         created_timestamp,
         ..proto::Histogram::default()
@@ -430,6 +430,14 @@ fn the_length_of_a_family_has_one_to_four_bytes() {
     }
 }
 
+/// The NaN that Prometheus stores when a series has ended.
+const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
+/// All NaN are one.
+fn double(value: f64) -> Option<f64> {
+    Some(if value.is_nan() { f64::NAN } else { value })
+}
+
 /// More bytes than a series has in the tests with chunks.
 const MAX_SERIES_LEN: usize = 1_000;
 
@@ -456,7 +464,7 @@ fn keys() -> impl Strategy<Value = Vec<String>> {
 }
 
 fn float() -> impl Strategy<Value = f64> {
-    prop_oneof![any::<f64>(), 0.0..10.0, select(&[0.0, -0.0, f64::NAN, f64::INFINITY][..])]
+    prop_oneof![any::<f64>(), 0.0..10.0, select(&[0.0, -0.0, f64::NAN, STALE, f64::INFINITY][..])]
 }
 
 fn count() -> impl Strategy<Value = u64> {

@@ -63,8 +63,15 @@ pub(super) fn push_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
 #[inline]
 pub(super) fn push_double(out: &mut Vec<u8>, tag: u8, value: f64) {
     let mut field = [tag; 9];
-    field[1..].copy_from_slice(&value.to_le_bytes());
+    field[1..].copy_from_slice(&double(value));
     out.extend_from_slice(&field);
+}
+
+/// A number. There is only one NaN, as in text: to Prometheus, another one means that the series has ended.
+#[inline]
+pub(super) fn double(value: f64) -> [u8; 8] {
+    let value = if value.is_nan() { f64::NAN } else { value };
+    value.to_le_bytes()
 }
 
 /// Writes the length of the bytes from `start` on before them, into `reserved` bytes that are there for it. If
