@@ -13,7 +13,7 @@ use crate::families::{
     label_key::{KeyRules, KeyStyle, is_scope_key, label_key},
     label_text::LabelText,
     labels::{Attribute, push_value},
-    layouts::{EscapedLayouts, Layout, LayoutId, Layouts},
+    layouts::{END, EscapedLayouts, Layout, LayoutId, Layouts, opening},
     limits::{MAX_LABELS, MAX_LABELS_LEN},
     scope_labels::ScopeLabels,
     scopes::{ScopeId, Scopes},
@@ -62,14 +62,22 @@ struct KeyList {
     by_scope: HashMap<ScopeId, LayoutId>,
     /// Whether a label begins like the labels of scopes.
     has_scope_keys: bool,
-    /// For each label, the positions of the attributes whose values it has.
-    positions: Vec<Vec<usize>>,
+    labels: Vec<LabelSource>,
     /// How many labels are left out or have a truncated key.
     truncated: usize,
     /// The layouts of points with empty labels, by the layout with them and by the bits of these labels.
     without_empty: HashMap<(LayoutId, u64), LayoutId>,
     /// Whether points with these keys are those of an overflow series.
     is_overflow: bool,
+}
+
+/// What a label is made from.
+#[derive(Debug)]
+struct LabelSource {
+    /// See [`opening`].
+    opening: String,
+    /// The positions of the attributes whose values it has.
+    positions: Vec<usize>,
 }
 
 /// Hashes the labels of a scrape, to find out whether they are those of the last scrape. It has a
@@ -87,7 +95,7 @@ pub(crate) struct FoundKeys {
     layout: LayoutId,
 }
 
-/// What [`KeyList::push_values`] did.
+/// What [`KeyList::push_labels`] did.
 struct Pushed {
     truncated: usize,
     /// A bit for each label whose value is empty. It was not pushed.
@@ -167,9 +175,9 @@ impl LabelCache {
         }
     }
 
-    /// Appends the label values of a point, each with a line feed, and replaces `lengths` by their
-    /// lengths. Leaves out empty values. Returns the layout of the other labels.
-    pub(crate) fn push_values(
+    /// Appends the labels of a point: `key="value",key="value`. Replaces `lengths` by the lengths of the
+    /// values. Leaves out empty values. Returns the layout of the labels.
+    pub(crate) fn push_labels(
         &mut self,
         out: &mut String,
         lengths: &mut Vec<usize>,
@@ -181,11 +189,12 @@ impl LabelCache {
         *truncated += keys.truncated;
         let start = out.len();
         let mut max_len = *max_value_len;
-        let mut pushed = keys.push_values(out, lengths, attributes, max_len);
-        if out.len() - start > MAX_LABELS_LEN {
+        let mut pushed = keys.push_labels(out, lengths, attributes, max_len);
+        let is_long = out.len() - start > MAX_LABELS_LEN;
+        if is_long && lengths.iter().sum::<usize>() > MAX_LABELS_LEN {
             out.truncate(start);
             max_len = max_len.min(MAX_LABELS_LEN / MAX_LABELS / 2);
-            pushed = keys.push_values(out, lengths, attributes, max_len);
+            pushed = keys.push_labels(out, lengths, attributes, max_len);
         }
         *truncated += pushed.truncated;
         if pushed.empty == 0 { layout } else { self.without_empty(list, layout, pushed.empty) }
@@ -225,10 +234,11 @@ impl LabelCache {
     pub(crate) fn labels<'t>(
         &'t self,
         layout: LayoutId,
-        values: &'t str,
+        text: &'t str,
         lengths: &'t [u8],
     ) -> Labels<'t> {
-        Labels { layout: &self.layouts()[layout.index()], values, lengths }
+        let layout = &self.layouts()[layout.index()];
+        Labels { layout, canonical: layout, text, lengths }
     }
 
     /// The layouts of series, by their ids.
@@ -357,9 +367,12 @@ impl KeyList {
             layout,
             last: (ScopeId::NONE, layout),
             has_scope_keys: order.iter().any(|(key, _)| is_scope_key(key)),
-            positions: same_key()
+            labels: same_key()
                 .take(MAX_LABELS)
-                .map(|same| same.iter().map(|(_, at)| *at).collect())
+                .map(|same| LabelSource {
+                    opening: opening(&same[0].0),
+                    positions: same.iter().map(|(_, at)| *at).collect(),
+                })
                 .collect(),
             truncated,
             by_scope: HashMap::new(),
@@ -368,7 +381,7 @@ impl KeyList {
         }
     }
 
-    fn push_values(
+    fn push_labels(
         &self,
         out: &mut String,
         lengths: &mut Vec<usize>,
@@ -377,9 +390,11 @@ impl KeyList {
     ) -> Pushed {
         let (mut truncated, mut empty) = (0, 0);
         lengths.clear();
-        for (at, positions) in self.positions.iter().enumerate() {
+        for (at, LabelSource { opening, positions }) in self.labels.iter().enumerate() {
+            let before = out.len();
+            out.push_str(if lengths.is_empty() { &opening[END.len()..] } else { opening });
             let start = out.len();
-            match **positions {
+            match *positions.as_slice() {
                 [position] => push_value(out, attributes[position].value),
                 ref positions => push_joined(out, positions, attributes),
             }
@@ -387,6 +402,7 @@ impl KeyList {
             // One comparison for the two rare cases: the value is empty, or may be too long.
             if length.wrapping_sub(1) >= max_len {
                 if length == 0 {
+                    out.truncate(before);
                     empty |= 1 << at;
                     continue;
                 }
@@ -394,7 +410,6 @@ impl KeyList {
                 length = out.len() - start;
             }
             lengths.push(length);
-            out.push('\n');
         }
         Pushed { truncated, empty }
     }

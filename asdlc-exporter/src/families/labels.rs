@@ -50,16 +50,20 @@ impl<'a> From<&'a Value> for AttributeValue<'a> {
 /// The labels of one series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Labels<'t> {
+    /// Scope and keys, as they are written.
     pub(super) layout: &'t Layout,
-    /// Escaped. Each value ends with a line feed, which no escaped value contains.
-    pub(super) values: &'t str,
+    /// Scope and keys, as they are in the text.
+    pub(super) canonical: &'t Layout,
+    /// `key="value",key="value`, with escaped values, without the scope.
+    pub(super) text: &'t str,
     /// The lengths of the values, packed.
     pub(super) lengths: &'t [u8],
 }
 
 impl<'t> Labels<'t> {
     #[cfg(test)]
-    pub(crate) const NONE: Self = Self { layout: &EMPTY, values: "", lengths: &[] };
+    pub(crate) const NONE: Self =
+        Self { layout: &EMPTY, canonical: &EMPTY, text: "", lengths: &[] };
 
     pub(crate) fn is_empty(&self) -> bool {
         self.layout.openings.is_empty() && self.layout.scope.is_none()
@@ -69,8 +73,7 @@ impl<'t> Labels<'t> {
     pub(crate) fn hash(&self, hasher: &impl BuildHasher) -> u64 {
         let mut hasher = hasher.build_hasher();
         hasher.write_u64(self.layout.hash);
-        // The layout says how many values there are, and each value ends with a line feed.
-        hasher.write(self.values.as_bytes());
+        hasher.write(self.text.as_bytes());
         hasher.finish()
     }
 
@@ -84,14 +87,13 @@ impl<'t> Labels<'t> {
                 out.push(b',');
             }
         }
-        let values = self.values.as_bytes();
-        let mut lengths = self.lengths;
-        let mut start = 0;
-        for opening in openings {
-            out.extend_from_slice(opening.as_bytes());
-            let end = start + packed_lengths::take(&mut lengths);
-            out.extend_from_slice(&values[start..end]);
-            start = end + 1;
+        if ptr::eq(self.layout, self.canonical) {
+            out.extend_from_slice(self.text.as_bytes());
+        } else {
+            for (opening, value) in openings.iter().zip(self.values()) {
+                out.extend_from_slice(opening.as_bytes());
+                out.extend_from_slice(value.as_bytes());
+            }
         }
         if !openings.is_empty() {
             out.push(b'"');
@@ -108,10 +110,16 @@ impl<'t> Labels<'t> {
         self.layout.keys()
     }
 
-    /// Their values, escaped, each with a line feed after it, and the lengths of the values, packed.
+    /// What is before the value of each of these labels in the text: of the first, from the start, and of
+    /// the others, after the value before.
+    pub(crate) fn openings(&self) -> &'t [String] {
+        &self.canonical.openings
+    }
+
+    /// The text, in which the values are escaped, and the lengths of the values, packed.
     #[inline]
-    pub(crate) fn values(&self) -> (&'t [u8], &'t [u8]) {
-        (self.values.as_bytes(), self.lengths)
+    pub(crate) fn text(&self) -> (&'t [u8], &'t [u8]) {
+        (self.text.as_bytes(), self.lengths)
     }
 
     /// Where the keys are in memory. Of two series in a family, those with the same address have the same
@@ -119,6 +127,17 @@ impl<'t> Labels<'t> {
     #[inline]
     pub(crate) fn address(&self) -> usize {
         ptr::from_ref(self.layout).addr()
+    }
+
+    /// The values, escaped.
+    fn values(&self) -> impl Iterator<Item = &'t str> {
+        let Self { canonical, text, mut lengths, .. } = *self;
+        let mut end = 0;
+        canonical.openings.iter().map_while(move |opening| {
+            let start = end + opening.len();
+            end = start + packed_lengths::take(&mut lengths);
+            text.get(start..end)
+        })
     }
 }
 

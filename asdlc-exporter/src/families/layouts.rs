@@ -175,19 +175,25 @@ impl EscapedLayouts {
     }
 }
 
+/// What is between the value before and the value of this key. For the first key, [`END`] has to be removed.
+pub(super) fn opening(key: &str) -> String {
+    let mut opening = END.to_owned();
+    push_key(&mut opening, key);
+    opening + BEGIN
+}
+
 fn openings<'a>(keys: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let opening = |(at, key)| {
-        let mut opening = String::from(if at == 0 { "" } else { END });
-        push_key(&mut opening, key);
-        opening + BEGIN
-    };
-    keys.enumerate().map(opening).collect()
+    let mut openings: Vec<_> = keys.map(opening).collect();
+    if let Some(first) = openings.first_mut() {
+        first.drain(..END.len());
+    }
+    openings
 }
 
 /// Between a key and its value.
 const BEGIN: &str = "=\"";
 /// Between a value and the next key.
-const END: &str = "\",";
+pub(super) const END: &str = "\",";
 
 #[cfg(test)]
 mod tests {

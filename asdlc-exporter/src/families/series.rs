@@ -18,7 +18,7 @@ use std::{cmp::Ordering, hash::Hasher as _, hint, mem, ptr};
 /// The label values and points of one family. Its memory is reused for the next family.
 #[derive(Default)]
 pub(crate) struct SeriesTable<'a> {
-    /// For each row, the label values and their packed lengths.
+    /// For each row, its labels and the packed lengths of their values.
     text: String,
     rows: Vec<Row<'a>>,
     /// The attributes of one point. A field, to reuse its memory.
@@ -65,7 +65,7 @@ impl SeriesOrder {
 
 struct Row<'a> {
     start: usize,
-    values_len: u32,
+    labels_len: u32,
     layout: LayoutId,
     point: Point<'a>,
 }
@@ -76,6 +76,7 @@ pub(crate) struct Series<'t, 'a> {
     /// Not empty.
     rows: &'t [u32],
     table: &'t SeriesTable<'a>,
+    canonical: &'t [Layout],
     layouts: &'t [Layout],
 }
 
@@ -153,6 +154,7 @@ impl<'a> SeriesTable<'a> {
         layouts: &'t [Layout],
     ) -> impl Iterator<Item = Series<'t, 'a>> {
         let SeriesOrder { rows, is_distinct, .. } = order;
+        let canonical = labels.layouts();
         let (mut ahead, mut done) = (rows.chunks(PREFETCHED), 0);
         rows.chunk_by(move |&a, &b| !is_distinct && self.compare(labels, a, b).is_eq()).map(
             move |rows| {
@@ -161,7 +163,7 @@ impl<'a> SeriesTable<'a> {
                     done = PREFETCHED;
                 }
                 done -= 1;
-                Series { rows, table: self, layouts }
+                Series { rows, table: self, canonical, layouts }
             },
         )
     }
@@ -185,20 +187,20 @@ impl<'a> SeriesTable<'a> {
 
     fn compare(&self, labels: &LabelCache, a: u32, b: u32) -> Ordering {
         let (a, b) = (self.row(a), self.row(b));
-        labels.compare(a.layout, b.layout).then_with(|| self.values(a).cmp(self.values(b)))
+        labels.compare(a.layout, b.layout).then_with(|| self.labels(a).cmp(self.labels(b)))
     }
 
     fn row(&self, at: u32) -> &Row<'a> {
         &self.rows[at as usize]
     }
 
-    fn values(&self, row: &Row<'_>) -> &str {
-        &self.text[row.start..][..row.values_len as usize]
+    fn labels(&self, row: &Row<'_>) -> &str {
+        &self.text[row.start..][..row.labels_len as usize]
     }
 
     /// The packed lengths of the values. The slice has the data of later rows too.
     fn lengths(&self, row: &Row<'_>) -> &[u8] {
-        &self.text.as_bytes()[row.start + row.values_len as usize..]
+        &self.text.as_bytes()[row.start + row.labels_len as usize..]
     }
 }
 
@@ -235,14 +237,14 @@ impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
         let Self { table, labels, digest, .. } = self;
         let SeriesTable { text, rows, attributes, lengths, .. } = &mut **table;
         let start = text.len();
-        let layout = labels.push_values(text, lengths, keys, attributes);
-        let values_len = (text.len() - start) as u32;
+        let layout = labels.push_labels(text, lengths, keys, attributes);
+        let labels_len = (text.len() - start) as u32;
         if rows.last().is_none_or(|last| last.layout != layout) {
             digest.write_usize(rows.len());
             digest.write_u32(layout.number());
         }
         lengths.iter().for_each(|length| packed_lengths::push(text, *length));
-        rows.push(Row { start, values_len, layout, point });
+        rows.push(Row { start, labels_len, layout, point });
     }
 }
 
@@ -307,11 +309,12 @@ impl RecentKeys<'_> {
 impl<'t, 'a> Series<'t, 'a> {
     #[inline]
     pub(crate) fn labels(&self) -> Labels<'t> {
-        let Self { rows, table, layouts } = *self;
+        let Self { rows, table, canonical, layouts } = *self;
         let first = table.row(rows[0]);
         Labels {
             layout: &layouts[first.layout.index()],
-            values: table.values(first),
+            canonical: &canonical[first.layout.index()],
+            text: table.labels(first),
             lengths: table.lengths(first),
         }
     }

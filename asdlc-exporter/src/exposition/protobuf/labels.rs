@@ -20,8 +20,8 @@ pub(super) struct LabelFields {
     /// For each key, the beginning of its label up to the value. The two lengths that depend on the value are
     /// 0, with one byte each.
     openings: Vec<u8>,
-    /// The length of each opening.
-    lens: Vec<usize>,
+    /// The length of each opening, and how many bytes of the text are before the value.
+    lens: Vec<(usize, usize)>,
     /// A value without escapes. A field, to reuse its memory.
     unescaped: Vec<u8>,
 }
@@ -42,15 +42,14 @@ impl LabelFields {
         }
         let Self { shared, openings, lens, unescaped, .. } = self;
         out.extend_from_slice(shared);
-        let (values, mut lengths) = labels.values();
-        let has_escapes = has_backslash(values);
-        let (mut openings, mut values) = (openings.as_slice(), values);
-        for len in lens {
+        let (text, mut lengths) = labels.text();
+        let has_escapes = has_backslash(text);
+        let (mut openings, mut text) = (openings.as_slice(), text);
+        for (len, before) in lens {
             let (opening, more) = openings.split_at(*len);
-            let (mut value, rest) = values.split_at(packed_lengths::take(&mut lengths));
+            let (mut value, rest) = text[*before..].split_at(packed_lengths::take(&mut lengths));
+            text = rest;
             openings = more;
-            // Each value has a line feed after it.
-            values = rest.get(1..).unwrap_or_default();
             if has_escapes {
                 unescaped.clear();
                 push_unescaped(unescaped, value);
@@ -77,12 +76,12 @@ impl LabelFields {
         push_pairs(shared, labels.scope().unwrap_or_default(), unescaped);
         openings.clear();
         lens.clear();
-        for key in labels.keys() {
+        for (key, before) in labels.keys().zip(labels.openings()) {
             let start = openings.len();
             openings.extend_from_slice(&[LABEL, 0]);
             push_bytes(openings, NAME, key.as_bytes());
             openings.extend_from_slice(&[VALUE, 0]);
-            lens.push(openings.len() - start);
+            lens.push((openings.len() - start, before.len()));
         }
     }
 }

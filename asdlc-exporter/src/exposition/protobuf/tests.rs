@@ -70,8 +70,8 @@ fn write(families: &[Family], out: &mut ChunkBuffer<'_>) {
         let made: Vec<_> = series.iter().map(|series| made_labels(&mut cache, series)).collect();
         loop {
             writer.begin(&head);
-            for (series, (layout, values, lengths)) in series.iter().zip(&made) {
-                let labels = cache.labels(*layout, values, lengths.as_bytes());
+            for (series, (layout, text, lengths)) in series.iter().zip(&made) {
+                let labels = cache.labels(*layout, text, lengths.as_bytes());
                 let Series { value, histogram, quantiles, start, .. } = series;
                 let start = start.map(UnixTime);
                 match kind {
@@ -90,7 +90,7 @@ fn write(families: &[Family], out: &mut ChunkBuffer<'_>) {
     }
 }
 
-/// The layout, the values and their packed lengths, as a table of series has them.
+/// The layout, the text and the packed lengths of the values, as a table of series has them.
 fn made_labels(
     cache: &mut LabelCache,
     Series { scope, labels, .. }: &Series,
@@ -106,10 +106,10 @@ fn made_labels(
         .collect();
     let list = cache.find(KeyRules { style: KeyStyle::Utf8, ..KeyRules::default() }, &attributes);
     let keys = cache.in_scope(list, scope);
-    let (mut values, mut lengths, mut packed) = (String::new(), Vec::new(), String::new());
-    let layout = cache.push_values(&mut values, &mut lengths, keys, &attributes);
+    let (mut text, mut lengths, mut packed) = (String::new(), Vec::new(), String::new());
+    let layout = cache.push_labels(&mut text, &mut lengths, keys, &attributes);
     lengths.into_iter().for_each(|length| packed_lengths::push(&mut packed, length));
-    (layout, values, packed)
+    (layout, text, packed)
 }
 
 fn in_memory(families: &[Family]) -> Vec<u8> {
