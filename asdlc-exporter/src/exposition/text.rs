@@ -155,8 +155,7 @@ impl FamilyWriter for TextWriter<'_, '_> {
         bounds.prepare(buckets, self.is_open_metrics);
         reserve(out, (buckets.len() + 3) * (head.len() + LONGEST_END));
         for (bucket, text) in buckets.iter().zip(&bounds.0) {
-            text.push(out);
-            push_integer(out, bucket.cumulative);
+            text.push(out, bucket.cumulative);
             out.extend_from_slice(head);
         }
         out.extend_from_slice(b"+Inf\"} ");
@@ -254,7 +253,7 @@ struct BoundTexts(Vec<BoundText>);
 struct BoundText {
     bound: f64,
     /// For example `0.5"} `, followed by zeros if it is shorter than this.
-    text: [u8; 16],
+    text: [u8; BLOCK],
     len: u8,
     /// A text that is longer.
     long: Vec<u8>,
@@ -265,8 +264,9 @@ impl BoundText {
         let mut long = Vec::new();
         push_float(&mut long, bound, is_open_metrics);
         push_str(&mut long, "\"} ");
-        let (mut text, mut len) = ([0; 16], 0);
-        if let Some(short) = text.get_mut(..long.len()) {
+        let (mut text, mut len) = ([0; BLOCK], 0);
+        // One byte is left for a count.
+        if let Some(short) = text[..BLOCK - 1].get_mut(..long.len()) {
             short.copy_from_slice(&long);
             len = long.len() as u8;
             long = Vec::new();
@@ -274,15 +274,26 @@ impl BoundText {
         Self { bound, text, len, long }
     }
 
+    /// Appends the boundary and the count of its bucket.
     #[inline]
-    fn push(&self, out: &mut Vec<u8>) {
-        if self.len > 0 {
-            // Copying a fixed number of bytes needs no call.
-            let end = out.len() + usize::from(self.len);
-            out.extend_from_slice(&self.text);
-            out.truncate(end);
-        } else {
+    fn push(&self, out: &mut Vec<u8>, count: u64) {
+        let len = usize::from(self.len);
+        if len == 0 {
             out.extend_from_slice(&self.long);
+            push_integer(out, count);
+            return;
+        }
+        // Copying a fixed number of bytes needs no call. Many buckets have a count of one digit.
+        let mut block = self.text;
+        let is_short = count < 10;
+        if let Some(digit) = block.get_mut(len).filter(|_| is_short) {
+            *digit = b'0' + count as u8;
+        }
+        let end = out.len() + len + usize::from(is_short);
+        out.extend_from_slice(&block);
+        out.truncate(end);
+        if !is_short {
+            push_integer(out, count);
         }
     }
 }
@@ -311,6 +322,8 @@ fn push_head(out: &mut Vec<u8>, FamilyHead { name, help, kind, .. }: &FamilyHead
     }
 }
 
+/// How many bytes are copied at once.
+const BLOCK: usize = 16;
 /// More bytes than the end of any line of a histogram has: boundary, value and what is between them.
 const LONGEST_END: usize = 64;
 

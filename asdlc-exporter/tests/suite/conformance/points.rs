@@ -1,6 +1,7 @@
 //! "Gauges", "Sums" and "Histograms".
 
 use super::{Result, Served};
+use crate::{client_model::io::prometheus::client::BucketSpan, protobuf::families};
 use asdlc_exporter::{PrometheusReader, ScopeLabels};
 use opentelemetry::metrics::{AsyncInstrument, MeterProvider as _};
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
@@ -66,25 +67,55 @@ fn a_histogram_has_cumulative_buckets_count_and_sum() -> Result {
     Ok(())
 }
 
-// C-04
-#[test]
-fn an_exponential_histogram_has_one_bucket_count_and_sum() -> Result {
-    let exponential = |_: &Instrument| {
-        let aggregation = Aggregation::Base2ExponentialHistogram {
-            max_size: 160,
-            max_scale: 8,
-            record_min_max: true,
-        };
+/// A reader of values that are recorded as an exponential histogram.
+fn exponential(max_scale: i8, values: &[f64]) -> Result<(PrometheusReader, SdkMeterProvider)> {
+    let view = move |_: &Instrument| {
+        let (max_size, record_min_max) = (160, true);
+        let aggregation =
+            Aggregation::Base2ExponentialHistogram { max_size, max_scale, record_min_max };
         Stream::builder().with_aggregation(aggregation).build().ok()
     };
-    let provider = SdkMeterProvider::builder().with_view(exponential);
     let reader = PrometheusReader::builder().without_target_info();
-    let served = Served::of(provider, reader.with_scope_labels(ScopeLabels::NONE), |provider| {
-        let wait = provider.meter("test").f64_histogram("wait").build();
-        [0.5, 1.5, 100.0].into_iter().for_each(|seconds| wait.record(seconds, &[]));
-    })?;
-    let (_, family) = served.text.split_once("# TYPE wait ").unwrap_or_default();
-    let expected = ["histogram", "wait_bucket{le=\"+Inf\"} 3", "wait_sum 102", "wait_count 3"];
-    assert_eq!(family.lines().collect::<Vec<_>>(), expected);
+    let reader = reader.with_scope_labels(ScopeLabels::NONE).build()?;
+    let provider = SdkMeterProvider::builder().with_view(view).with_reader(reader.clone()).build();
+    let wait = provider.meter("test").f64_histogram("wait").build();
+    values.iter().for_each(|seconds| wait.record(*seconds, &[]));
+    Ok((reader, provider))
+}
+
+// C-04
+#[test]
+fn an_exponential_histogram_has_classic_buckets_in_text() -> Result {
+    let (reader, _provider) = exponential(8, &[0.5, 1.5, 100.0])?;
+    let text = reader.render()?;
+    for line in ["0.25\"} 0", "1\"} 1", "64\"} 2", "256\"} 3", "+Inf\"} 3"] {
+        assert!(text.contains(&format!("\nwait_bucket{{le=\"{line}\n")), "{line} in {text}");
+    }
+    assert!(text.ends_with("wait_sum 102\nwait_count 3\n"), "{text}");
+    Ok(())
+}
+
+// C-41
+#[test]
+fn an_exponential_histogram_is_a_native_histogram_in_protobuf() -> Result {
+    // Scales above 8 become 8.
+    for (max_scale, schema) in [(20, 8), (8, 8), (3, 3), (0, 0)] {
+        let (reader, _provider) = exponential(max_scale, &[0.0, 1.0, 1.0, 1.001, -1.0])?;
+        let families = families(&reader.render_protobuf()?);
+        let histogram = families[0].metric[0].histogram.as_ref().expect("a histogram");
+        assert_eq!((histogram.sample_count(), histogram.sample_sum()), (5, 2.001));
+        assert_eq!((histogram.schema(), histogram.zero_count()), (schema, 1));
+        // The zero bucket has only zeros.
+        assert_eq!((histogram.zero_threshold, histogram.zero_threshold()), (Some(0.0), 0.0));
+        // OpenTelemetry's bucket -1 ends at 1. Prometheus numbers buckets by their ends.
+        let spans = |spans: &[BucketSpan]| {
+            spans.iter().map(|span| (span.offset(), span.length())).collect::<Vec<_>>()
+        };
+        assert_eq!(spans(&histogram.positive_span), [(0, 2)]);
+        assert_eq!(histogram.positive_delta, [2, -1]);
+        assert_eq!(spans(&histogram.negative_span), [(0, 1)]);
+        assert_eq!(histogram.negative_delta, [1]);
+        assert!(histogram.created_timestamp.is_some());
+    }
     Ok(())
 }

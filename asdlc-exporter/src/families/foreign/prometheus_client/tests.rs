@@ -344,9 +344,11 @@ proptest! {
     }
 }
 
-/// Labels whose values are arbitrary, and whose keys have no character that ends a label.
+/// Labels whose values are arbitrary, and whose keys have no character that ends a label. A histogram with a
+/// label `le` cannot be read: its buckets would have two of them.
 fn labels() -> impl Strategy<Value = Vec<(String, String)>> {
-    vec(("[a-z_.é:-]{1,4}", ".{0,6}|[\"\\\\\n},={ #]{0,8}"), 0..4).prop_map(|labels| {
+    let key = "[a-z_.é:-]{1,4}".prop_filter("of a bucket", |key| key != "le");
+    vec((key, ".{0,6}|[\"\\\\\n},={ #]{0,8}"), 0..4).prop_map(|labels| {
         labels.into_iter().map(|(key, value)| (key, value.to_string())).collect()
     })
 }
