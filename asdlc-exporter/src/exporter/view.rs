@@ -1,6 +1,5 @@
 //! The views of an exporter's meter provider: those of the user, the policy, the native histograms and the
-//! series limit. An
-//! instrument that the policy denies records nothing.
+//! series limit. An instrument that the policy denies records nothing.
 
 use crate::families::{model::FamilyKind, native_histograms::NativeHistograms, policy::NamePolicy};
 use opentelemetry_sdk::metrics::{
