@@ -42,6 +42,8 @@ pub(super) enum Stage {
 pub(crate) enum Failure {
     /// The client does not read, or is too slow.
     NotRead,
+    /// The client has read everything, but the exposition was not written in time.
+    NotWritten,
     NotCompressed,
     Panicked,
 }
@@ -73,6 +75,7 @@ impl From<Failure> for ScrapeErrorKind {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::NotRead => Self::NotRead,
+            Failure::NotWritten => Self::Deadline,
             Failure::NotCompressed => Self::NotCompressed,
             Failure::Panicked => Self::Panicked,
         }

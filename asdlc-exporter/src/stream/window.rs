@@ -166,11 +166,15 @@ impl Window {
     pub(crate) fn give_up_late(&self, now: Instant) {
         let mut state = self.state();
         let is_late = |client: &Client| client.is_live() && client.deadline <= now;
-        let late: Vec<_> =
-            state.clients.iter().filter(|(_, c)| is_late(c)).map(|(id, _)| *id).collect();
+        let failure = |client: &Client| match client.chunks.is_empty() {
+            true => Failure::NotWritten,
+            false => Failure::NotRead,
+        };
+        let late = state.clients.iter().filter(|(_, client)| is_late(client));
+        let late: Vec<_> = late.map(|(id, client)| (*id, failure(client))).collect();
         let mut afterwards = Afterwards::default();
-        for id in late {
-            state.fail(id, Failure::NotRead, &mut afterwards);
+        for (id, failure) in late {
+            state.fail(id, failure, &mut afterwards);
         }
         drop(state);
         self.changed.notify_all();

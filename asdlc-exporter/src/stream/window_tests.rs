@@ -215,9 +215,10 @@ fn a_client_is_given_up_at_its_deadline() {
     let mut late = StreamReader::new(Arc::clone(&window), now + second);
     let mut later = StreamReader::new(Arc::clone(&window), now + 3 * second);
     let mut complete = StreamReader::new(Arc::clone(&window), now + second);
-    let ids = [late.id(), later.id(), complete.id()];
+    let mut reading = StreamReader::new(Arc::clone(&window), now + second);
+    let ids = [late.id(), later.id(), complete.id(), reading.id()];
     assert!(window.push(&ids, chunk(1)));
-    assert_eq!(poll(&mut complete), ready(1));
+    assert_eq!((poll(&mut complete), poll(&mut reading)), (ready(1), ready(1)));
     window.end(&[complete.id()]);
     assert_eq!(window.deadlines(now), (false, Some(now + second)));
     assert_eq!(window.deadlines(now + second), (true, Some(now + 3 * second)));
@@ -226,6 +227,8 @@ fn a_client_is_given_up_at_its_deadline() {
     assert_eq!(poll(&mut late), not_read());
     assert_eq!(poll(&mut later), ready(1));
     assert_eq!(poll(&mut complete), Poll::Ready(None));
+    let not_written = "the metrics were not collected in time".to_owned();
+    assert_eq!(poll(&mut reading), Poll::Ready(Some(Err(not_written))));
 }
 
 //
