@@ -28,14 +28,15 @@ fn main() {
         Exporter::builder("bench").with_prometheus_client_registry(registry.clone()).build();
     let (ours, theirs) = (ours.expect("an exporter"), theirs.expect("an exporter"));
     record(&ours, series);
-    let mut texts = [const { String::new() }; 3];
-    let [encoded, served, recorded] = &mut texts;
+    let mut encoded = String::new();
+    let mut texts = [const { Vec::new() }; 2];
+    let [served, recorded] = &mut texts;
     let mut subjects: [Subject<'_>; 3] = [
         (
             "the encoder of prometheus-client",
             Box::new(move || {
                 encoded.clear();
-                text::encode(encoded, &registry).expect("text");
+                text::encode(&mut encoded, &registry).expect("text");
             }),
         ),
         (

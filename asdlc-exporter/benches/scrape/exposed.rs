@@ -112,7 +112,7 @@ impl Exposed {
 
     /// Scrapes that share the memory of one text.
     pub(crate) fn same_text(&self, format: Format) -> impl FnMut() -> Written {
-        let mut text = String::new();
+        let mut text = Vec::new();
         move || {
             let had = text.capacity();
             self.exporter.render_into(format, &mut text).expect("text");

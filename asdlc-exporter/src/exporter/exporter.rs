@@ -203,27 +203,27 @@ impl Exporter {
         self.parts.reader.render_as(format)
     }
 
-    /// Like [`render_as`](Self::render_as), but replaces `text` by the metrics.
+    /// Like [`render_as`](Self::render_as), but replaces `bytes` by the metrics, which are UTF-8.
     ///
-    /// Use it to render repeatedly: allocating memory for a large text takes longer than writing it.
+    /// Use it to render repeatedly: allocating memory for a large exposition takes longer than writing it.
     ///
     /// ```
     /// # use asdlc_exporter::{Exporter, Format};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let exporter = Exporter::builder("shop").build()?;
-    /// let mut text = String::new();
+    /// let mut bytes = Vec::new();
     /// for _ in 0..2 {
-    ///     exporter.render_into(Format::Text, &mut text)?;
-    ///     assert!(text.starts_with("# HELP"));
+    ///     exporter.render_into(Format::Text, &mut bytes)?;
+    ///     assert!(bytes.starts_with(b"# HELP"));
     /// }
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
     ///
-    /// As [`render`](Self::render). If there is an error, `text` is empty.
-    pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
-        self.parts.reader.render_into(format, text)
+    /// As [`render`](Self::render). If there is an error, `bytes` is empty.
+    pub fn render_into(&self, format: Format, bytes: &mut Vec<u8>) -> Result<(), ScrapeError> {
+        self.parts.reader.render_into(format, bytes)
     }
 
     /// Returns the current metrics in Prometheus' protobuf format. See

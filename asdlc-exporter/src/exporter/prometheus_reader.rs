@@ -204,21 +204,18 @@ impl PrometheusReader {
     ///
     /// As [`render`](Self::render).
     pub fn render_as(&self, format: Format) -> Result<String, ScrapeError> {
-        let mut text = String::new();
-        self.render_into(format, &mut text)?;
-        Ok(text)
+        Ok(self.rendered(format.into(), Vec::new())?.into_text())
     }
 
-    /// Like [`render_as`](Self::render_as), but replaces `text` by the metrics.
+    /// Like [`render_as`](Self::render_as), but replaces `bytes` by the metrics, which are UTF-8.
     ///
-    /// Use it to render repeatedly: allocating memory for a large text takes longer than writing it.
+    /// Use it to render repeatedly: allocating memory for a large exposition takes longer than writing it.
     ///
     /// # Errors
     ///
-    /// As [`render`](Self::render). If there is an error, `text` is empty.
-    pub fn render_into(&self, format: Format, text: &mut String) -> Result<(), ScrapeError> {
-        let spare = mem::take(text).into_bytes();
-        *text = self.rendered(format.into(), spare)?.into_text();
+    /// As [`render`](Self::render). If there is an error, `bytes` is empty.
+    pub fn render_into(&self, format: Format, bytes: &mut Vec<u8>) -> Result<(), ScrapeError> {
+        *bytes = self.rendered(format.into(), mem::take(bytes))?.bytes;
         Ok(())
     }
 

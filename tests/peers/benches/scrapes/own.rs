@@ -30,9 +30,9 @@ fn of(name: &'static str, series: usize, format: Format) -> Subject {
     let exporter = Exporter::builder("bench").with_max_series(series + 1).build();
     let exporter = exporter.expect("the settings are valid");
     otel::record(&exporter.meter(), series);
-    let mut text = String::new();
+    let mut text = Vec::new();
     Subject::new(name, Content::Text, move |answer| {
         exporter.render_into(format, &mut text).expect("text");
-        answer(text.as_bytes());
+        answer(&text);
     })
 }
