@@ -10,6 +10,7 @@ mod prometheus;
 mod python_parsers;
 mod redis;
 mod scrape_config;
+mod stored_histogram;
 mod victoria_metrics;
 mod vmagent;
 mod vmalert;
@@ -29,6 +30,7 @@ pub use postgres::Postgres;
 pub use prometheus::{Prometheus, PrometheusBuilder};
 pub use python_parsers::{Parsed, PythonParsers};
 pub use redis::Redis;
+pub use stored_histogram::{StoredBucket, StoredHistogram, StoredSeries};
 pub use victoria_metrics::{VictoriaMetrics, VictoriaMetricsBuilder};
 pub use vmagent::Vmagent;
 pub use vmalert::Vmalert;
@@ -62,13 +64,7 @@ pub trait QueryApi {
         let path = format!("/api/v1/query?query={}", percent_encoded(promql));
         let response = get_json(self.address(), &path);
         let result = response["data"]["result"].as_array().expect("a vector").iter();
-        let sample = |series: &Value| {
-            let labels = serde_json::from_value(series["metric"].clone()).ok()?;
-            let number = &series["value"][1];
-            let number = number.as_str().or_else(|| series["histogram"][1]["count"].as_str());
-            Some((labels, number?.parse().ok()?))
-        };
-        result.map(|series| sample(series).expect("labels and a number")).collect()
+        result.map(labels_and_value).collect()
     }
 
     /// The labels of each result of an instant query.
@@ -133,6 +129,17 @@ impl Target {
     pub fn up() -> Self {
         Self { health: "up".into(), last_error: String::new() }
     }
+}
+
+/// Of one result of an instant query.
+fn labels_and_value(series: &Value) -> (BTreeMap<String, String>, f64) {
+    let sample = || {
+        let labels = serde_json::from_value(series["metric"].clone()).ok()?;
+        let number = &series["value"][1];
+        let number = number.as_str().or_else(|| series["histogram"][1]["count"].as_str());
+        Some((labels, number?.parse().ok()?))
+    };
+    sample().expect("labels and a number")
 }
 
 fn get_json(address: SocketAddr, path: &str) -> Value {

@@ -1,0 +1,97 @@
+//! Series that appear, pause until they are hidden, and return, at random: no error is counted twice.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use asdlc_tests::servers::{Generation, Prometheus, PrometheusBuilder, free_address};
+use fastrand::Rng;
+
+use super::counted::{Counted, increase, names, stored};
+
+//
+#[test]
+fn no_error_of_a_random_run_is_counted_twice() {
+    let address = free_address();
+    let mut program = Counted::start(address, IDLE_TIMEOUT);
+    let interval = Duration::from_millis(200);
+    // Without native histograms: Prometheus 3.5 ends with a fatal error if one starts in the millisecond of its last sample.
+    let new = Prometheus::builder(Generation::New);
+    let protobuf = new.clone().with_start_times().with_protocols(&["PrometheusProto"]);
+    let open_metrics = new.clone().with_start_times().with_protocols(&["OpenMetricsText1.0.0"]);
+    let unaware = new.with_protocols(&["PrometheusProto"]);
+    let start = |builder: PrometheusBuilder| builder.with_interval(interval).scraping(address);
+    let [protobuf, open_metrics, unaware] = [protobuf, open_metrics, unaware].map(start);
+    program.served.await_answers(OPEN_METRICS, 2);
+    program.served.await_answers(PROTOBUF, 4);
+
+    let mut rng = Rng::with_seed(SEED);
+    let mut kinds: Vec<_> = (0..KINDS).map(|_| Kind::default()).collect();
+    let mut recorded = BTreeMap::<String, u64>::new();
+    for step in 0..STEPS {
+        for (number, kind) in kinds.iter_mut().enumerate() {
+            if let Some(count) = kind.step(&mut rng) {
+                let name = format!("kind-{number}");
+                program.record(name.clone(), count);
+                *recorded.entry(name).or_default() += count;
+            }
+        }
+        // A scraper that nobody knows of.
+        if rng.u8(..4) == 0 {
+            program.exporter.render().expect("it is valid");
+        }
+        if step == STEPS / 2 {
+            drop(program);
+            program = Counted::start(address, IDLE_TIMEOUT);
+        }
+        program.served.await_answers(OPEN_METRICS, 1);
+    }
+    // The last errors arrive.
+    program.served.await_answers(OPEN_METRICS, 2);
+    program.served.await_answers(PROTOBUF, 4);
+
+    let total = recorded.values().sum::<u64>() as f64;
+    for prometheus in [&protobuf, &open_metrics] {
+        for name in &names(false)[..3] {
+            let mut counted = 0.0;
+            for (kind, samples) in stored(prometheus, name) {
+                let (counts, recorded) = (increase(&samples), recorded[&kind] as f64);
+                assert!(counts <= recorded, "{name} {kind}: {counts} of {recorded}: {samples:?}");
+                counted += counts;
+            }
+            let without = stored(&unaware, names(false)[0]);
+            let without: f64 = without.values().map(|samples| increase(samples)).sum();
+            println!("{name}: {counted} of {total}, without start times {without}");
+            // Those of a series that returns soon after it was hidden can be lost.
+            assert!(counted >= 0.9 * total, "{name}: {counted} of {total}");
+            assert!(without < counted, "{name}: {counted}, without start times {without}");
+        }
+    }
+}
+
+/// A kind of errors.
+#[derive(Default)]
+struct Kind {
+    /// How many steps it still has errors (positive) or none (negative).
+    left: i32,
+}
+
+impl Kind {
+    /// How many errors there are in a step.
+    fn step(&mut self, rng: &mut Rng) -> Option<u64> {
+        if self.left == 0 {
+            // Half of the pauses are longer than the idle timeout.
+            self.left = if rng.bool() { rng.i32(1..4) } else { -rng.i32(1..25) };
+        }
+        let has_errors = self.left > 0;
+        self.left -= self.left.signum();
+        has_errors.then(|| rng.u64(1..6))
+    }
+}
+
+/// The shortest that is allowed: five scrapes.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+const SEED: u64 = 13;
+const KINDS: usize = 16;
+const STEPS: usize = 100;
+const PROTOBUF: &str = "application/vnd.google.protobuf";
+const OPEN_METRICS: &str = "application/openmetrics-text";
