@@ -70,6 +70,8 @@ pub(crate) struct FamilyLifetimes {
     absence: Absence,
     /// The number of the last collection that had the family.
     collected_in: u64,
+    /// Whether all series of the family were removed since its series were compared.
+    starts_again: bool,
 }
 
 /// One series.
@@ -134,11 +136,8 @@ impl Lifetimes {
             let known = &mut known[family.id];
             if known.collected_in < *complete {
                 known.absence = *absence;
-                // Only a registry removes series. They all start again.
-                if family.is_foreign() && !*is_late {
-                    let start = absence.start(time);
-                    known.known.iter_mut().for_each(|it| it.start = start);
-                }
+                // Only a registry removes series.
+                known.starts_again |= family.is_foreign() && !*is_late;
             }
             known.collected_in = *number;
         }
@@ -173,6 +172,10 @@ impl Lifetimes {
         };
         // A late collection can have series that were removed since.
         let start = if *is_late { UNKNOWN } else { known.absence.start(current.time) };
+        if known.starts_again && !*is_late {
+            known.starts_again = false;
+            known.known.iter_mut().for_each(|it| it.start = start);
+        }
         if known.digest != Some(order.digest()) {
             let hashes = series().map(|series| series.labels().hash(hasher));
             known.find(observation, start, hashes, order.len());
@@ -209,6 +212,7 @@ impl FamilyLifetimes {
             missing: Vec::new(),
             absence,
             collected_in: 0,
+            starts_again: false,
         }
     }
 

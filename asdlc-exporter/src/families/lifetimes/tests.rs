@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 mod collections;
 mod missing;
 #[cfg(feature = "prometheus")]
+mod property;
+#[cfg(feature = "prometheus")]
 mod registries;
 
 /// A renderer that was built at second 0 of a clock that the test sets.
