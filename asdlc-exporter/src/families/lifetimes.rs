@@ -35,10 +35,8 @@ pub(crate) struct Lifetimes {
     current: Option<Collection>,
     /// When the collection began that began last.
     newest: Option<(Instant, UnixTime)>,
-    /// Counts the collections.
-    number: u64,
-    /// The number of the last collection that had all families.
-    complete: u64,
+    /// When the last collection that had all families began.
+    complete_at: UnixTime,
     /// When a family that was in no collection was absent.
     absence: Absence,
     is_late: bool,
@@ -68,8 +66,8 @@ pub(crate) struct FamilyLifetimes {
     missing: Vec<MissingSeries>,
     /// When a series that no collection of the family had was absent.
     absence: Absence,
-    /// The number of the last collection that had the family.
-    collected_in: u64,
+    /// When the last collection that had the family began.
+    collected_at: UnixTime,
     /// Whether all series of the family were removed since its series were compared.
     starts_again: bool,
 }
@@ -107,8 +105,7 @@ impl Lifetimes {
             families: Vec::new(),
             current: None,
             newest: None,
-            number: 0,
-            complete: 0,
+            complete_at: UNKNOWN,
             absence: Absence { latest: built, settled: built },
             is_late: false,
         }
@@ -124,25 +121,25 @@ impl Lifetimes {
             if self.newest.is_some_and(|(_, newest)| time < newest) {
                 self.forget_after(time);
             }
-            self.number += u64::from(self.newest.is_none_or(|(newest, _)| now != newest));
             self.newest = Some((now, time));
         }
         self.current = Some(collection);
-        let Self { families: known, number, complete, absence, is_late, .. } = self;
+        let Self { families: known, complete_at, absence, is_late, .. } = self;
         for family in families.iter() {
             if known.len() <= family.id {
                 known.resize_with(family.id + 1, || FamilyLifetimes::new(*absence));
             }
             let known = &mut known[family.id];
-            if known.collected_in < *complete {
-                known.absence = *absence;
+            if known.collected_at < *complete_at {
+                known.absence = known.absence.after(known.collected_at, *absence, time);
+                known.absence.observe(*complete_at);
                 // Only a registry removes series.
                 known.starts_again |= family.is_foreign() && !*is_late;
             }
-            known.collected_in = *number;
+            known.collected_at = known.collected_at.max(time);
         }
         if is_complete {
-            self.complete = self.number;
+            self.complete_at = self.complete_at.max(time);
             self.absence.observe(time);
         }
     }
@@ -192,8 +189,10 @@ impl Lifetimes {
     #[cold]
     fn forget_after(&mut self, time: UnixTime) {
         self.absence.forget_after(time);
+        self.complete_at = self.complete_at.min(time);
         for family in &mut self.families {
             family.absence.forget_after(time);
+            family.collected_at = family.collected_at.min(time);
             let missing = family.missing.iter_mut().map(|it| &mut it.lifetime);
             for it in family.known.iter_mut().chain(missing).filter(|it| it.start > time) {
                 it.start = UNKNOWN;
@@ -211,7 +210,7 @@ impl FamilyLifetimes {
             hidden: 0,
             missing: Vec::new(),
             absence,
-            collected_in: 0,
+            collected_at: UNKNOWN,
             starts_again: false,
         }
     }
@@ -309,6 +308,13 @@ impl Absence {
     /// The start of what a collection at this time has for the first time.
     fn start(self, time: UnixTime) -> UnixTime {
         if self.latest.plus(MARGIN) <= time { self.latest } else { self.settled }
+    }
+
+    /// The same for what was in no collection after `collected`, of which `others` tells the times.
+    fn after(self, collected: UnixTime, others: Self, time: UnixTime) -> Self {
+        let settled = if others.settled > collected { others.settled } else { self.start(time) };
+        let latest = if others.latest > collected { others.latest } else { self.latest };
+        Self { latest, settled }
     }
 
     /// A collection at this time does not have it either. A late collection is before the latest one.

@@ -213,10 +213,14 @@ proptest! {
         records in vec(record(), 1..12),
         namespace in proptest::option::of(proptest::sample::select(["asdlc", "_", "x"].as_slice())),
         value in text(),
+        has_created_lines in any::<bool>(),
     ) {
         let mut builder = Exporter::builder("shop").with_constant_label("zone", value.as_str()).with_version(value);
         if let Some(namespace) = namespace {
             builder = builder.with_namespace(namespace);
+        }
+        if has_created_lines {
+            builder = builder.with_created_lines();
         }
         let exporter = builder.build()?;
         let meter = exporter.meter();
@@ -227,9 +231,15 @@ proptest! {
         for sample in check(&text) {
             prop_assert_eq!(sample.label("service"), Some("shop"));
         }
-        for sample in check_open(&exporter.render_as(Format::OpenMetrics)?) {
+        let open_metrics = exporter.render_as(Format::OpenMetrics)?;
+        for sample in check_open(&open_metrics) {
             prop_assert_eq!(sample.label("service"), Some("shop"));
         }
+        //
+        let counts = |line: &str| ["counter", "histogram"].iter().any(|it| line.ends_with(&format!(" {it}")));
+        let are_counted = open_metrics.lines().any(|line| line.starts_with("# TYPE ") && counts(line));
+        let are_created = open_metrics.lines().any(|line| !line.starts_with('#') && line.contains("_created{service="));
+        prop_assert!(!has_created_lines || are_created || !are_counted, "{}", open_metrics);
         // Only the uptime changes.
         let still = |text: &str| text.lines().filter(|l| !l.contains("uptime_seconds{")).map(str::to_owned).collect::<Vec<_>>();
         prop_assert_eq!(still(&exporter.render()?), still(&text));

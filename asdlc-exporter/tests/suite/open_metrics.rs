@@ -50,6 +50,8 @@ pub(crate) fn check_open(text: &str) -> Vec<Sample> {
             samples.push(sample(line));
         }
         assert!(!samples.is_empty(), "{name} has no samples");
+        let mut created = take_created(name, &mut samples);
+        assert!(created.is_empty() || suffixes.contains(&"_created"), "{created:?}");
         for sample in &samples {
             let suffix = sample.name.strip_prefix(name).unwrap_or_else(|| panic!("{sample:?}"));
             let is_allowed = match kind {
@@ -76,6 +78,7 @@ pub(crate) fn check_open(text: &str) -> Vec<Sample> {
             histogram(name, &samples);
         }
         all.append(&mut samples);
+        all.append(&mut created);
     }
     let mut series = HashSet::new();
     for Sample { name, labels, .. } in &all {
@@ -84,6 +87,31 @@ pub(crate) fn check_open(text: &str) -> Vec<Sample> {
         assert!(series.insert((name, labels.clone())), "{name} {labels:?} is there twice");
     }
     all
+}
+
+/// Takes the lines `_created` out: none, or one after each series of the family.
+fn take_created(name: &str, samples: &mut Vec<Sample>) -> Vec<Sample> {
+    let name = format!("{name}_created");
+    let labels = |sample: &Sample| {
+        let mut labels = sample.labels.clone();
+        labels.retain(|(key, _)| !["le", "quantile"].contains(&key.as_str()));
+        labels
+    };
+    let (mut taken, mut series) = (Vec::new(), HashSet::new());
+    let mut last = None;
+    samples.retain(|sample| {
+        if sample.name != name {
+            series.insert(labels(sample));
+            last = Some(labels(sample));
+            return true;
+        }
+        assert_eq!(last.take().as_ref(), Some(&sample.labels), "{name} after another series");
+        assert!(sample.value > 1.6e9, "{sample:?} is no time of today");
+        taken.push(sample.clone());
+        false
+    });
+    assert!(taken.is_empty() || taken.len() == series.len(), "{name} is missing");
+    taken
 }
 
 fn histogram(name: &str, samples: &[Sample]) {

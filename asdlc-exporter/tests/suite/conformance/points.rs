@@ -1,10 +1,17 @@
 //! "Gauges", "Sums" and "Histograms".
 
 use super::{Result, Served};
-use crate::{client_model::io::prometheus::client::BucketSpan, protobuf::families};
-use asdlc_exporter::{PrometheusReader, ScopeLabels};
-use opentelemetry::metrics::{AsyncInstrument, MeterProvider as _};
+use crate::{
+    client_model::{google::protobuf::Timestamp, io::prometheus::client::BucketSpan},
+    protobuf::families,
+};
+use asdlc_exporter::{Format, PrometheusReader, ScopeLabels};
+use opentelemetry::{
+    KeyValue,
+    metrics::{AsyncInstrument, MeterProvider as _},
+};
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
+use std::time::SystemTime;
 
 // C-24, C-27, C-28, C-71
 #[test]
@@ -116,6 +123,58 @@ fn an_exponential_histogram_is_a_native_histogram_in_protobuf() -> Result {
         assert_eq!(spans(&histogram.negative_span), [(0, 1)]);
         assert_eq!(histogram.negative_delta, [1]);
         assert!(histogram.created_timestamp.is_some());
+    }
+    Ok(())
+}
+
+// X-13, C-31, C-38
+#[test]
+fn counters_and_histograms_have_a_start_and_gauges_have_none() -> Result {
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map(|it| it.as_nanos());
+    let began = now()?;
+    let reader = PrometheusReader::builder().with_created_lines().build()?;
+    let built = now()?;
+    let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+    let meter = provider.meter("test");
+    let jobs = meter.u64_counter("jobs").build();
+    jobs.add(1, &[]);
+    meter.f64_histogram("wait").build().record(1.0, &[]);
+    meter.u64_gauge("size").build().record(1, &[]);
+    let starts = || -> Result<Vec<(String, u128)>> {
+        let mut starts = Vec::new();
+        for family in families(&reader.render_protobuf()?) {
+            for metric in &family.metric {
+                let counter = metric.counter.as_ref().and_then(|it| it.created_timestamp);
+                let start = metric.histogram.as_ref().map_or(counter, |it| it.created_timestamp);
+                let Some(Timestamp { seconds, nanos }) = start else { continue };
+                let labels = metric.label.iter().filter(|label| label.name() == "is");
+                let is: String = labels.map(|label| label.value()).collect();
+                let start = u128::try_from(seconds)? * 1_000_000_000 + u128::try_from(nanos)?;
+                starts.push((format!("{}{is}", family.name()), start));
+            }
+        }
+        Ok(starts)
+    };
+    let first = starts()?;
+    assert!(first.iter().map(|(name, _)| name.as_str()).eq(["jobs_total", "wait"]), "{first:?}");
+    assert!(first.iter().all(|(_, start)| (began..=built).contains(start)), "{first:?}");
+    // Later series start later, and the known ones never move.
+    jobs.add(5, &[KeyValue::new("is", "b")]);
+    let second = starts()?;
+    assert_eq!([&second[0], &second[2]], [&first[0], &first[1]]);
+    assert_eq!(second[1].0, "jobs_totalb");
+    // OpenMetrics has the same starts.
+    let open_metrics = reader.render_as(Format::OpenMetrics)?;
+    for (name, start) in second {
+        let (seconds, nanos) = (start / 1_000_000_000, start % 1_000_000_000);
+        let text = format!("{seconds}.{nanos:09}");
+        let name = name.split_once("_total").map_or(name.as_str(), |(name, _)| name);
+        let line = |line: &str| {
+            let value = line.split(' ').next_back().unwrap_or_default();
+            line.starts_with(&format!("{name}_created{{"))
+                && text.trim_end_matches('0').starts_with(value.trim_end_matches('0'))
+        };
+        assert!(open_metrics.lines().any(line), "{name} {text}: {open_metrics}");
     }
     Ok(())
 }

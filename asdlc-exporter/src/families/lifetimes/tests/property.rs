@@ -176,6 +176,8 @@ fn run(events: Vec<Event>, is_registry: bool, idle: bool) -> Result<(), TestCase
             Event::Leave(series) => recorded.paused.push(series),
             Event::Return(series) => recorded.paused.retain(|it| *it != series),
             Event::Collect(reader, server, filter) => {
+                // Two collections never begin at the same time.
+                milliseconds += 1;
                 let Served { scraper, .. } = &mut readers[reader];
                 let Recorded { values, paused, total } = &*recorded;
                 let is_there = |it: &&u8| is_registry || !paused.contains(it);
