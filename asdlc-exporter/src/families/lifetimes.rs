@@ -220,10 +220,14 @@ impl FamilyLifetimes {
         self.hidden > 0 && self.hidden == self.known.len()
     }
 
-    /// The series at this position of the order, and its state.
-    #[inline]
-    pub(crate) fn get(&self, at: usize) -> Option<(&Lifetime, Option<&IdleState>)> {
-        Some((self.known.get(at)?, self.idle.get(at)))
+    /// The series, in the order in which they are served.
+    pub(crate) fn series(&self) -> &[Lifetime] {
+        &self.known
+    }
+
+    /// The state of each series. Empty if no series of the family can be idle.
+    pub(crate) fn idle(&self) -> &[IdleState] {
+        &self.idle
     }
 
     /// Replaces the series by those with these hashes, of which there are at most `most`.

@@ -1,7 +1,7 @@
 //! The series of a family that are served, and the values that they are served with.
 
 use crate::families::{
-    idle::{IdleState, Values},
+    idle::Values,
     labels::Labels,
     lifetimes::{FamilyLifetimes, Lifetime},
     model::{HistogramValue, Number, Quantile, UnixTime},
@@ -11,7 +11,7 @@ use crate::families::{
 /// A series that is not hidden, with the values to serve.
 pub(crate) struct ShownSeries<'t, 'a> {
     series: Series<'t, 'a>,
-    lifetime: Option<Lifetime>,
+    lifetime: Option<&'t Lifetime>,
     base: Option<&'t Values>,
 }
 
@@ -21,13 +21,12 @@ pub(crate) fn shown<'t, 'a: 't>(
     family: Option<&'t FamilyLifetimes>,
     series: impl Iterator<Item = Series<'t, 'a>>,
 ) -> impl Iterator<Item = ShownSeries<'t, 'a>> {
-    series.enumerate().filter_map(move |(at, series)| {
-        let Some((lifetime, idle)) = family.and_then(|family| family.get(at)) else {
-            return Some(ShownSeries { series, lifetime: None, base: None });
-        };
-        let is_hidden = idle.is_some_and(IdleState::is_hidden);
-        let base = idle.and_then(IdleState::base);
-        (!is_hidden).then_some(ShownSeries { series, lifetime: Some(*lifetime), base })
+    let mut lifetimes = family.map_or(&[][..], FamilyLifetimes::series).iter();
+    let mut idle = family.map_or(&[][..], FamilyLifetimes::idle).iter();
+    series.filter_map(move |series| {
+        let (lifetime, idle) = (lifetimes.next(), idle.next());
+        let Some(idle) = idle else { return Some(ShownSeries { series, lifetime, base: None }) };
+        (!idle.is_hidden()).then(|| ShownSeries { series, lifetime, base: idle.base() })
     })
 }
 
@@ -55,7 +54,7 @@ impl<'t> ShownSeries<'t, '_> {
     /// The moment before which it had no value. `None` if that is not known.
     #[inline]
     pub(crate) fn start(&self) -> Option<UnixTime> {
-        self.lifetime.and_then(Lifetime::start)
+        self.lifetime.and_then(|lifetime| lifetime.start())
     }
 
     /// Replaces `quantiles` by those of a summary and returns count and sum.

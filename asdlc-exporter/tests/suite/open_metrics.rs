@@ -91,10 +91,13 @@ pub(crate) fn check_open(text: &str) -> Vec<Sample> {
 
 /// Takes the lines `_created` out: none, or one after each series of the family.
 fn take_created(name: &str, samples: &mut Vec<Sample>) -> Vec<Sample> {
-    let name = format!("{name}_created");
+    let (bucket, quantile, name) =
+        (format!("{name}_bucket"), name.to_owned(), format!("{name}_created"));
     let labels = |sample: &Sample| {
         let mut labels = sample.labels.clone();
-        labels.retain(|(key, _)| !["le", "quantile"].contains(&key.as_str()));
+        labels.retain(|(key, _)| {
+            !(key == "le" && sample.name == bucket || key == "quantile" && sample.name == quantile)
+        });
         labels
     };
     let (mut taken, mut series) = (Vec::new(), HashSet::new());
