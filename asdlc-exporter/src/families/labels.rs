@@ -69,10 +69,11 @@ impl<'t> Labels<'t> {
         self.layout.openings.is_empty() && self.layout.scope.is_none()
     }
 
-    /// The hash of keys and values, scope included. It is the same in every collection of a reader.
+    /// The hash of keys and values, scope included. It is the same in every collection of a reader, and in every
+    /// escaping.
     pub(crate) fn hash(&self, hasher: &impl BuildHasher) -> u64 {
         let mut hasher = hasher.build_hasher();
-        hasher.write_u64(self.layout.hash);
+        hasher.write_u64(self.canonical.hash);
         hasher.write(self.text.as_bytes());
         hasher.finish()
     }

@@ -6,7 +6,9 @@ use crate::{
         format::{Format, Output},
         render::{Collected, Query, RenderSettings, Renderer},
     },
-    families::{idle_timeout::IdleTimeout, model::FamilyKind},
+    families::{
+        idle_timeout::IdleTimeout, model::FamilyKind, name::TranslationStrategy, policy::NamePolicy,
+    },
 };
 use opentelemetry::{
     KeyValue,
@@ -249,6 +251,23 @@ fn all_expositions_of_a_collection_have_the_same_starts() {
             let starts = scraper.render(collected, query);
             assert!(*query == text || starts == first, "{starts:?}");
         }
+    }
+}
+
+//
+#[test]
+fn starts_do_not_depend_on_the_escaping_of_names() {
+    let policy = NamePolicy::default().with_strategy(TranslationStrategy::NoTranslation);
+    let mut scraper = Scraper::with(RenderSettings { policy, ..RenderSettings::default() });
+    let jobs = scraper.meter().u64_counter("jobs_total").build();
+    let formats = [Format::OpenMetrics, Format::Utf8OpenMetrics];
+    for (at, format) in formats.iter().cycle().take(4).enumerate() {
+        jobs.add(1, &[KeyValue::new("a.b", at as i64)]);
+        let metrics = scraper.collect();
+        let collected = scraper.collected(15.0 * (at + 1) as f64, &metrics);
+        let starts = scraper.render(collected, &Query::all((*format).into()));
+        let expected: Vec<_> = (0..=at).map(|at| 15.0 * at as f64).collect();
+        assert_eq!(starts.into_values().collect::<Vec<_>>(), expected, "{format:?}");
     }
 }
 
