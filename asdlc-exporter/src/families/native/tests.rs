@@ -3,7 +3,7 @@ use crate::{collect::reader::Reader, families::points};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::{
     Aggregation, Instrument, SdkMeterProvider, Stream,
-    data::{AggregatedMetrics, MetricData, ResourceMetrics},
+    data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics},
     reader::MetricReader as _,
 };
 use points::HistogramPoint as _;
@@ -24,7 +24,7 @@ fn recorded(values: &[f64], max_size: u32, max_scale: i8) -> HistogramValue {
     let mut metrics = ResourceMetrics::default();
     reader.collect(&mut metrics).unwrap();
     let mut value = HistogramValue::default();
-    for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+    for metric in metrics.scope_metrics().flat_map(ScopeMetrics::metrics) {
         let AggregatedMetrics::F64(MetricData::ExponentialHistogram(data)) = metric.data() else {
             panic!("{metric:?}");
         };

@@ -2,7 +2,10 @@
 
 use super::{Result, Served};
 use crate::{
-    client_model::{google::protobuf::Timestamp, io::prometheus::client::BucketSpan},
+    client_model::{
+        google::protobuf::Timestamp,
+        io::prometheus::client::{BucketSpan, LabelPair},
+    },
     protobuf::families,
 };
 use asdlc_exporter::{Format, PrometheusReader, ScopeLabels};
@@ -148,7 +151,7 @@ fn counters_and_histograms_have_a_start_and_gauges_have_none() -> Result {
                 let start = metric.histogram.as_ref().map_or(counter, |it| it.created_timestamp);
                 let Some(Timestamp { seconds, nanos }) = start else { continue };
                 let labels = metric.label.iter().filter(|label| label.name() == "is");
-                let is: String = labels.map(|label| label.value()).collect();
+                let is: String = labels.map(LabelPair::value).collect();
                 let start = u128::try_from(seconds)? * 1_000_000_000 + u128::try_from(nanos)?;
                 starts.push((format!("{}{is}", family.name()), start));
             }
