@@ -152,10 +152,11 @@ impl From<BuildErrorKind> for BuildError {
     }
 }
 
-/// The metrics could not be collected.
+/// The metrics could not be collected, or could not be sent completely.
 ///
-/// [`ScrapeService`](crate::ScrapeService) responds with status 503 and this message. If a
-/// [`ScrapeBody`](crate::ScrapeBody) cannot be sent to its end, this is its error.
+/// If they could not be collected, [`ScrapeService`](crate::ScrapeService) responds with status 503 and this
+/// message. If a [large exposition](crate::ScrapeService#large-expositions) could not be sent completely, its
+/// [`ScrapeBody`](crate::ScrapeBody) ends with this error.
 pub struct ScrapeError {
     kind: ScrapeErrorKind,
 }

@@ -43,10 +43,10 @@
 //!
 //! # What a client may request
 //!
-//! A client can request text format 0.0.4 or 1.0.0 or `OpenMetrics` 1.0.0, escaped names, a
-//! compressed response, all families or some of them, and a time limit: see [`ScrapeService`]. The
-//! exporter collects on its own thread. All scrapes that wait share one collection. So other requests of the service are not
-//! delayed, even by many scrapes or by a large one.
+//! A client can request text format 0.0.4 or 1.0.0, `OpenMetrics` 1.0.0 or protobuf. It can also request how
+//! names are escaped, a compressed response, only some families, and a time limit: see [`ScrapeService`].
+//! The exporter collects on its own thread. All scrapes that wait share one collection. So other requests of
+//! the service are not delayed, even by many scrapes or by a large one.
 //!
 //! # From OpenTelemetry to Prometheus
 //!
@@ -62,7 +62,7 @@
 //! | a unit that Prometheus has no word for, such as `km` | suffix `_km`; annotations such as `{request}` are left out |
 //! | any unit, any counter, with [`TranslationStrategy::UnderscoreEscapingWithoutSuffixes`] or [`TranslationStrategy::NoTranslation`] | no suffix |
 //! | invalid characters and `_` in names and keys | each run of them becomes one `_`; valid names and keys of a registry do not change |
-//! | the same, with [`TranslationStrategy::NoUTF8EscapingWithSuffixes`] or [`TranslationStrategy::NoTranslation`] | not changed; scrapers that do not request names in UTF-8 get [escaped](Format) ones |
+//! | the same, with [`TranslationStrategy::NoUTF8EscapingWithSuffixes`] or [`TranslationStrategy::NoTranslation`] | not changed; scrapers that do not request UTF-8 names get [escaped](TranslationStrategy::NoUTF8EscapingWithSuffixes) names |
 //! | keys `1st`, `__name__`, and the empty key | `key_1st`, `_name_`, `key` |
 //! | a key that is a constant label, or `le` on a histogram | `exported_<key>`, as in Prometheus |
 //! | several keys that become one label | their values in the order of the keys, joined by `;` |
@@ -74,7 +74,7 @@
 //! | histograms of one series with different boundaries | the boundaries that they share, where the counts are exact |
 //! | one name with several help texts | the first help text |
 //! | one name with several kinds | the first kind; the other metric is dropped with one warning |
-//! | exponential histogram | count, sum and the bucket `+Inf`: these formats have no native histograms |
+//! | exponential histogram | in protobuf a [native histogram](NativeHistograms) and classic buckets, in text and `OpenMetrics` only the classic buckets |
 //! | integers | all digits, never rounded through a float |
 //! | a metric in a registry (`ExporterBuilder::with_registry`, feature `prometheus`) | under its own name, merged as above; without a type it is dropped |
 //! | the same of `ExporterBuilder::with_prometheus_client_registry` (feature `prometheus-client`) | under the name that its crate writes, merged as above; of type `unknown`: `untyped`, merged as gauges |

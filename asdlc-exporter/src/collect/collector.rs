@@ -204,8 +204,8 @@ impl Collector {
 }
 
 impl Snapshot<'_> {
-    /// Writes the metrics of the query, see [`Renderer::render`]. The lock is held while the sink takes the
-    /// chunks.
+    /// Writes the metrics of the query, see [`Renderer::render`]. Holds the lock also while the sink waits for
+    /// clients.
     pub(crate) fn write(
         &self,
         query: &Query,

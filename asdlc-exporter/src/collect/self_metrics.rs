@@ -94,7 +94,8 @@ impl SelfMetrics {
         self.in_flight.add(1, &[]);
     }
 
-    /// A scrape got its response. If it is streamed: its body has ended, after this number of bytes.
+    /// A scrape got its response of this number of bytes. A streamed response is recorded when its body has
+    /// ended.
     pub(crate) fn scrape_responded(&self, code: u16, bytes: u64, duration: Duration) {
         self.requests.add(1, &[code_label(code)]);
         self.bytes.add(bytes, &[]);

@@ -334,16 +334,17 @@ impl ExporterBuilder {
         self
     }
 
-    /// How long a scrape over HTTP may take. After that, the response is a 503. Default: 10 seconds.
-    /// Allowed: 1 millisecond and more. See [`PrometheusReaderBuilder::with_scrape_timeout`].
+    /// How long a scrape over HTTP may take. After that, the response is a 503, or the body of a [large
+    /// exposition](crate::ScrapeService#large-expositions) ends with an error. Default: 10 seconds. Allowed:
+    /// 1 millisecond and more. See [`PrometheusReaderBuilder::with_scrape_timeout`].
     pub fn with_scrape_timeout(mut self, timeout: Duration) -> Self {
         self.reader = self.reader.with_scrape_timeout(timeout);
         self
     }
 
-    /// How many scrapes over HTTP may wait at the same time. Each further scrape gets a 503 immediately.
-    /// A scrape of a [large exposition](crate::ScrapeService#large-expositions) also counts while its client reads.
-    /// Default: 128. Allowed: 1 and more.
+    /// How many scrapes over HTTP may wait at the same time. Each further scrape gets a 503 immediately. A
+    /// scrape of a [large exposition](crate::ScrapeService#large-expositions) counts until its client has read
+    /// the response. Default: 128. Allowed: 1 and more.
     pub fn with_max_scrapes_in_flight(mut self, scrapes: usize) -> Self {
         self.reader = self.reader.with_max_scrapes_in_flight(scrapes);
         self
@@ -387,15 +388,17 @@ impl ExporterBuilder {
     /// # Ok(()) }
     /// ```
     ///
-    /// [`NativeHistograms`] says what scrapers get, and can set the precision. The
-    /// [additional readers](Self::with_reader) get exponential histograms. An instrument that a view of
-    /// [`with_view`](Self::with_view) matches is recorded as this view says.
+    /// [`NativeHistograms`] describes the patterns, what scrapers get, and the precision. A later call replaces
+    /// the patterns. [Additional readers](Self::with_reader) get exponential histograms. If a view of
+    /// [`with_view`](Self::with_view) matches an instrument, only this view applies: the histogram is native
+    /// only if the view has the aggregation `Base2ExponentialHistogram`.
     pub fn with_native_histograms(mut self, histograms: impl Into<NativeHistograms>) -> Self {
         self.reader = self.reader.with_native_histograms(histograms);
         self
     }
 
-    /// Also serves the start of each series in `OpenMetrics`, as the line `_created`. Default: off.
+    /// Also serves the start time of each series in `OpenMetrics`, as a line `_created`. Default: off. Protobuf
+    /// always has the start times.
     ///
     /// ```
     /// use asdlc_exporter::{Exporter, Format};
@@ -408,8 +411,8 @@ impl ExporterBuilder {
     /// # Ok(()) }
     /// ```
     ///
-    /// A server that does not know these lines stores each of them as a series. See
-    /// [`PrometheusReaderBuilder::with_created_lines`] for what they are, and which servers know them.
+    /// A server that does not use these lines stores each of them as a series. See
+    /// [`PrometheusReaderBuilder::with_created_lines`] for their meaning, and for the servers that use them.
     pub fn with_created_lines(mut self) -> Self {
         self.reader = self.reader.with_created_lines();
         self

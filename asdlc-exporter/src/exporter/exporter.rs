@@ -203,7 +203,7 @@ impl Exporter {
         self.parts.reader.render_as(format)
     }
 
-    /// Like [`render_as`](Self::render_as), but replaces `bytes` by the metrics, which are UTF-8.
+    /// Like [`render_as`](Self::render_as), but replaces the content of `bytes` by the metrics, as UTF-8 text.
     ///
     /// Use it to render repeatedly: allocating memory for a large exposition takes longer than writing it.
     ///

@@ -134,14 +134,14 @@ impl PrometheusReader {
         ScrapeService::new(Arc::clone(&self.scrapes))
     }
 
-    /// A view that makes the
-    /// [native histograms](PrometheusReaderBuilder::with_native_histograms) of this reader, for the
-    /// provider that the reader belongs to.
+    /// A view for the provider of this reader. With it, the provider records the histograms that match
+    /// [`with_native_histograms`](PrometheusReaderBuilder::with_native_histograms) as exponential histograms, for
+    /// all its readers. Without that setting, the view matches nothing.
     ///
-    /// As in the SDK, each view that matches adds a stream: an instrument that another view of your provider
-    /// matches too is recorded twice, and one of the two is not served. Use
-    /// `Aggregation::Base2ExponentialHistogram` in your own view of such an instrument instead. All readers
-    /// of the provider get exponential histograms.
+    /// As in the SDK, each view that matches adds a stream. If another view of your provider matches the same
+    /// instrument, the instrument is recorded twice, and only one of the two streams is served. For such an
+    /// instrument, set `Aggregation::Base2ExponentialHistogram` in your own view, and use patterns that do not
+    /// match it.
     pub fn native_histogram_view(
         &self,
     ) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static + use<> {
@@ -183,9 +183,12 @@ impl PrometheusReader {
     /// Returns the current metrics in Prometheus text format 0.0.4.
     ///
     /// Waits until the sources are refreshed. Then collects and writes on the calling thread.
-    /// Concurrent calls wait for each other, and for a scrape that is being written. While such a call waits, a
-    /// large response does not wait for its client: what the client has not read yet is kept in memory. Do not call it in the callback of an observable
-    /// instrument: it runs the callbacks, so it would wait for itself.
+    /// Concurrent calls wait for each other, and for a scrape that is being written. While a call waits, a
+    /// [large exposition](crate::ScrapeService#large-expositions) is written without waiting for its clients: all
+    /// that they have not read yet is kept in memory.
+    ///
+    /// Do not call it in the callback of an observable instrument: it runs the callbacks, so it would wait for
+    /// itself.
     ///
     /// # Errors
     ///
@@ -207,9 +210,10 @@ impl PrometheusReader {
         Ok(self.rendered(format.into(), Vec::new())?.into_text())
     }
 
-    /// Like [`render_as`](Self::render_as), but replaces `bytes` by the metrics, which are UTF-8.
+    /// Like [`render_as`](Self::render_as), but replaces the content of `bytes` by the metrics, as UTF-8 text.
     ///
-    /// Use it to render repeatedly: allocating memory for a large exposition takes longer than writing it.
+    /// It reuses the memory of `bytes`. Use it to render repeatedly: allocating memory for a large exposition
+    /// takes longer than writing it.
     ///
     /// # Errors
     ///

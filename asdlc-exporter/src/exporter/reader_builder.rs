@@ -342,9 +342,9 @@ impl PrometheusReaderBuilder {
         self
     }
 
-    /// How long a scrape over HTTP may take. After that, the response is a 503. If the client is still reading a
-    /// [large exposition](crate::ScrapeService#large-expositions), its body ends with an error. Default: 10 seconds,
-    /// the default of Prometheus servers. Allowed: 1 millisecond and more.
+    /// How long a scrape over HTTP may take. After that, the response is a 503. If a client is still reading a
+    /// [large exposition](crate::ScrapeService#large-expositions), the body ends with an error. Default: 10
+    /// seconds, the default of Prometheus servers. Allowed: 1 millisecond and more.
     ///
     /// A client may allow less time with the header `X-Prometheus-Scrape-Timeout-Seconds`, which Prometheus
     /// servers send. This affects only this client, see [`ScrapeService`](crate::ScrapeService).
@@ -355,9 +355,9 @@ impl PrometheusReaderBuilder {
         self
     }
 
-    /// How many scrapes over HTTP may wait at the same time. Each further scrape gets a 503 immediately.
-    /// A scrape of a [large exposition](crate::ScrapeService#large-expositions) also counts while its client reads.
-    /// Default: 128. Allowed: 1 and more.
+    /// How many scrapes over HTTP may wait at the same time. Each further scrape gets a 503 immediately. A
+    /// scrape of a [large exposition](crate::ScrapeService#large-expositions) counts until its client has read
+    /// the response. Default: 128. Allowed: 1 and more.
     pub fn with_max_scrapes_in_flight(mut self, scrapes: usize) -> Self {
         self.limits.max_in_flight = scrapes;
         self
@@ -392,7 +392,8 @@ impl PrometheusReaderBuilder {
         self
     }
 
-    /// Also serves the start of each series in `OpenMetrics`, as the line `_created`. Default: off.
+    /// Also serves the start time of each series in `OpenMetrics`, as a line `_created`. Default: off. Protobuf
+    /// always has the start times.
     ///
     /// ```
     /// use asdlc_exporter::{Format, PrometheusReader};
@@ -408,24 +409,27 @@ impl PrometheusReaderBuilder {
     /// # Ok(()) }
     /// ```
     ///
-    /// The start is the moment before which the series had no value: the time of the last collection without
-    /// it, by any scraper, or the time when this reader was built, for a series of the first collection. With it,
-    /// a server counts what happened before the first scrape of a series. For example, five errors
-    /// between two scrapes are an increase of 5. Without it, a series that begins with 5 has no increase.
+    /// The start time is the moment before which the series had no value. It is the time of the last collection
+    /// without the series, by any scraper. For a series of the first collection, it is the time when this
+    /// reader was built. The start is at least one second before the first collection with the series, if the
+    /// reader existed then.
     ///
-    /// Counters, histograms and summaries have a start. `service_starts_total` has none, because it counts
-    /// across restarts. A counter has no such line if `OpenMetrics` does not allow it to be a counter: its
-    /// name does not end in `_total`, or another family has the name without `_total`.
+    /// With start times, a server counts what happened before the first scrape of a series. For example, five
+    /// errors between two scrapes are an increase of 5. Without start times, a series that begins with 5 has
+    /// no increase.
     ///
-    /// It is off because a server that does not know these lines stores each of them as a series of its
-    /// own: a counter becomes two. Turn it on if all servers know them, for example Prometheus 3 with
-    /// `--enable-feature=created-timestamp-zero-ingestion`. In protobuf, which such a server prefers, the
-    /// start is always there, and it is never a series.
+    /// Counters, histograms and summaries have a start time. `service_starts_total` has none, because it
+    /// counts across restarts. A counter has no such line if `OpenMetrics` does not allow it to be a counter:
+    /// its name does not end in `_total`, or another family has the name without `_total`.
     ///
-    /// * A callback that observes a count from elsewhere, for example the bytes of a network card
-    ///   since the machine was booted, counts from before the start. The server finds an increase of the whole
-    ///   count at each restart of the service. Observe such a count as a gauge, or subtract the
-    ///   first value.
+    /// The lines are off by default because a server that does not use them stores each of them as a series.
+    /// Prometheus uses them only with `--enable-feature=created-timestamp-zero-ingestion`. With this feature
+    /// it prefers protobuf, and does not need these lines. So enable them only for servers that use start
+    /// times and scrape `OpenMetrics`, for example because of `scrape_protocols`.
+    ///
+    /// * A callback may observe a count that began before this process, for example the bytes of a network
+    ///   card since the machine was booted. Then the server finds an increase of the whole count at each
+    ///   restart of the service. Observe such a count as a gauge, or subtract the first value.
     /// * The clocks of the service and of the server have to agree to about a second.
     pub fn with_created_lines(mut self) -> Self {
         self.has_created_lines = true;
@@ -439,7 +443,7 @@ impl PrometheusReaderBuilder {
     /// | `promhttp_metric_handler_requests_total{code}` | counter | scrapes by the status code of the response; a 405 does not count |
     /// | `promhttp_metric_handler_requests_in_flight` | gauge | scrapes that wait for their response, or read a streamed one |
     /// | `exporter_scrape_duration_seconds` | histogram | from the arrival of a scrape to its response, or to the end of a streamed one |
-    /// | `exporter_response_bytes_total` | counter | bytes of response bodies, compressed if they were sent compressed; of a streamed one, those that the server took |
+    /// | `exporter_response_bytes_total` | counter | bytes of response bodies after compression; of a streamed one, the bytes that the HTTP server took from the body |
     /// | `exporter_series` | gauge | series in the last scrape without a filter |
     /// | `exporter_dropped_metrics` | gauge | metrics that are not served: the name belongs to another metric, the name has more than 1024 bytes, or a registered metric has no type or cannot be read |
     /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape without a filter |
@@ -453,8 +457,9 @@ impl PrometheusReaderBuilder {
     /// filter (`name[]`) finds only overflowing families of the filter. All families have the namespace
     /// and the constant labels.
     ///
-    /// A [large exposition](crate::ScrapeService#large-expositions) is streamed. Such a scrape is counted when its
-    /// body ends: completely, with an error, or because the client is gone. Its code is 200, because that was sent.
+    /// A [large exposition](crate::ScrapeService#large-expositions) is streamed. Such a scrape is counted when
+    /// its body ends: completely, with an error, or because the client is gone. Its code is always 200, because
+    /// this status was sent before the body.
     ///
     /// A meter provider inside this reader records them. So other readers do not get them.
     ///
@@ -475,7 +480,7 @@ impl PrometheusReaderBuilder {
 
     /// Makes the histograms that match these patterns native histograms. Default: none.
     ///
-    /// The meter provider decides how an instrument is recorded, so it needs the view of the reader too:
+    /// The meter provider decides how an instrument is recorded. So also add the view of this reader to it:
     ///
     /// ```
     /// use asdlc_exporter::PrometheusReader;
@@ -491,10 +496,9 @@ impl PrometheusReaderBuilder {
     /// # Ok(()) }
     /// ```
     ///
-    /// [`NativeHistograms`] says what scrapers get, and can set the precision. A histogram that
-    /// matches and is recorded in other buckets is served as a classic one, with a warning in the log.
-    /// Exponential histograms that the provider records without this setting are served as
-    /// native ones too.
+    /// [`NativeHistograms`] describes the patterns, what scrapers get, and the precision. A later call replaces
+    /// the patterns. Without the view, a histogram that matches is served as a classic one, and the log has a
+    /// warning. All exponential histograms are served as native ones, also if they match no pattern.
     pub fn with_native_histograms(mut self, histograms: impl Into<NativeHistograms>) -> Self {
         self.native_histograms = Some(histograms.into());
         self

@@ -72,7 +72,7 @@ impl fmt::Debug for Views {
     }
 }
 
-/// Which histograms are native.
+/// Chooses the aggregation of native histograms.
 #[derive(Debug)]
 pub(crate) struct NativeView {
     policy: NamePolicy,
@@ -84,7 +84,7 @@ impl NativeView {
         Self { policy, native }
     }
 
-    /// How the instrument is recorded if it is one of them.
+    /// The aggregation of this instrument if it is a native histogram.
     fn aggregation(&self, instrument: &Instrument) -> Option<Aggregation> {
         let native = self.native.as_ref()?;
         let is_native = instrument.kind() == InstrumentKind::Histogram

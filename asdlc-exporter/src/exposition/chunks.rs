@@ -1,33 +1,32 @@
-//! The memory that an exposition is written into, and where its chunks go.
+//! The buffer that an exposition is written into, and the sink that takes its chunks.
 
 /// Takes an exposition in chunks, while it is written.
 pub(crate) trait Sink {
-    /// Takes the bytes that were written since the last call. Leaves empty memory for the next ones in their
-    /// place.
+    /// Takes the bytes that were written since the last call, and replaces them by an empty buffer.
     ///
-    /// Returns how many bytes the next chunk should have at least. `None` if nobody reads the exposition any
-    /// more: then it is not written further.
+    /// Returns the minimum size of the next chunk in bytes. `None` if nobody reads the exposition any more.
+    /// Then the rest is not written.
     fn take(&mut self, bytes: &mut Vec<u8>) -> Option<usize>;
 }
 
-/// Where writers write to.
+/// The buffer that writers write into.
 pub(crate) struct ChunkBuffer<'s> {
     /// What was written since the last chunk.
     pub(crate) bytes: Vec<u8>,
-    /// The sink, and how many bytes a chunk has at least.
+    /// The sink, and the minimum size of a chunk in bytes.
     sink: Option<(&'s mut dyn Sink, usize)>,
     taken: usize,
     is_stopped: bool,
 }
 
 impl<'s> ChunkBuffer<'s> {
-    /// Without a sink, all bytes stay in the memory.
+    /// Without a sink, all bytes stay in the buffer.
     pub(crate) fn new(bytes: Vec<u8>, sink: Option<(&'s mut dyn Sink, usize)>) -> Self {
         Self { bytes, sink, taken: 0, is_stopped: false }
     }
 
-    /// Gives a chunk to the sink if there are enough bytes. To be called where an exposition may be cut:
-    /// before and after a series.
+    /// Passes a chunk to the sink if there are enough bytes. Call it where a chunk may end: before and after
+    /// a series.
     #[inline]
     pub(crate) fn give(&mut self) {
         if self.is_full() {

@@ -1,4 +1,4 @@
-//! What a format does to be written: the trait of its writer.
+//! The trait that the writer of each format implements.
 
 use crate::families::{
     constant_labels::ConstantLabels,
@@ -9,8 +9,8 @@ use crate::families::{
 /// Writes families one after the other. For each family: [`begin`](Self::begin), then each of its series,
 /// then [`end`](Self::end).
 ///
-/// `start` is the moment before which a series had no value. `None` if the series cannot have one: it is a
-/// gauge.
+/// `start` is the start time of a series: the moment before which it had no value. `None` if it is not known,
+/// or the series has none, as a gauge.
 pub(crate) trait FamilyWriter {
     /// Begins a family.
     fn begin(&mut self, family: &FamilyHead<'_>);
@@ -31,8 +31,8 @@ pub(crate) trait FamilyWriter {
         start: Option<UnixTime>,
     );
 
-    /// Ends the family. Returns whether it is written. If not, the format has to know all series before it
-    /// can write the first one: they have to be passed again, followed by `end` again.
+    /// Ends the family. Returns whether it is written. If not, the writer has only measured the family. Then
+    /// pass the whole family again: `begin`, its series and `end`.
     fn end(&mut self) -> bool;
 
     /// Whether nobody reads the exposition any more.

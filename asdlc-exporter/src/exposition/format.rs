@@ -2,7 +2,8 @@
 
 use crate::families::escaping::Escaping;
 
-/// A text format of an exposition.
+/// A text format of an exposition. For protobuf, see
+/// [`render_protobuf`](crate::PrometheusReader::render_protobuf).
 ///
 /// ```
 /// use asdlc_exporter::{Exporter, Format};
@@ -16,23 +17,25 @@ use crate::families::escaping::Escaping;
 /// # Ok(()) }
 /// ```
 ///
-/// The formats with UTF-8 names differ from the others only if the
-/// [translation strategy](crate::TranslationStrategy) keeps characters that the others do not allow.
+/// [`Utf8Text`](Self::Utf8Text) and [`Utf8OpenMetrics`](Self::Utf8OpenMetrics) have other names than
+/// [`Text`](Self::Text) and [`OpenMetrics`](Self::OpenMetrics) only if the
+/// [translation strategy](crate::TranslationStrategy) keeps UTF-8 names. With the default strategy, the names
+/// are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// The Prometheus text format, version 0.0.4. Invalid characters of names are `_`.
+    /// The Prometheus text format, version 0.0.4. Each invalid character of a name becomes `_`.
     #[default]
     Text,
     /// The Prometheus text format, version 1.0.0, with UTF-8 names.
     Utf8Text,
-    /// The `OpenMetrics` text format, version 1.0.0. Invalid characters of names are `_`.
+    /// The `OpenMetrics` text format, version 1.0.0. Each invalid character of a name becomes `_`.
     OpenMetrics,
     /// The `OpenMetrics` text format, version 1.0.0, with UTF-8 names.
     Utf8OpenMetrics,
 }
 
-/// What an exposition is written as.
+/// The syntax of an exposition, and how its names are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Output {
     pub(crate) syntax: Syntax,
@@ -48,18 +51,17 @@ pub(crate) enum Syntax {
     Text100,
     /// The `OpenMetrics` text format, version 1.0.0.
     OpenMetrics,
-    /// Prometheus' protobuf format: messages `io.prometheus.client.MetricFamily`, each with its length before
-    /// it.
+    /// Prometheus' protobuf format: length-delimited messages `io.prometheus.client.MetricFamily`.
     Protobuf,
 }
 
 impl Output {
-    /// Protobuf with names as they are.
+    /// Protobuf with UTF-8 names.
     pub(crate) const PROTOBUF: Self =
         Self { syntax: Syntax::Protobuf, escaping: Escaping::AllowUtf8 };
     /// Text format 0.0.4.
     pub(crate) const TEXT: Self = Self { syntax: Syntax::Text004, escaping: Escaping::Underscores };
-    /// How many different values there are.
+    /// The number of different outputs.
     pub(crate) const COUNT: usize = Syntax::COUNT * Escaping::COUNT;
 
     /// A number below [`COUNT`](Self::COUNT).

@@ -3,10 +3,10 @@
 //! `render` iterates over families and series, and passes them to a `family_writer`: `text` writes the
 //! lines of the text formats, and `protobuf` the messages of the protobuf format. `open_metrics` has the
 //! lines and the rules that are different in `OpenMetrics`. `number` writes the numbers of the text
-//! formats. What is written goes into the memory of `chunks`.
+//! formats. The writers write into the buffer of `chunks`.
 //!
 //! Another format needs a variant in `format`, a writer next to `text` that `render` calls, and its media
-//! type in `scrape::negotiate` and `scrape::service`.
+//! type in `scrape::negotiate` and `scrape::content_type`.
 
 pub(crate) mod chunks;
 pub(crate) mod family_writer;

@@ -39,8 +39,8 @@ pub(crate) fn push_head(out: &mut Vec<u8>, family: &FamilyHead<'_>) {
     }
 }
 
-/// The name of the lines `_created` without this suffix. `None` if the family has none: only what counts has
-/// a start, and a counter that is of type `unknown` is not told to be one.
+/// The name of the lines `_created`, without this suffix. `None` if the family has no such lines: it is a gauge,
+/// or a counter that has the type `unknown` here.
 pub(crate) fn created_name<'a>(family: &FamilyHead<'a>) -> Option<&'a str> {
     match family.kind {
         FamilyKind::Counter => family.base_name,

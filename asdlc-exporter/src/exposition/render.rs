@@ -63,7 +63,7 @@ pub(crate) struct RenderSettings {
     pub(crate) idle: Option<IdleTimeout>,
     /// The histograms that are to be native.
     pub(crate) native: Option<NativeHistograms>,
-    /// Whether `OpenMetrics` has the start of each series.
+    /// Whether `OpenMetrics` has the start time of each series, in lines `_created`.
     pub(crate) has_created_lines: bool,
     /// When the reader was built.
     pub(crate) built: UnixTime,
@@ -140,7 +140,7 @@ pub(crate) struct Rendered {
     pub(crate) bytes: Vec<u8>,
     /// How many bytes were written in all.
     pub(crate) written: usize,
-    /// Whether all was written. If not, the sink [stopped](Sink::take) it.
+    /// Whether everything was written. If not, the sink [stopped](Sink::take) the exposition.
     pub(crate) is_complete: bool,
     pub(crate) series: usize,
     /// How many labels are truncated or left out.
@@ -174,9 +174,9 @@ impl Renderer {
         }
     }
 
-    /// Writes the metrics into `memory`, or in chunks into the sink: with the number of bytes that the first
-    /// chunk has at least. Returns `None` if there is no family, although there must be one. Then
-    /// nothing was written.
+    /// Writes the metrics into `memory`, or in chunks into the sink. The number beside the sink is the minimum
+    /// size of the first chunk in bytes. Returns `None` if there is no family, although there must be one.
+    /// Then nothing was written.
     pub(crate) fn render(
         &mut self,
         collected: Collected<'_>,

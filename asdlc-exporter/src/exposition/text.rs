@@ -20,10 +20,10 @@ use std::{borrow::Cow, ops::Range};
 pub(crate) struct TextWriter<'o, 's> {
     out: &'o mut ChunkBuffer<'s>,
     is_open_metrics: bool,
-    /// Whether `OpenMetrics` tells the start of each series, in a line `_created`.
+    /// Whether `OpenMetrics` has the start time of each series, in a line `_created`.
     has_created_lines: bool,
     // What is the same for all series of a family.
-    /// The name. One in UTF-8 begins with `{"`.
+    /// The name of the family. A UTF-8 name begins with `{"`.
     name: String,
     /// The name of the lines `_created`. Empty if the family has none.
     created: String,

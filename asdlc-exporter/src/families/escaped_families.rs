@@ -1,4 +1,4 @@
-//! The names of families as they are written with an escaping. Different families stay different.
+//! The escaped names of families. Different families have different escaped names.
 
 use crate::families::{
     base_name::{base_names, conflict},
@@ -9,12 +9,12 @@ use crate::families::{
 };
 use std::collections::HashMap;
 
-/// What is written of each family, by its id.
+/// The escaped name of each family, by the id of the family.
 #[derive(Debug)]
 pub(crate) struct EscapedFamilies {
     escaping: Escaping,
     all: Vec<EscapedFamily>,
-    /// The names, with the types of their families.
+    /// The escaped names that are in use, with the types of their families.
     taken: HashMap<String, FamilyKind>,
 }
 
@@ -30,7 +30,8 @@ impl EscapedFamilies {
         Self { escaping, all: Vec::new(), taken: HashMap::new() }
     }
 
-    /// Adds the families that are not yet there. Of these, those that need no escape come first.
+    /// Adds the families that are not known yet. Names that need no escaping are added first, so they do not
+    /// change.
     pub(crate) fn add(&mut self, families: &[FamilyDescription]) {
         let Self { escaping, all, taken } = self;
         let known = all.len();

@@ -1,8 +1,9 @@
-//! Names as they are written with an escaping. Different names stay different.
+//! Escaped names. Different names have different escaped names.
 //!
-//! An escaping can make one name of two: with `underscores`, both `a.b` and `a_b` are `a_b`. Then the
-//! exposition would have one series twice, or one label key twice, and scrapers refuse it or lose values. So
-//! the first name gets the escaped form, and the later one another form, which servers can decode.
+//! Two names can have the same escaped form: with `underscores`, both `a.b` and `a_b` become `a_b`. Then the
+//! exposition would have a series or a label key twice, and scrapers would refuse it or lose values. So the
+//! first of the two names gets this form. The other one gets a form that servers can decode, for example
+//! `U__a_2e_b`.
 
 use crate::families::{
     escaping::{Escaping, NameKind, push_values},
@@ -14,8 +15,8 @@ use std::{
     iter,
 };
 
-/// The escaped forms of label keys. They are the same for all series of a reader, so two different
-/// series never become the same one.
+/// The escaped forms of label keys. A key has the same form in all series of a reader, so two different
+/// series never become the same series.
 #[derive(Debug)]
 pub(crate) struct EscapedKeys {
     escaping: Escaping,
@@ -33,7 +34,7 @@ impl EscapedKeys {
         this
     }
 
-    /// Adds keys, unless they are known. Of the new ones, those that need no escape come first.
+    /// Adds the keys that are not known yet. Keys that need no escaping are added first, so they do not change.
     pub(crate) fn add<'a>(&mut self, keys: impl Iterator<Item = &'a str>) {
         let Self { escaping, by_key, taken } = self;
         let (kept, changed): (Vec<_>, Vec<_>) = keys
@@ -55,9 +56,10 @@ impl EscapedKeys {
     }
 }
 
-/// The first escaped form of the name that is free.
+/// The first escaped form of the name that is free: the requested form, then two forms that servers can
+/// decode, then the requested form with a number.
 ///
-/// A form that is not requested is not longer than names can be.
+/// The requested form may be longer than the limit of names. The other forms are not.
 pub(crate) fn first_free(
     escaping: Escaping,
     kind: NameKind,
@@ -82,7 +84,7 @@ pub(crate) fn first_free(
     iter::once(escaped.clone()).chain(others).find(|form| is_free(form)).unwrap_or(escaped)
 }
 
-/// The bytes of `_` and the greatest number.
+/// The length of `_` and the greatest number.
 const MAX_NUMBER_LEN: usize = 21;
 
 #[cfg(test)]

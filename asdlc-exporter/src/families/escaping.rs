@@ -6,22 +6,24 @@
 
 use std::fmt::Write as _;
 
-/// How names that are not classic names are written: `escaping=` in `Accept` and `Content-Type`.
+/// How names are written that not every scraper can read: the parameter `escaping` of `Accept` and
+/// `Content-Type`. A *classic* name has only the characters that every scraper reads: letters, digits, `_` and,
+/// in names of families, `:`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Escaping {
     /// Names are written as they are.
     AllowUtf8,
-    /// Each other character becomes `_`.
+    /// Each character that is not classic becomes `_`.
     Underscores,
-    /// `.` becomes `_dot_`, `_` becomes `__`, and each other character becomes `__`. This changes
-    /// classic names too, if they have a `_`.
+    /// `.` becomes `_dot_`, and `_` and each character that is not classic become `__`. This also changes
+    /// classic names that have a `_`.
     Dots,
-    /// The prefix `U__`, and the code point of each other character in hexadecimal. Nothing is lost:
-    /// servers can decode these names.
+    /// The name gets the prefix `U__`. `_` becomes `__`, and each character that is not classic becomes its
+    /// code point in hexadecimal, between two `_`. Servers can decode these names.
     Values,
 }
 
-/// What a name is, because the two have different classic characters.
+/// What a name belongs to. A family and a label have different classic characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum NameKind {
     /// The name of a family.
@@ -53,7 +55,7 @@ impl Escaping {
         Self::ALL.into_iter().find(|escaping| escaping.as_str() == name)
     }
 
-    /// Whether the scheme can change names, which are in UTF-8 or classic.
+    /// Whether the scheme can change names. `are_utf8`: whether the names can be other than classic.
     pub(crate) fn changes_names(self, are_utf8: bool) -> bool {
         match self {
             Self::AllowUtf8 => false,
@@ -104,7 +106,7 @@ impl Escaping {
 }
 
 impl NameKind {
-    /// Whether each version of each scraper reads the name without quotes and escapes.
+    /// Whether every scraper reads the name without quotes and escapes.
     pub(crate) fn is_classic(self, name: &str) -> bool {
         !name.is_empty() && name.bytes().enumerate().all(|(at, b)| self.is_classic_byte(at, b))
     }

@@ -20,20 +20,20 @@ pub(crate) struct FamilyDescription {
     pub(crate) kind: FamilyKind,
     /// In Prometheus' words, for example `seconds`. Empty if there is none.
     pub(crate) unit: String,
-    /// Where native histograms have classic buckets.
+    /// The boundaries of the classic buckets of native histograms.
     pub(crate) classic_bounds: ClassicBounds,
     /// Whether `OpenMetrics` can use the name without its suffix.
     pub(crate) has_base_name: bool,
     /// Whether series that do not change are hidden.
     pub(crate) can_be_idle: bool,
-    /// Whether the values count from 0, since a start that is served.
+    /// Whether the series have a start time: their values begin at 0 then.
     pub(crate) has_start: bool,
 }
 
 /// The families of one scrape, sorted by name.
 pub(crate) struct Families<'a> {
     pub(crate) descriptions: &'a [FamilyDescription],
-    /// What is different in the exposition, by the indexes of the descriptions. `None` if nothing is.
+    /// The escaped names, by the indexes of the descriptions. `None` if no name is escaped.
     pub(crate) escaped: Option<&'a [EscapedFamily]>,
     /// Indexes of descriptions, each with one metric of the family. Sorted by name.
     pub(crate) members: Vec<(usize, Member<'a>)>,

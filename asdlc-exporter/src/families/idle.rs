@@ -1,5 +1,5 @@
-//! Whether a series is idle: its value has not changed for some time. Then it is hidden. A series that changes
-//! again starts as a new series would.
+//! Finds idle series: series whose value has not changed for some time. They are hidden. When the value of a
+//! hidden series changes, it starts again like a new series.
 //!
 //! The SDK returns a cumulative series for ever. So the state of a series has its last value, when it changed, and
 //! what to subtract.

@@ -48,7 +48,8 @@ use std::time::Duration;
 /// * To `rate` and `increase`, this is a restart of the program: between 5 and 2 they find a counter
 ///   reset, and count 2.
 /// * As with a restart, the first new value (2) is lost if the window of the query does not have the old
-///   value (5): the functions need a value before it. If the window has the old value, and the first new
+///   value (5): the functions need a value before it. A server that uses start times stores a 0 before the
+///   new value, so it does not lose it. If the window has the old value, and the first new
 ///   value is not less than that, they find no reset, and count only the difference. Exclude
 ///   families whose rare events matter, for example in an alert, with [`without`](Self::without).
 /// * A series that has been 0 from the start is hidden too. Then a ratio with an error counter has no

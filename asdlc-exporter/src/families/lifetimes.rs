@@ -1,10 +1,10 @@
-//! Since when each series has a value, as scrapers of one reader can know it.
+//! Finds the start time of each series: the last collection without the series.
 //!
-//! A server sees an increase only between two values. What was counted before the first value of a series is
-//! lost, unless the exposition says when the series had no value yet: then the server can start at 0. That is the
-//! last collection without the series. A start that is too early loses nothing but this gain. A start after a
-//! value that the server has got would count this value twice. So a start is never too late: where it is not
-//! known, there is none.
+//! A server computes an increase from two samples. What was counted before the first sample of a series is lost,
+//! unless the exposition has a start time: then the server assumes the value 0 at this time. If the start is
+//! earlier than the last sample that a server has, the server ignores it. If it is later than a sample of the
+//! same series, the server counts this sample twice. So a start must never be too late. A series whose start is
+//! not known has none.
 //!
 //! Series are found again by the hash of their labels. Two series of one family can have the same hash: with
 //! 100 000 series, the probability is 3 × 10^-10. Then one of them could get the start and the idle state of the
@@ -31,18 +31,19 @@ pub(crate) struct Lifetimes {
     hasher: RandomState,
     /// By the id of the family.
     families: Vec<FamilyLifetimes>,
-    /// The collection whose families are observed.
+    /// The collection that is observed now.
     current: Option<Collection>,
-    /// When the collection began that began last.
+    /// The beginning of the newest collection, by both clocks.
     newest: Option<(Instant, UnixTime)>,
     /// When the last collection that had all families began.
     complete_at: UnixTime,
-    /// When a family that was in no collection was absent.
+    /// When a family was absent that was in no collection yet.
     absence: Absence,
+    /// Whether a newer collection was observed before the current one.
     is_late: bool,
 }
 
-/// A collection. Both times are those at its beginning: what is recorded while it runs may be in it or not.
+/// A collection. Both times are those of its beginning: what is recorded later may or may not be in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Collection {
     pub(crate) now: Instant,
@@ -60,22 +61,22 @@ pub(crate) struct FamilyLifetimes {
     /// The state of each series. Empty if no series of the family can be idle.
     idle: Vec<IdleState>,
     hidden: usize,
-    /// The series that were missing in the last collections, in the order in which they went missing. An
-    /// observable instrument misses a series if its callback fails before it observes it. Its value does not
-    /// start again, so its start must not change either.
+    /// The series that the last collections did not have, in the order in which they went missing. A series of
+    /// an observable instrument is missing if the callback fails before it observes the series. The value
+    /// does not start at 0 again, so the start must not change.
     missing: Vec<MissingSeries>,
-    /// When a series that no collection of the family had was absent.
+    /// When a series was absent that no collection of the family had yet.
     absence: Absence,
     /// When the last collection that had the family began.
     collected_at: UnixTime,
-    /// Whether all series of the family were removed since its series were compared.
+    /// Whether all series of the family were removed after they were compared for the last time.
     starts_again: bool,
 }
 
-/// One series.
+/// The start of one series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lifetime {
-    /// Of its labels.
+    /// The hash of its labels.
     hash: u64,
     start: UnixTime,
 }
@@ -87,12 +88,12 @@ struct MissingSeries {
     idle: Option<Box<IdleState>>,
 }
 
-/// When something that was not in the last collections was absent.
+/// The times of the last collections in which something was absent.
 #[derive(Clone, Copy, Debug)]
 struct Absence {
-    /// The time of a collection. Later ones are not taken until [`MARGIN`] has passed.
+    /// The latest one. Collections within [`MARGIN`] after it do not replace it.
     latest: UnixTime,
-    /// The one that `latest` was before.
+    /// An earlier one. It is the start of a new series while `latest` is less than [`MARGIN`] ago.
     settled: UnixTime,
 }
 
@@ -185,7 +186,7 @@ impl Lifetimes {
         Some(known)
     }
 
-    /// The clock was set back. What was after this time never was.
+    /// The clock was set back to this time. Forgets all later times.
     #[cold]
     fn forget_after(&mut self, time: UnixTime) {
         self.absence.forget_after(time);
@@ -230,7 +231,7 @@ impl FamilyLifetimes {
         &self.idle
     }
 
-    /// Replaces the series by those with these hashes, of which there are at most `most`.
+    /// Replaces the series by those with these hashes. There are at most `most` hashes.
     fn find(
         &mut self,
         observation: Observation,
@@ -309,12 +310,12 @@ impl Lifetime {
 }
 
 impl Absence {
-    /// The start of what a collection at this time has for the first time.
+    /// The start of a series or family that a collection at this time has for the first time.
     fn start(self, time: UnixTime) -> UnixTime {
         if self.latest.plus(MARGIN) <= time { self.latest } else { self.settled }
     }
 
-    /// The same for what was in no collection after `collected`, of which `others` tells the times.
+    /// The absence of what was in no collection after `collected`. `others` has the times of the later ones.
     fn after(self, collected: UnixTime, others: Self, time: UnixTime) -> Self {
         let settled = if others.settled > collected { others.settled } else { self.start(time) };
         let latest = if others.latest > collected { others.latest } else { self.latest };
@@ -337,17 +338,17 @@ impl Absence {
     }
 }
 
-/// Which start is this much before the collection that has the series first, if there was a collection then.
+/// The minimum time between the start of a series and the first collection that has the series.
 ///
-/// A server's samples have the time when it sent its request, by its own clock. If another server collects at
-/// almost the same time, the time of that collection can be after the sample. Then the next scrape would tell
-/// a start after the first sample, and the server would count the first value twice.
+/// A sample has the time when the server sent its request, by the clock of the server. If another server
+/// collects at almost the same time, the time of its collection can be after this sample. If that collection
+/// were the start, it would be after the first sample of the first server, which would count this sample twice.
 const MARGIN: Duration = Duration::from_secs(1);
-/// The start of a series that has none. A reader is not built in 1970.
+/// The start of a series whose start is not known. No real start has this value: 1970-01-01.
 const UNKNOWN: UnixTime = UnixTime(0);
-/// How many missing series a family keeps if it has fewer series than that.
+/// A family keeps at most as many missing series as it has series, but always up to this number.
 const MIN_MISSING: usize = 1_000;
-/// How long a missing series is kept, if the idle timeout is not longer.
+/// How long a missing series is kept. If the idle timeout is longer, that applies instead.
 const MAX_MISSING_TIME: Duration = Duration::from_secs(60 * 60);
 
 #[cfg(test)]

@@ -7,18 +7,17 @@
 //!
 //! A `family` has the metrics of one name. `points` reads the data points that the SDK collects,
 //! and `foreign` the metrics of registries of other crates. `model` has the types of the values,
-//! `native` the arithmetic of exponential histograms; `native_histograms` chooses these.
+//! `native` computes with exponential histograms, and `native_histograms` chooses the histograms to be native.
 //!
 //! `series` sorts and merges the points of a family. `label_cache` makes their `labels` from
 //! attributes: `label_key` makes the keys, `value_text` writes values that are not strings, `escape`
 //! escapes the values, `layouts` stores each list of label keys once, and `packed_lengths` encodes
 //! the lengths of values. `scope_labels` makes the labels of a scope, and `scopes` stores each text of
 //! them once. `constant_labels` are the labels of every series. `label_text` writes labels that many
-//! series share. `escaping` makes names that every scraper can read from names in UTF-8,
-//! `escaped_names` keeps the keys of labels apart, and `escaped_families` the names of families.
-//! `truncate` applies the `limits` of names, keys and values. `lifetimes` knows since when each series has
-//! a value. `idle` knows which series have not changed for the time of `idle_timeout`, and `shown` has the
-//! others.
+//! series share. `escaping` escapes UTF-8 names for scrapers that cannot read them. `escaped_names` makes sure
+//! that different label keys stay different, and `escaped_families` does the same for the names of families.
+//! `truncate` applies the `limits` of names, keys and values. `lifetimes` finds the start time of each series.
+//! `idle` finds the series that have not changed during the `idle_timeout`, and `shown` has the other series.
 
 pub(crate) mod base_name;
 pub(crate) mod catalogue;

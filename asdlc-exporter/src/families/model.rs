@@ -45,7 +45,7 @@ impl FamilyKind {
         }
     }
 
-    /// Whether values of the family count from a start, so that they only increase.
+    /// Whether series of this type have a start time: their values only increase from then on.
     pub(crate) fn accumulates(self) -> bool {
         match self {
             Self::Counter | Self::Histogram | Self::Summary => true,
@@ -196,7 +196,7 @@ pub(crate) struct HistogramValue {
 /// `2^(2^-schema)`. The negative buckets have the values with the opposite sign.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NativeHistogram {
-    /// Between -4 and 8. The greater, the narrower are the buckets.
+    /// From -4 to 8. The greater it is, the narrower the buckets are.
     pub(crate) schema: i8,
     /// How many values are 0. The zero bucket has no other values: its threshold is 0.
     pub(crate) zero_count: u64,
@@ -209,7 +209,7 @@ pub(crate) struct NativeHistogram {
 pub(crate) struct NativeBuckets {
     /// The index of the first bucket.
     pub(crate) first: i32,
-    /// Of each bucket, not cumulative. The first and the last one are not 0.
+    /// The count of each bucket, not cumulative. The first and the last count are not 0.
     pub(crate) counts: Vec<u64>,
 }
 

@@ -20,8 +20,8 @@ use crate::families::{label_key::KeyStyle, model::FamilyKind};
 /// # Ok(()) }
 /// ```
 ///
-/// The values have the names of the OpenTelemetry specification, and of `translation_strategy` in the
-/// configuration of a Prometheus server.
+/// The variants have the same names as in the OpenTelemetry specification, and as the values of
+/// `translation_strategy` in the configuration of a Prometheus server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TranslationStrategy {
@@ -38,18 +38,19 @@ pub enum TranslationStrategy {
     /// Names and attribute keys are in UTF-8, as they were recorded. Unit and type are suffixes: the counter
     /// `http.sent` with the unit `By` is `http.sent_bytes_total`.
     ///
-    /// A scraper that does not request names in UTF-8 gets escaped ones: `http_sent_bytes_total`. Prometheus 3
-    /// requests them. If two names or keys have the same escaped form, the later one is escaped so that it
-    /// can be decoded, for example `U__http_2e_sent__bytes__total`. See [`Format`](crate::Format).
+    /// Prometheus 3 requests UTF-8 names by default. A scraper that does not request them gets escaped names:
+    /// `http_sent_bytes_total`. Two names or keys can have the same escaped form, for example `a.b` and `a_b`.
+    /// Then one of them gets another form, which Prometheus can decode: `U__a_2e_b`. See
+    /// [`Format`](crate::Format).
     ///
-    /// Two keys change: the empty one is `key`, and `__name__`, which scrapers refuse, is `_name_`.
+    /// Two keys change: the empty key becomes `key`, and `__name__`, which scrapers refuse, becomes `_name_`.
     NoUTF8EscapingWithSuffixes,
     /// Names and attribute keys are in UTF-8, as they were recorded. No suffix is added: the counter
     /// `http.sent` with the unit `By` is `http.sent`.
     ///
-    /// The types in `OpenMetrics` are those of
-    /// [`UnderscoreEscapingWithoutSuffixes`](Self::UnderscoreEscapingWithoutSuffixes), and the escaped names are
-    /// those of [`NoUTF8EscapingWithSuffixes`](Self::NoUTF8EscapingWithSuffixes).
+    /// A counter without `_total` has the type `unknown` in `OpenMetrics`, as with
+    /// [`UnderscoreEscapingWithoutSuffixes`](Self::UnderscoreEscapingWithoutSuffixes). Names are escaped as with
+    /// [`NoUTF8EscapingWithSuffixes`](Self::NoUTF8EscapingWithSuffixes).
     NoTranslation,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Both have buckets with boundaries at powers of `base = 2^(2^-scale)`. OpenTelemetry's bucket `i` ends at
 //! `base^(i+1)`, Prometheus' bucket `i` at `base^i`. A bucket of a scale is the union of two buckets of the
-//! next greater scale. So counts of a lower scale, and counts up to a power of two, are exact.
+//! next greater scale. So counts stay exact if the scale is lowered, and counts up to a power of two are exact.
 
 use crate::families::model::{Bucket, HistogramValue, NativeBuckets, NativeHistogram};
 use std::{iter, mem, ops::RangeInclusive};
@@ -89,9 +89,9 @@ impl HistogramValue {
         Some(self.buckets[at].cumulative)
     }
 
-    /// Replaces the buckets by those of `native`: of all values, below these boundaries.
+    /// Replaces the classic buckets by buckets with these boundaries, which count the values of `native`.
     ///
-    /// If Prometheus cannot have the native histogram, only the classic buckets are left.
+    /// If Prometheus would reject the native histogram, the value is a classic histogram afterwards.
     pub(crate) fn set_classic(&mut self, bounds: ClassicBounds) {
         self.is_native = self.is_native && self.native.is_valid(self.count);
         let NativeHistogram { schema, zero_count, positive, negative } = &self.native;
@@ -130,7 +130,7 @@ impl NativeHistogram {
     /// The least and the greatest schema that Prometheus has.
     pub(crate) const SCHEMAS: RangeInclusive<i8> = -4..=8;
 
-    /// Whether Prometheus can have a histogram with these buckets and this count.
+    /// Whether Prometheus accepts a native histogram with these buckets and this count.
     ///
     /// A very low scale is the result of a very small maximum of buckets. With one or two buckets, the SDK
     /// also drops values that it has counted.
@@ -139,7 +139,7 @@ impl NativeHistogram {
         Self::SCHEMAS.contains(&self.schema) && total.saturating_add(self.negative.total()) == count
     }
 
-    /// Lowers the schema to that of Prometheus' narrowest buckets.
+    /// Lowers the schema to 8, the greatest one that Prometheus accepts.
     pub(crate) fn limit_schema(&mut self) {
         self.lower_to(*Self::SCHEMAS.end());
     }
@@ -238,7 +238,7 @@ impl NativeBuckets {
         }
     }
 
-    /// Returns false if it has not these values. Then the result is meaningless.
+    /// Returns false if these buckets do not contain the earlier ones. Then the result is meaningless.
     fn subtract(&mut self, earlier: &Self) -> bool {
         for (at, earlier_count) in
             earlier.counts.iter().enumerate().filter(|(_, count)| **count > 0)

@@ -1,4 +1,4 @@
-//! Which histograms are recorded in the buckets of native histograms.
+//! Which histograms are native histograms, and how precise they are.
 
 use opentelemetry_sdk::metrics::Aggregation;
 use std::ops::RangeInclusive;
@@ -20,29 +20,34 @@ use std::ops::RangeInclusive;
 /// # Ok(()) }
 /// ```
 ///
-/// Such a histogram has no boundaries to choose: its buckets are narrow everywhere, and there are only those
-/// that have values. The SDK records it as an exponential histogram
-/// (`Base2ExponentialHistogram`).
+/// A native histogram needs no boundaries: its buckets are narrow from the least to the greatest value. The
+/// SDK records it as an exponential histogram (`Base2ExponentialHistogram`). Boundaries of the instrument
+/// (`with_boundaries`) are not used.
 ///
-/// Scrapers that accept protobuf get the native histogram. In text, and for servers that do not use native
-/// histograms, the same observations are in classic buckets. Their boundaries are powers of two and never
+/// Protobuf has the native histogram and classic buckets. Text and `OpenMetrics` have only the classic
+/// buckets, with the same observations. The boundaries of the classic buckets are powers of two and never
 /// change, so their counts are exact:
 ///
 /// | unit | boundaries |
 /// |---|---|
 /// | `s` | 0.0009765625, 0.001953125, … 32, 64 |
-/// | `ms`, `us`, `ns` | the same times, rounded: 1, 2, … 65536 ms |
+/// | `ms` | 1, 2, … 32768, 65536 |
+/// | `us` | 1024, 2048, … 33554432, 67108864 |
+/// | `ns` | 1048576, 2097152, … 34359738368, 68719476736 |
 /// | `By` | 64, 256, … 268435456, 1073741824 |
 /// | other | 0.0009765625, 0.00390625, … 268435456, 1073741824 |
 ///
+/// Prometheus asks for protobuf and stores native histograms only if they are enabled in its configuration:
+/// `scrape_native_histograms: true`, or `--enable-feature=native-histograms` before version 3.8.
+///
 /// # Precision
 ///
-/// With scale `s`, a bucket ends at 2^(2^-s) times its beginning. At scale 8, this is 0.27 % more. If the
-/// values of a series need more buckets than the maximum, the SDK lowers the scale of this series until they
-/// fit. With 160 buckets, values between 1 ms and 10 s have scale 3 (9 %).
+/// With scale `s`, the upper boundary of a bucket is 2^(2^-s) times the lower one. At scale 8, it is 0.27 %
+/// greater. If the values of a series need more buckets than the maximum, the SDK lowers the scale of this
+/// series until they fit. For example, values from 1 ms to 10 s fit into 160 buckets at scale 3. There, the
+/// upper boundary is 9 % greater.
 ///
-/// Boundaries that the instrument advises are not used. A series has up to the maximum of buckets in memory,
-/// 8 bytes each.
+/// Each bucket takes 8 bytes of memory in the SDK.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NativeHistograms {
     patterns: Vec<String>,
@@ -51,23 +56,24 @@ pub struct NativeHistograms {
 }
 
 impl NativeHistograms {
-    /// The histograms whose names match one of these patterns. Patterns match as those of
-    /// [`MetricPolicy`](crate::MetricPolicy) do.
+    /// Makes the histograms native whose names match one of these patterns. Patterns have the syntax of
+    /// [`MetricPolicy`](crate::MetricPolicy), and match the same names.
     #[must_use]
     pub fn new<P: Into<String>>(patterns: impl IntoIterator<Item = P>) -> Self {
         let patterns = patterns.into_iter().map(Into::into).collect();
         Self { patterns, max_scale: 8, max_buckets: 160 }
     }
 
-    /// The greatest scale. Allowed: -4 to 8, which is what Prometheus has. Default: 8.
+    /// The scale of a series whose values fit into the maximum number of buckets. A greater scale has
+    /// narrower buckets. Default: 8. Allowed: -4 to 8, the range of Prometheus.
     #[must_use]
     pub fn with_max_scale(mut self, scale: i8) -> Self {
         self.max_scale = scale;
         self
     }
 
-    /// How many buckets for positive values a series has at most, and how many for negative ones. Allowed:
-    /// 4 to 10000. Default: 160.
+    /// The maximum number of buckets of a series for positive values, and also for negative values.
+    /// Default: 160. Allowed: 4 to 10 000.
     #[must_use]
     pub fn with_max_buckets(mut self, buckets: u32) -> Self {
         self.max_buckets = buckets;
@@ -107,5 +113,5 @@ impl<P: Into<String>> From<Vec<P>> for NativeHistograms {
     }
 }
 
-/// How many buckets may be the maximum.
+/// The allowed range of the maximum number of buckets.
 pub(crate) const MAX_BUCKETS: RangeInclusive<u32> = 4..=10_000;

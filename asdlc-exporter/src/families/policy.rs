@@ -32,8 +32,8 @@ use crate::families::{
 /// ignored. A pattern matches a family if it matches one of these names: the name that is served
 /// (`asdlc_orders_total`), the name without the namespace (`orders_total`), each of these without
 /// `_total` if the family is a counter (`asdlc_orders`, `orders`), and the name of the instrument
-/// (`orders`, with `_` for invalid characters). If the names are in UTF-8, these names with `_` for each
-/// other character are matched too.
+/// (`orders`, with `_` for invalid characters). A pattern also matches a UTF-8 name if it matches the name's
+/// form with `underscores`: `http_*` matches `http.requests`.
 ///
 /// * A family that matches a `deny` pattern is not served.
 /// * If there are `allow` patterns, a family that matches none of them is not served either,

@@ -92,7 +92,7 @@ fn complete(scrapes: &[&Arc<PendingScrape>], text: &Bytes) {
     }
 }
 
-/// Returns empty memory. It is that of the text, unless a response still holds the text.
+/// Returns an empty buffer: the memory of the text, unless a response still holds the text.
 fn reuse(text: Bytes) -> Vec<u8> {
     let memory = text.try_into_mut().map(|mut text| {
         text.clear();

@@ -24,18 +24,18 @@ use std::{
 /// # Ok(()) }
 /// ```
 ///
-/// If the exposition has at most 1 MiB before compression, this is one piece of known length. A larger one is
-/// written while the client reads it. Then the body can end with an error, which is a [`ScrapeError`]. A
-/// server closes the connection when it gets the error, so that the client sees that the response is
-/// incomplete. [`ScrapeService`](crate::ScrapeService) describes when that happens.
+/// If the exposition has at most 1 MiB before compression, the body is one chunk of known length. A larger
+/// exposition is written while the client reads it. Such a body can end with an error, a [`ScrapeError`]. The
+/// server then closes the connection, so that the client sees that the response is incomplete.
+/// [`ScrapeService`](crate::ScrapeService#large-expositions) says when this happens.
 pub struct ScrapeBody {
     content: Content,
 }
 
 enum Content {
-    /// One piece. Empty after it was taken.
+    /// The whole body. Empty after it was taken.
     Whole(Bytes),
-    /// With the bytes that remain, if that is known.
+    /// The stream, and how many bytes remain, if this is known.
     Streamed(StreamReader, Option<u64>),
     /// The response to `HEAD`, when the length of the body is not known.
     Omitted,

@@ -9,9 +9,8 @@ use http::HeaderValue;
 /// The media type, the version and the escaping.
 ///
 /// Prometheus' rules for content negotiation require `escaping` "for text formats version 1.0.0 and above",
-/// and Prometheus' own clients write it for protobuf too. Text format 0.0.4 only has it if a client
-/// requested an escaping that older scrapers do not know: for all other names it says nothing new, and
-/// no scraper of that format reads it.
+/// and Prometheus' own clients write it for protobuf too. Text format 0.0.4 has it only for `dots` and
+/// `values`. Otherwise its names always have `underscores`, as scrapers of this format expect.
 pub(crate) fn content_type(Output { syntax, escaping }: Output) -> HeaderValue {
     macro_rules! with_escaping {
         ($media_type:literal) => {

@@ -66,7 +66,7 @@ impl ChunkEncoder {
         }
     }
 
-    /// Compresses a chunk. Returns what was compressed, if it is enough to send.
+    /// Compresses a chunk. Returns the compressed bytes, if there are enough to send.
     pub(super) fn encode(&mut self, text: &[u8]) -> io::Result<Option<Vec<u8>>> {
         use io::Write as _;
         let out: &mut Vec<u8> = match self {
@@ -85,7 +85,7 @@ impl ChunkEncoder {
         Ok((out.len() >= ENOUGH).then(|| mem::replace(out, empty())))
     }
 
-    /// Returns the rest, with the end of the encoding.
+    /// Returns the remaining compressed bytes and the end of the encoding.
     pub(super) fn finish(self) -> io::Result<Vec<u8>> {
         match self {
             Self::Identity => Ok(Vec::new()),
@@ -102,8 +102,7 @@ fn empty() -> Vec<u8> {
     Vec::with_capacity(ENOUGH + ENOUGH / 2)
 }
 
-/// How many compressed bytes are sent at once, at least. A client reads several of them, and each
-/// occupies memory until then.
+/// The minimum size of a compressed chunk in bytes. Each chunk occupies memory until the client has read it.
 const ENOUGH: usize = 64 << 10;
 
 /// The value of the header `Content-Encoding`.

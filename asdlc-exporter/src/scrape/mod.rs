@@ -1,12 +1,12 @@
 //! Responds to scrapes over HTTP.
 //!
-//! `service` takes the HTTP request, `request` reads it with `negotiate`, and
-//! `content_type` names what was chosen. `endpoint` applies the
-//! exporter's limits and puts a `pending` scrape into the `queue`. The queue coalesces scrapes: its
+//! `service` takes the HTTP request, `request` reads it with `negotiate`, and `content_type` has the header for
+//! the chosen format. `endpoint` applies the exporter's limits and puts a `pending` scrape into the `queue`.
+//! The queue coalesces scrapes: its
 //! collecting thread serves all scrapes that wait as one `batch`, from one collection. Its deadline thread
 //! fails scrapes that are late, for example when a callback hangs. `encode` compresses the text. The
-//! `body` of a response is one piece, or takes the chunks that the `stream_sink` puts into the window of
-//! `crate::stream`.
+//! `body` of a response is the whole text. Or it takes the chunks that the `stream_sink` puts into the window
+//! of `crate::stream`.
 
 mod batch;
 mod body;

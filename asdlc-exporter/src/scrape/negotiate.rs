@@ -16,8 +16,8 @@ use std::cmp::Ordering::Equal;
 /// that the client names. Otherwise it is text format 0.0.4.
 ///
 /// Between formats of the same weight, one that is named wins over one that only matches a wildcard. If
-/// both are named, the first one wins. A wildcard names no format, so it never matches another one than
-/// text format 0.0.4, which every client reads.
+/// both are named, the first one wins. A wildcard only stands for text format 0.0.4, which every client
+/// reads.
 pub(crate) fn output(headers: &HeaderMap) -> Output {
     let ranges: Vec<_> = accept_items(headers, ACCEPT).filter_map(MediaRange::parse).collect();
     let offers = SYNTAXES.into_iter().filter_map(|syntax| {

@@ -29,9 +29,9 @@ pub(crate) struct Exposition {
 pub(crate) enum ExpositionBody {
     /// One piece. Scrapes that one collection serves share its memory.
     Whole(Bytes),
-    /// It is still being written. With its length, if that is known.
+    /// The stream of an exposition that is still being written, and its length, if this is known.
     Streamed(StreamReader, Option<u64>),
-    /// It would be streamed, but the client does not want the body.
+    /// The body would be streamed, but the request is a `HEAD`.
     Omitted,
 }
 
@@ -40,8 +40,8 @@ pub(crate) enum ExpositionBody {
 pub(crate) struct Delivery {
     /// Only the head.
     pub(crate) is_head: bool,
-    /// The length before the body. `HTTP/1.0` has no other way to show that a body is complete: without a length, the
-    /// end of the connection is the end of the body.
+    /// The length before the body. `HTTP/1.0` has no other way to show that a body is complete: without a
+    /// length, the end of the connection is the end of the body.
     pub(crate) needs_length: bool,
 }
 

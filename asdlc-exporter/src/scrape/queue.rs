@@ -1,10 +1,10 @@
 //! The queue of scrapes. One collection serves all scrapes that wait at the same time.
 //!
 //! The first scrape starts two threads for its exporter. The collecting thread (`metrics-collect`)
-//! collects and writes. The deadline thread (`metrics-timeout`) fails scrapes that are late, and gives up
-//! clients that have not read a streamed response in time: the collecting thread cannot do this while a callback
-//! hangs or it waits for a client. So a scrape needs no async runtime and no
-//! timer, and never blocks a thread that serves other requests.
+//! collects and writes. The deadline thread (`metrics-timeout`) fails scrapes that are late, and aborts streamed
+//! responses that clients have not read in time. The collecting thread cannot do this while a callback hangs,
+//! or while it waits for a client. So a scrape needs no async runtime and no timer, and never blocks a thread
+//! that serves other requests.
 
 use crate::{
     catch_panic::catch_panic,

@@ -43,10 +43,10 @@ use tower_service::Service;
 /// | `GET` | 200, `Content-Type: text/plain; version=0.0.4; charset=utf-8` |
 /// | `GET` that prefers `OpenMetrics`, by `Accept` | 200, `Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores` |
 /// | `GET` that prefers text format 1.0.0, by `Accept` | 200, `Content-Type: text/plain; version=1.0.0; charset=utf-8; escaping=underscores` |
-/// | `GET` that prefers protobuf, by `Accept` with `proto` and `encoding` | 200, `Content-Type: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores` |
-/// | `GET` with `escaping=allow-utf-8` or another value, by `Accept` | the same, with names in UTF-8 or escaped as requested |
+/// | `GET` that prefers protobuf, by `Accept` with `proto=io.prometheus.client.MetricFamily` and `encoding=delimited` | 200, `Content-Type: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores` |
+/// | `GET` with `escaping` (`allow-utf-8`, `underscores`, `dots` or `values`) in `Accept` | the same, with UTF-8 names or with escaped names. Default: `underscores`. Text format 0.0.4 never has UTF-8 names |
 /// | `GET` that accepts `gzip` or `zstd`, by `Accept-Encoding` | the same, compressed (features `gzip`, on by default, and `zstd`) |
-/// | `GET` with `name[]=orders_total` in the query | the same, but only the families of these names; a comment, or nothing in protobuf, if there are none |
+/// | `GET` with `name[]=orders_total` in the query | the same, but only the families of these names. If there are none: a comment, and in protobuf an empty body |
 /// | `HEAD` | the headers of `GET`, `Content-Length` included if `GET` has it, and no body |
 /// | other methods | 405 with `Allow: GET, HEAD` |
 /// | `GET` or `HEAD`, but the metrics could not be collected | 503 and the [`ScrapeError`](crate::ScrapeError) as text |
@@ -55,26 +55,27 @@ use tower_service::Service;
 ///
 /// # Large expositions
 ///
-/// A response of at most 1 MiB before compression is one piece, with `Content-Length`. A larger one is
-/// written while the client reads it, and has no `Content-Length`. So a scrape of any size takes a
-/// few megabytes: at most 4 MiB that were written and not yet read, for all clients together. The response
-/// begins after everything was collected. So it is a 503 if that fails.
+/// A response of at most 1 MiB before compression is sent in one piece, with `Content-Length`. A larger one is
+/// streamed: it is written while the client reads it, and has no `Content-Length`. At most 4 MiB are written
+/// and not yet read, for all clients together. So a large scrape takes only a few megabytes of memory. A
+/// response begins after everything was collected. So it is a 503 if the collection fails.
 ///
-/// A client that stops reading is given up: its [body](ScrapeBody) ends with an error. The server then closes
-/// the connection, so that an incomplete response is never taken for a complete one. This happens
+/// A streamed response can be aborted: its [body](ScrapeBody) ends with an error. The server then closes the
+/// connection, so that the client cannot take an incomplete response for a complete one. This happens
 ///
-/// * when the scrape's time is over ([`with_scrape_timeout`]), which includes the time to read;
-/// * earlier, if other scrapes wait for this client. It may keep them waiting for 1 second, and for 1 more
-///   second for each 16 MiB that it reads. So a client that reads 16 MiB a second is not given up early;
-/// * if writing panics, which is a bug.
+/// * when the time of the scrape is over ([`with_scrape_timeout`]). It includes the time to read the response;
+/// * earlier, if the client does not read and other scrapes wait for it. A client may keep them waiting for 1
+///   second, and for 1 more second for each 16 MiB that it reads. So a client that reads 16 MiB a second
+///   is never aborted early;
+/// * if the compression fails, or writing panics, which is a bug.
 ///
-/// A server cannot close a connection before it has sent what it already took from the body. A frozen client
-/// keeps this memory until a timeout of the server ends the connection, such as
+/// A server cannot close a connection before it has sent what it already took from the body. If a client does
+/// not read at all, the server keeps this memory until a timeout of the server ends the connection, such as
 /// `ServerBuilder::with_write_timeout` of the feature `serve`.
 ///
-/// A client with `HTTP/1.0` needs the length before the body: without it, the end of the connection is the end
-/// of the body, even of an incomplete one. So the exposition is written twice for it: first to measure it,
-/// and then to send it with `Content-Length`.
+/// A client with `HTTP/1.0` needs `Content-Length`: without it, the end of the connection is the end of the
+/// body, and an incomplete body looks complete. So a large exposition is written twice for such a client:
+/// first to measure it, and then to send it.
 ///
 /// # Details
 ///
@@ -139,7 +140,7 @@ pub struct ScrapeFuture {
 #[derive(Debug)]
 enum ScrapeProgress {
     NotAllowed,
-    /// With whether the client needs the length before the body.
+    /// The request, and whether the client needs the length before the body.
     New(ScrapeRequest, bool),
     Waiting(InFlight, ResponseForm, Measurement),
     Done,

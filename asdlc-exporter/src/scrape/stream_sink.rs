@@ -19,15 +19,16 @@ use std::{
 /// The length of the exposition in each encoding.
 pub(super) type Lengths = HashMap<Encoding, u64>;
 
-/// Completes the scrapes of one query when the first chunk is full, and then gives them all chunks. Dropping
-/// it before [`finish`](Self::finish) ends the streams with an error.
+/// Streams the exposition of one query. When the first chunk is full, the scrapes get their responses. From
+/// then on, their bodies get each chunk. Dropping the sink before [`finish`](Self::finish) ends the streams
+/// with an error.
 ///
-/// A client that needs the length before the first byte cannot be served in this way. For such clients, this
-/// only measures. When the lengths are known, a second pass serves them.
+/// A client that needs the length before the body gets no chunks in the first pass, which only measures the
+/// length. It is served by a second pass, with the lengths of the first one.
 pub(super) struct StreamSink<'s> {
     window: &'s Arc<Window>,
     scrapes: &'s [&'s Arc<PendingScrape>],
-    /// Known from the first pass.
+    /// The lengths that the first pass has measured. `None` in the first pass.
     lengths: Option<Lengths>,
     /// Empty before the first chunk is full.
     streams: Vec<Stream>,
@@ -58,8 +59,8 @@ impl<'s> StreamSink<'s> {
         self.has_begun
     }
 
-    /// Ends the streams. `rest` is what was written after the last chunk. Returns the lengths for the
-    /// scrapes that need them, if there are any.
+    /// Ends the streams. `rest` is what was written after the last chunk. If scrapes need the length first,
+    /// returns the lengths.
     pub(super) fn finish(mut self, rest: &mut Vec<u8>) -> Option<Lengths> {
         self.write(rest);
         let mut lengths = Lengths::new();
@@ -168,7 +169,7 @@ impl Stream {
     }
 }
 
-/// What an exposition may have at most to be sent in one piece, in bytes before it is compressed.
+/// The maximum size of an exposition that is sent in one piece, in bytes before compression.
 pub(super) const WHOLE: usize = 1 << 20;
-/// The chunks of a larger exposition have at least this length before they are compressed.
+/// The minimum size of a chunk of a larger exposition, in bytes before compression.
 const CHUNK: usize = 256 << 10;

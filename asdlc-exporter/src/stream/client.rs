@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Called once when a stream has ended, with the number of bytes that were handed out.
+/// Called once when a stream has ended, with the number of bytes that the client has taken.
 pub(crate) type OnEnd = Box<dyn FnOnce(u64) + Send>;
 
 /// What the window knows about a client.
@@ -24,7 +24,7 @@ pub(super) struct Client {
     pub(super) on_end: Option<OnEnd>,
     /// How many bytes it has taken.
     pub(super) taken: u64,
-    /// How long the writer waited for it while others waited for the writer.
+    /// How long the writer has waited for it while other clients or scrapes waited for the writer.
     pub(super) delayed: Duration,
 }
 
@@ -61,7 +61,7 @@ impl Client {
         }
     }
 
-    /// Whether it still gets chunks, or has some to take.
+    /// Whether more chunks may come, or some are not taken yet.
     pub(super) fn is_live(&self) -> bool {
         match self.stage {
             Stage::Writing => true,
@@ -82,7 +82,7 @@ impl From<Failure> for ScrapeErrorKind {
     }
 }
 
-/// What to do after the lock of the window was released.
+/// What to call after the lock of the window is released.
 #[derive(Default)]
 #[must_use = "wakers and ends must be called"]
 pub(super) struct Afterwards {

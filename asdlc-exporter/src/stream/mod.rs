@@ -1,8 +1,9 @@
 //! Gives an exposition to its clients in chunks, while it is written.
 //!
-//! The `window` has the chunks that clients have not read yet, and bounds their memory: the thread that
-//! writes waits for room. It gives up clients that do not read. The `state` is what it knows, and `client` what it knows about one of them. A `reader` is the end
-//! where one client takes its chunks.
+//! The `window` has the chunks that clients have not read yet, and limits their memory: the thread that writes
+//! waits until clients have read. If a client does not read, the window gives it up: its stream ends with an
+//! error. `state` has the data of the window, and `client` the data of one client. A client takes its chunks
+//! from a `reader`.
 
 mod client;
 mod reader;

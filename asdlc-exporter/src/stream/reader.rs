@@ -1,4 +1,4 @@
-//! The end of a stream where a client takes its chunks.
+//! From a reader, a client takes the chunks of its stream.
 
 use crate::{
     error::ScrapeError,
@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-/// Takes the chunks of a stream. Dropping it means that the client is gone.
+/// Takes the chunks of a stream. Dropping it removes the client from the window.
 #[derive(Debug)]
 pub(crate) struct StreamReader {
     window: Arc<Window>,
@@ -30,7 +30,7 @@ impl StreamReader {
         self.id
     }
 
-    /// The next chunk. After an error, there is none.
+    /// The next chunk. After an error, there are no more chunks.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,

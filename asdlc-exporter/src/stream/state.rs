@@ -1,4 +1,4 @@
-//! What the window knows, behind its lock.
+//! The data of the window, behind its lock.
 
 use crate::{
     error::{ScrapeError, ScrapeErrorKind},
@@ -7,12 +7,12 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::BTreeMap, mem, sync::Arc, task::Poll, time::Duration};
 
-/// How much is in memory, and how long the thread that writes waits.
+/// How many unread chunks and bytes there may be, and how long the thread that writes waits for clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WindowLimits {
     /// How many chunks a client may leave unread.
     pub(crate) chunks: usize,
-    /// How many bytes may be unread in all.
+    /// How many bytes may be unread, of all clients together.
     pub(crate) bytes: usize,
     /// How long a client may keep the writer waiting while others wait for the writer.
     pub(crate) grace: Duration,
@@ -93,15 +93,15 @@ impl WindowState {
         with_chunks.map(|(id, _)| *id).collect()
     }
 
-    /// Whether others wait for the writer than the clients that keep it waiting.
+    /// Whether scrapes or clients that do not block the writer wait for it.
     pub(super) fn others_wait(&self, clients: &[ClientId], blocking: &[ClientId]) -> bool {
         let waits =
             |(id, client): (ClientId, &Client)| client.chunks.is_empty() && !blocking.contains(&id);
         self.scrapes > 0 || self.writing(clients).any(waits)
     }
 
-    /// How long the writer may wait for these clients. An error has those that kept it waiting for too
-    /// long.
+    /// How long the writer may still wait for these clients. If some of them have kept it waiting for too
+    /// long, returns these as an error.
     pub(super) fn patience(
         &self,
         blocking: &[ClientId],

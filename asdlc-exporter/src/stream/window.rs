@@ -27,7 +27,7 @@ pub(crate) struct Window {
     limits: WindowLimits,
 }
 
-/// Somebody waits for the thread that writes, until this is dropped.
+/// A scrape or a call of `render` waits for the thread that writes, until this is dropped.
 pub(crate) struct Waiting {
     window: Arc<Window>,
     who: Who,
@@ -44,9 +44,9 @@ impl Window {
         self.waiting(Who::Scrape)
     }
 
-    /// A call of `render` waits for the thread that writes. It may run on the thread that should send what
-    /// was written. So the writer does not wait for clients in the meantime: what they do not read is kept in
-    /// memory. `render` itself needs memory for a whole exposition.
+    /// A call of `render` waits for the thread that writes. The call may block the thread that sends chunks to
+    /// the clients. So, in the meantime, the writer does not wait for clients, and all unread chunks stay in
+    /// memory. `render` itself also needs memory for a whole exposition.
     pub(crate) fn render_waits(self: &Arc<Self>) -> Waiting {
         self.waiting(Who::Render)
     }
@@ -66,7 +66,8 @@ impl Window {
         id
     }
 
-    /// Waits until there is room, then gives the chunk to these clients. Returns whether one of them is left.
+    /// Waits until the [limits](WindowLimits) allow it, then gives the chunk to these clients. Returns whether any
+    /// of them still reads.
     pub(crate) fn push(&self, clients: &[ClientId], chunk: Bytes) -> bool {
         if chunk.is_empty() {
             return self.state().has_live(clients);
@@ -120,7 +121,7 @@ impl Window {
         }
     }
 
-    /// These clients have all chunks now.
+    /// Ends the streams of these clients: they have all chunks.
     pub(crate) fn end(&self, clients: &[ClientId]) {
         self.each_writing(clients, |state, id, afterwards| {
             let Some(client) = state.clients.get_mut(id) else { return };
@@ -153,7 +154,7 @@ impl Window {
         afterwards.run();
     }
 
-    /// Whether the deadline of a client has passed, and the next deadline.
+    /// Whether the deadline of any client has passed, and the next deadline after `now`.
     pub(crate) fn deadlines(&self, now: Instant) -> (bool, Option<Instant>) {
         let state = self.state();
         let live = state.clients.values().filter(|client| client.is_live());

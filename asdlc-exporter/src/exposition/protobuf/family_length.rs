@@ -1,20 +1,20 @@
-//! The length of a family, which is written before it.
+//! Writes the length of a family before the family.
 
 use crate::exposition::{
     chunks::ChunkBuffer,
     protobuf::wire::{close, push_varint},
 };
 
-/// Writes the length of each family before it, without more memory than a chunk.
+/// Writes the length of each family before the family, in the memory of one chunk.
 ///
-/// A family that fits into a chunk is written into the memory, and then its length is put before it. If it does
-/// not fit, only its length is found out. Then it is written a second time, with its length first.
+/// A family that fits into a chunk is written into the buffer, and then its length is inserted before it. A
+/// larger family is written twice: first only to measure it, then with its length first.
 #[derive(Debug)]
 pub(super) struct FamilyLength(Pass);
 
 #[derive(Debug)]
 enum Pass {
-    /// There is no family. If the last one was measured, this is its length.
+    /// No family has begun. If the last one was only measured, this is its length.
     Idle(Option<usize>),
     /// The family is in the memory from `start` on. The bytes for its length are before it.
     InMemory { start: usize },
@@ -29,7 +29,7 @@ impl FamilyLength {
         Self(Pass::Idle(None))
     }
 
-    /// Begins a family. It is the last one again if that was only measured.
+    /// Begins a family. If the last family was only measured, it has to be the same one again.
     pub(super) fn begin(&mut self, out: &mut ChunkBuffer<'_>) {
         let Self(pass) = self;
         *pass = if let Pass::Idle(Some(len)) = *pass {
@@ -41,7 +41,7 @@ impl FamilyLength {
         };
     }
 
-    /// To be called where the family may be cut.
+    /// Call it where a chunk may end: after the head of a family, and after a series.
     #[inline]
     pub(super) fn cut(&mut self, out: &mut ChunkBuffer<'_>) {
         let Self(pass) = self;
@@ -78,6 +78,7 @@ impl FamilyLength {
     }
 }
 
-/// How many bytes there are for the length before it is known: as many as a family from 16 KiB to 2 MiB needs.
-/// Moving a smaller family takes next to no time, and a larger one takes long to write anyway.
+/// How many bytes are reserved for a length that is not known yet. The length of a family of 16 KiB to 2 MiB
+/// has 3 bytes. Other families are moved: a smaller one takes little time to move, and a larger one takes much
+/// longer to write.
 const RESERVED: usize = 3;

@@ -8,12 +8,12 @@ use crate::{
     },
 };
 
-/// Writes labels. What many series share is encoded once: the constant labels, those of the scope, and the keys
-/// of the others.
+/// Writes labels. What many series share is encoded once: the constant labels, the labels of the scope, and the
+/// keys of the other labels.
 #[derive(Default)]
 pub(super) struct LabelFields {
     constant: Vec<u8>,
-    /// Of which labels the rest is. `None` if of none.
+    /// The [address](Labels::address) of the labels that the fields below belong to. `None` if there are none.
     address: Option<usize>,
     /// The constant labels and those of the scope.
     shared: Vec<u8>,
@@ -22,7 +22,7 @@ pub(super) struct LabelFields {
     openings: Vec<u8>,
     /// The length of each opening, and how many bytes of the text are before the value.
     lens: Vec<(usize, usize)>,
-    /// A value without escapes. A field, to reuse its memory.
+    /// A value without escapes. It is a field so that its memory is reused.
     unescaped: Vec<u8>,
 }
 
@@ -110,7 +110,7 @@ fn push_long_opening(out: &mut Vec<u8>, opening: &[u8], value_len: usize) {
     push_varint(out, value_len);
 }
 
-/// Checks many bytes at a time: it does not stop at the first one.
+/// Checks 16 bytes at a time with vector instructions, so it does not stop at the first backslash.
 #[inline]
 fn has_backslash(values: &[u8]) -> bool {
     let has = |bytes: &[u8]| bytes.iter().fold(false, |has, b| has | (*b == b'\\'));

@@ -1,8 +1,8 @@
 //! Writes Prometheus' protobuf format: messages `io.prometheus.client.MetricFamily`, each with its length before
-//! it. Fields are in the order of their numbers, and repeated numbers are not packed.
+//! it. Fields are in the order of their numbers. Repeated numbers are not packed.
 //!
-//! `wire` has the encoding, `family_length` the length of a family, `labels` the labels of a series, `native`
-//! what a native histogram has besides a classic one, and `timestamp` the start of a series.
+//! `wire` encodes fields. `family_length` writes the length of a family, `labels` the labels of a series,
+//! `native` the fields that only native histograms have, and `timestamp` the start time of a series.
 
 mod family_length;
 mod labels;
@@ -43,7 +43,8 @@ pub(crate) struct ProtobufWriter<'o, 's> {
     is_counter: bool,
     /// The last field of the family. Empty if it has no unit.
     unit: Vec<u8>,
-    /// How many bytes the lengths of the last series and of its value had. The next ones have mostly as many.
+    /// The number of bytes of the length fields of the last series and of its value. Those of the next series
+    /// mostly have the same number.
     metric_reserved: usize,
     value_reserved: usize,
 }
@@ -63,7 +64,7 @@ impl<'o, 's> ProtobufWriter<'o, 's> {
         }
     }
 
-    /// Begins a series. Returns where its first label begins.
+    /// Begins a series and writes its labels. Returns where its first label begins.
     #[inline]
     fn open(&mut self, labels: Labels<'_>) -> usize {
         let out = &mut self.out.bytes;
@@ -193,7 +194,7 @@ impl FamilyWriter for ProtobufWriter<'_, '_> {
     }
 }
 
-/// Appends a tag, and bytes for a length of at most four bytes. Returns where the message begins.
+/// Appends a tag, and reserves up to four bytes for the length. Returns where the message begins.
 #[inline]
 fn push_opening(out: &mut Vec<u8>, tag: u8, reserved: usize) -> usize {
     push_prefix(out, &[tag, 0, 0, 0, 0], 1 + reserved.min(4));

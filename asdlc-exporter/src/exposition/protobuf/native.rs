@@ -7,7 +7,7 @@ use crate::{
     families::model::{NativeBuckets, NativeHistogram},
 };
 
-/// Appends what a native histogram has besides count, sum and classic buckets.
+/// Appends the fields that only a native histogram has: all but count, sum and classic buckets.
 pub(super) fn push_native(out: &mut Vec<u8>, native: &NativeHistogram) {
     let NativeHistogram { schema, zero_count, positive, negative } = native;
     let [has_positive, has_negative] =
@@ -55,9 +55,9 @@ fn push_span(out: &mut Vec<u8>, tag: u8, offset: i64, len: usize) {
     out.extend_from_slice(&span[..end]);
 }
 
-/// The runs of buckets that become spans, each with the number of buckets of 0 before it.
+/// The runs of buckets that become spans, each with the number of empty buckets before it.
 ///
-/// One or two buckets of 0 are part of a run: they need less bytes than another span.
+/// One or two empty buckets are part of a run: they need fewer bytes than another span.
 fn runs(counts: &[u64]) -> impl Iterator<Item = (usize, &[u64])> {
     let mut rest = counts;
     std::iter::from_fn(move || {
@@ -92,12 +92,12 @@ const OFFSET: u8 = varint_tag(1);
 /// `BucketSpan.length`.
 const LENGTH: u8 = varint_tag(2);
 
-/// How many buckets of 0 a span has in a row at most. The same number as in Prometheus' library for Go.
+/// The maximum number of consecutive empty buckets in a span. Prometheus' client library for Go has the same.
 const MAX_ZEROS: usize = 2;
 
 /// The zero threshold of a histogram without values: the least number above 0.
 ///
-/// A span without buckets says that such a histogram is native, and Prometheus before 2.47 does not read that: it
-/// would take all series of the family as classic histograms if the first one is empty. A threshold says it to
-/// every version, and there is no value yet that it could be wrong for.
+/// Prometheus 2.47 and later recognise a native histogram without values by a span without buckets. An older
+/// one does not: if the first series of a family is empty, it reads all series of the family as classic
+/// histograms. Every version recognises a zero threshold. It changes nothing, because there are no values.
 const THRESHOLD_OF_EMPTY: f64 = f64::from_bits(1);

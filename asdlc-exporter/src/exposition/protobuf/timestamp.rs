@@ -5,7 +5,7 @@ use crate::{
     families::model::UnixTime,
 };
 
-/// The field `created_timestamp` of a series. Many series have the same, so the last one is kept.
+/// The field `created_timestamp` of a series. Many series have the same one, so the last one is kept.
 pub(super) struct CreatedTimestamp {
     time: UnixTime,
     field: [u8; Self::MAX],

@@ -1,6 +1,6 @@
 //! The encoding of protobuf: varints, lengths, and tags.
 
-/// The byte before a field: its number, and how it is encoded. Only for numbers up to 15.
+/// The tag of a varint field: the number of the field and the wire type. Only for numbers up to 15.
 pub(super) const fn varint_tag(number: u8) -> u8 {
     number << 3
 }
@@ -10,7 +10,7 @@ pub(super) const fn double_tag(number: u8) -> u8 {
     number << 3 | 1
 }
 
-/// As [`varint_tag`], for what has its length before it: a message, or a text.
+/// As [`varint_tag`], for a length-delimited field: a message or a text.
 pub(super) const fn length_tag(number: u8) -> u8 {
     number << 3 | 2
 }
@@ -30,7 +30,7 @@ pub(super) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Writes a varint at the beginning of the slice, which is long enough. Returns how many bytes it has.
+/// Writes a varint at the beginning of the slice, which has to be long enough. Returns the varint's length.
 #[inline]
 pub(super) fn put_varint(out: &mut [u8], mut value: u64) -> usize {
     let mut len = 1;
@@ -67,15 +67,16 @@ pub(super) fn push_double(out: &mut Vec<u8>, tag: u8, value: f64) {
     out.extend_from_slice(&field);
 }
 
-/// A number. There is only one NaN, as in text: to Prometheus, another one means that the series has ended.
+/// The bytes of a number. Each NaN becomes the same NaN, as in text: for Prometheus, a special NaN means that
+/// the series has ended.
 #[inline]
 pub(super) fn double(value: f64) -> [u8; 8] {
     let value = if value.is_nan() { f64::NAN } else { value };
     value.to_le_bytes()
 }
 
-/// Writes the length of the bytes from `start` on before them, into `reserved` bytes that are there for it. If
-/// the length has more or less bytes, the others are moved. Returns how many bytes it has.
+/// Writes the length of the message that begins at `start` into the `reserved` bytes before it. If the length
+/// needs more or fewer bytes, the message is moved. Returns how many bytes the length has.
 #[inline]
 pub(super) fn close(out: &mut Vec<u8>, start: usize, reserved: usize) -> usize {
     let length = (out.len() - start) as u64;

@@ -238,7 +238,7 @@ pub(super) const SECTIONS: &[Section] = &[
         families: &[
             is(
                 "promhttp_metric_handler_requests_total",
-                "at the response to a scrape; 200 and 503 exist from the start",
+                "at the response to a scrape, or at its end if it is streamed; 200 and 503 exist from the start",
                 "sum by (code) (rate(NAME[5m]))",
             ),
             is(
@@ -248,10 +248,14 @@ pub(super) const SECTIONS: &[Section] = &[
             ),
             is(
                 "exporter_scrape_duration_seconds",
-                "at the response",
+                "at the response, or at its end if it is streamed",
                 "histogram_quantile(0.99, sum by (service, le) (rate(NAME_bucket[5m])))",
             ),
-            is("exporter_response_bytes_total", "at the response", "rate(NAME[5m])"),
+            is(
+                "exporter_response_bytes_total",
+                "at the response, or at its end if it is streamed",
+                "rate(NAME[5m])",
+            ),
             is("exporter_series", "at a scrape without a filter", "delta(NAME[1h])"),
             is("exporter_dropped_metrics", "at the scrape", "NAME > 0"),
             is("exporter_truncated_labels", "at a scrape without a filter", "NAME > 0"),
