@@ -47,7 +47,7 @@ use tower_service::Service;
 /// | `GET` with `escaping` (`allow-utf-8`, `underscores`, `dots` or `values`) in `Accept` | the same, with UTF-8 names or with escaped names. Default: `underscores`. Text format 0.0.4 never has UTF-8 names |
 /// | `GET` that accepts `gzip` or `zstd`, by `Accept-Encoding` | the same, compressed (features `gzip`, on by default, and `zstd`) |
 /// | `GET` with `name[]=orders_total` in the query | the same, but only the families of these names. If there are none: a comment, and in protobuf an empty body |
-/// | `HEAD` | the headers of `GET`, `Content-Length` included if `GET` has it, and no body |
+/// | `HEAD` | the headers of `GET` and no body. `Content-Length` is there if the response to `GET` is one piece |
 /// | other methods | 405 with `Allow: GET, HEAD` |
 /// | `GET` or `HEAD`, but the metrics could not be collected | 503 and the [`ScrapeError`](crate::ScrapeError) as text |
 /// | `GET` or `HEAD`, but the response would be late ([`with_scrape_timeout`]) | 503, in time |
