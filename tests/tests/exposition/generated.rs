@@ -3,7 +3,7 @@
 use std::env;
 
 use asdlc_exporter::prometheus::{GaugeVec, IntCounterVec, Opts, Registry};
-use asdlc_exporter::{Exporter, Format};
+use asdlc_exporter::{Exporter, ExporterBuilder, Format};
 use opentelemetry::metrics::Meter;
 use opentelemetry::{KeyValue, Value};
 use proptest::collection::vec;
@@ -61,6 +61,23 @@ pub(crate) struct Served {
 
 impl Recorded {
     pub(crate) fn serve(self) -> Served {
+        let exporter = self.exporter(|builder| builder);
+        Served {
+            text: exporter.render().expect("it renders"),
+            open_metrics: exporter.render_as(Format::OpenMetrics).expect("it renders"),
+            protobuf: exporter.render_protobuf().expect("it renders"),
+            recorded: self,
+        }
+    }
+
+    /// In `OpenMetrics`, with the start of each series.
+    pub(crate) fn with_created_lines(&self) -> String {
+        let exporter = self.exporter(ExporterBuilder::with_created_lines);
+        exporter.render_as(Format::OpenMetrics).expect("it renders")
+    }
+
+    /// An exporter with all this, and with more settings.
+    fn exporter(&self, with: impl FnOnce(ExporterBuilder) -> ExporterBuilder) -> Exporter {
         let registry = Registry::new();
         let mut builder = Exporter::builder("under-test")
             .with_constant_label("zone", self.constant.as_str())
@@ -69,16 +86,11 @@ impl Recorded {
         if let Some(namespace) = self.namespace {
             builder = builder.with_namespace(namespace);
         }
-        let exporter = builder.build().expect("the settings are valid");
+        let exporter = with(builder).build().expect("the settings are valid");
         let meter = exporter.meter();
         self.measurements.iter().for_each(|measurement| measurement.record(&meter));
         self.probe(&registry);
-        Served {
-            text: exporter.render().expect("it renders"),
-            open_metrics: exporter.render_as(Format::OpenMetrics).expect("it renders"),
-            protobuf: exporter.render_protobuf().expect("it renders"),
-            recorded: self,
-        }
+        exporter
     }
 
     /// Records the probes in a registry, which accepts every number.

@@ -1,7 +1,7 @@
 //! Programs that parse one exposition.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use asdlc_tests::exposition::{Exposition, Kind};
 use asdlc_tests::servers::{Parsed, PythonParsers, promtool_check_metrics};
@@ -23,6 +23,38 @@ fn whatever_is_recorded_passes_our_checker_and_python_reads_the_same_values() {
         Ok(())
     });
     checked.unwrap_or_else(|error| panic!("{error}"));
+}
+
+//
+#[test]
+fn python_reads_one_start_of_each_series_that_counts() {
+    let mut python = PythonParsers::start();
+    for served in served(100) {
+        let text = served.recorded.with_created_lines();
+        let read = python.open_metrics(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let types: HashMap<_, _> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+            .filter(|(_, kind)| ["counter", "histogram", "summary"].contains(kind))
+            .collect();
+        let base = |name: &str, suffixes: &[&str]| {
+            let mut bases = suffixes.iter().filter_map(|suffix| name.strip_suffix(suffix));
+            bases.find(|base| types.contains_key(base)).map(str::to_owned)
+        };
+        let (mut series, mut starts) = (BTreeSet::new(), BTreeSet::new());
+        for Parsed { name, labels, value } in read {
+            if let Some(base) = base(&name, &["_created"]) {
+                assert!(value > 1.6e9, "{name} {value}");
+                assert!(starts.insert((base, labels)), "{name} twice: {text}");
+            } else if let Some(base) = base(&name, &["_total", "_bucket", "_sum", "_count"]) {
+                let without_le =
+                    |(key, _): &(String, String)| !(key == "le" && name.ends_with("_bucket"));
+                series.insert((base, labels.into_iter().filter(without_le).collect()));
+            }
+        }
+        assert!(!series.is_empty());
+        assert_eq!(series, starts, "{text}");
+    }
 }
 
 //
