@@ -61,6 +61,8 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         .with_namespace("asdlc")
         .with_constant_labels(args.service.environment())
         .with_version(env!("CARGO_PKG_VERSION"))
+        // A task takes a millisecond or hours: no boundaries fit both. In text it has classic buckets, for VictoriaMetrics.
+        .with_native_histograms(["task_duration_seconds"])
         .build()?;
     subscribe(&exporter, &args.service.rust_log)?;
     process::register(&exporter);

@@ -14,6 +14,7 @@ mod files;
 mod kubernetes;
 mod metric_names;
 mod monitoring_files;
+mod native_histograms;
 
 mod programs;
 mod reference;
