@@ -10,6 +10,8 @@
 
 mod exposed;
 mod instructions;
+#[path = "../../tests/suite/sdk_alone.rs"]
+mod sdk_alone;
 mod subjects;
 
 use exposed::Exposed;

@@ -1,9 +1,6 @@
 //! What is measured.
 
-use crate::{
-    Written,
-    exposed::{Collected, Exposed, collected, collected_native},
-};
+use crate::{Written, exposed::Exposed, sdk_alone::SdkAlone};
 use asdlc_exporter::Format;
 use std::cell::OnceCell;
 
@@ -58,7 +55,7 @@ impl Subjects {
 }
 
 pub(crate) const SUBJECTS: &[Subject] = &[
-    base("the SDK's collect", |of| collecting(collected(of.series))),
+    base("the SDK's collect", |of| collecting(SdkAlone::new(of.series, false))),
     here("text 0.0.4", |of| Box::new(of.exposed().same_text(Format::Text))),
     here("OpenMetrics 1.0.0", |of| Box::new(of.exposed().same_text(Format::OpenMetrics))),
     here("protobuf", |of| Box::new(|| of.exposed().protobuf())),
@@ -68,14 +65,16 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     elsewhere("text 0.0.4 from the service, zstd if built in", |of| {
         Box::new(of.served().service("zstd"))
     }),
-    base("the SDK's collect of a native histogram", |of| collecting(collected_native(of.series))),
+    base("the SDK's collect of a native histogram", |of| {
+        collecting(SdkAlone::new(of.series, true))
+    }),
     here("the same in protobuf", |of| Box::new(|| of.native().protobuf())),
     here("the same in text 0.0.4", |of| Box::new(of.native().same_text(Format::Text))),
 ];
 
 /// Of which every series has the labels of its scope.
 pub(crate) const SCOPES: &[Subject] = &[
-    base("the SDK's collect", |of| collecting(collected(of.series))),
+    base("the SDK's collect", |of| collecting(SdkAlone::new(of.series, false))),
     here("text 0.0.4 with scope labels", |of| Box::new(of.with_scopes().same_text(Format::Text))),
     here("OpenMetrics 1.0.0 with scope labels", |of| {
         Box::new(of.with_scopes().same_text(Format::OpenMetrics))
@@ -83,8 +82,11 @@ pub(crate) const SCOPES: &[Subject] = &[
     here("text 0.0.4 with scope labels in a new string", |of| Box::new(|| of.with_scopes().text())),
 ];
 
-fn collecting(mut sdk: Collected) -> Scrape<'static> {
-    Box::new(move || sdk.collect())
+fn collecting(mut sdk: SdkAlone) -> Scrape<'static> {
+    Box::new(move || {
+        sdk.collect();
+        Written::default()
+    })
 }
 
 const fn base(name: &'static str, new: fn(&Subjects) -> Scrape<'_>) -> Subject {

@@ -1,5 +1,6 @@
 //! Behaviour of the exporter through its public API.
 
+mod allocations;
 mod arbitrary;
 mod build;
 mod check;
@@ -36,6 +37,7 @@ mod registries;
 mod registry;
 mod scopes;
 mod scrape;
+mod sdk_alone;
 mod self_metrics;
 mod sources;
 mod streams;
