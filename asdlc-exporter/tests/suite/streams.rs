@@ -23,6 +23,8 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const MEBIBYTE: usize = 1 << 20;
 pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0";
+const PROTOBUF: &str =
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 
 /// A provider with this many series, whose values do not change. Each has 920 to 1000 bytes.
 pub(crate) fn large(series: usize) -> Result<(PrometheusReader, SdkMeterProvider)> {
@@ -77,9 +79,9 @@ fn read(mut body: ScrapeBody) -> std::result::Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn decoded(headers: &HeaderMap, bytes: Vec<u8>) -> Result<String> {
+fn decoded(headers: &HeaderMap, bytes: Vec<u8>) -> Result<Vec<u8>> {
     let encoding = headers.get("content-encoding").map(|value| value.to_str()).transpose()?;
-    Ok(String::from_utf8(match encoding {
+    Ok(match encoding {
         None => bytes,
         #[cfg(feature = "gzip")]
         Some("gzip") => {
@@ -90,7 +92,7 @@ fn decoded(headers: &HeaderMap, bytes: Vec<u8>) -> Result<String> {
         #[cfg(feature = "zstd")]
         Some("zstd") => zstd::stream::decode_all(&*bytes)?,
         other => panic!("{other:?}"),
-    })?)
+    })
 }
 
 /// The encodings of this build.
@@ -147,9 +149,23 @@ fn a_body_is_the_exposition_in_every_format_and_encoding_and_at_the_limit() -> R
                 let bytes = read(body)?;
                 assert!(known.is_none_or(|known| known == bytes.len() as u64), "{case}");
                 let text = decoded(&head.headers, bytes)?;
-                assert!(text == reader.render_as(format)?, "{case}");
+                assert!(text == reader.render_as(format)?.into_bytes(), "{case}");
             }
         }
+    }
+    Ok(())
+}
+
+//
+#[test]
+fn a_large_exposition_is_streamed_in_protobuf() -> Result {
+    // One family is larger than a chunk.
+    let (reader, _provider) = large(3_000)?;
+    for encoding in encodings() {
+        let headers = [("accept", PROTOBUF), ("accept-encoding", encoding)];
+        let (head, body) = get(&reader, &headers).into_parts();
+        assert_eq!(head.headers.get("content-length"), None, "{encoding}");
+        assert!(decoded(&head.headers, read(body)?)? == reader.render_protobuf()?, "{encoding}");
     }
     Ok(())
 }
@@ -191,7 +207,7 @@ fn clients_of_one_batch_share_a_collection_whatever_their_format_encoding_and_sp
         .collect();
     for thread in threads {
         let (format, text) = thread.join().expect("a response");
-        assert!(text == reader.render_as(format)?, "{format:?}");
+        assert!(text == reader.render_as(format)?.into_bytes(), "{format:?}");
     }
     Ok(())
 }
@@ -302,7 +318,7 @@ fn a_client_with_http_1_0_gets_the_length_first() -> Result {
         assert_eq!(body.size_hint().exact(), Some(length), "{encoding}");
         let bytes = read(body)?;
         assert_eq!(bytes.len() as u64, length, "{encoding}");
-        assert!(decoded(&head.headers, bytes)? == reader.render()?, "{encoding}");
+        assert!(decoded(&head.headers, bytes)? == reader.render()?.into_bytes(), "{encoding}");
     }
     Ok(())
 }
