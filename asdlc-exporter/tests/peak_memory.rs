@@ -15,7 +15,7 @@ use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use peak_alloc::PeakAlloc;
 use sdk_alone::{SdkAlone, record};
-use std::env;
+use std::{env, time::Duration};
 use tokio::runtime::Builder;
 use tower::ServiceExt as _;
 
@@ -34,7 +34,9 @@ fn a_scrape_takes_little_more_memory_than_collecting() -> Result {
     let mut too_much = Vec::new();
     for is_native in [false, true] {
         let of_sdk = peak_of_sdk(series, is_native);
-        let mut builder = Exporter::builder("shop").with_max_series(series + 1);
+        // The machine may be slow and busy.
+        let mut builder =
+            Exporter::builder("shop").with_max_series(series + 1).with_scrape_timeout(TIMEOUT);
         if is_native {
             builder = builder.with_native_histograms(["*_seconds"]);
         }
@@ -42,8 +44,12 @@ fn a_scrape_takes_little_more_memory_than_collecting() -> Result {
         record(&exporter.meter(), series);
         let recorded = MEMORY.current_usage();
         // The first scrape is among them. What it keeps counts for the later ones too.
-        for (format, encoding) in SCRAPES.into_iter().filter(|(_, encoding)| is_built_in(encoding))
-        {
+        // Without optimization, compressing takes most of the time. It is the same for both kinds of histograms.
+        let is_short = is_native && wanted.is_none();
+        let scrapes = SCRAPES.into_iter().filter(|(_, encoding)| {
+            *encoding == "identity" || (is_built_in(encoding) && !is_short)
+        });
+        for (format, encoding) in scrapes {
             MEMORY.reset_peak_usage();
             let length = runtime.block_on(scrape(&exporter, format, encoding))?;
             let peak = MEMORY.peak_usage().saturating_sub(recorded).saturating_sub(of_sdk);
@@ -66,6 +72,8 @@ const BYTES_PER_SERIES: usize = 55;
 /// The expositions up to 1 MiB that are sent in one piece, the chunks that a client has not read yet, and the memory that
 /// compression needs.
 const CONSTANT: usize = 5_000_000;
+
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The most memory that the SDK takes to collect, in bytes.
 fn peak_of_sdk(series: usize, is_native: bool) -> usize {
