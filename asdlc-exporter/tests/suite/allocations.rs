@@ -33,7 +33,7 @@ fn allocations(series: usize, is_native: bool) -> Result<Vec<(String, i64)>> {
     record(&exporter.meter(), series);
     let mut found = Vec::new();
     for format in [Format::Text, Format::Utf8Text, Format::OpenMetrics, Format::Utf8OpenMetrics] {
-        let mut text = String::new();
+        let mut text = Vec::new();
         let all = later(|| exporter.render_into(format, &mut text).expect("text"));
         found.push((format!("{format:?}"), all - of_sdk));
     }
