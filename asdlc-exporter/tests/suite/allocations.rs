@@ -9,11 +9,15 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 #[test]
 fn what_the_exporter_allocates_does_not_depend_on_the_number_of_series() -> Result {
     for is_native in [false, true] {
-        let [few, many] = [allocations(100, is_native)?, allocations(1_000, is_native)?];
+        let [few, many] = [allocations(200, is_native)?, allocations(2_000, is_native)?];
         assert_eq!(few.len(), many.len());
         for ((what, few), (_, many)) in few.iter().zip(&many) {
             let context = format!("{what}, native histograms: {is_native}");
-            assert_eq!(few, many, "allocations for 2 × 100 and for 2 × 1 000 series, {context}");
+            // A buffer may grow once more, because there are longer labels among more series.
+            assert!(
+                (many - few).abs() <= 2,
+                "{few} allocations for 2 × 200 series, {many} for 2 × 2 000, {context}"
+            );
             assert!(*few < 100, "{few} allocations, {context}");
         }
     }
