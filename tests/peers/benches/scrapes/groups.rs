@@ -40,6 +40,7 @@ const PROTOBUF: Group = Group {
     title: "Protobuf",
     subjects: &[
         own::collect,
+        own::protobuf,
         fastmetrics::prost,
         fastmetrics::protobuf,
         prometheus_client::protobuf,
@@ -54,6 +55,7 @@ const NATIVE: Group = Group {
     title: "Native histograms, in protobuf",
     subjects: &[
         own::collect_native,
+        own::native,
         prometheus_client::native,
         prometheus_client::native_and_classic,
         metrics_exporter_prometheus::native,

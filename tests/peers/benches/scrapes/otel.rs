@@ -46,7 +46,7 @@ pub fn native(series: usize) -> impl Fn(&Instrument) -> Option<Stream> + Send + 
         if instrument.kind() != InstrumentKind::Histogram {
             return stream.build().ok();
         }
-        let (max_size, max_scale, record_min_max) = (160, 8, true);
+        let (max_size, max_scale, record_min_max) = (160, 8, false);
         let aggregation =
             Aggregation::Base2ExponentialHistogram { max_size, max_scale, record_min_max };
         stream.with_aggregation(aggregation).build().ok()

@@ -1,7 +1,7 @@
 //! The SDK alone, which every exporter of OpenTelemetry has to ask, and asdlc-exporter.
 
 use crate::{Content, Subject, otel};
-use asdlc_exporter::{Exporter, Format};
+use asdlc_exporter::{Exporter, ExporterBuilder, Format};
 
 pub fn collect(series: usize) -> Subject {
     collected(otel::collect(series, otel::limit(series)))
@@ -27,12 +27,33 @@ pub fn open_metrics(series: usize) -> Subject {
 }
 
 fn of(name: &'static str, series: usize, format: Format) -> Subject {
-    let exporter = Exporter::builder("bench").with_max_series(series + 1).build();
-    let exporter = exporter.expect("the settings are valid");
-    otel::record(&exporter.meter(), series);
+    let exporter = exporter(Exporter::builder("bench"), series);
     let mut text = Vec::new();
     Subject::new(name, Content::Text, move |answer| {
         exporter.render_into(format, &mut text).expect("text");
         answer(&text);
     })
+}
+
+/// It returns new memory each time.
+pub fn protobuf(series: usize) -> Subject {
+    let exporter = exporter(Exporter::builder("bench"), series);
+    Subject::new("asdlc-exporter", Content::Protobuf, move |answer| {
+        answer(&exporter.render_protobuf().expect("protobuf"));
+    })
+}
+
+/// With classic buckets too.
+pub fn native(series: usize) -> Subject {
+    let builder = Exporter::builder("bench").with_native_histograms(["*_duration_seconds"]);
+    let exporter = exporter(builder, series);
+    Subject::new("asdlc-exporter, with classic buckets", Content::NativeProtobuf, move |answer| {
+        answer(&exporter.render_protobuf().expect("protobuf"));
+    })
+}
+
+fn exporter(builder: ExporterBuilder, series: usize) -> Exporter {
+    let exporter = builder.with_max_series(series + 1).build().expect("the settings are valid");
+    otel::record(&exporter.meter(), series);
+    exporter
 }
