@@ -1,8 +1,8 @@
-//! A strict parser of Prometheus text 0.0.4, independent of the code under test.
+//! A strict parser of Prometheus text 0.0.4 and 1.0.0, independent of the code under test.
 //!
 //! Real scrapers accept duplicate series, split families and impossible histograms. This parser rejects them. Where the format
-//! leaves a choice, it accepts one form only: single spaces, no timestamps, no trailing commas, no blank lines, and counters
-//! that end in `_total`.
+//! leaves a choice, it accepts one form only: single spaces, no timestamps, no trailing commas, no blank lines, quotes only around
+//! names that need them, and counters that end in `_total`.
 
 mod check;
 mod line;
@@ -35,6 +35,15 @@ impl Exposition {
     /// As [`parse`](Self::parse).
     pub fn parse_unconventional(body: &[u8]) -> Result<Self, Vec<Violation>> {
         Checker::lenient().read(body)
+    }
+
+    /// As [`parse_unconventional`](Self::parse_unconventional), but labels can begin with `__`: a program that records such labels
+    /// gets them if nothing is translated.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_untranslated(body: &[u8]) -> Result<Self, Vec<Violation>> {
+        Checker::untranslated().read(body)
     }
 
     /// All families with a HELP or TYPE line or a sample, in order.

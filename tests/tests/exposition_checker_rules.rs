@@ -37,6 +37,18 @@ fn each_kind_of_broken_exposition_is_found_on_its_line() {
         ("trailing comma", b"a{x=\"1\",} 1\n", 1, "without a quoted value"),
         ("space in labels", b"a{x=\"1\", y=\"2\"} 1\n", 1, "not a label name"),
         ("unknown escape in HELP", b"# HELP a \\\"A\\\"\na 1\n", 1, "unknown escape"),
+        // Names in UTF-8.
+        ("needless quotes", b"{\"a\"} 1\n", 1, "needless quotes"),
+        ("needless quotes of a label", b"a{\"b\"=\"1\"} 1\n", 1, "needless quotes"),
+        ("empty name", b"{\"\"} 1\n", 1, "needless quotes"),
+        ("quotes outside braces", b"\"a.b\" 1\n", 1, "outside the braces"),
+        ("unterminated name", b"{\"a.b} 1\n", 1, "unterminated"),
+        ("no comma after the name", b"{\"a.b\"c=\"1\"} 1\n", 1, "no comma"),
+        ("unknown escape in a name", b"{\"a.\\b\"} 1\n", 1, "unknown escape"),
+        ("reserved label that is not __name__", b"a{__x=\"1\"} 1\n", 1, "reserved"),
+        ("the character 0", b"{\"a\0\"} 1\n", 1, "character 0"),
+        ("the name as a label", b"{\"a.b\",\"__name__\"=\"1\"} 1\n", 1, "needless quotes"),
+        ("duplicate label in UTF-8", b"a{\"x.y\"=\"1\",\"x.y\"=\"2\"} 1\n", 1, "twice"),
         // Values.
         ("no value", b"a\n", 1, "without a value"),
         ("no value after labels", b"a{x=\"1\"}\n", 1, "no space"),
@@ -196,6 +208,18 @@ fn valid_expositions_pass_here_and_in_promtool() {
         .expect("a family needs no type");
     assert_eq!(untyped.family("a").expect("a is there").kind, None);
     assert_eq!(untyped.family("b").expect("b is there").kind, Some(Kind::Untyped));
+}
+
+// X-14
+#[test]
+fn names_in_utf8_are_read_in_quotes() {
+    let body = "# HELP \"a.b \\\"\" A.\n# TYPE \"a.b \\\"\" gauge\n{\"a.b \\\"\"} 1\n\
+                {\"a.b \\\"\",\"c:d\"=\"x\",e=\"} 2\"} 2\n# TYPE h histogram\n\
+                h_bucket{\"i.j\"=\"1\",le=\"+Inf\"} 1\nh_sum{\"i.j\"=\"1\"} 1\nh_count{\"i.j\"=\"1\"} 1\n";
+    let exposition = Exposition::parse(body.as_bytes()).expect("it is valid");
+    assert_eq!(exposition.family("a.b \"").expect("it is there").help.as_deref(), Some("A."));
+    assert_eq!(exposition.value("a.b \"", &[("c:d", "x"), ("e", "} 2")]), Some(2.0));
+    assert_eq!(exposition.value("h_count", &[("i.j", "1")]), Some(1.0));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Checks label keys, and makes a valid label key from any attribute key.
 
-use crate::families::name::push_collapsed;
+use crate::families::name::{push_collapsed, without_null};
 use std::borrow::Cow;
 
 /// What else the label keys of a point depend on.
@@ -19,7 +19,7 @@ pub(crate) enum KeyStyle {
     /// Those that every scraper reads.
     #[default]
     Classic,
-    /// Any text but the empty one and `__name__`.
+    /// Any text but the empty one, `__name__` and those with the character 0.
     Utf8,
 }
 
@@ -29,7 +29,7 @@ impl KeyStyle {
         match (self, key) {
             (Self::Utf8, "") => Cow::Borrowed("key"),
             (Self::Utf8, "__name__") | (Self::Classic, _) => label_key(key),
-            (Self::Utf8, key) => Cow::Borrowed(key),
+            (Self::Utf8, key) => without_null(key),
         }
     }
 
@@ -155,7 +155,8 @@ mod tests {
             ("a__b", "a__b"),
             ("__reserved", "__reserved"),
             ("co:lon", "co:lon"),
-            ("\0\n\"", "\0\n\""),
+            ("\n\"", "\n\""),
+            ("\0a\0", "_a_"),
             ("", "key"),
             ("__name__", "_name_"),
         ] {

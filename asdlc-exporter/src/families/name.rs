@@ -5,6 +5,7 @@
 //! unless the strategy allows UTF-8.
 
 use crate::families::{label_key::KeyStyle, model::FamilyKind};
+use std::borrow::Cow;
 
 /// How the names of instruments become the names of families.
 ///
@@ -43,7 +44,8 @@ pub enum TranslationStrategy {
     /// Then one of them gets another form, which Prometheus can decode: `U__a_2e_b`. See
     /// [`Format`](crate::Format).
     ///
-    /// Two keys change: the empty key becomes `key`, and `__name__`, which scrapers refuse, becomes `_name_`.
+    /// What scrapers refuse is replaced: the empty key becomes `key`, the key `__name__` becomes `_name_`, and
+    /// the character 0 becomes `_`.
     NoUTF8EscapingWithSuffixes,
     /// Names and attribute keys are in UTF-8, as they were recorded. No suffix is added: the counter
     /// `http.sent` with the unit `By` is `http.sent`.
@@ -88,7 +90,7 @@ pub(crate) fn push_family_name(
     let start = begin + prefix.len();
     if strategy.allows_utf8() {
         out.push_str(prefix);
-        out.push_str(name);
+        out.push_str(&without_null(name));
     } else {
         push_instrument_name(out, prefix, name);
     }
@@ -102,6 +104,11 @@ pub(crate) fn push_family_name(
     if kind == FamilyKind::Counter && out[begin..] == *TOTAL {
         out.insert(begin, '_');
     }
+}
+
+/// The name with `_` for each character 0, with which Prometheus refuses the whole scrape.
+pub(crate) fn without_null(name: &str) -> Cow<'_, str> {
+    if name.contains('\0') { Cow::Owned(name.replace('\0', "_")) } else { Cow::Borrowed(name) }
 }
 
 /// Appends the unit and, for counters, `_total`. The name without the prefix begins at `start`.
@@ -157,7 +164,7 @@ pub(crate) fn push_final_name(out: &mut String, name: &str) {
 /// Prometheus has no word for stays as it is, or without invalid characters if UTF-8 is not allowed.
 /// Annotations, for example `{request}`, are left out.
 pub(crate) fn unit_words(unit: &str, kind: FamilyKind, is_utf8: bool) -> String {
-    let push_unit = if is_utf8 { String::push_str } else { push_unit };
+    let push_unit = if is_utf8 { push_utf8_unit } else { push_unit };
     let mut words = String::new();
     let (base, per) = match unit.split_once('/') {
         Some((base, per)) => (base, without_annotation(per)),
@@ -207,6 +214,10 @@ fn push_unit(out: &mut String, unit: &str) {
     let mut words = String::new();
     push_collapsed(&mut words, unit, |c| c.is_ascii_alphanumeric() || c == '_');
     out.push_str(words.trim_matches('_'));
+}
+
+fn push_utf8_unit(out: &mut String, unit: &str) {
+    out.push_str(&without_null(unit));
 }
 
 fn unit_word(unit: &str) -> Option<&'static str> {
@@ -360,6 +371,7 @@ mod tests {
                 "wait.milliseconds_seconds",
                 "wait.milliseconds",
             ),
+            ("load", "\0/\0", FamilyKind::Gauge, "load___per__", "load"),
             ("load.", "°", FamilyKind::Gauge, "load._°", "load."),
             ("a..b__c", "", FamilyKind::Gauge, "a..b__c", "a..b__c"),
             ("1st", "1", FamilyKind::Gauge, "1st_ratio", "1st"),
@@ -367,6 +379,7 @@ mod tests {
             ("", "", FamilyKind::Counter, "__total", "_"),
             ("_total", "", FamilyKind::Counter, "__total", "__total"),
             (".total", "", FamilyKind::Counter, "__total", ".total"),
+            ("a\0b", "", FamilyKind::Gauge, "a_b", "a_b"),
             ("花火", "s", FamilyKind::Gauge, "花火_seconds", "花火"),
         ] {
             for (strategy, expected) in [

@@ -2,7 +2,7 @@
 
 use crate::{
     check::{check, check_without_suffixes},
-    open_metrics::check_open,
+    check_open::check_open,
 };
 use asdlc_exporter::{Exporter, Format, PrometheusReader, ScopeLabels, TranslationStrategy};
 use opentelemetry::{

@@ -151,6 +151,7 @@ pub(crate) fn name<'a>(text: &'a str, extra: &str) -> (&'a str, String) {
         let end = quote(quoted).unwrap_or_else(|| panic!("no closing quote in {text:?}"));
         let name = unescape(&quoted[..end], "\\n\"");
         assert!(!name.is_empty() && !is_name(&name, extra), "needless quotes in {text:?}");
+        assert!(!name.contains('\0'), "Prometheus cannot parse {text:?}");
         return (&text[..end + 2], name);
     }
     let ok = |c: char| c.is_ascii_alphanumeric() || c == '_' || extra.contains(c);

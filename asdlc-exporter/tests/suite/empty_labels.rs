@@ -2,7 +2,7 @@
 
 use crate::{
     check::{Sample, check},
-    open_metrics::check_open,
+    check_open::check_open,
 };
 use asdlc_exporter::{Exporter, Format};
 use opentelemetry::{

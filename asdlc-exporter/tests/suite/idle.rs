@@ -1,6 +1,6 @@
 //! Series that have not changed for some time are no longer served.
 
-use crate::{check::check, open_metrics::check_open};
+use crate::{check::check, check_open::check_open};
 use asdlc_exporter::{Exporter, Format, IdleTimeout};
 use http::Request;
 use http_body_util::BodyExt as _;

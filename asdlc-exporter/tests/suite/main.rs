@@ -4,6 +4,7 @@ mod allocations;
 mod arbitrary;
 mod build;
 mod check;
+mod check_open;
 #[expect(unreachable_pub, clippy::doc_markdown, reason = "generated")]
 #[path = "../client_model/mod.rs"]
 mod client_model;
@@ -35,6 +36,7 @@ mod reference;
 mod registries;
 #[cfg(feature = "prometheus")]
 mod registry;
+mod same_series;
 mod scopes;
 mod scrape;
 mod sdk_alone;

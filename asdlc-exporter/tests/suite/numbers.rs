@@ -1,6 +1,6 @@
 //! Numbers in `OpenMetrics`, as its specification says ("Canonical Numbers").
 
-use crate::open_metrics::check_open;
+use crate::check_open::check_open;
 use asdlc_exporter::{Exporter, Format};
 use opentelemetry::KeyValue;
 

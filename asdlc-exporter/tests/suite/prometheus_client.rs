@@ -1,6 +1,6 @@
 //! The metrics of a registry of the crate `prometheus-client` follow the same rules.
 
-use crate::{check::check, logged::logged, open_metrics::check_open};
+use crate::{check::check, check_open::check_open, logged::logged};
 use asdlc_exporter::{
     Exporter, Format, PrometheusClientRegistry,
     prometheus_client::{

@@ -1,6 +1,6 @@
 //! The metrics of a registry follow the same rules.
 
-use crate::{check::check, open_metrics::check_open};
+use crate::{check::check, check_open::check_open};
 use asdlc_exporter::{Exporter, Format};
 use opentelemetry::KeyValue;
 use prometheus::{

@@ -1,6 +1,6 @@
 //! What is served of scopes and of the resource, and the names of both translation strategies.
 
-use crate::{check::check, open_metrics::check_open};
+use crate::{check::check, check_open::check_open};
 use asdlc_exporter::{
     Exporter, Format, MetricPolicy, PrometheusReader, ScopeLabels, TranslationStrategy,
 };

@@ -2,8 +2,9 @@
 
 use crate::{
     arbitrary::{key_values, record, scope, text, value},
-    check::{Sample, check_utf8, is_name},
-    open_metrics::check_open,
+    check::{Sample, check_utf8},
+    check_open::check_open,
+    same_series::{Forms, assert_same_series},
 };
 use asdlc_exporter::{Exporter, Format, PrometheusReader, TranslationStrategy};
 use http::Request;
@@ -11,7 +12,6 @@ use http_body_util::BodyExt as _;
 use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
 use proptest::{collection::vec, prelude::*};
-use std::collections::HashMap;
 use tower::ServiceExt as _;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -150,80 +150,6 @@ async fn name_selects_a_family_by_each_of_its_names() -> Result {
         assert_eq!(names, [expected], "{uri}");
     }
     Ok(())
-}
-
-/// What a server decodes. Written from the rules for the escaping scheme `values`, not from the code under
-/// test.
-fn decoded(name: &str) -> Option<String> {
-    let mut rest = name.strip_prefix("U__")?;
-    let mut out = String::new();
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        if c != '_' {
-            out.push(c);
-        } else if let Some(after) = rest.strip_prefix('_') {
-            out.push('_');
-            rest = after;
-        } else {
-            let (code, after) = rest.split_once('_')?;
-            out.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
-            rest = after;
-        }
-    }
-    Some(out)
-}
-
-/// Remembers which escaped form each name has.
-#[derive(Default)]
-struct Forms {
-    escaped: HashMap<String, String>,
-    names: HashMap<String, String>,
-}
-
-impl Forms {
-    /// Each name must have one form, and each form must be that of one name.
-    fn add(&mut self, name: &str, form: &str) {
-        let known = self.escaped.entry(name.to_owned()).or_insert_with(|| form.to_owned());
-        assert_eq!(known, form, "{name:?} has two forms");
-        let known = self.names.entry(form.to_owned()).or_insert_with(|| name.to_owned());
-        assert_eq!(known, name, "{form:?} is the form of two names");
-    }
-}
-
-/// Checks that the two expositions have the same series, in the same order.
-fn assert_same_series([utf8, escaped]: [(&str, &[Sample]); 2], escaping: &str, keys: &mut Forms) {
-    let names = |text: &str| -> Vec<String> {
-        let lines = text.lines().filter_map(|line| line.strip_prefix("# HELP "));
-        lines.map(|rest| crate::check::name(rest, ":").1).collect()
-    };
-    let (all, forms) = (names(utf8.0), names(escaped.0));
-    assert_eq!(all.len(), forms.len(), "{}\n{}", utf8.0, escaped.0);
-    let mut families = Forms::default();
-    for (name, form) in all.iter().zip(&forms) {
-        families.add(name, form);
-        if escaping == "values" {
-            // In OpenMetrics, this is the name without its last suffix.
-            let is_decoded = [form.clone(), format!("{form}_total"), format!("{form}_info")]
-                .iter()
-                .filter_map(|form| decoded(form))
-                .any(|decoded| decoded.strip_prefix(name.as_str()).is_some());
-            assert!(form == name || is_decoded, "{name:?} as {form:?}");
-        }
-    }
-    assert_eq!(utf8.1.len(), escaped.1.len());
-    for (a, b) in utf8.1.iter().zip(escaped.1) {
-        assert!(a.value == b.value || a.value.is_nan() && b.value.is_nan(), "{a:?} as {b:?}");
-        assert!(is_name(&b.name, ":"), "{b:?}");
-        assert_eq!(a.labels.len(), b.labels.len(), "{a:?} as {b:?}");
-        for ((key, value), (form, other)) in a.labels.iter().zip(&b.labels) {
-            assert_eq!(value, other, "{a:?} as {b:?}");
-            assert!(is_name(form, ""), "{form:?}");
-            keys.add(key, form);
-            if escaping == "values" {
-                assert!(form == key || decoded(form).as_ref() == Some(key), "{key:?} as {form:?}");
-            }
-        }
-    }
 }
 
 proptest! {

@@ -20,11 +20,13 @@ pub(super) fn read(number: usize, text: &str) -> Result<Line, String> {
         return Err("is blank".into());
     }
     if let Some(rest) = text.strip_prefix("# HELP ") {
-        let (family, text) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (family, rest) = rest.split_at(name_end(rest, ' ')?);
+        let text = rest.strip_prefix(' ').unwrap_or(rest);
         return Ok(Line::Help { family: metric_name(family)?, text: unescape(text, false)? });
     }
     if let Some(rest) = text.strip_prefix("# TYPE ") {
-        let (family, kind) = rest.split_once(' ').ok_or("TYPE without a type")?;
+        let (family, rest) = rest.split_at(name_end(rest, ' ')?);
+        let kind = rest.strip_prefix(' ').ok_or("TYPE without a type")?;
         return Ok(Line::Type { family: metric_name(family)?, kind: self::kind(kind)? });
     }
     if text.starts_with('#') {
@@ -45,12 +47,25 @@ fn kind(text: &str) -> Result<Kind, String> {
 }
 
 fn sample(line: usize, text: &str) -> Result<Sample, String> {
-    let name_end = text.find(['{', ' ']).ok_or("a sample without a value")?;
-    let (name, rest) = text.split_at(name_end);
-    let name = metric_name(name)?;
-    let (labels, rest) = match rest.strip_prefix('{') {
-        Some(rest) => labels(rest)?,
-        None => (Vec::new(), rest),
+    let (name, (labels, rest)) = if let Some(rest) = text.strip_prefix("{\"") {
+        // A quoted name is inside the braces.
+        let quoted = &text[1..];
+        let end = closing_quote(rest).ok_or("an unterminated name")? + 2;
+        let rest = &quoted[end..];
+        let labels = match rest.strip_prefix(',') {
+            Some(rest) => labels(rest)?,
+            None => (Vec::new(), rest.strip_prefix('}').ok_or("no comma after the name")?),
+        };
+        (metric_name(&quoted[..end])?, labels)
+    } else {
+        let name_end = text.find(['{', ' ']).ok_or("a sample without a value")?;
+        let (name, rest) = text.split_at(name_end);
+        let name = unquoted(name, metric_name(name)?)?;
+        let labels = match rest.strip_prefix('{') {
+            Some(rest) => labels(rest)?,
+            None => (Vec::new(), rest),
+        };
+        (name, labels)
     };
     let number = rest.strip_prefix(' ').ok_or("no space before the value")?;
     if number.split(' ').count() > 1 {
@@ -68,7 +83,8 @@ fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
         return Ok((labels, rest));
     }
     loop {
-        let (name, after) = rest.split_once("=\"").ok_or("a label without a quoted value")?;
+        let (name, after) = rest.split_at(name_end(rest, '=')?);
+        let after = after.strip_prefix("=\"").ok_or("a label without a quoted value")?;
         let name = label_name(name)?;
         if labels.iter().any(|(other, _)| *other == name) {
             return Err(format!("label {name:?} twice"));
@@ -80,6 +96,14 @@ fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
             return Ok((labels, rest));
         }
         rest = rest.strip_prefix(',').ok_or("no comma between labels")?;
+    }
+}
+
+/// Where the name at the beginning ends: after its closing quote, or before `next`, or at the end.
+fn name_end(text: &str, next: char) -> Result<usize, String> {
+    match text.strip_prefix('"') {
+        Some(quoted) => Ok(closing_quote(quoted).ok_or("an unterminated name")? + 2),
+        None => Ok(text.find(next).unwrap_or(text.len())),
     }
 }
 
@@ -130,20 +154,38 @@ pub(super) fn value(text: &str) -> Result<f64, String> {
 }
 
 fn metric_name(name: &str) -> Result<String, String> {
-    if is_name(name, |character| character == ':') {
-        return Ok(name.to_owned());
-    }
-    Err(format!("{name:?} is not a metric name"))
+    let is_classic = |name: &str| is_name(name, |character| character == ':');
+    in_utf8(name, is_classic).unwrap_or_else(|| Err(format!("{name:?} is not a metric name")))
 }
 
 fn label_name(name: &str) -> Result<String, String> {
-    if !is_name(name, |_| false) {
-        return Err(format!("{name:?} is not a label name"));
+    let found = in_utf8(name, |name| is_name(name, |_| false));
+    let found = found.unwrap_or_else(|| Err(format!("{name:?} is not a label name")))?;
+    if found == "__name__" {
+        return Err(format!("label {found:?} is reserved for Prometheus itself"));
     }
-    if name.starts_with("__") {
-        return Err(format!("label {name:?} is reserved for Prometheus itself"));
-    }
-    Ok(name.to_owned())
+    Ok(found)
+}
+
+/// A name with quotes if it needs them. `None` if it is no name.
+fn in_utf8(name: &str, is_classic: impl Fn(&str) -> bool) -> Option<Result<String, String>> {
+    let Some(quoted) = name.strip_prefix('"') else {
+        return is_classic(name).then(|| Ok(name.to_owned()));
+    };
+    let found = unescape(quoted.strip_suffix('"')?, true);
+    Some(match found {
+        Ok(found) if found.is_empty() || is_classic(&found) => {
+            Err(format!("{name} has needless quotes"))
+        }
+        // Prometheus cannot parse it.
+        Ok(found) if found.contains('\0') => Err(format!("{name:?} contains the character 0")),
+        found => found,
+    })
+}
+
+/// Checks that a name outside braces has no quotes.
+fn unquoted(text: &str, name: String) -> Result<String, String> {
+    if text.starts_with('"') { Err(format!("{text} is outside the braces")) } else { Ok(name) }
 }
 
 fn is_name(name: &str, also: impl Fn(char) -> bool) -> bool {

@@ -65,9 +65,20 @@ pub(crate) struct ServedSetup {
 
 impl Setup {
     pub(crate) fn serve(self) -> ServedSetup {
-        let Self { namespace, strategy, scope_labels, constants, resource_labels, .. } = &self;
+        let [text, open_metrics] =
+            self.rendered(self.strategy, [Format::Text, Format::OpenMetrics]);
+        ServedSetup { text, open_metrics, setup: self }
+    }
+
+    /// The expositions in these formats, if this strategy makes the names.
+    pub(crate) fn rendered(
+        &self,
+        strategy: TranslationStrategy,
+        formats: [Format; 2],
+    ) -> [String; 2] {
+        let Self { namespace, scope_labels, constants, resource_labels, .. } = self;
         let mut builder = PrometheusReader::builder()
-            .with_translation_strategy(*strategy)
+            .with_translation_strategy(strategy)
             .with_scope_labels(scope_labels.settings())
             .with_constant_labels(constants.iter().cloned())
             .with_resource_labels(resource_labels.iter().cloned());
@@ -84,11 +95,7 @@ impl Setup {
             .with_reader(reader.clone())
             .build();
         self.scopes.iter().for_each(|scope| scope.record(&provider));
-        ServedSetup {
-            text: reader.render().expect("it renders"),
-            open_metrics: reader.render_as(Format::OpenMetrics).expect("it renders"),
-            setup: self,
-        }
+        formats.map(|format| reader.render_as(format).expect("it renders"))
     }
 
     /// How many scopes, names, keys and values were generated.

@@ -14,3 +14,4 @@ mod protobuf_scrapers;
 mod scopes;
 mod scrapers;
 mod text_parsers;
+mod utf8_names;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use asdlc_tests::in_process::Server;
-use asdlc_tests::servers::{Prometheus, QueryApi, Target, VictoriaMetrics};
+use asdlc_tests::servers::{Generation, Prometheus, QueryApi, Target, VictoriaMetrics};
 use asdlc_tests::wait::{DEADLINE, eventually};
 use axum::Router;
 use axum::routing::get;
@@ -60,11 +60,19 @@ impl Samples {
 impl Bodies {
     /// Serves these texts, each in text format and in `OpenMetrics`.
     pub(crate) fn serve(texts: impl IntoIterator<Item = [String; 2]>) -> Self {
+        Self::serve_as([TEXT, OPEN_METRICS], texts)
+    }
+
+    /// As [`serve`](Self::serve), with these two values of `Content-Type`.
+    pub(crate) fn serve_as(
+        [text_type, open_type]: [&'static str; 2],
+        texts: impl IntoIterator<Item = [String; 2]>,
+    ) -> Self {
         let mut router = Router::new();
         let mut samples = BTreeMap::new();
         for (number, [text, open_metrics]) in texts.into_iter().enumerate() {
             for (format, content_type, body) in
-                [("text", TEXT, text), ("open", OPEN_METRICS, open_metrics)]
+                [("text", text_type, text), ("open", open_type, open_metrics)]
             {
                 let path = format!("/{format}/{number}");
                 samples.insert(path.clone(), Samples::of(&body));
@@ -77,7 +85,13 @@ impl Bodies {
 
     #[track_caller]
     pub(crate) fn assert_prometheus_reads_all(&self) {
-        let prometheus = Prometheus::scraping_paths(self.server.address(), &self.paths());
+        self.assert_prometheus_of_reads_all(Generation::Stable);
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_prometheus_of_reads_all(&self, generation: Generation) {
+        let builder = Prometheus::builder(generation).with_paths(&self.paths());
+        let prometheus = builder.scraping(self.server.address());
         for target in prometheus.targets(self.samples.len()) {
             assert_eq!(target, Target::up());
         }

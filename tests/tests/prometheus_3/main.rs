@@ -13,3 +13,4 @@ mod quantiles;
 mod random_series;
 mod scrapers;
 mod served;
+mod utf8_names;

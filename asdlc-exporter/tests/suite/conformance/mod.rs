@@ -7,7 +7,7 @@ mod points;
 mod resource;
 mod scope;
 
-use crate::{check::Sample, check::check, open_metrics::check_open};
+use crate::{check::Sample, check::check, check_open::check_open};
 use asdlc_exporter::{Format, PrometheusReader, PrometheusReaderBuilder};
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_sdk::{
