@@ -72,6 +72,28 @@ pub trait QueryApi {
         self.samples(promql).into_iter().map(|(labels, _)| labels).collect()
     }
 
+    /// The native histograms that are the result of an instant query, with their labels.
+    fn native_histograms(&self, promql: &str) -> Vec<(BTreeMap<String, String>, StoredHistogram)> {
+        let path = format!("/api/v1/query?query={}", percent_encoded(promql));
+        let response = get_json(self.address(), &path);
+        let series = response["data"]["result"].as_array().expect("a vector").iter();
+        let native = series.filter(|series| !series["histogram"].is_null());
+        native
+            .map(|series| {
+                let labels = serde_json::from_value(series["metric"].clone());
+                (labels.expect("labels"), StoredHistogram::read(&series["histogram"][1]))
+            })
+            .collect()
+    }
+
+    /// The samples of each series that a range selector (`x[5m]`) selects. Of native histograms, their counts.
+    fn stored_samples(&self, range_selector: &str) -> Vec<StoredSeries> {
+        let path = format!("/api/v1/query?query={}", percent_encoded(range_selector));
+        let response = get_json(self.address(), &path);
+        let series = response["data"]["result"].as_array().expect("a matrix").iter();
+        series.map(StoredSeries::read).collect()
+    }
+
     /// Repeats the query until its result is `expected`, and returns the last result.
     fn query_until(&self, promql: &str, expected: f64) -> Option<f64> {
         let mut last = None;

@@ -107,7 +107,7 @@ impl Lifetimes {
             current: None,
             newest: None,
             complete_at: UNKNOWN,
-            absence: Absence { latest: built, settled: built },
+            absence: Absence::before(built),
             is_late: false,
         }
     }
@@ -310,21 +310,34 @@ impl Lifetime {
 }
 
 impl Absence {
+    /// Of what was absent until this time, for which there was no collection.
+    fn before(built: UnixTime) -> Self {
+        let absent = UnixTime(built.0.saturating_sub(AFTER_ABSENCE.as_nanos() as u64));
+        Self { latest: absent, settled: absent }
+    }
+
     /// The start of a series or family that a collection at this time has for the first time.
     fn start(self, time: UnixTime) -> UnixTime {
+        let absent = self.absent_at(time);
+        if absent == UNKNOWN { UNKNOWN } else { absent.plus(AFTER_ABSENCE) }
+    }
+
+    /// When the last collection without it was, before the one at this time.
+    fn absent_at(self, time: UnixTime) -> UnixTime {
         if self.latest.plus(MARGIN) <= time { self.latest } else { self.settled }
     }
 
     /// The absence of what was in no collection after `collected`. `others` has the times of the later ones.
     fn after(self, collected: UnixTime, others: Self, time: UnixTime) -> Self {
-        let settled = if others.settled > collected { others.settled } else { self.start(time) };
+        let settled =
+            if others.settled > collected { others.settled } else { self.absent_at(time) };
         let latest = if others.latest > collected { others.latest } else { self.latest };
         Self { latest, settled }
     }
 
     /// A collection at this time does not have it either. A late collection is before the latest one.
     fn observe(&mut self, time: UnixTime) {
-        self.settled = self.start(time).min(time);
+        self.settled = self.absent_at(time).min(time);
         if self.latest.plus(MARGIN) <= time || time < self.latest {
             self.latest = time;
         }
@@ -344,6 +357,12 @@ impl Absence {
 /// collects at almost the same time, the time of its collection can be after this sample. If that collection
 /// were the start, it would be after the first sample of the first server, which would count this sample twice.
 const MARGIN: Duration = Duration::from_secs(1);
+/// How long after the last collection without a series it starts.
+///
+/// A server that had the series before, for example before a restart of the program, has written at the time of
+/// this collection that the series ended. It keeps no second sample of the same millisecond, so the start would
+/// be lost. Prometheus 3.5 ends with a fatal error then, if the series is a native histogram.
+const AFTER_ABSENCE: Duration = Duration::from_millis(1);
 /// The start of a series whose start is not known. No real start has this value: 1970-01-01.
 const UNKNOWN: UnixTime = UnixTime(0);
 /// A family keeps at most as many missing series as it has series, but always up to this number.

@@ -10,10 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::scrape_config::ScrapeConfig;
-use super::{
-    Generation, QueryApi, StoredHistogram, StoredSeries, get_json, labels_and_value,
-    percent_encoded,
-};
+use super::{Generation, QueryApi, get_json, labels_and_value, percent_encoded};
 use crate::process::Process;
 
 /// A Prometheus that scrapes its targets every second, of Debian's stable release unless a [`builder`](Self::builder) says more.
@@ -100,33 +97,6 @@ impl Prometheus {
         let response = get_json(self.address, &path);
         let series = response["data"]["result"].as_array().expect("a vector").iter();
         series.filter(|series| !series["value"].is_null()).map(labels_and_value).collect()
-    }
-
-    /// The native histograms that are the result of an instant query, with their labels.
-    #[must_use]
-    pub fn native_histograms(
-        &self,
-        promql: &str,
-    ) -> Vec<(BTreeMap<String, String>, StoredHistogram)> {
-        let path = format!("/api/v1/query?query={}", percent_encoded(promql));
-        let response = get_json(self.address, &path);
-        let series = response["data"]["result"].as_array().expect("a vector").iter();
-        let native = series.filter(|series| !series["histogram"].is_null());
-        native
-            .map(|series| {
-                let labels = serde_json::from_value(series["metric"].clone());
-                (labels.expect("labels"), StoredHistogram::read(&series["histogram"][1]))
-            })
-            .collect()
-    }
-
-    /// The samples of each series that a range selector (`x[5m]`) selects. Of native histograms, their counts.
-    #[must_use]
-    pub fn stored_samples(&self, range_selector: &str) -> Vec<StoredSeries> {
-        let path = format!("/api/v1/query?query={}", percent_encoded(range_selector));
-        let response = get_json(self.address, &path);
-        let series = response["data"]["result"].as_array().expect("a matrix").iter();
-        series.map(StoredSeries::read).collect()
     }
 
     fn run(builder: &PrometheusBuilder, directory: TempDir, config: &Path) -> Self {

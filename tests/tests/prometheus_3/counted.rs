@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use asdlc_exporter::{Exporter, IdleTimeout};
-use asdlc_tests::servers::{Prometheus, StoredSeries};
+use asdlc_tests::servers::{Prometheus, QueryApi, StoredSeries};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, MeterProvider};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use asdlc_exporter::Exporter;
 use asdlc_tests::exposition::{Exposition, Sample};
-use asdlc_tests::servers::{Generation, StoredHistogram};
+use asdlc_tests::servers::{Generation, QueryApi, StoredHistogram};
 use asdlc_tests::wait::{DEADLINE, eventually_some};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};

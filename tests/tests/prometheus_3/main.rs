@@ -6,6 +6,7 @@ mod every_value;
 mod examples;
 mod generations;
 mod increases;
+mod observed;
 #[expect(dead_code, reason = "the tests of `operations` use the rest")]
 #[path = "../operations/programs.rs"]
 mod programs;
@@ -13,4 +14,5 @@ mod quantiles;
 mod random_series;
 mod scrapers;
 mod served;
+mod table;
 mod utf8_names;

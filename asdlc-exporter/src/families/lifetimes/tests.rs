@@ -117,7 +117,9 @@ fn starts(text: &str) -> Starts {
         if series.contains("_created") {
             let (seconds, rest) = value.split_once('.').unwrap();
             let whole = seconds.parse::<u64>().unwrap() - BUILT.0 / 1_000_000_000;
-            starts.insert(name, format!("{whole}.{rest}").parse().unwrap());
+            let seconds: f64 = format!("{whole}.{rest}").parse().unwrap();
+            // Without `AFTER_ABSENCE`.
+            starts.insert(name, (seconds * 100.0).round() / 100.0);
         } else {
             starts.entry(name).or_insert(-1.0);
         }
@@ -204,6 +206,21 @@ fn a_scrape_with_a_filter_says_nothing_about_the_series_of_other_families() {
     let orders = expected([("orders{is=\"a\"}", 0.0), ("orders{is=\"b\"}", 15.0)]);
     assert_eq!(scraper.scrape_only(45.0, &["orders_total"]), orders);
     assert_eq!(scraper.scrape(60.0), jobs.into_iter().chain(orders).collect());
+}
+
+//
+#[test]
+fn a_series_starts_in_another_millisecond_than_the_collection_without_it() {
+    let built = Absence::before(time(0.0));
+    assert_eq!(built.start(time(0.0)), time(0.0));
+    let mut absence = built;
+    absence.observe(time(15.0));
+    assert_eq!(absence.start(time(15.1)), time(0.0));
+    assert_eq!(absence.start(time(30.0)), time(15.0).plus(AFTER_ABSENCE));
+    absence.observe(time(30.0));
+    assert_eq!(absence.start(time(30.1)), time(15.0).plus(AFTER_ABSENCE));
+    absence.forget_after(time(15.0));
+    assert_eq!(absence.start(time(15.5)), UNKNOWN);
 }
 
 //

@@ -112,6 +112,7 @@ impl Served {
         let (first, absent) = &self.known[&series];
         let early = |it: &&UnixTime| it.plus(MARGIN) <= *first || **it == BUILT;
         let expected = *absent.iter().filter(early).max().unwrap();
+        let expected = if expected == BUILT { BUILT } else { expected.plus(AFTER_ABSENCE) };
         prop_assert!(start <= expected, "{start:?} is later than {expected:?}");
         prop_assert!(start.plus(MARGIN) >= expected, "{start:?} is before {expected:?}");
         Ok(())
