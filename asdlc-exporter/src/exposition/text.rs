@@ -73,10 +73,16 @@ impl<'o, 's> TextWriter<'o, 's> {
     /// Writes the line `_created`, if the family has one.
     #[inline]
     fn start(&mut self, labels: Labels<'_>, start: Option<UnixTime>) {
-        if self.created.is_empty() {
-            return;
+        if !self.created.is_empty()
+            && let Some(start) = start
+        {
+            self.created_line(labels, start);
         }
-        let Some(start) = start else { return };
+    }
+
+    /// Not inlined, so that the code that writes samples is.
+    #[inline(never)]
+    fn created_line(&mut self, labels: Labels<'_>, start: UnixTime) {
         let Self { out, created, constant, separator, .. } = self;
         let out = &mut out.bytes;
         let range = push_labelled(out, [created, ""], (constant, *separator), labels);

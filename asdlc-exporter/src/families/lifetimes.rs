@@ -125,7 +125,7 @@ impl Lifetimes {
             self.newest = Some((now, time));
         }
         self.current = Some(collection);
-        let Self { families: known, complete_at, absence, is_late, .. } = self;
+        let Self { families: known, complete_at, absence, .. } = self;
         for family in families.iter() {
             if known.len() <= family.id {
                 known.resize_with(family.id + 1, || FamilyLifetimes::new(*absence));
@@ -135,7 +135,7 @@ impl Lifetimes {
                 known.absence = known.absence.after(known.collected_at, *absence, time);
                 known.absence.observe(*complete_at);
                 // Only a registry removes series.
-                known.starts_again |= family.is_foreign() && !*is_late;
+                known.starts_again |= family.is_foreign();
             }
             known.collected_at = known.collected_at.max(time);
         }

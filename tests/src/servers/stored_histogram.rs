@@ -11,6 +11,8 @@ pub struct StoredSeries {
     pub labels: BTreeMap<String, String>,
     /// The time of each sample in seconds since 1970, and its value. Of a native histogram, its count.
     pub samples: Vec<(f64, f64)>,
+    /// Whether one of them is a native histogram.
+    pub is_native: bool,
 }
 
 impl StoredSeries {
@@ -22,7 +24,8 @@ impl StoredSeries {
         let counts = array("histograms").map(|sample| (time(sample), number(&sample[1]["count"])));
         let mut samples: Vec<_> = floats.chain(counts).collect();
         samples.sort_by(|a, b| a.0.total_cmp(&b.0));
-        Self { labels, samples }
+        let is_native = array("histograms").next().is_some();
+        Self { labels, samples, is_native }
     }
 }
 

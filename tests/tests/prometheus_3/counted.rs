@@ -60,7 +60,7 @@ pub(crate) fn stored(prometheus: &Prometheus, selector: &str) -> BTreeMap<String
     let series = prometheus.stored_samples(&format!("{selector}[10m]")).into_iter();
     series
         .filter(|it| it.labels.get("le").is_none_or(|le| le == "+Inf"))
-        .map(|StoredSeries { mut labels, samples }| {
+        .map(|StoredSeries { mut labels, samples, .. }| {
             (labels.remove("kind").expect("a kind"), samples)
         })
         .collect()

@@ -31,8 +31,11 @@ impl Served {
         let service = ServiceBuilder::new()
             .map_response(move |response: http::Response<_>| {
                 let content_type = response.headers()[CONTENT_TYPE].to_str().expect("ASCII");
-                let mut answers = counted.lock().expect("no holder panics");
-                *answers.entry(content_type.to_owned()).or_default() += 1;
+                // Not one that is too late for a busy server.
+                if response.status().is_success() {
+                    let mut answers = counted.lock().expect("no holder panics");
+                    *answers.entry(content_type.to_owned()).or_default() += 1;
+                }
                 response
             })
             .service(exporter.scrape_service());

@@ -70,6 +70,11 @@ fn a_collection_that_ends_after_a_later_one_moves_no_start_forward() {
     jobs.add(1, &label("c"));
     let starts = scraper.scrape(45.0);
     assert_eq!(starts.into_values().collect::<Vec<_>>(), [0.0, 15.0, 30.0]);
+    // It is not a clock that was set back: starts after its beginning stay.
+    jobs.add(1, &label("d"));
+    assert_eq!(scraper.scrape(60.0)["jobs{is=\"d\"}"], 45.0);
+    scraper.render(collected, &all());
+    assert_eq!(scraper.scrape(75.0)["jobs{is=\"d\"}"], 45.0);
 }
 
 //

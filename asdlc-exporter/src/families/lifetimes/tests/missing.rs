@@ -19,6 +19,30 @@ fn a_whole_family_that_pauses_keeps_its_starts_and_new_series_start_in_the_pause
 
 //
 #[test]
+fn a_family_was_absent_only_in_collections_that_did_not_have_it() {
+    static SERIES: Observed = Observed::new();
+    let run = |collections: &[(f64, &[&'static str])]| {
+        let mut scraper = Scraper::new();
+        SERIES.observe_in(&scraper.meter());
+        for (seconds, series) in collections {
+            SERIES.set(series);
+            // A scrape with a filter sees that the family is there, and does not look at its series.
+            scraper.scrape_only(*seconds, &["orders_total"]);
+        }
+        SERIES.set(&["a", "b"]);
+        scraper.scrape(30.0)["jobs{is=\"b\"}"]
+    };
+    assert_eq!(run(&[(10.0, &["a"])]), 0.0);
+    assert_eq!(run(&[(10.0, &["a"]), (20.0, &[])]), 20.0);
+    assert_eq!(run(&[(10.0, &["a"]), (20.0, &[]), (29.9, &[])]), 20.0);
+    // In the second before the collection, the family was absent. Before that, nobody looked.
+    assert_eq!(run(&[(10.0, &["a"]), (29.9, &[])]), 0.0);
+    // Collections less than a second apart do not hide the absence.
+    assert_eq!(run(&[(10.0, &["a"]), (10.1, &[])]), 10.1);
+}
+
+//
+#[test]
 fn a_series_that_a_callback_misses_keeps_its_start_for_an_hour() {
     static SERIES: Observed = Observed::new();
     let mut scraper = Scraper::new();

@@ -85,6 +85,29 @@ fn a_registry_that_cannot_be_read_has_removed_nothing() {
 
 //
 #[test]
+fn a_series_that_was_removed_while_a_collection_ran_gets_no_start_in_it() {
+    let (mut registry, [jobs]) = Registries::new(Scraper::new());
+    for series in ["a", "b"] {
+        jobs.with_label_values(&[series]).inc();
+    }
+    registry.scrape(15.0);
+    let Registries(scraper, registries) = &mut registry;
+    let gathered = ForeignRegistry::from(registries[0].clone()).gather().unwrap();
+    let mut foreign = Vec::new();
+    gathered.families(&mut foreign);
+    let metrics = scraper.collect();
+    let late = Collected { foreign: &foreign, ..scraper.collected(30.0, &metrics) };
+    jobs.remove_label_values(&["a"]).unwrap();
+    assert_eq!(registry.scrape(40.0), expected([("jobs{is=\"b\"}", 0.0)]));
+    let starts = registry.0.render(late, &all());
+    assert_eq!(starts, expected([("jobs{is=\"a\"}", -1.0), ("jobs{is=\"b\"}", 0.0)]));
+    jobs.with_label_values(&["a"]).inc();
+    let starts = registry.scrape(55.0);
+    assert_eq!(starts, expected([("jobs{is=\"a\"}", -1.0), ("jobs{is=\"b\"}", 0.0)]));
+}
+
+//
+#[test]
 fn a_counter_that_is_reset_starts_again_if_its_values_are_known() {
     let (mut registry, [jobs]) = Registries::new(Scraper::with_idle_timeout());
     let jobs = jobs.with_label_values(&["a"]);
