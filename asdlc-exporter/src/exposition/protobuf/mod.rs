@@ -38,6 +38,8 @@ pub(crate) struct ProtobufWriter<'o, 's> {
     length: FamilyLength,
     labels: LabelFields,
     created: CreatedTimestamp,
+    /// The memory of `push_native`.
+    deltas: Vec<u8>,
     /// The field of the values of the family.
     value_tag: u8,
     is_counter: bool,
@@ -56,6 +58,7 @@ impl<'o, 's> ProtobufWriter<'o, 's> {
             length: FamilyLength::new(),
             labels: LabelFields::default(),
             created: CreatedTimestamp::new(),
+            deltas: Vec::new(),
             value_tag: GAUGE,
             is_counter: false,
             unit: Vec::new(),
@@ -155,7 +158,7 @@ impl FamilyWriter for ProtobufWriter<'_, '_> {
         push_count_and_sum(&mut self.out.bytes, *count, *sum);
         buckets.iter().for_each(|bucket| push_bucket(&mut self.out.bytes, *bucket));
         if *is_native {
-            push_native(&mut self.out.bytes, native);
+            push_native(&mut self.out.bytes, &mut self.deltas, native);
         }
         self.push_created(OF_HISTOGRAM, start);
         self.close_value(histogram);

@@ -7,39 +7,85 @@ use crate::{
     families::model::{NativeBuckets, NativeHistogram},
 };
 
-/// Appends the fields that only a native histogram has: all but count, sum and classic buckets.
-pub(super) fn push_native(out: &mut Vec<u8>, native: &NativeHistogram) {
+/// Appends the fields that only a native histogram has: all but count, sum and classic buckets. The memory
+/// of `deltas` is reused.
+pub(super) fn push_native(out: &mut Vec<u8>, deltas: &mut Vec<u8>, native: &NativeHistogram) {
     let NativeHistogram { schema, zero_count, positive, negative } = native;
-    let [has_positive, has_negative] =
-        [positive, negative].map(|buckets| runs(&buckets.counts).next().is_some());
-    let is_empty = *zero_count == 0 && !has_positive && !has_negative;
     out.push(SCHEMA);
     push_varint(out, zigzag((*schema).into()));
-    push_double(out, ZERO_THRESHOLD, if is_empty { THRESHOLD_OF_EMPTY } else { 0.0 });
+    push_double(out, ZERO_THRESHOLD, 0.0);
+    let threshold_end = out.len();
     out.push(ZERO_COUNT);
     push_varint(out, *zero_count);
-    push_buckets(out, negative, NEGATIVE_SPAN, NEGATIVE_DELTA);
-    if is_empty {
+    let buckets_start = out.len();
+    push_buckets(out, deltas, negative, NEGATIVE_SPAN, NEGATIVE_DELTA);
+    push_buckets(out, deltas, positive, POSITIVE_SPAN, POSITIVE_DELTA);
+    if *zero_count == 0 && out.len() == buckets_start {
+        out[threshold_end - 8..threshold_end].copy_from_slice(&THRESHOLD_OF_EMPTY.to_le_bytes());
         push_span(out, POSITIVE_SPAN, 0, 0);
-    } else {
-        push_buckets(out, positive, POSITIVE_SPAN, POSITIVE_DELTA);
     }
 }
 
-fn push_buckets(out: &mut Vec<u8>, buckets: &NativeBuckets, span_tag: u8, delta_tag: u8) {
+/// Appends spans of consecutive buckets, and then the difference of each bucket from the one before.
+///
+/// One or two buckets of 0 do not end a span: they need less bytes than another span.
+fn push_buckets(
+    out: &mut Vec<u8>,
+    deltas: &mut Vec<u8>,
+    buckets: &NativeBuckets,
+    span_tag: u8,
+    delta_tag: u8,
+) {
     let NativeBuckets { first, counts } = buckets;
     // The first offset is from the bucket 0.
-    let mut offset = i64::from(*first);
-    for (gap, run) in runs(counts) {
-        push_span(out, span_tag, offset + gap as i64, run.len());
+    let (mut offset, mut last, mut rest) = (i64::from(*first), 0, counts.as_slice());
+    deltas.clear();
+    loop {
+        let gap = leading_zeros(rest);
+        rest = &rest[gap..];
+        if rest.is_empty() {
+            break;
+        }
+        let (mut len, mut zeros) = (0, 0);
+        for count in rest {
+            if *count == 0 {
+                zeros += 1;
+                if zeros > MAX_ZEROS {
+                    break;
+                }
+                continue;
+            }
+            len += zeros + 1;
+            for count in [0; MAX_ZEROS].into_iter().take(zeros).chain([*count]) {
+                push_delta(deltas, delta_tag, count.wrapping_sub(last) as i64);
+                last = count;
+            }
+            zeros = 0;
+        }
+        push_span(out, span_tag, offset + gap as i64, len);
+        rest = &rest[len..];
         offset = 0;
     }
-    let mut last = 0;
-    for count in runs(counts).flat_map(|(_, run)| run) {
-        out.push(delta_tag);
-        push_varint(out, zigzag(count.wrapping_sub(last) as i64));
-        last = *count;
+    out.extend_from_slice(deltas);
+}
+
+#[inline]
+fn push_delta(out: &mut Vec<u8>, tag: u8, delta: i64) {
+    let delta = zigzag(delta);
+    if delta < 0x80 {
+        out.extend_from_slice(&[tag, delta as u8]);
+    } else {
+        out.push(tag);
+        push_varint(out, delta);
     }
+}
+
+/// How many buckets of 0 there are before the first other one. Checks eight at a time: there may be many.
+fn leading_zeros(counts: &[u64]) -> usize {
+    let is_empty = |counts: &&[u64]| counts.iter().fold(0, |all, count| all | count) == 0;
+    let start = 8 * counts.chunks_exact(8).take_while(is_empty).count();
+    let rest = &counts[start..];
+    start + rest.iter().take_while(|count| **count == 0).count()
 }
 
 /// Appends a span of consecutive buckets.
@@ -53,31 +99,6 @@ fn push_span(out: &mut Vec<u8>, tag: u8, offset: i64, len: usize) {
     end += put_varint(&mut span[end..], len as u64);
     (span[0], span[1]) = (tag, (end - 2) as u8);
     out.extend_from_slice(&span[..end]);
-}
-
-/// The runs of buckets that become spans, each with the number of empty buckets before it.
-///
-/// One or two empty buckets are part of a run: they need fewer bytes than another span.
-fn runs(counts: &[u64]) -> impl Iterator<Item = (usize, &[u64])> {
-    let mut rest = counts;
-    std::iter::from_fn(move || {
-        let gap = rest.iter().position(|count| *count > 0)?;
-        let from_here = &rest[gap..];
-        let (mut len, mut zeros) = (0, 0);
-        for (at, count) in from_here.iter().enumerate() {
-            if *count > 0 {
-                (len, zeros) = (at + 1, 0);
-            } else {
-                zeros += 1;
-                if zeros > MAX_ZEROS {
-                    break;
-                }
-            }
-        }
-        let (run, others) = from_here.split_at(len);
-        rest = others;
-        Some((gap, run))
-    })
 }
 
 const SCHEMA: u8 = varint_tag(5);
