@@ -37,15 +37,6 @@ impl Exposition {
         Checker::lenient().read(body)
     }
 
-    /// As [`parse_unconventional`](Self::parse_unconventional), but labels can begin with `__`: a program that records such labels
-    /// gets them if nothing is translated.
-    ///
-    /// # Errors
-    /// As [`parse`](Self::parse).
-    pub fn parse_untranslated(body: &[u8]) -> Result<Self, Vec<Violation>> {
-        Checker::untranslated().read(body)
-    }
-
     /// All families with a HELP or TYPE line or a sample, in order.
     #[must_use]
     pub fn families(&self) -> &[Family] {

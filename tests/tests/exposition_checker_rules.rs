@@ -45,7 +45,7 @@ fn each_kind_of_broken_exposition_is_found_on_its_line() {
         ("unterminated name", b"{\"a.b} 1\n", 1, "unterminated"),
         ("no comma after the name", b"{\"a.b\"c=\"1\"} 1\n", 1, "no comma"),
         ("unknown escape in a name", b"{\"a.\\b\"} 1\n", 1, "unknown escape"),
-        ("reserved label that is not __name__", b"a{__x=\"1\"} 1\n", 1, "reserved"),
+        ("reserved label in UTF-8", b"a{\"__x.y\"=\"1\"} 1\n", 1, "reserved"),
         ("the character 0", b"{\"a\0\"} 1\n", 1, "character 0"),
         ("the name as a label", b"{\"a.b\",\"__name__\"=\"1\"} 1\n", 1, "needless quotes"),
         ("duplicate label in UTF-8", b"a{\"x.y\"=\"1\",\"x.y\"=\"2\"} 1\n", 1, "twice"),

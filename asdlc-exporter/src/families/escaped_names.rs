@@ -26,9 +26,7 @@ pub(crate) struct EscapedKeys {
 
 impl EscapedKeys {
     pub(crate) fn new(escaping: Escaping) -> Self {
-        // With `underscores`, `._name__` would be `__name__`, which is the name of the metric.
-        let taken = HashSet::from(["__name__".to_owned()]);
-        let mut this = Self { escaping, by_key: HashMap::new(), taken };
+        let mut this = Self { escaping, by_key: HashMap::new(), taken: HashSet::new() };
         // The format writes these two.
         this.add(["le", "quantile"].into_iter());
         this
@@ -42,7 +40,8 @@ impl EscapedKeys {
             .partition(|key| escaping.keeps(key, NameKind::Label));
         for key in kept.into_iter().chain(changed) {
             if !by_key.contains_key(key) {
-                let is_free = |form: &str| !taken.contains(form);
+                // With `underscores`, `._name__` would be `__name__`, which is the name of the metric.
+                let is_free = |form: &str| !form.starts_with("__") && !taken.contains(form);
                 let escaped = first_free(*escaping, NameKind::Label, key, is_free);
                 taken.insert(escaped.clone());
                 by_key.insert(key.to_owned(), escaped);
@@ -78,8 +77,9 @@ pub(crate) fn first_free(
         form
     });
     // Only if somebody records names that look like encoded ones, or very long names.
-    let begin = &escaped[..floor_char_boundary(&escaped, max_len - MAX_NUMBER_LEN)];
-    let numbered = (2_u64..).map(|number| format!("{begin}_{number}"));
+    let begin = escaped.trim_start_matches('_');
+    let begin = &begin[..floor_char_boundary(begin, max_len - MAX_NUMBER_LEN)];
+    let numbered = (2_u64..).map(|number| format!("_{begin}_{number}"));
     let others = encoded.filter(|form| form.len() <= max_len).chain(numbered);
     iter::once(escaped.clone()).chain(others).find(|form| is_free(form)).unwrap_or(escaped)
 }
@@ -113,7 +113,7 @@ mod tests {
         let all = ["a.b", "a_b", "U__a_2e_b", "U___61__2e__62_"];
         assert_eq!(
             escaped(Escaping::Underscores, &[&all]),
-            ["a_b_2", "a_b", "U__a_2e_b", "U___61__2e__62_"]
+            ["_a_b_2", "a_b", "U__a_2e_b", "U___61__2e__62_"]
         );
     }
 
@@ -121,9 +121,13 @@ mod tests {
     #[test]
     fn no_key_takes_a_name_that_the_format_writes() {
         assert_eq!(escaped(Escaping::Underscores, &[&["._name__"], &["le"]])[1], "le");
-        for (escaping, key) in [(Escaping::Underscores, "._name._"), (Escaping::Dots, "_name_")] {
+        for (escaping, key) in [
+            (Escaping::Underscores, "._name._"),
+            (Escaping::Dots, "_name_"),
+            (Escaping::Values, "__x"),
+        ] {
             let form = &escaped(escaping, &[&[key]])[0];
-            assert_ne!(form, "__name__");
+            assert!(!form.starts_with("__"), "{form}");
             assert_eq!(unescape(form), key);
         }
     }
@@ -134,7 +138,7 @@ mod tests {
         let [first, second] = [".", "-"].map(|c| "x".repeat(200) + &c.repeat(56));
         let forms = escaped(Escaping::Underscores, &[&[&first, &second]]);
         assert_eq!(forms[0], "x".repeat(200) + &"_".repeat(56));
-        assert_eq!(forms[1], forms[0][..235].to_owned() + "_2");
+        assert_eq!(forms[1], format!("_{}_2", &forms[0][..234]));
         let forms = escaped(Escaping::Values, &[&[&first, &second]]);
         assert!(forms.iter().all(|form| form.len() > 400), "{forms:?}");
     }
@@ -150,6 +154,8 @@ mod tests {
                 names.iter().for_each(|name| keys.add(iter::once(name.as_str())));
                 let forms: HashSet<_> = names.iter().map(|name| keys.get(name)).collect();
                 prop_assert_eq!(forms.len(), names.len());
+                let are_free = forms.iter().all(|form| !form.starts_with("__"));
+                prop_assert!(are_free, "{:?}", forms);
                 if escaping != Escaping::AllowUtf8 {
                     prop_assert!(forms.iter().all(|form| NameKind::Label.is_classic(form)));
                 }

@@ -19,17 +19,16 @@ pub(crate) enum KeyStyle {
     /// Those that every scraper reads.
     #[default]
     Classic,
-    /// Any text but the empty one, `__name__` and those with the character 0.
+    /// Any text that is not empty, does not begin with `__`, and does not have the character 0.
     Utf8,
 }
 
 impl KeyStyle {
     /// Makes a valid label key from an attribute key.
     pub(crate) fn label_key(self, key: &str) -> Cow<'_, str> {
-        match (self, key) {
-            (Self::Utf8, "") => Cow::Borrowed("key"),
-            (Self::Utf8, "__name__") | (Self::Classic, _) => label_key(key),
-            (Self::Utf8, key) => without_null(key),
+        match self {
+            Self::Classic => label_key(key),
+            Self::Utf8 => utf8_label_key(key),
         }
     }
 
@@ -87,6 +86,16 @@ pub(crate) fn check_key_beside_service(key: &str) -> Result<(), &'static str> {
         return Err("must not be service, le or quantile");
     }
     check_constant_label_key(key)
+}
+
+/// Makes a label key in UTF-8 from an attribute key. Only what scrapers refuse is replaced. Prometheus reserves keys
+/// that begin with `__`: `VictoriaMetrics` drops them, and Python's parser refuses the whole exposition.
+fn utf8_label_key(key: &str) -> Cow<'_, str> {
+    match without_null(key) {
+        key if key.is_empty() => Cow::Borrowed("key"),
+        key if key.starts_with("__") => Cow::Owned(format!("_{}", key.trim_start_matches('_'))),
+        key => key,
+    }
 }
 
 /// Makes a classic label key from an attribute key. Each run of `_` and of characters that Prometheus
@@ -153,12 +162,13 @@ mod tests {
             ("http.route", "http.route"),
             ("1st", "1st"),
             ("a__b", "a__b"),
-            ("__reserved", "__reserved"),
+            ("__reserved__label", "_reserved__label"),
+            ("__", "_"),
             ("co:lon", "co:lon"),
             ("\n\"", "\n\""),
-            ("\0a\0", "_a_"),
+            ("\0\0a\0", "_a_"),
             ("", "key"),
-            ("__name__", "_name_"),
+            ("__name__", "_name__"),
         ] {
             assert_eq!(KeyStyle::Utf8.label_key(key), expected, "{key:?}");
         }

@@ -44,8 +44,8 @@ pub enum TranslationStrategy {
     /// Then one of them gets another form, which Prometheus can decode: `U__a_2e_b`. See
     /// [`Format`](crate::Format).
     ///
-    /// What scrapers refuse is replaced: the empty key becomes `key`, the key `__name__` becomes `_name_`, and
-    /// the character 0 becomes `_`.
+    /// What scrapers refuse is replaced: the empty key becomes `key`, a key that begins with `__` begins with
+    /// `_` instead, and the character 0 becomes `_`.
     NoUTF8EscapingWithSuffixes,
     /// Names and attribute keys are in UTF-8, as they were recorded. No suffix is added: the counter
     /// `http.sent` with the unit `By` is `http.sent`.

@@ -54,8 +54,8 @@ fn names_in_utf8_are_those_of_otlptranslator() {
         assert_eq!(ours.as_deref(), Some(expected), "{name:?} in {unit:?}");
     }
     for (key, ..) in LABELS {
-        // Both are errors of that module, except here.
-        let expected = if key.is_empty() { "key" } else { key };
+        let difference = UTF8_LABEL_DIFFERENCES.iter().find(|(other, ..)| *other == key);
+        let expected = difference.map_or(key, |(_, ours, _)| ours);
         assert_eq!(KeyStyle::Utf8.label_key(key), expected);
     }
 }
@@ -149,6 +149,16 @@ const LABEL_DIFFERENCES: [(&str, &str, &str); 4] = [
     ("", "key", "an attribute is never lost because of its key"),
     ("__", "_", "an attribute is never lost because of its key"),
 ];
+
+/// The same with UTF-8, where that module changes no key, and refuses the empty one and `__`.
+const UTF8_LABEL_DIFFERENCES: [(&str, &str, &str); 4] = [
+    ("__label_starting_with_2underscores", "_label_starting_with_2underscores", RESERVED),
+    ("__reserved__label__name__", "_reserved__label__name__", RESERVED),
+    ("", "key", "an attribute is never lost because of its key"),
+    ("__", "_", RESERVED),
+];
+
+const RESERVED: &str = "Prometheus reserves keys that begin with `__`";
 
 /// With `PreserveMultipleUnderscores` and `UnderscoreLabelSanitization` off.
 const LABELS: [(&str, Option<&str>); 16] = [

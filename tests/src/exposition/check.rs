@@ -9,8 +9,6 @@ use super::{Exposition, Family, Kind, Sample, Violation};
 pub(super) struct Checker {
     /// Whether naming conventions are ignored.
     is_lenient: bool,
-    /// Whether labels can begin with `__`.
-    allows_reserved: bool,
     families: Vec<Family>,
     /// Positions in `families`.
     by_name: HashMap<String, usize>,
@@ -26,10 +24,6 @@ type Labels = BTreeMap<String, String>;
 impl Checker {
     pub(super) fn lenient() -> Self {
         Self { is_lenient: true, ..Self::default() }
-    }
-
-    pub(super) fn untranslated() -> Self {
-        Self { allows_reserved: true, ..Self::lenient() }
     }
 
     pub(super) fn read(mut self, body: &[u8]) -> Result<Exposition, Vec<Violation>> {
@@ -94,11 +88,6 @@ impl Checker {
     }
 
     fn sample(&mut self, sample: Sample) {
-        let reserved = sample.labels.iter().find(|(label, _)| label.starts_with("__"));
-        if let Some((label, _)) = reserved.filter(|_| !self.allows_reserved) {
-            let message = format!("label {label:?} is reserved for Prometheus itself");
-            self.violation(sample.line, message);
-        }
         let index = self.enter(sample.line, self.family_name(&sample.name));
         // Every consumer treats an empty label as a missing one.
         let labels = sample.labels.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();

@@ -161,7 +161,7 @@ fn metric_name(name: &str) -> Result<String, String> {
 fn label_name(name: &str) -> Result<String, String> {
     let found = in_utf8(name, |name| is_name(name, |_| false));
     let found = found.unwrap_or_else(|| Err(format!("{name:?} is not a label name")))?;
-    if found == "__name__" {
+    if found.starts_with("__") {
         return Err(format!("label {found:?} is reserved for Prometheus itself"));
     }
     Ok(found)

@@ -37,7 +37,7 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
 fn the_checker_reads_names_in_utf8_and_the_escaped_ones_have_the_same_values() {
     for ([text, _], [escaped, _]) in TEXTS.utf8.iter().zip(&TEXTS.escaped) {
         let [utf8, escaped] = [text, escaped].map(|text| {
-            Exposition::parse_untranslated(text.as_bytes())
+            Exposition::parse_unconventional(text.as_bytes())
                 .unwrap_or_else(|violations| panic!("{violations:#?}\n{text:.10000}"))
         });
         assert_eq!(utf8.families().len(), escaped.families().len());
@@ -57,7 +57,7 @@ fn the_checker_reads_names_in_utf8_and_the_escaped_ones_have_the_same_values() {
 fn python_reads_names_in_utf8() {
     let mut python = PythonParsers::start();
     for [text, open_metrics] in &TEXTS.utf8 {
-        let ours = Exposition::parse_untranslated(text.as_bytes()).expect("it is valid");
+        let ours = Exposition::parse_unconventional(text.as_bytes()).expect("it is valid");
         let read = python.text(text).unwrap_or_else(|error| panic!("{error}\n{text:.10000}"));
         let expected: Vec<_> = ours.all_samples().iter().map(|sample| &sample.labels).collect();
         let labels = |parsed: &Parsed| parsed.labels.clone();
@@ -87,10 +87,6 @@ fn prometheus_3_stores_every_sample_with_names_in_utf8() {
 //
 #[test]
 fn older_scrapers_store_every_sample_with_escaped_names() {
-    for (at, [text, open]) in TEXTS.escaped.iter().enumerate() {
-        std::fs::write(format!("/tmp/names-esc-{at}-text"), text).unwrap();
-        std::fs::write(format!("/tmp/names-esc-{at}-open"), open).unwrap();
-    }
     let bodies = Bodies::serve(TEXTS.escaped.iter().cloned());
     bodies.assert_prometheus_reads_all();
     bodies.assert_victoria_metrics_reads_all();

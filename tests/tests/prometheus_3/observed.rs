@@ -250,4 +250,4 @@ const NAMES: [(&str, &str); 4] = [
     ("OpenMetrics 1.0.0", "application/openmetrics-text; version=1.0.0"),
     ("protobuf", "application/vnd.google.protobuf"),
 ];
-const INTERVAL: Duration = Duration::from_millis(300);
+const INTERVAL: Duration = Duration::from_millis(500);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use asdlc_tests::servers::Generation;
 
@@ -19,7 +19,7 @@ fn each_server_reads_what_the_document_says() {
             .zip(&table.columns)
             .map(|((_, server), column)| scope.spawn(move || assert_column(*server, column)))
             .collect();
-        started.into_iter().map(|column| column.join()).collect()
+        started.into_iter().map(ScopedJoinHandle::join).collect()
     });
     // Only now, so that the failures of all columns are seen.
     for cells in cells {

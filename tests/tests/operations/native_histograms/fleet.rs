@@ -1,7 +1,7 @@
 //! Services with native histograms, with classic ones, and with both.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use asdlc_exporter::Exporter;
 use asdlc_tests::in_process::Server;
@@ -76,6 +76,7 @@ pub(super) enum Kind {
 /// A process that records requests in both conventions.
 pub(super) struct Process {
     server: Server,
+    recorded: AtomicU64,
     /// Otherwise it responds to each scrape with text.
     speaks_protobuf: Arc<AtomicBool>,
     requests: Counter<u64>,
@@ -107,6 +108,7 @@ impl Process {
         let meter = exporter.meter();
         let this = Self {
             server,
+            recorded: AtomicU64::new(0),
             speaks_protobuf,
             requests: meter.u64_counter("http.requests").build(),
             failed: meter.u64_counter("http.requests.failed").build(),
@@ -125,8 +127,14 @@ impl Process {
         self.speaks_protobuf.store(speaks, Ordering::Relaxed);
     }
 
+    /// How many requests it has recorded.
+    pub(super) fn recorded(&self) -> f64 {
+        self.recorded.load(Ordering::Relaxed) as f64
+    }
+
     /// Records ten `times` requests. Some of them fail.
     pub(super) fn record(&self, seconds: f64, times: u64, some_fail: bool) {
+        self.recorded.fetch_add(10 * times, Ordering::Relaxed);
         for at in 0..10 * times {
             let fails = some_fail && at % 10 == 0;
             let status = if fails { "503" } else { "200" };
