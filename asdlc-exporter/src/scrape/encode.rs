@@ -34,7 +34,7 @@ pub(super) enum ChunkEncoder {
     /// Nothing is compressed, so the chunks need not be copied.
     Identity,
     #[cfg(feature = "gzip")]
-    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+    Gzip(Box<flate2::write::GzEncoder<Vec<u8>>>),
     #[cfg(feature = "zstd")]
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
 }
@@ -47,7 +47,7 @@ impl ChunkEncoder {
             #[cfg(feature = "gzip")]
             Encoding::Gzip => {
                 let level = flate2::Compression::fast();
-                Self::Gzip(flate2::write::GzEncoder::new(empty(), level))
+                Self::Gzip(Box::new(flate2::write::GzEncoder::new(empty(), level)))
             }
             #[cfg(feature = "zstd")]
             Encoding::Zstd => {

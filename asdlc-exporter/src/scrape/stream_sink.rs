@@ -111,19 +111,17 @@ impl<'s> StreamSink<'s> {
     fn write(&mut self, text: &mut Vec<u8>) {
         let Self { window, streams, .. } = self;
         streams.retain_mut(|stream| {
-            let chunk = match &mut stream.encoder {
-                ChunkEncoder::Identity if stream.clients.is_empty() => {
-                    stream.length += text.len() as u64;
-                    Bytes::new()
-                }
-                ChunkEncoder::Identity => mem::take(text).into(),
-                encoder => match encoder.encode(text) {
-                    Ok(chunk) => chunk.unwrap_or_default().into(),
-                    Err(_) => {
-                        stream.fail(window);
-                        return false;
-                    }
-                },
+            let is_identity = stream.encoder.encoding() == Encoding::Identity;
+            let chunk = if is_identity && stream.clients.is_empty() {
+                stream.length += text.len() as u64;
+                Bytes::new()
+            } else if is_identity {
+                mem::take(text).into()
+            } else if let Ok(chunk) = stream.encoder.encode(text) {
+                chunk.unwrap_or_default().into()
+            } else {
+                stream.fail(window);
+                return false;
             };
             stream.push(window, chunk)
         });
