@@ -85,11 +85,8 @@ fn peak_of_sdk(series: usize, is_native: bool) -> usize {
 }
 
 fn is_built_in(encoding: &str) -> bool {
-    match encoding {
-        "gzip" => cfg!(feature = "gzip"),
-        "zstd" => cfg!(feature = "zstd"),
-        _ => true,
-    }
+    let features = [("gzip", cfg!(feature = "gzip")), ("zstd", cfg!(feature = "zstd"))];
+    features.iter().all(|(feature, is_on)| encoding != *feature || *is_on)
 }
 
 /// Reads the body to its end. Returns how long it was.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderValue;
-use std::{io, mem};
+use std::io;
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,21 +68,19 @@ impl ChunkEncoder {
 
     /// Compresses a chunk. Returns the compressed bytes, if there are enough to send.
     pub(super) fn encode(&mut self, text: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        use io::Write as _;
-        let out: &mut Vec<u8> = match self {
-            Self::Identity => return Ok(Some(text.to_vec())),
+        match self {
+            Self::Identity => Ok(Some(text.to_vec())),
             #[cfg(feature = "gzip")]
             Self::Gzip(encoder) => {
-                encoder.write_all(text)?;
-                encoder.get_mut()
+                io::Write::write_all(encoder, text)?;
+                Ok(take_enough(encoder.get_mut()))
             }
             #[cfg(feature = "zstd")]
             Self::Zstd(encoder) => {
-                encoder.write_all(text)?;
-                encoder.get_mut()
+                io::Write::write_all(encoder, text)?;
+                Ok(take_enough(encoder.get_mut()))
             }
-        };
-        Ok((out.len() >= ENOUGH).then(|| mem::replace(out, empty())))
+        }
     }
 
     /// Returns the remaining compressed bytes and the end of the encoding.
@@ -97,12 +95,20 @@ impl ChunkEncoder {
     }
 }
 
+/// Takes the compressed bytes if they are enough to send.
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+fn take_enough(out: &mut Vec<u8>) -> Option<Vec<u8>> {
+    (out.len() >= ENOUGH).then(|| std::mem::replace(out, empty()))
+}
+
 /// Memory for a chunk that is compressed.
+#[cfg(any(feature = "gzip", feature = "zstd"))]
 fn empty() -> Vec<u8> {
     Vec::with_capacity(ENOUGH + ENOUGH / 2)
 }
 
 /// The minimum size of a compressed chunk in bytes. Each chunk occupies memory until the client has read it.
+#[cfg(any(feature = "gzip", feature = "zstd"))]
 const ENOUGH: usize = 64 << 10;
 
 /// The value of the header `Content-Encoding`.
