@@ -97,12 +97,9 @@ fn decoded(headers: &HeaderMap, bytes: Vec<u8>) -> Result<Vec<u8>> {
 
 /// The encodings of this build.
 fn encodings() -> Vec<&'static str> {
-    let mut encodings = vec!["identity"];
-    #[cfg(feature = "gzip")]
-    encodings.push("gzip");
-    #[cfg(feature = "zstd")]
-    encodings.push("zstd");
-    encodings
+    let all =
+        [("identity", true), ("gzip", cfg!(feature = "gzip")), ("zstd", cfg!(feature = "zstd"))];
+    all.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
 }
 
 /// A reader whose exposition in this format has exactly this length.
