@@ -79,13 +79,15 @@ pub(crate) fn first_free(
     // Only if somebody records names that look like encoded ones, or very long names.
     let begin = escaped.trim_start_matches('_');
     let begin = &begin[..floor_char_boundary(begin, max_len - MAX_NUMBER_LEN)];
-    let numbered = (2_u64..).map(|number| format!("_{begin}_{number}"));
+    let numbered = (2_u64..).map(|number| format!("{NUMBERED}{begin}_{number}"));
     let others = encoded.filter(|form| form.len() <= max_len).chain(numbered);
     iter::once(escaped.clone()).chain(others).find(|form| is_free(form)).unwrap_or(escaped)
 }
 
-/// The length of `_` and the greatest number.
-const MAX_NUMBER_LEN: usize = 21;
+/// The beginning of a form with a number. It must be free: a label key must not begin with `__`.
+const NUMBERED: &str = "escaped_";
+/// The length of what a form with a number has besides the escaped name, with the greatest number.
+const MAX_NUMBER_LEN: usize = NUMBERED.len() + 21;
 
 #[cfg(test)]
 mod tests {
@@ -113,7 +115,7 @@ mod tests {
         let all = ["a.b", "a_b", "U__a_2e_b", "U___61__2e__62_"];
         assert_eq!(
             escaped(Escaping::Underscores, &[&all]),
-            ["_a_b_2", "a_b", "U__a_2e_b", "U___61__2e__62_"]
+            ["escaped_a_b_2", "a_b", "U__a_2e_b", "U___61__2e__62_"]
         );
     }
 
@@ -138,16 +140,24 @@ mod tests {
         let [first, second] = [".", "-"].map(|c| "x".repeat(200) + &c.repeat(56));
         let forms = escaped(Escaping::Underscores, &[&[&first, &second]]);
         assert_eq!(forms[0], "x".repeat(200) + &"_".repeat(56));
-        assert_eq!(forms[1], format!("_{}_2", &forms[0][..234]));
+        assert_eq!(forms[1], format!("escaped_{}_2", &forms[0][..227]));
         let forms = escaped(Escaping::Values, &[&[&first, &second]]);
         assert!(forms.iter().all(|form| form.len() > 400), "{forms:?}");
+    }
+
+    // found by the fuzz target.
+    #[test]
+    fn a_long_key_without_a_classic_character_has_a_form() {
+        let [first, second] = [92, 93].map(|len| "+".repeat(len));
+        let forms = escaped(Escaping::Underscores, &[&[&first, &second]]);
+        assert_eq!(forms, ["escaped__2", "escaped__3"]);
     }
 
     proptest! {
         //
         #[test]
         fn different_keys_stay_different(
-            names in proptest::collection::hash_set("[a.:_U]{1,4}|U__a(_2e_|__)[ab]", 1..20),
+            names in proptest::collection::hash_set("[a.:_U]{1,4}|U__a(_2e_|__)[ab]|[+-]{90,100}", 1..20),
         ) {
             for escaping in Escaping::ALL {
                 let mut keys = EscapedKeys::new(escaping);

@@ -157,9 +157,10 @@ async fn scrape(reader: &PrometheusReader, accept: &str) -> Option<(String, Vec<
     let accept = HeaderValue::from_bytes(accept.as_bytes()).ok()?;
     let request = Request::get("/metrics").header("accept", accept).body(()).expect("a request");
     let Ok(response) = reader.scrape_service().oneshot(request).await;
-    assert_eq!(response.status(), 200);
-    let content_type = response.headers()["content-type"].to_str().expect("text").to_owned();
-    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.expect("a body").to_bytes();
+    assert_eq!(head.status, 200, "{}", String::from_utf8_lossy(&body));
+    let content_type = head.headers["content-type"].to_str().expect("text").to_owned();
     Some((content_type, body.into()))
 }
 
