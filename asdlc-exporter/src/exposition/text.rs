@@ -73,9 +73,7 @@ impl<'o, 's> TextWriter<'o, 's> {
     /// Writes the line `_created`, if the family has one.
     #[inline]
     fn start(&mut self, labels: Labels<'_>, start: Option<UnixTime>) {
-        if !self.created.is_empty()
-            && let Some(start) = start
-        {
+        if let Some(start) = start.filter(|_| !self.created.is_empty()) {
             self.created_line(labels, start);
         }
     }

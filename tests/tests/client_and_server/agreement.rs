@@ -39,7 +39,11 @@ fn both_conventions_and_both_sides_agree_about_each_of_10_000_requests() {
             MADE_UP.contains(&(seen.error.unwrap_or_default(), &expected[1], code))
         });
         assert!(made_up, "{exchange:?} {seen:?}");
-        if recorded != expected {
+        // The response may be at the layer already when the caller stops waiting for it.
+        let has_raced = exchange.plan.ending == Ending::ClientCancelsInRace
+            && recorded[2] == "aborted"
+            && expected[2] == "cancelled";
+        if recorded != expected && !has_raced {
             let plan = (exchange.plan.ending, exchange.plan.protocol);
             *differ.entry((plan, recorded, expected, &seen.text)).or_default() += 1;
         }

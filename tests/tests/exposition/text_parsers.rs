@@ -38,8 +38,16 @@ fn python_reads_one_start_of_each_series_that_counts() {
             .filter(|(_, kind)| ["counter", "histogram", "summary"].contains(kind))
             .collect();
         let base = |name: &str, suffixes: &[&str]| {
-            let mut bases = suffixes.iter().filter_map(|suffix| name.strip_suffix(suffix));
-            bases.find(|base| types.contains_key(base)).map(str::to_owned)
+            let bases =
+                suffixes.iter().filter_map(|suffix| Some((name.strip_suffix(suffix)?, *suffix)));
+            // A counter `__total` without its base name is not a sample of a histogram `_`.
+            let is_of = |(base, suffix): &(&str, &str)| {
+                let kind = types.get(base);
+                kind.is_some_and(|kind| {
+                    *suffix == "_created" || (*suffix == "_total") == (*kind == "counter")
+                })
+            };
+            bases.into_iter().find(is_of).map(|(base, _)| base.to_owned())
         };
         let (mut series, mut starts) = (BTreeSet::new(), BTreeSet::new());
         for Parsed { name, labels, value } in read {

@@ -106,11 +106,7 @@ fn the_differences_from_opentelemetry_prometheus_are_those_of_the_guide() {
                 "wait_sum{exported_le=\"x\"} 1",
             ],
         ),
-        (
-            |meter| meter.f64_histogram("exponential").build().record(1.0, &[]),
-            &[],
-            &["exponential_bucket{le=\"+Inf\"} 1", "exponential_count 1", "exponential_sum 1"],
-        ),
+        (|meter| meter.f64_histogram("exponential").build().record(1.0, &[]), &[], EXPONENTIAL),
         (
             |meter| meter.u64_counter("a").build().add((1 << 53) + 1, &[]),
             &["a_total 9007199254740992"],
@@ -149,11 +145,7 @@ fn the_differences_from_the_text_exporter_are_those_of_the_guide() {
             &["a_total{tab=\"\\t\"} 1"],
             &["a_total{tab=\"\t\"} 1"],
         ),
-        (
-            |meter| meter.f64_histogram("exponential").build().record(1.0, &[]),
-            &[],
-            &["exponential_bucket{le=\"+Inf\"} 1", "exponential_count 1", "exponential_sum 1"],
-        ),
+        (|meter| meter.f64_histogram("exponential").build().record(1.0, &[]), &[], EXPONENTIAL),
     ];
     for (record, theirs, ours) in cases {
         let plain = text_exporter::PrometheusExporter::builder();
@@ -315,3 +307,31 @@ fn samples(text: &str) -> Vec<String> {
     samples.sort();
     samples
 }
+
+/// The powers of four between 2^-10 and 2^30, for a histogram without a unit.
+const EXPONENTIAL: &[&str] = &[
+    "exponential_bucket{le=\"+Inf\"} 1",
+    "exponential_bucket{le=\"0.0009765625\"} 0",
+    "exponential_bucket{le=\"0.00390625\"} 0",
+    "exponential_bucket{le=\"0.015625\"} 0",
+    "exponential_bucket{le=\"0.0625\"} 0",
+    "exponential_bucket{le=\"0.25\"} 0",
+    "exponential_bucket{le=\"1\"} 1",
+    "exponential_bucket{le=\"1024\"} 1",
+    "exponential_bucket{le=\"1048576\"} 1",
+    "exponential_bucket{le=\"1073741824\"} 1",
+    "exponential_bucket{le=\"16\"} 1",
+    "exponential_bucket{le=\"16384\"} 1",
+    "exponential_bucket{le=\"16777216\"} 1",
+    "exponential_bucket{le=\"256\"} 1",
+    "exponential_bucket{le=\"262144\"} 1",
+    "exponential_bucket{le=\"268435456\"} 1",
+    "exponential_bucket{le=\"4\"} 1",
+    "exponential_bucket{le=\"4096\"} 1",
+    "exponential_bucket{le=\"4194304\"} 1",
+    "exponential_bucket{le=\"64\"} 1",
+    "exponential_bucket{le=\"65536\"} 1",
+    "exponential_bucket{le=\"67108864\"} 1",
+    "exponential_count 1",
+    "exponential_sum 1",
+];
