@@ -41,6 +41,7 @@ pub(crate) enum BuildErrorKind {
     ScrapeTimeout(Duration),
     SourceTimeout(Duration),
     IdleTimeout(Duration),
+    ExemplarMaxAge(Duration),
     MaxInFlight,
     MaxSeries(usize),
     MaxLabelValueLen(usize),
@@ -108,6 +109,9 @@ impl fmt::Display for BuildError {
             }
             BuildErrorKind::IdleTimeout(timeout) => {
                 write!(f, "invalid idle timeout {timeout:?}: must be at least 1s")
+            }
+            BuildErrorKind::ExemplarMaxAge(age) => {
+                write!(f, "invalid maximum age of exemplars {age:?}: must be at least 1s")
             }
             BuildErrorKind::MaxInFlight => {
                 f.write_str("invalid maximum of scrapes in flight 0: must be at least 1")

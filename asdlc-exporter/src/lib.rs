@@ -121,7 +121,7 @@
 //! | `OTEL_SERVICE_NAME` | the name of the service | `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, or else the name in the code; for a resource, `unknown_service:` and the program's name | [`Exporter::builder_from_env`], [`resource_from_env`] |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | `key1=value1,key2=value2`, percent-encoded | none | the same |
 //! | `OTEL_SDK_DISABLED` | `true` or `false` | `false` | [`Exporter::builder_from_env`], [`PrometheusReader::builder_from_env`] |
-//! | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_on`, `always_off` or `trace_based`; only checked, without effect yet | `trace_based` | the same |
+//! | `OTEL_METRICS_EXEMPLAR_FILTER` | which measurements become [exemplars](ExporterBuilder::with_exemplars): `always_on`, `always_off` or `trace_based` | `always_off` | the same |
 //! | `OTEL_EXPORTER_PROMETHEUS_HOST` | an IP address or a host name | `localhost` | `serve::Server::builder_from_env` |
 //! | `OTEL_EXPORTER_PROMETHEUS_PORT` | 0 to 65535 | 9464 | the same |
 //!
@@ -160,6 +160,7 @@ pub mod config;
 #[cfg(any(feature = "serve", feature = "victoria-metrics"))]
 mod credentials;
 mod error;
+mod exemplars;
 mod exporter;
 mod exposition;
 mod families;
@@ -179,12 +180,14 @@ pub mod serve;
 #[cfg(any(feature = "health", feature = "redis", feature = "victoria-metrics"))]
 mod single_flight;
 mod stream;
+mod unix_time;
 #[cfg(feature = "victoria-metrics")]
 pub mod victoria_metrics;
 pub mod workers;
 
 pub use collect::source::{Source, blocking};
 pub use error::{BuildError, ScrapeError};
+pub use exemplars::filter::ExemplarFilter;
 pub use exporter::{
     builder::ExporterBuilder,
     environment::{error::EnvironmentError, resource::resource_from_env},

@@ -17,10 +17,10 @@ use crate::{
     families::{
         catalogue::FamilyWarning,
         foreign::{ForeignRegistry, Gathered},
-        model::UnixTime,
     },
     meter_source::MeterSource as _,
     stream::Window,
+    unix_time::UnixTime,
 };
 use opentelemetry_sdk::{
     Resource,

@@ -53,7 +53,7 @@ pub struct ExporterBuilder {
     has_service_label: bool,
     version: Option<String>,
     /// What is exposed, and how.
-    reader: PrometheusReaderBuilder,
+    pub(super) reader: PrometheusReaderBuilder,
     /// Has the reader first, and then the additional readers. The SDK shuts readers down in this order.
     provider: MeterProviderBuilder,
     resource: Option<Resource>,

@@ -73,7 +73,7 @@ impl Exporter {
     /// | `OTEL_SERVICE_NAME` | the name of the service | `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, or else `service` |
     /// | `OTEL_RESOURCE_ATTRIBUTES` | `key1=value1,key2=value2`: attributes of the [resource](ExporterBuilder::with_resource); [`resource_from_env`] has the format | none |
     /// | `OTEL_SDK_DISABLED` | `true` or `false`, in any case | `false` |
-    /// | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_on`, `always_off` or `trace_based`, in any case. It is checked. It has no effect yet: no exemplars are recorded | `trace_based` |
+    /// | `OTEL_METRICS_EXEMPLAR_FILTER` | which measurements become [exemplars](ExporterBuilder::with_exemplars): `always_on`, `always_off` or `trace_based`, in any case | `always_off` |
     ///
     /// An empty variable is the same as one that is not set. Settings of the builder replace those of the
     /// environment. The name is the exception: the environment replaces `service`.

@@ -4,12 +4,13 @@
 //! `reader_builder` takes the settings of a reader, `settings` checks them, and `prometheus_reader` is
 //! the reader. `builder` and `exporter` are the same for an exporter. `view` applies the policy and
 //! the series limit in the SDK of an exporter. `meters` guards the meters of a provider: it catches
-//! the panics of callbacks. `service_info` creates metrics of the service: version, build, uptime and
+//! the panics of callbacks, and records exemplars with the settings of `exemplars`. `service_info` creates metrics of the service: version, build, uptime and
 //! starts. `state_gauge` creates a gauge for the state of an enum. `environment` reads settings from the
 //! variables of OpenTelemetry.
 
 pub(crate) mod builder;
 pub(crate) mod environment;
+mod exemplars;
 pub(crate) mod exporter;
 pub(crate) mod meters;
 pub(crate) mod prometheus_reader;

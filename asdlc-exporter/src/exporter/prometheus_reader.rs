@@ -1,6 +1,7 @@
 use crate::{
     collect::{collector::Collector, reader::Reader, source::Source},
     error::ScrapeError,
+    exemplars::store::ExemplarStore,
     exporter::{
         environment::{error::EnvironmentError, variables::Environment},
         meters::{CallbackPanics, GuardedMeterProvider},
@@ -81,6 +82,7 @@ pub struct PrometheusReader {
     panics: CallbackPanics,
     scrapes: Arc<ScrapeEndpoint>,
     native_view: Arc<NativeView>,
+    exemplars: Option<Arc<ExemplarStore>>,
 }
 
 impl PrometheusReader {
@@ -108,7 +110,7 @@ impl PrometheusReader {
     /// | variable | value | default |
     /// |---|---|---|
     /// | `OTEL_SDK_DISABLED` | `true` or `false`, in any case. With `true`, each scrape is a 503 ([`ScrapeError::is_disabled`]), and this reader runs no callback and no source. The provider is yours: it still records, and its other readers collect | `false` |
-    /// | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_on`, `always_off` or `trace_based`, in any case. It is checked. It has no effect yet: no exemplars are recorded | `trace_based` |
+    /// | `OTEL_METRICS_EXEMPLAR_FILTER` | which measurements become [exemplars](PrometheusReaderBuilder::with_exemplars): `always_on`, `always_off` or `trace_based`, in any case | `always_off` |
     ///
     /// An empty variable is the same as one that is not set.
     ///
@@ -124,8 +126,10 @@ impl PrometheusReader {
         panics: CallbackPanics,
         scrapes: ScrapeEndpoint,
         native_view: NativeView,
+        exemplars: Option<Arc<ExemplarStore>>,
     ) -> Self {
-        Self { reader, panics, scrapes: Arc::new(scrapes), native_view: Arc::new(native_view) }
+        let (scrapes, native_view) = (Arc::new(scrapes), Arc::new(native_view));
+        Self { reader, panics, scrapes, native_view, exemplars }
     }
 
     /// The service that responds to scrapes.
@@ -171,13 +175,14 @@ impl PrometheusReader {
     ///
     /// This does the same as [`GuardedMeterProvider::new`]. In addition, the
     /// [self-metrics](PrometheusReaderBuilder::with_self_metrics) of this reader count the panics in
-    /// `exporter_callback_panics_total`.
+    /// `exporter_callback_panics_total`, and the meters record the
+    /// [exemplars](PrometheusReaderBuilder::with_exemplars) of this reader.
     #[must_use]
     pub fn guard(
         &self,
         provider: impl MeterProvider + Send + Sync + 'static,
     ) -> GuardedMeterProvider {
-        GuardedMeterProvider::counting(provider, self.panics.clone())
+        GuardedMeterProvider::with(provider, self.panics.clone(), self.exemplars.clone())
     }
 
     /// Returns the current metrics in Prometheus text format 0.0.4.

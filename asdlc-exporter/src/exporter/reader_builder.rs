@@ -6,6 +6,7 @@ use crate::{
     error::BuildError,
     exporter::{
         environment::{error::EnvironmentError, variables::Environment},
+        exemplars::ExemplarSettings,
         meters::CallbackPanics,
         prometheus_reader::PrometheusReader,
         settings::{
@@ -19,7 +20,6 @@ use crate::{
         foreign::ForeignRegistry,
         idle_timeout::IdleTimeout,
         limits::DEFAULT_VALUE_LEN,
-        model::UnixTime,
         name::TranslationStrategy,
         native_histograms::NativeHistograms,
         policy::{MetricPolicy, NamePolicy},
@@ -27,9 +27,10 @@ use crate::{
         scope_labels::ScopeLabels,
     },
     scrape::{ScrapeEndpoint, ScrapeLimits},
+    unix_time::UnixTime,
 };
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 #[cfg(feature = "prometheus-client")]
 use crate::PrometheusClientRegistry;
@@ -67,6 +68,7 @@ pub struct PrometheusReaderBuilder {
     idle_timeout: Option<IdleTimeout>,
     native_histograms: Option<NativeHistograms>,
     has_created_lines: bool,
+    pub(super) exemplars: ExemplarSettings,
 }
 
 /// What an exporter adds to the settings of its reader.
@@ -97,6 +99,7 @@ impl PrometheusReaderBuilder {
             idle_timeout: None,
             native_histograms: None,
             has_created_lines: false,
+            exemplars: ExemplarSettings::default(),
         }
     }
 
@@ -542,11 +545,13 @@ impl PrometheusReaderBuilder {
             idle_timeout,
             native_histograms,
             has_created_lines,
+            exemplars,
         } = self;
         let panics = CallbackPanics::default();
         check_limits(limits, source_timeout, max_label_value_len)?;
         check_idle_timeout(idle_timeout.as_ref())?;
         check_native_histograms(native_histograms.as_ref())?;
+        let exemplars = exemplars.store()?.map(Arc::new);
         check_resource_labels(&resource.labels, policy.key_style())?;
         let may_be_empty = !has_uptime || !policy.serves_uptime();
         let native_view = NativeView::new(policy.clone(), native_histograms.clone());
@@ -560,6 +565,7 @@ impl PrometheusReaderBuilder {
             idle: idle_timeout,
             native: native_histograms,
             has_created_lines,
+            exemplars: exemplars.clone(),
             built: UnixTime::now(),
         });
         let own = has_self_metrics.then(|| {
@@ -568,7 +574,7 @@ impl PrometheusReaderBuilder {
         });
         let collector = Collector::new(reader.clone(), registries, renderer, source_timeout, own);
         let scrapes = ScrapeEndpoint::new(collector, limits, provider);
-        Ok(PrometheusReader::new(reader, panics, scrapes, native_view))
+        Ok(PrometheusReader::new(reader, panics, scrapes, native_view, exemplars))
     }
 
     pub(crate) fn with_target_info(mut self) -> Self {
@@ -576,16 +582,17 @@ impl PrometheusReaderBuilder {
         self
     }
 
-    /// Reads `OTEL_SDK_DISABLED`, and checks `OTEL_METRICS_EXEMPLAR_FILTER`.
+    /// Reads `OTEL_SDK_DISABLED` and `OTEL_METRICS_EXEMPLAR_FILTER`.
     pub(crate) fn with_environment(
-        self,
+        mut self,
         environment: Environment<'_>,
     ) -> Result<Self, EnvironmentError> {
         if environment.is_sdk_disabled()? {
             self.reader.disable();
         }
-        // Only checked: a wrong value must not become an error when exemplars are added.
-        environment.exemplar_filter()?;
+        if let Some(filter) = environment.exemplar_filter()? {
+            self.exemplars.filter = filter;
+        }
         Ok(self)
     }
 

@@ -1,9 +1,13 @@
 //! The trait that the writer of each format implements.
 
-use crate::families::{
-    constant_labels::ConstantLabels,
-    labels::Labels,
-    model::{FamilyKind, HistogramValue, Number, Quantile, UnixTime},
+use crate::{
+    exemplars::Exemplar,
+    families::{
+        constant_labels::ConstantLabels,
+        labels::Labels,
+        model::{FamilyKind, HistogramValue, Number, Quantile},
+    },
+    unix_time::UnixTime,
 };
 
 /// Writes families one after the other. For each family: [`begin`](Self::begin), then each of its series,
@@ -15,10 +19,16 @@ pub(crate) trait FamilyWriter {
     /// Begins a family.
     fn begin(&mut self, family: &FamilyHead<'_>);
 
-    /// Writes a series of a counter or gauge, or of unknown type.
-    fn sample(&mut self, labels: Labels<'_>, value: Number, start: Option<UnixTime>);
+    /// Writes a series of a counter or gauge, or of unknown type. Only a counter has an exemplar.
+    fn sample(
+        &mut self,
+        labels: Labels<'_>,
+        value: Number,
+        start: Option<UnixTime>,
+        exemplar: Option<&Exemplar>,
+    );
 
-    /// Writes a series of a histogram.
+    /// Writes a series of a histogram, with the exemplars of the value.
     fn histogram(&mut self, labels: Labels<'_>, value: &HistogramValue, start: Option<UnixTime>);
 
     /// Writes a series of a summary.

@@ -1,6 +1,6 @@
 //! Numbers as text.
 
-use crate::families::model::{Number, UnixTime};
+use crate::{families::model::Number, unix_time::UnixTime};
 use std::io::Write as _;
 
 #[inline]

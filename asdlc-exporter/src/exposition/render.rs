@@ -1,6 +1,7 @@
 //! Writes the exposition of a scrape: all families and their series.
 
 use crate::{
+    exemplars::store::ExemplarStore,
     exposition::{
         chunks::{ChunkBuffer, Sink},
         family_writer::{FamilyHead, FamilyWriter},
@@ -13,13 +14,14 @@ use crate::{
         base_name::base_name,
         catalogue::{Catalogue, FamilyWarning},
         constant_labels::ConstantLabels,
+        exemplars::FamilyExemplars,
         family::{Families, FamilyDescription},
         foreign::ForeignFamily,
         idle_timeout::IdleTimeout,
         label_cache::LabelCache,
         lifetimes::{Collection, FamilyLifetimes, Lifetimes},
         limits::DEFAULT_VALUE_LEN,
-        model::{FamilyKind, HistogramValue, UnixTime},
+        model::{FamilyKind, HistogramValue},
         native_histograms::NativeHistograms,
         policy::NamePolicy,
         resource::{ResourceSettings, ServedResource},
@@ -27,9 +29,10 @@ use crate::{
         series::{SeriesOrder, SeriesTable},
         shown::shown,
     },
+    unix_time::UnixTime,
 };
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 /// Writes the expositions of a reader. Keeps what the next scrape reuses.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub(crate) struct Renderer {
     sizes: [usize; Output::COUNT],
     may_be_empty: bool,
     has_created_lines: bool,
+    /// `None` if none are recorded.
+    exemplars: Option<Arc<ExemplarStore>>,
     /// The warnings about labels and series since the last call of `take_warnings`.
     warnings: Vec<FamilyWarning>,
     resource: ServedResource,
@@ -65,6 +70,8 @@ pub(crate) struct RenderSettings {
     pub(crate) native: Option<NativeHistograms>,
     /// Whether `OpenMetrics` has the start time of each series, in lines `_created`.
     pub(crate) has_created_lines: bool,
+    /// `None` if no exemplars are recorded.
+    pub(crate) exemplars: Option<Arc<ExemplarStore>>,
     /// When the reader was built.
     pub(crate) built: UnixTime,
 }
@@ -128,6 +135,7 @@ impl Default for RenderSettings {
             idle: None,
             native: None,
             has_created_lines: false,
+            exemplars: None,
             built: UnixTime::now(),
         }
     }
@@ -159,6 +167,7 @@ impl Renderer {
             idle,
             native,
             has_created_lines,
+            exemplars,
             built,
         } = settings;
         Self {
@@ -169,6 +178,7 @@ impl Renderer {
             sizes: [0; Output::COUNT],
             may_be_empty,
             has_created_lines,
+            exemplars,
             warnings: Vec::new(),
             resource: ServedResource::new(resource),
         }
@@ -193,6 +203,7 @@ impl Renderer {
             sizes,
             may_be_empty,
             has_created_lines,
+            exemplars,
             warnings,
             resource,
         } = self;
@@ -214,7 +225,12 @@ impl Renderer {
         memory.reserve_exact((*size + *size / 512).min(most) + SPARE);
         let mut out = ChunkBuffer::new(memory, sink);
         lifetimes.begin(&families, Collection { now, time, is_complete });
-        let series = Writing { query, labels, orders, lifetimes, warnings };
+        let has_exemplars = match query.output.syntax {
+            Syntax::OpenMetrics | Syntax::Protobuf => true,
+            Syntax::Text004 | Syntax::Text100 => false,
+        };
+        let exemplars = exemplars.as_deref().filter(|_| has_exemplars);
+        let series = Writing { query, labels, orders, lifetimes, exemplars, time, warnings };
         let counts = match query.output.syntax {
             Syntax::Text004 | Syntax::Text100 => {
                 series.write(&families, &mut TextWriter::new(&mut out, false, false))
@@ -269,18 +285,24 @@ struct Writing<'a> {
     labels: &'a mut LabelCache,
     orders: &'a mut Vec<SeriesOrder>,
     lifetimes: &'a mut Lifetimes,
+    /// `None` if the format has none, or none are recorded.
+    exemplars: Option<&'a ExemplarStore>,
+    /// When the collection began.
+    time: UnixTime,
     warnings: &'a mut Vec<FamilyWarning>,
 }
 
 impl Writing<'_> {
     fn write(self, families: &Families<'_>, writer: &mut impl FamilyWriter) -> Counts {
-        let Self { query: Query { output, names }, labels, orders, lifetimes, warnings } = self;
+        let Self { query, labels, orders, lifetimes, exemplars: store, time, warnings } = self;
+        let Query { output, names } = query;
         let mut counts = Counts::default();
         let escaping = output.escaping;
         let constant = labels.written_constant(escaping, false);
         let mut configured = None;
         let mut table = SeriesTable::default();
         let (mut histogram, mut quantiles) = (HistogramValue::default(), Vec::new());
+        let mut exemplars = FamilyExemplars::default();
         for family in families.iter() {
             let description = family.description;
             let is_named = |name: &String| *name == description.name || name == family.written_name;
@@ -313,6 +335,9 @@ impl Writing<'_> {
                 configured = Some(labels.written_constant(escaping, true));
             }
             labels.prepare(escaping);
+            if let Some(store) = store {
+                exemplars.load(&family, store, time);
+            }
             let shown = || shown(lifetimes, table.written(labels, order, escaping));
             let has_base_name = output.syntax == Syntax::OpenMetrics
                 && family.has_base_name
@@ -331,13 +356,14 @@ impl Writing<'_> {
                     let labels = series.labels();
                     match kind {
                         FamilyKind::Counter => {
-                            writer.sample(labels, series.value(), series.start());
+                            let exemplar = series.exemplar(&exemplars);
+                            writer.sample(labels, series.value(), series.start(), exemplar);
                         }
                         FamilyKind::Gauge | FamilyKind::Unknown | FamilyKind::TargetInfo => {
-                            writer.sample(labels, series.value(), None);
+                            writer.sample(labels, series.value(), None, None);
                         }
                         FamilyKind::Histogram => {
-                            series.histogram(&mut histogram);
+                            series.histogram(&mut histogram, &exemplars);
                             writer.histogram(labels, &histogram, series.start());
                         }
                         FamilyKind::Summary => {

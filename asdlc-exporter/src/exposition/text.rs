@@ -1,6 +1,7 @@
 //! Writes the lines of the text formats. `open_metrics` has what is different there.
 
 use crate::{
+    exemplars::Exemplar,
     exposition::{
         chunks::ChunkBuffer,
         family_writer::{FamilyHead, FamilyWriter},
@@ -11,8 +12,9 @@ use crate::{
         escape::push_escaped,
         escaping::NameKind,
         labels::Labels,
-        model::{Bucket, HistogramValue, Number, Quantile, UnixTime},
+        model::{Bucket, HistogramValue, Number, Quantile},
     },
+    unix_time::UnixTime,
 };
 use std::{borrow::Cow, ops::Range};
 
@@ -129,7 +131,13 @@ impl FamilyWriter for TextWriter<'_, '_> {
     }
 
     #[inline]
-    fn sample(&mut self, labels: Labels<'_>, value: Number, start: Option<UnixTime>) {
+    fn sample(
+        &mut self,
+        labels: Labels<'_>,
+        value: Number,
+        start: Option<UnixTime>,
+        _exemplar: Option<&Exemplar>,
+    ) {
         let range = self.labelled("", labels);
         self.value_after(!range.is_empty(), value);
         self.start(labels, start);
@@ -385,7 +393,7 @@ mod tests {
         let mut writer = TextWriter::new(&mut out, false, false);
         let constant = ConstantLabels::default();
         writer.begin(&head("a", "", FamilyKind::Gauge, &constant));
-        writer.sample(Labels::NONE, Number::I64(-1), None);
+        writer.sample(Labels::NONE, Number::I64(-1), None, None);
         writer.begin(&head("h", "x\\y\nz", FamilyKind::Histogram, &constant));
         let buckets = vec![Bucket { bound: 0.5, cumulative: 1 }];
         writer.histogram(Labels::NONE, &value(buckets, 2, 3.0), None);
@@ -415,7 +423,7 @@ mod tests {
             let mut family = head("a.b\"_total", "", FamilyKind::Counter, &constant);
             family.base_name = Some("a.b\"");
             writer.begin(&family);
-            writer.sample(Labels::NONE, Number::U64(1), Some(UnixTime::default()));
+            writer.sample(Labels::NONE, Number::U64(1), Some(UnixTime::default()), None);
             writer.begin(&head("h.x", "", FamilyKind::Histogram, &constant));
             let buckets = vec![Bucket { bound: 0.5, cumulative: 1 }];
             writer.histogram(Labels::NONE, &value(buckets, 2, 3.0), None);

@@ -152,7 +152,7 @@ impl Catalogue {
                     if id == known {
                         self.compare_buckets(metric);
                     }
-                    members.push((id, Member::Recorded(metric.data(), scope, scope_id)));
+                    members.push((id, Member::Recorded(metric, scope, scope_id)));
                 }
             }
         }

@@ -3,13 +3,14 @@
 use crate::families::{
     escaped_families::EscapedFamily,
     foreign::ForeignFamily,
+    labels::Attribute,
     model::{FamilyKind, Number},
     native::ClassicBounds,
     points::{self, Origin, Point, PointVisitor},
     scopes::ScopeId,
 };
 use opentelemetry::InstrumentationScope;
-use opentelemetry_sdk::metrics::data::AggregatedMetrics;
+use opentelemetry_sdk::metrics::data::Metric;
 use std::iter;
 
 /// What does not change about a family between scrapes.
@@ -43,7 +44,7 @@ pub(crate) struct Families<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Member<'a> {
     /// The metric of an instrument of this scope, whose labels have this number.
-    Recorded(&'a AggregatedMetrics, &'a InstrumentationScope, ScopeId),
+    Recorded(&'a Metric, &'a InstrumentationScope, ScopeId),
     Foreign(&'a ForeignFamily<'a>),
     /// `target_info`. Its labels have this number.
     TargetInfo(ScopeId),
@@ -91,23 +92,48 @@ impl<'a> Family<'a, '_> {
         self.members.iter().all(|(_, member)| matches!(member, Member::Foreign(_)))
     }
 
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Member<'a>> {
+        self.members.iter().map(|(_, member)| member)
+    }
+
     /// Passes every data point to the visitor.
     pub(crate) fn for_each_point(&self, visitor: &mut impl PointVisitor<'a>) {
-        for (_, member) in self.members {
-            match member {
-                Member::Recorded(data, scope, id) => {
-                    visitor.origin(Origin::Instrument(scope, *id));
-                    points::for_each(data, visitor);
-                }
-                Member::TargetInfo(id) => {
-                    visitor.origin(Origin::Resource(*id));
-                    visitor.point(iter::empty(), Point::Gauge(Number::U64(1)));
-                }
-                Member::Foreign(family) => {
-                    visitor.origin(Origin::Registry);
-                    family.for_each_point(self.description.kind, visitor);
-                }
+        self.members().for_each(|member| self.for_each_point_of(member, visitor));
+    }
+
+    /// How many data points a metric of the family has.
+    pub(crate) fn count_points(&self, member: &Member<'a>) -> usize {
+        let mut count = CountPoints(0);
+        self.for_each_point_of(member, &mut count);
+        count.0
+    }
+
+    #[inline]
+    fn for_each_point_of(&self, member: &Member<'a>, visitor: &mut impl PointVisitor<'a>) {
+        match member {
+            Member::Recorded(metric, scope, id) => {
+                visitor.origin(Origin::Instrument(scope, *id));
+                points::for_each(metric.data(), visitor);
+            }
+            Member::TargetInfo(id) => {
+                visitor.origin(Origin::Resource(*id));
+                visitor.point(iter::empty(), Point::Gauge(Number::U64(1)));
+            }
+            Member::Foreign(family) => {
+                visitor.origin(Origin::Registry);
+                family.for_each_point(self.description.kind, visitor);
             }
         }
+    }
+}
+
+/// Counts points.
+struct CountPoints(usize);
+
+impl<'a> PointVisitor<'a> for CountPoints {
+    fn origin(&mut self, _: Origin<'a>) {}
+
+    fn point(&mut self, _: impl Iterator<Item = Attribute<'a>>, _: Point<'a>) {
+        self.0 += 1;
     }
 }

@@ -10,11 +10,13 @@
 //! 100 000 series, the probability is 3 × 10^-10. Then one of them could get the start and the idle state of the
 //! other one.
 
-use crate::families::{
-    family::{Families, Family},
-    idle::{IdleState, Observation, Values, read_values},
-    model::UnixTime,
-    series::{Series, SeriesOrder},
+use crate::{
+    families::{
+        family::{Families, Family},
+        idle::{IdleState, Observation, Values, read_values},
+        series::{Series, SeriesOrder},
+    },
+    unix_time::UnixTime,
 };
 use foldhash::quality::RandomState;
 use std::{

@@ -26,6 +26,7 @@ pub(crate) mod escape;
 mod escaped_families;
 mod escaped_names;
 pub(crate) mod escaping;
+pub(crate) mod exemplars;
 pub(crate) mod family;
 pub(crate) mod foreign;
 pub(crate) mod idle;

@@ -1,6 +1,6 @@
 //! Plain types for the values of a scrape, from the collected metrics to the writers.
 
-use std::time::{Duration, SystemTime};
+use crate::exemplars::Exemplar;
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,6 +188,9 @@ pub(crate) struct HistogramValue {
     /// [`is_native`](Self::is_native).
     pub(crate) native: NativeHistogram,
     pub(crate) is_native: bool,
+    /// In the order of their values. Each bucket may have several; the newest one counts. The count of their bucket
+    /// may not include them: they were read after the counts.
+    pub(crate) exemplars: Vec<Exemplar>,
 }
 
 /// A native histogram of Prometheus, without count and sum.
@@ -211,22 +214,6 @@ pub(crate) struct NativeBuckets {
     pub(crate) first: i32,
     /// The count of each bucket, not cumulative. The first and the last count are not 0.
     pub(crate) counts: Vec<u64>,
-}
-
-/// Nanoseconds since 1970.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct UnixTime(pub(crate) u64);
-
-impl UnixTime {
-    pub(crate) fn now() -> Self {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self::default().plus(since)
-    }
-
-    pub(crate) fn plus(self, duration: Duration) -> Self {
-        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(nanoseconds))
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Reads the data points of a metric, of any number type and aggregation.
 
-use crate::families::{
-    labels::Attribute,
-    model::{Bucket, FamilyKind, HistogramValue, NativeHistogram, Number, Quantile},
-    scopes::ScopeId,
+use crate::{
+    exemplars::{Exemplar, SpanIds, reservoir::Buckets},
+    families::{
+        labels::Attribute,
+        model::{Bucket, FamilyKind, HistogramValue, NativeHistogram, Number, Quantile},
+        scopes::ScopeId,
+    },
 };
-use opentelemetry::InstrumentationScope;
+use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::data::{
-    AggregatedMetrics, ExponentialHistogramDataPoint, HistogramDataPoint, MetricData,
+    self, AggregatedMetrics, ExponentialHistogramDataPoint, HistogramDataPoint, MetricData,
 };
 
 /// The value of one data point. The variant says how two points of one series are merged.
@@ -81,6 +84,94 @@ pub(crate) fn has_boundaries(data: &AggregatedMetrics) -> bool {
         AggregatedMetrics::F64(data) => matches!(data, MetricData::Histogram(_)),
         AggregatedMetrics::U64(data) => matches!(data, MetricData::Histogram(_)),
         AggregatedMetrics::I64(data) => matches!(data, MetricData::Histogram(_)),
+    }
+}
+
+/// Which values of a metric share one exemplar.
+pub(crate) fn buckets(data: &AggregatedMetrics) -> Buckets {
+    fn of<T>(data: &MetricData<T>) -> Buckets {
+        match data {
+            MetricData::Sum(_) | MetricData::Gauge(_) => Buckets::One,
+            // All points of a metric have the same boundaries.
+            MetricData::Histogram(histogram) => match histogram.data_points().next() {
+                Some(point) => Buckets::Boundaries(point.bounds().collect()),
+                None => Buckets::PowersOfTwo,
+            },
+            MetricData::ExponentialHistogram(_) => Buckets::PowersOfTwo,
+        }
+    }
+    match data {
+        AggregatedMetrics::F64(data) => of(data),
+        AggregatedMetrics::U64(data) => of(data),
+        AggregatedMetrics::I64(data) => of(data),
+    }
+}
+
+/// Passes the attributes of each point to `visit`, in the order of [`for_each`].
+pub(crate) fn for_each_attributes(
+    data: &AggregatedMetrics,
+    mut visit: impl FnMut(&mut dyn Iterator<Item = &KeyValue>),
+) {
+    fn walk<T>(data: &MetricData<T>, visit: &mut impl FnMut(&mut dyn Iterator<Item = &KeyValue>)) {
+        match data {
+            MetricData::Sum(data) => {
+                data.data_points().for_each(|point| visit(&mut point.attributes()));
+            }
+            MetricData::Gauge(data) => {
+                data.data_points().for_each(|point| visit(&mut point.attributes()));
+            }
+            MetricData::Histogram(data) => {
+                data.data_points().for_each(|point| visit(&mut point.attributes()));
+            }
+            MetricData::ExponentialHistogram(data) => {
+                data.data_points().for_each(|point| visit(&mut point.attributes()));
+            }
+        }
+    }
+    match data {
+        AggregatedMetrics::F64(data) => walk(data, &mut visit),
+        AggregatedMetrics::U64(data) => walk(data, &mut visit),
+        AggregatedMetrics::I64(data) => walk(data, &mut visit),
+    }
+}
+
+/// Passes the exemplars that the SDK collected to `visit`, with the number of their point. The SDK 0.33 collects none.
+pub(crate) fn for_each_exemplar(data: &AggregatedMetrics, mut visit: impl FnMut(u32, &Exemplar)) {
+    fn walk<T: Copy + Into<Number>>(data: &MetricData<T>, visit: &mut impl FnMut(u32, &Exemplar)) {
+        match data {
+            MetricData::Sum(data) => {
+                for (at, point) in (0..).zip(data.data_points()) {
+                    point.exemplars().for_each(|it| visit(at, &Exemplar::from(it)));
+                }
+            }
+            MetricData::Histogram(data) => {
+                for (at, point) in (0..).zip(data.data_points()) {
+                    point.exemplars().for_each(|it| visit(at, &Exemplar::from(it)));
+                }
+            }
+            MetricData::ExponentialHistogram(data) => {
+                for (at, point) in (0..).zip(data.data_points()) {
+                    point.exemplars().for_each(|it| visit(at, &Exemplar::from(it)));
+                }
+            }
+            // Prometheus has no exemplars of gauges.
+            MetricData::Gauge(_) => {}
+        }
+    }
+    match data {
+        AggregatedMetrics::F64(data) => walk(data, &mut visit),
+        AggregatedMetrics::U64(data) => walk(data, &mut visit),
+        AggregatedMetrics::I64(data) => walk(data, &mut visit),
+    }
+}
+
+impl<T: Copy + Into<Number>> From<&data::Exemplar<T>> for Exemplar {
+    fn from(exemplar: &data::Exemplar<T>) -> Self {
+        Self {
+            value: exemplar.value.into().float(),
+            time: exemplar.time().into(),
+            span: SpanIds { trace: *exemplar.trace_id(), span: *exemplar.span_id() },
+        }
     }
 }
 

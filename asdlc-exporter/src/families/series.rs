@@ -374,6 +374,12 @@ impl<'t, 'a> Series<'t, 'a> {
         })
     }
 
+    /// The rows of its points in the table.
+    #[inline]
+    pub(crate) fn rows(&self) -> &'t [u32] {
+        self.rows
+    }
+
     fn points(&self) -> impl Iterator<Item = Point<'a>> {
         self.rows.iter().map(|&at| self.table.row(at).point)
     }

@@ -1,11 +1,16 @@
 //! The series of a family that are served, and the values that they are served with.
 
-use crate::families::{
-    idle::Values,
-    labels::Labels,
-    lifetimes::{FamilyLifetimes, Lifetime},
-    model::{HistogramValue, Number, Quantile, UnixTime},
-    series::Series,
+use crate::{
+    exemplars::Exemplar,
+    families::{
+        exemplars::FamilyExemplars,
+        idle::Values,
+        labels::Labels,
+        lifetimes::{FamilyLifetimes, Lifetime},
+        model::{HistogramValue, Number, Quantile},
+        series::Series,
+    },
+    unix_time::UnixTime,
 };
 
 /// A series that is not hidden, with the values to serve.
@@ -42,13 +47,20 @@ impl<'t> ShownSeries<'t, '_> {
         self.since_base(0, self.series.value()).1
     }
 
-    /// Replaces `value` by that of a histogram.
+    /// Replaces `value` by that of a histogram, with its exemplars.
     #[inline]
-    pub(crate) fn histogram(&self, value: &mut HistogramValue) {
+    pub(crate) fn histogram(&self, value: &mut HistogramValue, exemplars: &FamilyExemplars) {
         self.series.histogram(value);
         if let Some(base) = self.base {
             value.subtract(base);
         }
+        exemplars.read(self.series.rows(), &mut value.exemplars);
+    }
+
+    /// The newest exemplar of a counter.
+    #[inline]
+    pub(crate) fn exemplar<'e>(&self, exemplars: &'e FamilyExemplars) -> Option<&'e Exemplar> {
+        exemplars.newest(self.series.rows())
     }
 
     /// The moment before which it had no value. `None` if that is not known.

@@ -12,6 +12,7 @@ mod client_timeout;
 mod conformance;
 mod empty_labels;
 mod environment;
+mod exemplars;
 mod families;
 mod gate;
 mod idle;

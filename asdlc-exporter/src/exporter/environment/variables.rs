@@ -1,21 +1,13 @@
 //! Reads variables. An empty variable is the same as one that is not set.
 
 use super::error::EnvironmentError;
+use crate::exemplars::filter::ExemplarFilter;
 use std::{env, ffi::OsString, fmt};
 
 /// The variables of this process, or those of a test.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment<'a> {
     lookup: &'a dyn Fn(&str) -> Option<OsString>,
-}
-
-/// Which measurements can become exemplars.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ExemplarFilter {
-    AlwaysOn,
-    AlwaysOff,
-    #[default]
-    TraceBased,
 }
 
 impl<'a> Environment<'a> {

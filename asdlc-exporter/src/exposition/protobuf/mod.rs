@@ -13,6 +13,7 @@ mod timestamp;
 mod wire;
 
 use crate::{
+    exemplars::Exemplar,
     exposition::{
         chunks::ChunkBuffer,
         family_writer::{FamilyHead, FamilyWriter},
@@ -20,8 +21,9 @@ use crate::{
     },
     families::{
         labels::Labels,
-        model::{Bucket, FamilyKind, HistogramValue, Number, Quantile, UnixTime},
+        model::{Bucket, FamilyKind, HistogramValue, Number, Quantile},
     },
+    unix_time::UnixTime,
 };
 use family_length::FamilyLength;
 use labels::LabelFields;
@@ -134,7 +136,13 @@ impl FamilyWriter for ProtobufWriter<'_, '_> {
     }
 
     #[inline]
-    fn sample(&mut self, labels: Labels<'_>, value: Number, start: Option<UnixTime>) {
+    fn sample(
+        &mut self,
+        labels: Labels<'_>,
+        value: Number,
+        start: Option<UnixTime>,
+        _exemplar: Option<&Exemplar>,
+    ) {
         let metric = self.open(labels);
         // A gauge and an untyped value have their number in the same field as a counter.
         let mut fields = [0; 2 + 9 + CreatedTimestamp::MAX];
@@ -152,7 +160,7 @@ impl FamilyWriter for ProtobufWriter<'_, '_> {
     }
 
     fn histogram(&mut self, labels: Labels<'_>, value: &HistogramValue, start: Option<UnixTime>) {
-        let HistogramValue { count, sum, buckets, native, is_native } = value;
+        let HistogramValue { count, sum, buckets, native, is_native, exemplars: _ } = value;
         let metric = self.open(labels);
         let histogram = self.open_value();
         push_count_and_sum(&mut self.out.bytes, *count, *sum);

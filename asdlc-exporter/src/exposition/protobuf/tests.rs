@@ -16,11 +16,11 @@ use crate::{
         limits::{MAX_SCOPE_LEN, MAX_VALUE_LEN},
         model::{
             Bucket, FamilyKind, HistogramValue, NativeBuckets, NativeHistogram, Number, Quantile,
-            UnixTime,
         },
         packed_lengths,
         scope_labels::ScopeLabels,
     },
+    unix_time::UnixTime,
 };
 use client_model::io::prometheus::client as proto;
 use expected::{expected, expected_family, span};
@@ -83,7 +83,7 @@ fn write(families: &[Family], out: &mut ChunkBuffer<'_>) {
                         let HistogramValue { count, sum, .. } = histogram;
                         writer.summary(labels, quantiles, *count, *sum, start);
                     }
-                    _ => writer.sample(labels, *value, start),
+                    _ => writer.sample(labels, *value, start, None),
                 }
             }
             if writer.end() {

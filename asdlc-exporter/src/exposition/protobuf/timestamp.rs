@@ -2,7 +2,7 @@
 
 use crate::{
     exposition::protobuf::wire::{length_tag, put_varint, varint_tag},
-    families::model::UnixTime,
+    unix_time::UnixTime,
 };
 
 /// The field `created_timestamp` of a series. Many series have the same one, so the last one is kept.

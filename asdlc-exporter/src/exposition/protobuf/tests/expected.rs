@@ -80,7 +80,7 @@ pub(super) fn expected_family(family: &Family) -> proto::MetricFamily {
 }
 
 fn expected_histogram(
-    HistogramValue { count, sum, buckets, native, is_native }: &HistogramValue,
+    HistogramValue { count, sum, buckets, native, is_native, exemplars: _ }: &HistogramValue,
     created_timestamp: Option<Timestamp>,
 ) -> proto::Histogram {
     let bucket = |Bucket { bound, cumulative }: &Bucket| proto::Bucket {

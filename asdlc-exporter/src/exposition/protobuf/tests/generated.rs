@@ -58,7 +58,7 @@ fn histogram_value() -> impl Strategy<Value = HistogramValue> {
         let native = NativeHistogram { schema, zero_count, positive, negative };
         let buckets =
             buckets.into_iter().map(|(bound, cumulative)| Bucket { bound, cumulative }).collect();
-        HistogramValue { count, sum, buckets, native, is_native }
+        HistogramValue { count, sum, buckets, native, is_native, exemplars: Vec::new() }
     })
 }
 

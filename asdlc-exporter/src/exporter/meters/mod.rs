@@ -1,9 +1,11 @@
-//! A meter provider that catches the panics of callbacks.
+//! A meter provider that catches the panics of callbacks, and whose counters and histograms can record exemplars.
 //!
 //! The SDK holds locks while it runs the callbacks of observable instruments. A panic that leaves a
 //! callback would poison the locks, and no metrics could be collected any more. So each callback is wrapped.
 
-use crate::catch_panic::catch_panic;
+mod exemplified;
+
+use crate::{catch_panic::catch_panic, exemplars::store::ExemplarStore};
 use opentelemetry::{
     InstrumentationScope,
     metrics::{
@@ -45,11 +47,13 @@ use std::{
 /// the values that it has not observed yet are missing in this collection, and the first panic of each
 /// callback is logged. Without the guard, the panic would poison the locks of the SDK: no reader of the
 /// provider could collect any more. Instruments that are not observable have no callbacks and are the
-/// inner provider's own, so recording costs nothing more.
+/// inner provider's own, so recording costs nothing more. Only with
+/// [exemplars](crate::ExporterBuilder::with_exemplars), counters and histograms are wrapped.
 #[derive(Clone)]
 pub struct GuardedMeterProvider {
     inner: Arc<dyn MeterProvider + Send + Sync>,
     panics: CallbackPanics,
+    exemplars: Option<Arc<ExemplarStore>>,
 }
 
 /// How many callbacks have panicked.
@@ -61,15 +65,16 @@ impl GuardedMeterProvider {
     /// also counts the panics.
     #[must_use]
     pub fn new(provider: impl MeterProvider + Send + Sync + 'static) -> Self {
-        Self::counting(provider, CallbackPanics::default())
+        Self::with(provider, CallbackPanics::default(), None)
     }
 
-    /// Guards the meters of this provider, and counts the panics here.
-    pub(crate) fn counting(
+    /// Guards the meters of this provider, counts the panics here, and records exemplars there.
+    pub(crate) fn with(
         provider: impl MeterProvider + Send + Sync + 'static,
         panics: CallbackPanics,
+        exemplars: Option<Arc<ExemplarStore>>,
     ) -> Self {
-        Self { inner: Arc::new(provider), panics }
+        Self { inner: Arc::new(provider), panics, exemplars }
     }
 }
 
@@ -81,8 +86,10 @@ impl CallbackPanics {
 
 impl MeterProvider for GuardedMeterProvider {
     fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
-        let meter = self.inner.meter_with_scope(scope);
-        Meter::new(Arc::new(GuardedMeter { meter, panics: self.panics.clone() }))
+        let Self { inner, panics, exemplars } = self;
+        let (panics, exemplars) = (panics.clone(), exemplars.clone());
+        let meter = inner.meter_with_scope(scope.clone());
+        Meter::new(Arc::new(GuardedMeter { meter, scope, panics, exemplars }))
     }
 }
 
@@ -95,7 +102,9 @@ impl fmt::Debug for GuardedMeterProvider {
 /// Creates instruments with the inner meter, and wraps their callbacks.
 struct GuardedMeter {
     meter: Meter,
+    scope: InstrumentationScope,
     panics: CallbackPanics,
+    exemplars: Option<Arc<ExemplarStore>>,
 }
 
 impl GuardedMeter {
@@ -116,6 +125,20 @@ impl GuardedMeter {
     }
 }
 
+macro_rules! counters {
+    ($($method:ident: $instrument:ty),* $(,)?) => {$(
+        fn $method(&self, builder: InstrumentBuilder<'_, $instrument>) -> $instrument {
+            let mut sdk = self.meter.$method(builder.name.clone());
+            sdk.description = builder.description;
+            sdk.unit = builder.unit;
+            match &self.exemplars {
+                Some(store) => exemplified::counter(store, &self.scope, &builder.name, sdk.build()),
+                None => sdk.build(),
+            }
+        }
+    )*};
+}
+
 macro_rules! synchronous {
     ($($method:ident: $instrument:ty),* $(,)?) => {$(
         fn $method(&self, builder: InstrumentBuilder<'_, $instrument>) -> $instrument {
@@ -130,11 +153,16 @@ macro_rules! synchronous {
 macro_rules! histograms {
     ($($method:ident: $instrument:ty),* $(,)?) => {$(
         fn $method(&self, builder: HistogramBuilder<'_, $instrument>) -> $instrument {
-            let mut sdk = self.meter.$method(builder.name);
+            let mut sdk = self.meter.$method(builder.name.clone());
             sdk.description = builder.description;
             sdk.unit = builder.unit;
             sdk.boundaries = builder.boundaries;
-            sdk.build()
+            match &self.exemplars {
+                Some(store) => {
+                    exemplified::histogram(store, &self.scope, &builder.name, sdk.build())
+                }
+                None => sdk.build(),
+            }
         }
     )*};
 }
@@ -157,9 +185,12 @@ macro_rules! observable {
 }
 
 impl InstrumentProvider for GuardedMeter {
-    synchronous! {
+    counters! {
         u64_counter: Counter<u64>,
         f64_counter: Counter<f64>,
+    }
+
+    synchronous! {
         i64_up_down_counter: UpDownCounter<i64>,
         f64_up_down_counter: UpDownCounter<f64>,
         u64_gauge: Gauge<u64>,

@@ -1,0 +1,231 @@
+//! The exemplars of one series: the newest one of each bucket.
+
+use super::sync::{Arc, Mutex, MutexGuard};
+use crate::exemplars::Exemplar;
+
+/// The exemplars of one series. Any number of threads may record and read.
+///
+/// An exemplar is read and written as a whole, because the lock is held. Recording waits only for other exemplars of
+/// the same series, each of which takes some nanoseconds.
+#[derive(Debug)]
+pub(crate) struct Reservoir(Mutex<Slots>);
+
+#[derive(Debug)]
+struct Slots {
+    buckets: Arc<Buckets>,
+    /// Sorted by bucket. As much memory as there are buckets that ever had an exemplar.
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    bucket: i32,
+    exemplar: Exemplar,
+}
+
+/// Which values share one exemplar.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Buckets {
+    /// All: a counter.
+    One,
+    /// Those between two boundaries. The upper one belongs to the bucket.
+    Boundaries(Box<[f64]>),
+    /// Those between two powers of two. For native histograms, and until the boundaries are known.
+    PowersOfTwo,
+}
+
+impl Reservoir {
+    pub(crate) fn new(buckets: Arc<Buckets>) -> Self {
+        Self(Mutex::new(Slots { buckets, slots: Vec::new() }))
+    }
+
+    /// Records an exemplar. It replaces that of its bucket, unless that is newer. Ignores NaN.
+    pub(crate) fn record(&self, exemplar: Exemplar) {
+        if !exemplar.value.is_nan() {
+            self.lock().record(exemplar);
+        }
+    }
+
+    /// Uses these buckets from now on.
+    pub(crate) fn set_buckets(&self, buckets: &Arc<Buckets>) {
+        let mut slots = self.lock();
+        if slots.buckets != *buckets {
+            let old = std::mem::take(&mut slots.slots);
+            slots.buckets = Arc::clone(buckets);
+            old.into_iter().for_each(|slot| slots.record(slot.exemplar));
+        }
+    }
+
+    /// Passes the exemplars to `read`, in the order of their values.
+    pub(crate) fn for_each(&self, mut read: impl FnMut(&Exemplar)) {
+        self.lock().slots.iter().for_each(|slot| read(&slot.exemplar));
+    }
+
+    /// Ignores a poisoned lock: nothing panics while it is held, except for a lack of memory.
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        super::sync::lock(&self.0)
+    }
+}
+
+impl Slots {
+    fn record(&mut self, exemplar: Exemplar) {
+        let Self { buckets, slots } = self;
+        let bucket = buckets.find(exemplar.value);
+        match slots.binary_search_by_key(&bucket, |slot| slot.bucket) {
+            Ok(at) => {
+                if slots[at].exemplar.time <= exemplar.time {
+                    slots[at].exemplar = exemplar;
+                }
+            }
+            Err(at) if slots.len() < MAX_SLOTS => {
+                slots.reserve_exact(1);
+                slots.insert(at, Slot { bucket, exemplar });
+            }
+            Err(_) => {
+                let oldest = (0..slots.len()).min_by_key(|at| slots[*at].exemplar.time);
+                if let Some(oldest) = oldest {
+                    slots.remove(oldest);
+                }
+                let at = slots.partition_point(|slot| slot.bucket < bucket);
+                slots.insert(at, Slot { bucket, exemplar });
+            }
+        }
+    }
+}
+
+impl Buckets {
+    /// The number of the bucket of a value. Greater values have no smaller number.
+    #[inline]
+    fn find(&self, value: f64) -> i32 {
+        match self {
+            Self::One => 0,
+            Self::Boundaries(bounds) => bounds.partition_point(|bound| *bound < value) as i32,
+            Self::PowersOfTwo if value == 0.0 => 0,
+            Self::PowersOfTwo => {
+                let magnitude = value.abs().to_bits();
+                // The exponent, rounded up: a power of two belongs to the bucket below it. From 1 on.
+                let exponent = (magnitude >> MANTISSA_BITS) as i32 + 1;
+                let is_power = magnitude & ((1 << MANTISSA_BITS) - 1) == 0;
+                let number = exponent + i32::from(!is_power);
+                if value > 0.0 { number } else { -number }
+            }
+        }
+    }
+}
+
+/// How many buckets of a series can have an exemplar at the same time.
+const MAX_SLOTS: usize = 256;
+/// Of an `f64`.
+const MANTISSA_BITS: u32 = 52;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{exemplars::SpanIds, unix_time::UnixTime};
+    use std::thread;
+
+    fn exemplar(value: f64, time: u64) -> Exemplar {
+        Exemplar { value, time: UnixTime(time), span: SpanIds::default() }
+    }
+
+    fn kept(reservoir: &Reservoir) -> Vec<(f64, u64)> {
+        let mut kept = Vec::new();
+        reservoir.for_each(|exemplar| kept.push((exemplar.value, exemplar.time.0)));
+        kept
+    }
+
+    //
+    #[test]
+    fn each_bucket_has_its_newest_exemplar() {
+        let buckets = Arc::new(Buckets::Boundaries([1.0, 2.0].into()));
+        let reservoir = Reservoir::new(buckets);
+        for (value, time) in [(5.0, 1), (0.5, 2), (1.0, 3), (f64::INFINITY, 4), (2.0, 5), (1.5, 4)]
+        {
+            reservoir.record(exemplar(value, time));
+        }
+        reservoir.record(exemplar(f64::NAN, 9));
+        assert_eq!(kept(&reservoir), [(1.0, 3), (2.0, 5), (f64::INFINITY, 4)]);
+    }
+
+    //
+    #[test]
+    fn other_buckets_take_over_the_exemplars() {
+        let reservoir = Reservoir::new(Arc::new(Buckets::PowersOfTwo));
+        for (value, time) in [(1.0, 1), (3.0, 2), (4.0, 3), (4.5, 4), (-1.0, 5), (0.0, 6), (9.0, 7)]
+        {
+            reservoir.record(exemplar(value, time));
+        }
+        assert_eq!(kept(&reservoir), [(-1.0, 5), (0.0, 6), (1.0, 1), (4.0, 3), (4.5, 4), (9.0, 7)]);
+        reservoir.set_buckets(&Arc::new(Buckets::Boundaries([0.5, 4.25].into())));
+        assert_eq!(kept(&reservoir), [(0.0, 6), (4.0, 3), (9.0, 7)]);
+        reservoir.set_buckets(&Arc::new(Buckets::One));
+        reservoir.record(exemplar(8.0, 6));
+        assert_eq!(kept(&reservoir), [(9.0, 7)]);
+    }
+
+    //
+    #[test]
+    fn each_power_of_two_ends_a_bucket() {
+        let find = |value| Buckets::PowersOfTwo.find(value);
+        let mut last = find(-f64::INFINITY);
+        for exponent in (-1_022..=1_023).rev() {
+            let bucket = find(-(2.0_f64.powi(exponent)));
+            assert!(bucket > last, "-2^{exponent}");
+            last = bucket;
+        }
+        assert!(find(-f64::from_bits(1)) >= last);
+        last = find(-f64::from_bits(1));
+        assert!(last < find(0.0) && find(0.0) == find(-0.0));
+        last = find(0.0);
+        for exponent in -1_022..=1_023 {
+            let power = 2.0_f64.powi(exponent);
+            assert!(find(power) > last, "2^{exponent}");
+            assert_eq!(find(power), find(power.next_down()), "2^{exponent}");
+            last = find(power);
+        }
+        assert!(find(f64::INFINITY) > last);
+    }
+
+    //
+    #[test]
+    fn the_memory_of_a_series_is_bounded() {
+        assert!(size_of::<Slot>() <= 64);
+        let reservoir = Reservoir::new(Arc::new(Buckets::PowersOfTwo));
+        for exponent in -1_000..1_000 {
+            reservoir.record(exemplar(2.0_f64.powi(exponent), (exponent + 2_000) as u64));
+        }
+        let kept = kept(&reservoir);
+        assert_eq!(kept.len(), MAX_SLOTS);
+        assert!(kept.is_sorted_by(|(a, _), (b, _)| a < b));
+        assert_eq!(kept.last(), Some(&(2.0_f64.powi(999), 2_999)), "the newest are kept");
+    }
+
+    // `tests/loom` checks this for every interleaving, with fewer steps.
+    #[test]
+    fn an_exemplar_is_one_that_was_recorded() {
+        const COUNT: u64 = 100_000;
+        let reservoir = &Reservoir::new(Arc::new(Buckets::PowersOfTwo));
+        thread::scope(|scope| {
+            for thread in 1..=2 {
+                scope.spawn(move || {
+                    for step in 0..COUNT {
+                        let ids = (2 * step + thread).to_le_bytes();
+                        let span =
+                            SpanIds { trace: [ids, ids].concat().try_into().unwrap(), span: ids };
+                        let time = UnixTime(2 * step + thread);
+                        reservoir.record(Exemplar { value: time.0 as f64, time, span });
+                    }
+                });
+            }
+            for number in 0..1_000 {
+                let buckets = if number % 2 == 0 { Buckets::One } else { Buckets::PowersOfTwo };
+                reservoir.set_buckets(&Arc::new(buckets));
+                reservoir.for_each(|Exemplar { value, time, span }| {
+                    let ids = time.0.to_le_bytes();
+                    assert_eq!((*value, span.span), (time.0 as f64, ids));
+                    assert_eq!(span.trace, *[ids, ids].concat());
+                });
+            }
+        });
+    }
+}

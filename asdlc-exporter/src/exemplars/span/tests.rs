@@ -1,0 +1,91 @@
+use super::*;
+use opentelemetry::trace::{SpanContext, TraceFlags, TraceState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const TRACE: TraceId = TraceId::from_bytes([1; 16]);
+const SPAN: SpanId = SpanId::from_bytes([2; 8]);
+
+fn context(flags: TraceFlags) -> Context {
+    let span = SpanContext::new(TRACE, SPAN, flags, true, TraceState::NONE);
+    Context::new().with_remote_span_context(span)
+}
+
+fn ids(filter: ExemplarFilter) -> Option<SpanIds> {
+    current(filter).map(|(ids, _)| ids)
+}
+
+fn sampled() -> SpanIds {
+    SpanIds { trace: [1; 16], span: [2; 8] }
+}
+
+//
+#[test]
+fn a_measurement_belongs_to_the_span_of_the_current_context_if_that_is_sampled() {
+    use ExemplarFilter::{AlwaysOff, AlwaysOn, TraceBased};
+    assert_eq!(ids(TraceBased), None);
+    assert_eq!(ids(AlwaysOn), Some(SpanIds::default()));
+    {
+        let _guard = context(TraceFlags::SAMPLED).attach();
+        assert_eq!([ids(TraceBased), ids(AlwaysOn)], [Some(sampled()); 2]);
+        assert_eq!(ids(AlwaysOff), None);
+    }
+    let _guard = context(TraceFlags::default()).attach();
+    assert_eq!(ids(TraceBased), None);
+    assert_eq!(ids(AlwaysOn), Some(SpanIds::default()), "there is no trace to open");
+}
+
+//
+#[test]
+fn what_is_measured_in_a_given_span_does_not_belong_to_the_current_one() {
+    use ExemplarFilter::{AlwaysOn, TraceBased};
+    let _guard = context(TraceFlags::SAMPLED).attach();
+    measure_in(None, &mut || assert_eq!([ids(TraceBased), ids(AlwaysOn)], [None; 2]));
+    let other = (TraceId::from_bytes([3; 16]), SpanId::from_bytes([4; 8]));
+    measure_in(Some(other), &mut || {
+        let found = Some(SpanIds { trace: [3; 16], span: [4; 8] });
+        assert_eq!([ids(TraceBased), ids(AlwaysOn)], [found; 2]);
+        measure_in(None, &mut || assert_eq!(ids(AlwaysOn), None));
+        assert_eq!(ids(TraceBased), found, "the inner call is over");
+    });
+    measure_in(Some((TraceId::INVALID, SpanId::INVALID)), &mut || {
+        assert_eq!([ids(TraceBased), ids(AlwaysOn)], [None, Some(SpanIds::default())]);
+    });
+    assert_eq!(ids(TraceBased), Some(sampled()));
+}
+
+//
+#[test]
+fn a_panic_of_a_measurement_ends_its_span() {
+    let panics = || measure_in(Some((TRACE, SPAN)), &mut || panic!("on purpose"));
+    assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+    assert_eq!(ids(ExemplarFilter::TraceBased), None);
+}
+
+//
+#[test]
+fn the_measurements_of_one_call_have_one_time() {
+    let time = || current(ExemplarFilter::TraceBased).map(|(_, time)| time);
+    let before = UnixTime::now();
+    measure_in(Some((TRACE, SPAN)), &mut || {
+        let first = time();
+        while UnixTime::now() <= first.unwrap() {}
+        assert_eq!(time(), first);
+        assert!(first.unwrap() >= before);
+    });
+}
+
+//
+#[test]
+fn only_the_question_of_this_name_is_answered() {
+    for (name, is_answered) in [(EXEMPLAR_QUESTION, true), ("another question", false)] {
+        let question: ExemplarQuestion = (name, OnceLock::new());
+        let context = Context::new().with_value(question);
+        let _guard = context.clone().attach();
+        answer(ExemplarFilter::AlwaysOn);
+        let (_, answer) = context.get::<ExemplarQuestion>().unwrap();
+        assert_eq!(
+            answer.get().map(|(_, is_always_on)| *is_always_on),
+            is_answered.then_some(true)
+        );
+    }
+}

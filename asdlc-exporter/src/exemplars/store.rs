@@ -1,0 +1,150 @@
+//! The exemplars of all instruments of one reader.
+
+use crate::exemplars::{
+    Exemplar,
+    filter::ExemplarFilter,
+    reservoir::{Buckets, Reservoir},
+    span,
+    sync::{Arc, Mutex, lock},
+};
+use foldhash::quality::RandomState;
+use opentelemetry::{InstrumentationScope, KeyValue};
+use std::{
+    collections::HashMap,
+    hash::BuildHasher as _,
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+/// The exemplars of all instruments of one reader, by scope and name.
+#[derive(Debug)]
+pub(crate) struct ExemplarStore {
+    filter: ExemplarFilter,
+    max_age: Duration,
+    instruments: Mutex<HashMap<InstrumentationScope, ByName>>,
+}
+
+/// Instruments by their names in lower case: for the SDK, names that differ only in case are one.
+type ByName = HashMap<String, Arc<InstrumentExemplars>>;
+
+type SeriesByHash = HashMap<u64, Arc<Reservoir>, RandomState>;
+
+/// The exemplars of one instrument.
+#[derive(Debug)]
+pub(crate) struct InstrumentExemplars {
+    filter: ExemplarFilter,
+    buckets: Mutex<Arc<Buckets>>,
+    /// By the hash of their attributes. Two series with the same hash share a reservoir: with 2 000 series, the
+    /// probability is 10^-13.
+    series: RwLock<SeriesByHash>,
+    /// Of the series beyond the limit.
+    overflow: Arc<Reservoir>,
+    hasher: RandomState,
+}
+
+impl ExemplarStore {
+    pub(crate) fn new(filter: ExemplarFilter, max_age: Duration) -> Self {
+        Self { filter, max_age, instruments: Mutex::default() }
+    }
+
+    /// Older exemplars are not served.
+    pub(crate) fn max_age(&self) -> Duration {
+        self.max_age
+    }
+
+    /// The exemplars of an instrument that is created now.
+    pub(crate) fn instrument(
+        &self,
+        scope: &InstrumentationScope,
+        name: &str,
+        buckets: Buckets,
+    ) -> Arc<InstrumentExemplars> {
+        span::answer(self.filter);
+        let mut instruments = lock(&self.instruments);
+        let instruments = instruments.entry(scope.clone()).or_default();
+        let exemplars = instruments.entry(name.to_ascii_lowercase());
+        Arc::clone(exemplars.or_insert_with(|| {
+            let buckets = Arc::new(buckets);
+            Arc::new(InstrumentExemplars {
+                filter: self.filter,
+                series: RwLock::default(),
+                overflow: Arc::new(Reservoir::new(Arc::clone(&buckets))),
+                buckets: Mutex::new(buckets),
+                hasher: RandomState::default(),
+            })
+        }))
+    }
+
+    /// The exemplars of the instrument with this scope and name.
+    pub(crate) fn find(
+        &self,
+        scope: &InstrumentationScope,
+        name: &str,
+    ) -> Option<Arc<InstrumentExemplars>> {
+        let instruments = lock(&self.instruments);
+        let instruments = instruments.get(scope)?;
+        let found = instruments.get(name);
+        found.or_else(|| instruments.get(&name.to_ascii_lowercase())).cloned()
+    }
+}
+
+impl InstrumentExemplars {
+    /// The reservoir of the series with these attributes, in any order.
+    pub(crate) fn series(&self, attributes: &[KeyValue]) -> Arc<Reservoir> {
+        let hash = self.hash(attributes);
+        if let Some(series) = self.read().get(&hash) {
+            return Arc::clone(series);
+        }
+        let mut all = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: `set_buckets` either changed the buckets before, or finds the new series.
+        let buckets = Arc::clone(&lock(&self.buckets));
+        if all.len() >= MAX_SERIES && !all.contains_key(&hash) {
+            return Arc::clone(&self.overflow);
+        }
+        let series = all.entry(hash).or_insert_with(|| Arc::new(Reservoir::new(buckets)));
+        Arc::clone(series)
+    }
+
+    /// The exemplar of a measurement that is made now, if it can become one.
+    #[inline]
+    pub(crate) fn exemplar(&self, value: f64) -> Option<Exemplar> {
+        let (span, time) = span::current(self.filter)?;
+        Some(Exemplar { value, time, span })
+    }
+
+    /// Uses these buckets from now on, for all series.
+    pub(crate) fn set_buckets(&self, buckets: Buckets) {
+        let buckets = {
+            let mut current = lock(&self.buckets);
+            if **current == buckets {
+                return;
+            }
+            *current = Arc::new(buckets);
+            Arc::clone(&current)
+        };
+        let series = self.read();
+        series.values().chain([&self.overflow]).for_each(|series| series.set_buckets(&buckets));
+    }
+
+    /// The hash of attributes, whatever their order.
+    pub(crate) fn hash<'a>(&self, attributes: impl IntoIterator<Item = &'a KeyValue>) -> u64 {
+        let hashes = attributes.into_iter().map(|attribute| self.hasher.hash_one(attribute));
+        hashes.fold(0, u64::wrapping_add)
+    }
+
+    /// Passes the exemplars of each series to `read`, with the hash of its attributes. `None` is the series of those
+    /// beyond the limit.
+    pub(crate) fn for_each(&self, mut read: impl FnMut(Option<u64>, &Exemplar)) {
+        for (hash, series) in &*self.read() {
+            series.for_each(|exemplar| read(Some(*hash), exemplar));
+        }
+        self.overflow.for_each(|exemplar| read(None, exemplar));
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, SeriesByHash> {
+        self.series.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many series of one instrument have exemplars of their own: as many as the SDK has series by default.
+const MAX_SERIES: usize = 2_000;

@@ -1,0 +1,130 @@
+//! The settings of exemplars, of both builders.
+
+use crate::{
+    error::{BuildError, BuildErrorKind},
+    exemplars::{filter::ExemplarFilter, store::ExemplarStore},
+    exporter::{builder::ExporterBuilder, reader_builder::PrometheusReaderBuilder},
+};
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub(crate) struct ExemplarSettings {
+    pub(super) filter: ExemplarFilter,
+    max_age: Duration,
+}
+
+impl Default for ExemplarSettings {
+    fn default() -> Self {
+        Self { filter: ExemplarFilter::AlwaysOff, max_age: Duration::from_secs(5 * 60) }
+    }
+}
+
+impl ExemplarSettings {
+    /// `None` if there are no exemplars.
+    ///
+    /// # Errors
+    ///
+    /// When an exemplar would not live until the next scrape.
+    pub(super) fn store(self) -> Result<Option<ExemplarStore>, BuildError> {
+        let Self { filter, max_age } = self;
+        if max_age < MIN_MAX_AGE {
+            return Err(BuildErrorKind::ExemplarMaxAge(max_age).into());
+        }
+        let is_on = filter != ExemplarFilter::AlwaysOff;
+        Ok(is_on.then(|| ExemplarStore::new(filter, max_age)))
+    }
+}
+
+impl ExporterBuilder {
+    /// Records exemplars: single measurements with the trace in which they were made. So a slow bucket of a
+    /// histogram names a trace. Default: off.
+    ///
+    /// ```
+    /// use asdlc_exporter::{Exporter, Format};
+    /// use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let exporter = Exporter::builder("shop").with_exemplars().build()?;
+    /// let orders = exporter.meter().u64_counter("orders").build();
+    ///
+    /// // Usually a tracer starts the span.
+    /// # let span = SpanContext::new(TraceId::from(7), SpanId::from(9), TraceFlags::SAMPLED, false, TraceState::NONE);
+    /// # let context = opentelemetry::Context::new().with_remote_span_context(span);
+    /// # let _guard = context.attach();
+    /// orders.add(1, &[]);
+    ///
+    /// let text = exporter.render_as(Format::OpenMetrics)?;
+    /// let exemplar = r#"} 1 # {trace_id="00000000000000000000000000000007",span_id="0000000000000009"} 1 "#;
+    /// assert!(text.contains(exemplar));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Counters and histograms of the exporter's meters record them, whoever measures. A measurement can become an
+    /// exemplar if the span of the current OpenTelemetry [`Context`](opentelemetry::Context) is sampled. The layers
+    /// of `tower-asdlc-metrics` and `tracing-asdlc-metrics` record after the request or span has ended, and tell the
+    /// instrument which span it was. Instruments that were created before the exporter have no exemplars.
+    ///
+    /// - **Which are kept:** the newest of each histogram bucket, and the newest of each counter series. Each takes 48
+    ///   bytes. An instrument keeps them for its first 2 000 series with exemplars.
+    /// - **Where they are served:** in `OpenMetrics` and protobuf. Prometheus stores them with
+    ///   `--enable-feature=exemplar-storage`. The text format 0.0.4 has none, and additional readers get none: the
+    ///   OpenTelemetry SDK for Rust cannot carry them yet.
+    /// - **How long:** five minutes, or [`with_exemplar_max_age`](Self::with_exemplar_max_age).
+    /// - A metric that a view renames has no exemplars, nor has one whose attributes a view removes.
+    ///
+    /// This is short for [`with_exemplar_filter`](Self::with_exemplar_filter) with
+    /// [`ExemplarFilter::TraceBased`]. It follows the OpenTelemetry specification of the metrics SDK, section "Exemplar".
+    pub fn with_exemplars(self) -> Self {
+        self.with_exemplar_filter(ExemplarFilter::TraceBased)
+    }
+
+    /// Sets which measurements become [exemplars](Self::with_exemplars). Default: `AlwaysOff`.
+    pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
+        self.reader = self.reader.with_exemplar_filter(filter);
+        self
+    }
+
+    /// Sets how long an [exemplar](Self::with_exemplars) is served after its measurement, if no newer one replaces it.
+    /// At least 1 s; default: 5 minutes. It has to be longer than the scrape interval.
+    pub fn with_exemplar_max_age(mut self, max_age: Duration) -> Self {
+        self.reader = self.reader.with_exemplar_max_age(max_age);
+        self
+    }
+}
+
+impl PrometheusReaderBuilder {
+    /// Records exemplars: single measurements with the trace in which they were made. Default: off.
+    ///
+    /// Only meters of [`PrometheusReader::guard`](crate::PrometheusReader::guard) record them:
+    ///
+    /// ```
+    /// use asdlc_exporter::PrometheusReader;
+    /// use opentelemetry_sdk::metrics::SdkMeterProvider;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let prometheus = PrometheusReader::builder().with_exemplars().build()?;
+    /// let provider = SdkMeterProvider::builder().with_reader(prometheus.clone()).build();
+    /// opentelemetry::global::set_meter_provider(prometheus.guard(provider));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// [`ExporterBuilder::with_exemplars`] has the details.
+    pub fn with_exemplars(self) -> Self {
+        self.with_exemplar_filter(ExemplarFilter::TraceBased)
+    }
+
+    /// Sets which measurements become [exemplars](Self::with_exemplars). Default: `AlwaysOff`.
+    pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
+        self.exemplars.filter = filter;
+        self
+    }
+
+    /// Sets how long an [exemplar](Self::with_exemplars) is served after its measurement, if no newer one replaces it.
+    /// At least 1 s; default: 5 minutes. It has to be longer than the scrape interval.
+    pub fn with_exemplar_max_age(mut self, max_age: Duration) -> Self {
+        self.exemplars.max_age = max_age;
+        self
+    }
+}
+
+const MIN_MAX_AGE: Duration = Duration::from_secs(1);

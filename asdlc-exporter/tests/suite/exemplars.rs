@@ -1,0 +1,223 @@
+//! Exemplars: a measurement within a sampled span is served with its trace.
+
+use asdlc_exporter::{ExemplarFilter, Exporter, ExporterBuilder, Format, PrometheusReader};
+use opentelemetry::{
+    Context, KeyValue,
+    metrics::MeterProvider as _,
+    trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
+};
+use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
+use std::{
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Runs within a span with the trace id `trace`.
+fn within(trace: u128, flags: TraceFlags, run: impl FnOnce()) {
+    let (trace, span) = (TraceId::from(trace), SpanId::from(trace as u64 + 1));
+    let span = SpanContext::new(trace, span, flags, false, TraceState::NONE);
+    let _guard = Context::new().with_remote_span_context(span).attach();
+    run();
+}
+
+/// Runs within a sampled span.
+fn sampled(trace: u128, run: impl FnOnce()) {
+    within(trace, TraceFlags::SAMPLED, run);
+}
+
+/// The samples with exemplars: name and labels, trace id, value and time.
+fn exemplars(text: &str) -> Vec<(String, u128, f64, f64)> {
+    let read = |line: &str| {
+        let (sample, exemplar) = line.split_once(" # {")?;
+        let (series, _) = sample.rsplit_once(' ')?;
+        let (labels, numbers) = exemplar.split_once("} ")?;
+        let trace = labels.strip_prefix("trace_id=\"").map_or("0", |rest| &rest[..32]);
+        let (value, time) = numbers.split_once(' ')?;
+        let trace = u128::from_str_radix(trace, 16).ok()?;
+        Some((series.to_owned(), trace, value.parse().ok()?, time.parse().ok()?))
+    };
+    text.lines().filter_map(read).collect()
+}
+
+fn served(exporter: &Exporter) -> Result<Vec<(String, u128, f64)>> {
+    let text = exporter.render_as(Format::OpenMetrics)?;
+    Ok(exemplars(&text)
+        .into_iter()
+        .map(|(series, trace, value, _)| (series, trace, value))
+        .collect())
+}
+
+fn builder() -> ExporterBuilder {
+    Exporter::builder("shop").without_service_label()
+}
+
+fn seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+// X-15
+#[test]
+fn each_bucket_and_each_counter_has_the_newest_measurement_of_a_sampled_span() -> Result {
+    let exporter = builder().with_exemplars().build()?;
+    let meter = exporter.meter();
+    let wait = meter.f64_histogram("wait").with_boundaries(vec![1.0, 10.0]).build();
+    let orders = meter.u64_counter("orders").build();
+    let attributes = [KeyValue::new("at", "a"), KeyValue::new("n", 1)];
+    let (bound_wait, bound_orders) = (wait.bind(&attributes), orders.bind(&attributes));
+    let before = seconds();
+    sampled(1, || {
+        wait.record(0.5, &attributes);
+        orders.add(2, &attributes);
+    });
+    sampled(2, || bound_wait.record(20.0));
+    // The same attributes in another order.
+    let [at, n] = attributes.clone();
+    sampled(3, || wait.record(0.75, &[n, at]));
+    sampled(4, || bound_orders.add(5));
+    within(5, TraceFlags::default(), || {
+        wait.record(0.8, &attributes);
+        bound_orders.add(1);
+    });
+    wait.record(0.9, &attributes);
+    sampled(6, || wait.record(5.0, &[]));
+    let after = seconds();
+    let text = exporter.render_as(Format::OpenMetrics)?;
+    let mut found = exemplars(&text);
+    assert!(found.iter().all(|(.., time)| (before - 0.001..=after).contains(time)), "{found:?}");
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let found: Vec<_> =
+        found.iter().map(|(series, trace, value, _)| (&**series, *trace, *value)).collect();
+    assert_eq!(
+        found,
+        [
+            ("orders_total{at=\"a\",n=\"1\"}", 4, 5.0),
+            ("wait_bucket{at=\"a\",n=\"1\",le=\"+Inf\"}", 2, 20.0),
+            ("wait_bucket{at=\"a\",n=\"1\",le=\"1.0\"}", 3, 0.75),
+            ("wait_bucket{le=\"10.0\"}", 6, 5.0),
+        ],
+        "{text}"
+    );
+    assert!(text.contains("span_id=\"0000000000000005\""), "{text}");
+    assert!(!exporter.render()?.contains(" # {"), "the text format 0.0.4 has none");
+    Ok(())
+}
+
+// X-15
+#[test]
+fn without_the_setting_there_are_no_exemplars() -> Result {
+    for builder in [builder(), builder().with_exemplar_filter(ExemplarFilter::AlwaysOff)] {
+        let exporter = builder.build()?;
+        sampled(1, || exporter.meter().u64_counter("orders").build().add(1, &[]));
+        assert_eq!(served(&exporter)?, []);
+    }
+    Ok(())
+}
+
+// X-15
+#[test]
+fn with_always_on_a_measurement_outside_of_a_sampled_span_has_no_trace() -> Result {
+    let exporter = builder().with_exemplar_filter(ExemplarFilter::AlwaysOn).build()?;
+    let orders = exporter.meter().u64_counter("orders").build();
+    within(1, TraceFlags::default(), || orders.add(3, &[]));
+    assert_eq!(served(&exporter)?, [("orders_total".to_owned(), 0, 3.0)]);
+    sampled(2, || orders.add(4, &[]));
+    assert_eq!(served(&exporter)?, [("orders_total".to_owned(), 2, 4.0)]);
+    Ok(())
+}
+
+// X-15
+#[test]
+fn an_old_exemplar_is_not_served() -> Result {
+    let max_age = Duration::from_secs(1);
+    let exporter = builder().with_exemplars().with_exemplar_max_age(max_age).build()?;
+    let orders = exporter.meter().u64_counter("orders").build();
+    sampled(1, || orders.add(1, &[]));
+    let expires = SystemTime::now() + max_age;
+    assert_eq!(served(&exporter)?.len(), 1);
+    while SystemTime::now() <= expires {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(served(&exporter)?, []);
+    sampled(2, || orders.add(1, &[]));
+    assert_eq!(served(&exporter)?.len(), 1);
+    let error = builder().with_exemplar_max_age(Duration::from_millis(999)).build().unwrap_err();
+    let message = "invalid maximum age of exemplars 999ms: must be at least 1s";
+    assert_eq!(error.to_string(), message);
+    Ok(())
+}
+
+// X-15
+#[test]
+fn buckets_of_views_and_of_native_histograms_have_their_own_exemplars() -> Result {
+    let exporter = builder()
+        .with_exemplars()
+        .with_native_histograms(["wait_seconds"])
+        .with_view(|instrument: &Instrument| {
+            let boundaries = vec![64.0, 65.0];
+            let buckets =
+                Aggregation::ExplicitBucketHistogram { boundaries, record_min_max: false };
+            let stream = || Stream::builder().with_aggregation(buckets).build().ok();
+            (instrument.name() == "size").then(stream).flatten()
+        })
+        .build()?;
+    let meter = exporter.meter();
+    let size = meter.u64_histogram("size").with_boundaries(vec![1.0]).build();
+    let wait = meter.f64_histogram("wait").with_unit("s").build();
+    // The boundaries are known from the first scrape on.
+    size.record(1, &[]);
+    exporter.render_as(Format::OpenMetrics)?;
+    for (trace, value) in (1..).zip([64, 65, 66, 66]) {
+        sampled(trace, || size.record(value, &[]));
+    }
+    sampled(8, || wait.record(0.3, &[]));
+    sampled(9, || wait.record(3.0, &[]));
+    let mut found = served(&exporter)?;
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let found: Vec<_> =
+        found.iter().map(|(series, trace, value)| (&**series, *trace, *value)).collect();
+    assert_eq!(
+        found,
+        [
+            ("size_bucket{le=\"+Inf\"}", 4, 66.0),
+            ("size_bucket{le=\"64.0\"}", 1, 64.0),
+            ("size_bucket{le=\"65.0\"}", 2, 65.0),
+            ("wait_seconds_bucket{le=\"0.5\"}", 8, 0.3),
+            ("wait_seconds_bucket{le=\"4.0\"}", 9, 3.0),
+        ]
+    );
+    Ok(())
+}
+
+// X-15
+#[test]
+fn a_series_beyond_the_limit_gives_its_exemplar_to_the_overflow_series() -> Result {
+    let exporter = builder().with_exemplars().with_max_series(2).build()?;
+    let orders = exporter.meter().u64_counter("orders").build();
+    for n in 0..4_i64 {
+        sampled(n as u128 + 1, || orders.add(1, &[KeyValue::new("n", n)]));
+    }
+    let found = served(&exporter)?;
+    let of = |part: &str| found.iter().find(|(series, ..)| series.contains(part)).map(|it| it.1);
+    assert_eq!(of("otel_metric_overflow=\"true\""), Some(4), "{found:?}");
+    assert_eq!((of("n=\"0\""), of("n=\"1\"")), (Some(1), Some(2)), "{found:?}");
+    Ok(())
+}
+
+// X-15
+#[test]
+fn a_reader_serves_the_exemplars_of_the_meters_that_it_guards() -> Result {
+    let prometheus = PrometheusReader::builder().with_exemplars().build()?;
+    let provider = SdkMeterProvider::builder().with_reader(prometheus.clone()).build();
+    let guarded = prometheus.guard(provider.clone());
+    let names = [("guarded", guarded.meter("app")), ("unguarded", provider.meter("app"))];
+    for (name, meter) in names {
+        sampled(1, || meter.f64_counter(name).build().add(0.5, &[]));
+    }
+    let text = prometheus.render_as(Format::OpenMetrics)?;
+    let found = exemplars(&text);
+    assert_eq!(found.len(), 1, "{text}");
+    assert!(found[0].0.starts_with("guarded_total"), "{text}");
+    Ok(())
+}
