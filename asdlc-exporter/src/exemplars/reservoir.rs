@@ -49,7 +49,7 @@ impl Reservoir {
     /// Uses these buckets from now on.
     pub(crate) fn set_buckets(&self, buckets: &Arc<Buckets>) {
         let mut slots = self.lock();
-        if slots.buckets != *buckets {
+        if *slots.buckets != **buckets {
             let old = std::mem::take(&mut slots.slots);
             slots.buckets = Arc::clone(buckets);
             old.into_iter().for_each(|slot| slots.record(slot.exemplar));

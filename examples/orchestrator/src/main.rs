@@ -13,6 +13,8 @@ mod api;
 mod artifacts;
 mod dashboard;
 mod tasks;
+#[cfg_attr(not(feature = "traces"), path = "no_traces.rs")]
+mod traces;
 
 use artifacts::{Artifacts, InFiles, OverHttp};
 use asdlc_exporter::health::{Dependency, LivenessService, Readiness};
@@ -24,6 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tasks::{InProcess, InRedis, Tasks};
 use tower_asdlc_metrics::HttpMetricsLayer;
+use traces::Traces;
 use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
 use tracing_subscriber::prelude::*;
 
@@ -49,6 +52,10 @@ struct Args {
     /// temporary files
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     artifact_store_url: Option<String>,
+
+    /// The page of a trace, for the dashboard: http://HOST:PORT/PATH with `{trace_id}` where the id of the trace belongs
+    #[arg(long, env, value_name = "URL")]
+    trace_url: Option<String>,
 }
 
 #[tokio::main]
@@ -63,8 +70,11 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         .with_version(env!("CARGO_PKG_VERSION"))
         // A task takes a millisecond or hours: no boundaries fit both. In text it has classic buckets, for VictoriaMetrics.
         .with_native_histograms(["task_duration_seconds"])
+        // A slow bucket names the trace of a request that fell into it.
+        .with_exemplars()
         .build()?;
-    subscribe(&exporter, &args.service.rust_log)?;
+    let traces = Traces::from_env(&args.service.service_name)?;
+    subscribe(&exporter, &traces, &args.service.rust_log)?;
     process::register(&exporter);
 
     let mut readiness = Readiness::builder();
@@ -90,12 +100,15 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         .build(&exporter)?;
 
     let app = api::routes(tasks, artifacts)
-        .merge(dashboard::routes())
+        .merge(dashboard::routes(configured(&args.trace_url)))
         .route_service("/health", LivenessService::new())
         .route_service("/ready", readiness.service())
         .route_service("/api/metrics/{*query}", queries)
-        .layer(HttpMetricsLayer::new(&exporter))
-        // Added after the layer, so that scrapes are not counted.
+        .layer(HttpMetricsLayer::new(&exporter));
+    // Around the metrics: they see the span of the request.
+    let app = traces
+        .around(app)
+        // Added after the layers, so that scrapes are not counted.
         .route_service("/metrics", exporter.scrape_service());
 
     let listener = support::listen(&args.service.listen_addr).await?;
@@ -107,7 +120,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         axum::serve(listener, app).with_graceful_shutdown(stop).into_future()
     })
     .await?;
-    Ok(())
+    traces.shutdown().await
 }
 
 /// An empty value counts as not set.
@@ -115,14 +128,18 @@ fn configured(url: &Option<String>) -> Option<&str> {
     url.as_deref().filter(|url| !url.is_empty())
 }
 
-/// Installs the log and the metrics of the spans around tasks. `RUST_LOG` filters only the log.
-fn subscribe(exporter: &Exporter, rust_log: &str) -> Result<(), Box<dyn Error>> {
+/// Installs the log, the traces, and the metrics of the spans around tasks. `RUST_LOG` filters only the log.
+fn subscribe(exporter: &Exporter, traces: &Traces, rust_log: &str) -> Result<(), Box<dyn Error>> {
     let metrics = SpanMetricsLayer::new(
         exporter,
         [Rule::span("task")
             .with_counter("tasks_processed_total")
             .with_duration("task_duration_seconds")],
     )?;
-    tracing_subscriber::registry().with(metrics).with(support::log(rust_log)?).try_init()?;
+    tracing_subscriber::registry()
+        .with(traces.layer())
+        .with(metrics)
+        .with(support::log(rust_log)?)
+        .try_init()?;
     Ok(())
 }

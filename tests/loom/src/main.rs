@@ -1,7 +1,7 @@
-//! Models of the Tower layer's batches. Loom runs them through every interleaving, and lets each load see every value that the
+//! Models of the Tower layer's batches and of the exporter's exemplars. Loom runs them through every interleaving, and lets each load see every value that the
 //! memory model allows. Run by `.ci/weekly models`, or by hand: `cargo run --release --manifest-path tests/loom/Cargo.toml`.
 //!
-//! The models compile the layer's own source, with loom's types in `sync`. Loom does not let a load see a store that is executed
+//! The models compile the crates' own source, with loom's types in `sync`. Loom does not let a load see a store that is executed
 //! later. It therefore cannot check that the store of `flushed` needs release ordering.
 
 #[path = "../../../tower-asdlc-metrics/src/record/batch.rs"]
@@ -40,7 +40,15 @@ mod sync {
     pub(crate) const BATCH_SIZE: usize = 2;
 }
 
+#[path = "../../../asdlc-exporter/src/unix_time.rs"]
+#[expect(dead_code, reason = "the models set the time")]
+mod unix_time;
+
+mod exemplars;
+
 use batch::Batch;
+use exemplars::reservoir::{Buckets, Reservoir};
+use exemplars::{Exemplar, SpanIds};
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -63,7 +71,7 @@ struct Model {
     run: fn(),
 }
 
-const MODELS: [Model; 4] = [
+const MODELS: [Model; 5] = [
     Model {
         name: "no value is lost or doubled, with one thread that collects",
         preemption_bound: None,
@@ -83,6 +91,11 @@ const MODELS: [Model; 4] = [
         name: "another thread flushes the values that were added",
         preemption_bound: None,
         run: values_are_whole,
+    },
+    Model {
+        name: "an exemplar is read as one that was recorded, and the newest is kept",
+        preemption_bound: None,
+        run: exemplars_are_whole,
     },
 ];
 
@@ -148,6 +161,39 @@ fn values_are_whole() {
     // Slots contain 0 before the first value.
     assert!(others.iter().chain(&own).all(|value| *value >= 1.0), "{others:?} {own:?}");
     assert!(others.is_sorted(), "in the order in which they were added: {others:?}");
+}
+
+/// Two threads record into one bucket, while a scrape reads the exemplars and changes the buckets.
+fn exemplars_are_whole() {
+    let reservoir = Arc::new(Reservoir::new(Arc::new(Buckets::PowersOfTwo)));
+    let others: Vec<_> = [2, 1]
+        .map(|number| {
+            let reservoir = Arc::clone(&reservoir);
+            thread::spawn(move || reservoir.record(exemplar(number)))
+        })
+        .into();
+    reservoir.for_each(assert_whole);
+    reservoir.set_buckets(&Arc::new(Buckets::One));
+    reservoir.for_each(assert_whole);
+    others.into_iter().for_each(|other| other.join().expect("no panic"));
+    let mut kept = Vec::new();
+    reservoir.for_each(|exemplar| kept.push(*exemplar));
+    assert_eq!(kept, [exemplar(2)]);
+}
+
+/// An exemplar whose parts all have this number.
+fn exemplar(number: u8) -> Exemplar {
+    let span = SpanIds { trace: [number; 16], span: [number; 8] };
+    // Both values are in the bucket from above 0.5 to 1.
+    Exemplar {
+        value: 1.0 - f64::from(number) / 8.0,
+        time: unix_time::UnixTime(number.into()),
+        span,
+    }
+}
+
+fn assert_whole(read: &Exemplar) {
+    assert!([1, 2].map(exemplar).contains(read), "{read:?}");
 }
 
 fn flush(batch: &Batch) -> Vec<f64> {

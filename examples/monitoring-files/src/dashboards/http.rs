@@ -102,7 +102,11 @@ pub(super) fn dashboard(settings: &Settings) -> Dashboard {
                     requests.duration,
                 ),
             )
-            .with_description("From the request head to the end of the response body."),
+            .with_description(
+                "From the request head to the end of the response body. Points are exemplars, if the data source stores \
+                 them: a point opens the trace of its request.",
+            )
+            .with_exemplars(),
         )
         .panel(
             (8, 8),
@@ -159,4 +163,5 @@ fn distribution(reader: &Reader<'_>, durations: Histogram) -> Panel {
     Panel::of("heatmap", "Distribution of latency", "reqps", vec![(query, "{{le}}")], options)
         .with_format("heatmap")
         .with_description("Requests per second by duration.")
+        .with_exemplars()
 }

@@ -1,5 +1,6 @@
 // Reads the data, draws it and shows problems. The data comes from VictoriaMetrics if it responds, else live from /metrics.
 
+import { exemplars, tracePages } from "./exemplars.js";
 import { clock } from "./format.js";
 import { Live, LIVE_WINDOW } from "./live.js";
 import { EXPRESSIONS } from "./panels.js";
@@ -15,6 +16,7 @@ const RETRY_AFTER = 30_000;
 const live = new Live(EXPRESSIONS);
 const view = new View(document.querySelector("main"));
 let stored;
+let tracePage;
 let liveReason = "";
 let retryAt = 0;
 let lastUpdate;
@@ -60,6 +62,7 @@ async function update() {
   let next = LIVE_EVERY;
   try {
     next = await read();
+    await readExemplars();
   } catch (error) {
     const since = lastUpdate ? ` The plots end at ${clock(lastUpdate)}.` : "";
     view.trouble(`${sentence(error.message)}${since} Trying again every ${LIVE_EVERY / 1000} s.`);
@@ -68,6 +71,12 @@ async function update() {
   }
   // Also if the page was paused meanwhile: the next update then returns at once.
   timer = setTimeout(update, again ? 0 : next);
+}
+
+/** Reads the exemplars, which only this server has: VictoriaMetrics does not store them. */
+async function readExemplars() {
+  tracePage ??= await tracePages();
+  view.exemplars(await exemplars(), tracePage);
 }
 
 function range() {

@@ -1,4 +1,4 @@
-// A parser of Prometheus text 0.0.4.
+// A parser of Prometheus text 0.0.4, and of the buckets with exemplars of OpenMetrics.
 
 /**
  * Parses a scrape into its samples, by name: `[{ labels, value }]`.
@@ -18,6 +18,19 @@ export function parse(text) {
     samples.get(name).push({ labels, value });
   });
   return samples;
+}
+
+/** The buckets with an exemplar, of OpenMetrics text: `[{ labels, bound, value, time, trace }]`. */
+export function bucketsWithExemplars(text, name) {
+  return text.split("\n").flatMap((line, index) => {
+    const [written, exemplar] = line.split(" # {");
+    if (exemplar === undefined || !written.startsWith(name)) return [];
+    const { labels } = sample(written, index + 1);
+    const read = /^(?:.*trace_id="([0-9a-f]{32})".*)?\} (\S+) (\S+)$/.exec(exemplar);
+    if (!read) throw new Error(`line ${index + 1} of the scrape: no exemplar: ${line.slice(0, 200)}`);
+    const { le: bound, ...others } = labels;
+    return [{ labels: others, bound, value: number_of(read[2]), time: number_of(read[3]), trace: read[1] }];
+  });
 }
 
 function sample(line, number) {

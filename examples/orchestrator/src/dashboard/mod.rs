@@ -5,10 +5,14 @@ use axum::extract::Path;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use serde_json::json;
 
-pub(crate) fn routes() -> Router {
+/// `trace_url` is the page of a trace, with `{trace_id}` in it.
+pub(crate) fn routes(trace_url: Option<&str>) -> Router {
+    let settings = json!({ "traceUrl": trace_url }).to_string();
     Router::new()
         .route("/", get(|| async { respond(&PAGE) }))
+        .route("/dashboard/settings", get(|| async { answer(JSON, settings) }))
         .route("/dashboard/{*file}", get(|Path(name): Path<String>| async move { file(&name) }))
 }
 
@@ -20,7 +24,11 @@ fn file(name: &str) -> Response {
 }
 
 fn respond(file: &File) -> Response {
-    (HEADERS, [(header::CONTENT_TYPE, file.media_type)], file.content).into_response()
+    answer(file.media_type, file.content)
+}
+
+fn answer(media_type: &'static str, content: impl IntoResponse) -> Response {
+    (HEADERS, [(header::CONTENT_TYPE, media_type)], content).into_response()
 }
 
 struct File {
@@ -39,6 +47,7 @@ const PAGE: File = file!("index.html", HTML);
 
 const FILES: &[File] = &[
     file!("app.js", JAVASCRIPT),
+    file!("exemplars.js", JAVASCRIPT),
     file!("exposition.js", JAVASCRIPT),
     file!("expressions.js", JAVASCRIPT),
     file!("format.js", JAVASCRIPT),
@@ -59,6 +68,7 @@ const FILES: &[File] = &[
 
 const CSS: &str = "text/css; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const TEXT: &str = "text/plain; charset=utf-8";

@@ -14,7 +14,7 @@ export class View {
     this.#main = main;
     this.#cards = PANELS.map((panel) => new Card(panel, main.querySelector("#panels")));
     this.#rows = PANELS.flatMap((panel) =>
-      panel.lines.map((line) => new Row(panel, line, main.querySelector("tbody"))),
+      panel.lines.map((line) => new Row(panel, line, main.querySelector("details tbody"))),
     );
   }
 
@@ -48,6 +48,14 @@ export class View {
     const shown = times.slice(from);
     for (const card of this.#cards) card.draw(shown, within, [start, end]);
     for (const row of this.#rows) row.fill(within);
+  }
+
+  /** Shows the latest request of each bucket. `page` returns the page of a trace, or undefined. */
+  exemplars(exemplars, page) {
+    const section = this.#main.querySelector("#exemplars");
+    section.hidden = exemplars.length === 0;
+    const rows = exemplars.map((exemplar) => exemplarRow(exemplar, page(exemplar.trace)));
+    section.querySelector("tbody").replaceChildren(...rows);
   }
 
   source(source, description, note) {
@@ -187,6 +195,22 @@ class Row {
       cell.textContent = known.length === 0 ? NONE : text(this.#unit, numbers[index]);
     });
   }
+}
+
+function exemplarRow({ labels, bound, value, time, trace }, page) {
+  const row = document.querySelector("#exemplar").content.firstElementChild.cloneNode(true);
+  const write = (name, content) => {
+    row.querySelector(name).textContent = content;
+  };
+  write(".duration", text("seconds", value));
+  write(".bucket", bound === "+Inf" ? "above the last boundary" : `up to ${text("seconds", Number(bound))}`);
+  write(".endpoint", [labels.method, labels.endpoint].filter(Boolean).join(" "));
+  write(".at", clock(time));
+  write(".trace", trace);
+  if (page) row.querySelector(".trace").href = page;
+  row.querySelector(".copy").setAttribute("aria-label", `Copy the trace id ${trace}`);
+  row.querySelector(".copy").addEventListener("click", () => navigator.clipboard?.writeText(trace));
+  return row;
 }
 
 function write(selector, content) {

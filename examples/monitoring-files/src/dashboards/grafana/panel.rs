@@ -74,6 +74,7 @@ impl Panel {
             instant: None,
             range: None,
             format: None,
+            exemplar: None,
         };
         Self {
             description: Some(String::new()),
@@ -96,6 +97,13 @@ impl Panel {
     /// How the data source returns the result: `table` or `heatmap`.
     pub(crate) fn with_format(mut self, format: &'static str) -> Self {
         self.targets.iter_mut().for_each(|target| target.format = Some(format));
+        self
+    }
+
+    /// Also draws the exemplars of the metrics of the first query, if the data source has any. The other queries are of the
+    /// same metrics.
+    pub(crate) fn with_exemplars(mut self) -> Self {
+        self.targets.iter_mut().take(1).for_each(|target| target.exemplar = Some(true));
         self
     }
 
@@ -185,6 +193,9 @@ struct Target {
     range: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<&'static str>,
+    /// Whether to draw the exemplars of the metrics of the expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exemplar: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
