@@ -5,12 +5,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
 use super::scrape_config::ScrapeConfig;
-use super::{Generation, QueryApi, get_json, labels_and_value, percent_encoded};
+use super::{Generation, QueryApi, StoredExemplar, get_json, labels_and_value, percent_encoded};
 use crate::process::Process;
 
 /// A Prometheus that scrapes its targets every second, of Debian's stable release unless a [`builder`](Self::builder) says more.
@@ -97,6 +97,15 @@ impl Prometheus {
         let response = get_json(self.address, &path);
         let series = response["data"]["result"].as_array().expect("a vector").iter();
         series.filter(|series| !series["value"].is_null()).map(labels_and_value).collect()
+    }
+
+    /// The stored exemplars of the series that `selector` selects, of the last hour.
+    #[must_use]
+    pub fn exemplars(&self, selector: &str) -> Vec<StoredExemplar> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        let (query, start, end) = (percent_encoded(selector), now - 3_600, now + 60);
+        let path = format!("/api/v1/query_exemplars?query={query}&start={start}&end={end}");
+        StoredExemplar::read_all(&get_json(self.address, &path)["data"])
     }
 
     fn run(builder: &PrometheusBuilder, directory: TempDir, config: &Path) -> Self {

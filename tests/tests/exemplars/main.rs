@@ -1,0 +1,5 @@
+//! Exemplars from a request to a real Prometheus.
+
+mod servers;
+mod slow_requests;
+mod traced;
