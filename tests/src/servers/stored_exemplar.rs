@@ -11,6 +11,7 @@ pub struct StoredExemplar {
     pub series: BTreeMap<String, String>,
     /// Its own labels.
     pub labels: BTreeMap<String, String>,
+    /// What was measured.
     pub value: f64,
     /// In seconds since 1970.
     pub timestamp: f64,

@@ -37,9 +37,9 @@ impl Tracing {
     }
 
     /// The traces that were sampled.
-    pub(crate) fn sampled(&self) -> BTreeSet<TraceId> {
+    pub(crate) fn sampled(&self) -> BTreeSet<String> {
         let spans = self.exported.get_finished_spans().expect("the exporter works");
-        spans.iter().map(|span| span.span_context.trace_id()).collect()
+        spans.iter().map(|span| span.span_context.trace_id().to_string()).collect()
     }
 }
 
