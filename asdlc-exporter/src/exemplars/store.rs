@@ -47,6 +47,11 @@ impl ExemplarStore {
         Self { filter, max_age, instruments: Mutex::default() }
     }
 
+    /// Whether no meter that records here has created a counter or a histogram.
+    pub(crate) fn is_unused(&self) -> bool {
+        lock(&self.instruments).is_empty()
+    }
+
     /// Older exemplars are not served.
     pub(crate) fn max_age(&self) -> Duration {
         self.max_age

@@ -48,6 +48,8 @@ pub(crate) struct Renderer {
     has_created_lines: bool,
     /// `None` if none are recorded.
     exemplars: Option<Arc<ExemplarStore>>,
+    /// Whether a warning was logged that the meters record no exemplars.
+    is_unused_logged: bool,
     /// The warnings about labels and series since the last call of `take_warnings`.
     warnings: Vec<FamilyWarning>,
     resource: ServedResource,
@@ -179,6 +181,7 @@ impl Renderer {
             may_be_empty,
             has_created_lines,
             exemplars,
+            is_unused_logged: false,
             warnings: Vec::new(),
             resource: ServedResource::new(resource),
         }
@@ -204,6 +207,7 @@ impl Renderer {
             may_be_empty,
             has_created_lines,
             exemplars,
+            is_unused_logged,
             warnings,
             resource,
         } = self;
@@ -230,6 +234,10 @@ impl Renderer {
             Syntax::Text004 | Syntax::Text100 => false,
         };
         let exemplars = exemplars.as_deref().filter(|_| has_exemplars);
+        if exemplars.is_some_and(ExemplarStore::is_unused) && !*is_unused_logged {
+            *is_unused_logged = true;
+            warnings.push(FamilyWarning::NoExemplars);
+        }
         let series = Writing { query, labels, orders, lifetimes, exemplars, time, warnings };
         let counts = match query.output.syntax {
             Syntax::Text004 | Syntax::Text100 => {

@@ -83,6 +83,8 @@ pub(crate) enum FamilyWarning {
     NotNative(String),
     /// Served, but some of its labels are truncated or left out.
     TruncatedLabels(String),
+    /// Exemplars are to be recorded, but the meters do not record them.
+    NoExemplars,
     /// Not all attributes of the resource that were requested are labels of every series.
     Resource(ResourceWarning),
     /// Served, but label sets beyond a series limit are counted together.
@@ -385,6 +387,10 @@ impl fmt::Display for FamilyWarning {
                  and remove it or map it to fewer values. If all values are needed, raise the limit that \
                  was reached: with_max_series of HttpMetricsLayerBuilder, of Rule (tracing-asdlc-metrics) \
                  or of ExporterBuilder"
+            ),
+            Self::NoExemplars => f.write_str(
+                "no exemplars are recorded, because no meter of PrometheusReader::guard has created a counter or a \
+                 histogram: create the instruments with the meters that `guard` returns",
             ),
             Self::Resource(warning) => warning.fmt(f),
         }

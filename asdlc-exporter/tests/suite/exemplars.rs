@@ -1,5 +1,6 @@
 //! Exemplars: a measurement within a sampled span is served with its trace.
 
+use crate::logged::logged;
 use asdlc_exporter::{ExemplarFilter, Exporter, ExporterBuilder, Format, PrometheusReader};
 use opentelemetry::{
     Context, KeyValue,
@@ -215,9 +216,25 @@ fn a_reader_serves_the_exemplars_of_the_meters_that_it_guards() -> Result {
     for (name, meter) in names {
         sampled(1, || meter.f64_counter(name).build().add(0.5, &[]));
     }
+    let log = logged(|| _ = prometheus.render_as(Format::OpenMetrics));
+    assert_eq!(log, Vec::<String>::new());
     let text = prometheus.render_as(Format::OpenMetrics)?;
     let found = exemplars(&text);
     assert_eq!(found.len(), 1, "{text}");
     assert!(found[0].0.starts_with("guarded_total"), "{text}");
+    Ok(())
+}
+
+//
+#[test]
+fn a_warning_says_that_no_meter_records_exemplars() -> Result {
+    let prometheus = PrometheusReader::builder().with_exemplars().build()?;
+    let provider = SdkMeterProvider::builder().with_reader(prometheus.clone()).build();
+    provider.meter("app").u64_counter("orders").build().add(1, &[]);
+    let log = logged(|| {
+        (0..2).for_each(|_| _ = prometheus.render_as(Format::OpenMetrics));
+    });
+    let is_warning = |message: &&String| message.contains("no exemplars are recorded");
+    assert_eq!(log.iter().filter(is_warning).count(), 1, "{log:?}");
     Ok(())
 }
