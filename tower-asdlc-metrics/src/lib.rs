@@ -62,7 +62,7 @@
 //!
 //! Every later collection includes the request. Between collections, measurements are buffered per thread and flushed to the SDK
 //! in batches of up to 16, so that threads rarely wait for each other. The request's OpenTelemetry `Context` is not current when
-//! its measurements are flushed.
+//! its measurements are flushed; [exemplars](#exemplars) have the right span nevertheless.
 //!
 //! "Handed to the server" is the last moment that a service can observe. Whether the client received the bytes is not known.
 //!
@@ -189,6 +189,57 @@
 //! - A label of your own has its values from a list: from the [request](LayerBuilder::with_label) or from the
 //!   [response](LayerBuilder::with_response_label).
 //!
+//! # Exemplars
+//!
+//! An exemplar is a measurement that a series keeps together with the ids of a trace: it names a request that was as slow as its
+//! bucket says. Meters of an exporter that records exemplars (`asdlc-exporter` does `with_exemplars`) get them from this layer, for
+//! all its counters and histograms. There is nothing to turn on here. With any other meter, the layer reads no span.
+//!
+//! The exemplar of a request is its own trace, although the request is recorded after the handler and outside of all spans. The
+//! layer takes the span when the request arrives. Put the layer *inside* of the layer that starts the span of the request:
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # fn app(meter: &opentelemetry::metrics::Meter) -> axum::Router {
+//! use axum::{Router, extract::Request, middleware::{self, Next}, response::Response, routing::get};
+//! use opentelemetry::trace::{FutureExt, TraceContextExt, Tracer};
+//! use opentelemetry::{Context, global};
+//! use tower_asdlc_metrics::HttpMetricsLayer;
+//!
+//! async fn trace(request: Request, next: Next) -> Response {
+//!     let span = global::tracer("shop").start("request");
+//!     next.run(request).with_context(Context::current_with_span(span)).await
+//! }
+//!
+//! let app = Router::new()
+//!     .route("/items/{id}", get(|| async { "an item" }))
+//!     .layer(HttpMetricsLayer::new(meter))
+//!     .layer(middleware::from_fn(trace)); // outside of the metrics
+//! # app }
+//! ```
+//!
+//! The first of these spans whose context is valid decides:
+//!
+//! 1. The span of the current OpenTelemetry context. The spans of `tracing-opentelemetry` are such spans, while they are
+//!    entered, unless its layer is built with `with_context_activation(false)`.
+//! 2. With [`with_tracing_spans`](LayerBuilder#method.with_tracing_spans) (feature `tracing-opentelemetry`), the current span of
+//!    `tracing`.
+//! 3. An extension of the request: an [`opentelemetry::trace::SpanContext`], or else an [`opentelemetry::Context`]. For a service
+//!    that knows its spans and does not make them current.
+//! 4. The header `traceparent` of [W3C Trace Context](https://www.w3.org/TR/trace-context/), of a request whose sender has sampled
+//!    it. So a service without traces of its own has exemplars. An invalid header names no span, and neither do several of them.
+//!
+//! If that span is sampled, the measurements of the request belong to it: those at its end, and also the time to the response's
+//! head, the sizes of bodies, and the duration of an upgraded connection. If it is not sampled, they become no exemplars, whatever
+//! the other spans are. (The exporter's filter `always_on` keeps them without ids.) Only the ids are copied, so the layer prolongs
+//! no span.
+//!
+//! The layer of a client does the same when it is called with a request: the current span is usually that of the code that sends the
+//! request. A header `traceparent` counts only if a propagator outside of the layer has set it.
+//!
+//! A sender can name any trace in `traceparent`, as it can for the traces themselves. It adds no series, and each bucket keeps one
+//! exemplar. If there is a current span, the header is not read.
+//!
 //! # Where to put it
 //!
 //! The layer records the requests that pass through it:
@@ -204,6 +255,8 @@
 //!   [`with_backpressure`](HttpMetricsLayerBuilder::with_backpressure): otherwise the layer is always ready, and no request is
 //!   refused. Inside of a load balancer that uses the readiness of several services, it needs this setting too.
 //! - *Outside* of a layer that catches panics, it counts the 500 that is sent. *Inside*, it counts the panic.
+//! - *Inside* of a layer that starts the span of the request, it has [exemplars](#exemplars) of this span. *Outside* of it, there is
+//!   no span yet when the request arrives.
 //! - On an axum `Router`, [`Router::layer`](https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer) applies to the routes
 //!   that were added *before* it. Add `/metrics` after it, so that scrapes are not counted.
 //! - Around an axum `Router` (`HttpMetricsLayer::layer(router)`), no route is matched yet, and the endpoint of every request is
@@ -228,6 +281,9 @@
 //! Measurements are buffered per thread and flushed to the SDK's bound instruments in batches of up to 16; those of the optional
 //! metrics are not buffered. `benches/ladder` compares the cost with that of a minimal hand-written layer.
 //!
+//! [Exemplars](#exemplars) cost nothing if the meter records none. If it does, a request without a sampled span is still buffered. A
+//! request with a sampled span is recorded at once, because a buffer has no spans. It does not allocate either.
+//!
 //! # Features
 //!
 //! - `bound` (default): records through bound instruments (`opentelemetry_sdk`'s `experimental_metrics_bound_instruments`).
@@ -240,6 +296,8 @@
 //! - `tonic`: [`GrpcMethods::from_file_descriptor_sets`]. For clients, [`TonicMethod`] and the
 //!   [errors](LayerBuilder::with_tonic_errors) of `Channel`. For tonic 0.14.
 //!   Turns on `hyper-util`.
+//! - `tracing-opentelemetry`: [`with_tracing_spans`](LayerBuilder#method.with_tracing_spans), for tracing-opentelemetry 0.34. Only for
+//!   [exemplars](#exemplars), and only if its layer does not activate the context.
 //!
 //! # Another version of axum
 //!

@@ -6,6 +6,7 @@
 
 mod client;
 mod conventions;
+mod exemplars;
 mod harness;
 #[cfg(feature = "axum")]
 mod on_axum;
@@ -15,6 +16,7 @@ fn main() {
     let mut subjects = subjects::own();
     subjects.extend(conventions::own());
     subjects.extend(client::own());
+    subjects.extend(exemplars::own());
     #[cfg(feature = "axum")]
     subjects.extend(on_axum::own());
     harness::main(&subjects);

@@ -3,6 +3,7 @@
 use crate::harness::Subject;
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
+use http::request::Builder;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
@@ -80,10 +81,19 @@ where
     S: Service<Request<Full<Bytes>>, Response = Response<B>>,
     B: Body,
 {
-    sending(service, || {
+    requests_with(service, |request| request)
+}
+
+/// The same with more headers.
+pub fn requests_with<S, B>(service: S, headers: impl Fn(Builder) -> Builder) -> impl FnMut()
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>>,
+    B: Body,
+{
+    sending(service, move || {
         let request =
             Request::get("/items/1").header(HOST, HeaderValue::from_static("localhost:8080"));
-        request.body(Full::default()).expect("a request")
+        headers(request).body(Full::default()).expect("a request")
     })
 }
 

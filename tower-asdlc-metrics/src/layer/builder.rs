@@ -11,6 +11,7 @@ use crate::labels::side::Side;
 use crate::labels::user_label::UserLabel;
 use crate::layer::check::{HostOptions, check};
 use crate::layer::meter_source::{MeterSource, SCHEMA_URL, SEMANTIC_SCHEMA_URL};
+use crate::record::exemplars::Exemplars;
 use crate::record::instruments::{Instruments, Meters, Metrics};
 use crate::record::recorder::Recorder;
 use crate::record::settings::Settings;
@@ -69,6 +70,8 @@ impl<S> LayerBuilder<S> {
                 errors: KnownErrors::default(),
                 exclusions: Exclusions::default(),
                 streaming_endpoints: Vec::new(),
+                #[cfg(feature = "tracing-opentelemetry")]
+                reads_tracing_spans: false,
                 max_series: 1_000,
             },
             metrics: Metrics {
@@ -358,9 +361,10 @@ impl<S> LayerBuilder<S> {
             prometheus: meter.to_meter(SCHEMA_URL),
             semantic: meter.to_meter(SEMANTIC_SCHEMA_URL),
         };
-        let instruments = Instruments::new(&meters, side, names, &metrics);
+        let (instruments, exemplars) =
+            Exemplars::ask(|| Instruments::new(&meters, side, names, &metrics));
         let register = instruments.flush_registration(&meters, side, names);
-        let shards = Shards::new(Recorder::new(instruments, settings));
+        let shards = Shards::new(Recorder::new(instruments, settings, exemplars));
         let flushed = shards.clone();
         if !register.call_before_collections(move || flushed.flush()) {
             shards.recorder().set_no_flush_callback();

@@ -1,24 +1,27 @@
 //! The one file that records: what is added to the series of a request, and when.
 
+mod request;
+
 use crate::labels::client_error::ClientErrorType;
 use crate::labels::ending::Ending;
-use crate::labels::protocol::{ProtocolVersion, UrlScheme};
+use crate::labels::protocol::UrlScheme;
 use crate::labels::request_head::RequestHead;
 use crate::labels::request_labels::RequestLabels;
 use crate::labels::response_label::{ResponseLabel, ResponseLabelValues};
 use crate::labels::side::Side;
 use crate::labels::unlisted_methods::UnlistedMethods;
-use crate::labels::user_label::{UserLabel, UserLabelValues};
 use crate::labels::values::OTHER;
+use crate::record::exemplars::{Exemplars, SpanIds};
 use crate::record::flags::{Flag, FlagSet, Flags};
 use crate::record::in_flight::{InFlightGauge, InFlightSlot};
 use crate::record::instruments::{HistogramSeries, Instruments};
-use crate::record::route::{Route, RouteKey, UpgradeSeries};
+use crate::record::route::{EndingSeries, Route, RouteKey, UpgradeSeries};
 use crate::record::route_table::RouteId;
 use crate::record::routes::Routes;
 use crate::record::settings::Settings;
 use crate::record::unmatched_warning::is_unmatched;
 use http::Extensions;
+use request::SlotCounts;
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -29,15 +32,8 @@ pub(crate) struct Recorder {
     slots: SlotCounts,
     flags: Flags,
     unlisted_methods: UnlistedMethods,
-}
-
-/// How many [`InFlightSlot`]s there are for each label.
-#[derive(Clone, Copy, Debug)]
-struct SlotCounts {
-    methods: u16,
-    /// 1 if the scheme is no label.
-    schemes: u16,
-    hosts: u16,
+    /// `None` if the meter records no exemplars.
+    exemplars: Option<Exemplars>,
 }
 
 /// What is known of an exchange that has ended.
@@ -50,22 +46,29 @@ pub(crate) struct FinishedExchange {
 }
 
 impl Recorder {
-    pub(crate) fn new(instruments: Instruments, settings: Settings) -> Self {
+    pub(crate) fn new(
+        instruments: Instruments,
+        settings: Settings,
+        exemplars: Option<Exemplars>,
+    ) -> Self {
         let body_sizes = |instruments: &Instruments| {
             let prometheus = instruments.prometheus.as_ref().map(|own| own.body_sizes.is_some());
             let semantic = instruments.semantic.as_ref().map(|own| own.body_sizes.is_some());
             prometheus.or(semantic) == Some(true)
         };
         let has_scheme = instruments.semantic.is_some() && settings.side == Side::Server;
+        let has_optional_parts =
+            body_sizes(&instruments) || instruments.upgrades.is_some() || exemplars.is_some();
         let flags = Flags::new([
             (Flag::HAS_EXCLUSIONS, !settings.exclusions.is_empty()),
-            (Flag::HAS_OPTIONAL_PARTS, body_sizes(&instruments) || instruments.upgrades.is_some()),
+            (Flag::HAS_OPTIONAL_PARTS, has_optional_parts),
             (Flag::HAS_TIME_TO_HEADERS, instruments.time_to_headers.is_some()),
             (Flag::HAS_MORE_LABELS, instruments.semantic.is_some() || settings.hosts.is_some()),
             (Flag::HAS_BODY_SIZES, body_sizes(&instruments)),
             (Flag::HAS_RESPONSE_LABELS, !settings.response_labels.is_empty()),
             (Flag::IS_CLIENT, settings.side == Side::Client),
             (Flag::READS_VERSION, instruments.semantic.is_some() && settings.side == Side::Client),
+            (Flag::RECORDS_EXEMPLARS, exemplars.is_some()),
         ]);
         let routes = Routes::new(instruments, settings);
         // The builder allows fewer methods and hosts than there are numbers.
@@ -75,7 +78,8 @@ impl Recorder {
             hosts: routes.hosts().map_or(1, |hosts| hosts.ids() as u16),
         };
         let in_flight = InFlightGauge::new(slots.count());
-        Self { routes, in_flight, slots, flags, unlisted_methods: UnlistedMethods::default() }
+        let unlisted_methods = UnlistedMethods::default();
+        Self { routes, in_flight, slots, flags, unlisted_methods, exemplars }
     }
 
     #[inline]
@@ -107,59 +111,15 @@ impl Recorder {
         self.routes.instruments().upgrades.is_some()
     }
 
-    /// Reads the labels of a request, and its version of HTTP. The version is unknown if it is not a label. It is also unknown on
-    /// a client, which reads it from the response.
-    #[inline(always)]
-    pub(crate) fn start(
-        &self,
-        head: RequestHead<'_>,
-        flags: FlagSet,
-    ) -> (RequestLabels, ProtocolVersion) {
-        let Settings { methods, user_labels, .. } = self.routes.settings();
-        let user_labels = if user_labels.is_empty() {
-            UserLabelValues::OTHER
-        } else {
-            UserLabel::read_all(user_labels, head)
-        };
-        let labels = RequestLabels::new(methods.id(head.method), user_labels);
-        if flags.contains(Flag::HAS_MORE_LABELS) {
-            self.read_more_labels(labels, head)
-        } else {
-            (labels, ProtocolVersion::Unknown)
-        }
+    /// `None` if the meter records no exemplars.
+    pub(crate) fn exemplars(&self) -> Option<Exemplars> {
+        self.exemplars
     }
 
-    #[inline(never)]
-    fn read_more_labels(
-        &self,
-        mut labels: RequestLabels,
-        head: RequestHead<'_>,
-    ) -> (RequestLabels, ProtocolVersion) {
-        let scheme = match &self.routes.settings().url_scheme {
-            Some(read) => read.of(head),
-            None => UrlScheme::of(head.own_uri().scheme()),
-        };
-        if let Some(hosts) = self.routes.hosts() {
-            labels = labels.with_host(hosts.id(head, scheme));
-        }
-        // On a server, and in OpenTelemetry's conventions.
-        if self.slots.schemes > 1 {
-            (labels.with_scheme(scheme), ProtocolVersion::of(head.version))
-        } else {
-            (labels, ProtocolVersion::Unknown)
-        }
-    }
-
-    /// Where requests with these labels are counted while they are in flight.
-    #[inline]
-    pub(crate) fn slot(&self, labels: RequestLabels, flags: FlagSet) -> InFlightSlot {
-        let method = u16::from(labels.method().0);
-        if !flags.contains(Flag::HAS_MORE_LABELS) {
-            return InFlightSlot(method);
-        }
-        let SlotCounts { methods, schemes, .. } = self.slots;
-        let host = u16::from(labels.host().0);
-        InFlightSlot((host * schemes + labels.scheme() as u16) * methods + method)
+    /// Whether the current span of `tracing` can be the span of a request.
+    #[cfg(feature = "tracing-opentelemetry")]
+    pub(crate) fn reads_tracing_spans(&self) -> bool {
+        self.routes.settings().reads_tracing_spans
     }
 
     /// Finds the route of a request. If the route does not exist yet, returns its endpoint as the error.
@@ -223,14 +183,30 @@ impl Recorder {
         }
     }
 
-    /// Does nothing if the metric is off.
-    #[cold]
-    pub(crate) fn record_time_to_headers(&self, route: RouteId, start: Instant) {
-        if let Some(Route { time_to_headers: Some(series), .. }) = self.routes.get(route) {
-            series.record(start.elapsed().as_secs_f64());
+    /// Calls `record`. If the meter records exemplars, the measurements belong to this span, or to none.
+    #[inline]
+    fn measure(&self, span: Option<SpanIds>, mut record: impl FnMut()) {
+        match self.exemplars {
+            None => record(),
+            Some(exemplars) => exemplars.measure(span, record),
         }
     }
 
+    /// Does nothing if the metric is off.
+    #[cold]
+    pub(crate) fn record_time_to_headers(
+        &self,
+        route: RouteId,
+        start: Instant,
+        span: Option<SpanIds>,
+    ) {
+        if let Some(Route { time_to_headers: Some(series), .. }) = self.routes.get(route) {
+            let seconds = start.elapsed().as_secs_f64();
+            self.measure(span, || series.record(seconds));
+        }
+    }
+
+    /// Records an exchange without a span.
     #[inline]
     pub(crate) fn record_exchange(&self, route: RouteId, finished: FinishedExchange) {
         let flags = self.flags();
@@ -238,38 +214,109 @@ impl Recorder {
         let FinishedExchange { ending, duration, sent } = finished;
         let duration = duration.as_secs_f64();
         let Some(series) = self.routes.ending(route, ending) else {
-            return self.record_beyond_limit(route, ending, duration, sent);
+            return self.record_beyond_limit(route, ending, duration, sent, None);
         };
         let add = |durations: &[f64]| series.add_requests(durations);
         let is_buffered = flags.contains(Flag::IS_COLLECTED)
             && series.batch().is_some_and(|batch| batch.add(duration, add));
         if !is_buffered {
+            if flags.contains(Flag::RECORDS_EXEMPLARS) {
+                return self.record_outside_of_spans(series, duration, sent, flags);
+            }
             add(&[duration]);
         }
-        if let Some(unmatched) = &series.unmatched {
-            unmatched.count_success(|| self.has_matched_route());
-        }
+        self.count_unmatched(series);
         if flags.contains(Flag::HAS_BODY_SIZES) {
             series.record_response_body_size(sent);
+        }
+    }
+
+    /// The rest of [`record_exchange`](Self::record_exchange) if the meter records exemplars. Else the measurements would belong to
+    /// the current span.
+    #[inline(never)]
+    fn record_outside_of_spans(
+        &self,
+        series: &EndingSeries,
+        duration: f64,
+        sent: u64,
+        flags: FlagSet,
+    ) {
+        let add = |durations: &[f64]| self.measure(None, || series.add_requests(durations));
+        let is_buffered = flags.contains(Flag::IS_COLLECTED_WITH_EXEMPLARS)
+            && series.batch().is_some_and(|batch| batch.add(duration, add));
+        if !is_buffered {
+            add(&[duration]);
+        }
+        self.count_unmatched(series);
+        if flags.contains(Flag::HAS_BODY_SIZES) {
+            self.measure(None, || series.record_response_body_size(sent));
+        }
+    }
+
+    /// Records an exchange that belongs to a span. It is not buffered: a batch has no spans.
+    #[inline]
+    pub(crate) fn record_exchange_in_span(
+        &self,
+        route: RouteId,
+        finished: FinishedExchange,
+        span: SpanIds,
+    ) {
+        let flags = self.flags();
+        let Some(route) = self.routes.get(route) else { return };
+        let FinishedExchange { ending, duration, sent } = finished;
+        let duration = duration.as_secs_f64();
+        let Some(series) = self.routes.ending(route, ending) else {
+            return self.record_beyond_limit(route, ending, duration, sent, Some(span));
+        };
+        self.measure(Some(span), || {
+            series.add_requests(&[duration]);
+            if flags.contains(Flag::HAS_BODY_SIZES) {
+                series.record_response_body_size(sent);
+            }
+        });
+        self.count_unmatched(series);
+    }
+
+    /// Counts a successful request that matched no route.
+    #[inline(always)]
+    fn count_unmatched(&self, series: &EndingSeries) {
+        if let Some(unmatched) = &series.unmatched {
+            unmatched.count_success(|| self.has_matched_route());
         }
     }
 
     /// Not buffered: in Prometheus' convention the duration may belong to this route, while the counters belong to the overflow
     /// route.
     #[cold]
-    fn record_beyond_limit(&self, route: &Route, ending: Ending, duration: f64, sent: u64) {
+    fn record_beyond_limit(
+        &self,
+        route: &Route,
+        ending: Ending,
+        duration: f64,
+        sent: u64,
+        span: Option<SpanIds>,
+    ) {
         if let Some((_, overflow)) = self.routes.overflow_ending(route.labels, ending) {
-            overflow.add_beyond_limit(self.routes.without_ending(route), duration, sent);
+            let own = self.routes.without_ending(route);
+            self.measure(span, || overflow.add_beyond_limit(own, duration, sent));
         }
     }
 
     /// Adds all buffered requests to their series, and reports the requests in flight. `in_flight` returns their number for a
     /// slot.
     pub(crate) fn flush(&self, in_flight: impl Fn(InFlightSlot) -> i64) {
-        self.flags.set(Flag::IS_COLLECTED);
+        self.flags.set(match self.exemplars {
+            None => Flag::IS_COLLECTED,
+            Some(_) => Flag::IS_COLLECTED_WITH_EXEMPLARS,
+        });
         // Before the batches are flushed: a request that is not in flight any more is then recorded, or is in one of the
         // batches.
         self.in_flight.report(in_flight);
+        // The current span may be that of the scrape.
+        self.measure(None, || self.flush_batches());
+    }
+
+    fn flush_batches(&self) {
         for route in self.routes.iter() {
             for series in route.endings.iter() {
                 for batch in series.batches.iter().filter_map(OnceLock::get) {
@@ -284,10 +331,18 @@ impl Recorder {
         self.routes.iter().any(|route| !is_unmatched(route.endpoint.as_str()))
     }
 
-    pub(crate) fn record_request_body_size(&self, route: RouteId, ending: Ending, bytes: u64) {
+    pub(crate) fn record_request_body_size(
+        &self,
+        route: RouteId,
+        ending: Ending,
+        bytes: u64,
+        span: Option<SpanIds>,
+    ) {
         let Some(route) = self.routes.get(route) else { return };
         let record = |size: &Option<HistogramSeries>| {
-            size.iter().for_each(|size| size.record(bytes as f64));
+            if let Some(size) = size {
+                self.measure(span, || size.record(bytes as f64));
+            }
         };
         if let Some(series) = self.routes.ending(route, ending) {
             self.routes.request_body_sizes(route, series).iter().for_each(record);
@@ -307,22 +362,20 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn upgraded_connection_closed(&self, route: RouteId, duration: Duration) {
+    pub(crate) fn upgraded_connection_closed(
+        &self,
+        route: RouteId,
+        duration: Duration,
+        span: Option<SpanIds>,
+    ) {
         if let Some(upgrades) = self.upgrades(route) {
             upgrades.in_flight.add(-1);
-            upgrades.duration.record(duration.as_secs_f64());
+            self.measure(span, || upgrades.duration.record(duration.as_secs_f64()));
         }
     }
 
     fn upgrades(&self, route: RouteId) -> Option<&UpgradeSeries> {
         self.routes.upgrades(self.routes.get(route)?)
-    }
-}
-
-impl SlotCounts {
-    fn count(self) -> usize {
-        let Self { methods, schemes, hosts } = self;
-        [methods, schemes, hosts].into_iter().map(usize::from).product()
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct Settings {
     pub(crate) exclusions: Exclusions,
     /// Endpoints whose requests last until the client leaves.
     pub(crate) streaming_endpoints: Vec<String>,
+    /// Whether the current span of `tracing` can be the span of a request.
+    #[cfg(feature = "tracing-opentelemetry")]
+    pub(crate) reads_tracing_spans: bool,
     /// The series limit of each family.
     pub(crate) max_series: usize,
 }

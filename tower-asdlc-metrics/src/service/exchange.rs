@@ -9,6 +9,7 @@ use crate::labels::protocol::ProtocolVersion;
 use crate::labels::request_head::RequestHead;
 use crate::labels::request_labels::{HostId, MethodAndScheme, RequestLabels};
 use crate::labels::user_label::UserLabelValues;
+use crate::record::exemplars::SpanIds;
 use crate::record::flags::{Flag, FlagSet};
 use crate::record::recorder::FinishedExchange;
 use crate::record::route::RouteKey;
@@ -17,6 +18,7 @@ use crate::record::shard::Shard;
 use crate::service::body_length::BodyLength;
 use crate::service::grpc_web::TrailerReader;
 use crate::service::optional_parts::OptionalParts;
+use crate::service::request_body::RequestEnd;
 use bytes::Buf;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
@@ -189,10 +191,23 @@ impl Exchange {
     /// Records the exchange, unless it is recorded already.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
         if self.parts.is_some() {
-            self.finish_parts(outcome);
+            if let Some(span) = self.finish_parts(outcome) {
+                return self.finish_in_span(outcome, span);
+            }
         }
         let guard = LeaveOnPanic(self);
         guard.0.record(outcome);
+        mem::forget(guard);
+        self.leave();
+    }
+
+    /// The rest of [`finish`](Self::finish) if the measurements belong to a span.
+    #[inline(never)]
+    fn finish_in_span(&mut self, outcome: Outcome, span: SpanIds) {
+        let guard = LeaveOnPanic(self);
+        if let Some(shard) = guard.0.shard.as_deref() {
+            shard.recorder().record_exchange_in_span(guard.0.route, guard.0.end(outcome), span);
+        }
         mem::forget(guard);
         self.leave();
     }
@@ -221,28 +236,35 @@ impl Exchange {
     #[inline(always)]
     fn record(&self, outcome: Outcome) {
         if let Some(shard) = self.shard.as_deref() {
-            let Self { start, route, progress, sent, .. } = *self;
-            let duration = start.elapsed();
-            let finished = FinishedExchange { ending: progress.end(outcome), duration, sent };
-            shard.recorder().record_exchange(route, finished);
+            shard.recorder().record_exchange(self.route, self.end(outcome));
         }
     }
 
-    /// Takes what the optional metrics need when the exchange ends.
+    /// Stops the clock.
+    #[inline(always)]
+    fn end(&self, outcome: Outcome) -> FinishedExchange {
+        let Self { start, progress, sent, .. } = *self;
+        let duration = start.elapsed();
+        FinishedExchange { ending: progress.end(outcome), duration, sent }
+    }
+
+    /// Takes what the optional metrics need when the exchange ends. Returns the span that the measurements belong to.
     #[cold]
-    fn finish_parts(&mut self, outcome: Outcome) {
+    fn finish_parts(&mut self, outcome: Outcome) -> Option<SpanIds> {
         self.create_route(None);
-        let Some(OptionalParts { request_body, unlisted_path, .. }) =
-            self.parts.take().map(|parts| *parts)
-        else {
-            return;
-        };
-        if let Some(size) = request_body {
-            size.set_end(self.route, self.progress.end(outcome));
+        let mut parts = self.parts.take()?;
+        let span = parts.span;
+        if let Some(size) = parts.request_body.take() {
+            let (route, ending) = (self.route, self.progress.end(outcome));
+            size.set_end(RequestEnd { route, ending, span });
         }
-        if let (Some(path), Some(shard)) = (unlisted_path, self.shard.as_deref()) {
+        if let (Some(path), Some(shard)) = (parts.unlisted_path.take(), self.shard.as_deref()) {
             shard.recorder().unlisted_methods().end_call(&path, self.progress.grpc);
         }
+        if span.is_some() {
+            OptionalParts::recycle(parts);
+        }
+        span
     }
 
     /// Reads what only some layers need of a response.
@@ -252,7 +274,11 @@ impl Exchange {
         let recorder = shard.recorder();
         let flags = recorder.flags();
         if flags.contains(Flag::HAS_TIME_TO_HEADERS) {
-            recorder.record_time_to_headers(self.route, self.start);
+            recorder.record_time_to_headers(
+                self.route,
+                self.start,
+                OptionalParts::span(&self.parts),
+            );
         }
         if flags.contains(Flag::HAS_RESPONSE_LABELS) {
             self.progress.response_labels = recorder.response_labels(extensions);
@@ -292,7 +318,7 @@ impl Exchange {
     fn on_upgrade(&mut self) {
         let guard = self.parts.as_mut().and_then(|parts| parts.upgrade.take());
         if let (Some(guard), Some(shard)) = (guard, self.shard.as_ref()) {
-            guard.open(shard.recorder(), self.route);
+            guard.open(shard.recorder(), self.route, OptionalParts::span(&self.parts));
         }
     }
 

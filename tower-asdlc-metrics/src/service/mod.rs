@@ -6,7 +6,8 @@
 //! inner service panics, `panic_guard` ends the exchange.
 //!
 //! The exchange reads the gRPC status from headers and trailers; `grpc_web` reads it from the body (`base64` for text).
-//! `optional_parts` has what only some exchanges need: among others `request_body` and `upgrade`.
+//! `optional_parts` has what only some exchanges need: among others `request_body` and `upgrade`. `request_span` (with
+//! `traceparent`) finds the span of a request, for exemplars.
 
 pub(crate) mod base64;
 pub(crate) mod body_length;
@@ -17,6 +18,8 @@ pub(crate) mod inner_call;
 pub(crate) mod optional_parts;
 pub(crate) mod panic_guard;
 pub(crate) mod request_body;
+mod request_span;
 pub(crate) mod response_body;
 pub(crate) mod service;
+mod traceparent;
 pub(crate) mod upgrade;

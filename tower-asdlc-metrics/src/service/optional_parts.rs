@@ -1,8 +1,12 @@
+use crate::labels::request_head::RequestHead;
+use crate::record::exemplars::SpanIds;
 use crate::record::recorder::Recorder;
 use crate::service::grpc_web::TrailerReader;
 use crate::service::request_body::RequestBodySize;
+use crate::service::request_span::sampled_span;
 use crate::service::upgrade::UpgradeGuard;
 use http::Request;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// The state that only some exchanges need. It is boxed, so that it takes only a pointer in all other exchanges.
@@ -18,6 +22,8 @@ pub(crate) struct OptionalParts {
     pub(crate) upgrade: Option<UpgradeGuard>,
     /// Reads the body of a gRPC-Web response.
     pub(crate) grpc_web: Option<TrailerReader>,
+    /// The span that the measurements belong to.
+    pub(crate) span: Option<SpanIds>,
 }
 
 impl OptionalParts {
@@ -26,13 +32,19 @@ impl OptionalParts {
         Box::new(Self { endpoint: Some(endpoint), ..Self::default() })
     }
 
-    /// Adds what the optional metrics need of this request.
+    /// Adds what the optional metrics and exemplars need of this request.
     #[inline(never)]
     pub(crate) fn add_for_request<B>(
         parts: &mut Option<Box<Self>>,
         request: &mut Request<B>,
         recorder: &Arc<Recorder>,
     ) {
+        if let Some(exemplars) = recorder.exemplars() {
+            let span = exemplars.span_of(sampled_span(RequestHead::of(request), recorder));
+            if span.is_some() {
+                parts.get_or_insert_with(Self::recycled).span = span;
+            }
+        }
         if recorder.sizes_request_bodies() {
             let size = RequestBodySize::insert(request, recorder);
             parts.get_or_insert_default().request_body = Some(size);
@@ -43,4 +55,35 @@ impl OptionalParts {
             }
         }
     }
+
+    /// The span of an exchange that has not finished.
+    pub(crate) fn span(parts: &Option<Box<Self>>) -> Option<SpanIds> {
+        parts.as_ref()?.span
+    }
+
+    /// A box that an earlier request of this thread has left, or a new one. So a sampled request does not allocate.
+    fn recycled() -> Box<Self> {
+        let left = LEFT.try_with(|left| left.try_borrow_mut().ok()?.pop());
+        left.ok().flatten().unwrap_or_default()
+    }
+
+    /// Leaves the box for a later request of this thread.
+    pub(crate) fn recycle(mut parts: Box<Self>) {
+        *parts = Self::default();
+        // An error: the thread ends.
+        _ = LEFT.try_with(|left| {
+            if let Ok(mut left) = left.try_borrow_mut() {
+                if left.len() < MAX_LEFT {
+                    left.push(parts);
+                }
+            }
+        });
+    }
 }
+
+thread_local! {
+    static LEFT: RefCell<Vec<Box<OptionalParts>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How many boxes a thread keeps, whatever the number of its requests was.
+const MAX_LEFT: usize = 64;

@@ -1,6 +1,7 @@
 //! The size of request bodies. A separate layer, because it changes the type of the body that the inner service gets.
 
 use crate::labels::ending::Ending;
+use crate::record::exemplars::SpanIds;
 use crate::record::recorder::Recorder;
 use crate::record::route_table::RouteId;
 use bytes::Buf;
@@ -143,11 +144,19 @@ impl Drop for BytesRead {
 #[derive(Debug)]
 pub(crate) struct RequestBodySize {
     recorder: Arc<Recorder>,
-    end: OnceLock<(RouteId, Ending)>,
+    end: OnceLock<RequestEnd>,
     bytes: OnceLock<u64>,
     is_recorded: AtomicBool,
     /// The [`RequestBodySize`] of the next outer layer, if several layers record the size of the body.
     outer: Option<Arc<Self>>,
+}
+
+/// What is known when the request has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestEnd {
+    pub(crate) route: RouteId,
+    pub(crate) ending: Ending,
+    pub(crate) span: Option<SpanIds>,
 }
 
 /// The extension of a request by which [`RequestBodyService`] finds its [`RequestBodySize`].
@@ -176,8 +185,8 @@ impl RequestBodySize {
         sizes.find(|size| Arc::ptr_eq(&size.recorder, recorder)).cloned()
     }
 
-    pub(crate) fn set_end(&self, route: RouteId, ending: Ending) {
-        _ = self.end.set((route, ending));
+    pub(crate) fn set_end(&self, end: RequestEnd) {
+        _ = self.end.set(end);
         self.record_if_complete();
     }
 
@@ -190,9 +199,10 @@ impl RequestBodySize {
     fn record_if_complete(&self) {
         // Without the fence, each thread could miss the value that the other has set.
         atomic::fence(Ordering::SeqCst);
-        if let (Some((route, ending)), Some(bytes)) = (self.end.get(), self.bytes.get()) {
+        if let (Some(end), Some(bytes)) = (self.end.get(), self.bytes.get()) {
             if !self.is_recorded.swap(true, Ordering::Relaxed) {
-                self.recorder.record_request_body_size(*route, *ending, *bytes);
+                let RequestEnd { route, ending, span } = *end;
+                self.recorder.record_request_body_size(route, ending, *bytes, span);
             }
         }
     }

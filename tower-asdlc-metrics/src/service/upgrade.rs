@@ -1,5 +1,6 @@
 //! Upgraded connections, which outlive the requests that opened them.
 
+use crate::record::exemplars::SpanIds;
 use crate::record::recorder::Recorder;
 use crate::record::route_table::RouteId;
 use http::header::UPGRADE;
@@ -100,12 +101,15 @@ impl UpgradeGuard {
     }
 
     /// The handler has upgraded the connection. It is counted only if the handler holds a guard, besides the layer's own guard.
-    pub(crate) fn open(self, recorder: &Arc<Recorder>, route: RouteId) {
+    ///
+    /// The measurement of its duration will belong to this span.
+    pub(crate) fn open(self, recorder: &Arc<Recorder>, route: RouteId, span: Option<SpanIds>) {
         if let Some(upgrade) = self.0.filter(|upgrade| Arc::strong_count(upgrade) > 1) {
             recorder.upgraded_connection_opened(route);
             let recorder = Arc::clone(recorder);
             // Never set before: only the layer that inserted the guard opens it, once.
-            _ = upgrade.connection.set(OpenConnection { recorder, route, start: Instant::now() });
+            let start = Instant::now();
+            _ = upgrade.connection.set(OpenConnection { recorder, route, start, span });
         }
     }
 }
@@ -148,10 +152,13 @@ struct OpenConnection {
     recorder: Arc<Recorder>,
     route: RouteId,
     start: Instant,
+    /// Of the request.
+    span: Option<SpanIds>,
 }
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.recorder.upgraded_connection_closed(self.route, self.start.elapsed());
+        let Self { recorder, route, start, span } = self;
+        recorder.upgraded_connection_closed(*route, start.elapsed(), *span);
     }
 }

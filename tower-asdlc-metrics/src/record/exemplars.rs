@@ -1,0 +1,87 @@
+//! Exemplars: which span the measurements of a request belong to.
+//!
+//! An exemplar is a measurement that a series keeps together with the ids of the span in which it was made. Without more
+//! information, a meter takes the current span. That would be wrong here: the layer records when a request has ended, and in
+//! batches, so the current span may be that of another request. So the layer says which span it is. It asks the meter how, when
+//! it creates its instruments. A meter that does not answer records no exemplars.
+
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceId};
+use std::sync::OnceLock;
+
+/// The meter's answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exemplars {
+    measure_in: MeasureIn,
+    /// Whether measurements outside of sampled spans become exemplars too.
+    keeps_unsampled: bool,
+}
+
+/// The ids of a sampled span, or [`Self::INVALID`]. Only these are kept of a span: to keep its context would prolong the span.
+///
+/// Bytes, because a `TraceId` has an alignment of 16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SpanIds {
+    trace: [u8; 16],
+    span: [u8; 8],
+}
+
+impl Exemplars {
+    /// Calls `create`, which creates instruments. Returns the answer of their meter: `None` if it records no exemplars.
+    pub(crate) fn ask<T>(create: impl FnOnce() -> T) -> (T, Option<Self>) {
+        let question: ExemplarQuestion = (EXEMPLAR_QUESTION, OnceLock::new());
+        let context = Context::current_with_value(question);
+        let guard = context.clone().attach();
+        let created = create();
+        drop(guard);
+        let answer = context.get::<ExemplarQuestion>().and_then(|(_, answer)| answer.get());
+        let exemplars =
+            answer.map(|&(measure_in, keeps_unsampled)| Self { measure_in, keeps_unsampled });
+        (created, exemplars)
+    }
+
+    /// The span that the measurements of a request belong to. `sampled` is its span, if that is sampled. `None`: they become no
+    /// exemplars.
+    pub(crate) fn span_of(self, sampled: Option<SpanIds>) -> Option<SpanIds> {
+        sampled.or_else(|| self.keeps_unsampled.then_some(SpanIds::INVALID))
+    }
+
+    /// Calls `record`. The measurements that it makes belong to this span, or to none.
+    pub(crate) fn measure(self, span: Option<SpanIds>, mut record: impl FnMut()) {
+        (self.measure_in)(span.map(SpanIds::ids), &mut record);
+    }
+}
+
+impl SpanIds {
+    /// Of no span.
+    pub(crate) const INVALID: Self = Self { trace: [0; 16], span: [0; 8] };
+
+    pub(crate) fn new(trace: [u8; 16], span: [u8; 8]) -> Self {
+        Self { trace, span }
+    }
+
+    pub(crate) fn of(span: &SpanContext) -> Self {
+        Self::new(span.trace_id().to_bytes(), span.span_id().to_bytes())
+    }
+
+    /// Whether both ids are set.
+    pub(crate) fn are_valid(self) -> bool {
+        self.trace != Self::INVALID.trace && self.span != Self::INVALID.span
+    }
+
+    fn ids(self) -> (TraceId, SpanId) {
+        (TraceId::from_bytes(self.trace), SpanId::from_bytes(self.span))
+    }
+}
+
+/// Calls the closure. What is measured in it, on this thread, belongs to this span. With `None` it belongs to no span. With
+/// invalid ids it belongs to no span either, and becomes an exemplar nevertheless.
+type MeasureIn = fn(Option<(TraceId, SpanId)>, &mut dyn FnMut());
+
+/// A value of the context in which instruments are created. A meter that records exemplars sets the answer. The first part names
+/// the question, because the type alone could be anybody's.
+///
+/// The layers and the exporter have the same types, but no crate in common except for OpenTelemetry's API.
+type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
+
+const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorded?";

@@ -1,0 +1,106 @@
+//! Metrics that are not measured at the end of a request, and series beyond the limit.
+
+use crate::meter::{Exemplars, Of};
+use crate::requests::{End, SOMEBODY_ELSES, in_span, of, request, span};
+use http::{Method, Request, Response};
+use http_body_util::Empty;
+use opentelemetry::trace::SpanContext;
+use std::convert::Infallible;
+use std::future::ready;
+use std::sync::{Arc, Mutex};
+use tower::{Layer, service_fn};
+use tower_asdlc_metrics::{
+    Conventions, FixedEndpoint, HttpMetricsLayer, RequestBody, ResponseEndpoint, UpgradeGuard,
+    endpoint_fn,
+};
+
+type TestRequest = Request<Empty<&'static [u8]>>;
+
+//
+#[test]
+fn the_duration_of_an_upgraded_connection_belongs_to_the_span_of_its_handshake() {
+    for (exemplars, context, expected) in [
+        (Exemplars::of_sampled(), span(1, true), of(1)),
+        (Exemplars::of_sampled(), span(1, false), Of::None),
+        (Exemplars::of_all(), SpanContext::NONE, Of::Span(0, 0)),
+    ] {
+        let layer = HttpMetricsLayer::builder(FixedEndpoint("/chat")).with_upgrades();
+        let layer = layer.build(&exemplars).unwrap();
+        let held = Arc::new(Mutex::new(None));
+        let mut service = layer.layer(service_fn(|request: TestRequest| {
+            *held.lock().unwrap() = Some(UpgradeGuard::of(&request));
+            let response = Response::builder().status(101).body(Empty::<&[u8]>::new());
+            ready(Ok::<_, Infallible>(response.unwrap()))
+        }));
+        let mut request = request();
+        request.headers_mut().insert("upgrade", "websocket".parse().unwrap());
+        in_span(context, || End::Complete.send(&mut service, request));
+        let measured = |instruments: &[&str]| {
+            let expected: Vec<_> =
+                instruments.iter().map(|name| ((*name).to_owned(), expected)).collect();
+            assert_eq!(exemplars.take_spans(), expected);
+        };
+        measured(&["http_request_duration", "http_requests"]);
+        // The connection ends.
+        in_span(span(SOMEBODY_ELSES, true), || held.lock().unwrap().take());
+        measured(&["http_upgraded_connection_duration"]);
+    }
+}
+
+//
+#[test]
+fn a_measurement_beyond_the_series_limit_belongs_to_the_span_of_its_request() {
+    let exemplars = Exemplars::of_sampled();
+    let endpoints = endpoint_fn(|head| Some(head.uri().path()));
+    let layer = HttpMetricsLayer::builder(endpoints).with_conventions(Conventions::Both);
+    let layer = layer.with_max_series(1).with_body_sizes().build(&exemplars).unwrap();
+    let service = service_fn(|request: Request<RequestBody<_>>| {
+        // Another status is beyond the limit too, with the route's own histograms.
+        let is_known = request.uri().path() == "/1" && request.method() == Method::GET;
+        let end = if is_known { End::Complete } else { End::NotFound };
+        end.respond(request)
+    });
+    let mut service = layer.layer(layer.request_body_layer().layer(service));
+    for round in 0..2 {
+        for (id, is_sampled) in (1..=40).zip([true, false].into_iter().cycle()) {
+            let mut request = request();
+            *request.uri_mut() = format!("/{}", id / 4).parse().unwrap();
+            *request.method_mut() = if id % 3 == 0 { Method::POST } else { Method::GET };
+            in_span(span(id, is_sampled), || End::Complete.send(&mut service, request));
+            let measured = in_span(span(SOMEBODY_ELSES, true), || exemplars.take());
+            let expected = if is_sampled { of(id) } else { Of::None };
+            let names: Vec<_> = measured.iter().map(|made| made.instrument.as_str()).collect();
+            assert!(names.len() >= 7, "{names:?}");
+            assert!(measured.iter().all(|made| made.of == expected), "{round} {measured:?}");
+        }
+    }
+}
+
+// the state of such a request has more than the span.
+#[test]
+fn a_new_route_and_an_endpoint_of_the_response_leave_the_span_as_it_is() {
+    let exemplars = Exemplars::of_sampled();
+    let endpoints = endpoint_fn(|head| Some(head.uri().path()));
+    let layer = HttpMetricsLayer::builder(endpoints).build(&exemplars).unwrap();
+    for renames in [false, true] {
+        let mut service = layer.layer(service_fn(move |_: TestRequest| {
+            let mut response = Response::new(Empty::<&[u8]>::new());
+            if renames {
+                response.extensions_mut().insert(ResponseEndpoint("/renamed".into()));
+            }
+            ready(Ok::<_, Infallible>(response))
+        }));
+        for id in 1..10 {
+            let mut request = request();
+            *request.uri_mut() = format!("/{id}").parse().unwrap();
+            in_span(span(id, true), || End::Complete.send(&mut service, request));
+            let measured = exemplars.take();
+            assert_eq!(measured.len(), 2);
+            for made in measured {
+                assert_eq!(made.of, of(id));
+                let endpoint = if renames { "/renamed".to_owned() } else { format!("/{id}") };
+                assert!(made.labels.contains(&endpoint), "{made:?}");
+            }
+        }
+    }
+}
