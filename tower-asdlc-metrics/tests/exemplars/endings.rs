@@ -66,14 +66,15 @@ fn instruments(conventions: Conventions, is_client: bool, end: End) -> Vec<Strin
     names
 }
 
-fn assert_all(exemplars: &Exemplars, arrives_in: impl Fn() -> SpanContext, expected: Of) {
+fn assert_all(exemplars: fn() -> Exemplars, arrives_in: impl Fn() -> SpanContext, expected: Of) {
     for conventions in CONVENTIONS {
         for (is_client, is_collected) in
             [(false, false), (false, true), (true, false), (true, true)]
         {
             for end in End::ALL {
                 let span = arrives_in();
-                let measured = measured(exemplars, conventions, is_client, is_collected, end, span);
+                let measured =
+                    measured(&exemplars(), conventions, is_client, is_collected, end, span);
                 let instruments = instruments(conventions, is_client, end);
                 let expected: Vec<_> =
                     instruments.into_iter().map(|name| (name, expected)).collect();
@@ -87,26 +88,26 @@ fn assert_all(exemplars: &Exemplars, arrives_in: impl Fn() -> SpanContext, expec
 //
 #[test]
 fn a_sampled_request_has_its_own_span_however_it_ends() {
-    assert_all(&Exemplars::of_sampled(), || span(7, true), of(7));
-    assert_all(&Exemplars::of_all(), || span(7, true), of(7));
+    assert_all(Exemplars::of_sampled, || span(7, true), of(7));
+    assert_all(Exemplars::of_all, || span(7, true), of(7));
 }
 
 //
 #[test]
 fn a_request_that_is_not_sampled_has_no_span_however_it_ends() {
-    assert_all(&Exemplars::of_sampled(), || span(7, false), Of::None);
-    assert_all(&Exemplars::of_sampled(), || SpanContext::NONE, Of::None);
+    assert_all(Exemplars::of_sampled, || span(7, false), Of::None);
+    assert_all(Exemplars::of_sampled, || SpanContext::NONE, Of::None);
 }
 
 //
 #[test]
 fn with_the_filter_always_on_a_request_that_is_not_sampled_has_empty_ids_however_it_ends() {
-    assert_all(&Exemplars::of_all(), || span(7, false), Of::Span(0, 0));
-    assert_all(&Exemplars::of_all(), || SpanContext::NONE, Of::Span(0, 0));
+    assert_all(Exemplars::of_all, || span(7, false), Of::Span(0, 0));
+    assert_all(Exemplars::of_all, || SpanContext::NONE, Of::Span(0, 0));
 }
 
 //
 #[test]
 fn a_meter_that_does_not_know_the_question_is_told_no_spans() {
-    assert_all(&Exemplars::off(), || span(7, true), Of::Unsaid);
+    assert_all(Exemplars::off, || span(7, true), Of::Unsaid);
 }

@@ -2,8 +2,8 @@
 
 use crate::meter::{Exemplars, Of};
 use crate::requests::{End, SOMEBODY_ELSES, in_span, of, request, span};
-use http::{Method, Request, Response};
-use http_body_util::Empty;
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::{Empty, Full};
 use opentelemetry::trace::SpanContext;
 use std::convert::Infallible;
 use std::future::ready;
@@ -101,6 +101,39 @@ fn a_new_route_and_an_endpoint_of_the_response_leave_the_span_as_it_is() {
                 let endpoint = if renames { "/renamed".to_owned() } else { format!("/{id}") };
                 assert!(made.labels.contains(&endpoint), "{made:?}");
             }
+        }
+    }
+}
+
+// a sampled request reuses the state of an earlier one.
+#[test]
+fn the_state_of_an_earlier_request_does_not_change_a_later_one() {
+    let exemplars = Exemplars::of_sampled();
+    let layer = HttpMetricsLayer::builder(FixedEndpoint("/x")).build(&exemplars).unwrap();
+    let mut service = layer.layer(service_fn(|request: TestRequest| {
+        let body = Full::new(&b"\x80\x00\x00\x00\x0fgrpc-status:5\r\n"[..]);
+        let mut response = Response::new(body);
+        if request.method() == Method::POST {
+            let content_type = HeaderValue::from_static("application/grpc-web");
+            response.headers_mut().insert("content-type", content_type);
+        }
+        ready(Ok::<_, Infallible>(response))
+    }));
+    for id in 1..5 {
+        let is_call = id % 2 == 1;
+        let mut request = request();
+        if is_call {
+            *request.method_mut() = Method::POST;
+            request.headers_mut().insert("content-type", "application/grpc-web".parse().unwrap());
+        }
+        in_span(span(id, true), || End::Complete.send(&mut service, request));
+        let measured = exemplars.take();
+        assert_eq!(measured.len(), if is_call { 3 } else { 2 }, "{measured:?}");
+        for made in measured {
+            assert_eq!(made.of, of(id));
+            let is_counter = made.instrument != "http_request_duration";
+            let has_status = made.labels.contains("grpc_status=NOT_FOUND");
+            assert_eq!(has_status, is_call && is_counter, "{made:?}");
         }
     }
 }
