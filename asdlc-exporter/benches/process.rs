@@ -24,7 +24,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             ("memory by type", none.with_memory(Memory::ByType)),
             ("memory, CPU usage", none.with_memory(Memory::Resident).with_cpu_usage()),
             ("canonical", none.with_canonical()),
-            ("all", none.with_memory(Memory::ByType).with_cpu_usage().with_canonical()),
+            ("container", none.with_container()),
+            (
+                "all",
+                none.with_memory(Memory::ByType).with_cpu_usage().with_canonical().with_container(),
+            ),
         ] {
             let added = median(scrapes, Some(metrics))? - bare;
             println!("  {name:<20} {added:>6.1} µs a scrape");

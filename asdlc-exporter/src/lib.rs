@@ -137,7 +137,8 @@
 //!   crate `prometheus` is re-exported.
 //! * `prometheus-client`: `ExporterBuilder::with_prometheus_client_registry` does the same for a registry
 //!   of the crate `prometheus-client`, which is re-exported.
-//! * `process`: memory, CPU time, files and threads of this process, in the module `process`.
+//! * `process`: memory, CPU time, files and threads of this process, and the limits of its container, in the
+//!   module `process`.
 //! * `health`: liveness and readiness services, in the module `health`. Needs Tokio.
 //! * `redis`: whether Redis responds, and how long its commands take, in the module `redis`. Needs Tokio.
 //! * `serve`: a small HTTP server for services that have none, in the module `serve`. Needs Tokio.

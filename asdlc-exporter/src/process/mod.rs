@@ -1,4 +1,5 @@
-//! Memory, CPU time, files and threads of this process, read at each scrape (feature `process`).
+//! Memory, CPU time, files and threads of this process, and the limits of its container, read at each scrape (feature
+//! `process`).
 //!
 //! ```
 //! use asdlc_exporter::{Exporter, process};
@@ -15,6 +16,8 @@
 //! Linux, the process is the one that `/proc/self` points to. So the values are correct even if
 //! `/proc` belongs to another PID namespace.
 
+#[cfg(target_os = "linux")]
+mod container;
 mod cpu_usage;
 mod platform;
 mod reader;
@@ -59,6 +62,7 @@ pub struct ProcessMetrics {
     memory: Option<Memory>,
     cpu_usage: bool,
     canonical: bool,
+    container: bool,
 }
 
 /// The form of the gauge `process_memory_bytes`. Use one form in an exporter, because both forms
@@ -114,16 +118,54 @@ impl ProcessMetrics {
         self
     }
 
+    /// The limits of the container that this process runs in, and what the container uses of them. On Linux only.
+    ///
+    /// | family | type | |
+    /// |---|---|---|
+    /// | `container_memory_limit_bytes` | gauge | bytes that the container may use; absent without a limit |
+    /// | `container_memory_usage_bytes` | gauge | bytes that it uses, with cached files |
+    /// | `container_memory_working_set_bytes` | gauge | the same without cached files that were not used recently: the kernel frees these first |
+    /// | `container_cpu_limit` | gauge | CPUs that the container may use, such as 0.5; absent without a limit, like the next three |
+    /// | `container_cpu_cfs_periods_total` | counter | periods (of 100 ms by default) in which the limit applied |
+    /// | `container_cpu_cfs_throttled_periods_total` | counter | periods in which the container reached its limit and had to wait |
+    /// | `container_cpu_cfs_throttled_seconds_total` | counter | how long it had to wait, summed over the CPUs |
+    ///
+    /// So what is left is a query, and so is the share of the periods in which the process was slowed down:
+    ///
+    /// ```text
+    /// container_memory_limit_bytes - container_memory_working_set_bytes
+    /// rate(container_cpu_cfs_throttled_periods_total[5m]) / rate(container_cpu_cfs_periods_total[5m])
+    /// ```
+    ///
+    /// The container is the cgroup of this process, of version 1 or 2. If its ancestors have limits too, the lowest limit
+    /// counts, and the values are those of the cgroup that has this limit. Ancestors that no mount shows to this process
+    /// are not known, except for the memory limit of version 1. A process in the root of the cgroups has none of these
+    /// families, because the whole machine is not a container. The limits are read at each scrape, because they may
+    /// change.
+    ///
+    /// OpenTelemetry names the use of memory (`container.memory.usage`, `container.memory.working_set`). It has limits only
+    /// under `k8s.container`, so their names are made of the same words. The names of the other families are those of
+    /// cAdvisor. It has the use of memory under the same names as here, read from outside: if one Prometheus server
+    /// scrapes both, select by `job`.
+    pub fn with_container(mut self) -> Self {
+        self.container = true;
+        self
+    }
+
     /// Creates the selected instruments.
     ///
     /// Call it once for a meter provider. A second call reads the same numbers twice. If a process cannot
     /// read its own values on this platform, no instruments are created.
     pub fn register<K>(self, meter: &(impl MeterSource<K> + ?Sized)) {
-        let Self { memory, cpu_usage, canonical } = self;
+        let Self { memory, cpu_usage, canonical, container } = self;
+        let meter = meter.to_meter();
+        if container {
+            register_container(&meter);
+        }
         let selection = Selection { cpu: cpu_usage || canonical, files_and_threads: canonical };
         let Some(mut reader) = ProcessReader::new(selection) else { return };
         let mut instruments = Instruments {
-            meter: meter.to_meter(),
+            meter,
             reading: Arc::new(SharedRead::new(move || reader.read())),
             callbacks: 0,
         };
@@ -143,6 +185,12 @@ impl ProcessMetrics {
         }
     }
 }
+
+#[cfg(target_os = "linux")]
+use container::register as register_container;
+
+#[cfg(not(target_os = "linux"))]
+fn register_container(_: &Meter) {}
 
 /// Creates instruments that share one reading.
 struct Instruments {

@@ -6,6 +6,8 @@ mod check;
 mod clients;
 #[cfg(all(feature = "config-yaml", feature = "config-toml"))]
 mod config;
+#[cfg(all(feature = "process", target_os = "linux"))]
+mod container;
 #[cfg(all(feature = "config", unix))]
 mod environment;
 #[cfg(all(
