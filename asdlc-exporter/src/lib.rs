@@ -139,14 +139,18 @@
 //!   of the crate `prometheus-client`, which is re-exported.
 //! * `process`: memory, CPU time, files and threads of this process, and the limits of its container, in the
 //!   module `process`.
+//! * `pools`: connections of connection pools, in the module `pools`. `deadpool`, `bb8` and `sqlx` know the pools
+//!   of these crates. `sqlx` needs Rust 1.94.
 //! * `health`: liveness and readiness services, in the module `health`. Needs Tokio.
 //! * `redis`: whether Redis responds, and how long its commands take, in the module `redis`. Needs Tokio.
+//! * `runtime`: workers, tasks and queues of Tokio runtimes, and how long a new task waits, in the module
+//!   `runtime`.
 //! * `serve`: a small HTTP server for services that have none, in the module `serve`. Needs Tokio.
 //! * `victoria-metrics`: a proxy for queries to `VictoriaMetrics`, in the module `victoria_metrics`. Needs
 //!   Tokio. `victoria-metrics-tls` allows `https` between the proxy and `VictoriaMetrics`.
 //! * `config`: settings as a serde structure and from the environment, in the module `config`.
 //!   `config-yaml` and `config-toml` read files.
-//! * `full`: all of them.
+//! * `full`: all of them but `sqlx`.
 
 // docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -170,11 +174,17 @@ pub mod health;
 #[cfg(any(feature = "redis", feature = "victoria-metrics"))]
 mod hedged;
 mod meter_source;
+#[cfg(any(feature = "health", feature = "pools", feature = "runtime"))]
+mod names;
+#[cfg(feature = "pools")]
+pub mod pools;
 #[cfg(feature = "process")]
 pub mod process;
 mod redact;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "runtime")]
+pub mod runtime;
 mod scrape;
 #[cfg(feature = "serve")]
 pub mod serve;

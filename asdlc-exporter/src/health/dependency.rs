@@ -5,7 +5,7 @@ use super::{
     error::{HealthError, HealthErrorKind},
     report::DependencyReport,
 };
-use crate::redact;
+use crate::{names::is_valid_name, redact};
 use std::{
     fmt,
     sync::{
@@ -73,8 +73,7 @@ impl Dependency {
     }
 
     pub(super) fn validate(&self) -> Result<(), HealthError> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
-        if !(1..=64).contains(&self.name.len()) || !self.name.chars().all(allowed) {
+        if !is_valid_name(&self.name) {
             return Err(HealthErrorKind::Name(self.name.clone()).into());
         }
         // The default timeout of Kubernetes probes is 1 s. The response must arrive earlier.

@@ -1,3 +1,4 @@
+use crate::names::NAME_RULE;
 use std::{error::Error, fmt, time::Duration};
 
 /// Invalid configuration of the health services.
@@ -31,10 +32,9 @@ pub(super) enum HealthErrorKind {
 impl fmt::Display for HealthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            HealthErrorKind::Name(name) => write!(
-                f,
-                "invalid dependency name {name:?}: must be 1 to 64 ASCII letters, digits, '_', '-', '.' and ':'"
-            ),
+            HealthErrorKind::Name(name) => {
+                write!(f, "invalid dependency name {name:?}: {NAME_RULE}")
+            }
             HealthErrorKind::DuplicateName(name) => write!(f, "duplicate dependency name {name:?}"),
             HealthErrorKind::Timeout(name, timeout) => {
                 write!(f, "dependency {name:?}: invalid timeout {timeout:?}: must be 1ms to 900ms")

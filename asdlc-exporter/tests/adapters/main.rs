@@ -27,8 +27,12 @@ mod http1;
 mod listen_address;
 #[cfg(all(feature = "process", target_os = "linux"))]
 mod namespace;
+#[cfg(feature = "pools")]
+mod pools;
 #[cfg(feature = "process")]
 mod process;
+#[cfg(feature = "runtime")]
+mod runtime;
 #[cfg(all(
     feature = "config-yaml",
     feature = "config-toml",
@@ -72,6 +76,14 @@ fn value(exporter: &Exporter, family: &str) -> f64 {
         [(labels, value)] if labels.is_empty() => *value,
         _ => panic!("{family}: {values:?}"),
     }
+}
+
+/// The value of the series with these labels after `service`.
+#[cfg(feature = "runtime")]
+fn value_of(exporter: &Exporter, family: &str, labels: &str) -> f64 {
+    let values = values(exporter, family);
+    let found = values.iter().find(|(known, _)| known == labels);
+    found.unwrap_or_else(|| panic!("{family}{{{labels}}}: {values:?}")).1
 }
 
 /// All families of a scrape, in order.
