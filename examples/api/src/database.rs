@@ -81,6 +81,11 @@ impl Database {
         }
     }
 
+    /// The connections.
+    pub(crate) fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
     /// Inserts the event. Returns `false` if an event with this id exists.
     pub(crate) async fn insert(&self, event: &Event) -> Result<bool, Unavailable> {
         let Event { id, source, kind, data, received_ms } = event;

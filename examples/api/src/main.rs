@@ -28,6 +28,7 @@ mod quota;
 mod unavailable;
 
 use asdlc_exporter::health::{Dependency, LivenessService, Readiness};
+use asdlc_exporter::pools::ConnectionPools;
 use asdlc_exporter::redis::{RedisMetrics, RedisProbe};
 use asdlc_exporter::{Exporter, process, service_info};
 use axum::Router;
@@ -131,6 +132,7 @@ fn exporter(args: &Args, database: &Database) -> Result<Exporter, Box<dyn Error>
         .with_policy(constitution::operational_metrics())
         .build()?;
     process::register(&exporter);
+    ConnectionPools::new("events", database.pool().clone()).register(&exporter)?;
     let beside_the_database = || Some(database.file()?.with_added_extension("starts"));
     let state_file = configured(&args.state_file).map(PathBuf::from);
     match state_file.or_else(beside_the_database) {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::time::Duration;
 
+use asdlc_exporter::pools::{ConnectionPools, ConnectionStatistics};
 use asdlc_exporter::process::{self, ProcessMetrics};
 use asdlc_exporter::prometheus::{Registry, TextEncoder};
 use asdlc_exporter::redis::{RedisMetrics, RedisProbe};
+use asdlc_exporter::runtime::RuntimeMetrics;
 use asdlc_exporter::victoria_metrics::QueryProxy;
 use asdlc_exporter::workers::{self, PoolStatistics};
 use asdlc_exporter::{Exporter, PrometheusReader, StateGauge, service_info};
@@ -126,6 +129,18 @@ async fn adapters(provider: &SdkMeterProvider, ours: &PrometheusReader, redis: &
     process::register(provider);
     ProcessMetrics::new().with_cpu_usage().with_canonical().register(provider);
     workers::register(provider, || PoolStatistics::default().with_size(2));
+    let runtime = RuntimeMetrics::new("main", tokio::runtime::Handle::current());
+    runtime.register_with(provider, ours).expect("valid settings");
+    let statistics = || {
+        ConnectionStatistics::default()
+            .with_idle(1)
+            .with_max(2)
+            .with_pending_requests(0)
+            .with_timeouts(0)
+            .with_waits(0)
+            .with_wait_time(Duration::ZERO)
+    };
+    ConnectionPools::new("orders", statistics).register(provider).expect("valid settings");
     service_info::register_info(provider, "1.2.3");
     service_info::register_build_info(provider, "1.2.3", "0a1b2c3");
     service_info::register_starts(provider);
@@ -185,6 +200,12 @@ const EXPECTED: &[(&str, &str)] = &[
     ("checkouts_started_total", "counter"),
     ("checkouts_total", "counter"),
     ("daemon_state", "gauge"),
+    ("db_client_connection_count", "gauge"),
+    ("db_client_connection_max", "gauge"),
+    ("db_client_connection_pending_requests", "gauge"),
+    ("db_client_connection_timeouts_total", "counter"),
+    ("db_client_connection_waited_seconds_total", "counter"),
+    ("db_client_connection_waits_total", "counter"),
     ("events_processed_total", "counter"),
     ("fill_ratio", "gauge"),
     ("http_request_body_size_bytes", "histogram"),
@@ -222,6 +243,13 @@ const EXPECTED: &[(&str, &str)] = &[
     ("redis_connection_up", "gauge"),
     ("redis_errors_total", "counter"),
     ("redis_latency_seconds", "histogram"),
+    ("runtime_alive_tasks", "gauge"),
+    ("runtime_busy_seconds_total", "counter"),
+    ("runtime_global_queue_depth", "gauge"),
+    ("runtime_parked_workers", "gauge"),
+    ("runtime_parks_total", "counter"),
+    ("runtime_scheduling_delay_seconds", "gauge"),
+    ("runtime_workers", "gauge"),
     ("sending_seconds", "histogram"),
     ("sends_total", "counter"),
     ("sent_bytes_total", "counter"),

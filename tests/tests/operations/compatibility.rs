@@ -25,7 +25,7 @@ fn the_support_table_has_the_versions_of_the_manifest() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 13);
+    assert_eq!(compared, 17);
 }
 
 // The document says that two versions in one program record nothing.

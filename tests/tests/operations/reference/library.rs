@@ -2,9 +2,12 @@
 
 use std::convert::Infallible;
 use std::future::ready;
+use std::time::Duration;
 
 use asdlc_exporter::Exporter;
+use asdlc_exporter::pools::{ConnectionPools, ConnectionStatistics};
 use asdlc_exporter::process::{Memory, ProcessMetrics};
+use asdlc_exporter::runtime::RuntimeMetrics;
 use asdlc_exporter::service_info;
 use asdlc_exporter::workers::{self, PoolStatistics};
 use asdlc_tests::client::Connection;
@@ -17,11 +20,12 @@ use http::{Request, Response};
 use http_body_util::Empty;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
+use tokio::runtime::Runtime;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_asdlc_metrics::{FixedEndpoint, HttpClientMetricsLayer, HttpMetricsLayer, MatchedRoute};
 
-/// Starts the service and makes each family appear.
-pub(super) fn start() -> Server {
+/// Starts the service and makes each family appear. The runtime is the one that it observes.
+pub(super) fn start() -> (Server, Runtime) {
     let exporter = Exporter::builder("library")
         .with_version("1.0.0")
         .with_self_metrics()
@@ -32,11 +36,27 @@ pub(super) fn start() -> Server {
         .with_memory(Memory::ByType)
         .with_cpu_usage()
         .with_canonical()
+        .with_container()
         .register(&meter);
     service_info::register_info(&meter, "1.0.0");
     service_info::register_build_info(&meter, "1.0.0", "0a1b2c3");
     service_info::register_starts(&meter);
     workers::register(&meter, PoolStatistics::default);
+    let runtime = Runtime::new().expect("a runtime can be built");
+    let metrics = RuntimeMetrics::new("main", runtime.handle().clone());
+    metrics.register(&exporter).expect("the settings are valid");
+    let statistics = || {
+        ConnectionStatistics::default()
+            .with_idle(1)
+            .with_used(1)
+            .with_max(2)
+            .with_pending_requests(0)
+            .with_timeouts(0)
+            .with_waits(0)
+            .with_wait_time(Duration::ZERO)
+    };
+    let pools = ConnectionPools::new("orders", statistics);
+    pools.register(&exporter).expect("the settings are valid");
     exporter.add_source("queue", || ready(()));
 
     // Only a metric with an overflow series has the family `exporter_overflowing`.
@@ -60,7 +80,7 @@ pub(super) fn start() -> Server {
     assert_eq!(connection.post_json("/fails", "{}").status(), 500);
     // The self-metrics of a scrape appear in the next scrape.
     assert_eq!(connection.get("/metrics").status(), 200);
-    server
+    (server, runtime)
 }
 
 /// A gRPC call through a client layer with all its settings.
@@ -84,6 +104,6 @@ fn send_a_call_that_fails(meter: &Meter) {
         .header("content-type", "application/grpc")
         .body(Empty::<Bytes>::new())
         .expect("it is valid");
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+    let runtime = Runtime::new().expect("a runtime can be built");
     let Ok(_response) = runtime.block_on(client.oneshot(request));
 }

@@ -1,5 +1,7 @@
 //! The parts of `docs/metrics.md` that no scrape contains: when a family is recorded, and an example query.
 
+use asdlc_tests::exposition::Kind;
+
 /// One family.
 pub(super) struct Meaning {
     /// The name without namespace.
@@ -8,10 +10,29 @@ pub(super) struct Meaning {
     pub(super) recorded: &'static str,
     /// An example query. `NAME` stands for the family's name with its namespace.
     pub(super) query: &'static str,
+    /// What a scrape says of it. `None`: each scrape has the family.
+    pub(super) described: Option<Description>,
+}
+
+/// What a scrape says of a family that depends on the machine.
+pub(super) struct Description {
+    pub(super) kind: Kind,
+    pub(super) unit: &'static str,
+    pub(super) help: &'static str,
 }
 
 const fn is(family: &'static str, recorded: &'static str, query: &'static str) -> Meaning {
-    Meaning { family, recorded, query }
+    Meaning { family, recorded, query, described: None }
+}
+
+/// A family that not every machine has.
+const fn may_be(
+    family: &'static str,
+    recorded: &'static str,
+    query: &'static str,
+    (kind, unit, help): (Kind, &'static str, &'static str),
+) -> Meaning {
+    Meaning { family, recorded, query, described: Some(Description { kind, unit, help }) }
 }
 
 /// A section of the document.
@@ -142,6 +163,111 @@ pub(super) const SECTIONS: &[Section] = &[
             is("process_max_fds", "at the scrape; absent when unlimited", "NAME"),
             is("process_start_time_seconds", "at the scrape; whole seconds", "time() - NAME"),
             is("process_threads", "at the scrape; only on Linux", "NAME"),
+        ],
+    },
+    Section {
+        title: "The container: `asdlc-exporter`, feature `process`",
+        intro: "Registered by `ProcessMetrics::with_container`, on Linux only. The container is the cgroup of the process, of version 1 \
+                or 2. If its ancestors have limits too, the values are those of the cgroup with the lowest limit.",
+        families: &[
+            may_be(
+                "container_memory_limit_bytes",
+                "at the scrape; absent without a limit",
+                "NAME - on (job, instance) container_memory_working_set_bytes",
+                (Kind::Gauge, "bytes", "Memory that the container may use."),
+            ),
+            may_be(
+                "container_memory_usage_bytes",
+                "at the scrape; absent in the root of the cgroups",
+                "max_over_time(NAME[1h])",
+                (Kind::Gauge, "bytes", "Memory that the container uses, with cached files."),
+            ),
+            may_be(
+                "container_memory_working_set_bytes",
+                "with `container_memory_usage_bytes`",
+                "NAME / on (job, instance) container_memory_limit_bytes",
+                (
+                    Kind::Gauge,
+                    "bytes",
+                    "Memory that the container uses, without cached files that were not used recently.",
+                ),
+            ),
+            may_be(
+                "container_cpu_limit",
+                "at the scrape; absent without a limit",
+                "rate(process_cpu_seconds_total[5m]) / on (job, instance) NAME",
+                (Kind::Gauge, "", "CPU time that the container may use, in CPUs."),
+            ),
+            may_be(
+                "container_cpu_cfs_periods_total",
+                "with `container_cpu_limit`",
+                "rate(NAME[5m])",
+                (Kind::Counter, "", "Periods in which the CPU limit of the container applied."),
+            ),
+            may_be(
+                "container_cpu_cfs_throttled_periods_total",
+                "with `container_cpu_limit`",
+                "rate(NAME[5m]) / on (job, instance) rate(container_cpu_cfs_periods_total[5m])",
+                (
+                    Kind::Counter,
+                    "",
+                    "Periods in which the container had to wait because of its CPU limit.",
+                ),
+            ),
+            may_be(
+                "container_cpu_cfs_throttled_seconds_total",
+                "with `container_cpu_limit`",
+                "rate(NAME[5m])",
+                (
+                    Kind::Counter,
+                    "seconds",
+                    "Time that the CPUs of the container had to wait because of its CPU limit.",
+                ),
+            ),
+        ],
+    },
+    Section {
+        title: "Tokio runtimes: `asdlc-exporter`, feature `runtime`",
+        intro: "Registered by `RuntimeMetrics`. `runtime` is the name that the program gives to the runtime. The series end when the \
+                runtime is shut down.",
+        families: &[
+            is("runtime_workers", "at the scrape", "NAME"),
+            is("runtime_parked_workers", "at the scrape", "max_over_time(NAME[5m]) == 0"),
+            is("runtime_alive_tasks", "at the scrape", "deriv(NAME[1h])"),
+            is("runtime_global_queue_depth", "at the scrape", "max_over_time(NAME[5m])"),
+            is(
+                "runtime_busy_seconds_total",
+                "when a worker parks, and from time to time while it does not; read at the scrape",
+                "rate(NAME[5m]) / runtime_workers",
+            ),
+            is("runtime_parks_total", "with `runtime_busy_seconds_total`", "rate(NAME[5m])"),
+            is(
+                "runtime_scheduling_delay_seconds",
+                "at the scrape, which spawns a task and waits for it; while the task waits, how long it has waited so far",
+                "NAME > 1",
+            ),
+        ],
+    },
+    Section {
+        title: "Connection pools: `asdlc-exporter`, feature `pools`",
+        intro: "Registered by `ConnectionPools`. A pool has only the families that it knows; the documentation of the module `pools` \
+                has a table. All values of one scrape come from one snapshot of the pool's statistics.",
+        families: &[
+            is(
+                "db_client_connection_count",
+                "at the scrape",
+                "sum by (service, db_client_connection_pool_name) (NAME)",
+            ),
+            is(
+                "db_client_connection_max",
+                "at the scrape",
+                "sum by (job, instance, db_client_connection_pool_name) (db_client_connection_count{db_client_connection_state=\"used\"}) \
+                 / sum by (job, instance, db_client_connection_pool_name) (NAME)",
+            ),
+            is("db_client_connection_pending_requests", "at the scrape", "max_over_time(NAME[5m])"),
+            is("db_client_connection_timeouts_total", "at the scrape", "rate(NAME[5m])"),
+            is("db_client_connection_waits_total", "at the scrape", "rate(NAME[5m])"),
+            is("db_client_connection_waited_seconds_total", "at the scrape", "rate(NAME[5m])"),
         ],
     },
     Section {

@@ -17,7 +17,7 @@ use asdlc_tests::exposition::{Exposition, Kind};
 use asdlc_tests::servers::QueryApi;
 use http::{Request, header};
 
-use self::meanings::{Meaning, SECTIONS};
+use self::meanings::{Description, Meaning, SECTIONS};
 use super::files::{read, repository};
 use super::programs::{Backends, PROGRAMS, Program, start_all};
 use super::scraping::Stack;
@@ -92,8 +92,21 @@ fn families() -> BTreeMap<String, ScrapedFamily> {
         let Program { package, path, namespace, .. } = running.program;
         add(&mut families, running.example.address(), path, namespace, Some(*package));
     }
-    let library = library::start();
+    let (library, _runtime) = library::start();
     add(&mut families, library.address(), "/metrics", "", None);
+    for Meaning { family, described, .. } in meanings() {
+        let Some(Description { kind, unit, help }) = described else { continue };
+        let described = ScrapedFamily {
+            kind: Some(*kind),
+            unit: Some((*unit).to_owned()).filter(|unit| !unit.is_empty()),
+            help: (*help).to_owned(),
+            names: BTreeMap::from([((*family).to_owned(), Vec::new())]),
+            ..ScrapedFamily::default()
+        };
+        let shown = families.entry((*family).to_owned()).or_insert(described);
+        assert_eq!((shown.kind, shown.help.as_str()), (Some(*kind), *help), "{family}");
+        assert_eq!(shown.unit.as_deref().unwrap_or_default(), *unit, "{family}");
+    }
     families
 }
 
