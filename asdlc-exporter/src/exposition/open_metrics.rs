@@ -1,8 +1,11 @@
 //! Where `OpenMetrics` 1.0 differs from text format 0.0.4.
 
 use crate::{
+    exemplars::{Exemplar, SpanIds},
     exposition::{
+        exemplars::{SPAN_ID, TRACE_ID, put_hex},
         family_writer::FamilyHead,
+        number::{push_float, push_time},
         text::{name_text, push_str},
     },
     families::model::{Bucket, FamilyKind, Number},
@@ -49,6 +52,34 @@ pub(crate) fn created_name<'a>(family: &FamilyHead<'a>) -> Option<&'a str> {
     }
 }
 
+/// Whether its samples may have exemplars: it is a counter that does not have the type `unknown` here. Buckets of
+/// histograms always may.
+pub(crate) fn has_exemplars(family: &FamilyHead<'_>) -> bool {
+    family.kind == FamilyKind::Counter && family.base_name.is_some()
+}
+
+/// Appends an exemplar to the line of its sample.
+///
+/// `OpenMetrics` limits the keys and values of its labels to 128 characters. Here they have 63.
+pub(crate) fn push_exemplar(out: &mut Vec<u8>, Exemplar { value, time, span }: &Exemplar) {
+    push_str(out, " # {");
+    if span.are_valid() {
+        let SpanIds { trace, span } = span;
+        let mut digits = [0; 32];
+        put_hex(&mut digits, trace);
+        for part in [TRACE_ID.as_bytes(), b"=\"", &digits, b"\",", SPAN_ID.as_bytes(), b"=\""] {
+            out.extend_from_slice(part);
+        }
+        put_hex(&mut digits, span);
+        out.extend_from_slice(&digits[..16]);
+        out.push(b'"');
+    }
+    push_str(out, "} ");
+    push_float(out, *value, true);
+    out.push(b' ');
+    push_time(out, *time);
+}
+
 /// Whether the family can have its base name with this value. A counter must not be negative or
 /// NaN. A gauge is of type `info` only if the value is 1.
 pub(crate) fn fits_type(kind: FamilyKind, value: Number) -> bool {
@@ -69,6 +100,9 @@ pub(crate) fn has_sum(buckets: &[Bucket], sum: Number) -> bool {
 pub(crate) fn is_count_or_sum(value: Number) -> bool {
     value.float() >= 0.0
 }
+
+/// More bytes than an exemplar has: two labels, a number, a time, and what is between them.
+pub(crate) const LONGEST_EXEMPLAR: usize = 160;
 
 /// Appends a help text with `\`, `"` and LF escaped.
 fn push_help(out: &mut Vec<u8>, help: &str) {

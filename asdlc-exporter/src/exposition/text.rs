@@ -3,10 +3,12 @@
 use crate::{
     exemplars::Exemplar,
     exposition::{
+        bound_texts::BoundTexts,
         chunks::ChunkBuffer,
+        exemplars::BucketExemplars,
         family_writer::{FamilyHead, FamilyWriter},
-        number::{push_float, push_integer, push_number, push_time},
-        open_metrics,
+        number::{push_integer, push_number, push_time},
+        open_metrics::{self, LONGEST_EXEMPLAR},
     },
     families::{
         escape::push_escaped,
@@ -24,6 +26,8 @@ pub(crate) struct TextWriter<'o, 's> {
     is_open_metrics: bool,
     /// Whether `OpenMetrics` has the start time of each series, in a line `_created`.
     has_created_lines: bool,
+    /// Whether the samples of the family may have exemplars.
+    has_exemplars: bool,
     // What is the same for all series of a family.
     /// The name of the family. A UTF-8 name begins with `{"`.
     name: String,
@@ -48,6 +52,7 @@ impl<'o, 's> TextWriter<'o, 's> {
             out,
             is_open_metrics,
             has_created_lines,
+            has_exemplars: false,
             name: String::new(),
             created: String::new(),
             constant: String::new(),
@@ -70,6 +75,42 @@ impl<'o, 's> TextWriter<'o, 's> {
         out.extend_from_slice(if has_labels { b"} " } else { b" " });
         push_number(out, value, self.is_open_metrics);
         out.push(b'\n');
+    }
+
+    /// Adds an exemplar to the last line, if the family may have some.
+    #[cold]
+    #[inline(never)]
+    fn add_exemplar(&mut self, exemplar: &Exemplar) {
+        if self.has_exemplars {
+            let out = &mut self.out.bytes;
+            // The line feed.
+            out.pop();
+            open_metrics::push_exemplar(out, exemplar);
+            out.push(b'\n');
+        }
+    }
+
+    /// Writes the bucket lines of a histogram with exemplars, but for the beginning of the first one, and without the
+    /// last line feed.
+    #[cold]
+    #[inline(never)]
+    fn exemplified_buckets(&mut self, value: &HistogramValue) {
+        let Self { out, head, bounds, .. } = self;
+        let out = &mut out.bytes;
+        reserve(out, (value.buckets.len() + 3) * (head.len() + LONGEST_END + LONGEST_EXEMPLAR));
+        let mut exemplars = BucketExemplars::new(value);
+        let mut push = |out: &mut Vec<u8>, bucket: Bucket| {
+            if let Some(exemplar) = exemplars.newest(bucket) {
+                open_metrics::push_exemplar(out, exemplar);
+            }
+        };
+        for (bucket, text) in value.buckets.iter().zip(&bounds.0) {
+            text.push(out, bucket.cumulative);
+            push(out, *bucket);
+            out.extend_from_slice(head);
+        }
+        push_infinite(out, value.count);
+        push(out, value.infinite());
     }
 
     /// Writes the line `_created`, if the family has one.
@@ -117,6 +158,7 @@ impl FamilyWriter for TextWriter<'_, '_> {
         }
         *separator = if constant.is_empty() { b'{' } else { b',' };
         created.clear();
+        self.has_exemplars = self.is_open_metrics && open_metrics::has_exemplars(family);
         if self.is_open_metrics {
             open_metrics::push_head(&mut self.out.bytes, family);
             if let Some(name) =
@@ -136,10 +178,13 @@ impl FamilyWriter for TextWriter<'_, '_> {
         labels: Labels<'_>,
         value: Number,
         start: Option<UnixTime>,
-        _exemplar: Option<&Exemplar>,
+        exemplar: Option<&Exemplar>,
     ) {
         let range = self.labelled("", labels);
         self.value_after(!range.is_empty(), value);
+        if let Some(exemplar) = exemplar {
+            self.add_exemplar(exemplar);
+        }
         self.start(labels, start);
         self.out.give();
     }
@@ -151,7 +196,7 @@ impl FamilyWriter for TextWriter<'_, '_> {
         value: &HistogramValue,
         start_time: Option<UnixTime>,
     ) {
-        let HistogramValue { count, sum, buckets, .. } = value;
+        let HistogramValue { count, sum, buckets, exemplars, .. } = value;
         let labels = self.labelled("_bucket", series_labels);
         let Self { out, name, head, bounds, .. } = self;
         let out = &mut out.bytes;
@@ -165,14 +210,17 @@ impl FamilyWriter for TextWriter<'_, '_> {
         head.extend_from_slice(&out[start..]);
         let labels = labels.start - start + 1..labels.end - start + 1;
         bounds.prepare(buckets, self.is_open_metrics);
-        reserve(out, (buckets.len() + 3) * (head.len() + LONGEST_END));
-        for (bucket, text) in buckets.iter().zip(&bounds.0) {
-            text.push(out, bucket.cumulative);
-            out.extend_from_slice(head);
+        if exemplars.is_empty() || !self.is_open_metrics {
+            reserve(out, (buckets.len() + 3) * (head.len() + LONGEST_END));
+            for (bucket, text) in buckets.iter().zip(&bounds.0) {
+                text.push(out, bucket.cumulative);
+                out.extend_from_slice(head);
+            }
+            push_infinite(out, *count);
+        } else {
+            self.exemplified_buckets(value);
         }
-        out.extend_from_slice(b"+Inf\"} ");
-        push_integer(out, *count);
-        out.push(b'\n');
+        self.out.bytes.push(b'\n');
         if !self.is_open_metrics || open_metrics::has_sum(buckets, *sum) {
             for (suffix, value) in [("_sum", *sum), ("_count", Number::U64(*count))] {
                 let Self { out, name, head, .. } = self;
@@ -257,70 +305,11 @@ fn reserve(out: &mut Vec<u8>, needed: usize) {
     }
 }
 
-/// The boundaries of a histogram as text. All series of a metric have the same boundaries, so each
-/// boundary is formatted once.
-#[derive(Default)]
-struct BoundTexts(Vec<BoundText>);
-
-struct BoundText {
-    bound: f64,
-    /// For example `0.5"} `, followed by zeros if it is shorter than this.
-    text: [u8; BLOCK],
-    len: u8,
-    /// A text that is longer.
-    long: Vec<u8>,
-}
-
-impl BoundText {
-    fn new(bound: f64, is_open_metrics: bool) -> Self {
-        let mut long = Vec::new();
-        push_float(&mut long, bound, is_open_metrics);
-        push_str(&mut long, "\"} ");
-        let (mut text, mut len) = ([0; BLOCK], 0);
-        // One byte is left for a count.
-        if let Some(short) = text[..BLOCK - 1].get_mut(..long.len()) {
-            short.copy_from_slice(&long);
-            len = long.len() as u8;
-            long = Vec::new();
-        }
-        Self { bound, text, len, long }
-    }
-
-    /// Appends the boundary and the count of its bucket.
-    #[inline]
-    fn push(&self, out: &mut Vec<u8>, count: u64) {
-        let len = usize::from(self.len);
-        if len == 0 {
-            out.extend_from_slice(&self.long);
-            push_integer(out, count);
-            return;
-        }
-        // Copying a fixed number of bytes needs no call. Many buckets have a count of one digit.
-        let mut block = self.text;
-        let is_short = count < 10;
-        if let Some(digit) = block.get_mut(len).filter(|_| is_short) {
-            *digit = b'0' + count as u8;
-        }
-        let end = out.len() + len + usize::from(is_short);
-        out.extend_from_slice(&block);
-        out.truncate(end);
-        if !is_short {
-            push_integer(out, count);
-        }
-    }
-}
-
-impl BoundTexts {
-    fn prepare(&mut self, buckets: &[Bucket], is_open_metrics: bool) {
-        let Self(bounds) = self;
-        let known = bounds.iter().map(|text| text.bound.to_bits());
-        if known.eq(buckets.iter().map(|bucket| bucket.bound.to_bits())) {
-            return;
-        }
-        bounds.clear();
-        let text = |bucket: &Bucket| BoundText::new(bucket.bound, is_open_metrics);
-        bounds.extend(buckets.iter().map(text));
-    }
+/// Appends the boundary of the bucket `+Inf` and its count.
+#[inline]
+fn push_infinite(out: &mut Vec<u8>, count: u64) {
+    out.extend_from_slice(b"+Inf\"} ");
+    push_integer(out, count);
 }
 
 fn push_head(out: &mut Vec<u8>, FamilyHead { name, help, kind, .. }: &FamilyHead<'_>) {
@@ -334,8 +323,6 @@ fn push_head(out: &mut Vec<u8>, FamilyHead { name, help, kind, .. }: &FamilyHead
     }
 }
 
-/// How many bytes are copied at once.
-const BLOCK: usize = 16;
 /// More bytes than the end of any line of a histogram has: boundary, value and what is between them.
 const LONGEST_END: usize = 64;
 
@@ -370,106 +357,4 @@ pub(crate) fn push_str(out: &mut Vec<u8>, text: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::families::{constant_labels::ConstantLabels, model::FamilyKind};
-
-    fn head<'a>(
-        name: &'a str,
-        help: &'a str,
-        kind: FamilyKind,
-        constant: &'a ConstantLabels,
-    ) -> FamilyHead<'a> {
-        FamilyHead { name, base_name: None, help, kind, unit: "", constant }
-    }
-
-    fn value(buckets: Vec<Bucket>, count: u64, sum: f64) -> HistogramValue {
-        HistogramValue { buckets, count, sum: Number::F64(sum), ..HistogramValue::default() }
-    }
-
-    #[test]
-    fn a_series_without_labels_has_no_braces() {
-        let mut out = ChunkBuffer::new(Vec::new(), None);
-        let mut writer = TextWriter::new(&mut out, false, false);
-        let constant = ConstantLabels::default();
-        writer.begin(&head("a", "", FamilyKind::Gauge, &constant));
-        writer.sample(Labels::NONE, Number::I64(-1), None, None);
-        writer.begin(&head("h", "x\\y\nz", FamilyKind::Histogram, &constant));
-        let buckets = vec![Bucket { bound: 0.5, cumulative: 1 }];
-        writer.histogram(Labels::NONE, &value(buckets, 2, 3.0), None);
-        let expected = [
-            "# HELP a ",
-            "# TYPE a gauge",
-            "a -1",
-            "# HELP h x\\\\y\\nz",
-            "# TYPE h histogram",
-            "h_bucket{le=\"0.5\"} 1",
-            "h_bucket{le=\"+Inf\"} 2",
-            "h_sum 3",
-            "h_count 2",
-            "",
-        ];
-        assert_eq!(String::from_utf8(out.bytes).unwrap(), expected.join("\n"));
-    }
-
-    // X-14
-    #[test]
-    fn a_name_in_utf8_has_quotes_and_is_inside_the_braces() {
-        let text = |constant: &[(&str, &str)], is_open_metrics| {
-            let mut out = ChunkBuffer::new(Vec::new(), None);
-            let mut writer = TextWriter::new(&mut out, is_open_metrics, true);
-            let pairs = constant.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-            let constant = ConstantLabels::new(pairs.collect());
-            let mut family = head("a.b\"_total", "", FamilyKind::Counter, &constant);
-            family.base_name = Some("a.b\"");
-            writer.begin(&family);
-            writer.sample(Labels::NONE, Number::U64(1), Some(UnixTime::default()), None);
-            writer.begin(&head("h.x", "", FamilyKind::Histogram, &constant));
-            let buckets = vec![Bucket { bound: 0.5, cumulative: 1 }];
-            writer.histogram(Labels::NONE, &value(buckets, 2, 3.0), None);
-            String::from_utf8(out.bytes).unwrap()
-        };
-        let expected = [
-            r#"# HELP "a.b\"_total" "#,
-            r#"# TYPE "a.b\"_total" counter"#,
-            r#"{"a.b\"_total"} 1"#,
-            r#"# HELP "h.x" "#,
-            r#"# TYPE "h.x" histogram"#,
-            r#"{"h.x_bucket",le="0.5"} 1"#,
-            r#"{"h.x_bucket",le="+Inf"} 2"#,
-            r#"{"h.x_sum"} 3"#,
-            r#"{"h.x_count"} 2"#,
-            "",
-        ];
-        assert_eq!(text(&[], false), expected.join("\n"));
-        let expected = [
-            r#"# HELP "a.b\"" "#,
-            r#"# TYPE "a.b\"" counter"#,
-            r#"{"a.b\"_total","x.y"="z"} 1"#,
-            r#"{"a.b\"_created","x.y"="z"} 0.0"#,
-            r#"# HELP "h.x" "#,
-            r#"# TYPE "h.x" histogram"#,
-            r#"{"h.x_bucket","x.y"="z",le="0.5"} 1"#,
-            r#"{"h.x_bucket","x.y"="z",le="+Inf"} 2"#,
-            r#"{"h.x_sum","x.y"="z"} 3.0"#,
-            r#"{"h.x_count","x.y"="z"} 2"#,
-            "",
-        ];
-        assert_eq!(text(&[("x.y", "z")], true), expected.join("\n"));
-    }
-
-    #[test]
-    fn histograms_with_different_boundaries_get_different_texts() {
-        let mut out = ChunkBuffer::new(Vec::new(), None);
-        let mut writer = TextWriter::new(&mut out, false, false);
-        let constant = ConstantLabels::new(vec![("service".to_owned(), "shop".to_owned())]);
-        writer.begin(&head("h", "", FamilyKind::Histogram, &constant));
-        for bound in [1.0, 2.0] {
-            let buckets = vec![Bucket { bound, cumulative: 1 }];
-            writer.histogram(Labels::NONE, &value(buckets, 1, 1.0), None);
-        }
-        let text = String::from_utf8(out.bytes).unwrap();
-        assert!(text.contains("h_bucket{service=\"shop\",le=\"1\"} 1\n"), "{text}");
-        assert!(text.contains("h_bucket{service=\"shop\",le=\"2\"} 1\n"), "{text}");
-    }
-}
+mod tests;

@@ -24,8 +24,8 @@ pub(crate) struct FamilyExemplars {
 }
 
 impl FamilyExemplars {
-    /// Finds the exemplars of a family that are not too old. Rows are numbered as in the
-    /// [`SeriesTable`](super::series::SeriesTable): by the order of points.
+    /// Finds the exemplars of a family that are not too old. None has the value NaN, which is in no bucket. Rows are
+    /// numbered as in the [`SeriesTable`](super::series::SeriesTable): by the order of points.
     pub(crate) fn load(&mut self, family: &Family<'_, '_>, store: &ExemplarStore, now: UnixTime) {
         self.found.clear();
         if !matches!(family.description.kind, FamilyKind::Counter | FamilyKind::Histogram) {
@@ -55,7 +55,7 @@ impl FamilyExemplars {
         let Self { found, rows } = self;
         let data = metric.data();
         let mut add = |row: u32, exemplar: &Exemplar| {
-            if exemplar.time >= oldest {
+            if exemplar.time >= oldest && !exemplar.value.is_nan() {
                 found.push((row, *exemplar));
             }
         };

@@ -147,7 +147,8 @@ fn push_pairs(out: &mut Vec<u8>, text: &str, unescaped: &mut Vec<u8>) {
     }
 }
 
-fn push_pair(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+/// Appends a label, of a series or of an exemplar.
+pub(super) fn push_pair(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let fields = [key.len(), value.len()].map(|len| 1 + varint_len(len as u64) + len);
     out.push(LABEL);
     push_varint(out, fields.iter().sum::<usize>() as u64);
@@ -170,7 +171,7 @@ fn has_backslash(values: &[u8]) -> bool {
     found != 0
 }
 
-/// `Metric.label`.
+/// `Metric.label` and `Exemplar.label`.
 const LABEL: u8 = length_tag(1);
 /// `LabelPair.name`.
 const NAME: u8 = length_tag(1);

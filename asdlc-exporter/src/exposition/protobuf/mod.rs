@@ -2,8 +2,10 @@
 //! it. Fields are in the order of their numbers. Repeated numbers are not packed.
 //!
 //! `wire` encodes fields. `family_length` writes the length of a family, `labels` the labels of a series,
-//! `native` the fields that only native histograms have, and `timestamp` the start time of a series.
+//! `native` the fields that only native histograms have, `exemplar` exemplars, and `timestamp` the start time of a
+//! series.
 
+mod exemplar;
 mod family_length;
 mod labels;
 mod native;
@@ -25,6 +27,7 @@ use crate::{
     },
     unix_time::UnixTime,
 };
+use exemplar::push_exemplar;
 use family_length::FamilyLength;
 use labels::LabelFields;
 use native::push_native;
@@ -42,6 +45,8 @@ pub(crate) struct ProtobufWriter<'o, 's> {
     created: CreatedTimestamp,
     /// The memory of `push_native`.
     deltas: Vec<u8>,
+    /// The memory of `exemplar::push_native`.
+    exemplars: Vec<Exemplar>,
     /// The field of the values of the family.
     value_tag: u8,
     is_counter: bool,
@@ -61,6 +66,7 @@ impl<'o, 's> ProtobufWriter<'o, 's> {
             labels: LabelFields::default(),
             created: CreatedTimestamp::new(),
             deltas: Vec::new(),
+            exemplars: Vec::new(),
             value_tag: GAUGE,
             is_counter: false,
             unit: Vec::new(),
@@ -99,6 +105,17 @@ impl<'o, 's> ProtobufWriter<'o, 's> {
     #[inline]
     fn close_value(&mut self, start: usize) {
         self.value_reserved = close(&mut self.out.bytes, start, self.value_reserved);
+    }
+
+    /// Writes the value of a counter that has an exemplar.
+    #[cold]
+    #[inline(never)]
+    fn exemplified(&mut self, value: Number, start: Option<UnixTime>, exemplar: &Exemplar) {
+        let counter = push_opening(&mut self.out.bytes, self.value_tag, 1);
+        push_double(&mut self.out.bytes, VALUE, value.float());
+        push_exemplar(&mut self.out.bytes, &exemplar::OF_COUNTER, exemplar);
+        self.push_created(OF_COUNTER, start);
+        close(&mut self.out.bytes, counter, 1);
     }
 
     #[inline]
@@ -141,9 +158,13 @@ impl FamilyWriter for ProtobufWriter<'_, '_> {
         labels: Labels<'_>,
         value: Number,
         start: Option<UnixTime>,
-        _exemplar: Option<&Exemplar>,
+        exemplar: Option<&Exemplar>,
     ) {
         let metric = self.open(labels);
+        if let Some(exemplar) = exemplar {
+            self.exemplified(value, start, exemplar);
+            return self.close(metric);
+        }
         // A gauge and an untyped value have their number in the same field as a counter.
         let mut fields = [0; 2 + 9 + CreatedTimestamp::MAX];
         let mut len = 2 + 9;
@@ -160,15 +181,22 @@ impl FamilyWriter for ProtobufWriter<'_, '_> {
     }
 
     fn histogram(&mut self, labels: Labels<'_>, value: &HistogramValue, start: Option<UnixTime>) {
-        let HistogramValue { count, sum, buckets, native, is_native, exemplars: _ } = value;
+        let HistogramValue { count, sum, buckets, native, is_native, exemplars } = value;
         let metric = self.open(labels);
         let histogram = self.open_value();
         push_count_and_sum(&mut self.out.bytes, *count, *sum);
-        buckets.iter().for_each(|bucket| push_bucket(&mut self.out.bytes, *bucket));
+        if exemplars.is_empty() {
+            buckets.iter().for_each(|bucket| push_bucket(&mut self.out.bytes, *bucket));
+        } else {
+            exemplar::push_buckets(&mut self.out.bytes, value);
+        }
         if *is_native {
             push_native(&mut self.out.bytes, &mut self.deltas, native);
         }
         self.push_created(OF_HISTOGRAM, start);
+        if *is_native && !exemplars.is_empty() {
+            exemplar::push_native(&mut self.out.bytes, &mut self.exemplars, value);
+        }
         self.close_value(histogram);
         self.close(metric);
     }

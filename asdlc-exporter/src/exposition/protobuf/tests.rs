@@ -2,9 +2,10 @@
 
 use super::ProtobufWriter;
 use crate::{
+    exemplars::{Exemplar, SpanIds},
     exposition::{
         chunks::{ChunkBuffer, Sink},
-        family_writer::{FamilyHead, FamilyWriter as _},
+        family_writer::{FamilyHead, FamilyWriter},
     },
     families::{
         constant_labels::ConstantLabels,
@@ -29,6 +30,7 @@ use std::{collections::BTreeMap, mem};
 
 mod expected;
 mod generated;
+mod same_in_text;
 
 #[expect(unreachable_pub, clippy::doc_markdown, reason = "generated")]
 #[path = "../../../tests/client_model/mod.rs"]
@@ -55,15 +57,20 @@ struct Series {
     histogram: HistogramValue,
     quantiles: Vec<Quantile>,
     start: Option<u64>,
+    /// Of a counter.
+    exemplar: Option<Exemplar>,
+}
+
+fn write(families: &[Family], out: &mut ChunkBuffer<'_>) {
+    pass(families, &mut ProtobufWriter::new(out));
 }
 
 /// Passes the families to a writer as `render` does.
-fn write(families: &[Family], out: &mut ChunkBuffer<'_>) {
-    let mut writer = ProtobufWriter::new(out);
+fn pass(families: &[Family], writer: &mut impl FamilyWriter) {
     for Family { name, help, unit, kind, constant, series } in families {
         let constant = ConstantLabels::new(constant.clone());
-        let head =
-            FamilyHead { name, base_name: None, help, kind: *kind, unit, constant: &constant };
+        let base_name = Some(name.strip_suffix("_total").unwrap_or(name));
+        let head = FamilyHead { name, base_name, help, kind: *kind, unit, constant: &constant };
         let mut cache = LabelCache::new(
             ConstantLabels::default(),
             ScopeLabels::ALL,
@@ -75,13 +82,16 @@ fn write(families: &[Family], out: &mut ChunkBuffer<'_>) {
             writer.begin(&head);
             for (series, (layout, text, lengths)) in series.iter().zip(&made) {
                 let labels = cache.labels(*layout, text, lengths.as_bytes());
-                let Series { value, histogram, quantiles, start, .. } = series;
+                let Series { value, histogram, quantiles, start, exemplar, .. } = series;
                 let start = start.map(UnixTime);
                 match kind {
                     FamilyKind::Histogram => writer.histogram(labels, histogram, start),
                     FamilyKind::Summary => {
                         let HistogramValue { count, sum, .. } = histogram;
                         writer.summary(labels, quantiles, *count, *sum, start);
+                    }
+                    FamilyKind::Counter => {
+                        writer.sample(labels, *value, start, exemplar.as_ref());
                     }
                     _ => writer.sample(labels, *value, start, None),
                 }
@@ -161,7 +171,8 @@ fn histogram(buckets: &[(f64, u64)], count: u64) -> HistogramValue {
 /// A family of each kind.
 fn each_kind() -> Vec<Family> {
     let start = Some(1_764_400_000_123_456_789);
-    let number = |value| Series { value, start, ..Series::default() };
+    let number =
+        |value| Series { value, start, exemplar: Some(exemplar(2.0, 9)), ..Series::default() };
     let quantile = |quantile, value| Quantile { quantile, value };
     let native = NativeHistogram {
         schema: -4,
@@ -169,7 +180,9 @@ fn each_kind() -> Vec<Family> {
         positive: NativeBuckets { first: -7, counts: vec![300, 0, 0, 1, 0, 0, 0, 1 << 40] },
         negative: NativeBuckets { first: 1_000, counts: vec![1] },
     };
-    let native = HistogramValue { native, is_native: true, ..histogram(&[(1.0, 300)], 5_000) };
+    let exemplars = vec![exemplar(-2.0, 3), exemplar(0.5, 1), exemplar(7.0, 2)];
+    let native =
+        HistogramValue { native, is_native: true, exemplars, ..histogram(&[(1.0, 300)], 5_000) };
     let empty = HistogramValue { is_native: true, ..histogram(&[(1.0, 0)], 0) };
     let quantiles = vec![quantile(0.5, -1.0), quantile(1.0, f64::NAN)];
     let summary = Series { quantiles, histogram: histogram(&[], 7), start, ..Series::default() };
@@ -195,7 +208,7 @@ fn each_kind() -> Vec<Family> {
     families
 }
 
-//
+//
 #[test]
 fn each_kind_is_written_as_prost_writes_it() {
     let families = each_kind();
@@ -211,6 +224,54 @@ fn each_kind_is_written_as_prost_writes_it() {
     let encoded: Vec<_> =
         expected.iter().flat_map(proto::MetricFamily::encode_length_delimited_to_vec).collect();
     assert!(bytes == encoded, "the same messages, but other bytes");
+}
+
+fn exemplar(value: f64, time: u64) -> Exemplar {
+    let span = SpanIds { trace: [0xab; 16], span: [1; 8] };
+    Exemplar { value, time: UnixTime(time), span }
+}
+
+//
+#[test]
+fn exemplars_are_written_as_prost_writes_them() {
+    const SECOND: u64 = 1_000_000_000;
+    // The longest times, and a time whose message is empty.
+    let times = [u64::MAX, 17_179_869_183 * SECOND + 999_999_999, 0, 5 * SECOND];
+    let counter = |time| Series {
+        value: Number::U64(u64::MAX),
+        start: Some(u64::MAX),
+        exemplar: Some(exemplar(-1e300, time)),
+        ..Series::default()
+    };
+    let without_trace = Exemplar { span: SpanIds::default(), ..exemplar(3.0, 1) };
+    let exemplars = vec![exemplar(0.5, 4), exemplar(0.75, 2), exemplar(1.5, 1), without_trace];
+    let classic = HistogramValue {
+        exemplars,
+        ..histogram(&[(1.0, 1), (2.0, 1), (2.5, u64::MAX - 1)], u64::MAX)
+    };
+    let positive = NativeBuckets { first: 0, counts: vec![4] };
+    let native = NativeHistogram { positive, ..NativeHistogram::default() };
+    let native = HistogramValue { native, is_native: true, ..classic.clone() };
+    let histograms = [classic, native].map(|histogram| Series { histogram, ..Series::default() });
+    let families = [
+        family("orders_total", FamilyKind::Counter, times.map(counter).into()),
+        family("wait", FamilyKind::Histogram, histograms.into()),
+    ];
+    let bytes = in_memory(&families);
+    assert!(bytes == expected(&families));
+    let mut rest = bytes.as_slice();
+    proto::MetricFamily::decode_length_delimited(&mut rest).unwrap();
+    let decoded = proto::MetricFamily::decode_length_delimited(rest).unwrap();
+    let values = |exemplars: Vec<&proto::Exemplar>| -> Vec<_> {
+        exemplars.into_iter().map(|exemplar| exemplar.value.unwrap()).collect()
+    };
+    for (metric, of_native) in decoded.metric.iter().zip([&[][..], &[3.0, 0.75, 0.5]]) {
+        let histogram = metric.histogram.as_ref().unwrap();
+        let of_buckets = histogram.bucket.iter().filter_map(|bucket| bucket.exemplar.as_ref());
+        assert_eq!(values(of_buckets.collect()), [0.5, 3.0], "the newest of buckets with a count");
+        assert_eq!(histogram.bucket.last().unwrap().upper_bound, Some(f64::INFINITY));
+        assert_eq!(values(histogram.exemplars.iter().collect()), of_native, "the oldest first");
+    }
 }
 
 //
@@ -265,7 +326,7 @@ fn a_unit_is_written_only_where_prometheus_accepts_it() {
     }
 }
 
-//
+//
 #[test]
 fn chunks_of_any_size_make_the_same_exposition() {
     let families = each_kind();
@@ -302,4 +363,4 @@ fn the_length_of_a_family_has_one_to_four_bytes() {
 }
 
 /// More bytes than a series has in the tests with chunks.
-const MAX_SERIES_LEN: usize = 1_000;
+const MAX_SERIES_LEN: usize = 1_500;

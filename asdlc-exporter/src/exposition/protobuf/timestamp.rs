@@ -1,4 +1,4 @@
-//! Start times as protobuf fields.
+//! Times as protobuf fields.
 
 use crate::{
     exposition::protobuf::wire::{length_tag, put_varint, varint_tag},
@@ -13,9 +13,7 @@ pub(super) struct CreatedTimestamp {
 }
 
 impl CreatedTimestamp {
-    /// The tag, the length of the message, and two fields of at most five bytes with their tags: a `UnixTime`
-    /// has at most 35 bits of seconds.
-    pub(super) const MAX: usize = 2 + 2 * (1 + 5);
+    pub(super) const MAX: usize = 1 + MAX_TIMESTAMP;
 
     pub(super) fn new() -> Self {
         let mut this = Self { time: UnixTime(0), field: [0; Self::MAX], len: 0 };
@@ -34,20 +32,29 @@ impl CreatedTimestamp {
     }
 
     fn set(&mut self, time: UnixTime) {
-        let UnixTime(nanoseconds) = time;
-        let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
-        let mut len = 2;
-        for (tag, value) in [(SECONDS, seconds), (NANOS, rest)] {
-            // Without a value, both are 0: this message has the syntax `proto3`.
-            if value > 0 {
-                self.field[len] = tag;
-                len += 1 + put_varint(&mut self.field[len + 1..], value);
-            }
-        }
-        self.field[1] = (len - 2) as u8;
-        (self.time, self.len) = (time, len);
+        (self.time, self.len) = (time, 1 + put_timestamp(&mut self.field[1..], time));
     }
 }
+
+/// Writes the length of a message `Timestamp` and the message to the beginning of the slice. Returns how many bytes
+/// both have, at most [`MAX_TIMESTAMP`].
+pub(super) fn put_timestamp(out: &mut [u8], UnixTime(nanoseconds): UnixTime) -> usize {
+    let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    let mut len = 1;
+    for (tag, value) in [(SECONDS, seconds), (NANOS, rest)] {
+        // Without a value, both are 0: this message has the syntax `proto3`.
+        if value > 0 {
+            out[len] = tag;
+            len += 1 + put_varint(&mut out[len + 1..], value);
+        }
+    }
+    out[0] = (len - 1) as u8;
+    len
+}
+
+/// The length of the message, and two fields of at most five bytes with their tags: a `UnixTime` has at most 35 bits
+/// of seconds.
+pub(super) const MAX_TIMESTAMP: usize = 1 + 2 * (1 + 5);
 
 /// `Counter.created_timestamp`.
 pub(super) const OF_COUNTER: u8 = length_tag(3);

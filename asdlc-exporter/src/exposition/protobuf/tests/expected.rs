@@ -4,8 +4,11 @@ use super::{
     Family, Series,
     client_model::{google::protobuf::Timestamp, io::prometheus::client as proto},
 };
-use crate::families::model::{
-    Bucket, FamilyKind, HistogramValue, NativeBuckets, NativeHistogram, Quantile,
+use crate::{
+    exemplars::{Exemplar, SpanIds},
+    families::model::{
+        Bucket, FamilyKind, HistogramValue, NativeBuckets, NativeHistogram, Quantile,
+    },
 };
 use prost::Message as _;
 
@@ -20,7 +23,7 @@ pub(super) fn expected(families: &[Family]) -> Vec<u8> {
 pub(super) fn expected_family(family: &Family) -> proto::MetricFamily {
     let Family { name, help, unit, kind, constant, series } = family;
     let metric = |series: &Series| {
-        let Series { scope, labels, value, histogram, quantiles, start } = series;
+        let Series { scope, labels, value, histogram, quantiles, start, exemplar } = series;
         let all = constant.iter().map(|(key, value)| (key, value)).chain(scope).chain(labels);
         let pair = |(key, value): (&String, &String)| proto::LabelPair {
             name: Some(key.clone()),
@@ -30,14 +33,12 @@ pub(super) fn expected_family(family: &Family) -> proto::MetricFamily {
             label: all.filter(|(_, value)| !value.is_empty()).map(pair).collect(),
             ..proto::Metric::default()
         };
-        let created_timestamp = start.map(|start| Timestamp {
-            seconds: (start / 1_000_000_000) as i64,
-            nanos: (start % 1_000_000_000) as i32,
-        });
+        let created_timestamp = start.map(timestamp);
         let value = double(value.float());
         match kind {
             FamilyKind::Counter => {
-                metric.counter = Some(proto::Counter { value, exemplar: None, created_timestamp });
+                let exemplar = exemplar.as_ref().map(expected_exemplar);
+                metric.counter = Some(proto::Counter { value, exemplar, created_timestamp });
             }
             FamilyKind::Gauge | FamilyKind::TargetInfo => {
                 metric.gauge = Some(proto::Gauge { value });
@@ -80,18 +81,34 @@ pub(super) fn expected_family(family: &Family) -> proto::MetricFamily {
 }
 
 fn expected_histogram(
-    HistogramValue { count, sum, buckets, native, is_native, exemplars: _ }: &HistogramValue,
+    HistogramValue { count, sum, buckets, native, is_native, exemplars }: &HistogramValue,
     created_timestamp: Option<Timestamp>,
 ) -> proto::Histogram {
-    let bucket = |Bucket { bound, cumulative }: &Bucket| proto::Bucket {
-        cumulative_count: Some(*cumulative),
-        upper_bound: Some(*bound),
-        ..proto::Bucket::default()
+    let mut below = (None, 0);
+    let mut in_buckets = Vec::new();
+    let mut bucket = |Bucket { bound, cumulative }: &Bucket| {
+        let (above, count) = below;
+        below = (Some(*bound), *cumulative);
+        let is_above = |it: &Exemplar| above.is_none_or(|above| it.value > above);
+        let is_inside = |it: &&Exemplar| is_above(it) && it.value <= *bound;
+        let has_count = *cumulative > count;
+        let mut inside: Vec<_> = exemplars.iter().filter(is_inside).filter(|_| has_count).collect();
+        in_buckets.extend_from_slice(&inside);
+        inside.sort_by_key(|it| it.time);
+        proto::Bucket {
+            cumulative_count: Some(*cumulative),
+            upper_bound: Some(*bound),
+            exemplar: inside.last().map(|exemplar| expected_exemplar(exemplar)),
+            ..proto::Bucket::default()
+        }
     };
+    let mut classic: Vec<_> = buckets.iter().map(&mut bucket).collect();
+    let infinite = bucket(&Bucket { bound: f64::INFINITY, cumulative: *count });
+    classic.extend(infinite.exemplar.is_some().then_some(infinite));
     let mut histogram = proto::Histogram {
         sample_count: Some(*count),
         sample_sum: double(sum.float()),
-        bucket: buckets.iter().map(bucket).collect(),
+        bucket: classic,
         created_timestamp,
         ..proto::Histogram::default()
     };
@@ -107,8 +124,31 @@ fn expected_histogram(
         if is_empty {
             histogram.positive_span = vec![span(0, 0)];
         }
+        in_buckets.sort_by_key(|exemplar| exemplar.time);
+        histogram.exemplars = in_buckets.into_iter().map(expected_exemplar).collect();
     }
     histogram
+}
+
+fn timestamp(nanoseconds: u64) -> Timestamp {
+    Timestamp {
+        seconds: (nanoseconds / 1_000_000_000) as i64,
+        nanos: (nanoseconds % 1_000_000_000) as i32,
+    }
+}
+
+fn expected_exemplar(Exemplar { value, time, span }: &Exemplar) -> proto::Exemplar {
+    let SpanIds { trace, span } = span;
+    let pair =
+        |name: &str, id: String| proto::LabelPair { name: Some(name.to_owned()), value: Some(id) };
+    let (trace, span) = (u128::from_be_bytes(*trace), u64::from_be_bytes(*span));
+    let labels =
+        [pair("trace_id", format!("{trace:032x}")), pair("span_id", format!("{span:016x}"))];
+    proto::Exemplar {
+        label: labels.into_iter().filter(|_| trace != 0 && span != 0).collect(),
+        value: double(*value),
+        timestamp: Some(timestamp(time.0)),
+    }
 }
 
 pub(super) fn span(offset: i32, length: u32) -> proto::BucketSpan {

@@ -1,8 +1,12 @@
 //! Any families, byte for byte.
 
 use super::{Family, Labels, Series, expected::expected, in_chunks, in_memory};
-use crate::families::model::{
-    Bucket, FamilyKind, HistogramValue, NativeBuckets, NativeHistogram, Number, Quantile,
+use crate::{
+    exemplars::{Exemplar, SpanIds},
+    families::model::{
+        Bucket, FamilyKind, HistogramValue, NativeBuckets, NativeHistogram, Number, Quantile,
+    },
+    unix_time::UnixTime,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -49,17 +53,45 @@ fn native_buckets() -> impl Strategy<Value = NativeBuckets> {
     (-100_000..100_000, counts).prop_map(|(first, counts)| NativeBuckets { first, counts })
 }
 
-fn histogram_value() -> impl Strategy<Value = HistogramValue> {
-    let buckets = vec((float(), count()), 0..20);
-    let native = (-4..=8_i8, count(), native_buckets(), native_buckets());
-    (count(), number(), buckets, option::of(native)).prop_map(|(count, sum, buckets, native)| {
-        let is_native = native.is_some();
-        let (schema, zero_count, positive, negative) = native.unwrap_or_default();
-        let native = NativeHistogram { schema, zero_count, positive, negative };
-        let buckets =
-            buckets.into_iter().map(|(bound, cumulative)| Bucket { bound, cumulative }).collect();
-        HistogramValue { count, sum, buckets, native, is_native, exemplars: Vec::new() }
+pub(super) fn exemplar() -> impl Strategy<Value = Exemplar> {
+    let value = prop_oneof![8 => -2.0..10.0, 1 => any::<f64>(), 1 => Just(f64::INFINITY)];
+    let value = value.prop_filter("exemplars are numbers", |value: &f64| !value.is_nan());
+    let ids = prop_oneof![4 => any::<([u8; 16], [u8; 8])>(), 1 => Just(([0; 16], [0; 8]))];
+    let time = prop_oneof![any::<u64>(), (0..5_u64).prop_map(|at| at * 500_000_000)];
+    (value, time, ids).prop_map(|(value, time, (trace, span))| Exemplar {
+        value,
+        time: UnixTime(time),
+        span: SpanIds { trace, span },
     })
+}
+
+/// In the order of their values.
+fn exemplars() -> impl Strategy<Value = Vec<Exemplar>> {
+    prop_oneof![1 => Just(Vec::new()), 2 => vec(exemplar(), 0..30)].prop_map(|mut exemplars| {
+        exemplars.sort_by(|a, b| a.value.total_cmp(&b.value));
+        exemplars
+    })
+}
+
+fn buckets() -> impl Strategy<Value = Vec<Bucket>> {
+    let bound = prop_oneof![4 => -2.0..10.0, 1 => -1e300..1e300];
+    vec((bound, count()), 0..20).prop_map(|mut buckets| {
+        buckets.sort_by(|(a, _): &(f64, u64), (b, _)| a.total_cmp(b));
+        buckets.dedup_by_key(|(bound, _)| *bound);
+        buckets.into_iter().map(|(bound, cumulative)| Bucket { bound, cumulative }).collect()
+    })
+}
+
+pub(super) fn histogram_value() -> impl Strategy<Value = HistogramValue> {
+    let native = (-4..=8_i8, count(), native_buckets(), native_buckets());
+    (count(), number(), buckets(), option::of(native), exemplars()).prop_map(
+        |(count, sum, buckets, native, exemplars)| {
+            let is_native = native.is_some();
+            let (schema, zero_count, positive, negative) = native.unwrap_or_default();
+            let native = NativeHistogram { schema, zero_count, positive, negative };
+            HistogramValue { count, sum, buckets, native, is_native, exemplars }
+        },
+    )
 }
 
 fn series() -> impl Strategy<Value = Series> {
@@ -67,14 +99,17 @@ fn series() -> impl Strategy<Value = Series> {
     let quantile = (float(), float()).prop_map(|(quantile, value)| Quantile { quantile, value });
     let quantiles = vec(quantile, 0..4);
     let start = option::of(prop_oneof![any::<u64>(), (0..5_u64).prop_map(|at| at * 1_000_000_000)]);
-    (scope, keys().prop_flat_map(pairs), number(), histogram_value(), quantiles, start).prop_map(
-        |(scope, labels, value, histogram, quantiles, start)| Series {
+    let labels = keys().prop_flat_map(pairs);
+    let exemplar = option::of(exemplar());
+    (scope, labels, number(), histogram_value(), quantiles, start, exemplar).prop_map(
+        |(scope, labels, value, histogram, quantiles, start, exemplar)| Series {
             scope,
             labels,
             value,
             histogram,
             quantiles,
             start,
+            exemplar,
         },
     )
 }
@@ -109,7 +144,7 @@ proptest! {
     // `.ci/weekly` sets `PROPTEST_CASES`.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    //
+    //
     #[test]
     fn whatever_is_written_is_what_prost_writes(families in families(), sizes in vec(1..2_000_usize, 3)) {
         let expected = expected(&families);

@@ -1,0 +1,78 @@
+//! The boundaries of a histogram as text.
+
+use crate::{
+    exposition::{
+        number::{push_float, push_integer},
+        text::push_str,
+    },
+    families::model::Bucket,
+};
+
+/// The boundaries of a histogram as text. All series of a metric have the same boundaries, so each
+/// boundary is formatted once.
+#[derive(Default)]
+pub(crate) struct BoundTexts(pub(crate) Vec<BoundText>);
+
+pub(crate) struct BoundText {
+    bound: f64,
+    /// For example `0.5"} `, followed by zeros if it is shorter than this.
+    text: [u8; BLOCK],
+    len: u8,
+    /// A text that is longer.
+    long: Vec<u8>,
+}
+
+impl BoundText {
+    fn new(bound: f64, is_open_metrics: bool) -> Self {
+        let mut long = Vec::new();
+        push_float(&mut long, bound, is_open_metrics);
+        push_str(&mut long, "\"} ");
+        let (mut text, mut len) = ([0; BLOCK], 0);
+        // One byte is left for a count.
+        if let Some(short) = text[..BLOCK - 1].get_mut(..long.len()) {
+            short.copy_from_slice(&long);
+            len = long.len() as u8;
+            long = Vec::new();
+        }
+        Self { bound, text, len, long }
+    }
+
+    /// Appends the boundary and the count of its bucket.
+    #[inline]
+    pub(crate) fn push(&self, out: &mut Vec<u8>, count: u64) {
+        let len = usize::from(self.len);
+        if len == 0 {
+            out.extend_from_slice(&self.long);
+            push_integer(out, count);
+            return;
+        }
+        // Copying a fixed number of bytes needs no call. Many buckets have a count of one digit.
+        let mut block = self.text;
+        let is_short = count < 10;
+        if let Some(digit) = block.get_mut(len).filter(|_| is_short) {
+            *digit = b'0' + count as u8;
+        }
+        let end = out.len() + len + usize::from(is_short);
+        out.extend_from_slice(&block);
+        out.truncate(end);
+        if !is_short {
+            push_integer(out, count);
+        }
+    }
+}
+
+impl BoundTexts {
+    pub(crate) fn prepare(&mut self, buckets: &[Bucket], is_open_metrics: bool) {
+        let Self(bounds) = self;
+        let known = bounds.iter().map(|text| text.bound.to_bits());
+        if known.eq(buckets.iter().map(|bucket| bucket.bound.to_bits())) {
+            return;
+        }
+        bounds.clear();
+        let text = |bucket: &Bucket| BoundText::new(bucket.bound, is_open_metrics);
+        bounds.extend(buckets.iter().map(text));
+    }
+}
+
+/// How many bytes are copied at once.
+const BLOCK: usize = 16;
