@@ -222,7 +222,7 @@
 //!
 //! 1. The span of the current OpenTelemetry context. The spans of `tracing-opentelemetry` are such spans, while they are
 //!    entered, unless its layer is built with `with_context_activation(false)`.
-//! 2. With [`with_tracing_spans`](LayerBuilder#method.with_tracing_spans) (feature `tracing-opentelemetry`), the current span of
+//! 2. With [`with_tracing_spans`](LayerBuilder::with_tracing_spans) (feature `tracing-opentelemetry`), the current span of
 //!    `tracing`.
 //! 3. An extension of the request: an [`opentelemetry::trace::SpanContext`], or else an [`opentelemetry::Context`]. For a service
 //!    that knows its spans and does not make them current.
@@ -296,7 +296,7 @@
 //! - `tonic`: [`GrpcMethods::from_file_descriptor_sets`]. For clients, [`TonicMethod`] and the
 //!   [errors](LayerBuilder::with_tonic_errors) of `Channel`. For tonic 0.14.
 //!   Turns on `hyper-util`.
-//! - `tracing-opentelemetry`: [`with_tracing_spans`](LayerBuilder#method.with_tracing_spans), for tracing-opentelemetry 0.34. Only for
+//! - `tracing-opentelemetry`: [`with_tracing_spans`](LayerBuilder::with_tracing_spans), for tracing-opentelemetry 0.34. Only for
 //!   [exemplars](#exemplars), and only if its layer does not activate the context.
 //!
 //! # Another version of axum

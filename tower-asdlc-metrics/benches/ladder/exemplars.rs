@@ -2,8 +2,12 @@
 //! store no exemplar.
 
 use crate::harness::Subject;
-use crate::subjects::{provider, requests, requests_with, service};
+use crate::subjects::{provider, requests, sending, service};
+use bytes::Bytes;
 use http::request::Builder;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::Full;
 use opentelemetry::Context;
 use opentelemetry::metrics::{
     AsyncInstrumentBuilder, Counter, Histogram, HistogramBuilder, InstrumentBuilder,
@@ -12,7 +16,7 @@ use opentelemetry::metrics::{
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
-use tower::Layer;
+use tower::{Layer, Service};
 use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
 
 pub fn own() -> [Subject; 8] {
@@ -66,6 +70,17 @@ fn context(flags: TraceFlags) -> Context {
     Context::new().with_remote_span_context(span)
 }
 
+/// Sends a request with these headers.
+fn requests_with<S, B>(service: S, headers: impl Fn(Builder) -> Builder) -> impl FnMut()
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>>,
+    B: Body,
+{
+    sending(service, move || {
+        headers(Request::get("/items/1")).body(Full::default()).expect("a request")
+    })
+}
+
 fn with_traceparent(request: Builder) -> Builder {
     request.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 }
@@ -73,6 +88,7 @@ fn with_traceparent(request: Builder) -> Builder {
 /// As a browser sends them.
 fn with_headers(request: Builder) -> Builder {
     [
+        ("host", "localhost:8080"),
         ("user-agent", "Mozilla/5.0"),
         ("accept", "text/html"),
         ("accept-language", "en"),

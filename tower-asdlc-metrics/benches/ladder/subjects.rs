@@ -3,7 +3,6 @@
 use crate::harness::Subject;
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
-use http::request::Builder;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
@@ -81,19 +80,10 @@ where
     S: Service<Request<Full<Bytes>>, Response = Response<B>>,
     B: Body,
 {
-    requests_with(service, |request| request)
-}
-
-/// The same with more headers.
-pub fn requests_with<S, B>(service: S, headers: impl Fn(Builder) -> Builder) -> impl FnMut()
-where
-    S: Service<Request<Full<Bytes>>, Response = Response<B>>,
-    B: Body,
-{
-    sending(service, move || {
+    sending(service, || {
         let request =
             Request::get("/items/1").header(HOST, HeaderValue::from_static("localhost:8080"));
-        headers(request).body(Full::default()).expect("a request")
+        request.body(Full::default()).expect("a request")
     })
 }
 
@@ -108,7 +98,8 @@ where
     })
 }
 
-fn sending<S, B>(mut service: S, request: impl Fn() -> Request<Full<Bytes>>) -> impl FnMut()
+/// The same with this request.
+pub fn sending<S, B>(mut service: S, request: impl Fn() -> Request<Full<Bytes>>) -> impl FnMut()
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>>,
     B: Body,

@@ -21,7 +21,7 @@ impl Flag {
     pub(crate) const HAS_TIME_TO_HEADERS: Self = Self(16);
     /// No callback runs before collections. Nothing is buffered, and the in-flight gauge changes when a request starts and ends.
     pub(crate) const NO_FLUSH_CALLBACK: Self = Self(4);
-    /// Set by the first collection; until then nothing is buffered. Never set if exemplars are recorded.
+    /// Set by the first collection; until then nothing is buffered.
     pub(crate) const IS_COLLECTED: Self = Self(8);
     /// Requests have labels besides the method and those of the application: a scheme, a host, or the version of HTTP.
     pub(crate) const HAS_MORE_LABELS: Self = Self(32);
@@ -33,11 +33,6 @@ impl Flag {
     pub(crate) const IS_CLIENT: Self = Self(256);
     /// The layer is around a client, and the version of HTTP is a label. The response has it.
     pub(crate) const READS_VERSION: Self = Self(512);
-    /// The meter records exemplars.
-    pub(crate) const RECORDS_EXEMPLARS: Self = Self(1024);
-    /// `IS_COLLECTED`, if exemplars are recorded. Without exemplars, this flag saves a request that is buffered a test of the flag
-    /// above.
-    pub(crate) const IS_COLLECTED_WITH_EXEMPLARS: Self = Self(2048);
     /// The layer reads more of a response than its status and its body.
     pub(crate) const READS_RESPONSE: Self =
         Self(Self::HAS_TIME_TO_HEADERS.0 | Self::HAS_RESPONSE_LABELS.0 | Self::READS_VERSION.0);

@@ -68,7 +68,6 @@ impl Recorder {
             (Flag::HAS_RESPONSE_LABELS, !settings.response_labels.is_empty()),
             (Flag::IS_CLIENT, settings.side == Side::Client),
             (Flag::READS_VERSION, instruments.semantic.is_some() && settings.side == Side::Client),
-            (Flag::RECORDS_EXEMPLARS, exemplars.is_some()),
         ]);
         let routes = Routes::new(instruments, settings);
         // The builder allows fewer methods and hosts than there are numbers.
@@ -216,33 +215,8 @@ impl Recorder {
         let Some(series) = self.routes.ending(route, ending) else {
             return self.record_beyond_limit(route, ending, duration, sent, None);
         };
-        let add = |durations: &[f64]| series.add_requests(durations);
-        let is_buffered = flags.contains(Flag::IS_COLLECTED)
-            && series.batch().is_some_and(|batch| batch.add(duration, add));
-        if !is_buffered {
-            if flags.contains(Flag::RECORDS_EXEMPLARS) {
-                return self.record_outside_of_spans(series, duration, sent, flags);
-            }
-            add(&[duration]);
-        }
-        self.count_unmatched(series);
-        if flags.contains(Flag::HAS_BODY_SIZES) {
-            series.record_response_body_size(sent);
-        }
-    }
-
-    /// The rest of [`record_exchange`](Self::record_exchange) if the meter records exemplars. Else the measurements would belong to
-    /// the current span.
-    #[inline(never)]
-    fn record_outside_of_spans(
-        &self,
-        series: &EndingSeries,
-        duration: f64,
-        sent: u64,
-        flags: FlagSet,
-    ) {
         let add = |durations: &[f64]| self.measure(None, || series.add_requests(durations));
-        let is_buffered = flags.contains(Flag::IS_COLLECTED_WITH_EXEMPLARS)
+        let is_buffered = flags.contains(Flag::IS_COLLECTED)
             && series.batch().is_some_and(|batch| batch.add(duration, add));
         if !is_buffered {
             add(&[duration]);
@@ -305,10 +279,7 @@ impl Recorder {
     /// Adds all buffered requests to their series, and reports the requests in flight. `in_flight` returns their number for a
     /// slot.
     pub(crate) fn flush(&self, in_flight: impl Fn(InFlightSlot) -> i64) {
-        self.flags.set(match self.exemplars {
-            None => Flag::IS_COLLECTED,
-            Some(_) => Flag::IS_COLLECTED_WITH_EXEMPLARS,
-        });
+        self.flags.set(Flag::IS_COLLECTED);
         // Before the batches are flushed: a request that is not in flight any more is then recorded, or is in one of the
         // batches.
         self.in_flight.report(in_flight);

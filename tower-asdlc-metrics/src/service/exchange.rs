@@ -110,7 +110,7 @@ impl Exchange {
     pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) {
         self.progress.set_status(response.status());
         let endpoint = response.extensions().get();
-        if endpoint.is_some() || self.parts.is_some() {
+        if endpoint.is_some() || OptionalParts::have_endpoint(&self.parts) {
             self.create_route(endpoint);
         }
         if self.flags().is_some_and(|flags| flags.contains(Flag::READS_RESPONSE)) {
@@ -196,7 +196,9 @@ impl Exchange {
             }
         }
         let guard = LeaveOnPanic(self);
-        guard.0.record(outcome);
+        if let Some(shard) = guard.0.shard.as_deref() {
+            shard.recorder().record_exchange(guard.0.route, guard.0.end(outcome));
+        }
         mem::forget(guard);
         self.leave();
     }
@@ -233,13 +235,6 @@ impl Exchange {
         RequestLabels::of_parts(self.user_labels, self.method, self.host)
     }
 
-    #[inline(always)]
-    fn record(&self, outcome: Outcome) {
-        if let Some(shard) = self.shard.as_deref() {
-            shard.recorder().record_exchange(self.route, self.end(outcome));
-        }
-    }
-
     /// Stops the clock.
     #[inline(always)]
     fn end(&self, outcome: Outcome) -> FinishedExchange {
@@ -251,7 +246,9 @@ impl Exchange {
     /// Takes what the optional metrics need when the exchange ends. Returns the span that the measurements belong to.
     #[cold]
     fn finish_parts(&mut self, outcome: Outcome) -> Option<SpanIds> {
-        self.create_route(None);
+        if OptionalParts::have_endpoint(&self.parts) {
+            self.create_route(None);
+        }
         let mut parts = self.parts.take()?;
         let span = parts.span;
         if let Some(size) = parts.request_body.take() {

@@ -1,4 +1,3 @@
-use crate::labels::request_head::RequestHead;
 use crate::record::exemplars::SpanIds;
 use crate::record::recorder::Recorder;
 use crate::service::grpc_web::TrailerReader;
@@ -40,7 +39,8 @@ impl OptionalParts {
         recorder: &Arc<Recorder>,
     ) {
         if let Some(exemplars) = recorder.exemplars() {
-            let span = exemplars.span_of(sampled_span(RequestHead::of(request), recorder));
+            let sampled = sampled_span(request.extensions(), request.headers(), recorder);
+            let span = exemplars.span_of(sampled);
             if span.is_some() {
                 parts.get_or_insert_with(Self::recycled).span = span;
             }
@@ -54,6 +54,12 @@ impl OptionalParts {
                 parts.get_or_insert_default().upgrade = Some(guard);
             }
         }
+    }
+
+    /// Whether there is an endpoint of a route that does not exist yet.
+    #[inline(always)]
+    pub(crate) fn have_endpoint(parts: &Option<Box<Self>>) -> bool {
+        parts.as_ref().is_some_and(|parts| parts.endpoint.is_some())
     }
 
     /// The span of an exchange that has not finished.
@@ -82,6 +88,7 @@ impl OptionalParts {
 }
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "the boxes are reused, not only their contents")]
     static LEFT: RefCell<Vec<Box<OptionalParts>>> = const { RefCell::new(Vec::new()) };
 }
 

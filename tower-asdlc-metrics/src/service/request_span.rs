@@ -1,7 +1,6 @@
 //! The span that a request belongs to, read when the request arrives.
 
 use crate::labels::catch_panic::catch_panic;
-use crate::labels::request_head::RequestHead;
 use crate::record::exemplars::SpanIds;
 use crate::record::recorder::Recorder;
 use crate::service::traceparent;
@@ -26,12 +25,16 @@ enum RequestSpan {
 ///
 /// OpenTelemetry panics if there is no current context any more, because the thread ends. Then the request has no span.
 #[inline(never)]
-pub(crate) fn sampled_span(head: RequestHead<'_>, recorder: &Recorder) -> Option<SpanIds> {
+pub(crate) fn sampled_span(
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    recorder: &Recorder,
+) -> Option<SpanIds> {
     let find = || {
         RequestSpan::current()
             .or_else(|| RequestSpan::of_tracing(recorder))
-            .or_else(|| RequestSpan::in_extensions(head.extensions))
-            .or_else(|| RequestSpan::in_headers(head.headers))
+            .or_else(|| RequestSpan::in_extensions(extensions))
+            .or_else(|| RequestSpan::in_headers(headers))
     };
     match catch_panic(find)?? {
         RequestSpan::Sampled(ids) => Some(ids),
@@ -91,13 +94,14 @@ fn tracing_context() -> Option<Context> {
 
 /// `None` if there are several such headers.
 fn traceparent(headers: &HeaderMap) -> Option<&HeaderValue> {
-    // Most requests have no such header, and few headers: to compare all names is faster than to hash this one.
-    if !headers.keys().any(|name| *name == TRACEPARENT) {
+    // The names are compared: most requests have few headers, so it takes longer to hash this one.
+    let is_own = |name: &HeaderName| *name == TRACEPARENT;
+    if !headers.keys().any(is_own) {
         return None;
     }
-    let mut values = headers.get_all(&TRACEPARENT).iter();
-    let first = values.next();
-    if values.next().is_some() { None } else { first }
+    let mut own = headers.iter().filter(|(name, _)| is_own(name)).map(|(_, value)| value);
+    let first = own.next();
+    if own.next().is_some() { None } else { first }
 }
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -1,7 +1,7 @@
 //! Spans of `tracing`, with `tracing-opentelemetry` and the SDK's tracer.
 
 use crate::meter::{Exemplars, Of};
-use crate::requests::{End, in_span, of, request, span};
+use crate::requests::{self, End, request, span};
 use opentelemetry::trace::{SpanContext, TraceContextExt, TracerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tower::{Layer, service_fn};
@@ -60,7 +60,7 @@ fn a_span_that_tracing_opentelemetry_makes_current_is_the_span_of_the_request() 
     let (of, span) = measured(builder(), true, Sampler::AlwaysOn, None);
     assert!(span.is_valid());
     assert_eq!(of, ids(&span));
-    let other = Some(crate::requests::span(1, true));
+    let other = Some(requests::span(1, true));
     let (of, span) = measured(builder(), true, Sampler::AlwaysOff, other);
     assert!(span.is_valid());
     assert_eq!(of, Of::None);
@@ -72,12 +72,13 @@ fn without_the_setting_a_span_that_is_not_current_for_opentelemetry_is_not_read(
     let (of, _) = measured(builder(), false, Sampler::AlwaysOn, None);
     assert_eq!(of, Of::None);
     let (of, _) = measured(builder(), false, Sampler::AlwaysOn, Some(span(1, true)));
-    assert_eq!(of, crate::requests::of(1));
+    assert_eq!(of, requests::of(1));
 }
 
 #[cfg(feature = "tracing-opentelemetry")]
 mod with_the_setting {
     use super::*;
+    use crate::requests::{in_span, of};
 
     //
     #[test]

@@ -147,7 +147,7 @@ fn of_many_requests_on_two_threads_each_has_its_own_span() {
     }
 }
 
-/// A small generator of numbers (SplitMix64).
+/// A small generator of numbers (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
