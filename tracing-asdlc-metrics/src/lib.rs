@@ -107,6 +107,52 @@
 //! not with a global subscriber. The close of such a span is not recorded. The span leaves its in-flight gauge when its subscriber is
 //! dropped.
 //!
+//! # Exemplars
+//!
+//! An exemplar is a measurement that a series keeps together with the ids of a trace: it names a span that took as long as its bucket
+//! says. Meters of an exporter that records exemplars (`asdlc-exporter` does `with_exemplars`) get them from this layer. There is
+//! nothing to turn on here. With any other meter, the layer looks for no trace.
+//!
+//! **The exemplar of a span's counter and duration is the span's own trace**, also if it closes on another thread or inside another
+//! span. This needs the feature `tracing-opentelemetry`, and the layer of tracing-opentelemetry 0.34 in the same subscriber. Add that
+//! layer after this one:
+//!
+//! ```
+//! # #[cfg(feature = "tracing-opentelemetry")]
+//! # fn build(meter: &opentelemetry::metrics::Meter) -> Result<(), tracing_asdlc_metrics::BuildError> {
+//! use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
+//! use tracing_subscriber::prelude::*;
+//!
+//! let metrics = SpanMetricsLayer::new(meter, [Rule::span("checkout").with_duration("checkout_duration_seconds")])?;
+//! let traces = tracing_opentelemetry::layer().with_tracer(opentelemetry::global::tracer("shop"));
+//! tracing_subscriber::registry().with(metrics).with(traces).init();
+//! # Ok(()) }
+//! ```
+//!
+//! | a sampled span | `.with(metrics).with(traces)` | `.with(traces).with(metrics)` |
+//! |---|---|---|
+//! | that was entered | has its exemplar | has its exemplar |
+//! | that was never entered | has its exemplar | has none |
+//! | of a layer built with `with_context_activation(false)` | has its exemplar | has none |
+//!
+//! A span has no exemplar rather than that of another span:
+//!
+//! - A span that is not sampled has none, because there is no trace to open. (The exporter's filter `always_on` keeps such
+//!   measurements without ids.)
+//! - A span that a filter hides from the layer of tracing-opentelemetry does not get the trace of its parent.
+//! - Without the feature, with another version of tracing-opentelemetry, with its layer inside `reload::Layer`, or with traces that
+//!   something else makes of spans, the layer cannot know which trace is that of a span.
+//! - A span that is created has no trace yet, so [`with_opened_counter`](Rule::with_opened_counter) has none.
+//!
+//! **An event belongs to the current OpenTelemetry span**, as every measurement does that a program makes itself. The layer of
+//! tracing-opentelemetry makes a span current while it is entered. This needs no feature. An event with an explicit parent belongs to
+//! the parent, if a rule measures that span and it was entered and exited before; otherwise to no span. The first values of a
+//! [prefixed field](Rule::prefixed_fields), which are kept until its metric exists, become no exemplars.
+//!
+//! The traces are the same as without exemplars: the layer does not start an OpenTelemetry span earlier than the layer of
+//! tracing-opentelemetry does, so its parent can still be set. (There is one exception. With `with_context_activation(false)`, one
+//! span of the process is started at its exit, if a program attaches a context in the span, and detaches it after that exit.)
+//!
 //! # With other layers
 //!
 //! - The layer hides nothing from other layers, and needs no `RUST_LOG`. What it measures depends on the rules. It does not depend
@@ -143,12 +189,17 @@
 //! while the SDK copies the series of that instrument. [`SpanMetricsLayer::new`] creates instruments, so it waits for the callbacks
 //! of a running collection.
 //!
+//! [Exemplars](#exemplars) cost nothing if the meter records none. If it does, an open span takes 32 bytes more, in tables that are
+//! allocated when the first of their spans is sampled. A measured span allocates nothing for its exemplar, with one exception:
+//! tracing-opentelemetry allocates twice for a span that is never entered.
+//!
 //! # Features
 //!
 //! - `bound` (default): records through the bound instruments of `opentelemetry_sdk` (its feature
 //!   `experimental_metrics_bound_instruments`). Without it, the same metrics are recorded through plain instruments. Disable it for
 //!   a `MeterProvider` other than the SDK's: the API allows a provider to silently drop what is recorded through bound instruments.
 //! - `serde`: rules from configuration, as `RuleConfig`.
+//! - `tracing-opentelemetry`: finds the trace of a span, for [exemplars](#exemplars). For tracing-opentelemetry 0.34.
 //!
 //! [`Meter`]: opentelemetry::metrics::Meter
 //! [`tracing`]: https://docs.rs/tracing

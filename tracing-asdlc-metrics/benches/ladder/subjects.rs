@@ -12,16 +12,6 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 
 pub fn own() -> Vec<Subject> {
-    let matched = || {
-        Rule::span("storage")
-            .with_counter("operations_total")
-            .with_duration("operation_duration_seconds")
-    };
-    let labels = move || {
-        matched()
-            .with_label(Label::field("operation").with_values(["get", "put", "delete"]))
-            .with_label(Label::field("backend").with_values(["local", "redis"]))
-    };
     vec![
         Subject::new("no subscriber", || span),
         Subject::new("registry + empty layer", || {
@@ -43,11 +33,12 @@ pub fn own() -> Vec<Subject> {
             span
         }),
         Subject::new("ours, counter + histogram, 2 labels", move || {
-            registry().with(ours(labels())).init();
+            registry().with(ours(two_labels())).init();
             span
         }),
         Subject::new("ours, the same + outcome + in flight", move || {
-            let rule = labels().with_outcome(Outcome::label("status")).with_in_flight("operations");
+            let rule =
+                two_labels().with_outcome(Outcome::label("status")).with_in_flight("operations");
             registry().with(ours(rule)).init();
             span
         }),
@@ -72,6 +63,18 @@ pub fn meter() -> Meter {
     // Not dropped, because a dropped provider shuts down.
     std::mem::forget(provider);
     meter
+}
+
+fn matched() -> Rule {
+    Rule::span("storage")
+        .with_counter("operations_total")
+        .with_duration("operation_duration_seconds")
+}
+
+pub fn two_labels() -> Rule {
+    matched()
+        .with_label(Label::field("operation").with_values(["get", "put", "delete"]))
+        .with_label(Label::field("backend").with_values(["local", "redis"]))
 }
 
 fn ours(rule: Rule) -> SpanMetricsLayer {

@@ -4,11 +4,13 @@
 use crate::layer::capture::CapturedEvent;
 use crate::layer::instrument_result;
 use crate::layer::spans::Spans;
+use crate::plan::event_route::EventRoute;
 use crate::plan::instrument_event::InstrumentEvent;
 use crate::plan::log_record::with_log_target;
 use crate::plan::matching::is_opentelemetry;
 use crate::plan::plan::{EventBatch, EventDestination, Plan};
 use crate::plan::plans::Plans;
+use crate::record::exemplars::SpanIds;
 use crate::record::recording;
 use crate::record::recording_guard::RecordingGuard;
 use crate::record::series::SeriesKey;
@@ -35,11 +37,47 @@ where
         return;
     }
     plans.mark_seen(plan);
-    if plan.is_log_record {
-        record_log_record(plans, spans, plan, event, context);
-    } else {
-        record_event(plans, spans, plan, event, context, None);
+    match plan.event_route.get() {
+        EventRoute::Direct => record_event(plans, spans, plan, event, context, None, record_batch),
+        EventRoute::LogRecord => {
+            record_log_record(plans, spans, plan, event, context, record_batch);
+        }
+        route => record_with_exemplars(plans, spans, (plan, route), event, context),
     }
+}
+
+/// Records the metrics of an event whose measurements become exemplars, or may do so.
+#[inline(never)]
+fn record_with_exemplars<S>(
+    plans: &Plans,
+    spans: &Spans,
+    (plan, route): (&Plan, EventRoute),
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+) where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let exemplars = || plans.rule_set().exemplars();
+    if route == EventRoute::Unknown {
+        plan.find_event_route(exemplars);
+    }
+    let exemplars = exemplars();
+    let span = exemplars.and_then(|_| sampled_span(spans, event));
+    // Only the recording itself, because reading the event's fields calls foreign code, which may measure something too.
+    let record = |batch: &EventBatch, captured: &CapturedEvent<'_>, target: Option<&str>| {
+        let record = || record_batch(batch, captured, target);
+        exemplars.map_or_else(record, |exemplars| exemplars.measure(span, record));
+    };
+    if plan.is_log_record {
+        record_log_record(plans, spans, plan, event, context, record);
+    } else {
+        record_event(plans, spans, plan, event, context, None, record);
+    }
+}
+
+/// The OpenTelemetry span that an event belongs to: the current one, or that of the event's explicit parent.
+fn sampled_span(spans: &Spans, event: &Event<'_>) -> Option<SpanIds> {
+    if event.is_contextual() { SpanIds::of_current() } else { spans.sampled_span(event.parent()?) }
 }
 
 /// Stores how the function of a span ended, in the state of that span.
@@ -69,6 +107,7 @@ fn record_log_record<S>(
     plan: &Plan,
     event: &Event<'_>,
     context: &Context<'_, S>,
+    record: impl Fn(&EventBatch, &CapturedEvent<'_>, Option<&str>),
 ) where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
@@ -76,7 +115,7 @@ fn record_log_record<S>(
         if is_opentelemetry(target) || plan.events_for(target).next().is_none() {
             return;
         }
-        record_event(plans, spans, plan, event, context, Some(target));
+        record_event(plans, spans, plan, event, context, Some(target), record);
         let coverage = plans.rule_set().coverage();
         plan.events_for(target).for_each(|event| coverage.matched(event.rule));
     });
@@ -91,6 +130,7 @@ fn record_event<S>(
     event: &Event<'_>,
     context: &Context<'_, S>,
     target: Option<&str>,
+    record: impl Fn(&EventBatch, &CapturedEvent<'_>, Option<&str>),
 ) where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
@@ -102,11 +142,11 @@ fn record_event<S>(
     if plan.inherits {
         spans.inherit(plans, &mut captured.values, context.event_span(event));
     }
-    record_batch(first, &captured, target);
+    record(first, &captured, target);
     for batch in others {
         captured.next_batch(&batch.fields);
         event.record(&mut captured);
-        record_batch(batch, &captured, target);
+        record(batch, &captured, target);
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use std::ptr;
 use std::thread;
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_core::{Event, Interest, LevelFilter, Metadata, Subscriber};
+use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
 use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::layer::{Context, Identity, Layer};
 use tracing_subscriber::registry::{LookupSpan, Registry};
@@ -79,8 +79,8 @@ impl SpanMetricsLayer {
     ) -> Result<Self, BuildError> {
         let rule_set = RuleSet::new(&meter.to_meter(), rules.into_iter().collect())?;
         Ok(Self {
+            spans: Spans::new(&rule_set),
             filtered: Filtered::new(Identity::new(), Plans::new(rule_set)),
-            spans: Spans::new(),
             has_filter: true,
         })
     }
@@ -100,6 +100,10 @@ impl<S> Layer<S> for SpanMetricsLayer
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
+    fn on_register_dispatch(&self, subscriber: &Dispatch) {
+        self.spans.register(subscriber);
+    }
+
     fn on_layer(&mut self, subscriber: &mut S) {
         self.has_filter = has_filters::<S>();
         if !self.has_filter {

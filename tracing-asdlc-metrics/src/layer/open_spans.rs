@@ -31,6 +31,15 @@ struct Bucket {
     states: [AtomicSpanState; WAYS],
 }
 
+/// The slot of an open span.
+#[cfg(feature = "tracing-opentelemetry")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Position {
+    pub(crate) table: usize,
+    pub(crate) bucket: usize,
+    pub(crate) way: usize,
+}
+
 /// An open span in its slot.
 #[derive(Debug)]
 pub(crate) struct OpenSpan<'a> {
@@ -76,14 +85,37 @@ impl OpenSpans {
         })
     }
 
+    /// Where an open span is, with its state. It stays there until it closes.
+    #[cfg(feature = "tracing-opentelemetry")]
+    #[inline]
+    pub(crate) fn locate(&self, id: &Id) -> Option<(Position, &AtomicSpanState)> {
+        let id = id.into_u64();
+        let mut tables = self.tables.iter().map_while(OnceLock::get).enumerate();
+        tables.find_map(|(table, buckets)| {
+            let bucket = bucket_index(table, id);
+            let Bucket { ids, states } = buckets.get(bucket)?;
+            let way = ids.iter().position(|held| held.load(Ordering::Relaxed) == id)?;
+            Some((Position { table, bucket, way }, states.get(way)?))
+        })
+    }
+
     #[inline]
     fn table(&self, table: usize) -> &[Bucket] {
         self.tables[table]
-            .get_or_init(|| (0..FIRST_TABLE << table).map(|_| Bucket::default()).collect())
+            .get_or_init(|| (0..bucket_count(table)).map(|_| Bucket::default()).collect())
     }
 }
 
-impl OpenSpan<'_> {
+impl<'a> OpenSpan<'a> {
+    pub(crate) fn id(&self) -> Id {
+        // It is not 0, because the slot is not free.
+        Id::from_u64(self.id.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn state(&self) -> &'a AtomicSpanState {
+        self.state
+    }
+
     /// Returns the state of the span, and frees its slot.
     #[inline]
     pub(crate) fn take(self, now: impl FnOnce() -> u64) -> SpanState {
@@ -108,23 +140,35 @@ impl Bucket {
 }
 
 /// The bucket of a span in this table.
+#[inline]
+fn bucket(table: usize, buckets: &[Bucket], id: u64) -> Option<&Bucket> {
+    buckets.get(bucket_index(table, id))
+}
+
+/// The index of that bucket.
 ///
 /// The registry's ids have a counter of reuses in their upper 13 bits. It is ignored: a thread that opens and closes one span
 /// after the other then uses one bucket, which stays in the cache of its core. If a later version of the registry makes its ids
 /// in another way, the spans are spread less evenly. Nothing else changes.
 #[inline]
-fn bucket(table: usize, buckets: &[Bucket], id: u64) -> Option<&Bucket> {
+fn bucket_index(table: usize, id: u64) -> usize {
     let hash = (id << 13 >> 13).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let bits = FIRST_TABLE.ilog2() as usize + table;
-    buckets.get((hash >> (64 - bits)) as usize)
+    (hash >> (64 - bits)) as usize
+}
+
+/// The number of buckets of a table.
+#[inline]
+pub(crate) fn bucket_count(table: usize) -> usize {
+    FIRST_TABLE << table
 }
 
 /// The number of slots in a bucket.
-const WAYS: usize = 8;
+pub(crate) const WAYS: usize = 8;
 /// The number of buckets in the first table, a power of two: 1024 spans in 72 KiB.
 const FIRST_TABLE: usize = 128;
 /// Each table is twice as large as the one before.
-const TABLES: usize = 16;
+pub(crate) const TABLES: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,15 @@
 //! The state of an open span.
 
+#[cfg(feature = "tracing-opentelemetry")]
+use crate::layer::known::AtomicKnown;
+#[cfg(not(feature = "tracing-opentelemetry"))]
+use crate::layer::no_bridge::AtomicKnown;
 use crate::plan::callsites::CallsiteId;
 use crate::plan::plan::MAX_IN_FLIGHT_GAUGES;
 use crate::record::label_values::{VALUE_ID_WORDS, ValueId, ValueIds};
 use crate::rule::outcome::SpanOutcome;
 use std::array;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// What is known about a span. Times are nanoseconds since the layer was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +29,7 @@ pub(crate) struct SpanState {
 
 /// What is known about the end of a span. Each constant is one bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SpanFlags(u16);
+pub(crate) struct SpanFlags(u8);
 
 impl SpanFlags {
     /// The span was created while its thread unwound. If that panic drops the span, the panic did not start in the span.
@@ -74,7 +78,9 @@ impl SpanFlags {
 #[repr(align(64))]
 pub(crate) struct AtomicSpanState {
     callsite: AtomicU32,
-    flags: AtomicU16,
+    flags: AtomicU8,
+    /// What is known of the span's OpenTelemetry span. A free slot knows nothing.
+    pub(crate) known: AtomicKnown,
     /// How many entries, on all threads, have no exit yet.
     entered: AtomicU16,
     start: AtomicU64,

@@ -1,14 +1,20 @@
 //! What the layer does with a span: it keeps the state of the span from creation to close, decides the outcome, and records the
 //! creation and the close.
 
+#[cfg(feature = "tracing-opentelemetry")]
+use crate::layer::bridge::Bridge;
 use crate::layer::capture::CapturedValues;
-use crate::layer::metered::future_outcome;
+use crate::layer::metered::{future_outcome, has_future_outcome};
+#[cfg(not(feature = "tracing-opentelemetry"))]
+use crate::layer::no_bridge::Bridge;
 use crate::layer::open_spans::{OpenSpan, OpenSpans};
 use crate::layer::span_state::{AtomicSpanState, SpanFlags, SpanState};
 use crate::plan::callsites::CallsiteId;
 use crate::plan::outcome_field::OutcomeField;
 use crate::plan::plan::{MAX_IN_FLIGHT_GAUGES, Plan, SpanPlan};
 use crate::plan::plans::Plans;
+use crate::plan::rule_set::RuleSet;
+use crate::record::exemplars::{Exemplars, SpanIds};
 use crate::record::label_values::MISSING;
 use crate::record::metrics::SpanMetrics;
 use crate::record::recording;
@@ -18,8 +24,12 @@ use crate::rule::outcome::SpanOutcome;
 use crate::rule::span_duration::SpanDuration;
 use std::thread;
 use std::time::Instant;
+use tracing_core::Dispatch;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+/// The series in which a span is in flight.
+type InFlight = [u32; MAX_IN_FLIGHT_GAUGES];
 
 /// The open spans of one subscriber, and the clock that measures them.
 ///
@@ -28,11 +38,44 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 pub(crate) struct Spans {
     open: OpenSpans,
     built: Instant,
+    bridge: Bridge,
+    exemplars: Option<Exemplars>,
+    /// What is called when a span is entered, exited and closed.
+    on: Handlers,
+}
+
+/// With exemplars there are other handlers, so that without them nothing is checked for each span.
+#[derive(Debug)]
+struct Handlers {
+    enter: fn(&Spans, &Plans, &Id),
+    exit: fn(&Spans, &Plans, &Id),
+    close: fn(&Spans, &Plans, OpenSpan<'_>),
+}
+
+impl Handlers {
+    const PLAIN: Self = Self {
+        enter: Spans::measure_entry,
+        exit: Spans::measure_exit,
+        close: Spans::take_and_record,
+    };
+    const WITH_EXEMPLARS: Self = Self {
+        enter: Spans::enter_with_exemplars,
+        exit: Spans::exit_with_exemplars,
+        close: Spans::take_and_record_with_exemplars,
+    };
 }
 
 impl Spans {
-    pub(crate) fn new() -> Self {
-        Self { open: OpenSpans::new(), built: Instant::now() }
+    pub(crate) fn new(rule_set: &RuleSet) -> Self {
+        let exemplars = rule_set.exemplars();
+        let on = if exemplars.is_some() { Handlers::WITH_EXEMPLARS } else { Handlers::PLAIN };
+        let (open, built) = (OpenSpans::new(), Instant::now());
+        Self { open, built, bridge: Bridge::new(), exemplars, on }
+    }
+
+    /// The layer was added to this subscriber.
+    pub(crate) fn register(&self, subscriber: &Dispatch) {
+        self.bridge.register(subscriber);
     }
 
     /// Stores the state of a new span, and records its creation.
@@ -79,8 +122,19 @@ impl Spans {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     pub(crate) fn enter(&self, plans: &Plans, id: &Id) {
+        (self.on.enter)(self, plans, id);
+    }
+
+    fn enter_with_exemplars(&self, plans: &Plans, id: &Id) {
+        self.bridge.enter(&self.open, id);
+        if thread::panicking() || plans.rule_set().measures_entries() {
+            self.measure_entry(plans, id);
+        }
+    }
+
+    fn measure_entry(&self, plans: &Plans, id: &Id) {
         if let Some((state, plan)) = self.find(plans, id) {
             if thread::panicking() {
                 state.enter_unwinding();
@@ -91,8 +145,21 @@ impl Spans {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     pub(crate) fn exit(&self, plans: &Plans, id: &Id) {
+        (self.on.exit)(self, plans, id);
+    }
+
+    fn exit_with_exemplars(&self, plans: &Plans, id: &Id) {
+        self.bridge.exit(plans, &self.open, id);
+        let rule_set = plans.rule_set();
+        let future_ended = rule_set.has_outcome() && has_future_outcome();
+        if thread::panicking() || rule_set.measures_entries() || future_ended {
+            self.measure_exit(plans, id);
+        }
+    }
+
+    fn measure_exit(&self, plans: &Plans, id: &Id) {
         if let Some((state, plan)) = self.find(plans, id) {
             if plan.needs_entries {
                 state.exit(self.now());
@@ -110,7 +177,16 @@ impl Spans {
     #[inline]
     pub(crate) fn close(&self, plans: &Plans, id: &Id) {
         if let Some(open) = self.open.find(id) {
-            self.take_and_record(plans, open);
+            (self.on.close)(self, plans, open);
+        }
+    }
+
+    fn take_and_record_with_exemplars(&self, plans: &Plans, open: OpenSpan<'_>) {
+        let span = self.bridge.take(&self.open, &open.id(), open.state());
+        let record = || self.take_and_record(plans, open);
+        match self.exemplars {
+            Some(exemplars) => exemplars.measure(span, record),
+            None => record(),
         }
     }
 
@@ -143,6 +219,11 @@ impl Spans {
     ) -> Option<(&'a AtomicSpanState, &'a Plan)> {
         let state = self.open.get(id)?;
         Some((state, plans.get(state.callsite())?))
+    }
+
+    /// The OpenTelemetry span of an open span, as far as it is known.
+    pub(crate) fn sampled_span(&self, id: &Id) -> Option<SpanIds> {
+        self.bridge.known(&self.open, id)
     }
 
     /// Fills in each missing value from the nearest ancestor that has one.
@@ -178,14 +259,29 @@ impl Spans {
 }
 
 /// Records the creation of a span. Returns the series in which it is in flight, for [`SpanState::in_flight`].
-fn record_creation(plan: &Plan, span: &SpanState) -> [u32; MAX_IN_FLIGHT_GAUGES] {
+#[inline(never)]
+fn record_creation(plan: &Plan, span: &SpanState) -> InFlight {
+    match plan.exemplars {
+        None => record_each_creation(plan, span),
+        Some(exemplars) => {
+            let mut in_flight = InFlight::default();
+            // Its OpenTelemetry span has not started yet.
+            exemplars.measure(None, || in_flight = record_each_creation(plan, span));
+            in_flight
+        }
+    }
+}
+
+/// Inlined, so that without exemplars there is no further call.
+#[inline(always)]
+fn record_each_creation(plan: &Plan, span: &SpanState) -> InFlight {
     let mut in_flight = [0; MAX_IN_FLIGHT_GAUGES];
     let Some(_guard) = RecordingGuard::start() else {
         return in_flight;
     };
     let mut free = in_flight.iter_mut();
     for SpanPlan { metrics, label_slots, .. } in &plan.spans {
-        if !metrics.is_recorded_at_creation() {
+        if !metrics.is_recorded_at_creation {
             continue;
         }
         if let Some(index) =
@@ -208,7 +304,7 @@ fn record_close(plan: &Plan, span: &SpanState, end: u64, unwinding: bool) {
     if guard.is_none() {
         return;
     }
-    for SpanPlan { metrics, label_slots, outcome_fields, rule: _ } in &plan.spans {
+    for SpanPlan { metrics, label_slots, outcome_fields, .. } in &plan.spans {
         if !metrics.is_recorded_at_close() {
             continue;
         }

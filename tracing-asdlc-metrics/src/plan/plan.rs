@@ -1,16 +1,20 @@
 //! What to do with the spans or events of one callsite.
 
 use crate::coverage::Seen;
+use crate::plan::event_route::{AtomicEventRoute, EventRoute};
 use crate::plan::instrument_event::InstrumentEvent;
 use crate::plan::matching::is_in_module;
 use crate::plan::outcome_field::OutcomeField;
 use crate::plan::prefixed_fields::PrefixedField;
+use crate::record::exemplars::Exemplars;
 use crate::record::label_values::LabelValues;
 use crate::record::metrics::{EventMetrics, SpanMetrics};
 use crate::record::per_instrument::PerInstrument;
 use crate::record::series::LabelSlots;
 use std::ptr;
 use std::sync::Arc;
+#[cfg(feature = "tracing-opentelemetry")]
+use std::sync::atomic::AtomicBool;
 use tracing_core::Metadata;
 
 #[derive(Debug)]
@@ -32,6 +36,12 @@ pub(crate) struct Plan {
     pub(crate) instrument_event: Option<InstrumentEvent>,
     /// Whether this is a callsite of `tracing-log`. Each of its events has its own target.
     pub(crate) is_log_record: bool,
+    pub(crate) event_route: AtomicEventRoute,
+    /// The meter, if it is known to record exemplars.
+    pub(crate) exemplars: Option<Exemplars>,
+    /// Whether `tracing-opentelemetry` is known to see spans of this callsite.
+    #[cfg(feature = "tracing-opentelemetry")]
+    pub(crate) is_traced: AtomicBool,
     /// Whether any span or event of the callsite has reached the layer.
     pub(crate) seen: Seen,
 }
@@ -92,6 +102,20 @@ impl Plan {
         captures.is_empty() && spans.is_empty() && events.is_empty() && instrument_event.is_none()
     }
 
+    /// Finds out whether the meter records exemplars, if that was not known when the callsite was resolved.
+    #[cold]
+    pub(crate) fn find_event_route(&self, exemplars: impl Fn() -> Option<Exemplars>) {
+        // This is read first: when the instruments exist, the meter has answered or never will.
+        let exist = self.events.iter().flat_map(|batch| &batch.plans).all(EventPlan::is_created);
+        let route = match exemplars() {
+            Some(_) => EventRoute::WithExemplars,
+            None if !exist => EventRoute::Unknown,
+            None if self.is_log_record => EventRoute::LogRecord,
+            None => EventRoute::Direct,
+        };
+        self.event_route.set(route);
+    }
+
     /// Whether `#[instrument]` emits this event for the spans of the plan `span`. If so, both have the same place in the
     /// source, which is the place of the attribute. This must be checked: if the span of the function that has ended is
     /// disabled, the current span belongs to another function, which has not ended.
@@ -120,6 +144,16 @@ impl Plan {
 }
 
 impl EventPlan {
+    /// Whether its instruments exist.
+    fn is_created(&self) -> bool {
+        match &self.destination {
+            EventDestination::Rule(_) => true,
+            EventDestination::Prefixed(field) => {
+                field.metrics().is_none_or(|metrics| metrics.is_created())
+            }
+        }
+    }
+
     /// Whether the rule matches an event with this target. `None` is an event without a target of its own.
     #[inline]
     pub(crate) fn is_for(&self, target: Option<&str>) -> bool {

@@ -1,5 +1,6 @@
 //! Makes the plan of a callsite: compares the callsite with each rule, once.
 
+use crate::plan::event_route::{AtomicEventRoute, EventRoute};
 use crate::plan::instrument_event::InstrumentEvent;
 use crate::plan::log_record::is_log_record;
 use crate::plan::matching::is_opentelemetry;
@@ -28,6 +29,7 @@ pub(crate) fn resolve(
     let mut spans = Vec::new();
     let mut events = EventBatches::default();
     let mut matched = Vec::new();
+    let mut has_prefixed = false;
     for (index, (rule, metrics)) in rule_set.iter().enumerate() {
         if !rule.matches(metadata) {
             continue;
@@ -54,6 +56,7 @@ pub(crate) fn resolve(
             }
             RuleMetrics::Prefixed(prefixed) => {
                 for (field, index_of_field) in PrefixedField::all(prefixed, metadata) {
+                    has_prefixed = true;
                     let destination = EventDestination::Prefixed(field);
                     events.push(index, destination, label_slots.clone(), index_of_field, target);
                 }
@@ -72,17 +75,30 @@ pub(crate) fn resolve(
         metadata,
         has_duration: durations().next().is_some(),
         needs_entries: durations().any(|metrics| metrics.span_duration != SpanDuration::UntilClose),
-        is_recorded_at_creation: spans.iter().any(|span| span.metrics.is_recorded_at_creation()),
+        is_recorded_at_creation: spans.iter().any(|span| span.metrics.is_recorded_at_creation),
         inherits: captures.iter().any(|capture| capture.values.label().is_inherited()),
         instrument_event: InstrumentEvent::recognise(metadata)
             .filter(|_| rule_set.reads_instrument_event(metadata)),
         is_log_record,
+        event_route: AtomicEventRoute::new(event_route(rule_set, is_log_record, has_prefixed)),
+        exemplars: rule_set.exemplars(),
+        #[cfg(feature = "tracing-opentelemetry")]
+        is_traced: Default::default(),
         captures: captures.into(),
         spans: spans.into(),
         events: events.into(),
         seen: rule_set.coverage().register(metadata, matched),
     };
     (!plan.is_empty()).then(|| Box::new(plan))
+}
+
+fn event_route(rule_set: &RuleSet, is_log_record: bool, has_prefixed: bool) -> EventRoute {
+    match rule_set.exemplars() {
+        Some(_) => EventRoute::WithExemplars,
+        None if has_prefixed => EventRoute::Unknown,
+        None if is_log_record => EventRoute::LogRecord,
+        None => EventRoute::Direct,
+    }
 }
 
 /// Captures the fields that children of the span may inherit.

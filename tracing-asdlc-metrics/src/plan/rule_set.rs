@@ -6,6 +6,7 @@ use crate::plan::outcome_field::OutcomeField;
 use crate::plan::plan::MAX_IN_FLIGHT_GAUGES;
 use crate::plan::prefixed_fields::{MetricNames, PrefixedFields};
 use crate::record::deferred::InstrumentCreator;
+use crate::record::exemplars::{ExemplarAnswer, Exemplars};
 use crate::record::label_values::{LabelValues, MAX_CAPTURES};
 use crate::record::metrics::{EventMetrics, SpanMetrics};
 use crate::rule::check::MAX_LABELS;
@@ -22,10 +23,12 @@ pub(crate) struct RuleSet {
     rules: Vec<(Rule, RuleMetrics)>,
     /// The inherited labels, each with the level of its rule.
     inherited: Vec<(LevelFilter, Arc<LabelValues>)>,
+    measures_entries: bool,
     needs_entries: bool,
     has_outcome: bool,
     max_level: LevelFilter,
     coverage: Coverage,
+    exemplars: ExemplarAnswer,
 }
 
 /// What one rule records into.
@@ -50,6 +53,15 @@ impl RuleMetrics {
             Self::Prefixed(prefixed) => &prefixed.labels,
         }
     }
+
+    /// Creates the series whose label values are all known.
+    fn preinitialize(&self, labels: &[Label]) {
+        match self {
+            Self::Span { metrics, .. } => metrics.preinitialize(labels),
+            Self::Event { metrics, .. } => metrics.preinitialize(labels),
+            Self::Prefixed(_) => {}
+        }
+    }
 }
 
 impl RuleSet {
@@ -71,17 +83,34 @@ impl RuleSet {
         let names = rules.iter().enumerate();
         let names = names.map(|(index, rule)| format!("rule {}, {}", index + 1, rule.subject()));
         let coverage = Coverage::new(names);
-        let metrics = create_metrics(meter, &rules, &definitions, &coverage);
+        let exemplars = ExemplarAnswer::default();
+        let create = || create_metrics(meter, &rules, &definitions, &coverage, &exemplars);
+        let metrics = exemplars.ask(create);
+        let preinitialize = || {
+            let metrics = rules.iter().zip(&metrics);
+            metrics.for_each(|(rule, metrics)| metrics.preinitialize(&rule.labels));
+        };
+        match exemplars.get() {
+            Some(exemplars) => exemplars.measure_without(preinitialize),
+            None => preinitialize(),
+        }
         let inherited = rules.iter().zip(&metrics).flat_map(|(rule, metrics)| {
             let labels = metrics.labels().iter().filter(|values| values.label().is_inherited());
             labels.map(|values| (rule.level(), Arc::clone(values)))
         });
+        let measures_entries = rules.iter().any(|rule| rule.span_duration.is_some());
+        // The OpenTelemetry span of a span is found when the span is entered.
+        let finds_spans = cfg!(feature = "tracing-opentelemetry")
+            && exemplars.get().is_some()
+            && rules.iter().any(|rule| rule.source == Source::Span);
         Ok(Self {
             inherited: inherited.collect(),
-            needs_entries: rules.iter().any(|rule| rule.span_duration.is_some()),
+            measures_entries,
+            needs_entries: measures_entries || finds_spans,
             has_outcome: rules.iter().any(|rule| rule.outcome.is_some()),
             max_level: max_level(&rules),
             coverage,
+            exemplars,
             rules: rules.into_iter().zip(metrics).collect(),
         })
     }
@@ -95,6 +124,11 @@ impl RuleSet {
     }
 
     /// Whether any rule needs the times of entries and exits.
+    pub(crate) fn measures_entries(&self) -> bool {
+        self.measures_entries
+    }
+
+    /// Whether the layer needs entries and exits: for their times, or for exemplars.
     pub(crate) fn needs_entries(&self) -> bool {
         self.needs_entries
     }
@@ -105,6 +139,13 @@ impl RuleSet {
 
     pub(crate) fn coverage(&self) -> &Coverage {
         &self.coverage
+    }
+
+    /// The meter, if it records exemplars. If only rules for prefixed fields have counters or histograms, this is not known before
+    /// one of their instruments is created.
+    #[inline]
+    pub(crate) fn exemplars(&self) -> Option<Exemplars> {
+        self.exemplars.get()
     }
 
     /// Whether a rule with an outcome reads the events of `#[instrument(err)]` and `#[instrument(ret)]` with this target, which is
@@ -128,6 +169,7 @@ fn create_metrics(
     rules: &[Rule],
     definitions: &Definitions<'_>,
     coverage: &Coverage,
+    exemplars: &ExemplarAnswer,
 ) -> Vec<RuleMetrics> {
     let names = Arc::new(MetricNames::new(definitions));
     let mut shared = SharedValues::default();
@@ -146,7 +188,7 @@ fn create_metrics(
                 labels,
             },
             Source::PrefixedFields => {
-                let creator = InstrumentCreator::new(meter, rule, coverage);
+                let creator = InstrumentCreator::new(meter, rule, coverage, exemplars);
                 let max_series = definitions.max_series(rule);
                 let prefixed = PrefixedFields::new(creator, labels, max_series, &names);
                 RuleMetrics::Prefixed(Arc::new(prefixed))

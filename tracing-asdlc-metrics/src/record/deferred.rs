@@ -3,6 +3,7 @@
 //! The SDK cannot create an instrument while it collects, and no event may wait for the end of a collection.
 
 use crate::coverage::Coverage;
+use crate::record::exemplars::ExemplarAnswer;
 use crate::record::instruments::EventInstruments;
 use crate::record::label_values::LabelValues;
 use crate::record::metrics::{EventSeries, series_table};
@@ -48,6 +49,7 @@ pub(crate) struct InstrumentCreator {
     meter: Meter,
     rule: Rule,
     coverage: Coverage,
+    exemplars: ExemplarAnswer,
     queue: Mutex<Queue>,
     spawn: fn(Box<dyn FnOnce() + Send>) -> io::Result<()>,
 }
@@ -78,6 +80,11 @@ impl DeferredMetrics {
             pending: Mutex::new(Pending { values, is_requested: false }),
             creator: Arc::clone(creator),
         }
+    }
+
+    /// Whether the instruments exist.
+    pub(crate) fn is_created(&self) -> bool {
+        self.instruments.get().is_some()
     }
 
     #[inline]
@@ -123,10 +130,12 @@ impl DeferredMetrics {
 
     /// Creates the instruments, and records the values that were kept.
     fn create(&self) {
-        let InstrumentCreator { meter, rule, coverage, .. } = &*self.creator;
+        let InstrumentCreator { meter, rule, coverage, exemplars, .. } = &*self.creator;
         let created = catch_unwind(AssertUnwindSafe(|| {
             let (name, unit) = &self.instrument;
-            EventInstruments::create_prefixed(meter, self.kind, InstrumentName { name, unit }, rule)
+            let instrument = InstrumentName { name, unit };
+            let create = || EventInstruments::create_prefixed(meter, self.kind, instrument, rule);
+            exemplars.ask(create)
         }));
         let instruments = created.unwrap_or_else(|_| {
             coverage.refuse(format!("{:?} is not recorded: the meter panicked", self.written));
@@ -145,10 +154,15 @@ impl DeferredMetrics {
             };
             for (index, series) in values {
                 // A provider that panics loses these values, but no others.
-                let _ = catch_unwind(AssertUnwindSafe(|| {
+                let record = || {
                     for numbers in series.values() {
                         self.record_in(&instruments, index, series.key, numbers);
                     }
+                };
+                let _ = catch_unwind(AssertUnwindSafe(|| match exemplars.get() {
+                    // These values are not those of the events.
+                    Some(exemplars) => exemplars.measure_without(record),
+                    None => record(),
                 }));
             }
             if self.instruments.get().is_some() {
@@ -172,8 +186,13 @@ impl DeferredMetrics {
 }
 
 impl InstrumentCreator {
-    pub(crate) fn new(meter: &Meter, rule: &Rule, coverage: &Coverage) -> Arc<Self> {
-        Self::with_spawn(meter, rule, coverage, |run| {
+    pub(crate) fn new(
+        meter: &Meter,
+        rule: &Rule,
+        coverage: &Coverage,
+        exemplars: &ExemplarAnswer,
+    ) -> Arc<Self> {
+        Self::with_spawn(meter, rule, coverage, exemplars, |run| {
             thread::Builder::new().name("span-metrics".to_owned()).spawn(run).map(drop)
         })
     }
@@ -182,12 +201,14 @@ impl InstrumentCreator {
         meter: &Meter,
         rule: &Rule,
         coverage: &Coverage,
+        exemplars: &ExemplarAnswer,
         spawn: fn(Box<dyn FnOnce() + Send>) -> io::Result<()>,
     ) -> Arc<Self> {
         Arc::new(Self {
             meter: meter.clone(),
             rule: rule.clone(),
             coverage: coverage.clone(),
+            exemplars: exemplars.clone(),
             queue: Mutex::default(),
             spawn,
         })
@@ -293,8 +314,8 @@ mod tests {
     fn gauge(spawn: fn(Box<dyn FnOnce() + Send>) -> io::Result<()>) -> Arc<DeferredMetrics> {
         let meter = opentelemetry::global::meter("test");
         let coverage = Coverage::new([]);
-        let creator =
-            InstrumentCreator::with_spawn(&meter, &Rule::prefixed_fields(), &coverage, spawn);
+        let (rule, exemplars) = (Rule::prefixed_fields(), ExemplarAnswer::default());
+        let creator = InstrumentCreator::with_spawn(&meter, &rule, &coverage, &exemplars, spawn);
         Arc::new({
             let instrument = InstrumentName { name: "load", unit: "" };
             DeferredMetrics::new(&creator, MetricKind::Gauge, "load", instrument, Vec::new(), 10)

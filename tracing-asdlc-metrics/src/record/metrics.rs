@@ -26,6 +26,7 @@ pub(crate) struct SpanMetrics {
     pub(crate) outcome: Option<Outcome>,
     pub(crate) span_duration: SpanDuration,
     pub(crate) nanoseconds_per_unit: f64,
+    pub(crate) is_recorded_at_creation: bool,
 }
 
 /// The series of one label set. Each is created by its first measurement.
@@ -52,23 +53,18 @@ impl SpanMetrics {
     ) -> Self {
         let outcomes = rule.outcome.as_ref().map_or(1, Outcome::distinct_values);
         let per_second = units_per_second(rule.duration_unit()).unwrap_or(1.0);
-        let metrics = Self {
+        Self {
             instruments: SpanInstruments::create(meter, definitions, rule),
             series: series_table(labels, definitions.max_series(rule) / outcomes),
             outcome: rule.outcome.clone(),
             span_duration: rule.span_duration.unwrap_or_default(),
             nanoseconds_per_unit: 1e9 / per_second,
-        };
-        metrics.preinitialize(&rule.labels);
-        metrics
+            is_recorded_at_creation: rule.opened_counter.is_some() || rule.in_flight.is_some(),
+        }
     }
 
     pub(crate) fn has_duration(&self) -> bool {
         self.instruments.duration.is_some()
-    }
-
-    pub(crate) fn is_recorded_at_creation(&self) -> bool {
-        self.instruments.opened.is_some() || self.instruments.in_flight.is_some()
     }
 
     pub(crate) fn is_recorded_at_close(&self) -> bool {
@@ -93,7 +89,7 @@ impl SpanMetrics {
     }
 
     /// Adds 0 to each series whose label values are all known when the layer is built, so that `rate()` sees the first increase.
-    fn preinitialize(&self, labels: &[Label]) {
+    pub(crate) fn preinitialize(&self, labels: &[Label]) {
         let SpanInstruments { opened, in_flight, closed, duration: _ } = &self.instruments;
         for mut attributes in combinations(labels, self.series.limit()) {
             opened.iter().for_each(|counter| counter.add(0, &attributes));
@@ -138,13 +134,11 @@ impl EventMetrics {
     ) -> Self {
         let instruments = EventInstruments::create(meter, definitions, rule);
         let series = series_table(labels, definitions.max_series(rule));
-        let metrics = Self { instruments, series };
-        metrics.preinitialize(&rule.labels);
-        metrics
+        Self { instruments, series }
     }
 
     /// As [`SpanMetrics::preinitialize`].
-    fn preinitialize(&self, labels: &[Label]) {
+    pub(crate) fn preinitialize(&self, labels: &[Label]) {
         let EventInstruments { counter, sum, .. } = &self.instruments;
         for attributes in combinations(labels, self.series.limit()) {
             counter.iter().for_each(|counter| counter.add(0, &attributes));

@@ -13,7 +13,7 @@ use crate::rule::outcome::SpanOutcome;
 use std::sync::OnceLock;
 
 /// Records the creation of a span. Returns the index of the series in which it is in flight, if its rule has such a gauge.
-#[inline]
+#[inline(always)]
 pub(crate) fn span_created(metrics: &SpanMetrics, key: SeriesKey) -> Option<usize> {
     let SpanInstruments { opened, in_flight, .. } = &metrics.instruments;
     let (index, key, series) = metrics.series.series(key)?;
