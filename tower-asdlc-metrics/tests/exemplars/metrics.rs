@@ -50,28 +50,36 @@ fn the_duration_of_an_upgraded_connection_belongs_to_the_span_of_its_handshake()
 //
 #[test]
 fn a_measurement_beyond_the_series_limit_belongs_to_the_span_of_its_request() {
-    let exemplars = Exemplars::of_sampled();
-    let endpoints = endpoint_fn(|head| Some(head.uri().path()));
-    let layer = HttpMetricsLayer::builder(endpoints).with_conventions(Conventions::Both);
-    let layer = layer.with_max_series(1).with_body_sizes().build(&exemplars).unwrap();
-    let service = service_fn(|request: Request<RequestBody<_>>| {
-        // Another status is beyond the limit too, with the route's own histograms.
-        let is_known = request.uri().path() == "/1" && request.method() == Method::GET;
-        let end = if is_known { End::Complete } else { End::NotFound };
-        end.respond(request)
-    });
-    let mut service = layer.layer(layer.request_body_layer().layer(service));
-    for round in 0..2 {
-        for (id, is_sampled) in (1..=40).zip([true, false].into_iter().cycle()) {
-            let mut request = request();
-            *request.uri_mut() = format!("/{}", id / 4).parse().unwrap();
-            *request.method_mut() = if id % 3 == 0 { Method::POST } else { Method::GET };
-            in_span(span(id, is_sampled), || End::Complete.send(&mut service, request));
-            let measured = in_span(span(SOMEBODY_ELSES, true), || exemplars.take());
-            let expected = if is_sampled { of(id) } else { Of::None };
-            let names: Vec<_> = measured.iter().map(|made| made.instrument.as_str()).collect();
-            assert!(names.len() >= 7, "{names:?}");
-            assert!(measured.iter().all(|made| made.of == expected), "{round} {measured:?}");
+    for has_body_sizes in [false, true] {
+        let exemplars = Exemplars::of_sampled();
+        let endpoints = endpoint_fn(|head| Some(head.uri().path()));
+        let layer = HttpMetricsLayer::builder(endpoints).with_max_series(1);
+        let layer = layer.with_conventions(Conventions::Both);
+        let layer = if has_body_sizes { layer.with_body_sizes() } else { layer };
+        let layer = layer.build(&exemplars).unwrap();
+        let service = service_fn(|request: Request<RequestBody<_>>| {
+            let is_found = request.uri().query().is_none();
+            if is_found { End::Complete } else { End::NotFound }.respond(request)
+        });
+        let mut service = layer.layer(layer.request_body_layer().layer(service));
+        let mut ids = 1..;
+        for _ in 0..3 {
+            // The series of the first are within the limit. The others have another status, and another endpoint.
+            for uri in ["/known", "/known?not-found", "/new", "/new?not-found"] {
+                for is_sampled in [true, false] {
+                    let id = ids.next().unwrap();
+                    let mut request = request();
+                    *request.uri_mut() = uri.parse().unwrap();
+                    in_span(span(id, is_sampled), || End::Complete.send(&mut service, request));
+                    let measured = in_span(span(SOMEBODY_ELSES, true), || exemplars.take());
+                    let of = if is_sampled { of(id) } else { Of::None };
+                    assert!(measured.iter().all(|made| made.of == of), "{uri} {measured:?}");
+                    // Two durations, the requests, and maybe those that failed and the sizes of each convention.
+                    let failed = usize::from(uri.contains('?'));
+                    let expected = 3 + failed + if has_body_sizes { 4 } else { 0 };
+                    assert_eq!(measured.len(), expected, "{uri} {measured:?}");
+                }
+            }
         }
     }
 }
