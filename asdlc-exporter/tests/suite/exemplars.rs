@@ -58,7 +58,7 @@ fn seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-//
+// X-15, C-01, C-32, C-33, C-39, C-50, C-51, C-52
 #[test]
 fn each_bucket_and_each_counter_has_the_newest_measurement_of_a_sampled_span() -> Result {
     let exporter = builder().with_exemplars().build()?;
@@ -236,5 +236,19 @@ fn a_warning_says_that_no_meter_records_exemplars() -> Result {
     });
     let is_warning = |message: &&String| message.contains("no exemplars are recorded");
     assert_eq!(log.iter().filter(is_warning).count(), 1, "{log:?}");
+    Ok(())
+}
+
+// X-15, C-26, C-34
+#[test]
+fn a_gauge_has_no_exemplar() -> Result {
+    let exporter = builder().with_exemplars().build()?;
+    let meter = exporter.meter();
+    sampled(1, || {
+        meter.f64_gauge("load").build().record(1.0, &[]);
+        meter.i64_up_down_counter("queue").build().add(1, &[]);
+        meter.u64_counter("orders").build().add(1, &[]);
+    });
+    assert_eq!(served(&exporter)?, [("orders_total".to_owned(), 1, 1.0)]);
     Ok(())
 }
