@@ -19,11 +19,11 @@ pub(crate) struct Exemplars {
 
 /// The ids of a sampled span, or [`Self::INVALID`]. Only these are kept of a span: to keep its context would prolong the span.
 ///
-/// Bytes, because a `TraceId` has an alignment of 16.
+/// The upper and the lower half of the trace id, because a `u128` would be aligned to 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SpanIds {
-    trace: [u8; 16],
-    span: [u8; 8],
+    trace: [u64; 2],
+    span: u64,
 }
 
 impl Exemplars {
@@ -54,14 +54,15 @@ impl Exemplars {
 
 impl SpanIds {
     /// Of no span.
-    pub(crate) const INVALID: Self = Self { trace: [0; 16], span: [0; 8] };
+    pub(crate) const INVALID: Self = Self { trace: [0; 2], span: 0 };
 
-    pub(crate) fn new(trace: [u8; 16], span: [u8; 8]) -> Self {
-        Self { trace, span }
+    pub(crate) fn new(trace: u128, span: u64) -> Self {
+        Self { trace: [(trace >> 64) as u64, trace as u64], span }
     }
 
     pub(crate) fn of(span: &SpanContext) -> Self {
-        Self::new(span.trace_id().to_bytes(), span.span_id().to_bytes())
+        let (trace, span) = (span.trace_id().to_bytes(), span.span_id().to_bytes());
+        Self::new(u128::from_be_bytes(trace), u64::from_be_bytes(span))
     }
 
     /// Whether both ids are set.
@@ -70,7 +71,8 @@ impl SpanIds {
     }
 
     fn ids(self) -> (TraceId, SpanId) {
-        (TraceId::from_bytes(self.trace), SpanId::from_bytes(self.span))
+        let [upper, lower] = self.trace.map(u128::from);
+        (TraceId::from(upper << 64 | lower), SpanId::from(self.span))
     }
 }
 
