@@ -41,3 +41,55 @@ impl AtomicEventRoute {
 const DIRECT: u8 = EventRoute::Direct as u8;
 const LOG_RECORD: u8 = EventRoute::LogRecord as u8;
 const WITH_EXEMPLARS: u8 = EventRoute::WithExemplars as u8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::plan::EventDestination;
+    use crate::plan::plans::Plans;
+    use crate::plan::rule_set::RuleSet;
+    use crate::record::per_instrument::PerInstrument;
+    use crate::record::series::SeriesKey;
+    use crate::rule::rule::Rule;
+    use std::thread;
+    use std::time::{Duration, Instant};
+    use tracing_core::callsite::DefaultCallsite;
+    use tracing_core::metadata::Kind;
+    use tracing_core::{Level, Metadata};
+
+    static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+    static METADATA: Metadata<'static> = tracing_core::metadata! {
+        name: "event",
+        target: "test",
+        level: Level::INFO,
+        fields: &["monotonic_counter.orders"],
+        callsite: &CALLSITE,
+        kind: Kind::EVENT
+    };
+
+    /// So that without exemplars nothing is asked for each event.
+    //
+    #[test]
+    fn the_route_of_a_prefixed_field_is_known_once_its_instrument_exists() {
+        let meter = opentelemetry::global::meter("test");
+        let rule_set = RuleSet::new(&meter, vec![Rule::prefixed_fields()]).expect("a valid rule");
+        let plans = Plans::new(rule_set);
+        let (_, plan) = plans.find(&METADATA).expect("the rule matches it");
+        assert_eq!(plan.event_route.get(), EventRoute::Unknown);
+        plan.find_event_route(|| None);
+        assert_eq!(plan.event_route.get(), EventRoute::Unknown, "there is no instrument");
+        let EventDestination::Prefixed(field) = &plan.events[0].plans[0].destination else {
+            panic!("it is a prefixed field");
+        };
+        let metrics = field.metrics().expect("a valid name");
+        metrics
+            .record(SeriesKey::default(), PerInstrument { sum: Some(1.0), ..Default::default() });
+        let start = Instant::now();
+        while !metrics.is_created() {
+            assert!(start.elapsed() < Duration::from_secs(20), "it is not created");
+            thread::sleep(Duration::from_millis(1));
+        }
+        plan.find_event_route(|| None);
+        assert_eq!(plan.event_route.get(), EventRoute::Direct);
+    }
+}

@@ -73,6 +73,8 @@ pub(crate) enum Kind {
 thread_local! {
     /// Whether the new spans of this thread are hidden from a layer that is [`Kind::FilteredEach`].
     pub(crate) static HIDDEN: Cell<bool> = const { Cell::new(false) };
+    /// How often a layer that is [`Kind::Broken`] has panicked on this thread.
+    pub(crate) static BROKEN: Cell<u32> = const { Cell::new(0) };
 }
 
 impl Default for Setup {
@@ -225,6 +227,7 @@ impl<S: Subscriber, L: Layer<S> + 'static> Layer<S> for Broken<L> {
             return Some(std::ptr::from_ref(self).cast());
         }
         if id == TypeId::of::<L>() {
+            BROKEN.set(BROKEN.get() + 1);
             return None;
         }
         // SAFETY: the pointer is valid for as long as the layer, which is a field.

@@ -1,7 +1,7 @@
 //! Whatever the traces are, no span gets the trace of another one, and the traces are the same as without exemplars.
 
 use crate::exemplar_support::{Measurement, Place};
-use crate::setup::{HIDDEN, Kind, Order, Setup, Test, attach, job, remote, unsampled};
+use crate::setup::{BROKEN, HIDDEN, Kind, Order, Setup, Test, attach, job, remote, unsampled};
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use std::sync::mpsc;
@@ -155,20 +155,22 @@ fn a_span_that_is_hidden_does_not_get_the_trace_of_its_parent_if_others_of_its_c
                 job(n + 100).in_scope(|| info_span!("other", n = 0).in_scope(|| ()));
                 let again = job(n + 200);
                 again.in_scope(|| ());
-                again.in_scope(|| ());
                 HIDDEN.set(false);
+                // In another parent.
+                job(n + 300).in_scope(|| again.in_scope(|| ()));
             }
         });
-        let seen = (0..20).filter(|n| n % 3 == 0);
-        test.check(&(0..20).chain(seen.flat_map(|n| [n + 100, n + 200])).collect::<Vec<_>>());
+        let seen = (0..20).filter(|n| n % 3 == 0).flat_map(|n| [n + 100, n + 200]);
+        test.check(&(0..20).chain(300..320).chain(seen).collect::<Vec<_>>());
     }
 }
 
 //
 #[test]
-fn a_layer_that_cannot_be_used_gives_no_exemplars_and_no_panic() {
-    for kind in [Kind::Reloadable, Kind::Broken] {
+fn a_layer_that_cannot_be_used_gives_no_exemplars_and_panics_at_most_once() {
+    for (kind, panics) in [(Kind::Reloadable, 0), (Kind::Broken, 1)] {
         for test in Test::with_both(Setup { kind, ..Setup::default() }) {
+            BROKEN.set(0);
             with_default(&test.subscriber, || {
                 for n in 0..3 {
                     let _parent = job(n).entered();
@@ -184,6 +186,7 @@ fn a_layer_that_cannot_be_used_gives_no_exemplars_and_no_panic() {
             assert_eq!(places.len(), 9 + 3);
             let of_spans = measured.iter().filter(|it| it.instrument == "closed");
             assert!(of_spans.map(|it| it.place).all(|place| place == Place::Said(None)));
+            assert_eq!(BROKEN.get(), panics);
         }
     }
 }
