@@ -19,11 +19,11 @@ pub(crate) struct Exemplars {
 
 /// The ids of a sampled span, or [`Self::INVALID`]. Only these are kept of a span: to keep its context would prolong the span.
 ///
-/// The upper and the lower half of the trace id, because a `u128` would be aligned to 16 bytes.
+/// Bytes, because a `TraceId` has an alignment of 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SpanIds {
-    trace: [u64; 2],
-    span: u64,
+    trace: [u8; 16],
+    span: [u8; 8],
 }
 
 impl Exemplars {
@@ -54,15 +54,14 @@ impl Exemplars {
 
 impl SpanIds {
     /// Of no span.
-    pub(crate) const INVALID: Self = Self { trace: [0; 2], span: 0 };
+    pub(crate) const INVALID: Self = Self { trace: [0; 16], span: [0; 8] };
 
-    pub(crate) fn new(trace: u128, span: u64) -> Self {
-        Self { trace: [(trace >> 64) as u64, trace as u64], span }
+    pub(crate) fn new(trace: [u8; 16], span: [u8; 8]) -> Self {
+        Self { trace, span }
     }
 
     pub(crate) fn of(span: &SpanContext) -> Self {
-        let (trace, span) = (span.trace_id().to_bytes(), span.span_id().to_bytes());
-        Self::new(u128::from_be_bytes(trace), u64::from_be_bytes(span))
+        Self::new(span.trace_id().to_bytes(), span.span_id().to_bytes())
     }
 
     /// Whether both ids are set.
@@ -71,8 +70,7 @@ impl SpanIds {
     }
 
     fn ids(self) -> (TraceId, SpanId) {
-        let [upper, lower] = self.trace.map(u128::from);
-        (TraceId::from(upper << 64 | lower), SpanId::from(self.span))
+        (TraceId::from_bytes(self.trace), SpanId::from_bytes(self.span))
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn parse(value: &[u8]) -> Option<(SpanIds, bool)> {
         _ => more.first().is_none_or(|next| *next == b'-'),
     };
     let has_dashes = [known[2], known[35], known[52]] == [b'-'; 3];
-    let ids = SpanIds::new(trace, span);
+    let ids = SpanIds::new(trace.to_be_bytes(), span.to_be_bytes());
     let is_valid = digits.are_valid && is_complete && has_dashes && ids.are_valid();
     is_valid.then_some((ids, flags & SAMPLED != 0))
 }
@@ -68,8 +68,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
-    const SPAN: u64 = 0x00f0_67aa_0ba9_02b7;
+    const TRACE: [u8; 16] = [
+        0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47,
+        0x36,
+    ];
+    const SPAN: [u8; 8] = [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7];
 
     //
     #[test]
@@ -142,8 +145,8 @@ mod tests {
             trace in 1_u128.., span in 1_u64.., version in 0_u8..0xff, flags: u8,
         ) {
             let header = format!("{version:02x}-{trace:032x}-{span:016x}-{flags:02x}");
-            let expected = Some((SpanIds::new(trace, span), flags % 2 == 1));
-            prop_assert_eq!(parse(header.as_bytes()), expected);
+            let ids = SpanIds::new(trace.to_be_bytes(), span.to_be_bytes());
+            prop_assert_eq!(parse(header.as_bytes()), Some((ids, flags % 2 == 1)));
         }
 
         //
