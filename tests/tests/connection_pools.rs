@@ -16,7 +16,7 @@ fn numbers(exporter: &Exporter) -> [Option<f64>; 3] {
     let pool = ("db_client_connection_pool_name", "orders");
     let count = |state| {
         let labels = [pool, ("db_client_connection_state", state)];
-        scrape.value("db_client_connection_count", &labels)
+        scrape.value("db_client_connections", &labels)
     };
     [count("idle"), count("used"), scrape.value("db_client_connection_max", &[pool])]
 }

@@ -27,7 +27,7 @@ use std::{collections::HashSet, fmt, sync::Arc};
 ///
 /// let text = exporter.render()?;
 /// assert!(text.contains(
-///     "db_client_connection_count{service=\"shop\",db_client_connection_pool_name=\"orders\",\
+///     "db_client_connections{service=\"shop\",db_client_connection_pool_name=\"orders\",\
 ///      db_client_connection_state=\"idle\"} 3\n"
 /// ));
 /// # Ok(()) }
@@ -118,7 +118,7 @@ type Pools = Arc<[ObservedPool]>;
 fn create_instruments(meter: &Meter, pools: &Pools) {
     let observed = Arc::clone(pools);
     meter
-        .i64_observable_up_down_counter("db.client.connection.count")
+        .i64_observable_up_down_counter("db.client.connections")
         .with_unit("{connection}")
         .with_description("Connections of the pool by state.")
         .with_callback(move |observer| {

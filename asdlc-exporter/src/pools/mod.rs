@@ -29,7 +29,7 @@
 //!
 //! | family | type | |
 //! |---|---|---|
-//! | `db_client_connection_count` | gauge | connections by `db_client_connection_state`: `idle` or `used`; both together are the size of the pool |
+//! | `db_client_connections` | gauge | connections by `db_client_connection_state`: `idle` or `used`; both together are the size of the pool |
 //! | `db_client_connection_max` | gauge | connections that the pool may have |
 //! | `db_client_connection_pending_requests` | gauge | requests that wait for a connection |
 //! | `db_client_connection_timeouts_total` | counter | requests that timed out |
@@ -37,9 +37,10 @@
 //! | `db_client_connection_waited_seconds_total` | counter | how long all requests together waited |
 //!
 //! Every series has the label `db_client_connection_pool_name`, with the name that the program gives to the pool. A
-//! pool has series only for what it [knows](ConnectionStatistics). The first four names and the labels are those of
-//! OpenTelemetry's [conventions], such as `db.client.connection.count`. There, the wait time is a histogram of the
-//! requests. A pool that is read at the scrape has only the sum, so it has another name.
+//! pool has series only for what it [knows](ConnectionStatistics). The labels and the names of the maximum, the
+//! pending requests and the timeouts are those of OpenTelemetry's [conventions]. There, the connections are
+//! `db.client.connection.count`, but Prometheus keeps names that end in `_count` for histograms. And the wait time is a
+//! histogram of the requests. A pool that is read at the scrape has only the sum, so it has another name.
 //!
 //! [conventions]: https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 //!

@@ -22,17 +22,19 @@ fn observed(pool: impl ConnectionPool) -> Result<Exporter> {
     Ok(exporter)
 }
 
-/// All values of the pool `orders`, as `family` or `family state`, without the common beginning of the names.
+/// All values of the pool `orders`, without the common beginning of the names: `count` and the state, or the family.
 fn numbers(exporter: &Exporter) -> Vec<(String, f64)> {
     let mut numbers = Vec::new();
     for family in families(exporter) {
-        let Some(short) = family.strip_prefix("db_client_connection_") else { continue };
+        let Some(short) = family.strip_prefix("db_client_connection") else { continue };
+        let short = if short == "s" { "count" } else { &short[1..] };
         for (labels, value) in values(exporter, &family) {
             let rest = labels.strip_prefix("db_client_connection_pool_name=orders").expect(&labels);
             let state = rest.strip_prefix(",db_client_connection_state=").unwrap_or(rest);
             numbers.push((format!("{short} {state}").trim_end().to_owned(), value));
         }
     }
+    numbers.sort_by(|a, b| a.0.cmp(&b.0));
     numbers
 }
 
@@ -74,7 +76,7 @@ fn a_pool_has_series_for_what_it_knows() -> Result {
     );
     let text = all.render()?;
     for line in [
-        "# TYPE db_client_connection_count gauge\n",
+        "# TYPE db_client_connections gauge\n",
         "# TYPE db_client_connection_pending_requests gauge\n",
         "# TYPE db_client_connection_timeouts_total counter\n",
         "# TYPE db_client_connection_waited_seconds_total counter\n",
@@ -128,7 +130,7 @@ fn if_a_pool_panics_only_its_own_series_are_missing() -> Result {
         })
         .register(&exporter)?;
     let idle = || -> Vec<_> {
-        let values = values(&exporter, "db_client_connection_count");
+        let values = values(&exporter, "db_client_connections");
         values.into_iter().map(|(_, value)| value).collect()
     };
     assert_eq!(idle(), [1.0]);

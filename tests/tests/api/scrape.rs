@@ -33,8 +33,8 @@ fn exactly_the_expected_families_are_served() {
     assert_eq!(
         names,
         [
-            "db_client_connection_count",
             "db_client_connection_max",
+            "db_client_connections",
             "http_request_duration_seconds",
             "http_requests_failed_total",
             "http_requests_in_flight",
@@ -56,7 +56,7 @@ fn the_pool_of_the_database_is_served() {
     api.post(EVENT);
     let pool = ("db_client_connection_pool_name", "events");
     let count = |scrape: &Exposition, state| {
-        scrape.value("db_client_connection_count", &[pool, ("db_client_connection_state", state)])
+        scrape.value("db_client_connections", &[pool, ("db_client_connection_state", state)])
     };
     // One connection to the SQLite file, which is opened at the start.
     let scrape = api.metrics_when(|scrape| count(scrape, "idle") == Some(1.0));

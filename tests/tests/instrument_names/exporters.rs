@@ -200,7 +200,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("checkouts_started_total", "counter"),
     ("checkouts_total", "counter"),
     ("daemon_state", "gauge"),
-    ("db_client_connection_count", "gauge"),
+    ("db_client_connections", "gauge"),
     ("db_client_connection_max", "gauge"),
     ("db_client_connection_pending_requests", "gauge"),
     ("db_client_connection_timeouts_total", "counter"),

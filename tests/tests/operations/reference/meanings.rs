@@ -254,14 +254,14 @@ pub(super) const SECTIONS: &[Section] = &[
                 has a table. All values of one scrape come from one snapshot of the pool's statistics.",
         families: &[
             is(
-                "db_client_connection_count",
+                "db_client_connections",
                 "at the scrape",
                 "sum by (service, db_client_connection_pool_name) (NAME)",
             ),
             is(
                 "db_client_connection_max",
                 "at the scrape",
-                "sum by (job, instance, db_client_connection_pool_name) (db_client_connection_count{db_client_connection_state=\"used\"}) \
+                "sum by (job, instance, db_client_connection_pool_name) (db_client_connections{db_client_connection_state=\"used\"}) \
                  / sum by (job, instance, db_client_connection_pool_name) (NAME)",
             ),
             is("db_client_connection_pending_requests", "at the scrape", "max_over_time(NAME[5m])"),
