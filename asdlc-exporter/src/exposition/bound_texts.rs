@@ -37,7 +37,15 @@ impl BoundText {
         Self { bound, text, len, long }
     }
 
-    /// Appends the boundary and the count of its bucket.
+    /// The boundary, and what is between it and the count of its bucket.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self.len {
+            0 => &self.long,
+            len => &self.text[..usize::from(len)],
+        }
+    }
+
+    /// Appends the boundary and the count of its bucket. With a second caller, the compiler would not inline it.
     #[inline]
     pub(crate) fn push(&self, out: &mut Vec<u8>, count: u64) {
         let len = usize::from(self.len);

@@ -343,9 +343,9 @@ impl Writing<'_> {
                 configured = Some(labels.written_constant(escaping, true));
             }
             labels.prepare(escaping);
-            if let Some(store) = store {
-                exemplars.load(&family, store, time);
-            }
+            // A series without exemplars costs one comparison more.
+            histogram.exemplars.clear();
+            let exemplars = store.and_then(|store| exemplars.load(&family, store, time));
             let shown = || shown(lifetimes, table.written(labels, order, escaping));
             let has_base_name = output.syntax == Syntax::OpenMetrics
                 && family.has_base_name
@@ -364,14 +364,14 @@ impl Writing<'_> {
                     let labels = series.labels();
                     match kind {
                         FamilyKind::Counter => {
-                            let exemplar = series.exemplar(&exemplars);
+                            let exemplar = exemplars.and_then(|it| series.exemplar(it));
                             writer.sample(labels, series.value(), series.start(), exemplar);
                         }
                         FamilyKind::Gauge | FamilyKind::Unknown | FamilyKind::TargetInfo => {
                             writer.sample(labels, series.value(), None, None);
                         }
                         FamilyKind::Histogram => {
-                            series.histogram(&mut histogram, &exemplars);
+                            series.histogram(&mut histogram, exemplars);
                             writer.histogram(labels, &histogram, series.start());
                         }
                         FamilyKind::Summary => {

@@ -105,7 +105,8 @@ impl<'o, 's> TextWriter<'o, 's> {
             }
         };
         for (bucket, text) in value.buckets.iter().zip(&bounds.0) {
-            text.push(out, bucket.cumulative);
+            out.extend_from_slice(text.as_bytes());
+            push_integer(out, bucket.cumulative);
             push(out, *bucket);
             out.extend_from_slice(head);
         }

@@ -25,11 +25,16 @@ pub(crate) struct FamilyExemplars {
 
 impl FamilyExemplars {
     /// Finds the exemplars of a family that are not too old. None has the value NaN, which is in no bucket. Rows are
-    /// numbered as in the [`SeriesTable`](super::series::SeriesTable): by the order of points.
-    pub(crate) fn load(&mut self, family: &Family<'_, '_>, store: &ExemplarStore, now: UnixTime) {
+    /// numbered as in the [`SeriesTable`](super::series::SeriesTable): by the order of points. `None` if there are none.
+    pub(crate) fn load(
+        &mut self,
+        family: &Family<'_, '_>,
+        store: &ExemplarStore,
+        now: UnixTime,
+    ) -> Option<&Self> {
         self.found.clear();
         if !matches!(family.description.kind, FamilyKind::Counter | FamilyKind::Histogram) {
-            return;
+            return None;
         }
         let oldest = now.minus(store.max_age());
         let mut row = 0;
@@ -42,6 +47,7 @@ impl FamilyExemplars {
         self.found.sort_unstable_by(|(a_row, a), (b_row, b)| {
             a_row.cmp(b_row).then(a.value.total_cmp(&b.value))
         });
+        (!self.found.is_empty()).then_some(self)
     }
 
     /// Finds the exemplars of a metric whose first point has this row.
@@ -84,11 +90,7 @@ impl FamilyExemplars {
     }
 
     /// The newest exemplar of a series of these points.
-    #[inline]
     pub(crate) fn newest(&self, rows: &[u32]) -> Option<&Exemplar> {
-        if self.found.is_empty() {
-            return None;
-        }
         rows.iter()
             .flat_map(|row| self.of(*row))
             .map(|(_, exemplar)| exemplar)
@@ -96,12 +98,8 @@ impl FamilyExemplars {
     }
 
     /// Replaces `exemplars` by those of a series of these points, in the order of their values.
-    #[inline]
     pub(crate) fn read(&self, rows: &[u32], exemplars: &mut Vec<Exemplar>) {
         exemplars.clear();
-        if self.found.is_empty() {
-            return;
-        }
         exemplars.extend(rows.iter().flat_map(|row| self.of(*row)).map(|(_, exemplar)| *exemplar));
         if rows.len() > 1 {
             exemplars.sort_unstable_by(|a, b| a.value.total_cmp(&b.value));

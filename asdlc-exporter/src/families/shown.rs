@@ -47,14 +47,20 @@ impl<'t> ShownSeries<'t, '_> {
         self.since_base(0, self.series.value()).1
     }
 
-    /// Replaces `value` by that of a histogram, with its exemplars.
+    /// Replaces `value` by that of a histogram. With `None`, its exemplars stay as they are.
     #[inline]
-    pub(crate) fn histogram(&self, value: &mut HistogramValue, exemplars: &FamilyExemplars) {
+    pub(crate) fn histogram(
+        &self,
+        value: &mut HistogramValue,
+        exemplars: Option<&FamilyExemplars>,
+    ) {
         self.series.histogram(value);
         if let Some(base) = self.base {
             value.subtract(base);
         }
-        exemplars.read(self.series.rows(), &mut value.exemplars);
+        if let Some(exemplars) = exemplars {
+            exemplars.read(self.series.rows(), &mut value.exemplars);
+        }
     }
 
     /// The newest exemplar of a counter.
