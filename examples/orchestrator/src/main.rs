@@ -137,8 +137,8 @@ fn subscribe(exporter: &Exporter, traces: &Traces, rust_log: &str) -> Result<(),
             .with_duration("task_duration_seconds")],
     )?;
     tracing_subscriber::registry()
-        .with(traces.layer())
         .with(metrics)
+        .with(traces.layer())
         .with(support::log(rust_log)?)
         .try_init()?;
     Ok(())

@@ -3,3 +3,4 @@
 mod servers;
 mod slow_requests;
 mod traced;
+mod two_threads;

@@ -66,8 +66,13 @@ fn assert_stored(
 ) {
     let metrics = Router::new().route_service("/metrics", exporter.scrape_service());
     let server = Server::axum(metrics);
-    for generation in [Generation::Stable, Generation::New] {
-        let builder = Prometheus::builder(generation).with_exemplars();
+    let generations = [Generation::Stable, Generation::New];
+    let open_metrics = generations.map(|it| (it, Prometheus::builder(it).with_exemplars()));
+    // With native histograms, they ask for protobuf.
+    let in_protobuf =
+        open_metrics.clone().map(|(it, builder)| (it, builder.with_native_histograms()));
+    let in_protobuf = in_protobuf.into_iter().filter(|_| kind == Kind::Axum);
+    for (generation, builder) in open_metrics.into_iter().chain(in_protobuf) {
         let prometheus = builder.scraping(server.address());
         for (ending, trace) in traces {
             let endpoint = kind.endpoint(*ending);
