@@ -191,12 +191,13 @@
 //!
 //! # Exemplars
 //!
-//! An exemplar is a measurement that a series keeps together with the ids of a trace: it names a request that was as slow as its
-//! bucket says. Meters of an exporter that records exemplars (`asdlc-exporter` does `with_exemplars`) get them from this layer, for
-//! all its counters and histograms. There is nothing to turn on here. With any other meter, the layer reads no span.
+//! An exemplar is one measurement, stored with the trace id and the span id of its request. A histogram bucket keeps an exemplar of
+//! a request whose latency is in this bucket. The meter decides whether exemplars are recorded: `asdlc-exporter` records them if it
+//! is built `with_exemplars`. This layer has no setting for it. All its counters and histograms then have exemplars. With any other
+//! meter, the layer reads no span.
 //!
-//! The exemplar of a request is its own trace, although the request is recorded after the handler and outside of all spans. The
-//! layer takes the span when the request arrives. Put the layer *inside* of the layer that starts the span of the request:
+//! The exemplar of a request names the trace of this request. The layer records the request later, outside of all spans, so it
+//! copies the ids of the span when the request arrives. Put the layer *inside* of the layer that starts the span of the request:
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
@@ -220,25 +221,26 @@
 //!
 //! The first of these spans whose context is valid decides:
 //!
-//! 1. The span of the current OpenTelemetry context. The spans of `tracing-opentelemetry` are such spans, while they are
-//!    entered, unless its layer is built with `with_context_activation(false)`.
+//! 1. The span of the current OpenTelemetry context. The layer of `tracing-opentelemetry` makes a span current
+//!    while it is entered, unless this layer is built with `with_context_activation(false)`.
 //! 2. With [`with_tracing_spans`](LayerBuilder::with_tracing_spans) (feature `tracing-opentelemetry`), the current span of
 //!    `tracing`.
-//! 3. An extension of the request: an [`opentelemetry::trace::SpanContext`], or else an [`opentelemetry::Context`]. For a service
-//!    that knows its spans and does not make them current.
-//! 4. The header `traceparent` of [W3C Trace Context](https://www.w3.org/TR/trace-context/), of a request whose sender has sampled
-//!    it. So a service without traces of its own has exemplars. An invalid header names no span, and neither do several of them.
+//! 3. An extension of the request: an [`opentelemetry::trace::SpanContext`], or else an [`opentelemetry::Context`]. It is
+//!    for a service that has spans but does not make them current.
+//! 4. The span that the header `traceparent` of [W3C Trace Context](https://www.w3.org/TR/trace-context/) names. So a service
+//!    without traces of its own has exemplars if the sender has sampled the trace. An invalid header is ignored. If a request has
+//!    several such headers, all are ignored.
 //!
 //! If that span is sampled, the measurements of the request belong to it: those at its end, and also the time to the response's
-//! head, the sizes of bodies, and the duration of an upgraded connection. If it is not sampled, they become no exemplars, whatever
-//! the other spans are. (The exporter's filter `always_on` keeps them without ids.) Only the ids are copied, so the layer prolongs
-//! no span.
+//! head, the sizes of bodies, and the duration of an upgraded connection. If it is not sampled, they become no exemplars, even
+//! if a later span of this list is sampled. (With the exporter's filter `always_on`, they become exemplars without ids.) The layer
+//! copies only the ids, so it does not keep a span open.
 //!
 //! The layer of a client does the same when it is called with a request: the current span is usually that of the code that sends the
 //! request. A header `traceparent` counts only if a propagator outside of the layer has set it.
 //!
-//! A sender can name any trace in `traceparent`, as it can for the traces themselves. It adds no series, and each bucket keeps one
-//! exemplar. If there is a current span, the header is not read.
+//! A sender can name any trace in `traceparent`. This adds no series, and each bucket keeps one exemplar. If one of the spans 1 to
+//! 3 is valid, the header is not read.
 //!
 //! # Where to put it
 //!

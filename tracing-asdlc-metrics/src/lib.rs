@@ -109,11 +109,12 @@
 //!
 //! # Exemplars
 //!
-//! An exemplar is a measurement that a series keeps together with the ids of a trace: it names a span that took as long as its bucket
-//! says. Meters of an exporter that records exemplars (`asdlc-exporter` does `with_exemplars`) get them from this layer. There is
-//! nothing to turn on here. With any other meter, the layer looks for no trace.
+//! An exemplar is one measurement, stored with a trace id and a span id. A histogram bucket keeps an exemplar of a span whose
+//! duration is in this bucket. The meter decides whether exemplars are recorded: `asdlc-exporter` records them if it is built
+//! `with_exemplars`. This layer has no setting for it. With any other meter, the layer looks for no trace.
 //!
-//! **The exemplar of a span's counter and duration is the span's own trace**, also if it closes on another thread or inside another
+//! **The exemplars of a span's counter and duration name the span's own trace**,
+//! also if the span closes on another thread or inside another
 //! span. This needs the feature `tracing-opentelemetry`, and the layer of tracing-opentelemetry 0.34 in the same subscriber. Add that
 //! layer after this one:
 //!
@@ -135,19 +136,21 @@
 //! | that was never entered | has its exemplar | has none |
 //! | of a layer built with `with_context_activation(false)` | has its exemplar | has none |
 //!
-//! A span has no exemplar rather than that of another span:
+//! If the layer does not know the trace of a span, the span has no exemplar. It never gets the trace of another span:
 //!
-//! - A span that is not sampled has none, because there is no trace to open. (The exporter's filter `always_on` keeps such
-//!   measurements without ids.)
+//! - A span that is not sampled has none, because its trace is not stored. (With the exporter's filter `always_on`, it has an
+//!   exemplar without ids.)
 //! - A span that a filter hides from the layer of tracing-opentelemetry does not get the trace of its parent.
-//! - Without the feature, with another version of tracing-opentelemetry, with its layer inside `reload::Layer`, or with traces that
-//!   something else makes of spans, the layer cannot know which trace is that of a span.
-//! - A span that is created has no trace yet, so [`with_opened_counter`](Rule::with_opened_counter) has none.
+//! - Without the feature, with another version of tracing-opentelemetry, with its layer inside `reload::Layer`, or if another
+//!   crate makes the traces, the layer cannot find the trace of a span.
+//! - The counter of [`with_opened_counter`](Rule::with_opened_counter) has no exemplars: a span has no trace yet when it is
+//!   created.
 //!
-//! **An event belongs to the current OpenTelemetry span**, as every measurement does that a program makes itself. The layer of
+//! **An event belongs to the current OpenTelemetry span**, like every measurement that the program makes. The layer of
 //! tracing-opentelemetry makes a span current while it is entered. This needs no feature. An event with an explicit parent belongs to
-//! the parent, if a rule measures that span and it was entered and exited before; otherwise to no span. The first values of a
-//! [prefixed field](Rule::prefixed_fields), which are kept until its metric exists, become no exemplars.
+//! that parent if three conditions hold: the feature `tracing-opentelemetry` is on, a rule measures the parent, and the parent was
+//! entered and exited before. Otherwise the event belongs to no span. The first values of a
+//! [prefixed field](Rule::prefixed_fields) are kept until its metric exists. These values become no exemplars.
 //!
 //! The traces are the same as without exemplars: the layer does not start an OpenTelemetry span earlier than the layer of
 //! tracing-opentelemetry does, so its parent can still be set. (There is one exception. With `with_context_activation(false)`, one

@@ -12,7 +12,7 @@
 /// variable `OTEL_METRICS_EXEMPLAR_FILTER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExemplarFilter {
-    /// `always_on`: all measurements. An exemplar that was measured outside of a sampled span has no trace.
+    /// `always_on`: all measurements. A measurement outside of a sampled span becomes an exemplar without ids.
     AlwaysOn,
     /// `always_off`: none. Recording costs nothing more.
     AlwaysOff,

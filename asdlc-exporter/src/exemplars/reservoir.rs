@@ -5,8 +5,8 @@ use crate::exemplars::Exemplar;
 
 /// The exemplars of one series. Any number of threads may record and read.
 ///
-/// An exemplar is read and written as a whole, because the lock is held. Recording waits only for other exemplars of
-/// the same series, each of which takes some nanoseconds.
+/// A lock protects the exemplars, so each is read and written as a whole. A thread waits only while another one records
+/// or reads exemplars of the same series.
 #[derive(Debug)]
 pub(crate) struct Reservoir(Mutex<Slots>);
 
@@ -39,7 +39,8 @@ impl Reservoir {
         Self(Mutex::new(Slots { buckets, slots: Vec::new() }))
     }
 
-    /// Records an exemplar. It replaces that of its bucket, unless that is newer. Ignores NaN.
+    /// Records an exemplar. It replaces the exemplar of its bucket, unless the latter is newer. Ignores NaN. Beyond
+    /// [`MAX_SLOTS`] buckets, it replaces the oldest exemplar of the series.
     pub(crate) fn record(&self, exemplar: Exemplar) {
         if !exemplar.value.is_nan() {
             self.lock().record(exemplar);

@@ -1,9 +1,9 @@
 //! The span of a measurement.
 //!
-//! By default it is the span of the current OpenTelemetry context. A library that records later than the span, as the
-//! layers of this project do, says which span it is, with [`measure_in`]. The library gets this function without
-//! a dependency on this crate: it creates its instruments while the current context has an [`ExemplarQuestion`] as a
-//! value, and our meters answer it.
+//! By default it is the span of the current OpenTelemetry context. The layers of this project record after the span has
+//! ended. They pass the ids of the span to [`measure_in`]. A library gets this function without a dependency on this
+//! crate: it creates its instruments while the current context has an [`ExemplarQuestion`] as a value. Our meters set
+//! the answer in it.
 
 use crate::{
     exemplars::{SpanIds, filter::ExemplarFilter},
@@ -37,10 +37,11 @@ enum MeasuredIn {
     Span(SpanIds, Option<UnixTime>),
 }
 
-/// Calls `measure`. What is measured in it, on this thread, belongs to this span, which is sampled. With ids of 0
-/// it belongs to no span, and becomes an exemplar only with [`ExemplarFilter::AlwaysOn`]. With `None` it never does.
+/// Calls `measure`. Its measurements on this thread belong to `span`, which has to be sampled. With ids of 0 they
+/// belong to no span, and become exemplars only with [`ExemplarFilter::AlwaysOn`]. With `None` they become no
+/// exemplars.
 ///
-/// The time of all exemplars is that of the first measurement.
+/// All exemplars of one call have the time of its first exemplar, so the clock is read once.
 pub(crate) fn measure_in(span: Option<(TraceId, SpanId)>, measure: &mut dyn FnMut()) {
     let measured_in = match span {
         None => MeasuredIn::Nothing,

@@ -137,8 +137,8 @@ impl InstrumentExemplars {
         hashes.fold(0, u64::wrapping_add)
     }
 
-    /// Passes the exemplars of each series to `read`, with the hash of its attributes. `None` is the series of those
-    /// beyond the limit.
+    /// Passes the exemplars of each series to `read`, with the hash of the series' attributes. The hash is `None` for
+    /// the exemplars of all series beyond the limit.
     pub(crate) fn for_each(&self, mut read: impl FnMut(Option<u64>, &Exemplar)) {
         for (hash, series) in &*self.read() {
             series.for_each(|exemplar| read(Some(*hash), exemplar));

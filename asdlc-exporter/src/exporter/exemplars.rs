@@ -24,7 +24,7 @@ impl ExemplarSettings {
     ///
     /// # Errors
     ///
-    /// When an exemplar would not live until the next scrape.
+    /// If the maximum age is below 1 s.
     pub(super) fn store(self) -> Result<Option<ExemplarStore>, BuildError> {
         let Self { filter, max_age } = self;
         if max_age < MIN_MAX_AGE {
@@ -36,8 +36,8 @@ impl ExemplarSettings {
 }
 
 impl ExporterBuilder {
-    /// Records exemplars: single measurements with the trace in which they were made. So a slow bucket of a
-    /// histogram names a trace. Default: off.
+    /// Records exemplars: single measurements with the ids of the trace and the span in which they were made. So a slow
+    /// bucket of a histogram names the trace of a slow request. Default: off.
     ///
     /// ```
     /// use asdlc_exporter::{Exporter, Format};
@@ -59,21 +59,26 @@ impl ExporterBuilder {
     /// # Ok(()) }
     /// ```
     ///
-    /// Counters and histograms of the exporter's meters record them, whoever measures. A measurement can become an
-    /// exemplar if the span of the current OpenTelemetry [`Context`](opentelemetry::Context) is sampled. The layers
-    /// of `tower-asdlc-metrics` and `tracing-asdlc-metrics` record after the request or span has ended, and tell the
-    /// instrument which span it was. Instruments that were created before the exporter have no exemplars.
+    /// All counters and histograms of the exporter's meters record exemplars, also those that a library creates.
+    /// Gauges, up-down counters and observable instruments have none. A measurement can become an exemplar if the span
+    /// of the current OpenTelemetry [`Context`](opentelemetry::Context) is sampled. The layers of `tower-asdlc-metrics`
+    /// and `tracing-asdlc-metrics` record after the request or span has ended, and pass its ids to the exporter.
+    /// Instruments of other meter providers have no exemplars.
     ///
-    /// - **Which are kept:** the newest of each histogram bucket, and the newest of each counter series. Each takes 48
-    ///   bytes. An instrument keeps them for its first 2 000 series with exemplars.
+    /// - **Which are kept:** the newest of each histogram bucket, and the newest of each counter series. A native
+    ///   histogram keeps the newest between two powers of two, and so does every histogram before its first scrape. A
+    ///   series keeps at most 256 exemplars of 48 bytes. An instrument keeps them for its first 2 000 series with
+    ///   exemplars. Later series share one set, which belongs to the SDK's overflow series.
     /// - **Where they are served:** in `OpenMetrics` and protobuf. Prometheus stores them with
-    ///   `--enable-feature=exemplar-storage`. The text format 0.0.4 has none, and additional readers get none: the
-    ///   OpenTelemetry SDK for Rust cannot carry them yet.
-    /// - **How long:** five minutes, or [`with_exemplar_max_age`](Self::with_exemplar_max_age).
-    /// - A metric that a view renames has no exemplars, nor has one whose attributes a view removes.
+    ///   `--enable-feature=exemplar-storage`. The text formats 0.0.4 and 1.0.0 have no exemplars. Additional readers
+    ///   get none, because the OpenTelemetry SDK 0.33 does not collect them.
+    /// - **How long:** five minutes after the measurement, or
+    ///   [`with_exemplar_max_age`](Self::with_exemplar_max_age).
+    /// - **Views:** a metric has no exemplars if a view renames it or removes its attributes.
     ///
-    /// This is short for [`with_exemplar_filter`](Self::with_exemplar_filter) with
-    /// [`ExemplarFilter::TraceBased`]. It follows the OpenTelemetry specification of the metrics SDK, section "Exemplar".
+    /// This is the same as [`with_exemplar_filter`](Self::with_exemplar_filter) with
+    /// [`ExemplarFilter::TraceBased`]. The OpenTelemetry specification of the metrics SDK defines it in section
+    /// "Exemplar".
     pub fn with_exemplars(self) -> Self {
         self.with_exemplar_filter(ExemplarFilter::TraceBased)
     }
@@ -93,9 +98,11 @@ impl ExporterBuilder {
 }
 
 impl PrometheusReaderBuilder {
-    /// Records exemplars: single measurements with the trace in which they were made. Default: off.
+    /// Records exemplars: single measurements with the ids of the trace and the span in which they were made.
+    /// Default: off.
     ///
-    /// Only meters of [`PrometheusReader::guard`](crate::PrometheusReader::guard) record them:
+    /// Only meters of the provider that [`PrometheusReader::guard`](crate::PrometheusReader::guard) returns record
+    /// them:
     ///
     /// ```
     /// use asdlc_exporter::PrometheusReader;

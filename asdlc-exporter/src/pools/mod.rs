@@ -38,16 +38,16 @@
 //!
 //! Every series has the label `db_client_connection_pool_name`, with the name that the program gives to the pool. A
 //! pool has series only for what it [knows](ConnectionStatistics). The labels and the names of the maximum, the
-//! pending requests and the timeouts are those of OpenTelemetry's [conventions]. There, the connections are
-//! `db.client.connection.count`, but Prometheus keeps names that end in `_count` for histograms. And the wait time is a
-//! histogram of the requests. A pool that is read at the scrape has only the sum, so it has another name.
+//! pending requests and the timeouts are those of OpenTelemetry's [conventions]. Two names differ.
+//! The conventions have `db.client.connection.count`, but Prometheus reserves names that end in `_count` for
+//! histograms. They have the wait time as a histogram. At a scrape, a pool provides only the sum of all wait times.
 //!
 //! [conventions]: https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 //!
 //! # Which pool knows what
 //!
-//! Every closure that returns [`ConnectionStatistics`] is a pool. These features make pools of other crates ready to use,
-//! with the numbers that their stable API has:
+//! Every closure that returns [`ConnectionStatistics`] implements [`ConnectionPool`]. With these features, the pools of
+//! other crates implement it too, with the numbers that their stable API has:
 //!
 //! | feature, pool | count | max | pending requests | timeouts | waits | wait time |
 //! |---|---|---|---|---|---|---|
@@ -58,11 +58,11 @@
 //! 1. deadpool counts a request as waiting until it has its connection, also while a new connection is opened for it.
 //!    The number of requests and that of connections are read one after the other, so under load they may be off
 //!    by those that change meanwhile.
-//! 2. bb8 counts a request as pending for ever if it is cancelled.
+//! 2. If a request is cancelled, bb8 counts it as pending forever.
 //! 3. If a request has to wait several times, because another one takes the connection that woke it, bb8 adds only
 //!    its last wait.
-//! 4. In sqlx, a connection is `used` from when it is being opened until it is closed, while it is not idle. The size and
-//!    the idle connections are read one after the other, as above.
+//! 4. For sqlx, every connection that is not idle is `used`, also while it is being opened or closed. The size and the
+//!    number of idle connections are read one after the other, as in 1.
 
 // connection_pool (the trait; what a pool knows) -> connection_pools (the instruments). bb8, deadpool and sqlx implement the
 // trait. error is that of connection_pools.

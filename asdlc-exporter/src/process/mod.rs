@@ -128,25 +128,27 @@ impl ProcessMetrics {
     /// | `container_cpu_limit` | gauge | CPUs that the container may use, such as 0.5; absent without a limit, like the next three |
     /// | `container_cpu_cfs_periods_total` | counter | periods (of 100 ms by default) in which the limit applied |
     /// | `container_cpu_cfs_throttled_periods_total` | counter | periods in which the container reached its limit and had to wait |
-    /// | `container_cpu_cfs_throttled_seconds_total` | counter | how long it had to wait, summed over the CPUs |
+    /// | `container_cpu_cfs_throttled_seconds_total` | counter | seconds that it had to wait, summed over the CPUs |
     ///
-    /// So what is left is a query, and so is the share of the periods in which the process was slowed down:
+    /// Two queries show the memory that is left in bytes, and the share of the periods in which the container was
+    /// throttled:
     ///
     /// ```text
     /// container_memory_limit_bytes - container_memory_working_set_bytes
     /// rate(container_cpu_cfs_throttled_periods_total[5m]) / rate(container_cpu_cfs_periods_total[5m])
     /// ```
     ///
-    /// The container is the cgroup of this process, of version 1 or 2. If its ancestors have limits too, the lowest limit
-    /// counts, and the values are those of the cgroup that has this limit. Ancestors that no mount shows to this process
-    /// are not known, except for the memory limit of version 1. A process in the root of the cgroups has none of these
-    /// families, because the whole machine is not a container. The limits are read at each scrape, because they may
-    /// change.
+    /// The container is the cgroup of this process, of version 1 or 2. If ancestors of the cgroup have limits too, the
+    /// lowest limit is served. The other values are those of the cgroup that has this limit. Memory and CPU may come
+    /// from different cgroups. Ancestors that are not in a mount of this process are not known. There is one exception:
+    /// in version 1, the kernel reports their lowest memory limit. Then the memory use is still that of a cgroup in a
+    /// mount. A process in the root of the cgroup hierarchy has none of these families: the whole machine is not a
+    /// container. The limits are read at each scrape, because they can change.
     ///
-    /// OpenTelemetry names the use of memory (`container.memory.usage`, `container.memory.working_set`). It has limits only
-    /// under `k8s.container`, so their names are made of the same words. The names of the other families are those of
-    /// cAdvisor. It has the use of memory under the same names as here, read from outside: if one Prometheus server
-    /// scrapes both, select by `job`.
+    /// The names of the memory use are OpenTelemetry's (`container.memory.usage`, `container.memory.working_set`). It
+    /// has names of limits only under `k8s.container`; the names of the limits here follow them. The names of the other
+    /// families are those of cAdvisor. cAdvisor serves the memory use under the same names as here. If one Prometheus
+    /// server scrapes both, select by `job`.
     pub fn with_container(mut self) -> Self {
         self.container = true;
         self
@@ -155,7 +157,8 @@ impl ProcessMetrics {
     /// Creates the selected instruments.
     ///
     /// Call it once for a meter provider. A second call reads the same numbers twice. If a process cannot
-    /// read its own values on this platform, no instruments are created.
+    /// read its own values on this platform, only the instruments of
+    /// [`with_container`](Self::with_container) are created.
     pub fn register<K>(self, meter: &(impl MeterSource<K> + ?Sized)) {
         let Self { memory, cpu_usage, canonical, container } = self;
         let meter = meter.to_meter();

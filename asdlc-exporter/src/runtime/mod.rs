@@ -1,4 +1,4 @@
-//! Metrics of Tokio runtimes, with a number that shows a blocked executor (feature `runtime`).
+//! Metrics of Tokio runtimes. The scheduling delay shows that all workers are blocked (feature `runtime`).
 //!
 //! ```
 //! use asdlc_exporter::{Exporter, runtime::RuntimeMetrics};
@@ -32,23 +32,23 @@
 //! If a runtime is shut down, its series end at the next scrape.
 //!
 //! OpenTelemetry has conventions for the runtimes of Go, Java, .NET, Node.js and Python, and none for Rust. So the
-//! names are Prometheus names. `go.schedule.duration` and `nodejs.eventloop.delay` are what
-//! `runtime_scheduling_delay_seconds` is here.
+//! names are Prometheus names. `runtime_scheduling_delay_seconds` is similar to `go.schedule.duration` and to
+//! `nodejs.eventloop.delay`.
 //!
 //! # The scheduling delay
 //!
-//! Each scrape spawns one task on each runtime, and measures how long it waits for a worker. A task of a healthy
-//! runtime waits for microseconds. The scrape waits for the task no longer than its
-//! [timeout](RuntimeMetrics::with_timeout). **If all workers are blocked**, the value is the time that the task has
-//! waited so far. Later scrapes spawn no other task while this one waits. So the value grows until a worker is free,
-//! and an alert needs no history:
+//! Each scrape spawns one task on each runtime, and measures how long the task waits for a worker. In a healthy
+//! runtime, a task waits for microseconds. A scrape waits for the tasks of all runtimes together for at most the
+//! [timeout](RuntimeMetrics::with_timeout), 100 ms by default. **If all workers are blocked**, the value is the time
+//! that the task has waited so far. Later scrapes spawn no other task while this one waits. So the value grows until a
+//! worker runs the task, and the alert needs only the current value:
 //!
 //! ```text
 //! runtime_scheduling_delay_seconds > 1
 //! ```
 //!
-//! If the task runs between two scrapes, the next scrape serves its whole delay. A `current_thread` runtime that no
-//! thread drives looks blocked too, because it is.
+//! If the task runs between two scrapes, the next scrape serves its whole delay. A `current_thread` runtime runs tasks
+//! only within `block_on`: at other times it is shown as blocked.
 //!
 //! # Scrapes that do not need the runtime
 //!

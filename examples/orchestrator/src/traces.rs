@@ -1,4 +1,5 @@
-//! Traces: a span for each request and for each task, exported to where `OTEL_EXPORTER_OTLP_ENDPOINT` says.
+//! Traces: a span for each request and for each task. They are exported with OTLP over gRPC to the URL in
+//! `OTEL_EXPORTER_OTLP_ENDPOINT`.
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
@@ -18,11 +19,12 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-/// The tracer. `None` if `OTEL_EXPORTER_OTLP_ENDPOINT` is not set.
+/// The tracer provider. `None` if `OTEL_EXPORTER_OTLP_ENDPOINT` is not set or empty.
 pub(crate) struct Traces(Option<SdkTracerProvider>);
 
 impl Traces {
-    /// `OTEL_TRACES_SAMPLER` decides which traces are sampled. By default all are, unless the request says otherwise.
+    /// `OTEL_TRACES_SAMPLER` decides which traces are sampled. By default all are, except
+    /// those of requests whose `traceparent` is not sampled.
     pub(crate) fn from_env(service: &str) -> Result<Self, Box<dyn Error>> {
         if env::var_os(ENDPOINT).is_none_or(|endpoint| endpoint.is_empty()) {
             return Ok(Self(None));
@@ -34,7 +36,7 @@ impl Traces {
         Ok(Self(Some(provider.build())))
     }
 
-    /// The layer that makes the spans.
+    /// The layer that makes OpenTelemetry spans of the spans of level INFO and above. `None` without a tracer provider.
     pub(crate) fn layer<S>(&self) -> Option<impl Layer<S> + use<S>>
     where
         S: tracing::Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
@@ -70,7 +72,7 @@ fn span_of(request: &Request) -> Span {
         http.route = route
     );
     let parent = TraceContextPropagator::new().extract(&Headers(request.headers()));
-    // Fails only if no layer makes OpenTelemetry's spans.
+    // Fails if there is no tracing-opentelemetry layer, or if a filter hides the span from it. Then there is no parent to set.
     let _ = span.set_parent(parent);
     span
 }

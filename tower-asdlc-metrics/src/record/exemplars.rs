@@ -74,8 +74,9 @@ impl SpanIds {
     }
 }
 
-/// Calls the closure. What is measured in it, on this thread, belongs to this span. With `None` it belongs to no span. With
-/// invalid ids it belongs to no span either, and becomes an exemplar nevertheless.
+/// Calls the closure. What is measured in it, on this thread, belongs to this span. With `None` it belongs to no span and becomes
+/// no exemplar. With ids of 0 it belongs to no span, and becomes an exemplar only if the meter keeps those outside of sampled
+/// spans.
 type MeasureIn = fn(Option<(TraceId, SpanId)>, &mut dyn FnMut());
 
 /// A value of the context in which instruments are created. A meter that records exemplars sets the answer. The first part names
