@@ -185,14 +185,14 @@ fn the_programs_of_the_stack_accept_their_arguments() {
 
 // S-01
 #[test]
-fn the_image_has_the_right_compiler_one_argument_and_no_root_user() {
+fn the_image_has_the_right_compiler_its_arguments_and_no_root_user() {
     let dockerfile = read(&deploy("Dockerfile"));
     let instructions: Vec<_> = dockerfile.lines().filter_map(|line| line.split_once(' ')).collect();
     let all = |wanted: &str| -> Vec<&str> {
         let of = instructions.iter().filter(|(instruction, _)| *instruction == wanted);
         of.map(|(_, rest)| *rest).collect()
     };
-    assert_eq!(all("ARG"), ["PACKAGE"]);
+    assert_eq!(all("ARG"), ["PACKAGE", "FEATURES="]);
     let user = *all("USER").last().expect("a user");
     assert!(user.split(':').all(|id| id.parse::<u32>().is_ok_and(|id| id > 0)), "{user}");
     let manifest = read(&repository("examples/orchestrator/Cargo.toml"));

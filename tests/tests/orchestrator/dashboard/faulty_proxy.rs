@@ -59,7 +59,7 @@ impl FaultyProxy {
         lock(&self.behaviour).scrapes = source;
     }
 
-    /// The number of range queries and of scrapes so far.
+    /// The number of range queries and of scrapes so far. The scrapes of one family, for its exemplars, do not count.
     pub(crate) fn seen(&self) -> [usize; 2] {
         let behaviour = lock(&self.behaviour);
         [behaviour.queries_seen, behaviour.scrapes_seen]
@@ -72,7 +72,7 @@ async fn forward(State(behaviour): State<Arc<Mutex<Behaviour>>>, uri: Uri) -> Re
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         match uri.path() {
             "/metrics" => {
-                behaviour.scrapes_seen += 1;
+                behaviour.scrapes_seen += usize::from(uri.query().is_none());
                 (behaviour.scrapes, path.to_owned())
             }
             "/api/metrics/query_range" => {

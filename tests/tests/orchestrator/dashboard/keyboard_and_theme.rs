@@ -71,8 +71,8 @@ fn everything_can_be_done_with_the_keyboard() {
 
     focus(&page, "summary");
     page.browser.press(SPACE);
-    page.await_text("tbody", "Memory: resident");
-    page.await_text("tbody tr:last-child", "MiB");
+    page.await_text("details tbody", "Memory: resident");
+    page.await_text("details tbody tr:last-child", "MiB");
     focus(&page, "#pause");
     page.browser.press(SPACE);
     assert_eq!(page.text("#pause"), "Resume");
