@@ -54,7 +54,7 @@ impl ExporterBuilder {
     /// orders.add(1, &[]);
     ///
     /// let text = exporter.render_as(Format::OpenMetrics)?;
-    /// let exemplar = r#"} 1 # {trace_id="00000000000000000000000000000007",span_id="0000000000000009"} 1 "#;
+    /// let exemplar = r#" # {trace_id="00000000000000000000000000000007",span_id="0000000000000009"} 1"#;
     /// assert!(text.contains(exemplar));
     /// # Ok(()) }
     /// ```
