@@ -17,7 +17,7 @@ pub(crate) fn file(settings: &Settings) -> String {
         &comment,
         &[
             Group {
-                name: "asdlc-slo",
+                name: "asdlc-slo".into(),
                 comment: slo::comment(settings.objective),
                 rules: family(settings).alerts(settings.objective).into(),
             },
@@ -38,7 +38,7 @@ fn of_requests(settings: &Settings) -> Vec<Alert> {
     let by_instance = "by (job, service, environment, instance)";
     let mut beyond = vec![format!(r#"count {by_instance} ({{otel_metric_overflow="true"}}) > 0"#)];
     if let Some(series) = &settings.requests.overflow {
-        let series = settings.namespaces.select(series.name, series.matchers);
+        let series = settings.namespaces.select(&series.name, &series.matchers);
         beyond.push(format!("max {by_instance} ({series}) > 0"));
     }
     vec![
@@ -199,5 +199,5 @@ fn alert(
 
 fn group(name: &'static str, comment: &str, alerts: Vec<Alert>) -> Group {
     let rules = alerts.into_iter().map(Rule::Alert).collect();
-    Group { name, comment: comment.to_owned(), rules }
+    Group { name: name.into(), comment: comment.to_owned(), rules }
 }

@@ -1,5 +1,7 @@
 //! The names that each convention gives the metrics of requests.
 
+use std::borrow::Cow;
+
 use crate::promql::{Renamed, Renames};
 use crate::reader::Histogram;
 
@@ -52,11 +54,11 @@ pub(crate) struct Requests {
 }
 
 /// Series that count.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Series {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// As in a selector.
-    pub(crate) matchers: &'static str,
+    pub(crate) matchers: Cow<'static, str>,
     pub(crate) kind: Kind,
 }
 
@@ -64,7 +66,7 @@ impl Series {
     /// A pattern of the names under which a server may store the series.
     pub(crate) fn stored(&self) -> String {
         match self.kind {
-            Kind::Counter => self.name.to_owned(),
+            Kind::Counter => self.name.clone().into_owned(),
             Kind::Histogram => format!("{}(_count)?", self.name),
         }
     }
@@ -94,11 +96,11 @@ pub(crate) struct Texts {
 }
 
 const fn counter(name: &'static str, matchers: &'static str) -> Series {
-    Series { name, matchers, kind: Kind::Counter }
+    Series { name: Cow::Borrowed(name), matchers: Cow::Borrowed(matchers), kind: Kind::Counter }
 }
 
 const fn histogram(name: &'static str, matchers: &'static str) -> Series {
-    Series { name, matchers, kind: Kind::Histogram }
+    Series { name: Cow::Borrowed(name), matchers: Cow::Borrowed(matchers), kind: Kind::Histogram }
 }
 
 static PROMETHEUS: Requests = Requests {

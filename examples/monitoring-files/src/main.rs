@@ -12,8 +12,10 @@ mod dashboards;
 mod names;
 mod objective;
 mod promql;
+mod objectives;
 mod reader;
 mod recording;
+mod service_level;
 mod settings;
 mod slo;
 mod yaml;
@@ -23,12 +25,16 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::settings::{Arguments, Settings};
 
 fn main() -> ExitCode {
     let Arguments { settings, output } = Arguments::parse();
+    if let Err(error) = settings.check() {
+        Arguments::command().error(ErrorKind::ValueValidation, error).exit();
+    }
     match write(&settings.into(), &output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -45,6 +51,9 @@ fn write(settings: &Settings, output: &Path) -> Result<(), Box<dyn Error>> {
         (format!("{rules}/recording.yml"), recording::file(settings)),
         (format!("{rules}/alerts.yml"), alerts::file(settings)),
     ];
+    for level in &settings.service_levels {
+        files.push((format!("{rules}/slo-{}.yml", level.name), objectives::file(settings, level)));
+    }
     for (name, dashboard) in dashboards::all(settings) {
         let json = serde_json::to_string_pretty(&dashboard)? + "\n";
         files.push((format!("grafana/dashboards/{name}.json"), json));

@@ -4,7 +4,8 @@ use crate::convention::Kind;
 use crate::promql::sum_by;
 use crate::reader::{Histogram, Server};
 use crate::settings::Settings;
-use crate::slo::Family;
+use crate::service_level::REQUESTS;
+use crate::slo::{Errors, Family};
 use crate::yaml::{self, Group, Rule};
 
 pub(crate) fn file(settings: &Settings) -> String {
@@ -50,12 +51,12 @@ pub(crate) fn file(settings: &Settings) -> String {
 /// The requests, which have to succeed.
 pub(crate) fn family(settings: &Settings) -> Family<'static> {
     Family {
-        name: "http_requests",
+        name: REQUESTS,
         alerts: "Http",
-        events: "requests",
+        summary: "{{ $labels.service }} fails {{ $value | humanizePercentage }} of its requests",
         hint: "service_endpoint_status:http_requests:rate5m shows which requests fail.",
         count: &settings.requests.count,
-        errors: settings.requests.errors,
+        errors: Errors::Counted(settings.requests.errors),
     }
 }
 
@@ -141,5 +142,5 @@ fn record(name: &str, expression: String) -> Rule {
 }
 
 fn group(name: &'static str, comment: String, rules: Vec<Rule>) -> Group {
-    Group { name, comment, rules }
+    Group { name: name.into(), comment, rules }
 }

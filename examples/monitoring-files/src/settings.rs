@@ -8,6 +8,7 @@ use crate::convention::{Convention, Requests};
 use crate::names::{self, Namespaces};
 use crate::objective::Objective;
 use crate::reader::{Reader, Server};
+use crate::service_level::ServiceLevel;
 
 /// Writes the recording rules, alerts and Grafana dashboards for services that use these crates
 #[derive(Debug, Parser)]
@@ -39,6 +40,11 @@ pub(crate) struct SettingsArguments {
     #[arg(long, value_name = "PERCENT", default_value = Objective::DEFAULT)]
     objective: Objective,
 
+    /// Another objective: the recorded name, how many percent have to succeed, and the ratio of errors as counters without
+    /// namespace. Repeat it for several. `NAME PERCENT 1 - SUCCESSES / EVENTS` counts what succeeded instead
+    #[arg(long, value_name = "NAME PERCENT ERRORS / EVENTS")]
+    slo: Vec<ServiceLevel>,
+
     /// The names of the metrics of requests: `Conventions` of the HTTP layer
     #[arg(long, value_enum, default_value_t)]
     convention: Convention,
@@ -55,6 +61,8 @@ pub(crate) struct Settings {
     /// A regular expression that matches the scrape jobs.
     pub(crate) jobs: String,
     pub(crate) objective: Objective,
+    /// Those of other events than requests.
+    pub(crate) service_levels: Vec<ServiceLevel>,
     pub(crate) convention: Convention,
     pub(crate) server: Server,
     /// What the convention calls the metrics of requests.
@@ -66,13 +74,21 @@ pub(crate) struct Settings {
 impl From<SettingsArguments> for Settings {
     fn from(arguments: SettingsArguments) -> Self {
         let command = arguments.command();
-        let SettingsArguments { namespace, without_namespace, job, objective, convention, server } =
-            arguments;
+        let SettingsArguments {
+            namespace,
+            without_namespace,
+            job,
+            objective,
+            slo,
+            convention,
+            server,
+        } = arguments;
         let namespaces = if without_namespace { Vec::new() } else { namespace };
         Self {
             namespaces: Namespaces::new(&namespaces),
             jobs: job.join("|"),
             objective,
+            service_levels: slo,
             convention,
             server,
             requests: convention.requests(),
@@ -89,9 +105,19 @@ impl Settings {
 }
 
 impl SettingsArguments {
+    /// Checks what no single argument shows.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let mut names: Vec<_> = self.slo.iter().map(|level| &level.name).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(format!("two values of '--slo' have the name {:?}", pair[0])),
+            None => Ok(()),
+        }
+    }
+
     /// Arguments with their default value are left out.
     fn command(&self) -> String {
-        let Self { namespace, without_namespace, job, objective, convention, server } = self;
+        let Self { namespace, without_namespace, job, objective, slo, convention, server } = self;
         let mut command = "cargo run -p monitoring-files --".to_owned();
         let mut push = |option: &str, value: &str| command.push_str(&format!(" {option}{value}"));
         if *without_namespace {
@@ -104,6 +130,9 @@ impl SettingsArguments {
         }
         if objective.to_string() != Objective::DEFAULT {
             push("--objective ", &objective.to_string());
+        }
+        for level in slo {
+            push("--slo ", &format!("'{}'", level.text.replace('\'', r"'\''")));
         }
         if *convention != Convention::default() {
             push("--convention ", "opentelemetry");

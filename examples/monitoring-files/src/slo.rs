@@ -1,6 +1,8 @@
 //! The rules of a service level objective: error ratios over several windows, and alerts on the rate at which the error budget is
 //! used, as in the Site Reliability Workbook, chapter 5.
 
+use std::slice;
+
 use crate::convention::Series;
 use crate::objective::Objective;
 use crate::promql::{indented, sum_by};
@@ -14,13 +16,21 @@ pub(crate) struct Family<'a> {
     pub(crate) name: &'a str,
     /// The start of the names of the alerts.
     pub(crate) alerts: &'a str,
-    /// What the events are called in the texts.
-    pub(crate) events: &'a str,
+    /// The summary of the alerts.
+    pub(crate) summary: &'a str,
     /// Says what to read after the first alert.
     pub(crate) hint: &'a str,
     pub(crate) count: &'a Series,
-    /// Each error is in one of them.
-    pub(crate) errors: &'a [Series],
+    pub(crate) errors: Errors<'a>,
+}
+
+/// Which events are errors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Errors<'a> {
+    /// Each error is in one of these series.
+    Counted(&'a [Series]),
+    /// Every event that is not in this series.
+    AllBut(&'a Series),
 }
 
 impl Family<'_> {
@@ -30,10 +40,14 @@ impl Family<'_> {
         let rate = |series: &Series, window: &str| settings.over(window).rate(series);
         let rules = WINDOWS.iter().flat_map(|window| {
             let all = format!("service:{name}:rate{window}");
-            let errors: Vec<_> = errors.iter().map(|series| rate(series, window)).collect();
-            let errors = sum_by(SERVICE, &errors.join("\nor\n"));
-            // Before the first error there is no series of errors.
-            let ratio = format!("(\n{}\n  or\n    0 * {all}\n)\n/ {all}", indented(&errors, 4));
+            let (before, counted) = match errors {
+                Errors::Counted(errors) => ("", *errors),
+                Errors::AllBut(successes) => ("1 -\n", slice::from_ref(*successes)),
+            };
+            let counted: Vec<_> = counted.iter().map(|series| rate(series, window)).collect();
+            let counted = indented(&sum_by(SERVICE, &counted.join("\nor\n")), 4);
+            // Before the first error, or the first success, there is no series of them.
+            let ratio = format!("{before}(\n{counted}\n  or\n    0 * {all}\n)\n/ {all}");
             [
                 Rule::Record { name: all, expression: sum_by(SERVICE, &rate(count, window)) },
                 Rule::Record { name: self.ratio(window), expression: ratio },
@@ -44,10 +58,7 @@ impl Family<'_> {
 
     /// One alert that needs attention now, and one for the next working day.
     pub(crate) fn alerts(&self, objective: Objective) -> [Rule; 2] {
-        let Self { alerts, events, hint, .. } = self;
-        let summary = format!(
-            "{{{{ $labels.service }}}} fails {{{{ $value | humanizePercentage }}}} of its {events}"
-        );
+        let Self { alerts, summary, hint, .. } = self;
         let alert = |name: &str, burns: &[Burn], wait, severity, description: String| {
             Rule::Alert(Alert {
                 comment: "",
@@ -55,7 +66,7 @@ impl Family<'_> {
                 expression: self.burns(burns, objective),
                 wait,
                 severity,
-                summary: summary.clone(),
+                summary: (*summary).to_owned(),
                 description,
             })
         };

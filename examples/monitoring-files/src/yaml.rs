@@ -1,11 +1,13 @@
 //! Rule files as text.
 
+use std::borrow::Cow;
+
 use crate::promql::indented;
 
 /// A group of rules.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// Stands before the group. Each line is a paragraph; `""` is none.
     pub(crate) comment: String,
     pub(crate) rules: Vec<Rule>,

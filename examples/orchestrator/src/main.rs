@@ -1,7 +1,7 @@
 //! An axum service that accepts tasks. Metrics of its requests, tasks and process are at `/metrics`, a dashboard is at `/`.
 //!
 //! ```sh
-//! cargo run --release -p orchestrator
+//! cargo run -p orchestrator
 //! curl -d '{"kind":"word_count","input":"to be or not to be"}' -H 'content-type: application/json' \
 //!     127.0.0.1:8080/api/v1/tasks
 //! curl -T Cargo.toml 127.0.0.1:8080/api/v1/tasks/1/artifact    # uploads this file as the artifact of task 1

@@ -141,6 +141,53 @@ fn the_alerts_fire_above_the_burn_rates_of_the_objective_and_not_below() {
     }
 }
 
+/// An objective of errors, and one of successes: the same events.
+const TASKS: [&str; 4] = [
+    "--slo",
+    r#"tasks 99.5 tasks_failed_total{kind!="{a}"} / tasks_total{kind!="{a}"}"#,
+    "--slo",
+    "quick_tasks 99.5 1 - quick_tasks_total / tasks_total",
+];
+
+// S-03
+#[test]
+fn the_alerts_of_a_further_objective_fire_and_recover() {
+    let written = Written::with(&TASKS);
+    written.assert_accepted(Convention::Prometheus);
+    for (name, alerts, failed) in [
+        ("tasks", "Tasks", "shop_tasks_failed_total{kind=\"b\", service=\"shop\"}"),
+        ("quick_tasks", "QuickTasks", "quick_tasks_total{service=\"shop\"}"),
+    ] {
+        let rules = written.path().join(format!("rules/slo-{name}.yml"));
+        let text = read(&rules);
+        assert!(text.contains(r#"--slo 'quick_tasks 99.5 1 - quick_tasks_total / tasks_total'`."#), "{text}");
+        // Ten events a second. From 12:30 to 14:00, a tenth are errors: twenty times what is allowed.
+        let (before, during) = if name == "tasks" { (0, 60) } else { (600, 540) };
+        let test = format!(
+            "rule_files: [\"{rules}\"]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n      \
+             - series: 'asdlc_tasks_total{{kind=\"b\", service=\"shop\"}}'\n        values: 0+600x1200\n      \
+             - series: '{failed}'\n        values: 0+{before}x750 {first}+{during}x89 {last}+{before}x360\n    \
+             promql_expr_test:\n{firing}",
+            rules = rules.display(),
+            failed = failed.replace("shop_tasks", "asdlc_tasks"),
+            first = 750 * before + during,
+            last = 750 * before + 90 * during + before,
+            firing = [("12h20m", false), ("13h20m", true), ("19h", false)]
+                .map(|(at, is_firing)| {
+                    let expected = if is_firing { "[{ labels: '{}', value: 1 }]" } else { "[]" };
+                    format!(
+                        "      - eval_time: {at}\n        expr: \
+                         count(ALERTS{{alertname=\"{alerts}ErrorBudgetBurnsFast\", alertstate=\"firing\"}})\n        \
+                         exp_samples: {expected}\n"
+                    )
+                })
+                .concat(),
+        );
+        let checked = promtool_test_rules(&test);
+        assert_eq!(checked.code, Some(0), "{name}: {}\n{test}", checked.printed);
+    }
+}
+
 // S-03
 #[test]
 fn arguments_out_of_range_are_refused() {
@@ -154,6 +201,12 @@ fn arguments_out_of_range_are_refused() {
         (["--job", "a|b"], "must match [a-zA-Z0-9_:/-]+"),
         (["--convention", "statsd"], "[possible values: prometheus, opentelemetry]"),
         (["--server", "thanos"], "[possible values: any, prometheus]"),
+        (["--slo", "tasks 99"], "must be NAME PERCENT ERRORS / EVENTS"),
+        (["--slo", "Tasks 99 a / b"], "must match [a-z][a-z0-9_]*"),
+        (["--slo", "http_requests 99 a / b"], "is that of --objective"),
+        (["--slo", "tasks 90 a / b"], "must be a percentage from 93.1 to 99.99999"),
+        (["--slo", "tasks 99 rate(a[5m]) / b"], "must be a counter without namespace"),
+        (["--slo=a 99 a / b", "--slo=a 98 a / b"], "two values of '--slo' have the name \"a\""),
     ] {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let Checked { code, printed } = run(&arguments, directory.path());

@@ -57,7 +57,7 @@ pub(crate) fn names(is_protobuf: bool) -> [&'static str; 4] {
 
 /// The stored samples of each kind of errors that `selector` selects. Of the buckets of a histogram, those of the greatest one.
 pub(crate) fn stored(prometheus: &Prometheus, selector: &str) -> BTreeMap<String, Vec<(f64, f64)>> {
-    let series = prometheus.stored_samples(&format!("{selector}[10m]")).into_iter();
+    let series = prometheus.stored_samples(&format!("{selector}[1d]")).into_iter();
     series
         .filter(|it| it.labels.get("le").is_none_or(|le| le == "+Inf"))
         .map(|StoredSeries { mut labels, samples, .. }| {

@@ -1,6 +1,7 @@
 //! Series that appear, pause until they are hidden, and return, at random: no error is counted twice.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -29,10 +30,11 @@ fn no_error_of_a_random_run_is_counted_twice() {
     };
     await_scrapes(&programs, 2);
 
-    let mut rng = Rng::with_seed(SEED);
+    let mut rng = Rng::with_seed(setting("RANDOM_SERIES_SEED", SEED));
+    let steps = setting("RANDOM_SERIES_STEPS", STEPS);
     let mut kinds: Vec<_> = (0..KINDS).map(|_| Kind::default()).collect();
     let mut recorded = BTreeMap::<String, u64>::new();
-    for step in 0..STEPS {
+    for step in 0..steps {
         for (number, kind) in kinds.iter_mut().enumerate() {
             if let Some(count) = kind.step(&mut rng) {
                 let name = format!("kind-{number}");
@@ -44,7 +46,7 @@ fn no_error_of_a_random_run_is_counted_twice() {
         if rng.u8(..4) == 0 {
             programs.iter().for_each(|it| _ = it.exporter.render().expect("it is valid"));
         }
-        if step == STEPS / 2 {
+        if step == steps / 2 {
             drop(programs);
             programs = addresses.map(start);
         }
@@ -70,6 +72,11 @@ fn no_error_of_a_random_run_is_counted_twice() {
             assert!(without < counted, "{name}: {counted}, without start times {without}");
         }
     }
+}
+
+/// The number in this environment variable, which `.ci/weekly` sets.
+fn setting(variable: &str, default: u64) -> u64 {
+    env::var(variable).map_or(default, |text| text.parse().expect("a number"))
 }
 
 fn start(address: SocketAddr) -> Counted {
@@ -100,6 +107,7 @@ impl Kind {
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 const SEED: u64 = 13;
 const KINDS: usize = 16;
-const STEPS: usize = 100;
+/// About twenty seconds.
+const STEPS: u64 = 100;
 const PROTOBUF: &str = "application/vnd.google.protobuf";
 const OPEN_METRICS: &str = "application/openmetrics-text";

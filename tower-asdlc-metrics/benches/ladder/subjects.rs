@@ -124,7 +124,8 @@ pub fn service() -> BareService {
 pub type BareService =
     ServiceFn<fn(Request<Full<Bytes>>) -> Ready<Result<Response<Full<Bytes>>, Infallible>>>;
 
-struct NoOp<S>(S);
+#[derive(Clone)]
+pub struct NoOp<S>(pub S);
 
 impl<R, S: Service<R>> Service<R> for NoOp<S> {
     type Response = S::Response;

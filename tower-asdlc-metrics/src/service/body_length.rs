@@ -2,7 +2,7 @@
 
 use crate::labels::outcome::Outcome;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Version};
+use http::{HeaderMap, HeaderValue, Version};
 use http_body::SizeHint;
 
 /// The declared length of a response's body and two flags, in one word: every exchange carries it.
@@ -34,7 +34,7 @@ impl BodyLength {
 
     #[inline(never)]
     fn declare_by_header(&mut self, headers: &HeaderMap, body: &SizeHint) {
-        let header = headers.get(CONTENT_LENGTH).and_then(|header| parse(header.as_bytes()));
+        let header = content_length(headers).and_then(|header| parse(header.as_bytes()));
         let Some(header) = header else { return };
         if body.exact().is_none() {
             self.set(header);
@@ -128,11 +128,22 @@ impl BodyProgress {
     }
 }
 
+/// The first header of this name.
+fn content_length(headers: &HeaderMap) -> Option<&HeaderValue> {
+    // The names of a few headers are compared: it takes longer to hash this one.
+    if headers.keys_len() > FEW_HEADERS {
+        return headers.get(CONTENT_LENGTH);
+    }
+    headers.iter().find(|(name, _)| **name == CONTENT_LENGTH).map(|(_, value)| value)
+}
+
 /// Accepts only digits: `u64::from_str` accepts a sign, which HTTP does not allow.
 fn parse(header: &[u8]) -> Option<u64> {
     let digits = |digits: &&[u8]| digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(Some(header).filter(digits)?).ok()?.parse().ok()
 }
+
+const FEW_HEADERS: usize = 4;
 
 /// The value for no declared length, and the mask of the bits that store the length.
 const UNDECLARED: u64 = u64::MAX >> 2;
