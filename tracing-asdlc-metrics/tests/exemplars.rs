@@ -222,18 +222,24 @@ fn an_event_that_is_emitted_while_the_thread_ends_belongs_to_no_span() {
     }
     thread_local!(static END: std::cell::RefCell<EmitsAtTheEnd> =
         const { std::cell::RefCell::new(EmitsAtTheEnd(None)) });
-    let meters = ExemplarMeters::trace_based();
-    let subscriber = tracing::Dispatch::new(registry().with(meters.layer([event()])));
-    thread::spawn(move || {
-        // What is created first is destroyed last: the thread's subscriber, then `END`, then the context.
-        tracing::dispatcher::with_default(&subscriber, || ());
-        END.with(|end| end.borrow_mut().0 = Some(subscriber.clone()));
-        let _current = attach(true);
-        tracing::dispatcher::with_default(&subscriber, || info!("before"));
-    })
-    .join()
-    .expect("no panic");
-    assert_eq!(meters.places("events"), [Place::Said(Some(IDS)), Place::Said(None)]);
+    for emits_before in [true, false] {
+        let meters = ExemplarMeters::trace_based();
+        let subscriber = tracing::Dispatch::new(registry().with(meters.layer([event()])));
+        thread::spawn(move || {
+            // What is created first is destroyed last: the thread's subscriber, then `END`, then the context.
+            tracing::dispatcher::with_default(&subscriber, || ());
+            END.with(|end| end.borrow_mut().0 = Some(subscriber.clone()));
+            let _current = attach(true);
+            if emits_before {
+                tracing::dispatcher::with_default(&subscriber, || info!("before"));
+            }
+        })
+        .join()
+        .expect("no panic");
+        let before = emits_before.then_some(Place::Said(Some(IDS)));
+        let expected: Vec<_> = before.into_iter().chain([Place::Said(None)]).collect();
+        assert_eq!(meters.places("events"), expected);
+    }
 }
 
 fn job() -> Rule {

@@ -10,6 +10,12 @@ pub(crate) struct Exemplar {
     pub(crate) span: SpanIds,
 }
 
+impl AsRef<Self> for Exemplar {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// The ids of a sampled span, or zeros. Bytes, because the type of OpenTelemetry for trace ids would make each
 /// exemplar 8 bytes larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! Exemplars: single measurements, each with the span that it was made in. The SDK does not collect them.
 //!
-//! `span` finds the span of a measurement. `reservoir` keeps the exemplars of a series, and `store` those of all
-//! instruments: the meters of this crate record into it, and a scrape reads from it.
+//! `span` finds the span of a measurement. `reservoir` keeps exemplars, `series` those of a series, and `store` those of
+//! all instruments: the meters of this crate record into it, and a scrape reads from it.
 
 mod exemplar;
 pub(crate) mod filter;
 pub(crate) mod reservoir;
+pub(crate) mod series;
 pub(crate) mod span;
 pub(crate) mod store;
 mod sync;

@@ -1,26 +1,27 @@
-//! The exemplars of one series: the newest one of each bucket.
+//! The newest exemplar of each bucket.
 
 use super::sync::{Arc, Mutex, MutexGuard};
 use crate::exemplars::Exemplar;
 
-/// The exemplars of one series. Any number of threads may record and read.
+/// The exemplars of one series, or of several, if each exemplar says which series it belongs to. Any number of threads may
+/// record and read.
 ///
 /// A lock protects the exemplars, so each is read and written as a whole. A thread waits only while another one records
-/// or reads exemplars of the same series.
+/// or reads exemplars of the same reservoir.
 #[derive(Debug)]
-pub(crate) struct Reservoir(Mutex<Slots>);
+pub(crate) struct Reservoir<E = Exemplar>(Mutex<Slots<E>>);
 
 #[derive(Debug)]
-struct Slots {
+struct Slots<E> {
     buckets: Arc<Buckets>,
     /// Sorted by bucket. As much memory as there are buckets that ever had an exemplar.
-    slots: Vec<Slot>,
+    slots: Vec<Slot<E>>,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Slot<E> {
     bucket: i32,
-    exemplar: Exemplar,
+    exemplar: E,
 }
 
 /// Which values share one exemplar.
@@ -34,15 +35,15 @@ pub(crate) enum Buckets {
     PowersOfTwo,
 }
 
-impl Reservoir {
+impl<E: AsRef<Exemplar>> Reservoir<E> {
     pub(crate) fn new(buckets: Arc<Buckets>) -> Self {
         Self(Mutex::new(Slots { buckets, slots: Vec::new() }))
     }
 
     /// Records an exemplar. It replaces the exemplar of its bucket, unless the latter is newer. Ignores NaN. Beyond
-    /// [`MAX_SLOTS`] buckets, it replaces the oldest exemplar of the series.
-    pub(crate) fn record(&self, exemplar: Exemplar) {
-        if !exemplar.value.is_nan() {
+    /// [`MAX_SLOTS`] buckets, it replaces the oldest exemplar of all.
+    pub(crate) fn record(&self, exemplar: E) {
+        if !exemplar.as_ref().value.is_nan() {
             self.lock().record(exemplar);
         }
     }
@@ -58,23 +59,27 @@ impl Reservoir {
     }
 
     /// Passes the exemplars to `read`, in the order of their values.
-    pub(crate) fn for_each(&self, mut read: impl FnMut(&Exemplar)) {
+    pub(crate) fn for_each(&self, mut read: impl FnMut(&E)) {
         self.lock().slots.iter().for_each(|slot| read(&slot.exemplar));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().slots.is_empty()
+    }
+
     /// Ignores a poisoned lock: nothing panics while it is held, except for a lack of memory.
-    fn lock(&self) -> MutexGuard<'_, Slots> {
+    fn lock(&self) -> MutexGuard<'_, Slots<E>> {
         super::sync::lock(&self.0)
     }
 }
 
-impl Slots {
-    fn record(&mut self, exemplar: Exemplar) {
+impl<E: AsRef<Exemplar>> Slots<E> {
+    fn record(&mut self, exemplar: E) {
         let Self { buckets, slots } = self;
-        let bucket = buckets.find(exemplar.value);
+        let bucket = buckets.find(exemplar.as_ref().value);
         match slots.binary_search_by_key(&bucket, |slot| slot.bucket) {
             Ok(at) => {
-                if slots[at].exemplar.time <= exemplar.time {
+                if slots[at].exemplar.as_ref().time <= exemplar.as_ref().time {
                     slots[at].exemplar = exemplar;
                 }
             }
@@ -83,7 +88,7 @@ impl Slots {
                 slots.insert(at, Slot { bucket, exemplar });
             }
             Err(_) => {
-                let oldest = (0..slots.len()).min_by_key(|at| slots[*at].exemplar.time);
+                let oldest = (0..slots.len()).min_by_key(|at| slots[*at].exemplar.as_ref().time);
                 if let Some(oldest) = oldest {
                     slots.remove(oldest);
                 }
@@ -190,7 +195,7 @@ mod tests {
     //
     #[test]
     fn the_memory_of_a_series_is_bounded() {
-        assert!(size_of::<Slot>() <= 64);
+        assert!(size_of::<Slot<Exemplar>>() <= 64);
         let reservoir = Reservoir::new(Arc::new(Buckets::PowersOfTwo));
         for exponent in -1_000..1_000 {
             reservoir.record(exemplar(2.0_f64.powi(exponent), (exponent + 2_000) as u64));

@@ -6,6 +6,7 @@
 //! the answer in it.
 
 use crate::{
+    catch_panic::catch_panic,
     exemplars::{SpanIds, filter::ExemplarFilter},
     unix_time::UnixTime,
 };
@@ -25,6 +26,16 @@ pub(crate) const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorde
 thread_local! {
     /// What [`measure_in`] says about the measurements of this thread.
     static MEASURED_IN: Cell<MeasuredIn> = const { Cell::new(MeasuredIn::Current) };
+    static CONTEXT: CurrentContext = CurrentContext::new();
+}
+
+/// Exists on a thread as long as OpenTelemetry's current context can be read. A thread-local value whose destructor runs
+/// later can still record: it is then outside of any span. OpenTelemetry itself panics, which ends the process.
+///
+/// The thread-local values of a thread are dropped in the reverse order of their creation, and this one is created after
+/// the context.
+struct CurrentContext {
+    is_readable: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -54,6 +65,25 @@ pub(crate) fn measure_in(span: Option<(TraceId, SpanId)>, measure: &mut dyn FnMu
     measure();
 }
 
+impl CurrentContext {
+    fn new() -> Self {
+        // A thread that reads it for the first time while it ends may have no context any more.
+        Self { is_readable: catch_panic(|| Context::map_current(|_| ())).is_some() }
+    }
+
+    /// `None` if there is no current context any more.
+    #[inline]
+    fn read<T>(read: impl FnOnce(&Context) -> T) -> Option<T> {
+        let read = |current: &Self| current.is_readable.then(|| Context::map_current(read));
+        CONTEXT.try_with(read).ok().flatten()
+    }
+}
+
+/// Without a destructor it would exist until the end.
+impl Drop for CurrentContext {
+    fn drop(&mut self) {}
+}
+
 /// Ends [`measure_in`], also if `measure` panics.
 struct Reset(MeasuredIn);
 
@@ -65,7 +95,7 @@ impl Drop for Reset {
 
 /// Answers the question of the library that creates an instrument now, if it asks one.
 pub(crate) fn answer(filter: ExemplarFilter) {
-    Context::map_current(|context| {
+    CurrentContext::read(|context| {
         if let Some((EXEMPLAR_QUESTION, answer)) = context.get::<ExemplarQuestion>() {
             // The first answer stays: the instruments of one library have one meter.
             let _ = answer.set((measure_in, filter == ExemplarFilter::AlwaysOn));
@@ -98,10 +128,10 @@ fn read_clock(ids: SpanIds) -> UnixTime {
     now
 }
 
-/// The ids of the span of the current context. Zeros if it is not sampled: there is no trace to open.
+/// The ids of the span of the current context. Zeros if there is none, or if it is not sampled: there is no trace to open.
 #[inline]
 fn ids_of_context() -> SpanIds {
-    Context::map_current(|context| {
+    let ids = CurrentContext::read(|context| {
         if !context.has_active_span() {
             return SpanIds::default();
         }
@@ -111,7 +141,8 @@ fn ids_of_context() -> SpanIds {
             return SpanIds::default();
         }
         SpanIds { trace: context.trace_id().to_bytes(), span: context.span_id().to_bytes() }
-    })
+    });
+    ids.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use crate::exemplars::{
     Exemplar,
     filter::ExemplarFilter,
-    reservoir::{Buckets, Reservoir},
+    reservoir::Buckets,
+    series::{SeriesExemplars, SeriesRecorder, SharedExemplars},
     span,
     sync::{Arc, Mutex, lock},
 };
@@ -27,18 +28,18 @@ pub(crate) struct ExemplarStore {
 /// Instruments by their names in lower case: for the SDK, names that differ only in case are one.
 type ByName = HashMap<String, Arc<InstrumentExemplars>>;
 
-type SeriesByHash = HashMap<u64, Arc<Reservoir>, RandomState>;
+type SeriesByHash = HashMap<u64, Arc<SeriesExemplars>, RandomState>;
 
 /// The exemplars of one instrument.
 #[derive(Debug)]
 pub(crate) struct InstrumentExemplars {
     filter: ExemplarFilter,
     buckets: Mutex<Arc<Buckets>>,
-    /// By the hash of their attributes. Two series with the same hash share a reservoir: with 2 000 series, the
+    /// By the hash of their attributes. Two series with the same hash share their exemplars: with 2 000 series, the
     /// probability is 10^-13.
     series: RwLock<SeriesByHash>,
     /// Of the series beyond the limit.
-    overflow: Arc<Reservoir>,
+    shared: Arc<SharedExemplars>,
     hasher: RandomState,
 }
 
@@ -73,7 +74,7 @@ impl ExemplarStore {
             Arc::new(InstrumentExemplars {
                 filter: self.filter,
                 series: RwLock::default(),
-                overflow: Arc::new(Reservoir::new(Arc::clone(&buckets))),
+                shared: Arc::new(SharedExemplars::new(Arc::clone(&buckets))),
                 buckets: Mutex::new(buckets),
                 hasher: RandomState::default(),
             })
@@ -94,27 +95,32 @@ impl ExemplarStore {
 }
 
 impl InstrumentExemplars {
-    /// The reservoir of the series with these attributes, in any order.
-    pub(crate) fn series(&self, attributes: &[KeyValue]) -> Arc<Reservoir> {
+    /// Where the exemplars of the series with these attributes are recorded. The attributes may be in any order.
+    pub(crate) fn series(&self, attributes: &[KeyValue]) -> SeriesRecorder {
         let hash = self.hash(attributes);
         if let Some(series) = self.read().get(&hash) {
-            return Arc::clone(series);
+            return SeriesRecorder::Own(Arc::clone(series));
         }
         let mut all = self.series.write().unwrap_or_else(PoisonError::into_inner);
         // Under the lock: `set_buckets` either changed the buckets before, or finds the new series.
         let buckets = Arc::clone(&lock(&self.buckets));
         if all.len() >= MAX_SERIES && !all.contains_key(&hash) {
-            return Arc::clone(&self.overflow);
+            self.shared.add_keys(attributes);
+            return SeriesRecorder::Shared(Arc::clone(&self.shared), hash);
         }
-        let series = all.entry(hash).or_insert_with(|| Arc::new(Reservoir::new(buckets)));
-        Arc::clone(series)
+        let series = all.entry(hash).or_insert_with(|| {
+            let hash = |attribute| self.hasher.hash_one(attribute);
+            Arc::new(SeriesExemplars::new(attributes, hash, buckets))
+        });
+        SeriesRecorder::Own(Arc::clone(series))
     }
 
-    /// The exemplar of a measurement that is made now, if it can become one.
+    /// The exemplar of a measurement that is made now, if it can become one. The SDK does not count a value that is not
+    /// finite.
     #[inline]
     pub(crate) fn exemplar(&self, value: f64) -> Option<Exemplar> {
         let (span, time) = span::current(self.filter)?;
-        Some(Exemplar { value, time, span })
+        value.is_finite().then_some(Exemplar { value, time, span })
     }
 
     /// Uses these buckets from now on, for all series.
@@ -127,8 +133,8 @@ impl InstrumentExemplars {
             *current = Arc::new(buckets);
             Arc::clone(&current)
         };
-        let series = self.read();
-        series.values().chain([&self.overflow]).for_each(|series| series.set_buckets(&buckets));
+        self.read().values().for_each(|series| series.set_buckets(&buckets));
+        self.shared.set_buckets(&buckets);
     }
 
     /// The hash of attributes, whatever their order.
@@ -137,13 +143,14 @@ impl InstrumentExemplars {
         hashes.fold(0, u64::wrapping_add)
     }
 
-    /// Passes the exemplars of each series to `read`, with the hash of the series' attributes. The hash is `None` for
-    /// the exemplars of all series beyond the limit.
-    pub(crate) fn for_each(&self, mut read: impl FnMut(Option<u64>, &Exemplar)) {
-        for (hash, series) in &*self.read() {
-            series.for_each(|exemplar| read(Some(*hash), exemplar));
-        }
-        self.overflow.for_each(|exemplar| read(None, exemplar));
+    /// Passes each series that has exemplars of its own to `read`, with the hash of its attributes.
+    pub(crate) fn for_each_series(&self, mut read: impl FnMut(u64, &SeriesExemplars)) {
+        self.read().iter().for_each(|(hash, series)| read(*hash, series));
+    }
+
+    /// The exemplars of the other series.
+    pub(crate) fn shared(&self) -> &SharedExemplars {
+        &self.shared
     }
 
     fn read(&self) -> RwLockReadGuard<'_, SeriesByHash> {

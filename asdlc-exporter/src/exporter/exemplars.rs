@@ -68,13 +68,17 @@ impl ExporterBuilder {
     /// - **Which are kept:** the newest of each histogram bucket, and the newest of each counter series. A native
     ///   histogram keeps the newest between two powers of two, and so does every histogram before its first scrape. A
     ///   series keeps at most 256 exemplars of 48 bytes. An instrument keeps them for its first 2 000 series with
-    ///   exemplars. Later series share one set, which belongs to the SDK's overflow series.
+    ///   exemplars. Later series share one set. The SDK's overflow series has the exemplars of the series that it counts
+    ///   there.
     /// - **Where they are served:** in `OpenMetrics` and protobuf. Prometheus stores them with
     ///   `--enable-feature=exemplar-storage`. The text formats 0.0.4 and 1.0.0 have no exemplars. Additional readers
     ///   get none, because the OpenTelemetry SDK 0.33 does not collect them.
     /// - **How long:** five minutes after the measurement, or
     ///   [`with_exemplar_max_age`](Self::with_exemplar_max_age).
-    /// - **Views:** a metric has no exemplars if a view renames it or removes its attributes.
+    /// - **Views:** a metric has no exemplars if a view renames it. If a view removes attributes, the remaining series
+    ///   have exemplars from their second scrape on, and none while the metric has an overflow series: the exporter cannot
+    ///   know which of them the SDK has counted there. The removed attributes do not become labels of the exemplar,
+    ///   although OpenTelemetry's specification says so: a view removes them so that no server stores their values.
     ///
     /// This is the same as [`with_exemplar_filter`](Self::with_exemplar_filter) with
     /// [`ExemplarFilter::TraceBased`]. The OpenTelemetry specification of the metrics SDK defines it in section

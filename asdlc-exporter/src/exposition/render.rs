@@ -48,6 +48,7 @@ pub(crate) struct Renderer {
     has_created_lines: bool,
     /// `None` if none are recorded.
     exemplars: Option<Arc<ExemplarStore>>,
+    family_exemplars: FamilyExemplars,
     /// Whether a warning was logged that the meters record no exemplars.
     is_unused_logged: bool,
     /// The warnings about labels and series since the last call of `take_warnings`.
@@ -181,6 +182,7 @@ impl Renderer {
             may_be_empty,
             has_created_lines,
             exemplars,
+            family_exemplars: FamilyExemplars::default(),
             is_unused_logged: false,
             warnings: Vec::new(),
             resource: ServedResource::new(resource),
@@ -207,6 +209,7 @@ impl Renderer {
             may_be_empty,
             has_created_lines,
             exemplars,
+            family_exemplars,
             is_unused_logged,
             warnings,
             resource,
@@ -238,6 +241,7 @@ impl Renderer {
             *is_unused_logged = true;
             warnings.push(FamilyWarning::NoExemplars);
         }
+        let exemplars = exemplars.map(|store| (store, family_exemplars));
         let series = Writing { query, labels, orders, lifetimes, exemplars, time, warnings };
         let counts = match query.output.syntax {
             Syntax::Text004 | Syntax::Text100 => {
@@ -294,7 +298,7 @@ struct Writing<'a> {
     orders: &'a mut Vec<SeriesOrder>,
     lifetimes: &'a mut Lifetimes,
     /// `None` if the format has none, or none are recorded.
-    exemplars: Option<&'a ExemplarStore>,
+    exemplars: Option<(&'a ExemplarStore, &'a mut FamilyExemplars)>,
     /// When the collection began.
     time: UnixTime,
     warnings: &'a mut Vec<FamilyWarning>,
@@ -302,7 +306,7 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     fn write(self, families: &Families<'_>, writer: &mut impl FamilyWriter) -> Counts {
-        let Self { query, labels, orders, lifetimes, exemplars: store, time, warnings } = self;
+        let Self { query, labels, orders, lifetimes, mut exemplars, time, warnings } = self;
         let Query { output, names } = query;
         let mut counts = Counts::default();
         let escaping = output.escaping;
@@ -310,7 +314,6 @@ impl Writing<'_> {
         let mut configured = None;
         let mut table = SeriesTable::default();
         let (mut histogram, mut quantiles) = (HistogramValue::default(), Vec::new());
-        let mut exemplars = FamilyExemplars::default();
         for family in families.iter() {
             let description = family.description;
             let is_named = |name: &String| *name == description.name || name == family.written_name;
@@ -345,7 +348,8 @@ impl Writing<'_> {
             labels.prepare(escaping);
             // A series without exemplars costs one comparison more.
             histogram.exemplars.clear();
-            let exemplars = store.and_then(|store| exemplars.load(&family, store, time));
+            let exemplars = exemplars.as_mut();
+            let exemplars = exemplars.and_then(|(store, of)| of.load(&family, store, time));
             let shown = || shown(lifetimes, table.written(labels, order, escaping));
             let has_base_name = output.syntax == Syntax::OpenMetrics
                 && family.has_base_name

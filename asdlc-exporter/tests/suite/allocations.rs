@@ -2,6 +2,10 @@
 
 use crate::sdk_alone::{SdkAlone, record};
 use asdlc_exporter::{Exporter, Format};
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
+};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -44,6 +48,50 @@ fn allocations(series: usize, is_native: bool) -> Result<Vec<(String, i64)>> {
     let all = later(|| drop(exporter.render_protobuf().expect("protobuf")));
     found.push(("protobuf".to_owned(), all - of_sdk));
     Ok(found)
+}
+
+//
+#[test]
+fn a_scrape_with_exemplars_allocates_a_constant_number_of_times_more() -> Result {
+    for is_native in [false, true] {
+        let [few, many] = [more(200, is_native)?, more(2_000, is_native)?];
+        for ((format, few), (_, many)) in few.iter().zip(&many) {
+            let context = format!("{format}, native histograms: {is_native}");
+            // The allocations of a scrape differ by one or two.
+            assert!(
+                (many - few).abs() <= 4,
+                "{few} allocations more for 2 × 200 series with exemplars, {many} for 2 × 2 000, {context}"
+            );
+            assert!(*few <= 20, "{few} allocations, {context}");
+        }
+    }
+    Ok(())
+}
+
+/// For each format, how often a scrape with exemplars allocates more than a scrape without.
+fn more(series: usize, is_native: bool) -> Result<Vec<(&'static str, i64)>> {
+    let exporter = || {
+        let builder = Exporter::builder("shop").with_max_series(series + 1).with_exemplars();
+        let patterns = if is_native { vec!["*_seconds"] } else { Vec::new() };
+        builder.with_native_histograms(patterns).build()
+    };
+    let (with, without) = (exporter()?, exporter()?);
+    {
+        let ids = (TraceId::from(1), SpanId::from(1));
+        let span = SpanContext::new(ids.0, ids.1, TraceFlags::SAMPLED, false, TraceState::NONE);
+        let _guard = Context::new().with_remote_span_context(span).attach();
+        record(&with.meter(), series);
+    }
+    record(&without.meter(), series);
+    // Each series of the counter, and at least two buckets of each histogram.
+    let text = with.render_as(Format::OpenMetrics)?;
+    let exemplars = text.lines().filter(|line| line.contains(" # {trace_id=")).count();
+    assert!(exemplars >= 3 * series, "{exemplars} exemplars");
+    assert!(!without.render_as(Format::OpenMetrics)?.contains(" # {"), "outside of a span");
+    let more = |render: &dyn Fn(&Exporter)| later(|| render(&with)) - later(|| render(&without));
+    let open_metrics = more(&|exporter| drop(exporter.render_as(Format::OpenMetrics)));
+    let protobuf = more(&|exporter| drop(exporter.render_protobuf()));
+    Ok(vec![("OpenMetrics", open_metrics), ("protobuf", protobuf)])
 }
 
 /// Of the third time: buffers and caches have their size then.

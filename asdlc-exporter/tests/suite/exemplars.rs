@@ -3,7 +3,7 @@
 use crate::logged::logged;
 use asdlc_exporter::{ExemplarFilter, Exporter, ExporterBuilder, Format, PrometheusReader};
 use opentelemetry::{
-    Context, KeyValue,
+    Context, Key, KeyValue,
     metrics::MeterProvider as _,
     trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
 };
@@ -206,6 +206,108 @@ fn a_series_beyond_the_limit_gives_its_exemplar_to_the_overflow_series() -> Resu
     Ok(())
 }
 
+/// An exporter whose series of `orders` have only these keys, and at most `max_series`.
+fn with_view(keys: &'static [&'static str], max_series: usize) -> Result<Exporter> {
+    let view = move |instrument: &Instrument| {
+        let keys = keys.iter().map(|key| Key::from_static_str(key));
+        let stream = Stream::builder().with_allowed_attribute_keys(keys);
+        let stream = stream.with_cardinality_limit(max_series);
+        (instrument.name() == "orders").then(|| stream.build().ok()).flatten()
+    };
+    Ok(builder().with_exemplars().with_view(view).build()?)
+}
+
+// only measurements that the SDK has counted in the overflow series are its exemplars.
+#[test]
+fn the_overflow_series_has_no_exemplar_of_a_series_whose_attributes_a_view_removes() -> Result {
+    let exporter = with_view(&["n"], 2)?;
+    let orders = exporter.meter().u64_counter("orders").build();
+    // Counted in the series 0 and 1.
+    for n in 0..2_i64 {
+        let attributes = [KeyValue::new("n", n), KeyValue::new("user", "ann")];
+        sampled(n as u128 + 1, || orders.add(1, &attributes));
+    }
+    // Counted in the overflow series, outside of any span.
+    orders.add(1, &[KeyValue::new("n", 2)]);
+    for _ in 0..2 {
+        assert_eq!(served(&exporter)?, []);
+    }
+    let text = exporter.render_as(Format::OpenMetrics)?;
+    assert!(text.contains("orders_total{otel_metric_overflow=\"true\"} 1\n"), "{text}");
+    // It is sure that the SDK has counted this one there.
+    sampled(3, || orders.add(1, &[KeyValue::new("n", 3)]));
+    let overflow = "orders_total{otel_metric_overflow=\"true\"}".to_owned();
+    assert_eq!(served(&exporter)?, [(overflow, 3, 1.0)]);
+    Ok(())
+}
+
+//
+#[test]
+fn a_series_that_has_a_point_is_not_shown_as_overflow_beyond_the_limit_of_exemplars() -> Result {
+    // More than have exemplars of their own.
+    let exporter = builder().with_exemplars().with_max_series(2_100).build()?;
+    let orders = exporter.meter().u64_counter("orders").build();
+    for n in 0..2_200_i64 {
+        sampled(n as u128 + 1, || orders.add(1, &[KeyValue::new("n", n)]));
+    }
+    // The last series with a point is measured again.
+    sampled(10_000, || orders.add(1, &[KeyValue::new("n", 2_099)]));
+    let found = served(&exporter)?;
+    let of = |part: &str| found.iter().find(|(series, ..)| series.contains(part)).map(|it| it.1);
+    assert_eq!((of("n=\"0\""), of("n=\"1999\"")), (Some(1), Some(2_000)));
+    assert_eq!(of("n=\"2099\""), Some(10_000), "the newest of those that share a set");
+    assert_eq!(of("otel_metric_overflow"), None, "its exemplar was replaced");
+    sampled(10_001, || orders.add(1, &[KeyValue::new("n", 2_199)]));
+    let found = served(&exporter)?;
+    let of = |part: &str| found.iter().find(|(series, ..)| series.contains(part)).map(|it| it.1);
+    assert_eq!((of("otel_metric_overflow"), of("n=\"2099\"")), (Some(10_001), None));
+    // Of a series with a key that no point has.
+    sampled(10_002, || orders.add(1, &[KeyValue::new("user", 1)]));
+    let found = served(&exporter)?;
+    assert!(!found.iter().any(|(series, ..)| series.contains("otel_metric_overflow")), "{found:?}");
+    Ok(())
+}
+
+//
+#[test]
+fn attributes_that_are_not_sure_are_no_exemplar_of_the_overflow_series() -> Result {
+    let exporter = builder().with_exemplars().with_max_series(2).build()?;
+    let orders = exporter.meter().u64_counter("orders").build();
+    for n in 0..3_i64 {
+        orders.add(1, &[KeyValue::new("n", n)]);
+    }
+    // The SDK counts the first of these in the series 0 or 1, and has no limit for a series without attributes.
+    let twice = [KeyValue::new("n", 0), KeyValue::new("n", 1)];
+    sampled(1, || orders.add(1, &twice));
+    sampled(2, || orders.add(1, &[]));
+    assert_eq!(served(&exporter)?, [("orders_total".to_owned(), 2, 1.0)]);
+    Ok(())
+}
+
+//
+#[test]
+fn a_series_without_the_attributes_that_a_view_removes_has_exemplars_from_the_second_scrape_on()
+-> Result {
+    let exporter = with_view(&["n", "zone"], 10)?;
+    let orders = exporter.meter().u64_counter("orders").build();
+    let attributes = |n: i64, user: i64| [KeyValue::new("user", user), KeyValue::new("n", n)];
+    sampled(1, || orders.add(1, &attributes(0, 7)));
+    sampled(2, || orders.add(2, &attributes(1, 7)));
+    sampled(3, || orders.add(3, &attributes(1, 8)));
+    // Whether a view has removed attributes, or whether they were collected too early, is known at the second scrape.
+    assert_eq!(served(&exporter)?, []);
+    let series = |n: i64| format!("orders_total{{n=\"{n}\"}}");
+    let mut found = served(&exporter)?;
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(found, [(series(0), 1, 1.0), (series(1), 3, 3.0)]);
+    // All attributes are removed.
+    sampled(4, || orders.add(4, &[KeyValue::new("user", 9)]));
+    assert_eq!(served(&exporter)?.len(), 2);
+    let found = served(&exporter)?;
+    assert!(found.contains(&("orders_total".to_owned(), 4, 4.0)), "{found:?}");
+    Ok(())
+}
+
 //
 #[test]
 fn a_reader_serves_the_exemplars_of_the_meters_that_it_guards() -> Result {
@@ -236,6 +338,30 @@ fn a_warning_says_that_no_meter_records_exemplars() -> Result {
     });
     let is_warning = |message: &&String| message.contains("no exemplars are recorded");
     assert_eq!(log.iter().filter(is_warning).count(), 1, "{log:?}");
+    Ok(())
+}
+
+// the SDK does not count these values.
+#[test]
+fn a_value_that_is_not_finite_is_no_exemplar() -> Result {
+    let exporter = builder().with_exemplars().build()?;
+    let meter = exporter.meter();
+    let wait = meter.f64_histogram("wait").with_boundaries(vec![1.0]).build();
+    let weight = meter.f64_counter("weight").build();
+    sampled(1, || {
+        wait.record(7.0, &[]);
+        weight.add(0.5, &[]);
+    });
+    for value in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+        sampled(2, || {
+            wait.record(value, &[]);
+            weight.add(value, &[]);
+        });
+    }
+    let mut found = served(&exporter)?;
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let infinite = "wait_bucket{le=\"+Inf\"}".to_owned();
+    assert_eq!(found, [(infinite, 1, 7.0), ("weight_total".to_owned(), 1, 0.5)]);
     Ok(())
 }
 

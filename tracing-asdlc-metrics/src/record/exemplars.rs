@@ -7,6 +7,7 @@
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceId};
+use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
 
 /// The ids of a span.
@@ -34,8 +35,10 @@ impl SpanIds {
 /// Reads the span context of the current OpenTelemetry context. `None` while the thread ends.
 #[inline]
 pub(crate) fn current_span_context<T>(read: impl FnOnce(&SpanContext) -> T) -> Option<T> {
-    let read = |_: &ContextIsAlive| Context::map_current(|cx| read(cx.span().span_context()));
-    CONTEXT_IS_ALIVE.try_with(read).ok()
+    let read = |context: &CurrentContext| {
+        context.is_readable.then(|| Context::map_current(|cx| read(cx.span().span_context())))
+    };
+    CURRENT_CONTEXT.try_with(read).ok().flatten()
 }
 
 /// A meter that records exemplars.
@@ -111,20 +114,22 @@ const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorded?";
 /// Exists on a thread as long as the thread's OpenTelemetry context can be read. Reading it later would panic.
 ///
 /// The destructors of thread-local values run in the reverse order of their creation, and this is created after the context.
-struct ContextIsAlive;
+struct CurrentContext {
+    is_readable: bool,
+}
 
-impl ContextIsAlive {
+impl CurrentContext {
     fn new() -> Self {
-        Context::map_current(|_| ());
-        Self
+        // A thread that reads it for the first time while it ends may have no context any more.
+        Self { is_readable: catch_unwind(|| Context::map_current(|_| ())).is_ok() }
     }
 }
 
-/// Without a destructor the value would count as alive until the end.
-impl Drop for ContextIsAlive {
+/// Without a destructor the value would exist until the end.
+impl Drop for CurrentContext {
     fn drop(&mut self) {}
 }
 
 thread_local! {
-    static CONTEXT_IS_ALIVE: ContextIsAlive = ContextIsAlive::new();
+    static CURRENT_CONTEXT: CurrentContext = CurrentContext::new();
 }

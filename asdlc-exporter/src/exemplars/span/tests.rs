@@ -1,6 +1,11 @@
 use super::*;
 use opentelemetry::trace::{SpanContext, TraceFlags, TraceState};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    cell::RefCell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{self, Sender},
+    thread,
+};
 
 const TRACE: TraceId = TraceId::from_bytes([1; 16]);
 const SPAN: SpanId = SpanId::from_bytes([2; 8]);
@@ -87,5 +92,37 @@ fn only_the_question_of_this_name_is_answered() {
             answer.get().map(|(_, is_always_on)| *is_always_on),
             is_answered.then_some(true)
         );
+    }
+}
+
+/// Measures when its thread ends.
+struct MeasuresAtTheEnd(Sender<Option<Option<SpanIds>>>);
+
+impl Drop for MeasuresAtTheEnd {
+    fn drop(&mut self) {
+        // A panic that leaves a destructor ends the process.
+        let measured = catch_unwind(|| {
+            answer(ExemplarFilter::AlwaysOn);
+            ids(ExemplarFilter::AlwaysOn)
+        });
+        self.0.send(measured.ok()).expect("the test waits");
+    }
+}
+
+// a thread drops the context of OpenTelemetry before what it has created earlier.
+#[test]
+fn a_measurement_of_a_thread_that_ends_is_outside_of_any_span() {
+    thread_local!(static END: RefCell<Option<MeasuresAtTheEnd>> = const { RefCell::new(None) });
+    for has_measured in [true, false] {
+        let (send, measured) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            END.with(|end| *end.borrow_mut() = Some(MeasuresAtTheEnd(send)));
+            // Now there is a context.
+            let _guard = context(TraceFlags::SAMPLED).attach();
+            has_measured.then(|| ids(ExemplarFilter::TraceBased)).flatten()
+        });
+        assert_eq!(thread.join().expect("no panic"), has_measured.then(sampled));
+        let measured = measured.recv().expect("it is dropped");
+        assert_eq!(measured, Some(Some(SpanIds::default())), "has measured: {has_measured}");
     }
 }

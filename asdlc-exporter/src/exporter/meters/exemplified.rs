@@ -1,7 +1,8 @@
 //! Counters and histograms that record exemplars.
 
 use crate::exemplars::{
-    reservoir::{Buckets, Reservoir},
+    reservoir::Buckets,
+    series::SeriesRecorder,
     store::{ExemplarStore, InstrumentExemplars},
 };
 use opentelemetry::{
@@ -22,7 +23,7 @@ struct Exemplified<I> {
 struct BoundExemplified<I> {
     instrument: I,
     exemplars: Arc<InstrumentExemplars>,
-    series: Arc<Reservoir>,
+    series: SeriesRecorder,
 }
 
 /// A counter or a histogram of the inner provider.
