@@ -29,7 +29,7 @@ pub use free_address::free_address;
 pub use generation::{Generation, new_version};
 pub use postgres::Postgres;
 pub use prometheus::{Prometheus, PrometheusBuilder};
-pub use python_parsers::{Parsed, PythonParsers};
+pub use python_parsers::{Parsed, ParsedExemplar, PythonParsers};
 pub use redis::Redis;
 pub use stored_exemplar::StoredExemplar;
 pub use stored_histogram::{StoredBucket, StoredHistogram, StoredSeries};

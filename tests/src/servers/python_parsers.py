@@ -1,7 +1,7 @@
 """Parses expositions with prometheus_client. Each input line is a JSON request: {"format": "text" or "open", "body": "..."}.
 
-Each output line is the response: {"samples": [[name, labels, value], ...]} with values as Python writes floats, or
-{"error": "..."}. The response to {"format": "floats", "body": ["1.0", ...]} is {"floats": ["1.0", ...]}, formatted as the library
+Each output line is the response: {"samples": [[name, labels, value, exemplar], ...]} with values as Python writes floats, or
+{"error": "..."}. The exemplar is null or [labels, value, timestamp]. The response to {"format": "floats", "body": ["1.0", ...]} is {"floats": ["1.0", ...]}, formatted as the library
 formats numbers in its expositions.
 """
 
@@ -12,6 +12,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text
 from prometheus_client.utils import floatToGoString
 
+
+def read_exemplar(exemplar):
+    return exemplar and [exemplar.labels, repr(float(exemplar.value)), repr(float(exemplar.timestamp))]
+
+
 for line in sys.stdin:
     request = json.loads(line)
     if request["format"] == "floats":
@@ -20,7 +25,7 @@ for line in sys.stdin:
     parse = {"text": text, "open": open_metrics}[request["format"]]
     try:
         samples = [
-            [sample.name, sample.labels, repr(float(sample.value))]
+            [sample.name, sample.labels, repr(float(sample.value)), read_exemplar(sample.exemplar)]
             for family in parse(request["body"])
             for sample in family.samples
         ]

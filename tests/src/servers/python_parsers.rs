@@ -26,6 +26,19 @@ pub struct Parsed {
     pub labels: BTreeMap<String, String>,
     /// The value as Python's `float`.
     pub value: f64,
+    /// Its exemplar. Always `None` in text format 0.0.4.
+    pub exemplar: Option<ParsedExemplar>,
+}
+
+/// An exemplar as the parser returns it.
+#[derive(Clone, Debug)]
+pub struct ParsedExemplar {
+    /// Its own labels.
+    pub labels: BTreeMap<String, String>,
+    /// What was measured.
+    pub value: f64,
+    /// In seconds since 1970.
+    pub timestamp: f64,
 }
 
 impl PythonParsers {
@@ -95,13 +108,30 @@ impl Drop for PythonParsers {
 }
 
 fn parsed(sample: &Value) -> Parsed {
-    let text = |value: &Value| value.as_str().expect("a string").to_owned();
-    let labels = sample[1].as_object().expect("labels");
+    let exemplar = &sample[3];
     Parsed {
         name: text(&sample[0]),
-        labels: labels.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
-        value: text(&sample[2]).parse().expect("Rust parses the floats that Python writes"),
+        labels: labels(&sample[1]),
+        value: float(&sample[2]),
+        exemplar: (!exemplar.is_null()).then(|| ParsedExemplar {
+            labels: labels(&exemplar[0]),
+            value: float(&exemplar[1]),
+            timestamp: float(&exemplar[2]),
+        }),
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a string").to_owned()
+}
+
+fn labels(value: &Value) -> BTreeMap<String, String> {
+    let labels = value.as_object().expect("labels");
+    labels.iter().map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+fn float(value: &Value) -> f64 {
+    text(value).parse().expect("Rust parses the floats that Python writes")
 }
 
 /// The Python that `tests/run` has installed; without it, the one in the PATH.

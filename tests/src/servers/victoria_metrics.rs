@@ -38,13 +38,6 @@ impl VictoriaMetrics {
         Self::builder(Generation::Stable).with_paths(paths).scraping(target)
     }
 
-    /// As [`scraping_paths`](Self::scraping_paths), for series with more than 30 labels: by default, it drops the others.
-    #[must_use]
-    pub fn scraping_many_labels(target: SocketAddr, paths: &[String]) -> Self {
-        let builder = Self::builder(Generation::Stable).with_paths(paths);
-        builder.with_options(&["-maxLabelsPerTimeseries=200"]).scraping(target)
-    }
-
     /// Starts it without a target, for programs that write to it.
     #[must_use]
     pub fn empty() -> Self {

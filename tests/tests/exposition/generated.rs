@@ -3,9 +3,10 @@
 use std::env;
 
 use asdlc_exporter::prometheus::{GaugeVec, IntCounterVec, Opts, Registry};
-use asdlc_exporter::{Exporter, ExporterBuilder, Format};
+use asdlc_exporter::{ExemplarFilter, Exporter, ExporterBuilder, Format};
 use opentelemetry::metrics::Meter;
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState};
+use opentelemetry::{Context, KeyValue, SpanId, TraceId, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -16,7 +17,10 @@ use proptest::test_runner::{RngSeed, TestRunner};
 pub(crate) struct Recorded {
     namespace: Option<&'static str>,
     pub(crate) constant: String,
-    measurements: Vec<Measurement>,
+    pub(crate) measurements: Vec<Measurement>,
+    pub(crate) filter: ExemplarFilter,
+    /// Whether each of the first measurements is made within a sampled span.
+    are_sampled: [bool; 10],
     /// Each has a series of its own, so that the served series can be compared exactly.
     pub(crate) probes: Vec<Probe>,
 }
@@ -82,15 +86,28 @@ impl Recorded {
         let mut builder = Exporter::builder("under-test")
             .with_constant_label("zone", self.constant.as_str())
             .with_version(self.constant.as_str())
+            .with_exemplar_filter(self.filter)
             .with_registry(registry.clone());
         if let Some(namespace) = self.namespace {
             builder = builder.with_namespace(namespace);
         }
         let exporter = with(builder).build().expect("the settings are valid");
         let meter = exporter.meter();
-        self.measurements.iter().for_each(|measurement| measurement.record(&meter));
+        for (number, measurement) in self.measurements.iter().enumerate() {
+            let _guard = Context::new().with_remote_span_context(self.span(number)).attach();
+            measurement.record(&meter);
+        }
         self.probe(&registry);
         exporter
+    }
+
+    /// The span in which the measurement with this number is made.
+    pub(crate) fn span(&self, number: usize) -> SpanContext {
+        let flags = TraceFlags::default().with_sampled(self.are_sampled[number]);
+        // All digits of an id.
+        let id = (number as u64 + 1).wrapping_mul(0x0123_4567_89ab_cdef);
+        let trace = TraceId::from(u128::from(id) << 64 | u128::from(!id));
+        SpanContext::new(trace, SpanId::from(id), flags, false, TraceState::NONE)
     }
 
     /// Records the probes in a registry, which accepts every number.
@@ -135,6 +152,19 @@ impl Measurement {
     }
 }
 
+impl Measurement {
+    /// The value that its exemplar has, if it can have one.
+    pub(crate) fn exemplar(&self) -> Option<f64> {
+        let value = match &self.instrument {
+            Instrument::Counter(by) => *by as f64,
+            Instrument::FloatCounter(by) => by.abs(),
+            Instrument::Histogram(value, _) => *value,
+            Instrument::UpDown(_) | Instrument::Gauge(_) | Instrument::Sum(..) => return None,
+        };
+        value.is_finite().then_some(value)
+    }
+}
+
 /// `default` cases, or as many as `PROPTEST_CASES` says. They are the same in each run unless `PROPTEST_RNG_SEED` is set.
 pub(crate) fn served(default: u32) -> Vec<Served> {
     let config = config(default);
@@ -163,11 +193,15 @@ pub(crate) fn recorded() -> impl Strategy<Value = Recorded> {
     let probe = probe.prop_map(|(value, number, count)| Probe { value, number, count });
     // The builder rejects longer values.
     let constant = text().prop_map(|text| text[..text.floor_char_boundary(VALUE_LEN)].to_owned());
-    (namespace, constant, vec(measurement(), 1..10), vec(probe, 1..8)).prop_map(
-        |(namespace, constant, measurements, probes)| Recorded {
+    let filter = proptest::sample::select(FILTERS);
+    let exemplars = (filter, any::<[bool; 10]>());
+    (namespace, constant, vec(measurement(), 1..10), exemplars, vec(probe, 1..8)).prop_map(
+        |(namespace, constant, measurements, (filter, are_sampled), probes)| Recorded {
             namespace,
             constant,
             measurements,
+            filter,
+            are_sampled,
             probes,
         },
     )
@@ -244,6 +278,9 @@ fn number() -> impl Strategy<Value = f64> {
 fn count() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), Just(1), Just(1 << 53 | 1), Just(u64::MAX), any::<u64>()]
 }
+
+const FILTERS: &[ExemplarFilter] =
+    &[ExemplarFilter::AlwaysOff, ExemplarFilter::TraceBased, ExemplarFilter::AlwaysOn];
 
 /// The length to which the exporter truncates label values.
 pub(crate) const VALUE_LEN: usize = 1024;

@@ -4,6 +4,7 @@
 //! The generated cases are the same in each run. For more and different ones:
 //! `PROPTEST_CASES=5000 PROPTEST_RNG_SEED=7 cargo test -p asdlc-tests --test exposition`.
 
+mod exemplars;
 mod expected;
 mod float_format;
 mod generated;

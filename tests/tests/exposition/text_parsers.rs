@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use asdlc_exporter::ExemplarFilter;
 use asdlc_tests::exposition::{Exposition, Kind};
 use asdlc_tests::servers::{Parsed, PythonParsers, promtool_check_metrics};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 
 use super::generated::{COUNTER, GAUGE, Probe, Served, VALUE_LEN, config, recorded, served};
+use super::scrapers::exemplar_at_the_end;
 
 //
 #[test]
@@ -50,7 +52,7 @@ fn python_reads_one_start_of_each_series_that_counts() {
             bases.into_iter().find(is_of).map(|(base, _)| base.to_owned())
         };
         let (mut series, mut starts) = (BTreeSet::new(), BTreeSet::new());
-        for Parsed { name, labels, value } in read {
+        for Parsed { name, labels, value, .. } in read {
             if let Some(base) = base(&name, &["_created"]) {
                 assert!(value > 1.6e9, "{name} {value}");
                 assert!(starts.insert((base, labels)), "{name} twice: {text}");
@@ -63,6 +65,48 @@ fn python_reads_one_start_of_each_series_that_counts() {
         assert!(!series.is_empty());
         assert_eq!(series, starts, "{text}");
     }
+}
+
+//
+#[test]
+fn python_reads_the_exemplars_of_whatever_is_recorded() {
+    let mut python = PythonParsers::start();
+    let mut with_ids = 0;
+    for Served { recorded, text, open_metrics, .. } in served(200) {
+        let read = python.open_metrics(&open_metrics);
+        let read = read.unwrap_or_else(|error| panic!("{error}\n{open_metrics}"));
+        for sample in read {
+            let Some(exemplar) = sample.exemplar else { continue };
+            // What was measured in the span that the exemplar names, or outside of a sampled one.
+            let made = recorded.measurements.iter().enumerate().filter(|(number, _)| {
+                let span = recorded.span(*number);
+                let ids = [
+                    ("trace_id", span.trace_id().to_string()),
+                    ("span_id", span.span_id().to_string()),
+                ];
+                let ids = ids.into_iter().filter(|_| span.is_sampled());
+                exemplar.labels == ids.map(|(key, id)| (key.to_owned(), id)).collect()
+            });
+            let values: Vec<_> = made.filter_map(|(_, it)| it.exemplar()).collect();
+            assert!(values.contains(&exemplar.value), "{exemplar:?}: {values:?}: {open_metrics}");
+            assert!(exemplar.timestamp > 1.6e9, "{exemplar:?}: {open_metrics}");
+            match sample.name.strip_suffix("_bucket") {
+                Some(_) => {
+                    let bound: f64 = sample.labels["le"].parse().expect("a number");
+                    assert!(exemplar.value <= bound, "{exemplar:?}: {open_metrics}");
+                }
+                None => assert!(sample.name.ends_with("_total"), "{}", sample.name),
+            }
+            match recorded.filter {
+                ExemplarFilter::AlwaysOn => {}
+                ExemplarFilter::TraceBased => assert!(!exemplar.labels.is_empty()),
+                ExemplarFilter::AlwaysOff => panic!("{exemplar:?}"),
+            }
+            with_ids += usize::from(!exemplar.labels.is_empty());
+        }
+        assert!(!text.lines().any(|line| exemplar_at_the_end(line).is_some()), "{text}");
+    }
+    assert!(with_ids > 100, "{with_ids} exemplars");
 }
 
 //
@@ -156,7 +200,7 @@ fn same(read: &Samples, expected: &Samples, text: &str) -> Result<(), TestCaseEr
 type Samples = HashMap<(String, BTreeMap<String, String>), u64>;
 
 fn samples(parsed: &[Parsed], bits: impl Fn(f64) -> u64) -> Samples {
-    let series = parsed.iter().map(|Parsed { name, labels, value }| {
+    let series = parsed.iter().map(|Parsed { name, labels, value, .. }| {
         let mut labels = labels.clone();
         if let Some(le) = labels.get_mut("le")
             && name.ends_with("_bucket")

@@ -6,6 +6,7 @@ mod every_value;
 mod examples;
 mod generations;
 mod increases;
+mod native_exemplars;
 mod observed;
 #[expect(dead_code, reason = "the tests of `operations` use the rest")]
 #[path = "../operations/programs.rs"]
