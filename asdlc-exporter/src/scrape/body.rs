@@ -25,9 +25,10 @@ use std::{
 /// ```
 ///
 /// If the exposition has at most 1 MiB before compression, the body is one chunk of known length. A larger
-/// exposition is written while the client reads it. Such a body can end with an error, a [`ScrapeError`]. The
-/// server then closes the connection, so that the client sees that the response is incomplete.
-/// [`ScrapeService`](crate::ScrapeService#large-expositions) says when this happens.
+/// exposition is written while the client reads it, and other tasks of the thread run after each chunk. Such a
+/// body can end with an error, a [`ScrapeError`]. The server then closes the connection, so that the client sees
+/// that the response is incomplete. [`ScrapeService`](crate::ScrapeService#large-expositions) says when this
+/// happens.
 pub struct ScrapeBody {
     content: Content,
 }
@@ -35,8 +36,14 @@ pub struct ScrapeBody {
 enum Content {
     /// The whole body. Empty after it was taken.
     Whole(Bytes),
-    /// The stream, and how many bytes remain, if this is known.
-    Streamed(StreamReader, Option<u64>),
+    /// The chunks of a large exposition.
+    Streamed {
+        reader: StreamReader,
+        /// How many bytes remain, if this is known.
+        remaining: Option<u64>,
+        /// Whether the next poll lets other tasks run first.
+        yields: bool,
+    },
     /// The response to `HEAD`, when the length of the body is not known.
     Omitted,
 }
@@ -47,7 +54,7 @@ impl ScrapeBody {
     }
 
     pub(super) fn streamed(reader: StreamReader, length: Option<u64>) -> Self {
-        Self { content: Content::Streamed(reader, length) }
+        Self { content: Content::Streamed { reader, remaining: length, yields: false } }
     }
 
     pub(super) fn omitted() -> Self {
@@ -68,8 +75,15 @@ impl Body for ScrapeBody {
             Content::Whole(bytes) => {
                 Some(mem::take(bytes)).filter(|bytes| !bytes.is_empty()).map(Ok)
             }
-            Content::Streamed(reader, remaining) => {
+            Content::Streamed { reader, remaining, yields } => {
+                // Most clients read as fast as the server writes. Without this pause, the server would write for milliseconds, and
+                // the other requests of the thread would wait.
+                if mem::take(yields) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 let Poll::Ready(chunk) = reader.poll(cx) else { return Poll::Pending };
+                *yields = matches!(chunk, Some(Ok(_)));
                 if let (Some(remaining), Some(Ok(chunk))) = (remaining, &chunk) {
                     *remaining = remaining.saturating_sub(chunk.len() as u64);
                 }
@@ -82,7 +96,7 @@ impl Body for ScrapeBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_empty(),
-            Content::Streamed(reader, _) => reader.is_over(),
+            Content::Streamed { reader, .. } => reader.is_over(),
             Content::Omitted => true,
         }
     }
@@ -90,9 +104,11 @@ impl Body for ScrapeBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Streamed(_, Some(remaining)) => SizeHint::with_exact(*remaining),
+            Content::Streamed { remaining: Some(remaining), .. } => {
+                SizeHint::with_exact(*remaining)
+            }
             // Even of an omitted body: otherwise, a server could tell that the length for `GET` is 0.
-            Content::Streamed(_, None) | Content::Omitted => SizeHint::default(),
+            Content::Streamed { remaining: None, .. } | Content::Omitted => SizeHint::default(),
         }
     }
 }

@@ -13,7 +13,11 @@ use opentelemetry::{
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use std::{
     pin::Pin,
-    task::{Context, Waker},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Wake, Waker},
     thread,
     time::{Duration, Instant},
 };
@@ -100,6 +104,32 @@ fn encodings() -> Vec<&'static str> {
     let all =
         [("identity", true), ("gzip", cfg!(feature = "gzip")), ("zstd", cfg!(feature = "zstd"))];
     all.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+//
+#[test]
+fn other_tasks_of_the_thread_run_after_each_chunk() -> Result {
+    let (reader, _provider) = large(8_000)?;
+    let mut body = get(&reader, &[]).into_body();
+    for number in 0..20 {
+        assert!(chunk(&mut body).is_some_and(|chunk| chunk.is_ok()), "chunk {number}");
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let poll = Pin::new(&mut body).poll_frame(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending(), "chunk {number}");
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1, "chunk {number}");
+    }
+    Ok(())
 }
 
 /// A reader whose exposition in this format has exactly this length.

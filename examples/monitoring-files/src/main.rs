@@ -12,12 +12,12 @@ mod dashboards;
 mod names;
 mod objective;
 mod promql;
-mod objectives;
 mod reader;
 mod recording;
 mod service_level;
 mod settings;
 mod slo;
+mod slo_file;
 mod yaml;
 
 use std::error::Error;
@@ -52,7 +52,7 @@ fn write(settings: &Settings, output: &Path) -> Result<(), Box<dyn Error>> {
         (format!("{rules}/alerts.yml"), alerts::file(settings)),
     ];
     for level in &settings.service_levels {
-        files.push((format!("{rules}/slo-{}.yml", level.name), objectives::file(settings, level)));
+        files.push((format!("{rules}/slo-{}.yml", level.name), slo_file::file(settings, level)));
     }
     for (name, dashboard) in dashboards::all(settings) {
         let json = serde_json::to_string_pretty(&dashboard)? + "\n";

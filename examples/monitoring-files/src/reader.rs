@@ -185,13 +185,18 @@ mod tests {
         });
         with(Server::Prometheus, |reader| {
             let failed = r#"error_type!="""#;
-            let series = Series { name: LATENCY.name.into(), matchers: failed.into(), kind: Kind::Histogram };
+            let series = Series {
+                name: LATENCY.name.into(),
+                matchers: failed.into(),
+                kind: Kind::Histogram,
+            };
             assert_eq!(
                 one_line(&reader.rate(&series)),
                 r#"rate(latency_seconds_count{job="a", error_type!=""}[5m]) or label_replace(histogram_count(rate(latency_seconds{job="a", error_type!=""}[5m])) unless latency_seconds_count{job="a", error_type!=""}, "histogram", "native", "", "")"#
             );
             assert!(reader.sum(LATENCY).contains("histogram_sum(rate(latency_seconds{"));
-            let counter = Series { name: "errors_total".into(), matchers: "".into(), kind: Kind::Counter };
+            let counter =
+                Series { name: "errors_total".into(), matchers: "".into(), kind: Kind::Counter };
             assert_eq!(reader.rate(&counter), r#"rate(errors_total{job="a"}[5m])"#);
         });
     }

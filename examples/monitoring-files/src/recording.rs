@@ -3,8 +3,8 @@
 use crate::convention::Kind;
 use crate::promql::sum_by;
 use crate::reader::{Histogram, Server};
-use crate::settings::Settings;
 use crate::service_level::REQUESTS;
+use crate::settings::Settings;
 use crate::slo::{Errors, Family};
 use crate::yaml::{self, Group, Rule};
 

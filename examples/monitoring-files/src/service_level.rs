@@ -54,8 +54,9 @@ impl FromStr for ServiceLevel {
             let (counted, events) = ratio.split_once(" / ")?;
             Some((name, percent, counted.trim(), events.trim()))
         };
-        let (name, percent, counted, events) =
-            words().ok_or("must be NAME PERCENT ERRORS / EVENTS, or NAME PERCENT 1 - SUCCESSES / EVENTS")?;
+        let (name, percent, counted, events) = words().ok_or(
+            "must be NAME PERCENT ERRORS / EVENTS, or NAME PERCENT 1 - SUCCESSES / EVENTS",
+        )?;
         let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
             && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
         if !is_name {
@@ -93,21 +94,28 @@ fn series(selector: &str) -> Result<Series, String> {
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match matchers {
-        Some(matchers) if is_name && (matchers.is_empty() || are_matchers(matchers)) => Ok(Series {
-            name: Cow::Owned(name.to_owned()),
-            matchers: Cow::Owned(matchers.to_owned()),
-            kind: Kind::Counter,
-        }),
-        _ => Err(format!(r#"{selector:?} must be a counter without namespace, such as tasks_total or tasks_total{{kind="a"}}"#)),
+        Some(matchers) if is_name && (matchers.is_empty() || are_matchers(matchers)) => {
+            Ok(Series {
+                name: Cow::Owned(name.to_owned()),
+                matchers: Cow::Owned(matchers.to_owned()),
+                kind: Kind::Counter,
+            })
+        }
+        _ => Err(format!(
+            r#"{selector:?} must be a counter without namespace, such as tasks_total or tasks_total{{kind="a"}}"#
+        )),
     }
 }
 
-/// Whether this is `key="value"`, or several of these with commas, with any of PromQL's four operators.
+/// Whether this is `key="value"`, or several of these with commas, with any of the four operators.
 fn are_matchers(text: &str) -> bool {
-    let Some(after_key) = text.trim_start().strip_prefix(|first: char| first.is_ascii_alphabetic() || first == '_') else {
+    let Some(after_key) =
+        text.trim_start().strip_prefix(|first: char| first.is_ascii_alphabetic() || first == '_')
+    else {
         return false;
     };
-    let operator = after_key.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').trim_start();
+    let operator =
+        after_key.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').trim_start();
     let quoted = ["=~", "!~", "!=", "="].into_iter().find_map(|it| operator.strip_prefix(it));
     let Some(value) = quoted.and_then(|quoted| quoted.trim_start().strip_prefix('"')) else {
         return false;
@@ -146,7 +154,18 @@ mod tests {
             let read = series(selector).unwrap();
             assert_eq!((&*read.name, &*read.matchers), (name, matchers));
         }
-        for selector in ["", "1t", "a-b", "t{", "t}", "t{a}", "t{a=b}", r#"t{a="b" c="d"}"#, r#"t{a="b\"}"#, r#"t{a="b"}x"#] {
+        for selector in [
+            "",
+            "1t",
+            "a-b",
+            "t{",
+            "t}",
+            "t{a}",
+            "t{a=b}",
+            r#"t{a="b" c="d"}"#,
+            r#"t{a="b\"}"#,
+            r#"t{a="b"}x"#,
+        ] {
             assert!(series(selector).is_err(), "{selector}");
         }
     }

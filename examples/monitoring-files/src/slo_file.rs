@@ -13,7 +13,11 @@ pub(crate) fn file(settings: &Settings, level: &ServiceLevel) -> String {
          Written by `{}`.",
         settings.command
     );
-    let group = |end: &str, comment, rules| Group { name: format!("asdlc-slo-{name}{end}").into(), comment, rules };
+    let group = |end: &str, comment, rules| Group {
+        name: format!("asdlc-slo-{name}{end}").into(),
+        comment,
+        rules,
+    };
     let recording = group("", String::new(), family.recording(settings));
     let alerts = group("-alerts", slo::comment(*objective), family.alerts(*objective).into());
     yaml::file(&comment, &[recording, alerts])
