@@ -154,6 +154,7 @@ const CONTRADICTED: u64 = 1 << 63;
 mod tests {
     use super::*;
     use BodyProgress::{Complete, Mismatch, Open};
+    use http::HeaderName;
 
     const HTTP_1: Version = Version::HTTP_11;
 
@@ -203,6 +204,23 @@ mod tests {
         let mut grpc = length(HTTP_1, Some("5"), &SizeHint::new());
         grpc.expect_end_after_last_byte();
         assert_eq!((grpc.after(5, false), grpc.after(5, true)), (Open, Complete));
+    }
+
+    // F-03
+    #[test]
+    fn the_first_declared_length_is_found_among_few_headers_and_among_many() {
+        for others in [0, FEW_HEADERS - 1, FEW_HEADERS, 3 * FEW_HEADERS] {
+            let mut headers = HeaderMap::new();
+            for number in 0..others {
+                let name = HeaderName::from_bytes(format!("x-{number}").as_bytes()).unwrap();
+                headers.append(name, HeaderValue::from_static("7"));
+            }
+            assert_eq!(content_length(&headers), None);
+            for length in ["5", "6"] {
+                headers.append(CONTENT_LENGTH, HeaderValue::from_static(length));
+            }
+            assert_eq!(content_length(&headers).unwrap(), "5", "{others} others");
+        }
     }
 
     // F-03, a neighbour: the size of the body contradicts the header.
