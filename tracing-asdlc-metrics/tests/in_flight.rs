@@ -5,7 +5,7 @@ mod support;
 use support::{Metrics, panic_now, panics, series};
 use tracing::field::Empty;
 use tracing::info_span;
-use tracing_asdlc_metrics::Rule;
+use tracing_asdlc_metrics::{Outcome, Rule, SpanDuration};
 
 // Trap 6, W-04
 #[test]
@@ -49,6 +49,44 @@ fn the_gauge_returns_to_0_after_a_panic_and_when_a_future_is_dropped() {
     });
     assert_eq!(metrics.values("jobs"), series([("", 0)]));
     assert_eq!(metrics.values("jobs_by_kind"), series([("kind=1", 0)]));
+}
+
+/// The layer keeps less of a span of the second rule than of the first. A span that closes leaves its place to the next one.
+//
+#[test]
+fn a_span_that_follows_a_span_of_another_rule_takes_over_nothing_of_it() {
+    let metrics = Metrics::new();
+    let rules = [
+        Rule::span("job")
+            .with_counter("ended_jobs_total")
+            .with_in_flight("jobs")
+            .with_duration("job_busy_seconds")
+            .with_span_duration(SpanDuration::Busy)
+            .with_outcome(Outcome::label("outcome")),
+        Rule::span("query").with_counter("queries_total").with_label("kind"),
+    ];
+    metrics.with(rules, || {
+        for _ in 0..3 {
+            panics(|| {
+                let _job = info_span!("job").entered();
+                panic_now();
+            });
+            drop(info_span!("query", kind = "a").entered());
+            drop(info_span!("query"));
+            // Never entered, and nobody has reported how it ended.
+            let job = info_span!("job");
+            assert_eq!(metrics.values("jobs"), series([("", 1)]));
+            let query = info_span!("query", kind = "b").entered();
+            drop((job, query));
+            assert_eq!(metrics.values("jobs"), series([("", 0)]));
+        }
+    });
+    let jobs = metrics.values("jobs");
+    assert_eq!(jobs, series([("", 0)]));
+    let by_outcome = metrics.values("ended_jobs");
+    assert_eq!((by_outcome["outcome=panicked"], by_outcome["outcome=unknown"]), (3.0, 3.0));
+    assert_eq!(metrics.sums("job_busy")["outcome=unknown"], 0.0);
+    assert_eq!(metrics.values("queries"), series([("", 3), ("kind=a", 3), ("kind=b", 3)]));
 }
 
 // Trap 6, X-03

@@ -62,6 +62,29 @@ fn the_message_rule_of_the_node_agent() {
     });
 }
 
+/// A field may be several labels, each with its own values.
+//
+#[test]
+fn one_field_labels_the_metrics_of_several_rules() {
+    let kind = || Label::field("kind");
+    let rules = [
+        Rule::span("job").with_counter("listed").with_label(kind().with_values(["a", "b"])),
+        Rule::span("job").with_counter("other_list").with_label(kind().with_values(["b", "c"])),
+        Rule::span("job").with_counter("any").with_label(kind().with_name("any_kind")),
+    ];
+    let metrics = Metrics::new();
+    metrics.with(rules, || {
+        drop(info_span!("job", kind = "a"));
+        drop(info_span!("job", kind = "b", other = "c"));
+        info_span!("job", kind = Empty).record("kind", "c");
+    });
+    let of = |values: [(&str, i32); 3]| series(values);
+    assert_eq!(metrics.values("listed"), of([("kind=a", 1), ("kind=b", 1), ("kind=other", 1)]));
+    assert_eq!(metrics.values("other_list"), of([("kind=b", 1), ("kind=c", 1), ("kind=other", 1)]));
+    let any = of([("any_kind=a", 1), ("any_kind=b", 1), ("any_kind=c", 1)]);
+    assert_eq!(metrics.values("any"), any);
+}
+
 // Trap 7
 #[test]
 fn a_field_recorded_late_labels_the_metric_and_the_last_value_wins() {

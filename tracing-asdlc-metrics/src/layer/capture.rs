@@ -1,8 +1,8 @@
 //! Reads the fields of spans and events: the values of labels, and the numbers that events record.
 
 use crate::layer::text_buffer::TextBuffer;
-use crate::plan::plan::{Capture, MAX_BATCH_FIELDS};
-use crate::record::label_values::{ValueId, ValueIds};
+use crate::plan::plan::{Capture, Captures, FieldCaptures, MAX_BATCH_FIELDS};
+use crate::record::label_values::{MISSING, ValueId, ValueIds};
 use crate::record::per_instrument::PerInstrument;
 use crate::rule::label::MAX_BYTES;
 use std::fmt::{self, Write};
@@ -15,42 +15,60 @@ use tracing_core::field::{Field, Visit};
 /// cut off at the end of a buffer on the stack.
 #[derive(Debug)]
 pub(crate) struct CapturedValues<'a> {
-    captures: &'a [Capture],
+    captures: &'a Captures,
     pub(crate) ids: ValueIds,
-    /// The slots that have a value, as bits.
-    pub(crate) present: u16,
 }
 
 impl<'a> CapturedValues<'a> {
-    pub(crate) fn new(captures: &'a [Capture]) -> Self {
-        Self { captures, ids: ValueIds::default(), present: 0 }
+    pub(crate) fn new(captures: &'a Captures) -> Self {
+        Self { captures, ids: ValueIds::default() }
     }
 
     /// The captures that have no value and may inherit one from an ancestor, with their slots.
     pub(crate) fn missing(&self) -> impl Iterator<Item = (usize, &'a Capture)> + use<'a> {
-        let present = self.present;
-        self.captures.iter().enumerate().filter(move |(slot, capture)| {
-            present & 1 << slot == 0 && capture.values.label().is_inherited()
+        let ids = self.ids;
+        self.captures.all.iter().enumerate().filter(move |(slot, capture)| {
+            ids.get(*slot) == MISSING && capture.values.label().is_inherited()
         })
+    }
+
+    /// The slots that have a value, each with the value's id.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (usize, ValueId)> + use<> {
+        let ids = self.ids;
+        let slots = (0..self.captures.all.len()).map(move |slot| (slot, ids.get(slot)));
+        slots.filter(|(_, id)| *id != MISSING)
     }
 
     pub(crate) fn set(&mut self, slot: usize, id: ValueId) {
         self.ids.set(slot, id);
-        self.present |= 1 << slot;
     }
 
     fn is_captured(&self, field: &Field) -> bool {
-        self.captures.iter().any(|capture| capture.field == Some(field.index()))
+        self.captures.by_field.get(field.index()).is_some_and(|field| field.first.is_some())
     }
 
+    /// The usual case, a short value of one label with a short list, calls no other function, so that no register is saved.
     #[inline]
     fn put(&mut self, field: &Field, value: &str) {
-        for (slot, capture) in self.captures.iter().enumerate() {
-            if capture.field == Some(field.index()) {
+        let Some(FieldCaptures { first: Some(values), slot, is_only }) =
+            self.captures.by_field.get(field.index())
+        else {
+            return;
+        };
+        if *is_only {
+            if let Some(id) = values.id_in_short_list(value) {
+                return self.ids.set(usize::from(*slot), id);
+            }
+        }
+        self.put_all(field.index(), value);
+    }
+
+    /// Sets the value of each slot of this field.
+    #[inline(never)]
+    fn put_all(&mut self, field: usize, value: &str) {
+        for (slot, capture) in self.captures.all.iter().enumerate() {
+            if capture.field == Some(field) {
                 self.set(slot, capture.values.id(value));
-                if capture.is_last {
-                    break;
-                }
             }
         }
     }
@@ -93,14 +111,14 @@ pub(crate) struct CapturedEvent<'a> {
 
 impl<'a> CapturedEvent<'a> {
     /// Reads the label values, and the first batch of numbers.
-    pub(crate) fn new(captures: &'a [Capture], fields: &'a [usize]) -> Self {
+    pub(crate) fn new(captures: &'a Captures, fields: &'a [usize]) -> Self {
         let values = CapturedValues::new(captures);
         Self { values, fields, numbers: [f64::NAN; MAX_BATCH_FIELDS] }
     }
 
     /// Prepares for the next batch of numbers. The label values are kept.
     pub(crate) fn next_batch(&mut self, fields: &'a [usize]) {
-        self.values.captures = &[];
+        self.values.captures = Captures::none();
         self.fields = fields;
         self.numbers = [f64::NAN; MAX_BATCH_FIELDS];
     }

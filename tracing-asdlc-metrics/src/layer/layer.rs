@@ -94,6 +94,18 @@ impl SpanMetricsLayer {
     fn plans(&self) -> &Plans {
         self.filtered.filter()
     }
+
+    /// Stores the state of a new span in any case, also if its callsite is new or its labels may be inherited.
+    #[inline(never)]
+    fn create_span<S>(&self, attributes: &Attributes<'_>, id: &Id, context: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if let Some(plan) = self.plans().find(attributes.metadata()) {
+            let parent = || context.span(id).and_then(|span| span.parent());
+            self.spans.create_with_ancestors(self.plans(), plan, attributes, id, parent);
+        }
+    }
 }
 
 impl<S> Layer<S> for SpanMetricsLayer
@@ -132,9 +144,12 @@ where
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         // The plan decides, not whether the span is enabled: it may be enabled for another layer.
-        if let Some(plan) = self.plans().find(attributes.metadata()) {
-            let parent = || context.span(id).and_then(|span| span.parent());
-            self.spans.create(self.plans(), plan, attributes, id, parent);
+        match self.plans().find_at_once(attributes.metadata()) {
+            Some((_, None)) => {}
+            Some((callsite, Some(plan))) if !plan.inherits => {
+                self.spans.create(self.plans(), (callsite, plan), attributes, id);
+            }
+            _ => self.create_span(attributes, id, &context),
         }
     }
 
@@ -147,13 +162,17 @@ where
     }
 
     fn on_enter(&self, id: &Id, _: Context<'_, S>) {
-        if thread::panicking() || self.plans().rule_set().needs_entries() {
+        let rule_set = self.plans().rule_set();
+        if rule_set.observes_entries() && (rule_set.needs_entries() || thread::panicking()) {
             self.spans.enter(self.plans(), id);
         }
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
         let rule_set = self.plans().rule_set();
+        if !rule_set.observes_entries() {
+            return;
+        }
         // Only outcomes need to know how a future ended.
         let future_ended = rule_set.has_outcome() && has_future_outcome();
         if thread::panicking() || rule_set.needs_entries() || future_ended {

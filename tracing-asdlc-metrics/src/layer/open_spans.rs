@@ -1,6 +1,8 @@
 //! The states of all open spans that are measured.
 
 use crate::layer::span_state::{AtomicSpanState, SpanState};
+use crate::record::label_values::ValueIds;
+use std::iter;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::span::Id;
@@ -15,11 +17,13 @@ use tracing_core::span::Id;
 /// # Synchronization
 ///
 /// Each open span has a unique id, and every search compares the whole id. A slot belongs to the span whose id it holds. Only the
-/// thread that creates the span knows its id before [`insert`](Self::insert) returns, and no thread uses the id after the close,
-/// which calls [`OpenSpan::take`]. This orders the accesses to the other fields.
+/// thread that creates the span knows its id before the layer returns, and no thread uses the id after the close, which calls
+/// [`OpenSpan::take`]. This orders the accesses to the other fields.
 #[derive(Debug)]
 pub(crate) struct OpenSpans {
-    tables: [OnceLock<Box<[Bucket]>>; TABLES],
+    /// Usually the only table. Its length is known, so that the index of a bucket is not checked.
+    first: Box<[Bucket; FIRST_TABLE]>,
+    later: [OnceLock<Box<[Bucket]>>; TABLES - 1],
 }
 
 /// The ids have a cache line of their own. A search reads only this line if the span is not in this bucket.
@@ -49,17 +53,19 @@ pub(crate) struct OpenSpan<'a> {
 
 impl OpenSpans {
     pub(crate) fn new() -> Self {
-        let spans = Self { tables: [const { OnceLock::new() }; TABLES] };
-        spans.table(0);
-        spans
+        // Not `Box::new` of an array, which may be on the stack before it is in the box.
+        let Ok(first) = buckets(0).try_into() else {
+            unreachable!("the first table has this length");
+        };
+        Self { first, later: [const { OnceLock::new() }; TABLES - 1] }
     }
 
-    /// Stores the state of a new span. A span that finds no slot in any table is not measured; this needs 10⁷ open spans.
+    /// Finds a slot for a new span, whose state the caller stores. A span that finds no slot in any table is not measured; this
+    /// needs 10⁷ open spans.
     #[inline]
-    pub(crate) fn insert(&self, id: &Id, span: &SpanState) -> Option<&AtomicSpanState> {
+    pub(crate) fn claim(&self, id: &Id) -> Option<&AtomicSpanState> {
         let id = id.into_u64();
-        let state = (0..TABLES).find_map(|table| bucket(table, self.table(table), id)?.claim(id));
-        state.inspect(|state| state.store(span))
+        self.first_bucket(id).claim(id).or_else(|| self.claim_later(id))
     }
 
     #[inline]
@@ -69,7 +75,7 @@ impl OpenSpans {
 
     /// The states of all open spans.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &AtomicSpanState> {
-        let buckets = self.tables.iter().filter_map(OnceLock::get).flat_map(|table| table.iter());
+        let buckets = self.tables().flatten();
         let slots = buckets.flat_map(|Bucket { ids, states }| ids.iter().zip(states));
         slots.filter(|(id, _)| id.load(Ordering::Acquire) != 0).map(|(_, state)| state)
     }
@@ -77,12 +83,10 @@ impl OpenSpans {
     #[inline]
     pub(crate) fn find(&self, id: &Id) -> Option<OpenSpan<'_>> {
         let id = id.into_u64();
-        let tables = self.tables.iter().map_while(OnceLock::get).enumerate();
-        let mut buckets = tables.filter_map(|(table, buckets)| bucket(table, buckets, id));
-        buckets.find_map(|Bucket { ids, states }| {
-            let mut open = ids.iter().zip(states).map(|(id, state)| OpenSpan { id, state });
-            open.find(|open| open.id.load(Ordering::Relaxed) == id)
-        })
+        match self.first_bucket(id).find(id) {
+            None if self.later[0].get().is_some() => self.find_later(id),
+            found => found,
+        }
     }
 
     /// Where an open span is, with its state. It stays there until it closes.
@@ -90,8 +94,7 @@ impl OpenSpans {
     #[inline]
     pub(crate) fn locate(&self, id: &Id) -> Option<(Position, &AtomicSpanState)> {
         let id = id.into_u64();
-        let mut tables = self.tables.iter().map_while(OnceLock::get).enumerate();
-        tables.find_map(|(table, buckets)| {
+        self.tables().enumerate().find_map(|(table, buckets)| {
             let bucket = bucket_index(table, id);
             let Bucket { ids, states } = buckets.get(bucket)?;
             let way = ids.iter().position(|held| held.load(Ordering::Relaxed) == id)?;
@@ -99,10 +102,29 @@ impl OpenSpans {
         })
     }
 
+    fn tables(&self) -> impl Iterator<Item = &[Bucket]> {
+        let later = self.later.iter().map_while(OnceLock::get);
+        iter::once(&self.first[..]).chain(later.map(|table| &**table))
+    }
+
     #[inline]
-    fn table(&self, table: usize) -> &[Bucket] {
-        self.tables[table]
-            .get_or_init(|| (0..bucket_count(table)).map(|_| Bucket::default()).collect())
+    fn first_bucket(&self, id: u64) -> &Bucket {
+        &self.first[bucket_index(0, id)]
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn claim_later(&self, id: u64) -> Option<&AtomicSpanState> {
+        (1..TABLES).find_map(|table| {
+            let buckets = self.later[table - 1].get_or_init(|| buckets(table));
+            buckets.get(bucket_index(table, id))?.claim(id)
+        })
+    }
+
+    #[inline(never)]
+    fn find_later(&self, id: u64) -> Option<OpenSpan<'_>> {
+        let mut tables = self.tables().enumerate().skip(1);
+        tables.find_map(|(table, buckets)| buckets.get(bucket_index(table, id))?.find(id))
     }
 }
 
@@ -120,12 +142,33 @@ impl<'a> OpenSpan<'a> {
     #[inline]
     pub(crate) fn take(self, now: impl FnOnce() -> u64) -> SpanState {
         let span = self.state.load(now);
-        self.id.store(0, Ordering::Release);
+        self.free();
         span
+    }
+
+    /// As [`take`](Self::take), for a span of a [simple](crate::plan::plan::Plan::is_simple) plan: its start and its labels.
+    #[inline]
+    pub(crate) fn take_simple(self) -> (u64, ValueIds) {
+        let span = (self.state.start(), self.state.ids());
+        self.free();
+        span
+    }
+
+    #[inline]
+    fn free(self) {
+        // Release: see `Bucket::claim`.
+        self.id.store(0, Ordering::Release);
     }
 }
 
 impl Bucket {
+    #[inline]
+    fn find(&self, id: u64) -> Option<OpenSpan<'_>> {
+        let Self { ids, states } = self;
+        let mut open = ids.iter().zip(states).map(|(id, state)| OpenSpan { id, state });
+        open.find(|open| open.id.load(Ordering::Relaxed) == id)
+    }
+
     #[inline]
     fn claim(&self, id: u64) -> Option<&AtomicSpanState> {
         let Self { ids, states } = self;
@@ -139,13 +182,12 @@ impl Bucket {
     }
 }
 
-/// The bucket of a span in this table.
-#[inline]
-fn bucket(table: usize, buckets: &[Bucket], id: u64) -> Option<&Bucket> {
-    buckets.get(bucket_index(table, id))
+/// The free buckets of a new table.
+fn buckets(table: usize) -> Box<[Bucket]> {
+    (0..bucket_count(table)).map(|_| Bucket::default()).collect()
 }
 
-/// The index of that bucket.
+/// The index of a span's bucket in this table.
 ///
 /// The registry's ids have a counter of reuses in their upper 13 bits. It is ignored: a thread that opens and closes one span
 /// after the other then uses one bucket, which stays in the cache of its core. If a later version of the registry makes its ids
@@ -180,7 +222,7 @@ mod tests {
     #[test]
     fn a_span_is_taken_once() {
         let spans = OpenSpans::new();
-        assert!(spans.insert(&id(7), &span(1)).is_some());
+        assert!(insert(&spans, &id(7), &span(1)));
         assert_eq!(take(&spans, &id(8)), None);
         assert_eq!(take(&spans, &id(7 | 1 << 51)), None, "the same slot of the registry, reused");
         assert_eq!(take(&spans, &id(7)), Some(span(1)));
@@ -193,10 +235,9 @@ mod tests {
         // They differ in the bits that count reuses only, so they have the same bucket in every table.
         let ids: Vec<_> = (0..100).map(|reuse| id(5 | reuse << 51)).collect();
         for (start, id) in (0..).zip(&ids) {
-            spans.insert(id, &span(start));
+            assert!(insert(&spans, id, &span(start)));
         }
-        let tables = spans.tables.iter().filter_map(OnceLock::get).count();
-        assert_eq!(tables, 100_usize.div_ceil(WAYS));
+        assert_eq!(spans.tables().count(), 100_usize.div_ceil(WAYS));
         for (start, id) in (0..).zip(&ids) {
             assert_eq!(take(&spans, id), Some(span(start)));
         }
@@ -205,24 +246,27 @@ mod tests {
 
     #[test]
     fn a_span_that_finds_no_slot_is_not_measured() {
-        let spans = OpenSpans { tables: [const { OnceLock::new() }; TABLES] };
+        let spans = OpenSpans::new();
         // Tables of one bucket: the real ones are too large for a test.
-        for table in &spans.tables {
+        for table in &spans.later {
             let one: Box<[_]> = Box::new([Bucket::default()]);
             assert!(table.set(one).is_ok());
         }
-        spans.insert(&id(1), &span(1));
-        assert_eq!(take(&spans, &id(1)), None);
+        let ids: Vec<_> = (0..=WAYS as u64).map(|reuse| id(1 | reuse << 51)).collect();
+        let is_measured: Vec<_> = ids.iter().map(|id| insert(&spans, id, &span(1))).collect();
+        assert_eq!(is_measured, [[true; WAYS].as_slice(), &[false]].concat());
+        assert_eq!(take(&spans, &ids[WAYS]), None);
+        assert_eq!(take(&spans, &ids[0]), Some(span(1)));
     }
 
     #[test]
     fn a_free_slot_is_reused() {
         let spans = OpenSpans::new();
         for reuse in 0..8_192 {
-            spans.insert(&id(9 | reuse << 51), &span(reuse));
+            assert!(insert(&spans, &id(9 | reuse << 51), &span(reuse)));
             assert_eq!(take(&spans, &id(9 | reuse << 51)), Some(span(reuse)));
         }
-        assert_eq!(spans.tables.iter().filter_map(OnceLock::get).count(), 1);
+        assert_eq!(spans.tables().count(), 1);
     }
 
     /// The registry's ids have the index in the thread's slab, the thread from bit 38 on, and the reuses from bit 51 on.
@@ -236,7 +280,7 @@ mod tests {
                     for reuse in 0..100 {
                         let ids = (1..=500).map(|place| id(place | thread << 38 | reuse << 51));
                         for id in ids.clone() {
-                            spans.insert(&id, &span(id.into_u64()));
+                            assert!(insert(spans, &id, &span(id.into_u64())));
                         }
                         for id in ids {
                             assert_eq!(take(spans, &id), Some(span(id.into_u64())));
@@ -245,9 +289,19 @@ mod tests {
                 });
             }
         });
-        for bucket in spans.tables.iter().filter_map(OnceLock::get).flatten() {
+        for bucket in spans.tables().flatten() {
             assert!(bucket.ids.iter().all(|id| id.load(Ordering::Relaxed) == 0));
         }
+    }
+
+    fn insert(spans: &OpenSpans, id: &Id, span: &SpanState) -> bool {
+        let state = spans.claim(id);
+        state.inspect(|state| {
+            state.open(span.callsite, span.start, &span.ids);
+            state.open_further(false);
+            state.set_in_flight(span.in_flight);
+        });
+        state.is_some()
     }
 
     fn take(spans: &OpenSpans, id: &Id) -> Option<SpanState> {

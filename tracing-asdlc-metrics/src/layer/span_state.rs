@@ -33,7 +33,7 @@ pub(crate) struct SpanFlags(u8);
 
 impl SpanFlags {
     /// The span was created while its thread unwound. If that panic drops the span, the panic did not start in the span.
-    pub(crate) const CREATED_UNWINDING: Self = Self(1);
+    const CREATED_UNWINDING: Self = Self(1);
     /// The span was entered while its thread unwound.
     const ENTERED_UNWINDING: Self = Self(2);
     const PANICKED: Self = Self(4);
@@ -178,19 +178,30 @@ impl AtomicSpanState {
         self.flags.fetch_or(flag.0, Ordering::Relaxed);
     }
 
+    /// Stores what a span of a [simple](crate::plan::plan::Plan::is_simple) plan needs. Everything else may still be that of the
+    /// last span in this slot, and is not read.
     #[inline]
-    pub(crate) fn store(&self, span: &SpanState) {
-        let SpanState { callsite, start, ids, in_flight, last_exit, busy, flags } = span;
+    pub(crate) fn open(&self, callsite: CallsiteId, start: u64, ids: &ValueIds) {
         self.callsite.store(callsite.0, Ordering::Relaxed);
-        self.flags.store(flags.0, Ordering::Relaxed);
-        self.entered.store(0, Ordering::Relaxed);
-        self.start.store(*start, Ordering::Relaxed);
-        self.last_exit.store(*last_exit, Ordering::Relaxed);
-        self.busy.store(*busy, Ordering::Relaxed);
+        self.start.store(start, Ordering::Relaxed);
         for (word, value) in self.ids.iter().zip(ids.0) {
             word.store(value, Ordering::Relaxed);
         }
-        self.set_in_flight(*in_flight);
+    }
+
+    /// Stores everything else. `unwinding` says whether the thread unwinds.
+    #[inline]
+    pub(crate) fn open_further(&self, unwinding: bool) {
+        let flags = if unwinding { SpanFlags::CREATED_UNWINDING } else { SpanFlags::default() };
+        self.flags.store(flags.0, Ordering::Relaxed);
+        self.entered.store(0, Ordering::Relaxed);
+        self.last_exit.store(0, Ordering::Relaxed);
+        self.busy.store(0, Ordering::Relaxed);
+        self.set_in_flight([0; MAX_IN_FLIGHT_GAUGES]);
+    }
+
+    pub(crate) fn start(&self) -> u64 {
+        self.start.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -199,7 +210,7 @@ impl AtomicSpanState {
         let busy_since = if self.entered.load(Ordering::Relaxed) == 0 { 0 } else { now() };
         SpanState {
             callsite: self.callsite(),
-            start: self.start.load(Ordering::Relaxed),
+            start: self.start(),
             ids: self.ids(),
             in_flight: self.in_flight(),
             last_exit: self.last_exit.load(Ordering::Relaxed),
@@ -228,6 +239,34 @@ mod tests {
         state.enter(|| 2_000);
         let closed = state.load(|| 2_030);
         assert_eq!((closed.busy, closed.last_exit), (100 + 5 + 30, 1_005));
+    }
+
+    #[test]
+    fn a_slot_that_is_used_again_has_nothing_of_the_span_before() {
+        let state = &AtomicSpanState::default();
+        let other = CallsiteId(7);
+        state.open(other, 10, &ValueIds([1; VALUE_ID_WORDS]));
+        state.open_further(true);
+        state.enter(|| 20);
+        state.exit(30);
+        state.enter(|| 40);
+        state.enter_unwinding();
+        state.set_error();
+        state.set_in_flight([3, 4]);
+        let before = state.load(|| 50);
+        assert_eq!((before.start, before.last_exit, before.busy), (10, 30, 20));
+        assert_eq!(before.in_flight, [3, 4]);
+        assert_eq!(before.flags.outcome(false), SpanOutcome::Failed);
+
+        state.open(CallsiteId(8), 60, &ValueIds([2; VALUE_ID_WORDS]));
+        state.open_further(false);
+        let fresh = SpanState {
+            callsite: CallsiteId(8),
+            start: 60,
+            ids: ValueIds([2; VALUE_ID_WORDS]),
+            ..SpanState::default()
+        };
+        assert_eq!(state.load(|| unreachable!("nobody has entered it")), fresh);
     }
 
     #[test]

@@ -8,14 +8,14 @@ use crate::layer::metered::{future_outcome, has_future_outcome};
 #[cfg(not(feature = "tracing-opentelemetry"))]
 use crate::layer::no_bridge::Bridge;
 use crate::layer::open_spans::{OpenSpan, OpenSpans};
-use crate::layer::span_state::{AtomicSpanState, SpanFlags, SpanState};
+use crate::layer::span_state::{AtomicSpanState, SpanState};
 use crate::plan::callsites::CallsiteId;
 use crate::plan::outcome_field::OutcomeField;
 use crate::plan::plan::{MAX_IN_FLIGHT_GAUGES, Plan, SpanPlan};
 use crate::plan::plans::Plans;
 use crate::plan::rule_set::RuleSet;
 use crate::record::exemplars::{Exemplars, SpanIds};
-use crate::record::label_values::MISSING;
+use crate::record::label_values::{MISSING, ValueIds};
 use crate::record::metrics::SpanMetrics;
 use crate::record::recording;
 use crate::record::recording_guard::RecordingGuard;
@@ -78,36 +78,66 @@ impl Spans {
         self.bridge.register(subscriber);
     }
 
-    /// Stores the state of a new span, and records its creation.
+    /// Stores the state of a new span that inherits nothing, and records its creation.
     #[inline(never)]
-    pub(crate) fn create<'a, S>(
+    pub(crate) fn create(
         &self,
         plans: &Plans,
-        (callsite, plan): (CallsiteId, &Plan),
+        plan: (CallsiteId, &Plan),
+        attributes: &Attributes<'_>,
+        id: &Id,
+    ) {
+        self.create_and(plans, plan, attributes, id, |_| {});
+    }
+
+    /// Stores the state of a new span that may inherit label values, and records its creation.
+    #[inline(never)]
+    pub(crate) fn create_with_ancestors<'a, S>(
+        &self,
+        plans: &Plans,
+        plan: (CallsiteId, &Plan),
         attributes: &Attributes<'_>,
         id: &Id,
         parent: impl FnOnce() -> Option<SpanRef<'a, S>>,
     ) where
         S: for<'span> LookupSpan<'span> + 'a,
     {
+        let inherits = plan.1.inherits;
+        self.create_and(plans, plan, attributes, id, |values| {
+            if inherits {
+                self.inherit(plans, values, parent());
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn create_and(
+        &self,
+        plans: &Plans,
+        (callsite, plan): (CallsiteId, &Plan),
+        attributes: &Attributes<'_>,
+        id: &Id,
+        inherit: impl FnOnce(&mut CapturedValues<'_>),
+    ) {
         if RecordingGuard::is_active() {
             return;
         }
         plans.mark_seen(plan);
         let start = if plan.has_duration { self.now() } else { 0 };
         let mut values = CapturedValues::new(&plan.captures);
-        if !plan.captures.is_empty() {
+        if !plan.captures.all.is_empty() {
             attributes.record(&mut values);
-            if plan.inherits {
-                self.inherit(plans, &mut values, parent());
-            }
+            inherit(&mut values);
         }
-        let flags =
-            if thread::panicking() { SpanFlags::CREATED_UNWINDING } else { SpanFlags::default() };
-        let span = SpanState { callsite, start, ids: values.ids, flags, ..SpanState::default() };
-        let state = self.open.insert(id, &span);
-        if let Some(state) = state.filter(|_| plan.is_recorded_at_creation) {
-            state.set_in_flight(record_creation(plan, &span));
+        let Some(state) = self.open.claim(id) else {
+            return;
+        };
+        state.open(callsite, start, &values.ids);
+        if !plan.is_simple {
+            state.open_further(thread::panicking());
+            if plan.is_recorded_at_creation {
+                state.set_in_flight(record_creation(plan, &values.ids));
+            }
         }
     }
 
@@ -116,9 +146,7 @@ impl Spans {
         if let Some((state, plan)) = self.find(plans, id) {
             let mut values = CapturedValues::new(&plan.captures);
             fields.record(&mut values);
-            for slot in (0..plan.captures.len()).filter(|slot| values.present & 1 << slot != 0) {
-                state.set_value(slot, values.ids.get(slot));
-            }
+            values.present().for_each(|(slot, id)| state.set_value(slot, id));
         }
     }
 
@@ -192,8 +220,21 @@ impl Spans {
 
     #[inline(never)]
     fn take_and_record(&self, plans: &Plans, open: OpenSpan<'_>) {
+        let plan = plans.get(open.state().callsite());
+        match plan.and_then(|plan| Some((plan.has_duration, plan.simple_span()?))) {
+            Some((has_duration, rule)) => {
+                let end = if has_duration { self.now() } else { 0 };
+                let (start, ids) = open.take_simple();
+                record_simple_close(rule, &ids, end.saturating_sub(start));
+            }
+            None => self.take_and_record_any(plan, open),
+        }
+    }
+
+    #[inline(never)]
+    fn take_and_record_any(&self, plan: Option<&Plan>, open: OpenSpan<'_>) {
         let span = open.take(|| self.now());
-        if let Some(plan) = plans.get(span.callsite) {
+        if let Some(plan) = plan {
             let end = if plan.has_duration { self.now() } else { 0 };
             record_close(plan, &span, end, thread::panicking());
         }
@@ -260,13 +301,13 @@ impl Spans {
 
 /// Records the creation of a span. Returns the series in which it is in flight, for [`SpanState::in_flight`].
 #[inline(never)]
-fn record_creation(plan: &Plan, span: &SpanState) -> InFlight {
+fn record_creation(plan: &Plan, ids: &ValueIds) -> InFlight {
     match plan.exemplars {
-        None => record_each_creation(plan, span),
+        None => record_each_creation(plan, ids),
         Some(exemplars) => {
             let mut in_flight = InFlight::default();
             // Its OpenTelemetry span has not started yet.
-            exemplars.measure(None, || in_flight = record_each_creation(plan, span));
+            exemplars.measure(None, || in_flight = record_each_creation(plan, ids));
             in_flight
         }
     }
@@ -274,7 +315,7 @@ fn record_creation(plan: &Plan, span: &SpanState) -> InFlight {
 
 /// Inlined, so that without exemplars there is no further call.
 #[inline(always)]
-fn record_each_creation(plan: &Plan, span: &SpanState) -> InFlight {
+fn record_each_creation(plan: &Plan, ids: &ValueIds) -> InFlight {
     let mut in_flight = [0; MAX_IN_FLIGHT_GAUGES];
     let Some(_guard) = RecordingGuard::start() else {
         return in_flight;
@@ -284,14 +325,23 @@ fn record_each_creation(plan: &Plan, span: &SpanState) -> InFlight {
         if !metrics.is_recorded_at_creation {
             continue;
         }
-        if let Some(index) =
-            recording::span_created(metrics, SeriesKey::new(&span.ids, label_slots))
-        {
+        if let Some(index) = recording::span_created(metrics, SeriesKey::new(ids, label_slots)) {
             // There is a free one: this was checked when the layer was built.
             free.by_ref().take(1).for_each(|series| *series = index as u32 + 1);
         }
     }
     in_flight
+}
+
+/// Records the close of a span of a [simple](Plan::is_simple) plan.
+#[inline(always)]
+fn record_simple_close(plan: &SpanPlan, ids: &ValueIds, nanoseconds: u64) {
+    // If this thread already records, there is nothing to do: see `record_close`.
+    let Some(_guard) = RecordingGuard::start() else {
+        return;
+    };
+    let key = SeriesKey::new(ids, &plan.label_slots);
+    recording::span_closed(&plan.metrics, key, recording::NO_OUTCOME, || nanoseconds);
 }
 
 /// Records the close of a span, at the time `end`. If this thread already records, only the in-flight gauges are updated: their
@@ -308,12 +358,12 @@ fn record_close(plan: &Plan, span: &SpanState, end: u64, unwinding: bool) {
         if !metrics.is_recorded_at_close() {
             continue;
         }
-        recording::span_closed(
-            metrics,
-            SeriesKey::new(&span.ids, label_slots),
-            || outcome(outcome_fields, span, unwinding),
-            || nanoseconds(metrics, span, end),
-        );
+        let outcome = match metrics.outcome {
+            Some(_) => outcome(outcome_fields, span, unwinding),
+            None => recording::NO_OUTCOME,
+        };
+        let key = SeriesKey::new(&span.ids, label_slots);
+        recording::span_closed(metrics, key, outcome, || nanoseconds(metrics, span, end));
     }
 }
 

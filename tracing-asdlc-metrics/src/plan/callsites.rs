@@ -43,6 +43,20 @@ impl<T> Callsites<T> {
         Some((CallsiteId(index as u32), callsite.value.get_or_init(resolve)))
     }
 
+    /// As [`get_or_resolve`](Self::get_or_resolve), but only if that takes one step: `None` does not mean that the callsite is
+    /// new.
+    #[inline]
+    pub(crate) fn get_at_once(
+        &self,
+        metadata: &'static Metadata<'static>,
+    ) -> Option<(CallsiteId, &T)> {
+        let (index, callsite) = self.table.in_home_slot(hash(metadata))?;
+        if !ptr::eq(callsite.metadata, metadata) {
+            return None;
+        }
+        Some((CallsiteId(index as u32), callsite.value.get()?))
+    }
+
     #[inline]
     pub(crate) fn get(&self, CallsiteId(index): CallsiteId) -> Option<&T> {
         self.table.get(index as usize)?.value.get()

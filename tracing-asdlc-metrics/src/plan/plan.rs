@@ -20,8 +20,7 @@ use tracing_core::Metadata;
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) metadata: &'static Metadata<'static>,
-    /// The fields that label the metrics or decide the outcome. The index of a capture is its slot.
-    pub(crate) captures: Box<[Capture]>,
+    pub(crate) captures: Captures,
     pub(crate) spans: Box<[SpanPlan]>,
     pub(crate) events: Box<[EventBatch]>,
     /// Whether a duration is recorded.
@@ -30,6 +29,9 @@ pub(crate) struct Plan {
     pub(crate) needs_entries: bool,
     /// Whether the creation of a span is recorded.
     pub(crate) is_recorded_at_creation: bool,
+    /// Whether one rule records the close of a span and nothing else, without an outcome and with no other duration than that until
+    /// the close. Then the layer needs to know nothing of an open span but its start and its labels.
+    pub(crate) is_simple: bool,
     /// Whether a label value may come from an ancestor.
     pub(crate) inherits: bool,
     /// Set if this is an event of `#[instrument]`, and a rule with an outcome may match its span.
@@ -46,13 +48,31 @@ pub(crate) struct Plan {
     pub(crate) seen: Seen,
 }
 
+/// The fields that label the metrics or decide the outcome.
+#[derive(Debug)]
+pub(crate) struct Captures {
+    /// The index of a capture is its slot.
+    pub(crate) all: Vec<Capture>,
+    /// The captures of each field, by the field's index.
+    pub(crate) by_field: Vec<FieldCaptures>,
+}
+
+/// The captures of one field.
+#[derive(Debug)]
+pub(crate) struct FieldCaptures {
+    /// The values of the first one; `None` if the field is not captured.
+    pub(crate) first: Option<Arc<LabelValues>>,
+    /// The slot of the first one.
+    pub(crate) slot: u8,
+    /// Whether there is only this one.
+    pub(crate) is_only: bool,
+}
+
 /// A field whose value is captured.
 #[derive(Debug)]
 pub(crate) struct Capture {
     /// The field's index; `None` if the callsite does not have the field, and only an ancestor can give a value.
     pub(crate) field: Option<usize>,
-    /// Whether no later capture has the same field.
-    pub(crate) is_last: bool,
     pub(crate) values: Arc<LabelValues>,
 }
 
@@ -99,7 +119,16 @@ impl Plan {
     /// Whether the plan does nothing at all.
     pub(crate) fn is_empty(&self) -> bool {
         let Self { captures, spans, events, instrument_event, .. } = self;
-        captures.is_empty() && spans.is_empty() && events.is_empty() && instrument_event.is_none()
+        captures.all.is_empty()
+            && spans.is_empty()
+            && events.is_empty()
+            && instrument_event.is_none()
+    }
+
+    /// The only rule of a [simple](Self::is_simple) plan.
+    #[inline]
+    pub(crate) fn simple_span(&self) -> Option<&SpanPlan> {
+        if self.is_simple { self.spans.first() } else { None }
     }
 
     /// Finds out whether the meter records exemplars, if that was not known when the callsite was resolved.
@@ -139,7 +168,31 @@ impl Plan {
 
     /// The slot of the capture with these values.
     pub(crate) fn slot_of(&self, values: &Arc<LabelValues>) -> Option<usize> {
-        self.captures.iter().position(|capture| ptr::eq(&*capture.values, &**values))
+        self.captures.all.iter().position(|capture| ptr::eq(&*capture.values, &**values))
+    }
+}
+
+impl Captures {
+    /// The captures of a callsite with this number of fields.
+    pub(crate) fn new(all: Vec<Capture>, fields: usize) -> Self {
+        let of_field = |field| {
+            // A slot is a small number: see `MAX_CAPTURES`.
+            let slots = all.iter().zip(0..);
+            let mut slots = slots.filter(|(capture, _)| capture.field == Some(field));
+            let first = slots.next();
+            FieldCaptures {
+                slot: first.map_or(0, |(_, slot)| slot),
+                first: first.map(|(capture, _)| Arc::clone(&capture.values)),
+                is_only: slots.next().is_none(),
+            }
+        };
+        Self { by_field: (0..fields).map(of_field).collect(), all }
+    }
+
+    /// No captures.
+    pub(crate) fn none() -> &'static Self {
+        static NONE: Captures = Captures { all: Vec::new(), by_field: Vec::new() };
+        &NONE
     }
 }
 

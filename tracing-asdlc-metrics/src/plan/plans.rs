@@ -36,6 +36,16 @@ impl Plans {
         Some((id, plan.as_deref()?))
     }
 
+    /// As [`find`](Self::find), but only if that takes one step. `None` means that `find` must be called.
+    #[inline]
+    pub(crate) fn find_at_once(
+        &self,
+        metadata: &'static Metadata<'static>,
+    ) -> Option<(CallsiteId, Option<&Plan>)> {
+        let (id, plan) = self.callsites.get_at_once(metadata)?;
+        Some((id, plan.as_deref()))
+    }
+
     #[inline]
     pub(crate) fn get(&self, id: CallsiteId) -> Option<&Plan> {
         self.callsites.get(id)?.as_deref()

@@ -5,7 +5,7 @@ use crate::plan::instrument_event::InstrumentEvent;
 use crate::plan::log_record::is_log_record;
 use crate::plan::matching::is_opentelemetry;
 use crate::plan::plan::{
-    Capture, EventBatch, EventDestination, EventPlan, MAX_BATCH_FIELDS, Plan, SpanPlan,
+    Capture, Captures, EventBatch, EventDestination, EventPlan, MAX_BATCH_FIELDS, Plan, SpanPlan,
 };
 use crate::plan::prefixed_fields::PrefixedField;
 use crate::plan::rule_set::{RuleMetrics, RuleSet};
@@ -71,11 +71,15 @@ pub(crate) fn resolve(
     }
     let durations =
         || spans.iter().map(|span| &span.metrics).filter(|metrics| metrics.has_duration());
+    let needs_entries = durations().any(|it| it.span_duration != SpanDuration::UntilClose);
+    let is_recorded_at_creation = spans.iter().any(|it| it.metrics.is_recorded_at_creation);
+    let has_outcome = spans.iter().any(|it| it.metrics.outcome.is_some());
     let plan = Plan {
         metadata,
         has_duration: durations().next().is_some(),
-        needs_entries: durations().any(|metrics| metrics.span_duration != SpanDuration::UntilClose),
-        is_recorded_at_creation: spans.iter().any(|span| span.metrics.is_recorded_at_creation),
+        needs_entries,
+        is_recorded_at_creation,
+        is_simple: spans.len() == 1 && !needs_entries && !is_recorded_at_creation && !has_outcome,
         inherits: captures.iter().any(|capture| capture.values.label().is_inherited()),
         instrument_event: InstrumentEvent::recognise(metadata)
             .filter(|_| rule_set.reads_instrument_event(metadata)),
@@ -84,7 +88,7 @@ pub(crate) fn resolve(
         exemplars: rule_set.exemplars(),
         #[cfg(feature = "tracing-opentelemetry")]
         is_traced: Default::default(),
-        captures: captures.into(),
+        captures: Captures::new(captures, metadata.fields().len()),
         spans: spans.into(),
         events: events.into(),
         seen: rule_set.coverage().register(metadata, matched),
@@ -126,10 +130,7 @@ fn capture(
     let is_needed = field.is_some() || values.label().is_inherited();
     // There is a free slot: this was checked when the layer was built.
     (is_needed && captures.len() < MAX_CAPTURES).then(|| {
-        for earlier in captures.iter_mut().filter(|earlier| earlier.field == field) {
-            earlier.is_last = false;
-        }
-        captures.push(Capture { field, is_last: true, values: Arc::clone(values) });
+        captures.push(Capture { field, values: Arc::clone(values) });
         (captures.len() - 1) as u8
     })
 }

@@ -26,6 +26,7 @@ pub(crate) struct RuleSet {
     measures_entries: bool,
     needs_entries: bool,
     has_outcome: bool,
+    observes_entries: bool,
     max_level: LevelFilter,
     coverage: Coverage,
     exemplars: ExemplarAnswer,
@@ -103,11 +104,14 @@ impl RuleSet {
         let finds_spans = cfg!(feature = "tracing-opentelemetry")
             && exemplars.get().is_some()
             && rules.iter().any(|rule| rule.source == Source::Span);
+        let needs_entries = measures_entries || finds_spans;
+        let has_outcome = rules.iter().any(|rule| rule.outcome.is_some());
         Ok(Self {
             inherited: inherited.collect(),
             measures_entries,
-            needs_entries: measures_entries || finds_spans,
-            has_outcome: rules.iter().any(|rule| rule.outcome.is_some()),
+            needs_entries,
+            has_outcome,
+            observes_entries: needs_entries || has_outcome,
             max_level: max_level(&rules),
             coverage,
             exemplars,
@@ -131,6 +135,12 @@ impl RuleSet {
     /// Whether the layer needs entries and exits: for their times, or for exemplars.
     pub(crate) fn needs_entries(&self) -> bool {
         self.needs_entries
+    }
+
+    /// Whether any entry or exit can matter: each of them, or one while the thread unwinds or a metered future ends, because a rule
+    /// has an outcome.
+    pub(crate) fn observes_entries(&self) -> bool {
+        self.observes_entries
     }
 
     pub(crate) fn has_outcome(&self) -> bool {

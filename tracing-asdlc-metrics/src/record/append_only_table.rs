@@ -52,11 +52,17 @@ impl<T> AppendOnlyTable<T> {
         is: impl Fn(&T) -> bool,
         make: impl FnOnce() -> T,
     ) -> Option<(usize, &T)> {
-        let index = self.first.home(hash);
-        match self.first.slots[index].get() {
-            Some(entry) if is(entry) => Some((index, entry)),
+        match self.in_home_slot(hash) {
+            Some((index, entry)) if is(entry) => Some((index, entry)),
             _ => self.find_or_add(limit, hash, &is, make),
         }
+    }
+
+    /// The entry that is in the home slot of this hash, and its index. It may be another entry than the one that is looked for.
+    #[inline]
+    pub(crate) fn in_home_slot(&self, hash: u64) -> Option<(usize, &T)> {
+        let index = self.first.home(hash);
+        Some((index, self.first.slots.get(index)?.get()?))
     }
 
     #[inline]

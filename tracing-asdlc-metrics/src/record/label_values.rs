@@ -1,6 +1,7 @@
 //! The values of a label, each with a small number, which is its id.
 
 use crate::record::append_only_table::AppendOnlyTable;
+use crate::record::text_list::TextList;
 use crate::rule::label::Label;
 use foldhash::quality::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -15,7 +16,7 @@ pub(crate) struct LabelValues {
 #[derive(Debug)]
 enum Known {
     /// A short list of all values: comparing with each of them takes less time than hashing.
-    List(Box<[Box<str>]>),
+    List(TextList),
     Table(AppendOnlyTable<Box<str>>, RandomState),
 }
 
@@ -31,15 +32,15 @@ pub(crate) const OVERFLOW: ValueId = 1;
 pub(crate) const SERIES_OVERFLOW: ValueId = ValueId::MAX;
 /// The id of the value with index 0.
 const FIRST: usize = 2;
-/// The longest list that is searched from its start.
-const SHORT_LIST: usize = 8;
 
 impl LabelValues {
     pub(crate) fn new(label: Label) -> Self {
         let values = label.values().unwrap_or_default();
-        if (1..=SHORT_LIST).contains(&values.len()) {
-            let list = values.iter().map(|value| Box::from(&**value)).collect();
-            return Self { known: Known::List(list), label };
+        if !values.is_empty() {
+            if let Some(list) = TextList::new(values.iter().map(|value| &**value), FIRST as ValueId)
+            {
+                return Self { known: Known::List(list), label };
+            }
         }
         let table = AppendOnlyTable::bounded(label.max_values());
         let values = Self { known: Known::Table(table, RandomState::default()), label };
@@ -53,17 +54,28 @@ impl LabelValues {
         &self.label
     }
 
-    #[inline]
     pub(crate) fn id(&self, value: &str) -> ValueId {
-        let index = match &self.known {
-            Known::List(list) => list.iter().position(|known| **known == *value),
-            Known::Table(table, hasher) => self.index_in(table, hasher, value),
+        let id = match &self.known {
+            Known::List(list) => list.number(value),
+            // It fits: a label keeps at most 1000 values, and their table has at most 2048 slots.
+            Known::Table(table, hasher) => {
+                self.index_in(table, hasher, value).map(|index| (index + FIRST) as ValueId)
+            }
         };
-        // It fits: a label keeps at most 1000 values, and their table has at most 2048 slots.
-        index.map_or(OVERFLOW, |index| (index + FIRST) as ValueId)
+        id.unwrap_or(OVERFLOW)
     }
 
-    #[inline(never)]
+    /// As [`id`](Self::id), for a short value of a label with a short list. `None` if the value or the list is not short.
+    #[inline]
+    pub(crate) fn id_in_short_list(&self, value: &str) -> Option<ValueId> {
+        match &self.known {
+            Known::List(list) if TextList::is_short(value) => {
+                Some(list.number_of_short(value).unwrap_or(OVERFLOW))
+            }
+            Known::List(_) | Known::Table(..) => None,
+        }
+    }
+
     fn index_in(
         &self,
         table: &AppendOnlyTable<Box<str>>,
@@ -88,11 +100,10 @@ impl LabelValues {
             OVERFLOW | SERIES_OVERFLOW => Some(self.label.overflow_value()),
             id => {
                 let index = usize::from(id) - FIRST;
-                let value = match &self.known {
+                match &self.known {
                     Known::List(list) => list.get(index),
-                    Known::Table(table, _) => table.get(index),
-                };
-                value.map(|value| &**value)
+                    Known::Table(table, _) => table.get(index).map(|value| &**value),
+                }
             }
         }
     }
@@ -111,9 +122,12 @@ impl ValueIds {
 
     #[inline]
     pub(crate) fn set(&mut self, slot: usize, id: ValueId) {
-        let word = &mut self.0[slot / 4];
-        let shift = slot % 4 * 16;
-        *word = *word & !(0xFFFF << shift) | u64::from(id) << shift;
+        // There is such a word: this was checked when the layer was built. Without `[]` there is no code for a panic.
+        let Some(word) = self.0.get_mut(slot / 4) else {
+            return;
+        };
+        let shift = (slot % 4 * 16) as u32;
+        *word = (word.rotate_right(shift) & !0xFFFF | u64::from(id)).rotate_left(shift);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Records into the OpenTelemetry SDK.
 //!
 //! `instruments` creates every instrument. `label_values` gives each value of a label an id, and `series` finds the series of these
-//! ids. `metrics` has the instruments and series of one rule, and `recording` records into them. `deferred` keeps the values of a
+//! ids. `text_list` is a short list of values. `metrics` has the instruments and series of one rule, and `recording` records into them. `deferred` keeps the values of a
 //! prefixed field until its instrument exists (`pending_values`). `append_only_table` is the table of callsites, label values
 //! and series. `exemplars` says to which OpenTelemetry span a measurement belongs. `bound` and `unbound` have the types of the series, with and without bound instruments. `per_instrument` has one
 //! value for each instrument of a rule. `recording_guard` exists while a thread records.
@@ -19,5 +19,6 @@ pub(crate) mod per_instrument;
 pub(crate) mod recording;
 pub(crate) mod recording_guard;
 pub(crate) mod series;
+pub(crate) mod text_list;
 #[cfg(not(feature = "bound"))]
 pub(crate) mod unbound;

@@ -27,21 +27,17 @@ pub(crate) fn span_created(metrics: &SpanMetrics, key: SeriesKey) -> Option<usiz
     Some(index)
 }
 
-/// Records the close of a span: the counter, and the duration in nanoseconds.
-#[inline]
+/// Records the close of a span: the counter, and the duration in nanoseconds. A rule without an outcome has one series, that of
+/// [`NO_OUTCOME`].
+#[inline(always)]
 pub(crate) fn span_closed(
     metrics: &SpanMetrics,
     key: SeriesKey,
-    outcome: impl FnOnce() -> SpanOutcome,
+    outcome: SpanOutcome,
     nanoseconds: impl FnOnce() -> u64,
 ) {
     let Some((_, key, series)) = metrics.series.series(key) else {
         return;
-    };
-    let outcome = match metrics.outcome {
-        Some(_) => outcome(),
-        // Without an outcome there is one series.
-        None => SpanOutcome::ALL[0],
     };
     let ClosedSeries { counter, duration } =
         get_or_create(&series.closed[outcome as usize], || metrics.closed_series(key, outcome));
@@ -49,9 +45,23 @@ pub(crate) fn span_closed(
         counter.add(1);
     }
     if let Some(histogram) = duration {
-        histogram.record(nanoseconds() as f64 / metrics.nanoseconds_per_unit);
+        histogram.record(in_unit(nanoseconds(), metrics.nanoseconds_per_unit));
     }
 }
+
+/// A duration in the unit of a rule.
+///
+/// One division, which is rounded once: up to 2⁵³ ns (104 days) this is the `f64` nearest to the duration.
+/// [`Duration::as_secs_f64`](std::time::Duration::as_secs_f64) is rounded twice. A multiplication with 1e-9, which is no `f64`, would
+/// be rounded twice too.
+#[inline]
+fn in_unit(nanoseconds: u64, nanoseconds_per_unit: f64) -> f64 {
+    // It is less than 2⁶³, which are 292 years. An `i64` becomes an `f64` in one instruction, a `u64` in six.
+    nanoseconds as i64 as f64 / nanoseconds_per_unit
+}
+
+/// The outcome of a span whose rule has none.
+pub(crate) const NO_OUTCOME: SpanOutcome = SpanOutcome::ALL[0];
 
 /// Records that a span is no longer in flight, in the series that [`span_created`] returned. The series exists, so this creates
 /// nothing and logs nothing.
@@ -121,4 +131,40 @@ fn get_or_create<S>(series: &OnceLock<S>, create: impl FnOnce() -> S) -> &S {
 fn publish<S>(series: &OnceLock<S>, created: S) -> &S {
     // If another thread was faster, this thread's series is dropped after `get_or_init` has returned.
     series.get_or_init(move || created)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_duration_in_seconds_is_that_of_std_or_the_next_number() {
+        let powers = (0..63).map(|bits| 1_u64 << bits);
+        // The last ones are 292 years.
+        let all = powers.flat_map(|power| (0..50).map(move |step| power + power / 53 * step));
+        for nanoseconds in all.take_while(|nanoseconds| *nanoseconds < 1 << 63) {
+            let seconds = in_unit(nanoseconds, 1e9);
+            let expected = Duration::from_nanos(nanoseconds).as_secs_f64();
+            let difference = seconds.to_bits().abs_diff(expected.to_bits());
+            assert!(difference <= 1, "{nanoseconds} ns: {seconds:e} and {expected:e}");
+        }
+        assert_eq!(in_unit(0, 1e9), 0.0);
+        assert_eq!(in_unit(1_500_000, 1e6), 1.5);
+    }
+
+    /// What is written in the code is the nearest number.
+    #[test]
+    fn a_duration_of_a_decimal_fraction_of_a_second_is_the_number_that_is_written_so() {
+        for (nanoseconds, seconds) in [
+            (1, 0.000000001),
+            (5_000_000, 0.005),
+            (25_000_000, 0.025),
+            (299_792_458, 0.299792458),
+            (10_000_000_000, 10.0),
+            (1_234_567_890_123, 1_234.567890123),
+        ] {
+            assert_eq!(in_unit(nanoseconds, 1e9), seconds);
+        }
+    }
 }

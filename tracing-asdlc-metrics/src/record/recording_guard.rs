@@ -11,19 +11,23 @@ pub(crate) struct RecordingGuard;
 
 impl RecordingGuard {
     /// Returns `None` if this thread already records.
+    #[inline]
     pub(crate) fn start() -> Option<Self> {
         if IS_RECORDING.replace(true) { None } else { Some(Self) }
     }
 
     /// Whether this thread records.
+    #[inline]
     pub(crate) fn is_active() -> bool {
         IS_RECORDING.get()
     }
 }
 
 impl Drop for RecordingGuard {
+    #[inline]
     fn drop(&mut self) {
-        IS_RECORDING.set(false);
+        // Not `set`, which is a call.
+        IS_RECORDING.replace(false);
     }
 }
 

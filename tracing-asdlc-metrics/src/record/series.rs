@@ -42,18 +42,31 @@ impl FromIterator<Option<u8>> for LabelSlots {
 }
 
 /// A label set: the value id of each label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SeriesKey(u128);
+
+/// Compares the halves, which are in registers. The derived code compares them in memory.
+impl PartialEq for SeriesKey {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let difference = self.0 ^ other.0;
+        (difference as u64 | (difference >> 64) as u64) == 0
+    }
+}
+
+impl Eq for SeriesKey {}
 
 impl SeriesKey {
     #[inline]
     pub(crate) fn new(ids: &ValueIds, slots: &LabelSlots) -> Self {
+        // A copy, so that the ids are in registers in the usual case, and in memory only in the other one.
+        let ValueIds(words) = *ids;
         match slots {
             LabelSlots::First(mask) => {
-                let ValueIds([low, high, ..]) = *ids;
+                let [low, high, ..] = words;
                 Self((u128::from(low) | u128::from(high) << 64) & mask)
             }
-            LabelSlots::Any(slots) => Self::from_any(ids, slots),
+            LabelSlots::Any(slots) => Self::from_any(&ValueIds(words), slots),
         }
     }
 
@@ -105,8 +118,10 @@ impl<S: Default> SeriesTable<S> {
     /// overflow series.
     #[inline]
     pub(crate) fn series(&self, key: SeriesKey) -> Option<(usize, SeriesKey, &S)> {
-        let (index, entry) = self.get_or_add(self.limit, key).or_else(|| self.overflow())?;
-        Some((index, entry.key, &entry.series))
+        match self.table.in_home_slot(key.hash()) {
+            Some((index, entry)) if entry.key == key => Some((index, key, &entry.series)),
+            _ => self.find_or_add(key),
+        }
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&S> {
@@ -126,21 +141,22 @@ impl<S: Default> SeriesTable<S> {
             .collect()
     }
 
-    #[cold]
-    fn overflow(&self) -> Option<(usize, &Entry<S>)> {
-        self.get_or_add(self.limit + 1, self.overflow_key())
+    /// In no other slot than its home slot, new, or over the limit.
+    #[inline(never)]
+    fn find_or_add(&self, key: SeriesKey) -> Option<(usize, SeriesKey, &S)> {
+        let or_overflow = || self.get_or_add(self.limit + 1, self.overflow_key());
+        let (index, entry) = self.get_or_add(self.limit, key).or_else(or_overflow)?;
+        Some((index, entry.key, &entry.series))
     }
 
     fn overflow_key(&self) -> SeriesKey {
         self.labels.iter().fold(SeriesKey(0), |key, _| key.push(SERIES_OVERFLOW))
     }
 
-    #[inline]
     fn get_or_add(&self, limit: usize, key: SeriesKey) -> Option<(usize, &Entry<S>)> {
         let make = || Box::new(Entry { key, series: S::default() });
-        let (index, entry) =
-            self.table.get_or_add(limit, key.hash(), |entry| entry.key == key, make)?;
-        Some((index, entry))
+        let found = self.table.get_or_add(limit, key.hash(), |entry| entry.key == key, make);
+        found.map(|(index, entry)| (index, &**entry))
     }
 }
 
