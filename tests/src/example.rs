@@ -12,7 +12,7 @@ use http::Response;
 use crate::client::Connection;
 use crate::exposition::Exposition;
 use crate::process::{Finished, Process};
-use crate::program::{program, release_program};
+use crate::program::{program, program_with, release_program};
 use crate::wait::{DEADLINE, eventually};
 
 /// A running example program on a free loopback port.
@@ -158,6 +158,12 @@ pub fn command(package: &'static str) -> Command {
     without_variables(Command::new(program(package)))
 }
 
+/// As [`command`], with a feature that is off by default.
+#[must_use]
+pub fn command_with(package: &'static str, feature: &'static str, name: &'static str) -> Command {
+    without_variables(Command::new(program_with(package, feature, name)))
+}
+
 /// As [`command`], for the release build.
 #[must_use]
 pub fn release_command(package: &'static str) -> Command {
@@ -179,7 +185,7 @@ pub fn without_variables(mut command: Command) -> Command {
     command
 }
 
-const VARIABLES: [&str; 14] = [
+const VARIABLES: [&str; 15] = [
     "LISTEN_ADDR",
     "SERVICE_NAME",
     "ENVIRONMENT",
@@ -194,4 +200,5 @@ const VARIABLES: [&str; 14] = [
     "EVENT_STORE_URL",
     "EVENTS_PER_MINUTE",
     "STATE_FILE",
+    "TRACE_URL",
 ];

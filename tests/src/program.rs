@@ -34,6 +34,13 @@ pub fn release_program(package: &'static str) -> PathBuf {
     built(&["--package", package, "--bin", package, "--release"])
 }
 
+/// The path of the program of `package` with a feature that is off by default. `name` is `PACKAGE-FEATURE`, as `tests/run` names
+/// its copy.
+#[must_use]
+pub fn program_with(package: &'static str, feature: &'static str, name: &'static str) -> PathBuf {
+    located(name, &["--package", package, "--bin", package, "--features", feature])
+}
+
 /// The path of an example in the folder `examples/` of a library.
 #[must_use]
 pub fn library_example(

@@ -8,4 +8,5 @@ mod scrape;
 mod scrapers;
 mod shutdown;
 mod spans;
+mod traces;
 mod traffic;

@@ -9,7 +9,7 @@ use asdlc_tests::in_process::Server;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use http::{Response, StatusCode, Uri, header};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 
 pub(crate) struct FaultyProxy {
     server: Server,
@@ -66,7 +66,11 @@ impl FaultyProxy {
     }
 }
 
-async fn forward(State(behaviour): State<Arc<Mutex<Behaviour>>>, uri: Uri) -> Response<Body> {
+async fn forward(
+    State(behaviour): State<Arc<Mutex<Behaviour>>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
     let (source, path) = {
         let mut behaviour = lock(&behaviour);
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -85,8 +89,14 @@ async fn forward(State(behaviour): State<Arc<Mutex<Behaviour>>>, uri: Uri) -> Re
     match source {
         Source::Fixed(status, body) => response(status, body.into()),
         Source::From(server) => {
+            let mut request = Request::get(path);
+            // The format of a scrape depends on it.
+            if let Some(accept) = headers.get(header::ACCEPT) {
+                request = request.header(header::ACCEPT, accept);
+            }
+            let request = request.body("").expect("a path is a URI");
             let forwarded =
-                tokio::task::spawn_blocking(move || Connection::open(server).get(&path));
+                tokio::task::spawn_blocking(move || Connection::open(server).send(request));
             let Ok(mut response) = forwarded.await else {
                 // The client panics if the server does not respond.
                 return self::response(502, "no response".into());

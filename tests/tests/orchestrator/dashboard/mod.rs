@@ -1,6 +1,7 @@
 //! The dashboard, in a real browser.
 
 mod arithmetic;
+mod exemplars;
 mod failures;
 mod faulty_proxy;
 mod keyboard_and_theme;
