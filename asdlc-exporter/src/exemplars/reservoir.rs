@@ -42,6 +42,7 @@ impl<E: AsRef<Exemplar>> Reservoir<E> {
 
     /// Records an exemplar. It replaces the exemplar of its bucket, unless the latter is newer. Ignores NaN. Beyond
     /// [`MAX_SLOTS`] buckets, it replaces the oldest exemplar of all.
+    #[inline]
     pub(crate) fn record(&self, exemplar: E) {
         if !exemplar.as_ref().value.is_nan() {
             self.lock().record(exemplar);
@@ -74,6 +75,7 @@ impl<E: AsRef<Exemplar>> Reservoir<E> {
 }
 
 impl<E: AsRef<Exemplar>> Slots<E> {
+    #[inline]
     fn record(&mut self, exemplar: E) {
         let Self { buckets, slots } = self;
         let bucket = buckets.find(exemplar.as_ref().value);
@@ -83,19 +85,24 @@ impl<E: AsRef<Exemplar>> Slots<E> {
                     slots[at].exemplar = exemplar;
                 }
             }
-            Err(at) if slots.len() < MAX_SLOTS => {
-                slots.reserve_exact(1);
-                slots.insert(at, Slot { bucket, exemplar });
-            }
-            Err(_) => {
-                let oldest = (0..slots.len()).min_by_key(|at| slots[*at].exemplar.as_ref().time);
-                if let Some(oldest) = oldest {
-                    slots.remove(oldest);
-                }
-                let at = slots.partition_point(|slot| slot.bucket < bucket);
-                slots.insert(at, Slot { bucket, exemplar });
-            }
+            Err(at) => self.insert(at, bucket, exemplar),
         }
+    }
+
+    /// Inserts an exemplar into a bucket that has none, whose place among the slots is `at`.
+    #[cold]
+    fn insert(&mut self, mut at: usize, bucket: i32, exemplar: E) {
+        let slots = &mut self.slots;
+        if slots.len() < MAX_SLOTS {
+            slots.reserve_exact(1);
+        } else {
+            let oldest = (0..slots.len()).min_by_key(|at| slots[*at].exemplar.as_ref().time);
+            if let Some(oldest) = oldest {
+                slots.remove(oldest);
+            }
+            at = slots.partition_point(|slot| slot.bucket < bucket);
+        }
+        slots.insert(at, Slot { bucket, exemplar });
     }
 }
 

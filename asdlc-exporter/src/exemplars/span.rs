@@ -25,7 +25,7 @@ pub(crate) const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorde
 
 thread_local! {
     /// What [`measure_in`] says about the measurements of this thread.
-    static MEASURED_IN: Cell<MeasuredIn> = const { Cell::new(MeasuredIn::Current) };
+    static MEASURED: Measured = const { Measured::in_current_span() };
     static CONTEXT: CurrentContext = CurrentContext::new();
 }
 
@@ -38,30 +38,39 @@ struct CurrentContext {
     is_readable: bool,
 }
 
+/// Where and when the measurements of a thread are made. The parts are apart, because most measurements need only the first.
+struct Measured {
+    place: Cell<Place>,
+    /// In [`Place::Given`].
+    span: Cell<SpanIds>,
+    /// In [`Place::Given`].
+    time: Cell<UnixTime>,
+}
+
 #[derive(Clone, Copy)]
-enum MeasuredIn {
+enum Place {
     /// In the span of the current context.
     Current,
     /// Not in a span: no measurement becomes an exemplar.
     Nothing,
-    /// In this span. The time is that of the first measurement.
-    Span(SpanIds, Option<UnixTime>),
+    /// In the span that [`measure_in`] was given.
+    Given,
 }
 
 /// Calls `measure`. Its measurements on this thread belong to `span`, which has to be sampled. With ids of 0 they
 /// belong to no span, and become exemplars only with [`ExemplarFilter::AlwaysOn`]. With `None` they become no
 /// exemplars.
 ///
-/// All exemplars of one call have the time of its first exemplar, so the clock is read once.
+/// All exemplars of one call have the time of the call, so the clock is read once.
 pub(crate) fn measure_in(span: Option<(TraceId, SpanId)>, measure: &mut dyn FnMut()) {
-    let measured_in = match span {
-        None => MeasuredIn::Nothing,
+    let _reset = MEASURED.with(|measured| match span {
+        None => Reset { place: measured.place.replace(Place::Nothing), given: None },
         Some((trace, span)) => {
             let ids = SpanIds { trace: trace.to_bytes(), span: span.to_bytes() };
-            MeasuredIn::Span(ids, None)
+            let given = (measured.span.replace(ids), measured.time.replace(UnixTime::now()));
+            Reset { place: measured.place.replace(Place::Given), given: Some(given) }
         }
-    };
-    let _reset = Reset(MEASURED_IN.replace(measured_in));
+    });
     measure();
 }
 
@@ -84,12 +93,32 @@ impl Drop for CurrentContext {
     fn drop(&mut self) {}
 }
 
+impl Measured {
+    const fn in_current_span() -> Self {
+        Self {
+            place: Cell::new(Place::Current),
+            span: Cell::new(SpanIds { trace: [0; 16], span: [0; 8] }),
+            time: Cell::new(UnixTime(0)),
+        }
+    }
+}
+
 /// Ends [`measure_in`], also if `measure` panics.
-struct Reset(MeasuredIn);
+struct Reset {
+    place: Place,
+    /// If the call has replaced these.
+    given: Option<(SpanIds, UnixTime)>,
+}
 
 impl Drop for Reset {
     fn drop(&mut self) {
-        MEASURED_IN.set(self.0);
+        MEASURED.with(|measured| {
+            measured.place.set(self.place);
+            if let Some((span, time)) = self.given {
+                measured.span.set(span);
+                measured.time.set(time);
+            }
+        });
     }
 }
 
@@ -106,26 +135,22 @@ pub(crate) fn answer(filter: ExemplarFilter) {
 /// The span and the time of a measurement that is made now, if it can become an exemplar.
 #[inline]
 pub(crate) fn current(filter: ExemplarFilter) -> Option<(SpanIds, UnixTime)> {
-    let (ids, time) = match MEASURED_IN.get() {
-        MeasuredIn::Nothing => return None,
-        MeasuredIn::Current => (ids_of_context(), None),
-        MeasuredIn::Span(ids, time) => (ids, time),
-    };
-    let is_eligible = match filter {
+    let is_eligible = |ids: SpanIds| match filter {
         ExemplarFilter::AlwaysOn => true,
         ExemplarFilter::AlwaysOff => false,
         ExemplarFilter::TraceBased => ids.are_valid(),
     };
-    is_eligible.then(|| (ids, time.unwrap_or_else(|| read_clock(ids))))
-}
-
-/// The time now. It is kept for the other measurements within [`measure_in`].
-fn read_clock(ids: SpanIds) -> UnixTime {
-    let now = UnixTime::now();
-    if let MeasuredIn::Span(..) = MEASURED_IN.get() {
-        MEASURED_IN.set(MeasuredIn::Span(ids, Some(now)));
-    }
-    now
+    MEASURED.with(|measured| match measured.place.get() {
+        Place::Nothing => None,
+        Place::Given => {
+            let ids = measured.span.get();
+            is_eligible(ids).then(|| (ids, measured.time.get()))
+        }
+        Place::Current => {
+            let ids = ids_of_context();
+            is_eligible(ids).then(|| (ids, UnixTime::now()))
+        }
+    })
 }
 
 /// The ids of the span of the current context. Zeros if there is none, or if it is not sampled: there is no trace to open.
