@@ -7,7 +7,7 @@ use crate::families::{
     family::{Families, FamilyDescription, Member},
     foreign::{ForeignFamily, NotServed},
     idle_timeout::IdleTimeout,
-    label_cache::OVERFLOW,
+    key_list::OVERFLOW,
     label_key::{KeyRules, KeyStyle},
     limits::{MAX_HELP_LEN, MAX_NAME_LEN},
     model::FamilyKind,

@@ -10,7 +10,7 @@
 //! `native` computes with exponential histograms, and `native_histograms` chooses the histograms to be native.
 //!
 //! `series` sorts and merges the points of a family. `label_cache` makes their `labels` from
-//! attributes: `label_key` makes the keys, `value_text` writes values that are not strings, `escape`
+//! attributes: a `key_list` says which label has which attribute, `label_key` makes the keys, `value_text` writes values that are not strings, `escape`
 //! escapes the values, `layouts` stores each list of label keys once, and `packed_lengths` encodes
 //! the lengths of values. `scope_labels` makes the labels of a scope, and `scopes` stores each text of
 //! them once. `constant_labels` are the labels of every series. `label_text` writes labels that many
@@ -31,6 +31,7 @@ pub(crate) mod family;
 pub(crate) mod foreign;
 pub(crate) mod idle;
 pub(crate) mod idle_timeout;
+mod key_list;
 pub(crate) mod label_cache;
 pub(crate) mod label_key;
 pub(crate) mod label_text;
