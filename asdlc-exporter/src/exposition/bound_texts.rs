@@ -72,8 +72,9 @@ impl BoundText {
 impl BoundTexts {
     pub(crate) fn prepare(&mut self, buckets: &[Bucket], is_open_metrics: bool) {
         let Self(bounds) = self;
-        let known = bounds.iter().map(|text| text.bound.to_bits());
-        if known.eq(buckets.iter().map(|bucket| bucket.bound.to_bits())) {
+        let is_same =
+            |(text, bucket): (&BoundText, &Bucket)| text.bound.to_bits() == bucket.bound.to_bits();
+        if bounds.len() == buckets.len() && bounds.iter().zip(buckets).all(is_same) {
             return;
         }
         bounds.clear();

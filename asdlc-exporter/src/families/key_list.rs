@@ -3,9 +3,10 @@
 use crate::families::{
     constant_labels::ConstantLabels,
     label_key::{KeyRules, is_scope_key, label_key},
-    labels::{Attribute, push_value},
+    labels::{Attribute, is_value, push_value},
     layouts::{END, LayoutId, opening},
     limits::MAX_LABELS,
+    packed_lengths,
     scopes::ScopeId,
     truncate::{truncate_key, truncate_value},
 };
@@ -25,6 +26,8 @@ pub(super) struct KeyList {
     /// Whether a label begins like the labels of scopes.
     pub(super) has_scope_keys: bool,
     labels: Vec<LabelSource>,
+    /// For each label, what is needed to compare its value with a text.
+    values: Vec<ValueSource>,
     /// How many labels are left out or have a truncated key.
     pub(super) truncated: usize,
     /// The layouts of points with empty labels, by the layout with them and by the bits of these labels.
@@ -40,6 +43,15 @@ struct LabelSource {
     opening: String,
     /// The positions of the attributes whose values it has.
     positions: Vec<usize>,
+}
+
+/// Where the value of a label is, in the text of all labels and among the attributes.
+#[derive(Debug)]
+struct ValueSource {
+    /// How many bytes are between the value and the value before.
+    before: usize,
+    /// The position of the attribute. No attribute has this position if the label has the values of several.
+    attribute: usize,
 }
 
 /// What [`KeyList::push_labels`] did.
@@ -85,19 +97,21 @@ impl KeyList {
         truncated += same_key().count().saturating_sub(MAX_LABELS);
         let keys: Vec<_> = same_key().take(MAX_LABELS).map(|same| same[0].0.clone()).collect();
         let layout = add_layout(&keys);
+        let labels: Vec<_> = same_key()
+            .take(MAX_LABELS)
+            .map(|same| LabelSource {
+                opening: opening(&same[0].0),
+                positions: same.iter().map(|(_, at)| *at).collect(),
+            })
+            .collect();
         Self {
             keys: attributes.iter().map(|attribute| attribute.key.to_owned()).collect(),
             rules,
             layout,
             last: (ScopeId::NONE, layout),
             has_scope_keys: order.iter().any(|(key, _)| is_scope_key(key)),
-            labels: same_key()
-                .take(MAX_LABELS)
-                .map(|same| LabelSource {
-                    opening: opening(&same[0].0),
-                    positions: same.iter().map(|(_, at)| *at).collect(),
-                })
-                .collect(),
+            values: labels.iter().enumerate().map(|(at, label)| label.value(at == 0)).collect(),
+            labels,
             truncated,
             by_scope: HashMap::new(),
             without_empty: HashMap::new(),
@@ -139,11 +153,42 @@ impl KeyList {
         Pushed { truncated, empty }
     }
 
+    /// Whether the labels of a point with these attributes are this text, which has as many labels and no escapes.
+    ///
+    /// Labels with more than one attribute, and values of rare types, are not compared: then it returns `false`.
+    #[inline]
+    pub(super) fn have_values(
+        &self,
+        attributes: &[Attribute<'_>],
+        text: &[u8],
+        mut lengths: &[u8],
+    ) -> bool {
+        // How far the text is compared.
+        let mut end = 0;
+        self.values.iter().all(|&ValueSource { before, attribute }| {
+            let start = end + before;
+            end = start + packed_lengths::take(&mut lengths);
+            let (value, attribute) = (text.get(start..end), attributes.get(attribute));
+            matches!((value, attribute), (Some(value), Some(attribute)) if is_value(attribute.value, value))
+        })
+    }
+
     /// Whether a point with these attributes has this list.
     pub(super) fn is(&self, rules: KeyRules, attributes: &[Attribute<'_>]) -> bool {
         self.rules == rules
             && self.keys.len() == attributes.len()
             && self.keys.iter().zip(attributes).all(|(key, attribute)| key == attribute.key)
+    }
+}
+
+impl LabelSource {
+    fn value(&self, is_first: bool) -> ValueSource {
+        let before = self.opening.len() - if is_first { END.len() } else { 0 };
+        let attribute = match *self.positions.as_slice() {
+            [position] => position,
+            _ => usize::MAX,
+        };
+        ValueSource { before, attribute }
     }
 }
 

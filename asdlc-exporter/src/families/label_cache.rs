@@ -123,10 +123,12 @@ impl LabelCache {
         mem::take(&mut self.truncated)
     }
 
-    /// Clears the cache if it is too large, which happens if code generates new keys all the time.
-    pub(crate) fn trim(&mut self) {
+    /// Clears the cache if it is too large, which happens if code generates new keys all the time. Returns
+    /// whether it was. Then layouts get other numbers.
+    pub(crate) fn trim(&mut self) -> bool {
         let lens = [self.key_lists.len(), self.layouts.len(), self.scopes.len()];
-        if lens.into_iter().any(|len| len > MAX_ENTRIES) {
+        let is_large = lens.into_iter().any(|len| len > MAX_ENTRIES);
+        if is_large {
             self.scopes.clear();
             self.key_lists = Vec::new();
             self.layouts.clear();
@@ -135,10 +137,12 @@ impl LabelCache {
             // Layouts get the same numbers again. With another seed, no earlier digest matches.
             self.hasher = RandomState::default();
         }
+        is_large
     }
 
     /// Appends the labels of a point: `key="value",key="value`. Replaces `lengths` by the lengths of the
     /// values. Leaves out empty values. Returns the layout of the labels.
+    #[inline]
     pub(crate) fn push_labels(
         &mut self,
         out: &mut String,
@@ -160,6 +164,25 @@ impl LabelCache {
         }
         *truncated += pushed.truncated;
         if pushed.empty == 0 { layout } else { self.without_empty(list, layout, pushed.empty) }
+    }
+
+    /// Whether [`push_labels`](Self::push_labels) would append this text and return this layout. The text has no
+    /// escapes. `lengths` begins with the packed lengths of its values.
+    #[inline]
+    pub(crate) fn have_values(
+        &mut self,
+        FoundKeys { list, layout }: FoundKeys,
+        of_text: LayoutId,
+        attributes: &[Attribute<'_>],
+        text: &[u8],
+        lengths: &[u8],
+    ) -> bool {
+        let keys = &self.key_lists[list.0 as usize];
+        let are_same = layout == of_text && keys.have_values(attributes, text, lengths);
+        if are_same {
+            self.truncated += keys.truncated;
+        }
+        are_same
     }
 
     /// The keys of points of this scope.
@@ -200,7 +223,7 @@ impl LabelCache {
         lengths: &'t [u8],
     ) -> Labels<'t> {
         let layout = &self.layouts()[layout.index()];
-        Labels { layout, canonical: layout, text, lengths }
+        Labels { layout, canonical: layout, text: text.as_bytes(), lengths, is_plain: false }
     }
 
     /// The layouts of series, by their ids.

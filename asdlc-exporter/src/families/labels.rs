@@ -55,15 +55,17 @@ pub(crate) struct Labels<'t> {
     /// Scope and keys, as they are in the text.
     pub(super) canonical: &'t Layout,
     /// `key="value",key="value`, with escaped values, without the scope.
-    pub(super) text: &'t str,
+    pub(super) text: &'t [u8],
     /// The lengths of the values, packed.
     pub(super) lengths: &'t [u8],
+    /// Whether it is known that the text has no escape.
+    pub(super) is_plain: bool,
 }
 
 impl<'t> Labels<'t> {
     #[cfg(test)]
     pub(crate) const NONE: Self =
-        Self { layout: &EMPTY, canonical: &EMPTY, text: "", lengths: &[] };
+        Self { layout: &EMPTY, canonical: &EMPTY, text: &[], lengths: &[], is_plain: false };
 
     pub(crate) fn is_empty(&self) -> bool {
         self.layout.openings.is_empty() && self.layout.scope.is_none()
@@ -74,7 +76,7 @@ impl<'t> Labels<'t> {
     pub(crate) fn hash(&self, hasher: &impl BuildHasher) -> u64 {
         let mut hasher = hasher.build_hasher();
         hasher.write_u64(self.canonical.hash);
-        hasher.write(self.text.as_bytes());
+        hasher.write(self.text);
         hasher.finish()
     }
 
@@ -89,11 +91,11 @@ impl<'t> Labels<'t> {
             }
         }
         if ptr::eq(self.layout, self.canonical) {
-            out.extend_from_slice(self.text.as_bytes());
+            out.extend_from_slice(self.text);
         } else {
             for (opening, value) in openings.iter().zip(self.values()) {
                 out.extend_from_slice(opening.as_bytes());
-                out.extend_from_slice(value.as_bytes());
+                out.extend_from_slice(value);
             }
         }
         if !openings.is_empty() {
@@ -120,7 +122,13 @@ impl<'t> Labels<'t> {
     /// The text, in which the values are escaped, and the lengths of the values, packed.
     #[inline]
     pub(crate) fn text(&self) -> (&'t [u8], &'t [u8]) {
-        (self.text.as_bytes(), self.lengths)
+        (self.text, self.lengths)
+    }
+
+    /// Whether it is known that the text has no escape.
+    #[inline]
+    pub(crate) fn are_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// Where the keys are in memory. Of two series in a family, those with the same address have the same
@@ -131,7 +139,7 @@ impl<'t> Labels<'t> {
     }
 
     /// The values, escaped.
-    fn values(&self) -> impl Iterator<Item = &'t str> {
+    fn values(&self) -> impl Iterator<Item = &'t [u8]> {
         let Self { canonical, text, mut lengths, .. } = *self;
         let mut end = 0;
         canonical.openings.iter().map_while(move |opening| {
@@ -145,6 +153,21 @@ impl<'t> Labels<'t> {
 /// A constant cannot refer to a layout that is not a static.
 #[cfg(test)]
 static EMPTY: Layout = Layout::EMPTY;
+
+/// Whether the value is this text. For values of rare types, it is always `false`.
+#[inline]
+pub(super) fn is_value(value: AttributeValue<'_>, text: &[u8]) -> bool {
+    match value {
+        AttributeValue::Text(value) => value.as_bytes() == text,
+        AttributeValue::Typed(Value::I64(integer)) => {
+            itoa::Buffer::new().format(*integer).as_bytes() == text
+        }
+        AttributeValue::Typed(Value::Bool(flag)) => {
+            text == if *flag { "true".as_bytes() } else { b"false" }
+        }
+        AttributeValue::Typed(_) => false,
+    }
+}
 
 /// Appends the value, escaped.
 #[inline]

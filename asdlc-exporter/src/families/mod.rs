@@ -9,13 +9,13 @@
 //! and `foreign` the metrics of registries of other crates. `model` has the types of the values,
 //! `native` computes with exponential histograms, and `native_histograms` chooses the histograms to be native.
 //!
-//! `series` sorts and merges the points of a family. `label_cache` makes their `labels` from
-//! attributes: a `key_list` says which label has which attribute, `label_key` makes the keys, `value_text` writes values that are not strings, `escape`
-//! escapes the values, `layouts` stores each list of label keys once, and `packed_lengths` encodes
-//! the lengths of values. `scope_labels` makes the labels of a scope, and `scopes` stores each text of
-//! them once. `constant_labels` are the labels of every series. `label_text` writes labels that many
-//! series share. `escaping` escapes UTF-8 names for scrapers that cannot read them. `escaped_names` makes sure
-//! that different label keys stay different, and `escaped_families` does the same for the names of families.
+//! `series` sorts and merges the points of a family. `label_rows` has the labels of each point as text, and keeps them until
+//! the next scrape. `label_cache` makes `labels` from attributes: `key_list` says which label has which attribute,
+//! `label_key` makes the keys, `value_text` writes values that are not strings, `escape` escapes the values, `layouts` stores
+//! each list of label keys once, and `packed_lengths` encodes the lengths of values. `scope_labels` makes the labels of a
+//! scope, and `scopes` stores each text of them once. `constant_labels` are the labels of every series. `label_text` writes
+//! labels that many series share. `escaping` escapes UTF-8 names for scrapers that cannot read them. `escaped_names` makes
+//! sure that different label keys stay different, and `escaped_families` does the same for the names of families.
 //! `truncate` applies the `limits` of names, keys and values. `lifetimes` finds the start time of each series.
 //! `idle` finds the series that have not changed during the `idle_timeout`, and `shown` has the other series.
 
@@ -34,6 +34,7 @@ pub(crate) mod idle_timeout;
 mod key_list;
 pub(crate) mod label_cache;
 pub(crate) mod label_key;
+pub(crate) mod label_rows;
 pub(crate) mod label_text;
 pub(crate) mod labels;
 pub(crate) mod layouts;

@@ -11,6 +11,18 @@ pub(crate) fn push(out: &mut String, mut value: usize) {
 /// Removes and returns the first length.
 #[inline]
 pub(crate) fn take(packed: &mut &[u8]) -> usize {
+    match **packed {
+        // Most lengths have one byte.
+        [byte, ref rest @ ..] if usize::from(byte) < MORE => {
+            *packed = rest;
+            usize::from(byte)
+        }
+        _ => take_long(packed),
+    }
+}
+
+#[cold]
+fn take_long(packed: &mut &[u8]) -> usize {
     let (mut value, mut shift) = (0, 0);
     while let Some((&byte, rest)) = packed.split_first() {
         *packed = rest;

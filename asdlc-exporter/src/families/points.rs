@@ -241,19 +241,25 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
     fn read(&self, value: &mut HistogramValue) {
         value.is_native = false;
         let buckets = &mut value.buckets;
-        buckets.clear();
         let mut counts = self.bucket_counts();
-        let mut cumulative = 0_u64;
-        let mut last = f64::NEG_INFINITY;
+        let (mut cumulative, mut len) = (0_u64, 0);
         for bound in self.bounds() {
             let Some(count) = counts.next() else { break };
             cumulative = cumulative.saturating_add(count);
-            // Boundaries from a view are not validated.
-            if bound > last && bound.is_finite() {
-                buckets.push(Bucket { bound, cumulative });
-                last = bound;
+            match buckets.get_mut(len) {
+                // Mostly, the boundaries are those of the series before.
+                Some(bucket) if bucket.bound.to_bits() == bound.to_bits() => {
+                    bucket.cumulative = cumulative;
+                    len += 1;
+                }
+                _ => {
+                    buckets.truncate(len);
+                    push_bucket(buckets, Bucket { bound, cumulative });
+                    len = buckets.len();
+                }
             }
         }
+        buckets.truncate(len);
         value.count = match self.bounds().next() {
             None => self.count(),
             Some(_) => counts.fold(cumulative, u64::saturating_add),
@@ -286,5 +292,14 @@ impl<T: Copy + Into<Number>> HistogramPoint for ExponentialHistogramDataPoint<T>
 
     fn prefetch(&self) -> u64 {
         self.count() as u64
+    }
+}
+
+/// Appends a bucket if its boundary is valid. Boundaries from a view are not validated.
+#[cold]
+fn push_bucket(buckets: &mut Vec<Bucket>, bucket: Bucket) {
+    let last = buckets.last().map_or(f64::NEG_INFINITY, |last| last.bound);
+    if bucket.bound > last && bucket.bound.is_finite() {
+        buckets.push(bucket);
     }
 }

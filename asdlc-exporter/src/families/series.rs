@@ -3,28 +3,26 @@
 use crate::families::{
     escaping::Escaping,
     family::Family,
-    label_cache::{DigestHasher, FoundKeys, LabelCache},
+    label_cache::{FoundKeys, LabelCache},
     label_key::{KeyRules, is_scope_key},
+    label_rows::{LabelRows, RowMemory, Scratch},
     labels::{Attribute, Labels},
-    layouts::{Layout, LayoutId},
+    layouts::Layout,
     model::{HistogramValue, Number, Quantile},
     native::ClassicBounds,
-    packed_lengths,
     points::{Origin, Point, PointVisitor},
     scopes::ScopeId,
 };
-use std::{cmp::Ordering, hash::Hasher as _, hint, mem, ptr};
+use std::{hint, mem, ptr};
 
-/// The label values and points of one family. Its memory is reused for the next family.
+/// The points of one family. Its memory is reused for the next family.
 #[derive(Default)]
 pub(crate) struct SeriesTable<'a> {
-    /// For each row, its labels and the packed lengths of their values.
-    text: String,
-    rows: Vec<Row<'a>>,
+    points: Vec<Point<'a>>,
     /// The attributes of one point. A field, to reuse its memory.
     attributes: Vec<Attribute<'a>>,
-    /// The lengths of its label values. A field, to reuse its memory.
-    lengths: Vec<usize>,
+    /// To write the labels of one point. A field, to reuse its memory.
+    scratch: Scratch,
     /// Whether the family has an overflow series.
     overflows: bool,
     /// The keys of two earlier points. Two, because the SDK stores an attribute set twice, in the
@@ -34,10 +32,12 @@ pub(crate) struct SeriesTable<'a> {
     classic_bounds: ClassicBounds,
 }
 
-/// The sorted order of a family's points. It is kept between scrapes, and valid while the family has the
-/// same points.
+/// The labels of a family's points, and the sorted order of the points. The order is kept between scrapes, and valid
+/// while the family has the same points.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesOrder {
+    /// Those of each point, in the order in which the points are loaded.
+    labels: LabelRows,
     rows: Vec<u32>,
     /// Whether each point is a series of its own.
     is_distinct: bool,
@@ -61,13 +61,21 @@ impl SeriesOrder {
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
-}
 
-struct Row<'a> {
-    start: usize,
-    labels_len: u32,
-    layout: LayoutId,
-    point: Point<'a>,
+    /// The labels of the points, if they are kept.
+    pub(crate) fn labels(&self) -> &LabelRows {
+        &self.labels
+    }
+
+    /// Keeps the labels for the next scrape, if there is enough memory. Call it when the family is written.
+    pub(crate) fn keep_labels(&mut self, memory: &mut RowMemory) {
+        self.labels.keep(memory);
+    }
+
+    /// Forgets the labels. Call it if the layouts get other numbers.
+    pub(crate) fn forget_labels(&mut self) {
+        self.labels = LabelRows::default();
+    }
 }
 
 /// One series: a label set and its points. It has several points if attribute sets differ only in what
@@ -75,6 +83,7 @@ struct Row<'a> {
 pub(crate) struct Series<'t, 'a> {
     /// Not empty.
     rows: &'t [u32],
+    labels: &'t LabelRows,
     table: &'t SeriesTable<'a>,
     canonical: &'t [Layout],
     layouts: &'t [Layout],
@@ -87,40 +96,39 @@ impl<'a> SeriesTable<'a> {
         family: &Family<'a, '_>,
         labels: &mut LabelCache,
         order: &mut SeriesOrder,
+        memory: &mut RowMemory,
     ) {
-        self.text.clear();
-        self.rows.clear();
         self.overflows = false;
         self.classic_bounds = family.description.classic_bounds;
         // In a family of another type, the same keys can become other labels.
         self.forget_keys();
         // As much memory as the last scrape needed, and not more.
-        self.text.reserve_exact(order.text_len);
-        self.rows.reserve_exact(order.rows.len());
-        let digest = {
-            let reserved = family.description.kind.reserved_key();
-            let rules = KeyRules { reserved, are_final: false, style: labels.key_style() };
-            let (digest, origin) = (labels.hasher(), Origin::Resource(ScopeId::NONE));
-            let mut loader = TableLoader { table: self, labels, rules, origin, digest };
-            family.for_each_point(&mut loader);
-            let TableLoader { table, mut digest, .. } = loader;
-            digest.write(table.text.as_bytes());
-            digest.write_usize(table.rows.len());
-            digest.finish()
-        };
-        // The SDK returns the points of a metric in the same order until a point is added. So if the labels
-        // have the same hash as in the last scrape, the order of that scrape is still right.
-        if order.digest == digest && order.rows.len() == self.rows.len() {
+        self.points.clear();
+        self.points.reserve_exact(order.rows.len());
+        order.labels.begin(memory, order.text_len, order.rows.len());
+        let reserved = family.description.kind.reserved_key();
+        let rules = KeyRules { reserved, are_final: false, style: labels.key_style() };
+        let origin = Origin::Resource(ScopeId::NONE);
+        let rows = &mut order.labels;
+        family.for_each_point(&mut TableLoader { table: self, rows, labels, rules, origin });
+        // The SDK returns the points of a metric in the same order until a point is added. So if all labels are those of
+        // the last scrape, the order of that scrape is still right. If these were not kept, their hash is.
+        if !order.labels.end() {
             return;
         }
-        order.rows.clear();
-        order.rows.extend(0..self.rows.len() as u32);
+        let digest = order.labels.digest(labels.hasher());
+        if order.digest == digest && order.rows.len() == self.points.len() {
+            return;
+        }
+        let SeriesOrder { labels: table, rows, .. } = order;
+        rows.clear();
+        rows.extend(0..self.points.len() as u32);
         // Points of the same label set stay in the order in which they were loaded.
-        order.rows.sort_unstable_by(|&a, &b| self.compare(labels, a, b).then(a.cmp(&b)));
-        let is_less = |pair: &[u32]| self.compare(labels, pair[0], pair[1]).is_lt();
-        order.is_distinct = order.rows.windows(2).all(is_less);
+        rows.sort_unstable_by(|&a, &b| table.compare(labels, a, b).then(a.cmp(&b)));
+        let is_less = |pair: &[u32]| table.compare(labels, pair[0], pair[1]).is_lt();
+        order.is_distinct = rows.windows(2).all(is_less);
         order.digest = digest;
-        order.text_len = self.text.len();
+        order.text_len = table.text_len();
     }
 
     /// Whether the family has a series that counts label sets beyond a series limit.
@@ -153,17 +161,17 @@ impl<'a> SeriesTable<'a> {
         order: &'t SeriesOrder,
         layouts: &'t [Layout],
     ) -> impl Iterator<Item = Series<'t, 'a>> {
-        let SeriesOrder { rows, is_distinct, .. } = order;
+        let SeriesOrder { labels: table, rows, is_distinct, .. } = order;
         let canonical = labels.layouts();
         let (mut ahead, mut done) = (rows.chunks(PREFETCHED), 0);
-        rows.chunk_by(move |&a, &b| !is_distinct && self.compare(labels, a, b).is_eq()).map(
+        rows.chunk_by(move |&a, &b| !is_distinct && table.compare(labels, a, b).is_eq()).map(
             move |rows| {
                 if done == 0 {
-                    ahead.next().into_iter().flatten().for_each(|&at| self.prefetch(at));
+                    ahead.next().into_iter().flatten().for_each(|&at| self.prefetch(table, at));
                     done = PREFETCHED;
                 }
                 done -= 1;
-                Series { rows, table: self, canonical, layouts }
+                Series { rows, labels: table, table: self, canonical, layouts }
             },
         )
     }
@@ -173,10 +181,9 @@ impl<'a> SeriesTable<'a> {
     /// The rows are sorted, but their data in memory is not. So the data of each row is a cache
     /// miss. If rows are written one by one, the CPU waits for each miss. Here, the CPU loads the
     /// data of many rows at the same time.
-    fn prefetch(&self, at: u32) {
-        let row = self.row(at);
-        hint::black_box(self.text.as_bytes().get(row.start));
-        if let Point::Histogram(point) = row.point {
+    fn prefetch(&self, labels: &LabelRows, at: u32) {
+        hint::black_box(labels.first_byte(at));
+        if let Point::Histogram(point) = self.points[at as usize] {
             hint::black_box(point.prefetch());
         }
     }
@@ -184,34 +191,15 @@ impl<'a> SeriesTable<'a> {
     fn forget_keys(&mut self) {
         self.recent.iter_mut().for_each(|recent| recent.found = None);
     }
-
-    fn compare(&self, labels: &LabelCache, a: u32, b: u32) -> Ordering {
-        let (a, b) = (self.row(a), self.row(b));
-        labels.compare(a.layout, b.layout).then_with(|| self.labels(a).cmp(self.labels(b)))
-    }
-
-    fn row(&self, at: u32) -> &Row<'a> {
-        &self.rows[at as usize]
-    }
-
-    fn labels(&self, row: &Row<'_>) -> &str {
-        &self.text[row.start..][..row.labels_len as usize]
-    }
-
-    /// The packed lengths of the values. The slice has the data of later rows too.
-    fn lengths(&self, row: &Row<'_>) -> &[u8] {
-        &self.text.as_bytes()[row.start + row.labels_len as usize..]
-    }
 }
 
 /// Adds the points of a family to the table.
 struct TableLoader<'t, 'a> {
     table: &'t mut SeriesTable<'a>,
+    rows: &'t mut LabelRows,
     labels: &'t mut LabelCache,
     rules: KeyRules,
     origin: Origin<'a>,
-    /// Hashes the positions at which the layout changes, and the layouts.
-    digest: DigestHasher,
 }
 
 impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
@@ -234,17 +222,10 @@ impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
         // Most points share their key strings with one of the last points. Then the keys are known.
         let known = recent.iter().find_map(|recent| recent.keys_of(attributes));
         let keys = known.unwrap_or_else(|| self.find_keys());
-        let Self { table, labels, digest, .. } = self;
-        let SeriesTable { text, rows, attributes, lengths, .. } = &mut **table;
-        let start = text.len();
-        let layout = labels.push_labels(text, lengths, keys, attributes);
-        let labels_len = (text.len() - start) as u32;
-        if rows.last().is_none_or(|last| last.layout != layout) {
-            digest.write_usize(rows.len());
-            digest.write_u32(layout.number());
-        }
-        lengths.iter().for_each(|length| packed_lengths::push(text, *length));
-        rows.push(Row { start, labels_len, layout, point });
+        let Self { table, rows, labels, .. } = self;
+        let SeriesTable { points, attributes, scratch, .. } = &mut **table;
+        rows.add(labels, keys, attributes, scratch);
+        points.push(point);
     }
 }
 
@@ -309,14 +290,10 @@ impl RecentKeys<'_> {
 impl<'t, 'a> Series<'t, 'a> {
     #[inline]
     pub(crate) fn labels(&self) -> Labels<'t> {
-        let Self { rows, table, canonical, layouts } = *self;
-        let first = table.row(rows[0]);
-        Labels {
-            layout: &layouts[first.layout.index()],
-            canonical: &canonical[first.layout.index()],
-            text: table.labels(first),
-            lengths: table.lengths(first),
-        }
+        let Self { rows, labels, table: _, canonical, layouts } = *self;
+        let (layout, text, lengths) = labels.row(rows[0]);
+        let (layout, canonical) = (&layouts[layout.index()], &canonical[layout.index()]);
+        Labels { layout, canonical, text, lengths, is_plain: labels.are_plain() }
     }
 
     /// The value of a counter or gauge series.
@@ -381,7 +358,7 @@ impl<'t, 'a> Series<'t, 'a> {
     }
 
     fn points(&self) -> impl Iterator<Item = Point<'a>> {
-        self.rows.iter().map(|&at| self.table.row(at).point)
+        self.rows.iter().map(|&at| self.table.points[at as usize])
     }
 }
 

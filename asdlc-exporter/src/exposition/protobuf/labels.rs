@@ -56,7 +56,7 @@ impl LabelFields {
         }
         out.extend_from_slice(&self.shared);
         let (text, lengths) = labels.text();
-        if text.len() > LONG || has_backslash(text) {
+        if text.len() > LONG || (!labels.are_plain() && has_backslash(text)) {
             return self.push(out, text, lengths);
         }
         let start = out.len();

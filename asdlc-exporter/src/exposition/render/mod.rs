@@ -172,7 +172,9 @@ impl Renderer {
             warnings,
             resource,
         } = self;
-        labels.trim();
+        if labels.trim() {
+            orders.iter_mut().for_each(SeriesOrder::forget_labels);
+        }
         let read = resource.read(recorded.resource(), labels);
         warnings.extend(read.into_iter().map(FamilyWarning::Resource));
         let target_info = resource.target_info().map(|text| labels.scopes().store(text));

@@ -73,6 +73,28 @@ fn valid_metrics_are_written_as_opentelemetry_prometheus_writes_them() {
     assert_eq!(text(&mut renderer(), &metrics).unwrap(), expected);
 }
 
+//
+#[test]
+fn each_histogram_has_its_own_boundaries() {
+    let (metrics, expected) = collect(
+        |_| None,
+        |meter| {
+            let histograms = [
+                ("a", vec![1.0, 2.0, 3.0]),
+                ("b", vec![1.0, 4.0]),
+                ("c", vec![]),
+                ("d", vec![0.5, 4.0]),
+            ];
+            for (name, boundaries) in histograms {
+                let histogram = meter.f64_histogram(name).with_description("Of this name.");
+                let histogram = histogram.with_boundaries(boundaries).build();
+                [0.75, 1.5, 3.5, 5.0].into_iter().for_each(|value| histogram.record(value, &[]));
+            }
+        },
+    );
+    assert_eq!(text(&mut renderer(), &metrics).unwrap(), expected);
+}
+
 #[test]
 fn an_exponential_histogram_has_classic_buckets() {
     let (metrics, _) = collect(

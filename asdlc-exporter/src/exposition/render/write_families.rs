@@ -14,6 +14,7 @@ use crate::{
         exemplars::FamilyExemplars,
         family::{Families, FamilyDescription},
         label_cache::LabelCache,
+        label_rows::RowMemory,
         lifetimes::{FamilyLifetimes, Lifetimes},
         model::{FamilyKind, HistogramValue},
         series::{SeriesOrder, SeriesTable},
@@ -51,6 +52,7 @@ impl WriteFamilies<'_> {
         let constant = labels.written_constant(escaping, false);
         let mut configured = None;
         let mut table = SeriesTable::default();
+        let mut memory = RowMemory::left_by(orders.iter().map(SeriesOrder::labels));
         let (mut histogram, mut quantiles) = (HistogramValue::default(), Vec::new());
         for family in families.iter() {
             let description = family.description;
@@ -62,7 +64,7 @@ impl WriteFamilies<'_> {
                 orders.resize_with(family.id + 1, SeriesOrder::default);
             }
             let order = &mut orders[family.id];
-            table.load(&family, labels, order);
+            table.load(&family, labels, order, &mut memory);
             let truncated = labels.take_truncated();
             counts.truncated += truncated;
             if truncated > 0 && !order.is_truncation_logged {
@@ -76,6 +78,7 @@ impl WriteFamilies<'_> {
             let series = || table.iter(labels, order);
             let lifetimes = lifetimes.observe(&family, order, series);
             if lifetimes.is_some_and(FamilyLifetimes::is_hidden) {
+                order.keep_labels(&mut memory);
                 continue;
             }
             let kind = description.kind;
@@ -127,6 +130,7 @@ impl WriteFamilies<'_> {
                     break;
                 }
             }
+            order.keep_labels(&mut memory);
             if writer.is_stopped() {
                 break;
             }
