@@ -38,6 +38,11 @@ impl Exposed {
         Self::built(builder.with_native_histograms(["*_duration_seconds"]), series)
     }
 
+    /// With the start time of each series in `OpenMetrics`.
+    pub(crate) fn with_created_lines(series: usize) -> Self {
+        Self::built(Exporter::builder("bench").with_created_lines(), series)
+    }
+
     fn built(builder: ExporterBuilder, series: usize) -> Self {
         let exporter = builder.with_max_series(series + 1).build().expect("an exporter");
         let scope = InstrumentationScope::builder("tower-asdlc-metrics")

@@ -20,6 +20,7 @@ pub(crate) type Scrape<'a> = Box<dyn FnMut() -> Written + 'a>;
 pub(crate) struct Subjects {
     series: usize,
     exposed: OnceCell<Exposed>,
+    with_created_lines: OnceCell<Exposed>,
     with_scopes: OnceCell<Exposed>,
     native: OnceCell<Exposed>,
     // The service has its own exporter: otherwise one thread would free what another has allocated.
@@ -31,6 +32,7 @@ impl Subjects {
         Self {
             series,
             exposed: OnceCell::new(),
+            with_created_lines: OnceCell::new(),
             with_scopes: OnceCell::new(),
             native: OnceCell::new(),
             served: OnceCell::new(),
@@ -39,6 +41,10 @@ impl Subjects {
 
     fn exposed(&self) -> &Exposed {
         self.exposed.get_or_init(|| Exposed::new(self.series))
+    }
+
+    fn with_created_lines(&self) -> &Exposed {
+        self.with_created_lines.get_or_init(|| Exposed::with_created_lines(self.series))
     }
 
     fn with_scopes(&self) -> &Exposed {
@@ -58,6 +64,9 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     base("the SDK's collect", |of| collecting(SdkAlone::new(of.series, false))),
     here("text 0.0.4", |of| Box::new(of.exposed().same_text(Format::Text))),
     here("OpenMetrics 1.0.0", |of| Box::new(of.exposed().same_text(Format::OpenMetrics))),
+    here("OpenMetrics 1.0.0 with _created lines", |of| {
+        Box::new(of.with_created_lines().same_text(Format::OpenMetrics))
+    }),
     here("protobuf", |of| Box::new(|| of.exposed().protobuf())),
     here("text 0.0.4 in a new string", |of| Box::new(|| of.exposed().text())),
     elsewhere("text 0.0.4 from the service", |of| Box::new(of.served().service("identity"))),

@@ -14,7 +14,7 @@ use crate::{
         escape::push_escaped,
         escaping::NameKind,
         labels::Labels,
-        model::{Bucket, HistogramValue, Number, Quantile},
+        model::{Bucket, FamilyKind, HistogramValue, Number, Quantile},
     },
     unix_time::UnixTime,
 };
@@ -31,12 +31,10 @@ pub(crate) struct TextWriter<'o, 's> {
     // What is the same for all series of a family.
     /// The name of the family. A UTF-8 name begins with `{"`.
     name: String,
-    /// The name of the lines `_created`. Empty if the family has none.
-    created: String,
-    /// What follows the name and its suffix: the end of a name in UTF-8, and the constant labels.
-    constant: String,
-    /// What is between `constant` and other labels: `{` or `,`.
-    separator: u8,
+    /// The beginning of the lines of samples. Of a histogram, these are the buckets.
+    samples: LineStart,
+    /// The beginning of the lines `_created`. Empty if the family has none.
+    created: LineStart,
     /// The beginning that all bucket lines of a series share. A field, to reuse its memory.
     head: Vec<u8>,
     bounds: BoundTexts,
@@ -54,20 +52,21 @@ impl<'o, 's> TextWriter<'o, 's> {
             has_created_lines,
             has_exemplars: false,
             name: String::new(),
-            created: String::new(),
-            constant: String::new(),
-            separator: b'{',
+            samples: LineStart::default(),
+            created: LineStart::default(),
             head: Vec::new(),
             bounds: BoundTexts::default(),
         }
     }
 
-    /// Writes name, `{` and labels, without `}`. Returns the range of the memory from the end of the name to
-    /// the last label. It is empty if there is no `{`.
-    #[inline]
-    fn labelled(&mut self, suffix: &str, labels: Labels<'_>) -> Range<usize> {
-        let Self { out, name, constant, separator, .. } = self;
-        push_labelled(&mut out.bytes, [name, suffix], (constant, *separator), labels)
+    /// Begins a line of a summary whose name has this suffix. Returns what [`LineStart::push`] does.
+    fn suffixed(&mut self, suffix: &str, labels: Labels<'_>) -> Range<usize> {
+        let Self { out, name, samples, .. } = self;
+        let out = &mut out.bytes;
+        reserve(out, SPARE / 2);
+        push_str(out, name);
+        push_str(out, suffix);
+        samples.push_labels(out, labels)
     }
 
     fn value_after(&mut self, has_labels: bool, value: Number) {
@@ -117,7 +116,7 @@ impl<'o, 's> TextWriter<'o, 's> {
     /// Writes the line `_created`, if the family has one.
     #[inline]
     fn start(&mut self, labels: Labels<'_>, start: Option<UnixTime>) {
-        if let Some(start) = start.filter(|_| !self.created.is_empty()) {
+        if let Some(start) = start.filter(|_| !self.created.text.is_empty()) {
             self.created_line(labels, start);
         }
     }
@@ -125,9 +124,9 @@ impl<'o, 's> TextWriter<'o, 's> {
     /// Not inlined, so that the code that writes samples is.
     #[inline(never)]
     fn created_line(&mut self, labels: Labels<'_>, start: UnixTime) {
-        let Self { out, created, constant, separator, .. } = self;
+        let Self { out, created, .. } = self;
         let out = &mut out.bytes;
-        let range = push_labelled(out, [created, ""], (constant, *separator), labels);
+        let range = created.push(out, labels);
         out.extend_from_slice(if range.is_empty() { b" " } else { b"} " });
         push_time(out, start);
         out.push(b'\n');
@@ -146,27 +145,23 @@ impl FamilyWriter for TextWriter<'_, '_> {
                 push_escaped(out, name);
             }
         };
-        let Self { name, created, constant, separator, .. } = self;
-        let (first, labels) = (if is_classic { "{" } else { "\"," }, family.constant.text());
+        let Self { name, samples, created, .. } = self;
+        let first = if is_classic { "{" } else { "\"," };
         name.clear();
         push_name(name, family.name);
-        constant.clear();
-        if labels.is_empty() {
-            constant.push_str(if is_classic { "" } else { "\"" });
-        } else {
-            constant.push_str(first);
-            constant.push_str(labels);
-        }
-        *separator = if constant.is_empty() { b'{' } else { b',' };
-        created.clear();
+        samples.text.clone_from(name);
+        samples.text.push_str(if family.kind == FamilyKind::Histogram { "_bucket" } else { "" });
+        samples.push_constant(first, family.constant.text());
+        created.text.clear();
         self.has_exemplars = self.is_open_metrics && open_metrics::has_exemplars(family);
         if self.is_open_metrics {
             open_metrics::push_head(&mut self.out.bytes, family);
             if let Some(name) =
                 open_metrics::created_name(family).filter(|_| self.has_created_lines)
             {
-                push_name(created, name);
-                created.push_str("_created");
+                push_name(&mut created.text, name);
+                created.text.push_str("_created");
+                created.push_constant(first, family.constant.text());
             }
         } else {
             push_head(&mut self.out.bytes, family);
@@ -181,7 +176,7 @@ impl FamilyWriter for TextWriter<'_, '_> {
         start: Option<UnixTime>,
         exemplar: Option<&Exemplar>,
     ) {
-        let range = self.labelled("", labels);
+        let range = self.samples.push(&mut self.out.bytes, labels);
         self.value_after(!range.is_empty(), value);
         if let Some(exemplar) = exemplar {
             self.add_exemplar(exemplar);
@@ -198,14 +193,14 @@ impl FamilyWriter for TextWriter<'_, '_> {
         start_time: Option<UnixTime>,
     ) {
         let HistogramValue { count, sum, buckets, exemplars, .. } = value;
-        let labels = self.labelled("_bucket", series_labels);
-        let Self { out, name, head, bounds, .. } = self;
+        let Self { out, samples, head, bounds, .. } = self;
         let out = &mut out.bytes;
+        let labels = samples.push(out, series_labels);
         // `head` is the beginning of the first bucket line. It is copied to the other bucket lines,
         // and its labels are copied to the lines of sum and count. It starts with a line feed, which ends
         // the line before. So one copy ends a line and begins the next one.
         out.extend_from_slice(if labels.is_empty() { b"{le=\"" } else { b",le=\"" });
-        let start = labels.start - name.len() - "_bucket".len();
+        let start = labels.start - samples.name_len;
         head.clear();
         head.push(b'\n');
         head.extend_from_slice(&out[start..]);
@@ -249,18 +244,18 @@ impl FamilyWriter for TextWriter<'_, '_> {
         // `OpenMetrics` allows no negative values of quantiles.
         let is_allowed = |quantile: &&Quantile| !(is_open && quantile.value < 0.0);
         for Quantile { quantile, value } in quantiles.iter().filter(is_allowed) {
-            let range = self.labelled("", labels);
             let out = &mut self.out.bytes;
+            let range = self.samples.push(out, labels);
             push_str(out, if range.is_empty() { "{quantile=\"" } else { ",quantile=\"" });
             push_number(out, Number::F64(*quantile), is_open);
             out.push(b'"');
             self.value_after(true, Number::F64(*value));
         }
         if !is_open || open_metrics::is_count_or_sum(sum) {
-            let range = self.labelled("_sum", labels);
+            let range = self.suffixed("_sum", labels);
             self.value_after(!range.is_empty(), sum);
         }
-        let range = self.labelled("_count", labels);
+        let range = self.suffixed("_count", labels);
         self.value_after(!range.is_empty(), Number::U64(count));
         self.start(labels, start);
         self.out.give();
@@ -276,25 +271,50 @@ impl FamilyWriter for TextWriter<'_, '_> {
     }
 }
 
-/// Appends the name in its two parts, `{` and labels, without `}`. Returns the range from the end of the name
-/// to the last label. It is empty if there is no `{`.
-#[inline]
-fn push_labelled(
-    out: &mut Vec<u8>,
-    [name, suffix]: [&str; 2],
-    (constant, separator): (&str, u8),
-    labels: Labels<'_>,
-) -> Range<usize> {
-    reserve(out, SPARE / 2);
-    push_str(out, name);
-    push_str(out, suffix);
-    let start = out.len();
-    push_str(out, constant);
-    if !labels.is_empty() {
-        out.push(separator);
-        labels.write(out);
+/// The beginning of a line, up to the labels of its series.
+#[derive(Default)]
+struct LineStart {
+    /// The name with its suffix, the constant labels, and what is between these and other labels: `{` or `,`.
+    text: String,
+    /// The bytes of the name and its suffix.
+    name_len: usize,
+}
+
+impl LineStart {
+    /// Appends the constant labels to the name. `first` is between both.
+    fn push_constant(&mut self, first: &str, labels: &str) {
+        let Self { text, name_len } = self;
+        *name_len = text.len();
+        if labels.is_empty() {
+            // `first` is `{` for a classic name, and the quote that ends a name in UTF-8 with a comma.
+            text.push_str(first);
+        } else {
+            text.push_str(first);
+            text.push_str(labels);
+            text.push(',');
+        }
     }
-    start..out.len()
+
+    /// Appends a line up to the last label, without `}`. Returns the range from the end of the name to the last label. It
+    /// is empty if there is no `{`.
+    #[inline]
+    fn push(&self, out: &mut Vec<u8>, labels: Labels<'_>) -> Range<usize> {
+        reserve(out, SPARE / 2);
+        let start = out.len() + self.name_len;
+        let end = self.text.len() - usize::from(labels.is_empty());
+        out.extend_from_slice(&self.text.as_bytes()[..end]);
+        labels.write(out);
+        start..out.len()
+    }
+
+    /// As [`push`](Self::push), without the name.
+    fn push_labels(&self, out: &mut Vec<u8>, labels: Labels<'_>) -> Range<usize> {
+        let start = out.len();
+        let end = self.text.len() - usize::from(labels.is_empty());
+        out.extend_from_slice(&self.text.as_bytes()[self.name_len..end]);
+        labels.write(out);
+        start..out.len()
+    }
 }
 
 /// Makes room for so many bytes.

@@ -5,7 +5,8 @@ use crate::{
     exposition::{
         exemplars::{BucketExemplars, SPAN_ID, TRACE_ID, put_hex},
         protobuf::{
-            CUMULATIVE_COUNT, REPEATED, UPPER_BOUND,
+            REPEATED,
+            buckets::{CUMULATIVE_COUNT, UPPER_BOUND},
             labels::push_pair,
             push_opening,
             timestamp::{MAX_TIMESTAMP, put_timestamp},

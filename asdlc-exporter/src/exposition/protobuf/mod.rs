@@ -2,9 +2,10 @@
 //! it. Fields are in the order of their numbers. Repeated numbers are not packed.
 //!
 //! `wire` encodes fields. `family_length` writes the length of a family, `labels` the labels of a series,
-//! `native` the fields that only native histograms have, `exemplar` exemplars, and `timestamp` the start time of a
+//! `buckets` the buckets of a histogram, `native` the fields that only native histograms have, `exemplar` exemplars, and `timestamp` the start time of a
 //! series.
 
+mod buckets;
 mod exemplar;
 mod family_length;
 mod labels;
@@ -23,18 +24,18 @@ use crate::{
     },
     families::{
         labels::Labels,
-        model::{Bucket, FamilyKind, HistogramValue, Number, Quantile},
+        model::{FamilyKind, HistogramValue, Number, Quantile},
     },
     unix_time::UnixTime,
 };
+use buckets::BucketFields;
 use exemplar::push_exemplar;
 use family_length::FamilyLength;
 use labels::LabelFields;
 use native::push_native;
 use timestamp::{CreatedTimestamp, OF_COUNTER, OF_HISTOGRAM, OF_SUMMARY};
 use wire::{
-    close, double, double_tag, length_tag, push_bytes, push_double, push_varint, put_varint,
-    varint_len, varint_tag,
+    close, double, double_tag, length_tag, push_bytes, push_double, push_varint, varint_tag,
 };
 
 /// Writes families as protobuf.
@@ -42,6 +43,7 @@ pub(crate) struct ProtobufWriter<'o, 's> {
     out: &'o mut ChunkBuffer<'s>,
     length: FamilyLength,
     labels: LabelFields,
+    buckets: BucketFields,
     created: CreatedTimestamp,
     /// The memory of `push_native`.
     deltas: Vec<u8>,
@@ -64,6 +66,7 @@ impl<'o, 's> ProtobufWriter<'o, 's> {
             out,
             length: FamilyLength::new(),
             labels: LabelFields::default(),
+            buckets: BucketFields::default(),
             created: CreatedTimestamp::new(),
             deltas: Vec::new(),
             exemplars: Vec::new(),
@@ -186,7 +189,7 @@ impl FamilyWriter for ProtobufWriter<'_, '_> {
         let histogram = self.open_value();
         push_count_and_sum(&mut self.out.bytes, *count, *sum);
         if exemplars.is_empty() {
-            buckets.iter().for_each(|bucket| push_bucket(&mut self.out.bytes, *bucket));
+            self.buckets.push(&mut self.out.bytes, buckets);
         } else {
             exemplar::push_buckets(&mut self.out.bytes, value);
         }
@@ -256,32 +259,6 @@ fn push_count_and_sum(out: &mut Vec<u8>, count: u64, sum: Number) {
     push_double(out, SAMPLE_SUM, sum.float());
 }
 
-#[inline]
-fn push_bucket(out: &mut Vec<u8>, Bucket { bound, cumulative }: Bucket) {
-    let bound = bound.to_le_bytes();
-    if cumulative < 0x80 {
-        // Most buckets are small: then all lengths are known.
-        let mut field = [0; 2 + 2 + 9];
-        field[..5].copy_from_slice(&[
-            REPEATED,
-            2 + 9,
-            CUMULATIVE_COUNT,
-            cumulative as u8,
-            UPPER_BOUND,
-        ]);
-        field[5..].copy_from_slice(&bound);
-        out.extend_from_slice(&field);
-        return;
-    }
-    let len = 1 + varint_len(cumulative) + 9;
-    let mut field = [0; 2 + 1 + 10 + 9];
-    field[..3].copy_from_slice(&[REPEATED, len as u8, CUMULATIVE_COUNT]);
-    let end = 3 + put_varint(&mut field[3..13], cumulative);
-    field[end] = UPPER_BOUND;
-    field[end + 1..][..8].copy_from_slice(&bound);
-    push_prefix(out, &field, 2 + len);
-}
-
 /// Whether Prometheus accepts the unit. It fails the whole scrape if a name does not end with its unit, before
 /// `_total` for a counter.
 fn has_unit(FamilyHead { name, kind, unit, .. }: &FamilyHead<'_>) -> bool {
@@ -309,10 +286,6 @@ const SAMPLE_COUNT: u8 = varint_tag(1);
 const SAMPLE_SUM: u8 = double_tag(2);
 /// `Histogram.bucket` and `Summary.quantile`.
 const REPEATED: u8 = length_tag(3);
-/// `Bucket.cumulative_count`.
-const CUMULATIVE_COUNT: u8 = varint_tag(1);
-/// `Bucket.upper_bound`.
-const UPPER_BOUND: u8 = double_tag(2);
 /// `Quantile.quantile`.
 const QUANTILE: u8 = double_tag(1);
 /// `Quantile.value`.
