@@ -47,7 +47,7 @@ impl PrometheusReaderBuilder {
     /// | `exporter_dropped_metrics` | gauge | metrics that are not served: the name belongs to another metric, the name has more than 1024 bytes, or a registered metric has no type or cannot be read |
     /// | `exporter_truncated_labels` | gauge | labels that were [too long or too many](Self::with_max_label_value_len) in the last scrape without a filter |
     /// | `exporter_overflowing{metric}` | gauge | 1 if the family `metric` has reached a series limit: it has a series with the label `otel_metric_overflow`, in which further label sets are counted together. Absent before. The log has one warning for each family |
-    /// | `exporter_callback_panics_total` | counter | callbacks that panicked, of meters that this reader [guards](PrometheusReader::guard) |
+    /// | `exporter_callback_panics_total` | counter | callbacks that panicked, of meters that this reader [guards](crate::PrometheusReader::guard) |
     /// | `exporter_source_up{source}` | gauge | 1 if the last run of the [source](crate::Source) refreshed its values, 0 if it panicked, was late or could not be started; absent before the first run has ended |
     ///
     /// The first two have the names that Go's `promhttp` uses, so that dashboards and alerts for
