@@ -23,9 +23,14 @@ pub(crate) type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
 /// The name of the question. Without a name, the type could be somebody else's.
 pub(crate) const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorded?";
 
+// What [`measure_in`] says about the measurements of this thread. The parts are apart, because most measurements need only
+// the first.
 thread_local! {
-    /// What [`measure_in`] says about the measurements of this thread.
-    static MEASURED: Measured = const { Measured::in_current_span() };
+    static PLACE: Cell<Place> = const { Cell::new(Place::Current) };
+    /// In [`Place::Given`].
+    static SPAN: Cell<SpanIds> = const { Cell::new(SpanIds { trace: [0; 16], span: [0; 8] }) };
+    /// In [`Place::Given`].
+    static TIME: Cell<UnixTime> = const { Cell::new(UnixTime(0)) };
     static CONTEXT: CurrentContext = CurrentContext::new();
 }
 
@@ -38,15 +43,7 @@ struct CurrentContext {
     is_readable: bool,
 }
 
-/// Where and when the measurements of a thread are made. The parts are apart, because most measurements need only the first.
-struct Measured {
-    place: Cell<Place>,
-    /// In [`Place::Given`].
-    span: Cell<SpanIds>,
-    /// In [`Place::Given`].
-    time: Cell<UnixTime>,
-}
-
+/// Where the measurements of a thread are made.
 #[derive(Clone, Copy)]
 enum Place {
     /// In the span of the current context.
@@ -63,14 +60,14 @@ enum Place {
 ///
 /// All exemplars of one call have the time of the call, so the clock is read once.
 pub(crate) fn measure_in(span: Option<(TraceId, SpanId)>, measure: &mut dyn FnMut()) {
-    let _reset = MEASURED.with(|measured| match span {
-        None => Reset { place: measured.place.replace(Place::Nothing), given: None },
+    let _reset = match span {
+        None => Reset { place: PLACE.replace(Place::Nothing), given: None },
         Some((trace, span)) => {
             let ids = SpanIds { trace: trace.to_bytes(), span: span.to_bytes() };
-            let given = (measured.span.replace(ids), measured.time.replace(UnixTime::now()));
-            Reset { place: measured.place.replace(Place::Given), given: Some(given) }
+            let given = (SPAN.replace(ids), TIME.replace(UnixTime::now()));
+            Reset { place: PLACE.replace(Place::Given), given: Some(given) }
         }
-    });
+    };
     measure();
 }
 
@@ -93,16 +90,6 @@ impl Drop for CurrentContext {
     fn drop(&mut self) {}
 }
 
-impl Measured {
-    const fn in_current_span() -> Self {
-        Self {
-            place: Cell::new(Place::Current),
-            span: Cell::new(SpanIds { trace: [0; 16], span: [0; 8] }),
-            time: Cell::new(UnixTime(0)),
-        }
-    }
-}
-
 /// Ends [`measure_in`], also if `measure` panics.
 struct Reset {
     place: Place,
@@ -112,13 +99,11 @@ struct Reset {
 
 impl Drop for Reset {
     fn drop(&mut self) {
-        MEASURED.with(|measured| {
-            measured.place.set(self.place);
-            if let Some((span, time)) = self.given {
-                measured.span.set(span);
-                measured.time.set(time);
-            }
-        });
+        PLACE.set(self.place);
+        if let Some((span, time)) = self.given {
+            SPAN.set(span);
+            TIME.set(time);
+        }
     }
 }
 
@@ -132,29 +117,39 @@ pub(crate) fn answer(filter: ExemplarFilter) {
     });
 }
 
+/// Whether a measurement that is made now cannot become an exemplar, wherever its thread is.
+#[inline]
+pub(crate) fn is_nowhere() -> bool {
+    matches!(PLACE.get(), Place::Nothing)
+}
+
 /// The span and the time of a measurement that is made now, if it can become an exemplar.
 #[inline]
 pub(crate) fn current(filter: ExemplarFilter) -> Option<(SpanIds, UnixTime)> {
-    let is_eligible = |ids: SpanIds| match filter {
-        ExemplarFilter::AlwaysOn => true,
-        ExemplarFilter::AlwaysOff => false,
-        ExemplarFilter::TraceBased => ids.are_valid(),
-    };
-    MEASURED.with(|measured| match measured.place.get() {
+    match PLACE.get() {
         Place::Nothing => None,
         Place::Given => {
-            let ids = measured.span.get();
-            is_eligible(ids).then(|| (ids, measured.time.get()))
+            let ids = SPAN.get();
+            is_eligible(filter, ids).then(|| (ids, TIME.get()))
         }
         Place::Current => {
             let ids = ids_of_context();
-            is_eligible(ids).then(|| (ids, UnixTime::now()))
+            is_eligible(filter, ids).then(|| (ids, UnixTime::now()))
         }
-    })
+    }
+}
+
+#[inline]
+fn is_eligible(filter: ExemplarFilter, ids: SpanIds) -> bool {
+    match filter {
+        ExemplarFilter::AlwaysOn => true,
+        ExemplarFilter::AlwaysOff => false,
+        ExemplarFilter::TraceBased => ids.are_valid(),
+    }
 }
 
 /// The ids of the span of the current context. Zeros if there is none, or if it is not sampled: there is no trace to open.
-#[inline]
+#[inline(never)]
 fn ids_of_context() -> SpanIds {
     let ids = CurrentContext::read(|context| {
         if !context.has_active_span() {

@@ -19,11 +19,11 @@ pub(crate) struct Exemplars {
 
 /// The ids of a sampled span, or [`Self::INVALID`]. Only these are kept of a span: to keep its context would prolong the span.
 ///
-/// Bytes, because a `TraceId` has an alignment of 16.
+/// The bytes of both in words, because bytes would be copied one by one, and a `TraceId` has an alignment of 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SpanIds {
-    trace: [u8; 16],
-    span: [u8; 8],
+    trace: [u64; 2],
+    span: u64,
 }
 
 impl Exemplars {
@@ -54,10 +54,11 @@ impl Exemplars {
 
 impl SpanIds {
     /// Of no span.
-    pub(crate) const INVALID: Self = Self { trace: [0; 16], span: [0; 8] };
+    pub(crate) const INVALID: Self = Self { trace: [0; 2], span: 0 };
 
     pub(crate) fn new(trace: [u8; 16], span: [u8; 8]) -> Self {
-        Self { trace, span }
+        let trace = u128::from_ne_bytes(trace);
+        Self { trace: [trace as u64, (trace >> 64) as u64], span: u64::from_ne_bytes(span) }
     }
 
     pub(crate) fn of(span: &SpanContext) -> Self {
@@ -70,7 +71,9 @@ impl SpanIds {
     }
 
     fn ids(self) -> (TraceId, SpanId) {
-        (TraceId::from_bytes(self.trace), SpanId::from_bytes(self.span))
+        let [low, high] = self.trace.map(u128::from);
+        let trace = (high << 64 | low).to_ne_bytes();
+        (TraceId::from_bytes(trace), SpanId::from_bytes(self.span.to_ne_bytes()))
     }
 }
 

@@ -68,7 +68,12 @@ impl RequestSpan {
         Some(if is_sampled { Self::Sampled(ids) } else { Self::NotSampled })
     }
 
+    #[inline]
     fn in_context(context: &Context) -> Option<Self> {
+        // Asked first, because it costs less.
+        if !context.has_active_span() {
+            return None;
+        }
         Self::of_context(context.span().span_context())
     }
 

@@ -97,9 +97,7 @@ impl<T: Measurement, I: BoundInstrument<T> + Send + Sync> BoundSyncInstrument<T>
 {
     fn measure(&self, value: T) {
         self.instrument.measure(value);
-        if let Some(exemplar) = self.exemplars.exemplar(value.float()) {
-            self.series.record(exemplar);
-        }
+        self.exemplars.record(&self.series, value.float());
     }
 }
 
