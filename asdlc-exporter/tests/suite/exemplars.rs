@@ -268,6 +268,23 @@ fn a_series_that_has_a_point_is_not_shown_as_overflow_beyond_the_limit_of_exempl
     Ok(())
 }
 
+// the SDK keeps both instruments, and warns about them. They have one name here, so their exemplars are together.
+#[test]
+fn the_overflow_series_of_another_instrument_has_no_exemplar_of_a_series_with_a_point() -> Result {
+    let exporter = builder().with_exemplars().with_max_series(2).build()?;
+    let meter = exporter.meter();
+    let (first, second) =
+        (meter.u64_counter("orders").build(), meter.f64_counter("orders").build());
+    sampled(1, || first.add(1, &[KeyValue::new("n", 0)]));
+    for n in 10..13_i64 {
+        second.add(1.0, &[KeyValue::new("n", n)]);
+    }
+    let text = exporter.render_as(Format::OpenMetrics)?;
+    assert!(text.contains("otel_metric_overflow"), "{text}");
+    assert_eq!(served(&exporter)?, [("orders_total{n=\"0\"}".to_owned(), 1, 1.0)]);
+    Ok(())
+}
+
 //
 #[test]
 fn attributes_that_are_not_sure_are_no_exemplar_of_the_overflow_series() -> Result {
