@@ -56,31 +56,54 @@ impl Exchange {
     /// Starts the clock. `None` if the request is excluded.
     #[inline(always)]
     pub(crate) fn start<B>(shard: &Arc<Shard>, request: &mut Request<B>) -> Option<Self> {
+        let flags = shard.recorder().flags();
+        if flags.are_usual() {
+            Self::start_with(FlagSet::USUAL, shard, request)
+        } else {
+            Self::start_unusual(flags, shard, request)
+        }
+    }
+
+    #[inline(never)]
+    fn start_unusual<B>(
+        flags: FlagSet,
+        shard: &Arc<Shard>,
+        request: &mut Request<B>,
+    ) -> Option<Self> {
+        Self::start_with(flags, shard, request)
+    }
+
+    /// Compiled twice: with the usual flags, which are a constant, no other flag is checked.
+    #[inline(always)]
+    fn start_with<B>(
+        flags: FlagSet,
+        shard: &Arc<Shard>,
+        request: &mut Request<B>,
+    ) -> Option<Self> {
         let recorder = shard.recorder();
-        let flags = recorder.flags();
-        let is_client = flags.contains(Flag::IS_CLIENT);
-        let is_excluded =
-            || recorder.is_excluded(RequestHead::of(request).with_direction(is_client));
-        if flags.contains(Flag::HAS_EXCLUSIONS) && is_excluded() {
+        // Put together only where it is needed: a usual request needs only two of its parts.
+        let head = || RequestHead::of(request).with_direction(flags.contains(Flag::IS_CLIENT));
+        if flags.contains(Flag::HAS_EXCLUSIONS) && recorder.is_excluded(head()) {
             return None;
         }
         // Before the head is read, because the processor reads the clock only after earlier loads have completed.
         let start = Instant::now();
-        let head = RequestHead::of(request).with_direction(is_client);
-        let (labels, version) = recorder.start(head, flags);
-        let (route, mut parts) = match recorder.find_route(labels, head) {
+        let (labels, version) = recorder.start(head(), flags);
+        let known = recorder.known_route(labels, flags).map(Ok);
+        let (route, mut parts) = match known.unwrap_or_else(|| recorder.find_route(labels, head()))
+        {
             Ok(route) => (route, None),
             Err(endpoint) => (RouteId::NONE, Some(OptionalParts::with_endpoint(endpoint))),
         };
-        let is_grpc = head.is_grpc();
+        let is_grpc = head().is_grpc();
         if is_grpc {
             let new = parts.as_ref().and_then(|parts| parts.endpoint.as_deref());
-            if let Some(path) = recorder.keep_unlisted_path(route, new, head) {
+            if let Some(path) = recorder.keep_unlisted_path(route, new, head()) {
                 parts.get_or_insert_default().unlisted_path = Some(path);
             }
         }
         let grpc = if is_grpc { GrpcCall::NO_STATUS } else { GrpcCall::NOT_GRPC };
-        let length = BodyLength::undeclared(head.version);
+        let length = BodyLength::undeclared(request.version());
         if flags.contains(Flag::HAS_OPTIONAL_PARTS) {
             OptionalParts::add_for_request(&mut parts, request, recorder);
         }
@@ -190,38 +213,39 @@ impl Exchange {
 
     /// Records the exchange, unless it is recorded already.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
-        if self.parts.is_some() {
-            if let Some(span) = self.finish_parts(outcome) {
-                return self.finish_in_span(outcome, span);
-            }
+        let Some(flags) = self.flags() else { return };
+        if flags.are_usual() && self.parts.is_none() {
+            self.record(FlagSet::USUAL, outcome, None);
+        } else {
+            self.finish_unusual(flags, outcome);
         }
-        let guard = LeaveOnPanic(self);
-        if let Some(shard) = guard.0.shard.as_deref() {
-            shard.recorder().record_exchange(guard.0.route, guard.0.end(outcome));
-        }
-        mem::forget(guard);
-        self.leave();
     }
 
-    /// The rest of [`finish`](Self::finish) if the measurements belong to a span.
     #[inline(never)]
-    fn finish_in_span(&mut self, outcome: Outcome, span: SpanIds) {
-        let guard = LeaveOnPanic(self);
-        if let Some(shard) = guard.0.shard.as_deref() {
-            shard.recorder().record_exchange_in_span(guard.0.route, guard.0.end(outcome), span);
-        }
-        mem::forget(guard);
-        self.leave();
+    fn finish_unusual(&mut self, flags: FlagSet, outcome: Outcome) {
+        let span = if self.parts.is_some() { self.finish_parts(outcome) } else { None };
+        self.record(flags, outcome, span);
     }
 
-    /// Ends the request: it is not in flight any more, and is not recorded again.
+    /// Records the exchange. Then the request is not in flight any more. Compiled twice, as [`start_with`](Self::start_with).
     #[inline(always)]
-    fn leave(&mut self) {
-        if let Some(shard) = self.shard.take() {
-            let recorder = shard.recorder();
-            let flags = recorder.flags();
-            shard.leave(recorder.slot(self.labels(), flags), flags);
+    fn record(&mut self, flags: FlagSet, outcome: Outcome, span: Option<SpanIds>) {
+        let Some(shard) = self.shard.take() else { return };
+        let guard = LeaveOnPanic { shard: &shard, exchange: self };
+        let recorder = shard.recorder();
+        let finished = self.end(outcome);
+        match span {
+            Some(span) => recorder.record_exchange_in_span(self.route, finished, span),
+            None => recorder.record_exchange(flags, self.route, finished),
         }
+        mem::forget(guard);
+        self.leave(&shard, flags);
+    }
+
+    /// The request is not in flight any more.
+    #[inline(always)]
+    fn leave(&self, shard: &Shard, flags: FlagSet) {
+        shard.leave(shard.recorder().slot(self.labels(), flags), flags);
     }
 
     /// `None` once recorded.
@@ -238,9 +262,9 @@ impl Exchange {
     /// Stops the clock.
     #[inline(always)]
     fn end(&self, outcome: Outcome) -> FinishedExchange {
-        let Self { start, progress, sent, .. } = *self;
-        let duration = start.elapsed();
-        FinishedExchange { ending: progress.end(outcome), duration, sent }
+        // Before the clock is read: one word is kept during that call, and not five parts.
+        let ending = self.progress.end(outcome);
+        FinishedExchange { ending, duration: self.start.elapsed(), sent: self.sent }
     }
 
     /// Takes what the optional metrics need when the exchange ends. Returns the span that the measurements belong to.
@@ -379,12 +403,15 @@ impl Exchange {
 }
 
 /// Ends a request if recording it panics.
-struct LeaveOnPanic<'a>(&'a mut Exchange);
+struct LeaveOnPanic<'a> {
+    shard: &'a Shard,
+    exchange: &'a Exchange,
+}
 
 impl Drop for LeaveOnPanic<'_> {
     #[cold]
     fn drop(&mut self) {
-        self.0.leave();
+        self.exchange.leave(self.shard, self.shard.recorder().flags());
     }
 }
 

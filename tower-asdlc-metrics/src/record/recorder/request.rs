@@ -28,10 +28,10 @@ impl Recorder {
         flags: FlagSet,
     ) -> (RequestLabels, ProtocolVersion) {
         let Settings { methods, user_labels, .. } = self.routes.settings();
-        let user_labels = if user_labels.is_empty() {
-            UserLabelValues::OTHER
-        } else {
+        let user_labels = if flags.contains(Flag::HAS_USER_LABELS) {
             UserLabel::read_all(user_labels, head)
+        } else {
+            UserLabelValues::OTHER
         };
         let labels = RequestLabels::new(methods.id(head.method), user_labels);
         if flags.contains(Flag::HAS_MORE_LABELS) {
@@ -63,7 +63,7 @@ impl Recorder {
     }
 
     /// Where requests with these labels are counted while they are in flight.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&self, labels: RequestLabels, flags: FlagSet) -> InFlightSlot {
         let method = u16::from(labels.method().0);
         if !flags.contains(Flag::HAS_MORE_LABELS) {
