@@ -198,3 +198,62 @@ async fn nested_layers_of_two_meters_each_size_a_request_body_once() {
         assert_eq!(sizes, BTreeMap::from([(format!("endpoint={name},method=GET"), 1)]));
     }
 }
+
+/// Responds with the endpoint `/named` to requests with the content type `named`.
+async fn answer(request: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = Response::new(Full::from("a body"));
+    if request.headers().get("content-type").is_some_and(|value| value == "named") {
+        response.extensions_mut().insert(ResponseEndpoint("/named".into()));
+    }
+    Ok(response)
+}
+
+//
+#[tokio::test]
+async fn with_a_fixed_endpoint_each_request_has_its_own_labels_before_and_after_a_collection() {
+    let metrics = Metrics::new();
+    let builder = HttpMetricsLayer::builder(FixedEndpoint("/x"));
+    let layer = builder.build(&metrics.meter()).unwrap();
+    let requests = [
+        ("GET", "", "endpoint=/x,method=GET,status=200"),
+        ("HEAD", "", "endpoint=/x,method=HEAD,status=200"),
+        ("POST", "text/plain", "endpoint=/x,method=POST,status=200"),
+        ("POST", "application/grpc", "endpoint=/x,grpc_status=UNKNOWN,method=POST,status=200"),
+        ("BREW", "", "endpoint=/x,method=_OTHER,status=200"),
+        ("GET", "named", "endpoint=/named,method=GET,status=200"),
+    ];
+    // A route is known from the second request on. The first collection is after the second round.
+    for round in 1..=4 {
+        for (method, content_type, _) in requests {
+            let request = Request::builder().method(method).header("content-type", content_type);
+            let service = layer.layer(service_fn(answer));
+            let response = service.oneshot(request.body(()).unwrap()).await.unwrap();
+            response.into_body().collect().await.unwrap();
+        }
+        if round >= 2 {
+            let expected = requests.map(|(_, _, labels)| (labels.to_owned(), round));
+            assert_eq!(metrics.sums("http_requests"), expected.into(), "round {round}");
+            assert_eq!(metrics.sums("http_requests_in_flight"), BTreeMap::new());
+        }
+    }
+}
+
+//
+#[tokio::test]
+async fn with_a_fixed_endpoint_labels_of_the_application_are_those_of_each_request() {
+    let metrics = Metrics::new();
+    let builder =
+        HttpMetricsLayer::builder(FixedEndpoint("/x"))
+            .with_label("tier", ["a"], |head| head.headers.get("x-tier")?.to_str().ok());
+    let layer = builder.build(&metrics.meter()).unwrap();
+    for round in 1..=3 {
+        for tier in ["a", "b"] {
+            let request = Request::builder().header("x-tier", tier).body(()).unwrap();
+            let response = layer.layer(service_fn(answer)).oneshot(request).await.unwrap();
+            response.into_body().collect().await.unwrap();
+        }
+        let labels =
+            ["a", "_OTHER"].map(|tier| format!("endpoint=/x,method=GET,status=200,tier={tier}"));
+        assert_eq!(metrics.sums("http_requests"), labels.map(|labels| (labels, round)).into());
+    }
+}

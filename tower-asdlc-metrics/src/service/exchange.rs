@@ -1,12 +1,13 @@
 //! One request from its head to its end. It is recorded exactly once.
 
+mod start;
+
 use crate::labels::ending::Progress;
 use crate::labels::endpoint::ResponseEndpoint;
 use crate::labels::grpc_status::{GrpcCall, GrpcStatus};
 use crate::labels::methods::MethodId;
 use crate::labels::outcome::Outcome;
 use crate::labels::protocol::ProtocolVersion;
-use crate::labels::request_head::RequestHead;
 use crate::labels::request_labels::{HostId, MethodAndScheme, RequestLabels};
 use crate::labels::user_label::UserLabelValues;
 use crate::record::exemplars::SpanIds;
@@ -21,7 +22,7 @@ use crate::service::optional_parts::OptionalParts;
 use crate::service::request_body::RequestEnd;
 use bytes::Buf;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
+use http::{Extensions, HeaderMap, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
@@ -53,74 +54,6 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Starts the clock. `None` if the request is excluded.
-    #[inline(always)]
-    pub(crate) fn start<B>(shard: &Arc<Shard>, request: &mut Request<B>) -> Option<Self> {
-        let flags = shard.recorder().flags();
-        if flags.are_usual() {
-            Self::start_with(FlagSet::USUAL, shard, request)
-        } else {
-            Self::start_unusual(flags, shard, request)
-        }
-    }
-
-    #[inline(never)]
-    fn start_unusual<B>(
-        flags: FlagSet,
-        shard: &Arc<Shard>,
-        request: &mut Request<B>,
-    ) -> Option<Self> {
-        Self::start_with(flags, shard, request)
-    }
-
-    /// Compiled twice: with the usual flags, which are a constant, no other flag is checked.
-    #[inline(always)]
-    fn start_with<B>(
-        flags: FlagSet,
-        shard: &Arc<Shard>,
-        request: &mut Request<B>,
-    ) -> Option<Self> {
-        let recorder = shard.recorder();
-        // Put together only where it is needed: a usual request needs only two of its parts.
-        let head = || RequestHead::of(request).with_direction(flags.contains(Flag::IS_CLIENT));
-        if flags.contains(Flag::HAS_EXCLUSIONS) && recorder.is_excluded(head()) {
-            return None;
-        }
-        // Before the head is read, because the processor reads the clock only after earlier loads have completed.
-        let start = Instant::now();
-        let (labels, version) = recorder.start(head(), flags);
-        let known = recorder.known_route(labels, flags).map(Ok);
-        let (route, mut parts) = match known.unwrap_or_else(|| recorder.find_route(labels, head()))
-        {
-            Ok(route) => (route, None),
-            Err(endpoint) => (RouteId::NONE, Some(OptionalParts::with_endpoint(endpoint))),
-        };
-        let is_grpc = head().is_grpc();
-        if is_grpc {
-            let new = parts.as_ref().and_then(|parts| parts.endpoint.as_deref());
-            if let Some(path) = recorder.keep_unlisted_path(route, new, head()) {
-                parts.get_or_insert_default().unlisted_path = Some(path);
-            }
-        }
-        let grpc = if is_grpc { GrpcCall::NO_STATUS } else { GrpcCall::NOT_GRPC };
-        let length = BodyLength::undeclared(request.version());
-        if flags.contains(Flag::HAS_OPTIONAL_PARTS) {
-            OptionalParts::add_for_request(&mut parts, request, recorder);
-        }
-        Some(Self {
-            shard: ManuallyDrop::new(Some(shard.enter(recorder.slot(labels, flags), flags))),
-            start,
-            user_labels: labels.user_labels(),
-            method: labels.method_and_scheme(),
-            host: labels.host(),
-            route,
-            progress: Progress::new(version, grpc),
-            sent: 0,
-            length,
-            parts: ManuallyDrop::new(parts),
-        })
-    }
-
     /// The request is sent by a client, which reads a body until the body says that it has ended. (The request of a client does not
     /// tell which version of HTTP the connection has.)
     #[inline]
@@ -246,6 +179,11 @@ impl Exchange {
     #[inline(always)]
     fn leave(&self, shard: &Shard, flags: FlagSet) {
         shard.leave(shard.recorder().slot(self.labels(), flags), flags);
+    }
+
+    #[cold]
+    fn leave_on_panic(&self, shard: &Shard) {
+        self.leave(shard, shard.recorder().flags());
     }
 
     /// `None` once recorded.
@@ -409,9 +347,9 @@ struct LeaveOnPanic<'a> {
 }
 
 impl Drop for LeaveOnPanic<'_> {
-    #[cold]
+    #[inline(always)]
     fn drop(&mut self) {
-        self.exchange.leave(self.shard, self.shard.recorder().flags());
+        self.exchange.leave_on_panic(self.shard);
     }
 }
 

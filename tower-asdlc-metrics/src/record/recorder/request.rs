@@ -8,6 +8,7 @@ use crate::labels::user_label::{UserLabel, UserLabelValues};
 use crate::record::flags::{Flag, FlagSet};
 use crate::record::in_flight::InFlightSlot;
 use crate::record::settings::Settings;
+use http::Method;
 
 /// How many [`InFlightSlot`]s there are for each label.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,12 @@ pub(super) struct SlotCounts {
 impl Recorder {
     /// Reads the labels of a request, and its version of HTTP. The version is unknown if it is not a label. It is also unknown on
     /// a client, which reads it from the response.
+    /// The labels of a request to a layer with the [usual](FlagSet::USUAL) flags.
+    #[inline(always)]
+    pub(crate) fn usual_labels(&self, method: &Method) -> RequestLabels {
+        RequestLabels::new(self.routes.settings().methods.id(method), UserLabelValues::OTHER)
+    }
+
     #[inline(always)]
     pub(crate) fn start(
         &self,
