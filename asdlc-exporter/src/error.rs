@@ -1,10 +1,10 @@
 //! The errors of building an exporter and of a scrape.
 
 use crate::families::{
+    labels::truncate::excerpt,
     limits::{MAX_CONSTANT_LEN, MAX_KEY_LEN, MAX_SERIES, MAX_VALUE_LEN, MIN_VALUE_LEN},
     model::NativeHistogram,
-    native_histograms::MAX_BUCKETS,
-    truncate::excerpt,
+    series::native_histograms::MAX_BUCKETS,
 };
 use opentelemetry_sdk::error::OTelSdkError;
 use std::{error::Error, fmt, time::Duration};

@@ -213,8 +213,9 @@ pub use exposition::format::Format;
 #[cfg(feature = "prometheus-client")]
 pub use families::foreign::prometheus_client::PrometheusClientRegistry;
 pub use families::{
-    idle_timeout::IdleTimeout, name::TranslationStrategy, native_histograms::NativeHistograms,
-    policy::MetricPolicy, scope_labels::ScopeLabels,
+    labels::scope_labels::ScopeLabels,
+    names::{name::TranslationStrategy, policy::MetricPolicy},
+    series::{idle_timeout::IdleTimeout, native_histograms::NativeHistograms},
 };
 pub use meter_source::{FromMeter, FromProvider, FromSharedProvider, MeterSource, SCHEMA_URL};
 #[cfg(feature = "prometheus")]

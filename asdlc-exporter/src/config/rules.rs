@@ -2,7 +2,7 @@
 
 use crate::{
     boundaries::check_boundaries,
-    families::label_key::{check_constant_label_key, check_label_key},
+    families::labels::key::{check_constant_label_key, check_label_key},
     redact,
 };
 use serde::{Deserialize, Deserializer, de};

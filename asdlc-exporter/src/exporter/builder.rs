@@ -11,8 +11,9 @@ use crate::{
         view::Views,
     },
     families::{
-        idle_timeout::IdleTimeout, name::TranslationStrategy, native_histograms::NativeHistograms,
-        policy::MetricPolicy, scope_labels::ScopeLabels,
+        labels::scope_labels::ScopeLabels,
+        names::{name::TranslationStrategy, policy::MetricPolicy},
+        series::{idle_timeout::IdleTimeout, native_histograms::NativeHistograms},
     },
     meter_source::MeterSource as _,
 };

@@ -3,14 +3,16 @@
 use crate::{
     error::{BuildError, BuildErrorKind},
     families::{
-        constant_labels::ConstantLabels,
-        idle_timeout::{IdleTimeout, MIN_IDLE_TIMEOUT},
-        label_key::{
-            KeyStyle, check_constant_label_key, check_key_beside_service, check_label_key,
+        labels::{
+            constant::ConstantLabels,
+            key::{KeyStyle, check_constant_label_key, check_key_beside_service, check_label_key},
         },
         limits::{MAX_CONSTANT_LEN, MAX_KEY_LEN, MAX_SERIES, MAX_VALUE_LEN, MIN_VALUE_LEN},
         model::NativeHistogram,
-        native_histograms::{MAX_BUCKETS, NativeHistograms},
+        series::{
+            idle_timeout::{IdleTimeout, MIN_IDLE_TIMEOUT},
+            native_histograms::{MAX_BUCKETS, NativeHistograms},
+        },
     },
     scrape::ScrapeLimits,
 };

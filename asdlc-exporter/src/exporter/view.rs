@@ -1,7 +1,9 @@
 //! The views of an exporter's meter provider: those of the user, the policy, the native histograms and the
 //! series limit. An instrument that the policy denies records nothing.
 
-use crate::families::{model::FamilyKind, native_histograms::NativeHistograms, policy::NamePolicy};
+use crate::families::{
+    model::FamilyKind, names::policy::NamePolicy, series::native_histograms::NativeHistograms,
+};
 use opentelemetry_sdk::metrics::{
     Aggregation, Instrument, InstrumentKind, MeterProviderBuilder, Stream,
 };

@@ -3,8 +3,7 @@
 use crate::{
     exemplars::Exemplar,
     families::{
-        constant_labels::ConstantLabels,
-        labels::Labels,
+        labels::{attributes::Labels, constant::ConstantLabels},
         model::{FamilyKind, HistogramValue, Number, Quantile},
     },
     unix_time::UnixTime,

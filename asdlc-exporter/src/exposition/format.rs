@@ -1,6 +1,6 @@
 //! The formats of an exposition.
 
-use crate::families::escaping::Escaping;
+use crate::families::names::escaping::Escaping;
 
 /// A text format of an exposition. For protobuf, see
 /// [`render_protobuf`](crate::PrometheusReader::render_protobuf).

@@ -6,8 +6,8 @@ use crate::{
         format::{Format, Output},
         render::{Collected, Query, RenderSettings, Renderer},
     },
-    families::{
-        constant_labels::ConstantLabels, resource::ResourceSettings, scope_labels::ScopeLabels,
+    families::labels::{
+        constant::ConstantLabels, resource::ResourceSettings, scope_labels::ScopeLabels,
     },
 };
 use opentelemetry::{InstrumentationScope, KeyValue, metrics::MeterProvider as _};

@@ -11,10 +11,9 @@ use crate::{
         open_metrics::{self, LONGEST_EXEMPLAR},
     },
     families::{
-        escape::push_escaped,
-        escaping::NameKind,
-        labels::Labels,
+        labels::{attributes::Labels, escape::push_escaped},
         model::{Bucket, FamilyKind, HistogramValue, Number, Quantile},
+        names::escaping::NameKind,
     },
     unix_time::UnixTime,
 };

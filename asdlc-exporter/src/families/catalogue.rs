@@ -1,24 +1,28 @@
 //! Sorts collected metrics into families. Each name has one type and one help text.
 
 use crate::families::{
-    base_name::{base_names, conflict},
-    escaped_families::EscapedFamilies,
-    escaping::Escaping,
     family::{Families, FamilyDescription, Member},
     foreign::{ForeignFamily, NotServed},
-    idle_timeout::IdleTimeout,
-    key_list::OVERFLOW,
-    label_key::{KeyRules, KeyStyle},
+    labels::{
+        key::{KeyRules, KeyStyle},
+        key_list::OVERFLOW,
+        resource::ResourceWarning,
+        scopes::{ScopeId, Scopes},
+        truncate::{excerpt, truncated_help},
+    },
     limits::{MAX_HELP_LEN, MAX_NAME_LEN},
     model::FamilyKind,
-    name::push_final_name,
-    native::ClassicBounds,
-    native_histograms::NativeHistograms,
-    points,
-    policy::NamePolicy,
-    resource::ResourceWarning,
-    scopes::{ScopeId, Scopes},
-    truncate::{excerpt, truncated_help},
+    names::{
+        base_name::{base_names, conflict},
+        escaped_families::EscapedFamilies,
+        escaping::Escaping,
+        name::push_final_name,
+        policy::NamePolicy,
+    },
+    series::{
+        idle_timeout::IdleTimeout, native::ClassicBounds, native_histograms::NativeHistograms,
+        points,
+    },
 };
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::data::{Metric, ResourceMetrics, ScopeMetrics};

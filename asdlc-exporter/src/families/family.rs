@@ -1,13 +1,14 @@
 //! The families of a scrape: a name, a type, and the collected metrics that have this name.
 
 use crate::families::{
-    escaped_families::EscapedFamily,
     foreign::ForeignFamily,
-    labels::Attribute,
+    labels::{attributes::Attribute, scopes::ScopeId},
     model::{FamilyKind, Number},
-    native::ClassicBounds,
-    points::{self, Origin, Point, PointVisitor},
-    scopes::ScopeId,
+    names::escaped_families::EscapedFamily,
+    series::{
+        native::ClassicBounds,
+        points::{self, Origin, Point, PointVisitor},
+    },
 };
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::metrics::data::Metric;

@@ -1,6 +1,6 @@
 //! Network addresses in messages for clients.
 
-use crate::families::truncate::floor_char_boundary;
+use crate::families::labels::truncate::floor_char_boundary;
 use std::net::IpAddr;
 
 /// Removes network addresses and control characters, for a client that must not see them. The result

@@ -2,7 +2,7 @@
 
 use crate::{
     exposition::format::{Output, Syntax},
-    families::escaping::Escaping,
+    families::names::escaping::Escaping,
 };
 use http::HeaderValue;
 

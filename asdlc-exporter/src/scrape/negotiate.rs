@@ -3,7 +3,7 @@
 use crate::{
     accept::{AcceptItem, accept_items},
     exposition::format::{Output, Syntax},
-    families::escaping::Escaping,
+    families::names::escaping::Escaping,
     scrape::encode::Encoding,
 };
 use http::{

@@ -1,7 +1,7 @@
 //! The settings of labels.
 
 use crate::{
-    exporter::reader_builder::PrometheusReaderBuilder, families::scope_labels::ScopeLabels,
+    exporter::reader_builder::PrometheusReaderBuilder, families::labels::scope_labels::ScopeLabels,
 };
 
 impl PrometheusReaderBuilder {

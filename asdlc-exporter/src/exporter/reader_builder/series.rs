@@ -2,7 +2,7 @@
 
 use crate::{
     exporter::reader_builder::PrometheusReaderBuilder,
-    families::{idle_timeout::IdleTimeout, native_histograms::NativeHistograms},
+    families::series::{idle_timeout::IdleTimeout, native_histograms::NativeHistograms},
 };
 
 impl PrometheusReaderBuilder {

@@ -5,9 +5,9 @@ use crate::{
         protobuf::wire::{length_tag, push_bytes, push_varint, varint_len},
         text::SPARE,
     },
-    families::{
-        constant_labels::ConstantLabels, escape::push_unescaped, label_text::pairs, labels::Labels,
-        packed_lengths,
+    families::labels::{
+        attributes::Labels, constant::ConstantLabels, escape::push_unescaped, packed_lengths,
+        text::pairs,
     },
 };
 

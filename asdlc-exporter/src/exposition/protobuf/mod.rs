@@ -23,7 +23,7 @@ use crate::{
         text::SPARE,
     },
     families::{
-        labels::Labels,
+        labels::attributes::Labels,
         model::{FamilyKind, HistogramValue, Number, Quantile},
     },
     unix_time::UnixTime,

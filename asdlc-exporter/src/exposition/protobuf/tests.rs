@@ -8,18 +8,20 @@ use crate::{
         family_writer::{FamilyHead, FamilyWriter},
     },
     families::{
-        constant_labels::ConstantLabels,
-        label_cache::LabelCache,
-        label_key::{KeyRules, KeyStyle},
-        label_text::SharedLabels,
-        labels::{Attribute, AttributeValue},
-        layouts::LayoutId,
+        labels::{
+            attributes::{Attribute, AttributeValue},
+            cache::LabelCache,
+            constant::ConstantLabels,
+            key::{KeyRules, KeyStyle},
+            layouts::LayoutId,
+            packed_lengths,
+            scope_labels::ScopeLabels,
+            text::SharedLabels,
+        },
         limits::{MAX_SCOPE_LEN, MAX_VALUE_LEN},
         model::{
             Bucket, FamilyKind, HistogramValue, NativeBuckets, NativeHistogram, Number, Quantile,
         },
-        packed_lengths,
-        scope_labels::ScopeLabels,
     },
     unix_time::UnixTime,
 };

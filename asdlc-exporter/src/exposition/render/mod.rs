@@ -19,13 +19,14 @@ use crate::{
     },
     families::{
         catalogue::{Catalogue, FamilyWarning},
-        exemplars::FamilyExemplars,
         foreign::ForeignFamily,
-        idle_timeout::IdleTimeout,
-        label_cache::LabelCache,
-        lifetimes::{Collection, Lifetimes},
-        resource::ServedResource,
-        series::SeriesOrder,
+        labels::{cache::LabelCache, resource::ServedResource},
+        series::{
+            exemplars::FamilyExemplars,
+            idle_timeout::IdleTimeout,
+            lifetimes::{Collection, Lifetimes},
+            table::SeriesOrder,
+        },
     },
     unix_time::UnixTime,
 };

@@ -3,9 +3,10 @@
 use crate::{
     exemplars::store::ExemplarStore,
     families::{
-        constant_labels::ConstantLabels, idle_timeout::IdleTimeout, limits::DEFAULT_VALUE_LEN,
-        native_histograms::NativeHistograms, policy::NamePolicy, resource::ResourceSettings,
-        scope_labels::ScopeLabels,
+        labels::{constant::ConstantLabels, resource::ResourceSettings, scope_labels::ScopeLabels},
+        limits::DEFAULT_VALUE_LEN,
+        names::policy::NamePolicy,
+        series::{idle_timeout::IdleTimeout, native_histograms::NativeHistograms},
     },
     unix_time::UnixTime,
 };

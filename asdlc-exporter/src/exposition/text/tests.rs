@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     exemplars::SpanIds,
-    families::{constant_labels::ConstantLabels, model::FamilyKind},
+    families::{labels::constant::ConstantLabels, model::FamilyKind},
 };
 
 fn head<'a>(

@@ -1,6 +1,6 @@
 //! The types of a crate whose feature is off. They have no values.
 
-use crate::families::{foreign::NotServed, model::FamilyKind, points::PointVisitor};
+use crate::families::{foreign::NotServed, model::FamilyKind, series::points::PointVisitor};
 use std::{convert::Infallible, fmt, iter, marker::PhantomData};
 
 #[cfg(not(feature = "prometheus"))]

@@ -16,7 +16,7 @@ use absent::prometheus;
 #[cfg(not(feature = "prometheus-client"))]
 use absent::prometheus_client;
 
-use crate::families::{model::FamilyKind, points::PointVisitor};
+use crate::families::{model::FamilyKind, series::points::PointVisitor};
 use std::fmt;
 
 /// A registry of another crate.

@@ -2,9 +2,9 @@
 
 use crate::families::{
     foreign::{ForeignRegistry, NotServed},
-    labels::{Attribute, AttributeValue},
+    labels::attributes::{Attribute, AttributeValue},
     model::{Bucket, FamilyKind, HistogramValue, Number, Quantile},
-    points::{HistogramPoint, Point, PointVisitor, SummaryPoint},
+    series::points::{HistogramPoint, Point, PointVisitor, SummaryPoint},
 };
 use prometheus::proto::{Counter, Gauge, Histogram, Metric, MetricFamily, MetricType, Summary};
 use std::fmt;

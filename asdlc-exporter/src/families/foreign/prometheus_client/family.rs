@@ -2,9 +2,9 @@
 
 use crate::families::{
     foreign::{NotServed, prometheus_client::sample::Label},
-    labels::{Attribute, AttributeValue},
+    labels::attributes::{Attribute, AttributeValue},
     model::{Bucket, FamilyKind, HistogramValue, Number},
-    points::{HistogramPoint, Point, PointVisitor},
+    series::points::{HistogramPoint, Point, PointVisitor},
 };
 
 /// A family, or the line that could not be read.

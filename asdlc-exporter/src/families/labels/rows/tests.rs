@@ -1,0 +1,246 @@
+use super::*;
+use crate::{
+    collect::reader::Reader,
+    exposition::{
+        format::Output,
+        render::{Collected, Query, RenderSettings, Rendered, Renderer},
+    },
+    families::{
+        labels::{
+            attributes::AttributeValue,
+            constant::ConstantLabels,
+            key::{KeyRules, KeyStyle},
+            scope_labels::ScopeLabels,
+            scopes::ScopeId,
+        },
+        limits::DEFAULT_VALUE_LEN,
+    },
+};
+use opentelemetry::{
+    Array, KeyValue, Value,
+    metrics::{AsyncInstrument, MeterProvider as _},
+};
+use opentelemetry_sdk::metrics::{
+    Instrument, SdkMeterProvider, Stream, data::ResourceMetrics, reader::MetricReader as _,
+};
+use proptest::{collection::vec, prelude::*, sample::select};
+use std::sync::{Arc, Mutex};
+
+/// Values whose texts are equal in part, or are the escaped text of another one.
+fn values() -> Vec<Value> {
+    let texts = [
+        "", "a", "b", "ab", "\"", "\\\"", "\\", "\\\\", "a\",b=\"", "\n", "\\n", "1", "true",
+        "false",
+    ];
+    let long = ["a", "b"].map(|text| Value::from(text.repeat(2_000)));
+    let others: [Value; 7] = [
+        1_i64.into(),
+        11_i64.into(),
+        1.0.into(),
+        0.5.into(),
+        true.into(),
+        false.into(),
+        Value::Array(Array::I64(vec![1, 2])),
+    ];
+    texts.into_iter().map(Value::from).chain(long).chain(others).collect()
+}
+
+fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+    // Two of the keys become the same label.
+    let attribute = (select(vec!["a", "b", "c.d", "c_d"]), select(values()));
+    vec(attribute, 0..4).prop_map(|pairs| {
+        let mut pairs: Vec<KeyValue> =
+            pairs.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+        pairs.sort_by(|a, b| a.key.cmp(&b.key));
+        pairs.dedup_by(|a, b| a.key == b.key);
+        pairs
+    })
+}
+
+/// The points of a family in some scrapes. Mostly, a scrape has those of the scrape before, and some others.
+fn scrapes() -> impl Strategy<Value = Vec<Vec<Vec<KeyValue>>>> {
+    let changes = (any::<prop::sample::Index>(), any::<bool>(), vec(attributes(), 0..3));
+    (vec(attributes(), 0..6), vec(changes, 1..5)).prop_map(|(first, changes)| {
+        let mut scrapes = vec![first];
+        for (at, is_removed, new) in changes {
+            let mut points = scrapes.last().cloned().unwrap_or_default();
+            if is_removed && !points.is_empty() {
+                points.remove(at.index(points.len()));
+            }
+            points.extend(new);
+            scrapes.push(points);
+        }
+        scrapes
+    })
+}
+
+fn renderer() -> Renderer {
+    let settings = RenderSettings { may_be_empty: true, ..RenderSettings::default() };
+    Renderer::new(settings)
+}
+
+proptest! {
+    // X-05
+    #[test]
+    fn a_later_exposition_is_the_one_that_a_new_reader_writes(scrapes in scrapes()) {
+        let observed = Observed::new();
+        let mut kept = renderer();
+        for points in scrapes {
+            let metrics = observed.collect(points);
+            prop_assert_eq!(rendered(&mut kept, &metrics), rendered(&mut renderer(), &metrics));
+        }
+    }
+}
+
+/// Observes these points of a gauge.
+struct Observed {
+    reader: Reader,
+    _provider: SdkMeterProvider,
+    points: Arc<Mutex<Vec<Vec<KeyValue>>>>,
+}
+
+impl Observed {
+    fn new() -> Self {
+        let reader = Reader::default();
+        let provider = SdkMeterProvider::builder()
+            .with_reader(reader.clone())
+            .with_view(|_: &Instrument| {
+                Stream::builder().with_cardinality_limit(20_000).build().ok()
+            })
+            .build();
+        let points: Arc<Mutex<Vec<Vec<KeyValue>>>> = Arc::default();
+        let observed = Arc::clone(&points);
+        let observe = move |gauge: &dyn AsyncInstrument<u64>| {
+            for (value, attributes) in (0..).zip(observed.lock().unwrap().iter()) {
+                gauge.observe(value, attributes);
+            }
+        };
+        let meter = provider.meter("test");
+        let _gauge = meter.u64_observable_gauge("gauge").with_callback(observe).build();
+        Self { reader, _provider: provider, points }
+    }
+
+    /// What is collected of these points.
+    fn collect(&self, points: Vec<Vec<KeyValue>>) -> ResourceMetrics {
+        *self.points.lock().unwrap() = points;
+        let mut metrics = ResourceMetrics::default();
+        self.reader.collect(&mut metrics).unwrap();
+        metrics
+    }
+}
+
+/// The expositions of these metrics.
+fn rendered(renderer: &mut Renderer, metrics: &ResourceMetrics) -> [Rendered; 2] {
+    // First in protobuf, which depends on whether rows have escapes.
+    [Output::PROTOBUF, Output::TEXT].map(|output| {
+        let query = Query::all(output);
+        renderer.render(Collected::now(metrics), &query, Vec::new(), None).unwrap()
+    })
+}
+
+// X-05
+#[test]
+fn a_row_is_only_kept_for_the_same_labels() {
+    let observed = Observed::new();
+    let one = |value| vec![KeyValue::new("c.d", value)];
+    // Attributes that become one label.
+    let joined = [("a", "x"), ("a;x", "y"), ("a;x", ""), ("a", "")];
+    let two = |(first, second)| vec![KeyValue::new("c.d", first), KeyValue::new("c_d", second)];
+    let mut points: Vec<_> = values().into_iter().map(one).chain(joined.map(two)).collect();
+    // A key that is truncated counts in each scrape.
+    points.push(vec![KeyValue::new("k".repeat(300), "a")]);
+    for point in &points {
+        for other in &points {
+            let mut kept = renderer();
+            rendered(&mut kept, &observed.collect(vec![point.clone()]));
+            let metrics = observed.collect(vec![other.clone()]);
+            let new = rendered(&mut renderer(), &metrics);
+            assert_eq!(rendered(&mut kept, &metrics), new, "{point:?}, then {other:?}");
+        }
+    }
+}
+
+// X-05
+#[test]
+fn rows_are_not_kept_if_the_numbers_of_layouts_change() {
+    let observed = Observed::new();
+    let point = |key: String| vec![KeyValue::new(key, "x")];
+    let mut kept = renderer();
+    // More lists of keys than the cache keeps.
+    let many = observed.collect((0..10_001).map(|at| point(format!("k{at:05}"))).collect());
+    rendered(&mut kept, &many);
+    let same = observed.collect((0..10_001).rev().map(|at| point(format!("k{at:05}"))).collect());
+    assert_eq!(rendered(&mut kept, &same), rendered(&mut renderer(), &same));
+    let few = observed.collect((0..3).map(|at| point(format!("k{:05}", 7 * at))).collect());
+    assert_eq!(rendered(&mut kept, &few), rendered(&mut renderer(), &few));
+}
+
+/// Writes so many rows with labels of about 1 000 bytes each. Returns whether they may have changed.
+fn written(rows: &mut LabelRows, memory: &mut RowMemory, count: usize) -> bool {
+    write_values(rows, memory, (0..count).map(|at| format!("{at:1000}")))
+}
+
+fn write_values(
+    rows: &mut LabelRows,
+    memory: &mut RowMemory,
+    values: impl Iterator<Item = String>,
+) -> bool {
+    let mut labels = LabelCache::new(
+        ConstantLabels::default(),
+        ScopeLabels::NONE,
+        KeyStyle::default(),
+        DEFAULT_VALUE_LEN,
+    );
+    rows.begin(memory, 0, 0);
+    for value in values {
+        let attributes = [Attribute { key: "at", value: AttributeValue::Text(&value) }];
+        let list = labels.find(KeyRules::default(), &attributes);
+        let keys = labels.in_scope(list, ScopeId::NONE);
+        rows.add(&mut labels, keys, &attributes, &mut Scratch::default());
+    }
+    rows.end()
+}
+
+// X-17
+#[test]
+fn the_rows_that_are_kept_take_bounded_memory() {
+    let (mut large, mut larger, mut small) = Default::default();
+    let mut memory = RowMemory::left_by([].into_iter());
+    assert_eq!(memory.free, MAX_KEPT);
+    let fits = MAX_KEPT / 4 / 1_000;
+    for (rows, count, is_kept) in
+        [(&mut larger, 5 * fits, false), (&mut small, fits, true), (&mut large, 3 * fits, false)]
+    {
+        let rows: &mut LabelRows = rows;
+        assert!(written(rows, &mut memory, count), "{count} rows for the first time");
+        rows.keep(&mut memory);
+        assert_eq!(!rows.rows.is_empty(), is_kept, "{count} rows");
+    }
+    assert_eq!(memory.free, MAX_KEPT - small.size());
+    // In the next scrape, only those that were kept are known.
+    let mut memory = RowMemory::left_by([&large, &small].into_iter());
+    assert_eq!(memory.free, MAX_KEPT - small.size());
+    assert!(!written(&mut small, &mut memory, fits));
+    small.keep(&mut memory);
+    assert!(written(&mut larger, &mut memory, 0), "nothing is known about them");
+    assert!(written(&mut large, &mut memory, fits));
+    large.keep(&mut memory);
+    assert_eq!(memory.free, MAX_KEPT - small.size() - large.size());
+    let of_heap =
+        |rows: &LabelRows| rows.text.capacity() + rows.rows.capacity() * size_of::<LabelRow>();
+    assert!(of_heap(&small) + of_heap(&large) <= MAX_KEPT);
+}
+
+// X-12
+#[test]
+fn rows_are_known_to_be_plain_if_none_has_an_escape() {
+    let (mut rows, mut memory) = (LabelRows::default(), RowMemory::left_by([].into_iter()));
+    for (values, is_plain) in [(["a", "b"], true), (["a", "\""], false), (["a", "b"], true)] {
+        write_values(&mut rows, &mut memory, values.into_iter().map(str::to_owned));
+        assert!(!rows.are_plain(), "nothing is known about new rows");
+        rows.keep(&mut memory);
+        assert_eq!(rows.are_plain(), is_plain, "{values:?}");
+    }
+    assert!(!write_values(&mut rows, &mut memory, ["a", "b"].into_iter().map(str::to_owned)));
+    assert!(rows.are_plain());
+}

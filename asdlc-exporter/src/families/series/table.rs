@@ -1,0 +1,370 @@
+//! Sorts the points of a family by their labels, and merges the points of one series.
+
+use crate::families::{
+    family::Family,
+    labels::{
+        attributes::{Attribute, Labels},
+        cache::{FoundKeys, LabelCache},
+        key::{KeyRules, is_scope_key},
+        layouts::Layout,
+        rows::{LabelRows, RowMemory, Scratch},
+        scopes::ScopeId,
+    },
+    model::{HistogramValue, Number, Quantile},
+    names::escaping::Escaping,
+    series::{
+        native::ClassicBounds,
+        points::{Origin, Point, PointVisitor},
+    },
+};
+use std::{hint, mem, ptr};
+
+/// The points of one family. Its memory is reused for the next family.
+#[derive(Default)]
+pub(crate) struct SeriesTable<'a> {
+    points: Vec<Point<'a>>,
+    /// The attributes of one point. A field, to reuse its memory.
+    attributes: Vec<Attribute<'a>>,
+    /// To write the labels of one point. A field, to reuse its memory.
+    scratch: Scratch,
+    /// Whether the family has an overflow series.
+    overflows: bool,
+    /// The keys of two earlier points. Two, because the SDK stores an attribute set twice, in the
+    /// order of recording and sorted, and returns one of the two.
+    recent: [RecentKeys<'a>; 2],
+    /// Where the native histograms of the family have classic buckets.
+    classic_bounds: ClassicBounds,
+}
+
+/// The labels of a family's points, and the sorted order of the points. The order is kept between scrapes, and valid
+/// while the family has the same points.
+#[derive(Debug, Default)]
+pub(crate) struct SeriesOrder {
+    /// Those of each point, in the order in which the points are loaded.
+    labels: LabelRows,
+    rows: Vec<u32>,
+    /// Whether each point is a series of its own.
+    is_distinct: bool,
+    /// The hash of the labels that were sorted.
+    digest: u64,
+    text_len: usize,
+    /// Whether a warning was logged that labels of this family are truncated.
+    pub(crate) is_truncation_logged: bool,
+    /// Whether an overflow series of this family was reported.
+    pub(crate) is_overflow_reported: bool,
+}
+
+impl SeriesOrder {
+    /// The hash of the labels of all series: as long as it is the same, the family has the same series in the
+    /// same order.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// How many points there are. There are not more series.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The labels of the points, if they are kept.
+    pub(crate) fn labels(&self) -> &LabelRows {
+        &self.labels
+    }
+
+    /// Keeps the labels for the next scrape, if there is enough memory. Call it when the family is written.
+    pub(crate) fn keep_labels(&mut self, memory: &mut RowMemory) {
+        self.labels.keep(memory);
+    }
+
+    /// Forgets the labels. Call it if the layouts get other numbers.
+    pub(crate) fn forget_labels(&mut self) {
+        self.labels = LabelRows::default();
+    }
+}
+
+/// One series: a label set and its points. It has several points if attribute sets differ only in what
+/// labels cannot express, or if several metrics share a family.
+pub(crate) struct Series<'t, 'a> {
+    /// Not empty.
+    rows: &'t [u32],
+    labels: &'t LabelRows,
+    table: &'t SeriesTable<'a>,
+    canonical: &'t [Layout],
+    layouts: &'t [Layout],
+}
+
+impl<'a> SeriesTable<'a> {
+    /// Reads and sorts the points of the family.
+    pub(crate) fn load(
+        &mut self,
+        family: &Family<'a, '_>,
+        labels: &mut LabelCache,
+        order: &mut SeriesOrder,
+        memory: &mut RowMemory,
+    ) {
+        self.overflows = false;
+        self.classic_bounds = family.description.classic_bounds;
+        // In a family of another type, the same keys can become other labels.
+        self.forget_keys();
+        // As much memory as the last scrape needed, and not more.
+        self.points.clear();
+        self.points.reserve_exact(order.rows.len());
+        order.labels.begin(memory, order.text_len, order.rows.len());
+        let reserved = family.description.kind.reserved_key();
+        let rules = KeyRules { reserved, are_final: false, style: labels.key_style() };
+        let origin = Origin::Resource(ScopeId::NONE);
+        let rows = &mut order.labels;
+        family.for_each_point(&mut TableLoader { table: self, rows, labels, rules, origin });
+        // The SDK returns the points of a metric in the same order until a point is added. So if all labels are those of
+        // the last scrape, the order of that scrape is still right. If these were not kept, their hash is.
+        if !order.labels.end() {
+            return;
+        }
+        let digest = order.labels.digest(labels.hasher());
+        if order.digest == digest && order.rows.len() == self.points.len() {
+            return;
+        }
+        let SeriesOrder { labels: table, rows, .. } = order;
+        rows.clear();
+        rows.extend(0..self.points.len() as u32);
+        // Points of the same label set stay in the order in which they were loaded.
+        rows.sort_unstable_by(|&a, &b| table.compare(labels, a, b).then(a.cmp(&b)));
+        let is_less = |pair: &[u32]| table.compare(labels, pair[0], pair[1]).is_lt();
+        order.is_distinct = rows.windows(2).all(is_less);
+        order.digest = digest;
+        order.text_len = table.text_len();
+    }
+
+    /// Whether the family has a series that counts label sets beyond a series limit.
+    pub(crate) fn overflows(&self) -> bool {
+        self.overflows
+    }
+
+    /// The series with the same labels in every exposition.
+    pub(crate) fn iter<'t>(
+        &'t self,
+        labels: &'t LabelCache,
+        order: &'t SeriesOrder,
+    ) -> impl Iterator<Item = Series<'t, 'a>> {
+        self.iter_with(labels, order, labels.layouts())
+    }
+
+    /// The series with labels as they are written, if these were [prepared](LabelCache::prepare).
+    pub(crate) fn written<'t>(
+        &'t self,
+        labels: &'t LabelCache,
+        order: &'t SeriesOrder,
+        escaping: Escaping,
+    ) -> impl Iterator<Item = Series<'t, 'a>> {
+        self.iter_with(labels, order, labels.written_layouts(escaping))
+    }
+
+    fn iter_with<'t>(
+        &'t self,
+        labels: &'t LabelCache,
+        order: &'t SeriesOrder,
+        layouts: &'t [Layout],
+    ) -> impl Iterator<Item = Series<'t, 'a>> {
+        let SeriesOrder { labels: table, rows, is_distinct, .. } = order;
+        let canonical = labels.layouts();
+        let (mut ahead, mut done) = (rows.chunks(PREFETCHED), 0);
+        rows.chunk_by(move |&a, &b| !is_distinct && table.compare(labels, a, b).is_eq()).map(
+            move |rows| {
+                if done == 0 {
+                    ahead.next().into_iter().flatten().for_each(|&at| self.prefetch(table, at));
+                    done = PREFETCHED;
+                }
+                done -= 1;
+                Series { rows, labels: table, table: self, canonical, layouts }
+            },
+        )
+    }
+
+    /// Loads the data of the row into the CPU caches.
+    ///
+    /// The rows are sorted, but their data in memory is not. So the data of each row is a cache
+    /// miss. If rows are written one by one, the CPU waits for each miss. Here, the CPU loads the
+    /// data of many rows at the same time.
+    fn prefetch(&self, labels: &LabelRows, at: u32) {
+        hint::black_box(labels.first_byte(at));
+        if let Point::Histogram(point) = self.points[at as usize] {
+            hint::black_box(point.prefetch());
+        }
+    }
+
+    fn forget_keys(&mut self) {
+        self.recent.iter_mut().for_each(|recent| recent.found = None);
+    }
+}
+
+/// Adds the points of a family to the table.
+struct TableLoader<'t, 'a> {
+    table: &'t mut SeriesTable<'a>,
+    rows: &'t mut LabelRows,
+    labels: &'t mut LabelCache,
+    rules: KeyRules,
+    origin: Origin<'a>,
+}
+
+impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
+    fn origin(&mut self, origin: Origin<'a>) {
+        let are_final = matches!(origin, Origin::Registry);
+        let are_same = are_final == self.rules.are_final && origin.scope() == self.origin.scope();
+        if !are_same {
+            // The same keys become other labels, or labels of another scope.
+            self.table.forget_keys();
+        }
+        self.rules.are_final = are_final;
+        self.origin = origin;
+        self.labels.count_truncated(origin.scope());
+    }
+
+    fn point(&mut self, recorded: impl Iterator<Item = Attribute<'a>>, point: Point<'a>) {
+        let SeriesTable { attributes, recent, .. } = &mut *self.table;
+        attributes.clear();
+        attributes.extend(recorded);
+        // Most points share their key strings with one of the last points. Then the keys are known.
+        let known = recent.iter().find_map(|recent| recent.keys_of(attributes));
+        let keys = known.unwrap_or_else(|| self.find_keys());
+        let Self { table, rows, labels, .. } = self;
+        let SeriesTable { points, attributes, scratch, .. } = &mut **table;
+        rows.add(labels, keys, attributes, scratch);
+        points.push(point);
+    }
+}
+
+impl<'a> TableLoader<'_, 'a> {
+    /// The keys of the attributes, which are new or were not among the last ones.
+    #[inline(never)]
+    fn find_keys(&mut self) -> FoundKeys {
+        let Self { table, labels, rules, origin, .. } = self;
+        let SeriesTable { attributes, overflows, recent, .. } = &mut **table;
+        let key_list = labels.find(*rules, attributes);
+        *overflows |= labels.is_overflow(key_list);
+        if labels.has_scope_keys(key_list) {
+            return self.move_scope_keys();
+        }
+        let found = labels.in_scope(key_list, origin.scope());
+        recent.swap(0, 1);
+        recent[0].found = Some(found);
+        recent[0].keys.clear();
+        recent[0].keys.extend(attributes.iter().map(|attribute| attribute.key));
+        found
+    }
+
+    /// The keys of attributes of which some have to be labels of the scope. Removes these attributes.
+    #[cold]
+    fn move_scope_keys(&mut self) -> FoundKeys {
+        let Self { table, labels, rules, origin, .. } = self;
+        let is_scope_key =
+            |attribute: &Attribute<'_>| is_scope_key(&rules.label_key(attribute.key));
+        let (of_scope, others): (Vec<_>, _) =
+            mem::take(&mut table.attributes).into_iter().partition(is_scope_key);
+        table.attributes = others;
+        let scope = match origin {
+            Origin::Instrument(scope, _) => Some(*scope),
+            Origin::Registry | Origin::Resource(_) => None,
+        };
+        let scope = labels.scopes().find(scope, *rules, &of_scope);
+        let key_list = labels.find(*rules, &table.attributes);
+        labels.count_truncated(scope);
+        labels.in_scope(key_list, scope)
+    }
+}
+
+/// The keys of an earlier point.
+#[derive(Default)]
+struct RecentKeys<'a> {
+    keys: Vec<&'a str>,
+    /// What they become in the scope of the points.
+    found: Option<FoundKeys>,
+}
+
+impl RecentKeys<'_> {
+    /// What was found, if these attributes have the same key strings in memory. Comparing addresses is
+    /// faster than comparing strings.
+    fn keys_of(&self, attributes: &[Attribute<'_>]) -> Option<FoundKeys> {
+        let mut both = attributes.iter().zip(&self.keys);
+        let are_same = attributes.len() == self.keys.len()
+            && both.all(|(attribute, key)| ptr::eq(attribute.key, *key));
+        self.found.filter(|_| are_same)
+    }
+}
+
+impl<'t, 'a> Series<'t, 'a> {
+    #[inline]
+    pub(crate) fn labels(&self) -> Labels<'t> {
+        let Self { rows, labels, table: _, canonical, layouts } = *self;
+        let (layout, text, lengths) = labels.row(rows[0]);
+        let (layout, canonical) = (&layouts[layout.index()], &canonical[layout.index()]);
+        Labels { layout, canonical, text, lengths, is_plain: labels.are_plain() }
+    }
+
+    /// The value of a counter or gauge series.
+    #[inline]
+    pub(crate) fn value(&self) -> Number {
+        let mut value = None;
+        for point in self.points() {
+            value = match (point, value) {
+                (Point::Sum(number), Some(sum)) => Some(number.plus(sum)),
+                (Point::Gauge(number), Some(other)) => Some(number.max(other)),
+                (Point::Sum(number) | Point::Gauge(number), None) => Some(number),
+                (Point::Histogram(_) | Point::Summary(_), value) => value,
+            };
+        }
+        value.unwrap_or(Number::U64(0))
+    }
+
+    /// Replaces `value` by that of a histogram series.
+    ///
+    /// Histograms with different boundaries are merged to the boundaries that they share, where the
+    /// counts are exact. A native histogram that is merged with a classic one becomes a classic one.
+    pub(crate) fn histogram(&self, value: &mut HistogramValue) {
+        let bounds = self.table.classic_bounds;
+        let mut points = self.points().filter_map(|point| match point {
+            Point::Histogram(point) => Some(point),
+            Point::Sum(_) | Point::Gauge(_) | Point::Summary(_) => None,
+        });
+        let Some(first) = points.next() else {
+            *value = HistogramValue::default();
+            return;
+        };
+        first.read(value);
+        value.sum = first.sum();
+        for point in points {
+            let mut other = HistogramValue::default();
+            point.read(&mut other);
+            other.sum = point.sum();
+            value.add(other, bounds);
+        }
+        if value.is_native {
+            value.set_classic(bounds);
+        }
+    }
+
+    /// Replaces `quantiles` by those of a summary series and returns count and sum.
+    pub(crate) fn summary(&self, quantiles: &mut Vec<Quantile>) -> (u64, Number) {
+        quantiles.clear();
+        let last = self.points().filter_map(|point| match point {
+            Point::Summary(point) => Some(point),
+            Point::Sum(_) | Point::Gauge(_) | Point::Histogram(_) => None,
+        });
+        last.last().map_or((0, Number::U64(0)), |last| {
+            last.read(quantiles);
+            (last.count(), last.sum())
+        })
+    }
+
+    /// The rows of its points in the table.
+    #[inline]
+    pub(crate) fn rows(&self) -> &'t [u32] {
+        self.rows
+    }
+
+    fn points(&self) -> impl Iterator<Item = Point<'a>> {
+        self.rows.iter().map(|&at| self.table.points[at as usize])
+    }
+}
+
+/// How many rows are prefetched at the same time.
+const PREFETCHED: usize = 16;
