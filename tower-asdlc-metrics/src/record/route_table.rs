@@ -44,7 +44,9 @@ impl RoutesOfMethods {
     }
 
     pub(crate) fn set(&self, method: MethodId, route: RouteId) {
-        if let Some(id) = self.0.get(method.index()) {
+        let Some(id) = self.0.get(method.index()) else { return };
+        // Only once: with a store for each request, the cache line would move between the cores of two threads.
+        if id.load(Ordering::Relaxed) != route.0 {
             id.store(route.0, Ordering::Relaxed);
         }
     }
