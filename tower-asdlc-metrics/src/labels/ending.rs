@@ -16,10 +16,7 @@ use std::fmt;
 pub(crate) struct Ending(u64);
 
 /// What is known of the end of an exchange before it ends.
-///
-/// `repr(C)`: the fields are in the order of the parts of an [`Ending`], so that the compiler loads them as two words.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
 pub(crate) struct Progress {
     /// 0 until there is a response.
     status: u16,
@@ -51,10 +48,10 @@ impl Progress {
         let Self { status, grpc, version, response_labels } = self;
         Ending(
             u64::from(status) << STATUS
+                | (outcome as u64) << OUTCOME
                 | u64::from(grpc.0) << GRPC
                 | (version as u64) << VERSION
-                | u64::from(u16::from_le_bytes(response_labels.0)) << RESPONSE_LABELS
-                | (outcome as u64) << OUTCOME,
+                | u64::from(u16::from_le_bytes(response_labels.0)) << RESPONSE_LABELS,
         )
     }
 }
@@ -165,10 +162,10 @@ pub(crate) enum Status {
 }
 
 const STATUS: u32 = 0;
-const GRPC: u32 = 16;
-const VERSION: u32 = 24;
-const RESPONSE_LABELS: u32 = 32;
-const OUTCOME: u32 = 48;
+const OUTCOME: u32 = 16;
+const GRPC: u32 = 24;
+const VERSION: u32 = 32;
+const RESPONSE_LABELS: u32 = 40;
 
 #[cfg(test)]
 mod tests {

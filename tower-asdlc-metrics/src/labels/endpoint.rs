@@ -2,7 +2,6 @@
 
 use crate::labels::catch_panic::catch_panic;
 use crate::labels::request_head::RequestHead;
-use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -130,25 +129,16 @@ impl<F> fmt::Debug for EndpointFn<F> {
 }
 
 /// An endpoint of any type, boxed so that the layer has no type parameter for it.
-pub(crate) struct AnyEndpoint {
-    endpoint: Box<dyn Endpoint + Send + Sync>,
-    is_fixed: bool,
-}
+pub(crate) struct AnyEndpoint(Box<dyn Endpoint + Send + Sync>);
 
 impl AnyEndpoint {
     pub(crate) fn new(endpoint: impl Endpoint + Send + Sync + 'static) -> Self {
-        let is_fixed = (&endpoint as &dyn Any).is::<FixedEndpoint>();
-        Self { endpoint: Box::new(endpoint), is_fixed }
+        Self(Box::new(endpoint))
     }
 
     #[inline]
     pub(crate) fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>> {
-        self.endpoint.endpoint(head)
-    }
-
-    /// Whether it is a [`FixedEndpoint`].
-    pub(crate) fn is_fixed(&self) -> bool {
-        self.is_fixed
+        self.0.endpoint(head)
     }
 }
 

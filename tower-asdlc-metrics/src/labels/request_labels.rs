@@ -55,11 +55,6 @@ impl RequestLabels {
         Self(self.0 | u64::from(host.0) << HOST)
     }
 
-    /// Whether these are the labels of a request of which only the method is known.
-    pub(crate) fn are_only(self, method: MethodId) -> bool {
-        self == Self::new(method, UserLabelValues::OTHER)
-    }
-
     /// Only the labels that the series beyond the series limit keep.
     pub(crate) fn of_overflow(self) -> Self {
         Self::new(self.method(), UserLabelValues::OTHER).with_scheme(self.scheme())

@@ -33,7 +33,6 @@ impl Flag {
     pub(crate) const IS_CLIENT: Self = Self(256);
     /// The layer is around a client, and the version of HTTP is a label. The response has it.
     pub(crate) const READS_VERSION: Self = Self(512);
-    pub(crate) const HAS_USER_LABELS: Self = Self(1024);
     /// The layer reads more of a response than its status and its body.
     pub(crate) const READS_RESPONSE: Self =
         Self(Self::HAS_TIME_TO_HEADERS.0 | Self::HAS_RESPONSE_LABELS.0 | Self::READS_VERSION.0);
@@ -56,16 +55,8 @@ impl Flags {
 }
 
 impl FlagSet {
-    /// The flags of most layers, once the metrics were collected.
-    pub(crate) const USUAL: Self = Self(Flag::IS_COLLECTED.0);
-
-    #[inline(always)]
-    pub(crate) fn are_usual(self) -> bool {
-        self.0 == Self::USUAL.0
-    }
-
     /// Whether this flag, or one of several, is set.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn contains(self, flag: Flag) -> bool {
         self.0 & flag.0 != 0
     }

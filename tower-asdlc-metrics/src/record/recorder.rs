@@ -66,7 +66,6 @@ impl Recorder {
             (Flag::HAS_MORE_LABELS, instruments.semantic.is_some() || settings.hosts.is_some()),
             (Flag::HAS_BODY_SIZES, body_sizes(&instruments)),
             (Flag::HAS_RESPONSE_LABELS, !settings.response_labels.is_empty()),
-            (Flag::HAS_USER_LABELS, !settings.user_labels.is_empty()),
             (Flag::IS_CLIENT, settings.side == Side::Client),
             (Flag::READS_VERSION, instruments.semantic.is_some() && settings.side == Side::Client),
         ]);
@@ -122,14 +121,8 @@ impl Recorder {
         self.routes.settings().reads_tracing_spans
     }
 
-    /// The route of a usual request if it does not depend on the head.
-    #[inline(always)]
-    pub(crate) fn known_route(&self, labels: RequestLabels, flags: FlagSet) -> Option<RouteId> {
-        if flags.are_usual() { self.routes.of_method(labels.method()) } else { None }
-    }
-
     /// Finds the route of a request. If the route does not exist yet, returns its endpoint as the error.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn find_route(
         &self,
         labels: RequestLabels,
@@ -213,42 +206,25 @@ impl Recorder {
     }
 
     /// Records an exchange without a span.
-    #[inline(always)]
-    pub(crate) fn record_exchange(
-        &self,
-        flags: FlagSet,
-        route: RouteId,
-        finished: FinishedExchange,
-    ) {
+    #[inline]
+    pub(crate) fn record_exchange(&self, route: RouteId, finished: FinishedExchange) {
+        let flags = self.flags();
         let Some(route) = self.routes.get(route) else { return };
         let FinishedExchange { ending, duration, sent } = finished;
         let duration = duration.as_secs_f64();
         let Some(series) = self.routes.ending(route, ending) else {
             return self.record_beyond_limit(route, ending, duration, sent, None);
         };
-        let batch = if flags.contains(Flag::IS_COLLECTED) { series.batch() } else { None };
-        let is_buffered = match batch {
-            Some(batch) => batch.add(duration, |durations| self.add_requests(series, durations)),
-            None => false,
-        };
+        let add = |durations: &[f64]| self.measure(None, || series.add_requests(durations));
+        let is_buffered = flags.contains(Flag::IS_COLLECTED)
+            && series.batch().is_some_and(|batch| batch.add(duration, add));
         if !is_buffered {
-            self.add_requests(series, &[duration]);
+            add(&[duration]);
         }
         self.count_unmatched(series);
         if flags.contains(Flag::HAS_BODY_SIZES) {
-            self.record_response_body_size(series, sent);
+            self.measure(None, || series.record_response_body_size(sent));
         }
-    }
-
-    /// Adds requests without a span to the series.
-    #[inline(never)]
-    fn add_requests(&self, series: &EndingSeries, durations: &[f64]) {
-        self.measure(None, || series.add_requests(durations));
-    }
-
-    #[inline(never)]
-    fn record_response_body_size(&self, series: &EndingSeries, sent: u64) {
-        self.measure(None, || series.record_response_body_size(sent));
     }
 
     /// Records an exchange that belongs to a span. It is not buffered: a batch has no spans.

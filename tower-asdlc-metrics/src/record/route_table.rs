@@ -1,9 +1,7 @@
-use crate::labels::methods::{MAX_METHODS, MethodId};
 use crate::record::entry_limit::EntryLimit;
 use foldhash::fast::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A hash table with open addressing whose entries never move and are never removed.
 ///
@@ -23,33 +21,6 @@ pub(crate) struct RouteId(u32);
 impl RouteId {
     /// The index of no route.
     pub(crate) const NONE: Self = Self(u32::MAX);
-}
-
-/// The routes of a layer whose endpoint is always the same, by method. They are found without a hash and without a comparison.
-#[derive(Debug)]
-pub(crate) struct RoutesOfMethods([AtomicU32; MAX_METHODS]);
-
-impl Default for RoutesOfMethods {
-    fn default() -> Self {
-        Self([const { AtomicU32::new(RouteId::NONE.0) }; MAX_METHODS])
-    }
-}
-
-impl RoutesOfMethods {
-    #[inline(always)]
-    pub(crate) fn get(&self, method: MethodId) -> Option<RouteId> {
-        // Relaxed: who uses the index reads the table with an acquire load.
-        let id = RouteId(self.0.get(method.index())?.load(Ordering::Relaxed));
-        if id == RouteId::NONE { None } else { Some(id) }
-    }
-
-    pub(crate) fn set(&self, method: MethodId, route: RouteId) {
-        let Some(id) = self.0.get(method.index()) else { return };
-        // Only once: with a store for each request, the cache line would move between the cores of two threads.
-        if id.load(Ordering::Relaxed) != route.0 {
-            id.store(route.0, Ordering::Relaxed);
-        }
-    }
 }
 
 impl<T> RouteTable<T> {

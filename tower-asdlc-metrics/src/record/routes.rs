@@ -1,7 +1,6 @@
 //! Finds the route and the ending of a request, and creates their series when they are new.
 
 use crate::labels::ending::{Ending, Status};
-use crate::labels::methods::MethodId;
 use crate::labels::prometheus_labels::ErrorType;
 use crate::labels::request_head::RequestHead;
 use crate::labels::request_labels::RequestLabels;
@@ -18,7 +17,7 @@ use crate::record::prometheus_series::PrometheusSeries;
 use crate::record::route::{
     EndingSeries, Route, RouteHistograms, RouteKey, UpgradeSeries, get_or_create,
 };
-use crate::record::route_table::{RouteId, RouteTable, RoutesOfMethods};
+use crate::record::route_table::{RouteId, RouteTable};
 use crate::record::semantic_series::SemanticSeries;
 use crate::record::series_limits::SeriesLimits;
 use crate::record::settings::Settings;
@@ -34,8 +33,6 @@ pub(crate) struct Routes {
     instruments: Instruments,
     limits: SeriesLimits,
     table: RouteTable<Route>,
-    /// Filled if the endpoint is always the same, with the routes that have no other labels than the method.
-    of_methods: RoutesOfMethods,
     /// Counts the [`EndingSeries`] of all routes.
     endings: EntryLimit,
     unmatched: Arc<UnmatchedWarning>,
@@ -50,7 +47,6 @@ impl Routes {
             instruments,
             table: RouteTable::with_capacity(limits.routes),
             limits,
-            of_methods: RoutesOfMethods::default(),
             endings: EntryLimit::default(),
             unmatched: Arc::default(),
         }
@@ -74,12 +70,6 @@ impl Routes {
         self.table.get(id)
     }
 
-    /// The route of this method without other labels, if the endpoint is always the same and the route was found before.
-    #[inline(always)]
-    pub(crate) fn of_method(&self, method: MethodId) -> Option<RouteId> {
-        self.of_methods.get(method)
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Route> {
         self.table.iter()
     }
@@ -96,12 +86,7 @@ impl Routes {
     ) -> Result<RouteId, Box<str>> {
         let endpoint = self.settings.endpoint.endpoint(head).unwrap_or(Cow::Borrowed(UNMATCHED));
         match self.find(RouteKey { labels, endpoint: &endpoint }) {
-            Some(route) => {
-                if self.settings.endpoint.is_fixed() && labels.are_only(labels.method()) {
-                    self.of_methods.set(labels.method(), route);
-                }
-                Ok(route)
-            }
+            Some(route) => Ok(route),
             None => {
                 on_unknown();
                 self.find_overflow(labels, endpoint)
@@ -163,10 +148,8 @@ impl Routes {
     /// Returns the series of a route for this ending; `None` if they would be beyond the series limit.
     #[inline]
     pub(crate) fn ending<'a>(&self, route: &'a Route, ending: Ending) -> Option<&'a EndingSeries> {
-        match route.endings.first() {
-            Some(series) if series.ending == ending => Some(series),
-            _ => self.ending_within(self.limits.own_labels, route, ending),
-        }
+        let found = route.endings.find(|series| series.ending == ending);
+        found.or_else(|| self.ending_within(self.limits.own_labels, route, ending))
     }
 
     /// Returns the overflow route and its series, for requests beyond the series limit. Never `None`: if there is no space for
@@ -188,7 +171,7 @@ impl Routes {
         Some((route, series?))
     }
 
-    #[inline(never)]
+    #[cold]
     fn ending_within<'a>(
         &self,
         limit: usize,

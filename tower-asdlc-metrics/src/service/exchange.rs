@@ -1,13 +1,12 @@
 //! One request from its head to its end. It is recorded exactly once.
 
-mod start;
-
 use crate::labels::ending::Progress;
 use crate::labels::endpoint::ResponseEndpoint;
 use crate::labels::grpc_status::{GrpcCall, GrpcStatus};
 use crate::labels::methods::MethodId;
 use crate::labels::outcome::Outcome;
 use crate::labels::protocol::ProtocolVersion;
+use crate::labels::request_head::RequestHead;
 use crate::labels::request_labels::{HostId, MethodAndScheme, RequestLabels};
 use crate::labels::user_label::UserLabelValues;
 use crate::record::exemplars::SpanIds;
@@ -22,7 +21,7 @@ use crate::service::optional_parts::OptionalParts;
 use crate::service::request_body::RequestEnd;
 use bytes::Buf;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{Extensions, HeaderMap, Response, StatusCode, Version};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
@@ -54,6 +53,51 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// Starts the clock. `None` if the request is excluded.
+    #[inline(always)]
+    pub(crate) fn start<B>(shard: &Arc<Shard>, request: &mut Request<B>) -> Option<Self> {
+        let recorder = shard.recorder();
+        let flags = recorder.flags();
+        let is_client = flags.contains(Flag::IS_CLIENT);
+        let is_excluded =
+            || recorder.is_excluded(RequestHead::of(request).with_direction(is_client));
+        if flags.contains(Flag::HAS_EXCLUSIONS) && is_excluded() {
+            return None;
+        }
+        // Before the head is read, because the processor reads the clock only after earlier loads have completed.
+        let start = Instant::now();
+        let head = RequestHead::of(request).with_direction(is_client);
+        let (labels, version) = recorder.start(head, flags);
+        let (route, mut parts) = match recorder.find_route(labels, head) {
+            Ok(route) => (route, None),
+            Err(endpoint) => (RouteId::NONE, Some(OptionalParts::with_endpoint(endpoint))),
+        };
+        let is_grpc = head.is_grpc();
+        if is_grpc {
+            let new = parts.as_ref().and_then(|parts| parts.endpoint.as_deref());
+            if let Some(path) = recorder.keep_unlisted_path(route, new, head) {
+                parts.get_or_insert_default().unlisted_path = Some(path);
+            }
+        }
+        let grpc = if is_grpc { GrpcCall::NO_STATUS } else { GrpcCall::NOT_GRPC };
+        let length = BodyLength::undeclared(head.version);
+        if flags.contains(Flag::HAS_OPTIONAL_PARTS) {
+            OptionalParts::add_for_request(&mut parts, request, recorder);
+        }
+        Some(Self {
+            shard: ManuallyDrop::new(Some(shard.enter(recorder.slot(labels, flags), flags))),
+            start,
+            user_labels: labels.user_labels(),
+            method: labels.method_and_scheme(),
+            host: labels.host(),
+            route,
+            progress: Progress::new(version, grpc),
+            sent: 0,
+            length,
+            parts: ManuallyDrop::new(parts),
+        })
+    }
+
     /// The request is sent by a client, which reads a body until the body says that it has ended. (The request of a client does not
     /// tell which version of HTTP the connection has.)
     #[inline]
@@ -146,44 +190,38 @@ impl Exchange {
 
     /// Records the exchange, unless it is recorded already.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
-        let Some(flags) = self.flags() else { return };
-        if flags.are_usual() && self.parts.is_none() {
-            self.record(FlagSet::USUAL, outcome, None);
-        } else {
-            self.finish_unusual(flags, outcome);
+        if self.parts.is_some() {
+            if let Some(span) = self.finish_parts(outcome) {
+                return self.finish_in_span(outcome, span);
+            }
         }
-    }
-
-    #[inline(never)]
-    fn finish_unusual(&mut self, flags: FlagSet, outcome: Outcome) {
-        let span = if self.parts.is_some() { self.finish_parts(outcome) } else { None };
-        self.record(flags, outcome, span);
-    }
-
-    /// Records the exchange. Then the request is not in flight any more. Compiled twice, as [`start_with`](Self::start_with).
-    #[inline(always)]
-    fn record(&mut self, flags: FlagSet, outcome: Outcome, span: Option<SpanIds>) {
-        let Some(shard) = self.shard.take() else { return };
-        let guard = LeaveOnPanic { shard: &shard, exchange: self };
-        let recorder = shard.recorder();
-        let finished = self.end(outcome);
-        match span {
-            Some(span) => recorder.record_exchange_in_span(self.route, finished, span),
-            None => recorder.record_exchange(flags, self.route, finished),
+        let guard = LeaveOnPanic(self);
+        if let Some(shard) = guard.0.shard.as_deref() {
+            shard.recorder().record_exchange(guard.0.route, guard.0.end(outcome));
         }
         mem::forget(guard);
-        self.leave(&shard, flags);
+        self.leave();
     }
 
-    /// The request is not in flight any more.
+    /// The rest of [`finish`](Self::finish) if the measurements belong to a span.
+    #[inline(never)]
+    fn finish_in_span(&mut self, outcome: Outcome, span: SpanIds) {
+        let guard = LeaveOnPanic(self);
+        if let Some(shard) = guard.0.shard.as_deref() {
+            shard.recorder().record_exchange_in_span(guard.0.route, guard.0.end(outcome), span);
+        }
+        mem::forget(guard);
+        self.leave();
+    }
+
+    /// Ends the request: it is not in flight any more, and is not recorded again.
     #[inline(always)]
-    fn leave(&self, shard: &Shard, flags: FlagSet) {
-        shard.leave(shard.recorder().slot(self.labels(), flags), flags);
-    }
-
-    #[cold]
-    fn leave_on_panic(&self, shard: &Shard) {
-        self.leave(shard, shard.recorder().flags());
+    fn leave(&mut self) {
+        if let Some(shard) = self.shard.take() {
+            let recorder = shard.recorder();
+            let flags = recorder.flags();
+            shard.leave(recorder.slot(self.labels(), flags), flags);
+        }
     }
 
     /// `None` once recorded.
@@ -200,9 +238,9 @@ impl Exchange {
     /// Stops the clock.
     #[inline(always)]
     fn end(&self, outcome: Outcome) -> FinishedExchange {
-        // Before the clock is read: one word is kept during that call, and not five parts.
-        let ending = self.progress.end(outcome);
-        FinishedExchange { ending, duration: self.start.elapsed(), sent: self.sent }
+        let Self { start, progress, sent, .. } = *self;
+        let duration = start.elapsed();
+        FinishedExchange { ending: progress.end(outcome), duration, sent }
     }
 
     /// Takes what the optional metrics need when the exchange ends. Returns the span that the measurements belong to.
@@ -341,15 +379,12 @@ impl Exchange {
 }
 
 /// Ends a request if recording it panics.
-struct LeaveOnPanic<'a> {
-    shard: &'a Shard,
-    exchange: &'a Exchange,
-}
+struct LeaveOnPanic<'a>(&'a mut Exchange);
 
 impl Drop for LeaveOnPanic<'_> {
-    #[inline(always)]
+    #[cold]
     fn drop(&mut self) {
-        self.exchange.leave_on_panic(self.shard);
+        self.0.leave();
     }
 }
 

@@ -8,7 +8,6 @@ use crate::labels::user_label::{UserLabel, UserLabelValues};
 use crate::record::flags::{Flag, FlagSet};
 use crate::record::in_flight::InFlightSlot;
 use crate::record::settings::Settings;
-use http::Method;
 
 /// How many [`InFlightSlot`]s there are for each label.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +21,6 @@ pub(super) struct SlotCounts {
 impl Recorder {
     /// Reads the labels of a request, and its version of HTTP. The version is unknown if it is not a label. It is also unknown on
     /// a client, which reads it from the response.
-    /// The labels of a request to a layer with the [usual](FlagSet::USUAL) flags.
-    #[inline(always)]
-    pub(crate) fn usual_labels(&self, method: &Method) -> RequestLabels {
-        RequestLabels::new(self.routes.settings().methods.id(method), UserLabelValues::OTHER)
-    }
-
     #[inline(always)]
     pub(crate) fn start(
         &self,
@@ -35,10 +28,10 @@ impl Recorder {
         flags: FlagSet,
     ) -> (RequestLabels, ProtocolVersion) {
         let Settings { methods, user_labels, .. } = self.routes.settings();
-        let user_labels = if flags.contains(Flag::HAS_USER_LABELS) {
-            UserLabel::read_all(user_labels, head)
-        } else {
+        let user_labels = if user_labels.is_empty() {
             UserLabelValues::OTHER
+        } else {
+            UserLabel::read_all(user_labels, head)
         };
         let labels = RequestLabels::new(methods.id(head.method), user_labels);
         if flags.contains(Flag::HAS_MORE_LABELS) {
@@ -70,7 +63,7 @@ impl Recorder {
     }
 
     /// Where requests with these labels are counted while they are in flight.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn slot(&self, labels: RequestLabels, flags: FlagSet) -> InFlightSlot {
         let method = u16::from(labels.method().0);
         if !flags.contains(Flag::HAS_MORE_LABELS) {

@@ -34,7 +34,7 @@ fn after_the_first_collection_requests_are_buffered_by_outcome_until_the_next() 
         let ending = progress.end(Outcome::Complete);
         let finished =
             FinishedExchange { ending, duration: Duration::from_millis(millis), sent: 0 };
-        recorder.record_exchange(recorder.flags(), route, finished);
+        recorder.record_exchange(route, finished);
     };
     let buffered = || {
         let endings = recorder.routes.iter().flat_map(|route| route.endings.iter());
