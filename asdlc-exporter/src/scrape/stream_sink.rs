@@ -170,4 +170,4 @@ impl Stream {
 /// The maximum size of an exposition that is sent in one piece, in bytes before compression.
 pub(super) const WHOLE: usize = 1 << 20;
 /// The minimum size of a chunk of a larger exposition, in bytes before compression.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 128 << 10;

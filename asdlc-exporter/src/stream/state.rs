@@ -23,7 +23,8 @@ pub(crate) struct WindowLimits {
 impl Default for WindowLimits {
     fn default() -> Self {
         Self {
-            chunks: 8,
+            // One that is written, one that waits, one that is read.
+            chunks: 3,
             bytes: 4 << 20,
             grace: Duration::from_secs(1),
             // 16 MiB a second.

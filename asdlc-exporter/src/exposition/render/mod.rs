@@ -187,10 +187,15 @@ impl Renderer {
         if !*may_be_empty && (families.is_empty() || is_lost()) {
             return None;
         }
+        let most = sink.as_ref().map_or(usize::MAX, |(_, size)| *size);
+        let is_large = sizes.iter().any(|size| *size > most);
         let size = if query.names.is_empty() { &mut sizes[query.output.index()] } else { &mut 0 };
         memory.clear();
-        let most = sink.as_ref().map_or(usize::MAX, |(_, size)| *size);
-        memory.reserve_exact((*size + *size / 512).min(most) + SPARE);
+        memory.reserve_exact(match *size {
+            // It is probably large in this format, too.
+            0 if is_large => most + SPARE,
+            size => (size + size / 512).min(most) + SPARE,
+        });
         let mut out = ChunkBuffer::new(memory, sink);
         lifetimes.begin(&families, Collection { now, time, is_complete });
         let has_exemplars = match query.output.syntax {

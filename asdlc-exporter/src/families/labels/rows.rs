@@ -20,19 +20,40 @@ pub(crate) struct LabelRows {
     rows: Vec<LabelRow>,
     /// How many rows are those of points of this scrape. The rows after them are from the last scrape.
     known: usize,
+    /// How many rows this scrape will have.
+    expected: usize,
     /// Whether the rows may differ from those that were kept last.
     is_changed: bool,
     /// Whether no row that was kept has an escape. Only then, a value that is not escaped can be compared with a row.
     is_plain: bool,
 }
 
-#[derive(Debug)]
+/// Where the labels of a row are, in 12 bytes: a large family has many rows.
+#[derive(Clone, Copy, Debug)]
 struct LabelRow {
-    /// Where its labels begin in the text.
-    start: usize,
-    /// The bytes of its labels, without the packed lengths.
-    len: u32,
+    /// The lower 32 bits of where they begin in the text.
+    start: u32,
+    /// The upper 8 bits of it, and how many bytes they have, without the packed lengths. A line of an exposition has less than
+    /// 2^24 bytes.
+    start_and_len: u32,
     layout: LayoutId,
+}
+
+impl LabelRow {
+    fn new(start: usize, len: usize, layout: LayoutId) -> Self {
+        let start_and_len = (start as u64 >> 32) as u32 | (len as u32) << 8;
+        Self { start: start as u32, start_and_len, layout }
+    }
+
+    #[inline]
+    fn start(self) -> usize {
+        (u64::from(self.start) | u64::from(self.start_and_len & 0xff) << 32) as usize
+    }
+
+    #[inline]
+    fn len(self) -> usize {
+        (self.start_and_len >> 8) as usize
+    }
 }
 
 /// Memory to write one row.
@@ -53,7 +74,7 @@ pub(crate) struct RowMemory {
 }
 
 impl LabelRows {
-    /// Begins a scrape. It probably has about so many bytes of text and so many rows.
+    /// Begins a scrape of so many rows. It probably has about so many bytes of text.
     pub(in crate::families) fn begin(
         &mut self,
         memory: &mut RowMemory,
@@ -66,8 +87,9 @@ impl LabelRows {
             *self = Self { is_changed: true, ..mem::take(&mut memory.spare) };
         }
         self.known = 0;
+        self.expected = rows;
         // As much memory as the last scrape needed, and not more.
-        self.text.reserve_exact(text_len.saturating_sub(self.text.len()));
+        self.text.reserve_exact((text_len + SPARE).saturating_sub(self.text.len()));
         self.rows.reserve_exact(rows.saturating_sub(self.rows.len()));
     }
 
@@ -82,9 +104,9 @@ impl LabelRows {
     ) {
         let Self { text, rows, known, is_plain, .. } = self;
         let kept = rows.get(*known).filter(|_| *is_plain);
-        let is_same = kept.is_some_and(|&LabelRow { start, len, layout }| {
-            let (text, lengths) = text.as_bytes()[start..].split_at(len as usize);
-            labels.have_values(keys, layout, attributes, text, lengths)
+        let is_same = kept.is_some_and(|row| {
+            let (text, lengths) = text.as_bytes()[row.start()..].split_at(row.len());
+            labels.have_values(keys, row.layout, attributes, text, lengths)
         });
         if is_same {
             *known += 1;
@@ -102,35 +124,48 @@ impl LabelRows {
         attributes: &[Attribute<'_>],
         Scratch { row, lengths }: &mut Scratch,
     ) {
-        let Self { text, rows, known, is_changed, is_plain: _ } = self;
+        if self.text.capacity() - self.text.len() < SPARE {
+            self.grow();
+        }
+        let Self { text, rows, known, is_changed, .. } = self;
         row.clear();
         let kept = rows.get(*known);
         let out = if kept.is_some() { &mut *row } else { &mut *text };
         let mut start = out.len();
         let layout = labels.push_labels(out, lengths, keys, attributes);
         if let Some(kept) = kept {
-            if kept.layout == layout && text[kept.start..][..kept.len as usize] == **row {
+            if kept.layout == layout && text[kept.start()..][..kept.len()] == **row {
                 *known += 1;
                 return;
             }
             // The points after this one have other rows than in the last scrape.
-            start = kept.start;
+            start = kept.start();
             text.truncate(start);
             text.push_str(row);
             rows.truncate(*known);
         }
-        let len = (text.len() - start) as u32;
+        let len = text.len() - start;
         lengths.iter().for_each(|length| packed_lengths::push(text, *length));
-        rows.push(LabelRow { start, len, layout });
+        rows.push(LabelRow::new(start, len, layout));
         *known += 1;
         *is_changed = true;
     }
 
+    /// Makes room for the rows that are missing, if they are as long as the others. By default, memory doubles its capacity, which is
+    /// too much for a large family.
+    #[cold]
+    fn grow(&mut self) {
+        let Self { text, rows, expected, .. } = self;
+        let mean = text.len() / rows.len().max(1) + 1;
+        let missing = expected.saturating_sub(rows.len()) * (mean + mean / 16);
+        text.reserve_exact(missing.max(2 * SPARE));
+    }
+
     /// Ends a scrape. Returns whether the rows may differ from those that were kept last.
     pub(in crate::families) fn end(&mut self) -> bool {
-        let Self { text, rows, known, is_changed, is_plain: _ } = self;
+        let Self { text, rows, known, is_changed, .. } = self;
         if let Some(gone) = rows.get(*known) {
-            text.truncate(gone.start);
+            text.truncate(gone.start());
             rows.truncate(*known);
             *is_changed = true;
         }
@@ -161,9 +196,9 @@ impl LabelRows {
     /// The layout of a row, its labels, and the packed lengths of their values, with the data of later rows.
     #[inline]
     pub(in crate::families) fn row(&self, at: u32) -> (LayoutId, &[u8], &[u8]) {
-        let LabelRow { start, len, layout } = self.rows[at as usize];
-        let (text, rest) = self.text.as_bytes()[start..].split_at(len as usize);
-        (layout, text, rest)
+        let row = self.rows[at as usize];
+        let (text, rest) = self.text.as_bytes()[row.start()..].split_at(row.len());
+        (row.layout, text, rest)
     }
 
     /// Whether it is known that no row has an escape.
@@ -174,7 +209,7 @@ impl LabelRows {
 
     /// The first byte of a row, which has to be read to load the row into the CPU caches.
     pub(in crate::families) fn first_byte(&self, at: u32) -> Option<&u8> {
-        self.text.as_bytes().get(self.rows[at as usize].start)
+        self.text.as_bytes().get(self.rows[at as usize].start())
     }
 
     pub(in crate::families) fn compare(&self, labels: &LabelCache, a: u32, b: u32) -> Ordering {
@@ -211,6 +246,9 @@ impl RowMemory {
         Self { free, spare: LabelRows::default() }
     }
 }
+
+/// More bytes than most rows have.
+const SPARE: usize = 512;
 
 /// How many bytes of rows are kept: those of about 15 000 series with four labels.
 const MAX_KEPT: usize = 2 * 1024 * 1024;

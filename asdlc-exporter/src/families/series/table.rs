@@ -106,10 +106,14 @@ impl<'a> SeriesTable<'a> {
         self.classic_bounds = family.description.classic_bounds;
         // In a family of another type, the same keys can become other labels.
         self.forget_keys();
+        let expected = match order.rows.len() {
+            0 => family.members().map(|member| family.count_points(member)).sum(),
+            last => last,
+        };
         // As much memory as the last scrape needed, and not more.
         self.points.clear();
-        self.points.reserve_exact(order.rows.len());
-        order.labels.begin(memory, order.text_len, order.rows.len());
+        self.points.reserve_exact(expected);
+        order.labels.begin(memory, order.text_len, expected);
         let reserved = family.description.kind.reserved_key();
         let rules = KeyRules { reserved, are_final: false, style: labels.key_style() };
         let origin = Origin::Resource(ScopeId::NONE);

@@ -10,6 +10,7 @@ use crate::{
             attributes::AttributeValue,
             constant::ConstantLabels,
             key::{KeyRules, KeyStyle},
+            layouts::Layouts,
             scope_labels::ScopeLabels,
             scopes::ScopeId,
         },
@@ -243,4 +244,17 @@ fn rows_are_known_to_be_plain_if_none_has_an_escape() {
     }
     assert!(!write_values(&mut rows, &mut memory, ["a", "b"].into_iter().map(str::to_owned)));
     assert!(rows.are_plain());
+}
+
+//
+#[test]
+fn a_row_has_any_place_in_a_text() {
+    let layout = Layouts::default().add(None, ["a"].into_iter());
+    for start in [0, 1, u32::MAX as usize, u32::MAX as usize + 1, (1 << 40) - 1] {
+        for len in [0, 1, 0xffff, (1 << 24) - 1] {
+            let row = LabelRow::new(start, len, layout);
+            assert_eq!((row.start(), row.len(), row.layout), (start, len, layout));
+        }
+    }
+    assert_eq!(size_of::<LabelRow>(), 12);
 }
