@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 ///   the client itself gave up its connection before the head.
 /// - What never reached the server is only in the numbers of the client.
 #[rustfmt::skip]
-const PAIRS: [(Ending, &str, &str, &str); 23] = [
+const PAIRS: [(Ending, &str, &str, &str); 25] = [
     (Respond,             "http grpc", "complete",      "complete"),
     (Unmatched,           "http grpc", "complete",      "complete"),
     (Stream,              "http grpc", "complete",      "complete"),
@@ -30,6 +30,9 @@ const PAIRS: [(Ending, &str, &str, &str); 23] = [
     (ClientCancelsInRace, "http grpc", "cancelled",     "complete"),
     (ClientCancelsInRace, "http grpc", "cancelled",     "aborted"),
     (ClientCancelsInRace, "http grpc", "cancelled",     "cancelled"),
+    // The response is at the client's layer when the caller stops waiting for it.
+    (ClientCancelsInRace, "http grpc", "aborted",       "complete"),
+    (ClientCancelsInRace, "http grpc", "aborted",       "aborted"),
     (ClientAborts,        "http grpc", "aborted",       "aborted"),
     (ClientReadsNothing,  "http",      "complete",      "aborted"),
     (ClientReadsNothing,  "grpc",      "aborted",       "aborted"),
