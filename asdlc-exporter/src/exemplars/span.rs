@@ -119,7 +119,7 @@ pub(crate) fn answer(filter: ExemplarFilter) {
 
 /// Whether a measurement that is made now cannot become an exemplar, wherever its thread is.
 #[inline]
-pub(crate) fn is_nowhere() -> bool {
+pub(crate) fn is_excluded() -> bool {
     matches!(PLACE.get(), Place::Nothing)
 }
 

@@ -119,7 +119,7 @@ impl InstrumentExemplars {
     #[inline]
     pub(crate) fn record(&self, series: &SeriesRecorder, value: f64) {
         // Most measurements end here: the layers record in batches what is in no span.
-        if !span::is_nowhere() {
+        if !span::is_excluded() {
             self.record_anywhere(series, value);
         }
     }

@@ -76,8 +76,8 @@ impl Body for ScrapeBody {
                 Some(mem::take(bytes)).filter(|bytes| !bytes.is_empty()).map(Ok)
             }
             Content::Streamed { reader, remaining, yields } => {
-                // Most clients read as fast as the server writes. Without this pause, the server would write for milliseconds, and
-                // the other requests of the thread would wait.
+                // A client may read as fast as the server writes. Then a server could write the whole body in one poll, and the other
+                // tasks of the thread would wait.
                 if mem::take(yields) {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
