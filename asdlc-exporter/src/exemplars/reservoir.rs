@@ -14,14 +14,22 @@ pub(crate) struct Reservoir<E = Exemplar>(Mutex<Slots<E>>);
 #[derive(Debug)]
 struct Slots<E> {
     buckets: Arc<Buckets>,
-    /// Sorted by bucket. As much memory as there are buckets that ever had an exemplar.
+    /// Sorted. As much memory as there are buckets that ever had an exemplar.
     slots: Vec<Slot<E>>,
 }
 
+/// A bucket with an exemplar. It has its boundaries, so that no other bucket is searched.
 #[derive(Debug)]
 struct Slot<E> {
-    bucket: i32,
+    bucket: Bucket,
     exemplar: E,
+}
+
+/// The values above the first number, up to the second one and including it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bucket {
+    above: f64,
+    up_to: f64,
 }
 
 /// Which values share one exemplar.
@@ -40,13 +48,11 @@ impl<E: AsRef<Exemplar>> Reservoir<E> {
         Self(Mutex::new(Slots { buckets, slots: Vec::new() }))
     }
 
-    /// Records an exemplar. It replaces the exemplar of its bucket, unless the latter is newer. Ignores NaN. Beyond
-    /// [`MAX_SLOTS`] buckets, it replaces the oldest exemplar of all.
-    #[inline]
+    /// Records an exemplar, whose value has to be finite. It replaces the exemplar of its bucket, unless the latter is newer.
+    /// Beyond [`MAX_SLOTS`] buckets, it replaces the oldest exemplar of all.
+    #[inline(always)]
     pub(crate) fn record(&self, exemplar: E) {
-        if !exemplar.as_ref().value.is_nan() {
-            self.lock().record(exemplar);
-        }
+        self.lock().record(exemplar);
     }
 
     /// Uses these buckets from now on.
@@ -75,24 +81,25 @@ impl<E: AsRef<Exemplar>> Reservoir<E> {
 }
 
 impl<E: AsRef<Exemplar>> Slots<E> {
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, exemplar: E) {
-        let Self { buckets, slots } = self;
-        let bucket = buckets.find(exemplar.as_ref().value);
-        match slots.binary_search_by_key(&bucket, |slot| slot.bucket) {
-            Ok(at) => {
-                if slots[at].exemplar.as_ref().time <= exemplar.as_ref().time {
-                    slots[at].exemplar = exemplar;
+        let value = exemplar.as_ref().value;
+        let at = self.slots.partition_point(|slot| slot.bucket.up_to < value);
+        match self.slots.get_mut(at) {
+            Some(slot) if slot.bucket.above < value => {
+                if slot.exemplar.as_ref().time <= exemplar.as_ref().time {
+                    slot.exemplar = exemplar;
                 }
             }
-            Err(at) => self.insert(at, bucket, exemplar),
+            _ => self.insert(at, exemplar),
         }
     }
 
     /// Inserts an exemplar into a bucket that has none, whose place among the slots is `at`.
     #[cold]
-    fn insert(&mut self, mut at: usize, bucket: i32, exemplar: E) {
-        let slots = &mut self.slots;
+    fn insert(&mut self, mut at: usize, exemplar: E) {
+        let Self { buckets, slots } = self;
+        let bucket = buckets.find(exemplar.as_ref().value);
         if slots.len() < MAX_SLOTS {
             slots.reserve_exact(1);
         } else {
@@ -100,30 +107,49 @@ impl<E: AsRef<Exemplar>> Slots<E> {
             if let Some(oldest) = oldest {
                 slots.remove(oldest);
             }
-            at = slots.partition_point(|slot| slot.bucket < bucket);
+            at = slots.partition_point(|slot| slot.bucket.up_to < bucket.up_to);
         }
         slots.insert(at, Slot { bucket, exemplar });
     }
 }
 
 impl Buckets {
-    /// The number of the bucket of a value. Greater values have no smaller number.
-    #[inline]
-    fn find(&self, value: f64) -> i32 {
+    /// The bucket of a finite value.
+    fn find(&self, value: f64) -> Bucket {
         match self {
-            Self::One => 0,
-            Self::Boundaries(bounds) => bounds.partition_point(|bound| *bound < value) as i32,
-            Self::PowersOfTwo if value == 0.0 => 0,
-            Self::PowersOfTwo => {
-                let magnitude = value.abs().to_bits();
-                // The exponent, rounded up: a power of two belongs to the bucket below it. From 1 on.
-                let exponent = (magnitude >> MANTISSA_BITS) as i32 + 1;
-                let is_power = magnitude & ((1 << MANTISSA_BITS) - 1) == 0;
-                let number = exponent + i32::from(!is_power);
-                if value > 0.0 { number } else { -number }
+            Self::One => Bucket { above: f64::NEG_INFINITY, up_to: f64::INFINITY },
+            Self::Boundaries(bounds) => {
+                let (below, others) = bounds.split_at(bounds.partition_point(|it| *it < value));
+                Bucket {
+                    above: below.last().copied().unwrap_or(f64::NEG_INFINITY),
+                    up_to: others.first().copied().unwrap_or(f64::INFINITY),
+                }
             }
+            Self::PowersOfTwo if value > 0.0 => Bucket::between_powers(value),
+            Self::PowersOfTwo if value < 0.0 => Bucket::between_powers(-value).negated(),
+            Self::PowersOfTwo => Bucket { above: below(0.0), up_to: 0.0 },
         }
     }
+}
+
+impl Bucket {
+    /// The bucket of a positive value between two powers of two.
+    fn between_powers(value: f64) -> Self {
+        // Minus 1: a power of two belongs to the bucket below it.
+        let exponent = (value.to_bits() - 1) >> MANTISSA_BITS;
+        let power = |exponent: u64| f64::from_bits(exponent << MANTISSA_BITS);
+        Self { above: power(exponent), up_to: power(exponent + 1) }
+    }
+
+    /// The bucket of the negated values.
+    fn negated(self) -> Self {
+        Self { above: below(-self.up_to), up_to: below(-self.above) }
+    }
+}
+
+/// The greatest number that is less than this one, which is not positive. (Rust 1.86 has `f64::next_down`.)
+fn below(number: f64) -> f64 {
+    if number.is_infinite() { number } else { f64::from_bits((-number.abs()).to_bits() + 1) }
 }
 
 /// How many buckets of a series can have an exemplar at the same time.
@@ -152,12 +178,10 @@ mod tests {
     fn each_bucket_has_its_newest_exemplar() {
         let buckets = Arc::new(Buckets::Boundaries([1.0, 2.0].into()));
         let reservoir = Reservoir::new(buckets);
-        for (value, time) in [(5.0, 1), (0.5, 2), (1.0, 3), (f64::INFINITY, 4), (2.0, 5), (1.5, 4)]
-        {
+        for (value, time) in [(5.0, 1), (0.5, 2), (1.0, 3), (f64::MAX, 4), (2.0, 5), (1.5, 4)] {
             reservoir.record(exemplar(value, time));
         }
-        reservoir.record(exemplar(f64::NAN, 9));
-        assert_eq!(kept(&reservoir), [(1.0, 3), (2.0, 5), (f64::INFINITY, 4)]);
+        assert_eq!(kept(&reservoir), [(1.0, 3), (2.0, 5), (f64::MAX, 4)]);
     }
 
     //
@@ -179,24 +203,33 @@ mod tests {
     //
     #[test]
     fn each_power_of_two_ends_a_bucket() {
-        let find = |value| Buckets::PowersOfTwo.find(value);
-        let mut last = find(-f64::INFINITY);
+        let find = |value| {
+            let bucket = Buckets::PowersOfTwo.find(value);
+            assert!(bucket.above < value && value <= bucket.up_to, "{value}: {bucket:?}");
+            bucket
+        };
+        let mut last = find(f64::MIN);
+        assert_eq!(last.above, f64::NEG_INFINITY);
         for exponent in (-1_022..=1_023).rev() {
-            let bucket = find(-(2.0_f64.powi(exponent)));
-            assert!(bucket > last, "-2^{exponent}");
+            let power = -(2.0_f64.powi(exponent));
+            let bucket = find(power);
+            assert_eq!(bucket.above, last.up_to, "-2^{exponent}");
+            assert_eq!(bucket, find(power.next_up()), "-2^{exponent}");
             last = bucket;
         }
-        assert!(find(-f64::from_bits(1)) >= last);
-        last = find(-f64::from_bits(1));
-        assert!(last < find(0.0) && find(0.0) == find(-0.0));
+        assert_eq!(find(-f64::from_bits(1)), last);
+        assert_eq!(last.up_to, -f64::from_bits(1));
+        assert_eq!(find(0.0), Bucket { above: last.up_to, up_to: 0.0 });
         last = find(0.0);
+        assert_eq!(find(-0.0), last);
         for exponent in -1_022..=1_023 {
             let power = 2.0_f64.powi(exponent);
-            assert!(find(power) > last, "2^{exponent}");
-            assert_eq!(find(power), find(power.next_down()), "2^{exponent}");
-            last = find(power);
+            let bucket = find(power);
+            assert_eq!((bucket.above, bucket.up_to), (last.up_to, power), "2^{exponent}");
+            assert_eq!(bucket, find(power.next_down()), "2^{exponent}");
+            last = bucket;
         }
-        assert!(find(f64::INFINITY) > last);
+        assert_eq!(find(f64::MAX), Bucket { above: last.up_to, up_to: f64::INFINITY });
     }
 
     //

@@ -7,14 +7,14 @@
 
 use crate::{
     catch_panic::catch_panic,
-    exemplars::{SpanIds, filter::ExemplarFilter},
+    exemplars::{SpanIds, clocks, filter::ExemplarFilter},
     unix_time::UnixTime,
 };
 use opentelemetry::{Context, SpanId, TraceId, trace::TraceContextExt as _};
-use std::{cell::Cell, sync::OnceLock};
+use std::{cell::Cell, sync::OnceLock, time::Instant};
 
 /// The type of [`measure_in`].
-pub(crate) type MeasureIn = fn(Option<(TraceId, SpanId)>, &mut dyn FnMut());
+pub(crate) type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
 
 /// A value of a context: [`EXEMPLAR_QUESTION`], and the answer. The answer is [`measure_in`], and whether
 /// measurements outside of sampled spans become exemplars too.
@@ -27,9 +27,9 @@ pub(crate) const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorde
 // the first.
 thread_local! {
     static PLACE: Cell<Place> = const { Cell::new(Place::Current) };
-    /// In [`Place::Given`].
+    /// In [`Place::Sampled`] and [`Place::Unsampled`].
     static SPAN: Cell<SpanIds> = const { Cell::new(SpanIds { trace: [0; 16], span: [0; 8] }) };
-    /// In [`Place::Given`].
+    /// In [`Place::Sampled`] and [`Place::Unsampled`].
     static TIME: Cell<UnixTime> = const { Cell::new(UnixTime(0)) };
     static CONTEXT: CurrentContext = CurrentContext::new();
 }
@@ -50,24 +50,29 @@ enum Place {
     Current,
     /// Not in a span: no measurement becomes an exemplar.
     Nothing,
-    /// In the span that [`measure_in`] was given.
-    Given,
+    /// In the sampled span that [`measure_in`] was given.
+    Sampled,
+    /// In no span. [`measure_in`] was given ids of 0.
+    Unsampled,
 }
 
 /// Calls `measure`. Its measurements on this thread belong to `span`, which has to be sampled. With ids of 0 they
 /// belong to no span, and become exemplars only with [`ExemplarFilter::AlwaysOn`]. With `None` they become no
 /// exemplars.
 ///
-/// All exemplars of one call have the time of the call, so the clock is read once.
-pub(crate) fn measure_in(span: Option<(TraceId, SpanId)>, measure: &mut dyn FnMut()) {
-    let _reset = match span {
-        None => Reset { place: PLACE.replace(Place::Nothing), given: None },
-        Some((trace, span)) => {
-            let ids = SpanIds { trace: trace.to_bytes(), span: span.to_bytes() };
-            let given = (SPAN.replace(ids), TIME.replace(UnixTime::now()));
-            Reset { place: PLACE.replace(Place::Given), given: Some(given) }
+/// The moment is the time of all exemplars of this call. It has just passed: the library has read this clock to measure a
+/// duration, so no clock is read here.
+pub(crate) fn measure_in(span: Option<(TraceId, SpanId, Instant)>, measure: &mut dyn FnMut()) {
+    let _reset = Reset { outer: PLACE.get(), given: given() };
+    match span {
+        None => PLACE.set(Place::Nothing),
+        Some((trace, span, moment)) => {
+            let span = SpanIds { trace: trace.to_bytes(), span: span.to_bytes() };
+            PLACE.set(if span.are_valid() { Place::Sampled } else { Place::Unsampled });
+            SPAN.set(span);
+            TIME.set(clocks::unix_time(moment));
         }
-    };
+    }
     measure();
 }
 
@@ -92,14 +97,15 @@ impl Drop for CurrentContext {
 
 /// Ends [`measure_in`], also if `measure` panics.
 struct Reset {
-    place: Place,
-    /// If the call has replaced these.
+    outer: Place,
+    /// If [`measure_in`] was called within another call of it.
     given: Option<(SpanIds, UnixTime)>,
 }
 
 impl Drop for Reset {
+    #[inline]
     fn drop(&mut self) {
-        PLACE.set(self.place);
+        PLACE.set(self.outer);
         if let Some((span, time)) = self.given {
             SPAN.set(span);
             TIME.set(time);
@@ -123,33 +129,41 @@ pub(crate) fn is_excluded() -> bool {
     matches!(PLACE.get(), Place::Nothing)
 }
 
-/// The span and the time of a measurement that is made now, if it can become an exemplar.
+/// The span and the time of a measurement that is made now, if [`measure_in`] was given a sampled span.
 #[inline]
+pub(crate) fn sampled() -> Option<(SpanIds, UnixTime)> {
+    matches!(PLACE.get(), Place::Sampled).then(|| (SPAN.get(), TIME.get()))
+}
+
+/// The span and the time of a measurement that is made now, if it can become an exemplar.
+#[inline(never)]
 pub(crate) fn current(filter: ExemplarFilter) -> Option<(SpanIds, UnixTime)> {
     match PLACE.get() {
         Place::Nothing => None,
-        Place::Given => {
-            let ids = SPAN.get();
-            is_eligible(filter, ids).then(|| (ids, TIME.get()))
-        }
-        Place::Current => {
-            let ids = ids_of_context();
-            is_eligible(filter, ids).then(|| (ids, UnixTime::now()))
-        }
+        Place::Sampled => given().filter(|_| filter != ExemplarFilter::AlwaysOff),
+        Place::Unsampled => given().filter(|_| filter == ExemplarFilter::AlwaysOn),
+        Place::Current => of_context(filter),
     }
+}
+
+/// What [`measure_in`] was given, if a call has not returned.
+#[inline]
+fn given() -> Option<(SpanIds, UnixTime)> {
+    matches!(PLACE.get(), Place::Sampled | Place::Unsampled).then(|| (SPAN.get(), TIME.get()))
 }
 
 #[inline]
-fn is_eligible(filter: ExemplarFilter, ids: SpanIds) -> bool {
-    match filter {
+fn of_context(filter: ExemplarFilter) -> Option<(SpanIds, UnixTime)> {
+    let ids = ids_of_context();
+    let is_eligible = match filter {
         ExemplarFilter::AlwaysOn => true,
         ExemplarFilter::AlwaysOff => false,
         ExemplarFilter::TraceBased => ids.are_valid(),
-    }
+    };
+    is_eligible.then(|| (ids, UnixTime::now()))
 }
 
 /// The ids of the span of the current context. Zeros if there is none, or if it is not sampled: there is no trace to open.
-#[inline(never)]
 fn ids_of_context() -> SpanIds {
     let ids = CurrentContext::read(|context| {
         if !context.has_active_span() {

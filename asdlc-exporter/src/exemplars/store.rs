@@ -115,28 +115,19 @@ impl InstrumentExemplars {
         SeriesRecorder::Own(Arc::clone(series))
     }
 
-    /// Records the exemplar of a measurement of this series that is made now, if it can become one.
-    #[inline]
-    pub(crate) fn record(&self, series: &SeriesRecorder, value: f64) {
-        // Most measurements end here: the layers record in batches what is in no span.
-        if !span::is_excluded() {
-            self.record_anywhere(series, value);
-        }
-    }
-
-    #[inline(never)]
-    fn record_anywhere(&self, series: &SeriesRecorder, value: f64) {
-        if let Some(exemplar) = self.exemplar(value) {
-            series.record(exemplar);
-        }
-    }
-
     /// The exemplar of a measurement that is made now, if it can become one. The SDK does not count a value that is not
     /// finite.
     #[inline(always)]
     pub(crate) fn exemplar(&self, value: f64) -> Option<Exemplar> {
-        let (span, time) = span::current(self.filter)?;
-        value.is_finite().then_some(Exemplar { value, time, span })
+        if !value.is_finite() {
+            return None;
+        }
+        // Here there is no `ExemplarFilter::AlwaysOff`, so all filters allow this.
+        let exemplar = |(span, time)| Exemplar { value, time, span };
+        match span::sampled() {
+            Some(given) => Some(exemplar(given)),
+            None => span::current(self.filter).map(exemplar),
+        }
     }
 
     /// Uses these buckets from now on, for all series.

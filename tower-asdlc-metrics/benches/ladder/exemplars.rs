@@ -16,6 +16,7 @@ use opentelemetry::metrics::{
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use tower::{Layer, Service};
 use tower_asdlc_metrics::{FixedEndpoint, HttpMetricsLayer};
 
@@ -106,7 +107,7 @@ fn with_headers(request: Builder) -> Builder {
 /// Answers the question of the layer, and passes everything on to the SDK.
 struct Exemplars(Meter);
 
-type MeasureIn = fn(Option<(TraceId, SpanId)>, &mut dyn FnMut());
+type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
 
 impl Exemplars {
     fn answer() {
@@ -153,8 +154,9 @@ thread_local! {
     static CURRENT: Cell<Option<Option<(TraceId, SpanId)>>> = const { Cell::new(None) };
 }
 
-fn measure_in(span: Option<(TraceId, SpanId)>, measure: &mut dyn FnMut()) {
-    let outer = CURRENT.replace(Some(span));
+fn measure_in(span: Option<(TraceId, SpanId, Instant)>, measure: &mut dyn FnMut()) {
+    let ids = span.map(|(trace, span, _)| (trace, span));
+    let outer = CURRENT.replace(Some(ids));
     measure();
     CURRENT.set(outer);
 }

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Calls `function`; `None` if it panics.
 ///
 /// The panic hook has reported the panic. The request continues: a function that only selects a label must not fail the request.
+#[inline]
 pub(crate) fn catch_panic<T>(function: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(function)).map_err(drop_payload).ok()
 }

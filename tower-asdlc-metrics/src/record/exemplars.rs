@@ -8,6 +8,7 @@
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceId};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 /// The meter's answer.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +20,7 @@ pub(crate) struct Exemplars {
 
 /// The ids of a sampled span, or [`Self::INVALID`]. Only these are kept of a span: to keep its context would prolong the span.
 ///
-/// The bytes of both in words, because bytes would be copied one by one, and a `TraceId` has an alignment of 16.
+/// Both in words, because bytes would be copied one by one, and a `TraceId` has an alignment of 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SpanIds {
     trace: [u64; 2],
@@ -40,15 +41,25 @@ impl Exemplars {
         (created, exemplars)
     }
 
-    /// The span that the measurements of a request belong to. `sampled` is its span, if that is sampled. `None`: they become no
-    /// exemplars.
-    pub(crate) fn span_of(self, sampled: Option<SpanIds>) -> Option<SpanIds> {
-        sampled.or_else(|| self.keeps_unsampled.then_some(SpanIds::INVALID))
+    /// The span of a request that has no sampled one. `None`: its measurements become no exemplars.
+    pub(crate) fn unsampled(self) -> Option<SpanIds> {
+        self.keeps_unsampled.then_some(SpanIds::INVALID)
     }
 
-    /// Calls `record`. The measurements that it makes belong to this span, or to none.
-    pub(crate) fn measure(self, span: Option<SpanIds>, mut record: impl FnMut()) {
-        (self.measure_in)(span.map(SpanIds::ids), &mut record);
+    /// Calls `record`. The measurements that it makes belong to this span, or to none. They are made now.
+    pub(crate) fn measure(self, span: Option<SpanIds>, record: impl FnMut()) {
+        self.call(span.map(|span| span.at(Instant::now())), record);
+    }
+
+    /// Calls `record`. The measurements that it makes belong to this span. They are made at this moment, which has just passed.
+    #[inline]
+    pub(crate) fn measure_at(self, moment: Instant, span: SpanIds, record: impl FnMut()) {
+        self.call(Some(span.at(moment)), record);
+    }
+
+    #[inline]
+    fn call(self, span: Option<(TraceId, SpanId, Instant)>, mut record: impl FnMut()) {
+        (self.measure_in)(span, &mut record);
     }
 }
 
@@ -56,13 +67,16 @@ impl SpanIds {
     /// Of no span.
     pub(crate) const INVALID: Self = Self { trace: [0; 2], span: 0 };
 
-    pub(crate) fn new(trace: [u8; 16], span: [u8; 8]) -> Self {
-        let trace = u128::from_ne_bytes(trace);
-        Self { trace: [trace as u64, (trace >> 64) as u64], span: u64::from_ne_bytes(span) }
+    /// The lower half of the trace id is first.
+    pub(crate) fn of_words(trace: [u64; 2], span: u64) -> Self {
+        Self { trace, span }
     }
 
     pub(crate) fn of(span: &SpanContext) -> Self {
-        Self::new(span.trace_id().to_bytes(), span.span_id().to_bytes())
+        // As OpenTelemetry has them. So no bytes are swapped.
+        let trace = u128::from_be_bytes(span.trace_id().to_bytes());
+        let span = u64::from_be_bytes(span.span_id().to_bytes());
+        Self { trace: [trace as u64, (trace >> 64) as u64], span }
     }
 
     /// Whether both ids are set.
@@ -70,17 +84,16 @@ impl SpanIds {
         self.trace != Self::INVALID.trace && self.span != Self::INVALID.span
     }
 
-    fn ids(self) -> (TraceId, SpanId) {
+    fn at(self, moment: Instant) -> (TraceId, SpanId, Instant) {
         let [low, high] = self.trace.map(u128::from);
-        let trace = (high << 64 | low).to_ne_bytes();
-        (TraceId::from_bytes(trace), SpanId::from_bytes(self.span.to_ne_bytes()))
+        (TraceId::from(high << 64 | low), SpanId::from(self.span), moment)
     }
 }
 
 /// Calls the closure. What is measured in it, on this thread, belongs to this span. With `None` it belongs to no span and becomes
 /// no exemplar. With ids of 0 it belongs to no span, and becomes an exemplar only if the meter keeps those outside of sampled
-/// spans.
-type MeasureIn = fn(Option<(TraceId, SpanId)>, &mut dyn FnMut());
+/// spans. The moment is the time of the exemplars, and has just passed. So the meter reads no clock.
+type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
 
 /// A value of the context in which instruments are created. A meter that records exemplars sets the answer. The first part names
 /// the question, because the type alone could be anybody's.

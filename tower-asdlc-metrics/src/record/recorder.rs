@@ -227,13 +227,14 @@ impl Recorder {
         }
     }
 
-    /// Records an exchange that belongs to a span. It is not buffered: a batch has no spans.
+    /// Records an exchange that belongs to a span, and has ended at this moment. It is not buffered: a batch has no spans.
     #[inline]
     pub(crate) fn record_exchange_in_span(
         &self,
         route: RouteId,
         finished: FinishedExchange,
         span: SpanIds,
+        end: Instant,
     ) {
         let flags = self.flags();
         let Some(route) = self.routes.get(route) else { return };
@@ -242,12 +243,15 @@ impl Recorder {
         let Some(series) = self.routes.ending(route, ending) else {
             return self.record_beyond_limit(route, ending, duration, sent, Some(span));
         };
-        self.measure(Some(span), || {
+        let record = || {
             series.add_requests(&[duration]);
             if flags.contains(Flag::HAS_BODY_SIZES) {
                 series.record_response_body_size(sent);
             }
-        });
+        };
+        if let Some(exemplars) = self.exemplars {
+            exemplars.measure_at(end, span, record);
+        }
         self.count_unmatched(series);
     }
 

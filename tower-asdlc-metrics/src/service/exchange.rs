@@ -208,7 +208,9 @@ impl Exchange {
     fn finish_in_span(&mut self, outcome: Outcome, span: SpanIds) {
         let guard = LeaveOnPanic(self);
         if let Some(shard) = guard.0.shard.as_deref() {
-            shard.recorder().record_exchange_in_span(guard.0.route, guard.0.end(outcome), span);
+            let finished = guard.0.end(outcome);
+            let end = guard.0.start + finished.duration;
+            shard.recorder().record_exchange_in_span(guard.0.route, finished, span, end);
         }
         mem::forget(guard);
         self.leave();
@@ -251,6 +253,10 @@ impl Exchange {
         }
         let mut parts = self.parts.take()?;
         let span = parts.span;
+        if parts.have_only_span() {
+            OptionalParts::recycle_only_span(parts);
+            return span;
+        }
         if let Some(size) = parts.request_body.take() {
             let (route, ending) = (self.route, self.progress.end(outcome));
             size.set_end(RequestEnd { route, ending, span });

@@ -2,7 +2,7 @@ use crate::record::exemplars::SpanIds;
 use crate::record::recorder::Recorder;
 use crate::service::grpc_web::TrailerReader;
 use crate::service::request_body::RequestBodySize;
-use crate::service::request_span::sampled_span;
+use crate::service::request_span::keep_sampled;
 use crate::service::upgrade::UpgradeGuard;
 use http::Request;
 use std::cell::RefCell;
@@ -39,10 +39,10 @@ impl OptionalParts {
         recorder: &Arc<Recorder>,
     ) {
         if let Some(exemplars) = recorder.exemplars() {
-            let sampled = sampled_span(request.extensions(), request.headers(), recorder);
-            let span = exemplars.span_of(sampled);
-            if span.is_some() {
-                parts.get_or_insert_with(Self::recycled).span = span;
+            let mut keep = |span| parts.get_or_insert_with(Self::recycled).span = Some(span);
+            let (extensions, headers) = (request.extensions(), request.headers());
+            if !keep_sampled(extensions, headers, recorder, &mut keep) {
+                exemplars.unsampled().map(keep);
             }
         }
         if recorder.sizes_request_bodies() {
@@ -67,15 +67,36 @@ impl OptionalParts {
         parts.as_ref()?.span
     }
 
-    /// A box that an earlier request of this thread has left, or a new one. So a sampled request does not allocate.
+    /// A box that an earlier request of this thread has left, or a new one. So a sampled request does not allocate. The box may
+    /// have the span of that request.
+    #[inline(never)]
     fn recycled() -> Box<Self> {
         let left = LEFT.try_with(|left| left.try_borrow_mut().ok()?.pop());
         left.ok().flatten().unwrap_or_default()
     }
 
+    /// Whether there is a span, and all else is `None`.
+    #[inline(always)]
+    pub(crate) fn have_only_span(&self) -> bool {
+        let Self { endpoint, unlisted_path, request_body, upgrade, grpc_web, span } = self;
+        span.is_some()
+            && endpoint.is_none()
+            && unlisted_path.is_none()
+            && request_body.is_none()
+            && upgrade.is_none()
+            && grpc_web.is_none()
+    }
+
     /// Leaves the box for a later request of this thread.
+    #[cold]
     pub(crate) fn recycle(mut parts: Box<Self>) {
         *parts = Self::default();
+        Self::recycle_only_span(parts);
+    }
+
+    /// As above, of parts that [have only a span](Self::have_only_span).
+    #[inline(always)]
+    pub(crate) fn recycle_only_span(parts: Box<Self>) {
         // An error: the thread ends.
         _ = LEFT.try_with(|left| {
             if let Ok(mut left) = left.try_borrow_mut() {

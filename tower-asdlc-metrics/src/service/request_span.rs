@@ -4,7 +4,7 @@ use crate::labels::catch_panic::catch_panic;
 use crate::record::exemplars::SpanIds;
 use crate::record::recorder::Recorder;
 use crate::service::traceparent;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderName};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 
@@ -16,7 +16,8 @@ enum RequestSpan {
     NotSampled,
 }
 
-/// Returns the span of a request if it is sampled. The first of these spans that is valid decides, whether it is sampled or not:
+/// Calls `keep` with the span of a request if it is sampled, and returns whether it is. The first of these spans that is valid
+/// decides, whether it is sampled or not:
 ///
 /// 1. the current span of OpenTelemetry,
 /// 2. the current span of `tracing`, if the builder says so,
@@ -24,27 +25,52 @@ enum RequestSpan {
 /// 4. the span that the header `traceparent` names.
 ///
 /// OpenTelemetry panics if there is no current context any more, because the thread ends. Then the request has no span.
-#[inline(never)]
-pub(crate) fn sampled_span(
+///
+/// With a closure and not with a result, which would be copied several times: this is done for each request.
+#[inline(always)]
+pub(crate) fn keep_sampled(
     extensions: &Extensions,
     headers: &HeaderMap,
     recorder: &Recorder,
-) -> Option<SpanIds> {
-    let find = || {
-        RequestSpan::current()
-            .or_else(|| RequestSpan::of_tracing(recorder))
-            .or_else(|| RequestSpan::in_extensions(extensions))
-            .or_else(|| RequestSpan::in_headers(headers))
+    mut keep: impl FnMut(SpanIds),
+) -> bool {
+    let find = || match RequestSpan::current() {
+        Some(span) => span.keep_if_sampled(&mut keep),
+        None => match RequestSpan::elsewhere(extensions, headers, recorder) {
+            Some(span) => span.keep_if_sampled(&mut keep),
+            None => false,
+        },
     };
-    match catch_panic(find)?? {
-        RequestSpan::Sampled(ids) => Some(ids),
-        RequestSpan::NotSampled => None,
-    }
+    catch_panic(find) == Some(true)
 }
 
 impl RequestSpan {
+    #[inline(always)]
     fn current() -> Option<Self> {
         Context::map_current(Self::in_context)
+    }
+
+    /// Not inlined, so that it is compiled in this crate, which knows the header's name.
+    #[inline(never)]
+    fn elsewhere(
+        extensions: &Extensions,
+        headers: &HeaderMap,
+        recorder: &Recorder,
+    ) -> Option<Self> {
+        Self::of_tracing(recorder)
+            .or_else(|| Self::in_extensions(extensions))
+            .or_else(|| Self::in_headers(headers))
+    }
+
+    #[inline(always)]
+    fn keep_if_sampled(self, keep: &mut impl FnMut(SpanIds)) -> bool {
+        match self {
+            Self::Sampled(ids) => {
+                keep(ids);
+                true
+            }
+            Self::NotSampled => false,
+        }
     }
 
     #[cfg(feature = "tracing-opentelemetry")]
@@ -58,17 +84,35 @@ impl RequestSpan {
         None
     }
 
+    #[inline(always)]
     fn in_extensions(extensions: &Extensions) -> Option<Self> {
+        if extensions.is_empty() { None } else { Self::in_some_extensions(extensions) }
+    }
+
+    #[inline(never)]
+    fn in_some_extensions(extensions: &Extensions) -> Option<Self> {
         let span = extensions.get().and_then(Self::of_context);
         span.or_else(|| extensions.get().and_then(Self::in_context))
     }
 
+    #[inline(always)]
     fn in_headers(headers: &HeaderMap) -> Option<Self> {
-        let (ids, is_sampled) = traceparent::parse(traceparent(headers)?.as_bytes())?;
+        // The names are compared: most requests have few headers, so it takes longer to hash this one.
+        if headers.keys().any(is_traceparent) { Self::in_traceparent(headers) } else { None }
+    }
+
+    #[inline(never)]
+    fn in_traceparent(headers: &HeaderMap) -> Option<Self> {
+        let mut own = headers.iter().filter(|(name, _)| is_traceparent(name));
+        let (_, value) = own.next()?;
+        if own.next().is_some() {
+            return None;
+        }
+        let (ids, is_sampled) = traceparent::parse(value.as_bytes())?;
         Some(if is_sampled { Self::Sampled(ids) } else { Self::NotSampled })
     }
 
-    #[inline]
+    #[inline(always)]
     fn in_context(context: &Context) -> Option<Self> {
         // Asked first, because it costs less.
         if !context.has_active_span() {
@@ -97,16 +141,9 @@ fn tracing_context() -> Option<Context> {
     })
 }
 
-/// `None` if there are several such headers.
-fn traceparent(headers: &HeaderMap) -> Option<&HeaderValue> {
-    // The names are compared: most requests have few headers, so it takes longer to hash this one.
-    let is_own = |name: &HeaderName| *name == TRACEPARENT;
-    if !headers.keys().any(is_own) {
-        return None;
-    }
-    let mut own = headers.iter().filter(|(name, _)| is_own(name)).map(|(_, value)| value);
-    let first = own.next();
-    if own.next().is_some() { None } else { first }
+#[inline]
+fn is_traceparent(name: &HeaderName) -> bool {
+    *name == TRACEPARENT
 }
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

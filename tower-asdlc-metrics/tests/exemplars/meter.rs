@@ -13,6 +13,7 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use std::cell::Cell;
 use std::mem;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
 /// What a measurement belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +53,7 @@ struct Answer {
 }
 
 // These are the types that a layer and an exporter must agree on. Neither exports them.
-type MeasureIn = fn(Option<(TraceId, SpanId)>, &mut dyn FnMut());
+type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
 type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
 
 impl Exemplars {
@@ -209,14 +210,15 @@ thread_local! {
     static CURRENT: Cell<Of> = const { Cell::new(Of::Unsaid) };
 }
 
-fn measure_in(span: Option<(TraceId, SpanId)>, measure: &mut dyn FnMut()) {
+fn measure_in(span: Option<(TraceId, SpanId, Instant)>, measure: &mut dyn FnMut()) {
     struct Restore(Of);
     impl Drop for Restore {
         fn drop(&mut self) {
             CURRENT.set(self.0);
         }
     }
-    let of = span.map_or(Of::None, |(trace, span)| {
+    let of = span.map_or(Of::None, |(trace, span, moment)| {
+        assert!(moment <= Instant::now(), "it has passed");
         Of::Span(u128::from_be_bytes(trace.to_bytes()), u64::from_be_bytes(span.to_bytes()))
     });
     let _restore = Restore(CURRENT.replace(of));

@@ -10,6 +10,7 @@ use opentelemetry::trace::{SpanId, TraceId, TracerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use tracing_asdlc_metrics::SpanMetricsLayer;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
@@ -95,17 +96,18 @@ thread_local! {
     static SPAN: Cell<Option<Option<(TraceId, SpanId)>>> = const { Cell::new(None) };
 }
 
-fn measure_in(span: Option<(TraceId, SpanId)>, measure: &mut dyn FnMut()) {
+fn measure_in(span: Option<(TraceId, SpanId, Instant)>, measure: &mut dyn FnMut()) {
     struct Reset(Option<Option<(TraceId, SpanId)>>);
     impl Drop for Reset {
         fn drop(&mut self) {
             SPAN.set(self.0);
         }
     }
-    let _reset = Reset(SPAN.replace(Some(span)));
+    let ids = span.map(|(trace, span, _)| (trace, span));
+    let _reset = Reset(SPAN.replace(Some(ids)));
     measure();
 }
 
-type MeasureIn = fn(Option<(TraceId, SpanId)>, &mut dyn FnMut());
+type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
 type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
 const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorded?";

@@ -9,6 +9,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceId};
 use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// The ids of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Exemplars {
             Some(SpanIds { trace_id, span_id }) => Some((trace_id, span_id)),
             None => self.keeps_unsampled.then_some((TraceId::INVALID, SpanId::INVALID)),
         };
-        self.call(span, measure);
+        self.call(span.map(|(trace, span)| (trace, span, Instant::now())), measure);
     }
 
     /// Runs `measure`, whose measurements do not become exemplars: they stand for several events, or for none.
@@ -64,7 +65,7 @@ impl Exemplars {
         self.call(None, measure);
     }
 
-    fn call(self, span: Option<(TraceId, SpanId)>, measure: impl FnOnce()) {
+    fn call(self, span: Option<(TraceId, SpanId, Instant)>, measure: impl FnOnce()) {
         let mut measure = Some(measure);
         (self.measure_in)(span, &mut || {
             if let Some(measure) = measure.take() {
@@ -101,8 +102,9 @@ impl ExemplarAnswer {
     }
 }
 
-/// Calls the closure. What is measured in it, on this thread, belongs to this span. With `None` it belongs to no span.
-type MeasureIn = fn(Option<(TraceId, SpanId)>, &mut dyn FnMut());
+/// Calls the closure. What is measured in it, on this thread, belongs to this span. With `None` it belongs to no span. The moment is
+/// the time of the exemplars, and has just passed.
+type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
 
 /// A value of the OpenTelemetry context in which instruments are created. The meter fills the `OnceLock`. The first part names
 /// the value, because the type alone could be anybody's. The `bool`: whether measurements outside of sampled spans become

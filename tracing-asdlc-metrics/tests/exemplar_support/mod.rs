@@ -13,6 +13,7 @@ use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 use tracing_asdlc_metrics::{Rule, SpanMetricsLayer};
 
 /// A trace id and a span id.
@@ -205,17 +206,21 @@ thread_local! {
     static SAID: Cell<Option<Option<Ids>>> = const { Cell::new(None) };
 }
 
-fn measure_in(span: Option<Ids>, measure: &mut dyn FnMut()) {
+fn measure_in(span: Option<(TraceId, SpanId, Instant)>, measure: &mut dyn FnMut()) {
     struct Reset(Option<Option<Ids>>);
     impl Drop for Reset {
         fn drop(&mut self) {
             SAID.set(self.0);
         }
     }
-    let _reset = Reset(SAID.replace(Some(span)));
+    let ids = span.map(|(trace, span, moment)| {
+        assert!(moment <= Instant::now(), "it has passed");
+        (trace, span)
+    });
+    let _reset = Reset(SAID.replace(Some(ids)));
     measure();
 }
 
-type MeasureIn = fn(Option<(TraceId, SpanId)>, &mut dyn FnMut());
+type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
 type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
 const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorded?";

@@ -19,8 +19,14 @@ fn ids(filter: ExemplarFilter) -> Option<SpanIds> {
     current(filter).map(|(ids, _)| ids)
 }
 
-fn sampled() -> SpanIds {
+/// The ids of [`context`].
+fn sampled_ids() -> SpanIds {
     SpanIds { trace: [1; 16], span: [2; 8] }
+}
+
+/// A span that is given now.
+fn now(trace: TraceId, span: SpanId) -> Option<(TraceId, SpanId, Instant)> {
+    Some((trace, span, Instant::now()))
 }
 
 //
@@ -31,7 +37,7 @@ fn a_measurement_belongs_to_the_span_of_the_current_context_if_that_is_sampled()
     assert_eq!(ids(AlwaysOn), Some(SpanIds::default()));
     {
         let _guard = context(TraceFlags::SAMPLED).attach();
-        assert_eq!([ids(TraceBased), ids(AlwaysOn)], [Some(sampled()); 2]);
+        assert_eq!([ids(TraceBased), ids(AlwaysOn)], [Some(sampled_ids()); 2]);
         assert_eq!(ids(AlwaysOff), None);
     }
     let _guard = context(TraceFlags::default()).attach();
@@ -45,37 +51,42 @@ fn what_is_measured_in_a_given_span_does_not_belong_to_the_current_one() {
     use ExemplarFilter::{AlwaysOn, TraceBased};
     let _guard = context(TraceFlags::SAMPLED).attach();
     measure_in(None, &mut || assert_eq!([ids(TraceBased), ids(AlwaysOn)], [None; 2]));
-    let other = (TraceId::from_bytes([3; 16]), SpanId::from_bytes([4; 8]));
-    measure_in(Some(other), &mut || {
+    let other = now(TraceId::from_bytes([3; 16]), SpanId::from_bytes([4; 8]));
+    measure_in(other, &mut || {
         let found = Some(SpanIds { trace: [3; 16], span: [4; 8] });
         assert_eq!([ids(TraceBased), ids(AlwaysOn)], [found; 2]);
         measure_in(None, &mut || assert_eq!(ids(AlwaysOn), None));
         assert_eq!(ids(TraceBased), found, "the inner call is over");
+        measure_in(now(TRACE, SPAN), &mut || assert_eq!(ids(TraceBased), Some(sampled_ids())));
+        assert_eq!(ids(TraceBased), found, "the inner call is over");
     });
-    measure_in(Some((TraceId::INVALID, SpanId::INVALID)), &mut || {
+    measure_in(now(TraceId::INVALID, SpanId::INVALID), &mut || {
         assert_eq!([ids(TraceBased), ids(AlwaysOn)], [None, Some(SpanIds::default())]);
     });
-    assert_eq!(ids(TraceBased), Some(sampled()));
+    assert_eq!(ids(TraceBased), Some(sampled_ids()));
 }
 
 //
 #[test]
 fn a_panic_of_a_measurement_ends_its_span() {
-    let panics = || measure_in(Some((TRACE, SPAN)), &mut || panic!("on purpose"));
+    let panics = || measure_in(now(TRACE, SPAN), &mut || panic!("on purpose"));
     assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
     assert_eq!(ids(ExemplarFilter::TraceBased), None);
 }
 
 //
 #[test]
-fn the_measurements_of_one_call_have_one_time() {
+fn the_measurements_of_one_call_have_the_time_that_was_given() {
     let time = || current(ExemplarFilter::TraceBased).map(|(_, time)| time);
     let before = UnixTime::now();
-    measure_in(Some((TRACE, SPAN)), &mut || {
-        let first = time();
-        while UnixTime::now() <= first.unwrap() {}
-        assert_eq!(time(), first);
-        assert!(first.unwrap() >= before);
+    let given = now(TRACE, SPAN);
+    let after = UnixTime::now();
+    while UnixTime::now() <= after {}
+    measure_in(given, &mut || {
+        let first = time().expect("it is sampled");
+        while UnixTime::now() <= first {}
+        assert_eq!(time(), Some(first));
+        assert!(first >= before.minus(clocks::tests::PRECISION) && first <= after, "{first:?}");
     });
 }
 
@@ -121,7 +132,7 @@ fn a_measurement_of_a_thread_that_ends_is_outside_of_any_span() {
             let _guard = context(TraceFlags::SAMPLED).attach();
             has_measured.then(|| ids(ExemplarFilter::TraceBased)).flatten()
         });
-        assert_eq!(thread.join().expect("no panic"), has_measured.then(sampled));
+        assert_eq!(thread.join().expect("no panic"), has_measured.then(sampled_ids));
         let measured = measured.recv().expect("it is dropped");
         assert_eq!(measured, Some(Some(SpanIds::default())), "has measured: {has_measured}");
     }

@@ -3,6 +3,7 @@
 use crate::exemplars::{
     reservoir::Buckets,
     series::SeriesRecorder,
+    span,
     store::{ExemplarStore, InstrumentExemplars},
 };
 use opentelemetry::{
@@ -96,8 +97,24 @@ impl<T: Measurement, I: BoundInstrument<T> + Send + Sync> BoundSyncInstrument<T>
     for BoundExemplified<I>
 {
     fn measure(&self, value: T) {
+        // Most measurements: the layers record in batches what is in no sampled span.
+        if span::is_excluded() {
+            return self.instrument.measure(value);
+        }
+        self.measure_with_exemplar(value);
+    }
+}
+
+impl<I> BoundExemplified<I> {
+    #[inline(never)]
+    fn measure_with_exemplar<T: Measurement>(&self, value: T)
+    where
+        I: BoundInstrument<T>,
+    {
         self.instrument.measure(value);
-        self.exemplars.record(&self.series, value.float());
+        if let Some(exemplar) = self.exemplars.exemplar(value.float()) {
+            self.series.record(exemplar);
+        }
     }
 }
 
