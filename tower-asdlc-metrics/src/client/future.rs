@@ -1,6 +1,6 @@
 use crate::client::response_body::ClientResponseBody;
 use crate::labels::outcome::Outcome;
-use crate::service::exchange::Exchange;
+use crate::service::open_exchange::OpenExchange;
 use crate::service::panic_guard::PanicGuard;
 use http::Response;
 use http_body::Body;
@@ -16,14 +16,13 @@ pin_project! {
     pub struct ClientResponseFuture<F> {
         #[pin]
         inner: F,
-        // `None` if the request is excluded.
-        exchange: Option<Exchange>,
+        exchange: OpenExchange,
     }
 }
 
 impl<F> ClientResponseFuture<F> {
     #[inline]
-    pub(crate) fn new(inner: F, exchange: Option<Exchange>) -> Self {
+    pub(crate) fn new(inner: F, exchange: OpenExchange) -> Self {
         Self { inner, exchange }
     }
 }
@@ -44,16 +43,12 @@ where
         panic_guard.disarm();
         match ready!(polled) {
             Ok(response) => {
-                if let Some(exchange) = this.exchange {
-                    exchange.on_response(&response);
-                }
+                this.exchange.on_response(&response);
                 let exchange = this.exchange.take();
                 Poll::Ready(Ok(response.map(|body| ClientResponseBody::new(body, exchange))))
             }
             Err(error) => {
-                if let Some(exchange) = this.exchange {
-                    exchange.finish_with_error(&error, Outcome::ServiceError);
-                }
+                this.exchange.finish_with_error(&error, Outcome::ServiceError);
                 Poll::Ready(Err(error))
             }
         }

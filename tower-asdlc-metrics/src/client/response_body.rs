@@ -1,10 +1,10 @@
 use crate::labels::outcome::Outcome;
-use crate::service::exchange::Exchange;
+use crate::service::open_exchange::OpenExchange;
 use crate::service::panic_guard::PanicGuard;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 pin_project! {
     /// The response body of [`HttpClientMetrics`](crate::HttpClientMetrics). It observes the body of the inner service up to its end.
@@ -14,16 +14,15 @@ pin_project! {
     pub struct ClientResponseBody<B> {
         #[pin]
         inner: B,
-        // `None` if the request is excluded.
-        exchange: Option<Exchange>,
+        exchange: OpenExchange,
         is_read: bool,
     }
 
     impl<B> PinnedDrop for ClientResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(exchange) = this.exchange.as_mut().filter(|_| !*this.is_read) {
-                exchange.on_unread();
+            if !*this.is_read {
+                this.exchange.on_unread();
             }
         }
     }
@@ -31,7 +30,7 @@ pin_project! {
 
 impl<B> ClientResponseBody<B> {
     #[inline]
-    pub(crate) fn new(inner: B, exchange: Option<Exchange>) -> Self {
+    pub(crate) fn new(inner: B, exchange: OpenExchange) -> Self {
         Self { inner, exchange, is_read: false }
     }
 }
@@ -53,18 +52,18 @@ where
         let panic_guard = PanicGuard::new(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
         panic_guard.disarm();
-        let frame = ready!(polled);
-        if let Some(exchange) = this.exchange {
-            match &frame {
-                None => exchange.on_body_end(),
-                Some(Err(error)) => exchange.finish_with_error(error, Outcome::BodyError),
+        // The frame is only borrowed: to take it out and put it back would copy it.
+        if let Poll::Ready(frame) = &polled {
+            match frame {
+                None => this.exchange.on_body_end(),
+                Some(Err(error)) => this.exchange.finish_with_error(error, Outcome::BodyError),
                 Some(Ok(frame)) => {
-                    let is_last = frame.is_trailers() || this.inner.is_end_stream();
-                    exchange.on_frame(frame, is_last);
+                    let is_last = || frame.is_trailers() || this.inner.is_end_stream();
+                    this.exchange.on_frame(frame, is_last);
                 }
             }
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -79,6 +78,6 @@ where
 /// For outer layers that respond on their own (a timeout, a cache) with an empty body.
 impl<B: Default> Default for ClientResponseBody<B> {
     fn default() -> Self {
-        Self::new(B::default(), None)
+        Self::new(B::default(), OpenExchange::default())
     }
 }

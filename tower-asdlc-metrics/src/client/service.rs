@@ -1,7 +1,7 @@
 use crate::client::future::ClientResponseFuture;
 use crate::client::response_body::ClientResponseBody;
 use crate::record::shard::Shard;
-use crate::service::exchange::Exchange;
+use crate::service::open_exchange::OpenExchange;
 use crate::service::panic_guard::PanicGuard;
 use http::{Request, Response};
 use http_body::Body;
@@ -64,9 +64,9 @@ where
 
     #[inline(always)]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let shard = self.shard.as_ref();
-        let mut exchange = shard.and_then(|shard| Exchange::start(shard, &mut request));
-        exchange.iter_mut().for_each(Exchange::expect_end_of_body);
+        let mut exchange = OpenExchange::default();
+        exchange.start(self.shard.as_ref(), &mut request);
+        exchange.expect_end_of_body();
         let panic_guard = PanicGuard::new(&mut exchange);
         let future = self.inner.call(request);
         panic_guard.disarm();

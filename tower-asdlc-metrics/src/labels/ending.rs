@@ -16,7 +16,10 @@ use std::fmt;
 pub(crate) struct Ending(u64);
 
 /// What is known of the end of an exchange before it ends.
+///
+/// `repr(C)`: the fields have the order of the parts of an [`Ending`], so that the compiler loads them together.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Progress {
     /// 0 until there is a response.
     status: u16,
@@ -48,10 +51,10 @@ impl Progress {
         let Self { status, grpc, version, response_labels } = self;
         Ending(
             u64::from(status) << STATUS
-                | (outcome as u64) << OUTCOME
                 | u64::from(grpc.0) << GRPC
                 | (version as u64) << VERSION
-                | u64::from(u16::from_le_bytes(response_labels.0)) << RESPONSE_LABELS,
+                | u64::from(u16::from_le_bytes(response_labels.0)) << RESPONSE_LABELS
+                | (outcome as u64) << OUTCOME,
         )
     }
 }
@@ -162,10 +165,10 @@ pub(crate) enum Status {
 }
 
 const STATUS: u32 = 0;
-const OUTCOME: u32 = 16;
-const GRPC: u32 = 24;
-const VERSION: u32 = 32;
-const RESPONSE_LABELS: u32 = 40;
+const GRPC: u32 = 16;
+const VERSION: u32 = 24;
+const RESPONSE_LABELS: u32 = 32;
+const OUTCOME: u32 = 48;
 
 #[cfg(test)]
 mod tests {

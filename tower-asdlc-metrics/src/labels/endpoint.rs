@@ -2,6 +2,7 @@
 
 use crate::labels::catch_panic::catch_panic;
 use crate::labels::request_head::RequestHead;
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -129,16 +130,25 @@ impl<F> fmt::Debug for EndpointFn<F> {
 }
 
 /// An endpoint of any type, boxed so that the layer has no type parameter for it.
-pub(crate) struct AnyEndpoint(Box<dyn Endpoint + Send + Sync>);
+pub(crate) struct AnyEndpoint {
+    endpoint: Box<dyn Endpoint + Send + Sync>,
+    is_fixed: bool,
+}
 
 impl AnyEndpoint {
     pub(crate) fn new(endpoint: impl Endpoint + Send + Sync + 'static) -> Self {
-        Self(Box::new(endpoint))
+        let is_fixed = (&endpoint as &dyn Any).is::<FixedEndpoint>();
+        Self { endpoint: Box::new(endpoint), is_fixed }
     }
 
     #[inline]
     pub(crate) fn endpoint<'a>(&'a self, head: RequestHead<'a>) -> Option<Cow<'a, str>> {
-        self.0.endpoint(head)
+        self.endpoint.endpoint(head)
+    }
+
+    /// Whether it is a [`FixedEndpoint`], which is the same for every request.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.is_fixed
     }
 }
 

@@ -63,15 +63,19 @@ impl<'a> RequestHead<'a> {
 
     /// Whether this is a gRPC or gRPC-Web call: a POST with `application/grpc`, `application/grpc+proto`,
     /// `application/grpc-web`… The method is compared first: other methods need no look-up of the header.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_grpc(self) -> bool {
-        let is_grpc_type = |content_type: &[u8]| {
-            let start = content_type.get(..GRPC.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
-        };
-        self.method == Method::POST
-            && self.headers.get(CONTENT_TYPE).is_some_and(|value| is_grpc_type(value.as_bytes()))
+        self.method == Method::POST && has_grpc_type(self.headers)
     }
+}
+
+#[inline(never)]
+fn has_grpc_type(headers: &HeaderMap) -> bool {
+    let is_grpc_type = |content_type: &[u8]| {
+        let start = content_type.get(..GRPC.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+    };
+    headers.get(CONTENT_TYPE).is_some_and(|value| is_grpc_type(value.as_bytes()))
 }
 
 const GRPC: &[u8] = b"application/grpc";

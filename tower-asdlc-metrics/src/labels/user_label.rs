@@ -20,7 +20,11 @@ pub(crate) type ReadValue = Box<dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a st
 pub(crate) struct UserLabelValues(pub(crate) u32);
 
 impl UserLabel {
+    #[inline]
     pub(crate) fn read_all(labels: &[Self], head: RequestHead<'_>) -> UserLabelValues {
+        if labels.is_empty() {
+            return UserLabelValues::OTHER;
+        }
         let mut values = UserLabelValues::OTHER.0.to_le_bytes();
         for (index, label) in values.iter_mut().zip(labels) {
             let known = catch_panic(|| (label.read)(head))

@@ -17,9 +17,15 @@ impl<T> AppendList<T> {
         Self { entry: OnceLock::new(), next: OnceLock::new() }
     }
 
+    /// The entry that was added first.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> Option<&T> {
+        self.entry.get()
+    }
+
     /// Returns the entry for which `matches` is true.
     #[inline]
-    pub(crate) fn find(&self, matches: impl Fn(&T) -> bool) -> Option<&T> {
+    fn find(&self, matches: impl Fn(&T) -> bool) -> Option<&T> {
         self.find_or_end(&matches).ok()
     }
 

@@ -4,6 +4,7 @@
 //! between their cores, and the threads wait for it at each measurement. With batches this is rare.
 
 use super::sync::{AtomicBool, AtomicU64, AtomicUsize, BATCH_SIZE as SIZE, Ordering, yield_now};
+use std::array;
 
 /// A ring buffer of measurements. One thread adds to it; that thread and any collector flush it.
 ///
@@ -25,7 +26,7 @@ impl Batch {
     /// Adds a value. If the batch is full, passes the buffered values to `record` first. Only one thread may call this.
     ///
     /// Returns `false` if the batch is full and another thread is flushing it: this thread does not wait.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&self, value: f64, record: impl FnOnce(&[f64])) -> bool {
         let added = self.added.load(Ordering::Relaxed);
         let is_full = || added.wrapping_sub(self.flushed.load(Ordering::Acquire)) >= SIZE;
@@ -76,13 +77,12 @@ impl<'a> FlushGuard<'a> {
         let flushed = batch.flushed.load(Ordering::Relaxed);
         let added = batch.added.load(Ordering::Acquire);
         if flushed != added {
-            let mut values = [0.0; SIZE];
-            let values = &mut values[..added.wrapping_sub(flushed)];
-            for (index, value) in values.iter_mut().enumerate() {
+            // All slots, because a loop over those that are in use takes more instructions.
+            let values: [f64; SIZE] = array::from_fn(|index| {
                 let slot = &batch.values[flushed.wrapping_add(index) % SIZE];
-                *value = f64::from_bits(slot.load(Ordering::Relaxed));
-            }
-            record(values);
+                f64::from_bits(slot.load(Ordering::Relaxed))
+            });
+            record(&values[..added.wrapping_sub(flushed)]);
             // After `record`: if it panics, the values are still buffered. Release: the slots may be overwritten only after
             // they were read.
             batch.flushed.store(added, Ordering::Release);

@@ -23,7 +23,7 @@ impl Flag {
     pub(crate) const NO_FLUSH_CALLBACK: Self = Self(4);
     /// Set by the first collection; until then nothing is buffered.
     pub(crate) const IS_COLLECTED: Self = Self(8);
-    /// Requests have labels besides the method and those of the application: a scheme, a host, or the version of HTTP.
+    /// Requests have labels besides the method: those of the application, a scheme, a host, or the version of HTTP.
     pub(crate) const HAS_MORE_LABELS: Self = Self(32);
     /// The sizes of bodies are recorded.
     pub(crate) const HAS_BODY_SIZES: Self = Self(64);
@@ -44,7 +44,7 @@ impl Flags {
         Self(AtomicU16::new(set.fold(0, |bits, (flag, _)| bits | flag.0)))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self) -> FlagSet {
         FlagSet(self.0.load(Ordering::Relaxed))
     }
@@ -55,8 +55,16 @@ impl Flags {
 }
 
 impl FlagSet {
+    /// The flags of most layers, once the metrics were collected.
+    pub(crate) const USUAL: Self = Self(Flag::IS_COLLECTED.0);
+
+    #[inline(always)]
+    pub(crate) fn are_usual(self) -> bool {
+        self.0 == Self::USUAL.0
+    }
+
     /// Whether this flag, or one of several, is set.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn contains(self, flag: Flag) -> bool {
         self.0 & flag.0 != 0
     }

@@ -1,3 +1,4 @@
+use crate::labels::methods::MethodId;
 use crate::record::instruments::UpDownCounterSeries;
 use crate::record::route::get_or_create;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -17,6 +18,14 @@ pub(crate) struct InFlightGauge {
 /// Requests with the same method, scheme and host are counted in the same slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InFlightSlot(pub(crate) u16);
+
+impl InFlightSlot {
+    /// The slot of a method, if requests have neither a scheme nor a host.
+    #[inline(always)]
+    pub(crate) fn of(method: MethodId) -> Self {
+        Self(u16::from(method.0))
+    }
+}
 
 type InFlightSeries = [Option<UpDownCounterSeries>; 2];
 

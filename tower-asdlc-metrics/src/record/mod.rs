@@ -1,7 +1,7 @@
 //! Recording: finds the series of a request and adds to them.
 //!
 //! A request takes the `shard` of its thread, which counts it as in flight, and finds its route (`routes` -> `route_table` ->
-//! `route`). When the request ends, the `recorder` finds the series of the route for this ending, and adds the request to them: to
+//! `route`, or `fixed_routes` if the endpoint is always the same). When the request ends, the `recorder` finds the series of the route for this ending, and adds the request to them: to
 //! the `batch` of the thread, or directly to the SDK's series (`bound` or `unbound`). Before each collection, `in_flight` reports
 //! the requests in flight, which the shards count, and then the recorder flushes the batches. `exemplars` tells the meter which span
 //! the measurements belong to.
@@ -19,6 +19,8 @@ pub(crate) mod append_list;
 pub(crate) mod batch;
 pub(crate) mod entry_limit;
 pub(crate) mod exemplars;
+pub(crate) mod finished_exchange;
+pub(crate) mod fixed_routes;
 pub(crate) mod flags;
 pub(crate) mod hosts;
 pub(crate) mod in_flight;

@@ -12,6 +12,8 @@ use crate::labels::side::Side;
 use crate::labels::unlisted_methods::UnlistedMethods;
 use crate::labels::values::OTHER;
 use crate::record::exemplars::{Exemplars, SpanIds};
+use crate::record::finished_exchange::FinishedExchange;
+use crate::record::fixed_routes::FixedRoutes;
 use crate::record::flags::{Flag, FlagSet, Flags};
 use crate::record::in_flight::{InFlightGauge, InFlightSlot};
 use crate::record::instruments::{HistogramSeries, Instruments};
@@ -30,19 +32,11 @@ pub(crate) struct Recorder {
     routes: Routes,
     in_flight: InFlightGauge,
     slots: SlotCounts,
+    fixed_routes: FixedRoutes,
     flags: Flags,
     unlisted_methods: UnlistedMethods,
     /// `None` if the meter records no exemplars.
     exemplars: Option<Exemplars>,
-}
-
-/// What is known of an exchange that has ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FinishedExchange {
-    pub(crate) ending: Ending,
-    pub(crate) duration: Duration,
-    /// Bytes of the response's body.
-    pub(crate) sent: u64,
 }
 
 impl Recorder {
@@ -59,11 +53,14 @@ impl Recorder {
         let has_scheme = instruments.semantic.is_some() && settings.side == Side::Server;
         let has_optional_parts =
             body_sizes(&instruments) || instruments.upgrades.is_some() || exemplars.is_some();
+        let has_more_labels = instruments.semantic.is_some()
+            || settings.hosts.is_some()
+            || !settings.user_labels.is_empty();
         let flags = Flags::new([
             (Flag::HAS_EXCLUSIONS, !settings.exclusions.is_empty()),
             (Flag::HAS_OPTIONAL_PARTS, has_optional_parts),
             (Flag::HAS_TIME_TO_HEADERS, instruments.time_to_headers.is_some()),
-            (Flag::HAS_MORE_LABELS, instruments.semantic.is_some() || settings.hosts.is_some()),
+            (Flag::HAS_MORE_LABELS, has_more_labels),
             (Flag::HAS_BODY_SIZES, body_sizes(&instruments)),
             (Flag::HAS_RESPONSE_LABELS, !settings.response_labels.is_empty()),
             (Flag::IS_CLIENT, settings.side == Side::Client),
@@ -76,12 +73,16 @@ impl Recorder {
             schemes: if has_scheme { UrlScheme::COUNT as u16 } else { 1 },
             hosts: routes.hosts().map_or(1, |hosts| hosts.ids() as u16),
         };
+        // Labels of the application are not part of a slot.
+        let is_fixed =
+            routes.settings().endpoint.is_fixed() && routes.settings().user_labels.is_empty();
+        let fixed_routes = FixedRoutes::new(if is_fixed { slots.count() } else { 0 });
         let in_flight = InFlightGauge::new(slots.count());
         let unlisted_methods = UnlistedMethods::default();
-        Self { routes, in_flight, slots, flags, unlisted_methods, exemplars }
+        Self { routes, in_flight, slots, fixed_routes, flags, unlisted_methods, exemplars }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn flags(&self) -> FlagSet {
         self.flags.get()
     }
@@ -121,20 +122,26 @@ impl Recorder {
         self.routes.settings().reads_tracing_spans
     }
 
+    /// The route of a request if the endpoint is always the same, and [`RouteId::NONE`] otherwise, or if it was not found before.
+    #[inline(always)]
+    pub(crate) fn fixed_route(&self, slot: InFlightSlot) -> RouteId {
+        self.fixed_routes.get(slot)
+    }
+
     /// Finds the route of a request. If the route does not exist yet, returns its endpoint as the error.
     #[inline(always)]
     pub(crate) fn find_route(
         &self,
         labels: RequestLabels,
+        slot: InFlightSlot,
         head: RequestHead<'_>,
     ) -> Result<RouteId, Box<str>> {
-        self.routes.find_by_head(labels, head, || self.preinitialize_in_flight(labels))
-    }
-
-    #[cold]
-    fn preinitialize_in_flight(&self, labels: RequestLabels) {
-        let slot = self.slot(labels, self.flags());
-        self.in_flight.preinitialize(slot, || self.routes.in_flight(labels));
+        let on_unknown = || self.in_flight.preinitialize(slot, || self.routes.in_flight(labels));
+        let found = self.routes.find_by_head(labels, head, on_unknown);
+        if let Ok(route) = found {
+            self.fixed_routes.set(slot, route);
+        }
+        found
     }
 
     /// Returns the path of a gRPC call to a server if its method is not listed, to be kept until the call ends. `new` is the
@@ -175,7 +182,7 @@ impl Recorder {
     }
 
     /// The number of requests in flight has changed. It is reported at once only if no callback reports it before collections.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn in_flight_changed(&self, slot: InFlightSlot, change: i64, flags: FlagSet) {
         if flags.contains(Flag::NO_FLUSH_CALLBACK) {
             self.in_flight.add(slot, change);
@@ -206,25 +213,41 @@ impl Recorder {
     }
 
     /// Records an exchange without a span.
-    #[inline]
-    pub(crate) fn record_exchange(&self, route: RouteId, finished: FinishedExchange) {
-        let flags = self.flags();
+    #[inline(always)]
+    pub(crate) fn record_exchange(
+        &self,
+        flags: FlagSet,
+        route: RouteId,
+        finished: FinishedExchange,
+    ) {
         let Some(route) = self.routes.get(route) else { return };
-        let FinishedExchange { ending, duration, sent } = finished;
-        let duration = duration.as_secs_f64();
+        let (duration, FinishedExchange { ending, sent, .. }) = (finished.seconds(), finished);
         let Some(series) = self.routes.ending(route, ending) else {
             return self.record_beyond_limit(route, ending, duration, sent, None);
         };
-        let add = |durations: &[f64]| self.measure(None, || series.add_requests(durations));
-        let is_buffered = flags.contains(Flag::IS_COLLECTED)
-            && series.batch().is_some_and(|batch| batch.add(duration, add));
+        let batch = if flags.contains(Flag::IS_COLLECTED) { series.batch() } else { None };
+        let is_buffered = match batch {
+            Some(batch) => batch.add(duration, |durations| self.add_requests(series, durations)),
+            None => false,
+        };
         if !is_buffered {
-            add(&[duration]);
+            self.add_requests(series, &[duration]);
         }
         self.count_unmatched(series);
         if flags.contains(Flag::HAS_BODY_SIZES) {
-            self.measure(None, || series.record_response_body_size(sent));
+            self.record_response_body_size(series, sent);
         }
+    }
+
+    /// Adds requests without a span to the series. Not inlined, because most requests only add to a batch.
+    #[inline(never)]
+    fn add_requests(&self, series: &EndingSeries, durations: &[f64]) {
+        self.measure(None, || series.add_requests(durations));
+    }
+
+    #[inline(never)]
+    fn record_response_body_size(&self, series: &EndingSeries, sent: u64) {
+        self.measure(None, || series.record_response_body_size(sent));
     }
 
     /// Records an exchange that belongs to a span, and has ended at this moment. It is not buffered: a batch has no spans.
@@ -238,8 +261,7 @@ impl Recorder {
     ) {
         let flags = self.flags();
         let Some(route) = self.routes.get(route) else { return };
-        let FinishedExchange { ending, duration, sent } = finished;
-        let duration = duration.as_secs_f64();
+        let (duration, FinishedExchange { ending, sent, .. }) = (finished.seconds(), finished);
         let Some(series) = self.routes.ending(route, ending) else {
             return self.record_beyond_limit(route, ending, duration, sent, Some(span));
         };

@@ -90,7 +90,7 @@ impl Route {
 
 impl EndingSeries {
     /// The batch of this thread; `None` if the thread's index is beyond all shards.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn batch(&self) -> Option<&Batch> {
         Some(self.batches.get(thread_index::current())?.get_or_init(Box::default))
     }

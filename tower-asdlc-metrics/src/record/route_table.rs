@@ -16,7 +16,7 @@ pub(crate) struct RouteTable<T> {
 
 /// The index of a route in its table. An exchange keeps it without borrowing the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RouteId(u32);
+pub(crate) struct RouteId(pub(crate) u32);
 
 impl RouteId {
     /// The index of no route.

@@ -146,10 +146,12 @@ impl Routes {
     }
 
     /// Returns the series of a route for this ending; `None` if they would be beyond the series limit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ending<'a>(&self, route: &'a Route, ending: Ending) -> Option<&'a EndingSeries> {
-        let found = route.endings.find(|series| series.ending == ending);
-        found.or_else(|| self.ending_within(self.limits.own_labels, route, ending))
+        match route.endings.first() {
+            Some(series) if series.ending == ending => Some(series),
+            _ => self.ending_within(self.limits.own_labels, route, ending),
+        }
     }
 
     /// Returns the overflow route and its series, for requests beyond the series limit. Never `None`: if there is no space for
@@ -171,7 +173,7 @@ impl Routes {
         Some((route, series?))
     }
 
-    #[cold]
+    #[inline(never)]
     fn ending_within<'a>(
         &self,
         limit: usize,

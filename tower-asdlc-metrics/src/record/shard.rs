@@ -98,14 +98,14 @@ impl Shard {
         sibling.unwrap_or_else(|| Arc::clone(self))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
     }
 
     /// Counts a request as started, and returns the shard of the current thread. The exchange keeps this shard, and calls
     /// [`leave`](Self::leave) on any thread after the request is recorded.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(self: &Arc<Self>, slot: InFlightSlot, flags: FlagSet) -> Arc<Self> {
         if thread_index::current() == self.index {
             add_1_from_own_thread(&self.own.get(slot).started);
@@ -124,13 +124,13 @@ impl Shard {
     }
 
     /// Counts a request of this shard as ended. The request must be recorded already.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leave(&self, slot: InFlightSlot, flags: FlagSet) {
         self.add_1(slot, |counters| &counters.ended);
         self.recorder.in_flight_changed(slot, -1, flags);
     }
 
-    #[inline]
+    #[inline(always)]
     fn add_1(&self, slot: InFlightSlot, counter: impl Fn(&Counters) -> &AtomicI64) {
         if thread_index::current() == self.index {
             add_1_from_own_thread(counter(self.own.get(slot)));
@@ -168,7 +168,7 @@ impl Slots {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn get(&self, slot: InFlightSlot) -> &Counters {
         let index = usize::from(slot.0);
         match self.first.get(index) {
@@ -184,7 +184,7 @@ impl Slots {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn add_1_from_own_thread(counter: &AtomicI64) {
     // Release: a thread that reads that a request has ended also sees that it has started and is recorded.
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Release);

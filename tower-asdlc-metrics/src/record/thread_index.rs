@@ -23,7 +23,7 @@ pub(crate) fn shard_count() -> usize {
 /// The index of this thread. Indices of threads that have ended are reused, so they stay small when few threads live at once.
 ///
 /// While its thread-local variables are dropped, a thread has no index any more; it then gets one beyond all shards.
-#[inline]
+#[inline(always)]
 pub(crate) fn current() -> usize {
     match INDEX.get() {
         UNCLAIMED => claim(),

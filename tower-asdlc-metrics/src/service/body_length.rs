@@ -28,18 +28,19 @@ impl BodyLength {
         }
         // A map without headers needs no look-up.
         if !headers.is_empty() {
-            self.declare_by_header(headers, body);
+            self.declare_by_header(headers, body.lower(), body.upper());
         }
     }
 
+    // `lower` and `upper` and not a `SizeHint`, which would be in memory for each response.
     #[inline(never)]
-    fn declare_by_header(&mut self, headers: &HeaderMap, body: &SizeHint) {
+    fn declare_by_header(&mut self, headers: &HeaderMap, lower: u64, upper: Option<u64>) {
         let header = content_length(headers).and_then(|header| parse(header.as_bytes()));
         let Some(header) = header else { return };
-        if body.exact().is_none() {
+        if upper != Some(lower) {
             self.set(header);
         }
-        if header < body.lower() || body.upper().is_some_and(|upper| upper < header) {
+        if header < lower || upper.is_some_and(|upper| upper < header) {
             self.0 |= CONTRADICTED;
         }
     }

@@ -1,17 +1,19 @@
-//! One request from its head to its end. It is recorded exactly once.
+//! One request from its head to its end.
 
+mod start;
+
+use crate::labels::client_error::ClientErrorType;
 use crate::labels::ending::Progress;
 use crate::labels::endpoint::ResponseEndpoint;
 use crate::labels::grpc_status::{GrpcCall, GrpcStatus};
 use crate::labels::methods::MethodId;
 use crate::labels::outcome::Outcome;
 use crate::labels::protocol::ProtocolVersion;
-use crate::labels::request_head::RequestHead;
 use crate::labels::request_labels::{HostId, MethodAndScheme, RequestLabels};
 use crate::labels::user_label::UserLabelValues;
 use crate::record::exemplars::SpanIds;
+use crate::record::finished_exchange::FinishedExchange;
 use crate::record::flags::{Flag, FlagSet};
-use crate::record::recorder::FinishedExchange;
 use crate::record::route::RouteKey;
 use crate::record::route_table::RouteId;
 use crate::record::shard::Shard;
@@ -21,23 +23,18 @@ use crate::service::optional_parts::OptionalParts;
 use crate::service::request_body::RequestEnd;
 use bytes::Buf;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
+use http::{Extensions, HeaderMap, Response, StatusCode, Version};
 use http_body::{Body, Frame};
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A request that has started.
-///
-/// It is recorded when it [finishes](Self::finish), or when it is dropped before that. Recording takes the shard, so that it
-/// happens only once.
+/// A request that has started, and is not recorded yet. [`OpenExchange`](crate::service::open_exchange::OpenExchange) has it.
 ///
 /// It has 64 bytes. It is moved with the response and its body, and larger values take more instructions to move.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// `None` once recorded. `ManuallyDrop`, here and below, because `Exchange::drop` records the exchange. After that nothing is
-    /// left to drop.
-    shard: ManuallyDrop<Option<Arc<Shard>>>,
+    shard: Arc<Shard>,
     start: Instant,
     user_labels: UserLabelValues,
     method: MethodAndScheme,
@@ -48,56 +45,11 @@ pub(crate) struct Exchange {
     /// Bytes of the response's body so far.
     sent: u64,
     length: BodyLength,
-    /// `None` for most requests, and once recorded.
+    /// `None` for most requests, and once recorded. `ManuallyDrop`, because recording takes it: then nothing is left to drop.
     parts: ManuallyDrop<Option<Box<OptionalParts>>>,
 }
 
 impl Exchange {
-    /// Starts the clock. `None` if the request is excluded.
-    #[inline(always)]
-    pub(crate) fn start<B>(shard: &Arc<Shard>, request: &mut Request<B>) -> Option<Self> {
-        let recorder = shard.recorder();
-        let flags = recorder.flags();
-        let is_client = flags.contains(Flag::IS_CLIENT);
-        let is_excluded =
-            || recorder.is_excluded(RequestHead::of(request).with_direction(is_client));
-        if flags.contains(Flag::HAS_EXCLUSIONS) && is_excluded() {
-            return None;
-        }
-        // Before the head is read, because the processor reads the clock only after earlier loads have completed.
-        let start = Instant::now();
-        let head = RequestHead::of(request).with_direction(is_client);
-        let (labels, version) = recorder.start(head, flags);
-        let (route, mut parts) = match recorder.find_route(labels, head) {
-            Ok(route) => (route, None),
-            Err(endpoint) => (RouteId::NONE, Some(OptionalParts::with_endpoint(endpoint))),
-        };
-        let is_grpc = head.is_grpc();
-        if is_grpc {
-            let new = parts.as_ref().and_then(|parts| parts.endpoint.as_deref());
-            if let Some(path) = recorder.keep_unlisted_path(route, new, head) {
-                parts.get_or_insert_default().unlisted_path = Some(path);
-            }
-        }
-        let grpc = if is_grpc { GrpcCall::NO_STATUS } else { GrpcCall::NOT_GRPC };
-        let length = BodyLength::undeclared(head.version);
-        if flags.contains(Flag::HAS_OPTIONAL_PARTS) {
-            OptionalParts::add_for_request(&mut parts, request, recorder);
-        }
-        Some(Self {
-            shard: ManuallyDrop::new(Some(shard.enter(recorder.slot(labels, flags), flags))),
-            start,
-            user_labels: labels.user_labels(),
-            method: labels.method_and_scheme(),
-            host: labels.host(),
-            route,
-            progress: Progress::new(version, grpc),
-            sent: 0,
-            length,
-            parts: ManuallyDrop::new(parts),
-        })
-    }
-
     /// The request is sent by a client, which reads a body until the body says that it has ended. (The request of a client does not
     /// tell which version of HTTP the connection has.)
     #[inline]
@@ -105,15 +57,16 @@ impl Exchange {
         self.length.expect_end_after_last_byte();
     }
 
-    /// The inner service has responded. From here on the status is that of the response, whatever happens to the body.
+    /// The inner service has responded. From here on the status is that of the response, whatever happens to the body. Returns the
+    /// outcome if the request has ended.
     #[inline(always)]
-    pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) {
+    pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) -> Option<Outcome> {
         self.progress.set_status(response.status());
         let endpoint = response.extensions().get();
         if endpoint.is_some() || OptionalParts::have_endpoint(&self.parts) {
             self.create_route(endpoint);
         }
-        if self.flags().is_some_and(|flags| flags.contains(Flag::READS_RESPONSE)) {
+        if self.flags().contains(Flag::READS_RESPONSE) {
             self.read_response(response.version(), response.extensions());
         }
         let headers = response.headers();
@@ -123,18 +76,16 @@ impl Exchange {
         let may_end = response.status() != StatusCode::OK
             || matches!(self.method.method(), MethodId::HEAD | MethodId::CONNECT);
         let outcome = if may_end { self.outcome_without_body(response.status()) } else { None };
-        let outcome = outcome.or_else(|| {
+        outcome.or_else(|| {
             self.length.declare(headers, &response.body().size_hint());
             self.length.at_head(response.body().is_end_stream()).outcome()
-        });
-        if let Some(outcome) = outcome {
-            self.finish(outcome);
-        }
+        })
     }
 
-    /// A frame of the response's body passes. `is_last`: nothing follows it.
+    /// A frame of the response's body passes. `is_last`: nothing follows it. Returns the outcome if the request has ended: the body
+    /// says so, or its declared length was sent.
     #[inline]
-    pub(crate) fn on_frame<D: Buf>(&mut self, frame: &Frame<D>, is_last: bool) {
+    pub(crate) fn on_frame<D: Buf>(&mut self, frame: &Frame<D>, is_last: bool) -> Option<Outcome> {
         if let Some(data) = frame.data_ref() {
             self.sent += data.remaining() as u64;
             if self.parts.is_some() {
@@ -144,92 +95,61 @@ impl Exchange {
         if let Some(trailers) = frame.trailers_ref() {
             self.read_grpc_status(trailers);
         }
-        self.finish_at_end(is_last);
+        self.length.after(self.sent, is_last).outcome()
     }
 
-    /// The response's body has no more frames.
+    /// The outcome if the response's body has no more frames.
     #[inline]
-    pub(crate) fn on_body_end(&mut self) {
-        self.finish_at_end(true);
+    pub(crate) fn outcome_at_body_end(&self) -> Option<Outcome> {
+        self.length.after(self.sent, true).outcome()
     }
 
-    /// Finishes the exchange if the body says that it has ended, or if its declared length was sent.
-    #[inline]
-    fn finish_at_end(&mut self, is_end: bool) {
-        if let Some(outcome) = self.length.after(self.sent, is_end).outcome() {
-            self.finish(outcome);
-        }
+    /// The outcome if the body of a client's response is dropped, and was never polled. That is no failure, except for a gRPC
+    /// call, whose status is in the trailers.
+    pub(crate) fn outcome_if_unread(&self) -> Option<Outcome> {
+        (!self.progress.grpc.is_grpc()).then_some(Outcome::Complete)
     }
 
-    /// Finishes the exchange. Does nothing for an excluded request, which has no exchange.
-    #[inline]
-    pub(crate) fn finish_if_open(exchange: &mut Option<Self>, outcome: Outcome) {
-        if let Some(exchange) = exchange {
-            exchange.finish(outcome);
-        }
+    /// What a client's error was, if it is known.
+    pub(crate) fn error_type<E: 'static>(&self, error: &E) -> Option<ClientErrorType> {
+        self.shard.recorder().error_type(error)
     }
 
-    /// The body of a client's response is dropped, and was never polled. That is no failure, except for a gRPC call, whose status
-    /// is in the trailers.
-    #[cold]
-    pub(crate) fn on_unread(&mut self) {
-        if self.shard.is_some() && !self.progress.grpc.is_grpc() {
-            self.finish(Outcome::Complete);
-        }
-    }
-
-    /// Finishes the exchange of a client whose service or response body has returned an error. `otherwise` is the outcome if
-    /// nothing is known of the error.
-    #[cold]
-    pub(crate) fn finish_with_error<E: 'static>(&mut self, error: &E, otherwise: Outcome) {
-        if let Some(shard) = self.shard.as_deref() {
-            let error_type = shard.recorder().error_type(error);
-            self.finish(error_type.map_or(otherwise, Outcome::from));
-        }
-    }
-
-    /// Records the exchange, unless it is recorded already.
-    pub(crate) fn finish(&mut self, outcome: Outcome) {
-        if self.parts.is_some() {
+    /// Records the exchange. `may_have_parts`: if `false`, it has none.
+    #[inline(always)]
+    pub(crate) fn record(&mut self, flags: FlagSet, may_have_parts: bool, outcome: Outcome) {
+        if may_have_parts && self.parts.is_some() {
             if let Some(span) = self.finish_parts(outcome) {
-                return self.finish_in_span(outcome, span);
+                return self.record_in_span(outcome, span);
             }
         }
-        let guard = LeaveOnPanic(self);
-        if let Some(shard) = guard.0.shard.as_deref() {
-            shard.recorder().record_exchange(guard.0.route, guard.0.end(outcome));
-        }
-        mem::forget(guard);
-        self.leave();
+        self.shard.recorder().record_exchange(flags, self.route, self.finished(outcome));
     }
 
-    /// The rest of [`finish`](Self::finish) if the measurements belong to a span.
+    /// The rest of [`record`](Self::record) if the measurements belong to a span.
     #[inline(never)]
-    fn finish_in_span(&mut self, outcome: Outcome, span: SpanIds) {
-        let guard = LeaveOnPanic(self);
-        if let Some(shard) = guard.0.shard.as_deref() {
-            let finished = guard.0.end(outcome);
-            let end = guard.0.start + finished.duration;
-            shard.recorder().record_exchange_in_span(guard.0.route, finished, span, end);
-        }
-        mem::forget(guard);
-        self.leave();
+    fn record_in_span(&mut self, outcome: Outcome, span: SpanIds) {
+        let finished = self.finished(outcome);
+        let end = self.start + finished.duration;
+        self.shard.recorder().record_exchange_in_span(self.route, finished, span, end);
     }
 
-    /// Ends the request: it is not in flight any more, and is not recorded again.
+    /// The request is not in flight any more. It must be recorded already.
     #[inline(always)]
-    fn leave(&mut self) {
-        if let Some(shard) = self.shard.take() {
-            let recorder = shard.recorder();
-            let flags = recorder.flags();
-            shard.leave(recorder.slot(self.labels(), flags), flags);
-        }
+    pub(crate) fn leave(self, flags: FlagSet) {
+        let Self { shard, user_labels, method, host, .. } = self;
+        let labels = RequestLabels::of_parts(user_labels, method, host);
+        shard.leave(shard.recorder().slot(labels, flags), flags);
     }
 
-    /// `None` once recorded.
     #[inline(always)]
-    fn flags(&self) -> Option<FlagSet> {
-        self.shard.as_deref().map(|shard| shard.recorder().flags())
+    pub(crate) fn flags(&self) -> FlagSet {
+        self.shard.recorder().flags()
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_parts(&self) -> bool {
+        self.parts.is_some()
     }
 
     #[inline(always)]
@@ -239,10 +159,10 @@ impl Exchange {
 
     /// Stops the clock.
     #[inline(always)]
-    fn end(&self, outcome: Outcome) -> FinishedExchange {
-        let Self { start, progress, sent, .. } = *self;
-        let duration = start.elapsed();
-        FinishedExchange { ending: progress.end(outcome), duration, sent }
+    fn finished(&self, outcome: Outcome) -> FinishedExchange {
+        // Before the clock is read: during that call one word is kept, and not its parts.
+        let ending = self.progress.end(outcome);
+        FinishedExchange { ending, duration: self.start.elapsed(), sent: self.sent }
     }
 
     /// Takes what the optional metrics need when the exchange ends. Returns the span that the measurements belong to.
@@ -261,8 +181,8 @@ impl Exchange {
             let (route, ending) = (self.route, self.progress.end(outcome));
             size.set_end(RequestEnd { route, ending, span });
         }
-        if let (Some(path), Some(shard)) = (parts.unlisted_path.take(), self.shard.as_deref()) {
-            shard.recorder().unlisted_methods().end_call(&path, self.progress.grpc);
+        if let Some(path) = parts.unlisted_path.take() {
+            self.shard.recorder().unlisted_methods().end_call(&path, self.progress.grpc);
         }
         if span.is_some() {
             OptionalParts::recycle(parts);
@@ -273,8 +193,7 @@ impl Exchange {
     /// Reads what only some layers need of a response.
     #[inline(never)]
     fn read_response(&mut self, version: Version, extensions: &Extensions) {
-        let Some(shard) = self.shard.as_deref() else { return };
-        let recorder = shard.recorder();
+        let recorder = self.shard.recorder();
         let flags = recorder.flags();
         if flags.contains(Flag::HAS_TIME_TO_HEADERS) {
             recorder.record_time_to_headers(
@@ -295,12 +214,11 @@ impl Exchange {
     /// Creates the route if there is none yet, or if the response names another endpoint.
     #[cold]
     fn create_route(&mut self, named: Option<&ResponseEndpoint>) {
-        let Some(shard) = self.shard.as_deref() else { return };
         let endpoint = self.parts.as_mut().and_then(|parts| parts.endpoint.take());
         let named = named.map(|ResponseEndpoint(endpoint)| &**endpoint);
         if let Some(endpoint) = named.or(endpoint.as_deref()) {
             let key = RouteKey { labels: self.labels(), endpoint };
-            self.route = shard.recorder().find_or_create_route(key).unwrap_or(self.route);
+            self.route = self.shard.recorder().find_or_create_route(key).unwrap_or(self.route);
         }
     }
 
@@ -320,8 +238,8 @@ impl Exchange {
 
     fn on_upgrade(&mut self) {
         let guard = self.parts.as_mut().and_then(|parts| parts.upgrade.take());
-        if let (Some(guard), Some(shard)) = (guard, self.shard.as_ref()) {
-            guard.open(shard.recorder(), self.route, OptionalParts::span(&self.parts));
+        if let Some(guard) = guard {
+            guard.open(self.shard.recorder(), self.route, OptionalParts::span(&self.parts));
         }
     }
 
@@ -365,7 +283,7 @@ impl Exchange {
 
     /// The outcome of an exchange that is dropped before it finished.
     #[cold]
-    fn outcome_when_dropped(&self) -> Outcome {
+    pub(crate) fn outcome_when_dropped(&self) -> Outcome {
         // A gRPC call ends with its trailers and not with the last byte. A gRPC-Web call ends with the trailer frame.
         let grpc_web = self.parts.as_ref().and_then(|parts| parts.grpc_web.as_ref());
         let is_complete = self.progress.grpc != GrpcCall::NO_STATUS
@@ -380,25 +298,6 @@ impl Exchange {
             self.length.after(self.sent, true).outcome().unwrap_or(Outcome::Complete)
         } else {
             Outcome::Aborted
-        }
-    }
-}
-
-/// Ends a request if recording it panics.
-struct LeaveOnPanic<'a>(&'a mut Exchange);
-
-impl Drop for LeaveOnPanic<'_> {
-    #[cold]
-    fn drop(&mut self) {
-        self.0.leave();
-    }
-}
-
-impl Drop for Exchange {
-    #[inline]
-    fn drop(&mut self) {
-        if self.shard.is_some() {
-            self.finish(self.outcome_when_dropped());
         }
     }
 }

@@ -1,6 +1,6 @@
 use crate::labels::outcome::Outcome;
-use crate::service::exchange::Exchange;
 use crate::service::inner_call::{InnerCall, NotCalled};
+use crate::service::open_exchange::OpenExchange;
 use crate::service::panic_guard::PanicGuard;
 use crate::service::response_body::ResponseBody;
 use http::{Request, Response};
@@ -21,8 +21,7 @@ pin_project! {
     {
         #[pin]
         call: InnerCall<S::Future, NotCalled<S, Request<ReqBody>, S::Error>>,
-        // `None` if the request is excluded.
-        exchange: Option<Exchange>,
+        exchange: OpenExchange,
     }
 }
 
@@ -33,7 +32,7 @@ where
     #[inline]
     pub(crate) fn new(
         call: InnerCall<S::Future, NotCalled<S, Request<ReqBody>, S::Error>>,
-        exchange: Option<Exchange>,
+        exchange: OpenExchange,
     ) -> Self {
         Self { call, exchange }
     }
@@ -54,13 +53,11 @@ where
         panic_guard.disarm();
         match ready!(polled) {
             Ok(response) => {
-                if let Some(exchange) = this.exchange {
-                    exchange.on_response(&response);
-                }
+                this.exchange.on_response(&response);
                 Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, this.exchange.take()))))
             }
             Err(error) => {
-                Exchange::finish_if_open(this.exchange, Outcome::ServiceError);
+                this.exchange.finish(Outcome::ServiceError);
                 Poll::Ready(Err(error))
             }
         }

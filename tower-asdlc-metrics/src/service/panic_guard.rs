@@ -1,14 +1,14 @@
 use crate::labels::outcome::Outcome;
-use crate::service::exchange::Exchange;
+use crate::service::open_exchange::OpenExchange;
 
 /// Records a panic of the inner service or its body as the outcome of the exchange. It lives on the stack during the call.
 ///
 /// The panic is recorded here because the exchange may be dropped only after the panic was caught. The panic then continues.
-pub(crate) struct PanicGuard<'a>(&'a mut Option<Exchange>);
+pub(crate) struct PanicGuard<'a>(&'a mut OpenExchange);
 
 impl<'a> PanicGuard<'a> {
     #[inline]
-    pub(crate) fn new(exchange: &'a mut Option<Exchange>) -> Self {
+    pub(crate) fn new(exchange: &'a mut OpenExchange) -> Self {
         Self(exchange)
     }
 
@@ -21,6 +21,6 @@ impl<'a> PanicGuard<'a> {
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
-        Exchange::finish_if_open(self.0, Outcome::Panic);
+        self.0.finish(Outcome::Panic);
     }
 }

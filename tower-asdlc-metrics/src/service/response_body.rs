@@ -1,10 +1,10 @@
 use crate::labels::outcome::Outcome;
-use crate::service::exchange::Exchange;
+use crate::service::open_exchange::OpenExchange;
 use crate::service::panic_guard::PanicGuard;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 pin_project! {
     /// The response body of [`HttpMetrics`](crate::HttpMetrics). It observes the body of the inner service up to its end.
@@ -14,14 +14,13 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         inner: B,
-        // `None` if the request is excluded.
-        exchange: Option<Exchange>,
+        exchange: OpenExchange,
     }
 }
 
 impl<B> ResponseBody<B> {
     #[inline]
-    pub(crate) fn new(inner: B, exchange: Option<Exchange>) -> Self {
+    pub(crate) fn new(inner: B, exchange: OpenExchange) -> Self {
         Self { inner, exchange }
     }
 }
@@ -39,20 +38,20 @@ impl<B: Body> Body for ResponseBody<B> {
         let panic_guard = PanicGuard::new(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
         panic_guard.disarm();
-        let frame = ready!(polled);
-        if let Some(exchange) = this.exchange {
-            match &frame {
-                None => exchange.on_body_end(),
-                Some(Err(_)) => exchange.finish(Outcome::BodyError),
+        // The frame is only borrowed: to take it out and put it back would copy it.
+        if let Poll::Ready(frame) = &polled {
+            match frame {
+                None => this.exchange.on_body_end(),
+                Some(Err(_)) => this.exchange.finish(Outcome::BodyError),
                 Some(Ok(frame)) => {
                     // Nothing follows trailers. The end is detected now, because there may be no other poll: servers drop a
                     // body that says that it has ended. HTTP/1 servers also drop a body whose declared length is written.
-                    let is_last = frame.is_trailers() || this.inner.is_end_stream();
-                    exchange.on_frame(frame, is_last);
+                    let is_last = || frame.is_trailers() || this.inner.is_end_stream();
+                    this.exchange.on_frame(frame, is_last);
                 }
             }
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -67,6 +66,6 @@ impl<B: Body> Body for ResponseBody<B> {
 /// For outer layers that respond on their own (a timeout, a limit) with an empty body.
 impl<B: Default> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self::new(B::default(), None)
+        Self::new(B::default(), OpenExchange::default())
     }
 }

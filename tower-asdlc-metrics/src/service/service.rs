@@ -1,7 +1,7 @@
 use crate::record::shard::Shard;
-use crate::service::exchange::Exchange;
 use crate::service::future::ResponseFuture;
 use crate::service::inner_call::InnerCall;
+use crate::service::open_exchange::OpenExchange;
 use crate::service::panic_guard::PanicGuard;
 use crate::service::response_body::ResponseBody;
 use http::{Request, Response};
@@ -76,8 +76,8 @@ where
 
     #[inline(always)]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let shard = self.shard.as_ref();
-        let mut exchange = shard.and_then(|shard| Exchange::start(shard, &mut request));
+        let mut exchange = OpenExchange::default();
+        exchange.start(self.shard.as_ref(), &mut request);
         let panic_guard = PanicGuard::new(&mut exchange);
         let ready = if self.has_backpressure {
             Poll::Ready(Ok(()))

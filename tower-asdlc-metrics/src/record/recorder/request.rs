@@ -1,6 +1,7 @@
 //! What the recorder reads of a request when it arrives: its labels, and where it is counted while it is in flight.
 
 use super::Recorder;
+use crate::labels::methods::MethodId;
 use crate::labels::protocol::{ProtocolVersion, UrlScheme};
 use crate::labels::request_head::RequestHead;
 use crate::labels::request_labels::RequestLabels;
@@ -8,6 +9,7 @@ use crate::labels::user_label::{UserLabel, UserLabelValues};
 use crate::record::flags::{Flag, FlagSet};
 use crate::record::in_flight::InFlightSlot;
 use crate::record::settings::Settings;
+use http::Method;
 
 /// How many [`InFlightSlot`]s there are for each label.
 #[derive(Clone, Copy, Debug)]
@@ -19,35 +21,37 @@ pub(super) struct SlotCounts {
 }
 
 impl Recorder {
+    #[inline(always)]
+    pub(crate) fn method(&self, method: &Method) -> MethodId {
+        self.routes.settings().methods.id(method)
+    }
+
     /// Reads the labels of a request, and its version of HTTP. The version is unknown if it is not a label. It is also unknown on
     /// a client, which reads it from the response.
     #[inline(always)]
-    pub(crate) fn start(
+    pub(crate) fn start<'a>(
         &self,
-        head: RequestHead<'_>,
+        method: &Method,
+        head: impl Fn() -> RequestHead<'a>,
         flags: FlagSet,
     ) -> (RequestLabels, ProtocolVersion) {
-        let Settings { methods, user_labels, .. } = self.routes.settings();
-        let user_labels = if user_labels.is_empty() {
-            UserLabelValues::OTHER
-        } else {
-            UserLabel::read_all(user_labels, head)
-        };
-        let labels = RequestLabels::new(methods.id(head.method), user_labels);
+        let method = self.method(method);
         if flags.contains(Flag::HAS_MORE_LABELS) {
-            self.read_more_labels(labels, head)
+            self.read_more_labels(method, head())
         } else {
-            (labels, ProtocolVersion::Unknown)
+            (RequestLabels::new(method, UserLabelValues::OTHER), ProtocolVersion::Unknown)
         }
     }
 
     #[inline(never)]
     fn read_more_labels(
         &self,
-        mut labels: RequestLabels,
+        method: MethodId,
         head: RequestHead<'_>,
     ) -> (RequestLabels, ProtocolVersion) {
-        let scheme = match &self.routes.settings().url_scheme {
+        let Settings { user_labels, url_scheme, .. } = self.routes.settings();
+        let mut labels = RequestLabels::new(method, UserLabel::read_all(user_labels, head));
+        let scheme = match url_scheme {
             Some(read) => read.of(head),
             None => UrlScheme::of(head.own_uri().scheme()),
         };
@@ -63,15 +67,15 @@ impl Recorder {
     }
 
     /// Where requests with these labels are counted while they are in flight.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&self, labels: RequestLabels, flags: FlagSet) -> InFlightSlot {
-        let method = u16::from(labels.method().0);
+        let slot = InFlightSlot::of(labels.method());
         if !flags.contains(Flag::HAS_MORE_LABELS) {
-            return InFlightSlot(method);
+            return slot;
         }
         let SlotCounts { methods, schemes, .. } = self.slots;
         let host = u16::from(labels.host().0);
-        InFlightSlot((host * schemes + labels.scheme() as u16) * methods + method)
+        InFlightSlot((host * schemes + labels.scheme() as u16) * methods + slot.0)
     }
 }
 

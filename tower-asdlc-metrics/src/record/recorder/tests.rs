@@ -23,8 +23,8 @@ fn after_the_first_collection_requests_are_buffered_by_outcome_until_the_next() 
     let request = Request::new(());
     let head = RequestHead::of(&request);
     let flags = recorder.flags();
-    let (labels, _) = recorder.start(head, flags);
-    let new = recorder.find_route(labels, head);
+    let (labels, _) = recorder.start(head.method, || head, flags);
+    let new = recorder.find_route(labels, recorder.slot(labels, flags), head);
     let endpoint = new.unwrap_err();
     let key = RouteKey { labels, endpoint: &endpoint };
     let route = recorder.find_or_create_route(key).unwrap();
@@ -34,7 +34,7 @@ fn after_the_first_collection_requests_are_buffered_by_outcome_until_the_next() 
         let ending = progress.end(Outcome::Complete);
         let finished =
             FinishedExchange { ending, duration: Duration::from_millis(millis), sent: 0 };
-        recorder.record_exchange(route, finished);
+        recorder.record_exchange(recorder.flags(), route, finished);
     };
     let buffered = || {
         let endings = recorder.routes.iter().flat_map(|route| route.endings.iter());

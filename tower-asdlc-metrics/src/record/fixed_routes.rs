@@ -1,0 +1,46 @@
+use crate::record::in_flight::InFlightSlot;
+use crate::record::route_table::RouteId;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The routes of a layer whose endpoint is always the same, by the slot of their requests in flight.
+///
+/// Requests of such a layer that have the same slot have the same labels, and so the same route. It is found without asking for the
+/// endpoint, without a hash, and without a comparison of texts.
+#[derive(Debug)]
+pub(crate) struct FixedRoutes(Box<[AtomicU32]>);
+
+impl FixedRoutes {
+    /// With 0 slots no route is kept, as for a layer with several endpoints.
+    pub(crate) fn new(slots: usize) -> Self {
+        Self((0..slots).map(|_| AtomicU32::new(RouteId::NONE.0)).collect())
+    }
+
+    /// [`RouteId::NONE`] if the route was not found before.
+    #[inline(always)]
+    pub(crate) fn get(&self, slot: InFlightSlot) -> RouteId {
+        // Acquire: the thread that has set the route has also seen it in the table.
+        let route = self.0.get(usize::from(slot.0)).map(|route| route.load(Ordering::Acquire));
+        route.map_or(RouteId::NONE, RouteId)
+    }
+
+    pub(crate) fn set(&self, slot: InFlightSlot, route: RouteId) {
+        if let Some(id) = self.0.get(usize::from(slot.0)) {
+            id.store(route.0, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_found_by_its_slot_once_it_is_set() {
+        let routes = FixedRoutes::new(3);
+        let get_all = || [0, 1, 2, 3].map(|slot| routes.get(InFlightSlot(slot)));
+        assert_eq!(get_all(), [RouteId::NONE; 4]);
+        routes.set(InFlightSlot(1), RouteId(7));
+        routes.set(InFlightSlot(3), RouteId(8));
+        assert_eq!(get_all(), [RouteId::NONE, RouteId(7), RouteId::NONE, RouteId::NONE]);
+    }
+}

@@ -1,0 +1,142 @@
+//! The start of an exchange.
+
+use super::Exchange;
+use crate::labels::ending::Progress;
+use crate::labels::grpc_status::GrpcCall;
+use crate::labels::protocol::ProtocolVersion;
+use crate::labels::request_head::RequestHead;
+use crate::labels::request_labels::RequestLabels;
+use crate::labels::user_label::UserLabelValues;
+use crate::record::flags::{Flag, FlagSet};
+use crate::record::in_flight::InFlightSlot;
+use crate::record::route_table::RouteId;
+use crate::record::shard::Shard;
+use crate::service::body_length::BodyLength;
+use crate::service::optional_parts::OptionalParts;
+use http::{Method, Request, Version};
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Exchange {
+    /// Starts the clock, and stores the exchange in `new`. Stores nothing if the request is excluded.
+    ///
+    /// There are two versions of this. Most layers have only the usual flags, and most of their requests need only what is done
+    /// here. These few instructions become a part of `call`. [`start_unusual`](Self::start_unusual) does it for all other layers.
+    #[inline(always)]
+    pub(crate) fn start<B>(
+        new: &mut ManuallyDrop<Option<Self>>,
+        shard: &Arc<Shard>,
+        request: &mut Request<B>,
+    ) {
+        let recorder = shard.recorder();
+        if !recorder.flags().are_usual() {
+            return Self::start_unusual(new, shard, request);
+        }
+        // Before the head is read, because the processor reads the clock only after earlier loads have completed.
+        let start = Instant::now();
+        let method = recorder.method(request.method());
+        let labels = RequestLabels::new(method, UserLabelValues::OTHER);
+        let slot = InFlightSlot::of(method);
+        let route = recorder.fixed_route(slot);
+        let shard = shard.enter(slot, FlagSet::USUAL);
+        let version = ProtocolVersion::Unknown;
+        let exchange = Self::new(shard, start, labels, route, version, request.version(), None);
+        *new = ManuallyDrop::new(Some(exchange));
+        // A POST may be a gRPC call.
+        if route == RouteId::NONE || *request.method() == Method::POST {
+            Self::read_head(new, labels, slot, RequestHead::of(request));
+        }
+    }
+
+    /// The rest of [`start`](Self::start) if the method does not tell everything.
+    #[inline(never)]
+    fn read_head(
+        new: &mut Option<Self>,
+        labels: RequestLabels,
+        slot: InFlightSlot,
+        head: RequestHead<'_>,
+    ) {
+        let Some(exchange) = new else { return };
+        if exchange.route == RouteId::NONE {
+            match exchange.shard.recorder().find_route(labels, slot, head) {
+                Ok(route) => exchange.route = route,
+                Err(endpoint) => *exchange.parts = Some(OptionalParts::with_endpoint(endpoint)),
+            }
+        }
+        if head.is_grpc() {
+            exchange.on_grpc_request(head);
+        }
+    }
+
+    /// As [`start`](Self::start), whatever the flags are.
+    #[inline(never)]
+    fn start_unusual<B>(
+        new: &mut ManuallyDrop<Option<Self>>,
+        shard: &Arc<Shard>,
+        request: &mut Request<B>,
+    ) {
+        let recorder = shard.recorder();
+        let flags = recorder.flags();
+        let head = || RequestHead::of(request).with_direction(flags.contains(Flag::IS_CLIENT));
+        if flags.contains(Flag::HAS_EXCLUSIONS) && recorder.is_excluded(head()) {
+            return;
+        }
+        let start = Instant::now();
+        let (labels, version) = recorder.start(request.method(), head, flags);
+        let slot = recorder.slot(labels, flags);
+        let mut route = recorder.fixed_route(slot);
+        let mut parts = None;
+        if route == RouteId::NONE {
+            match recorder.find_route(labels, slot, head()) {
+                Ok(found) => route = found,
+                Err(endpoint) => parts = Some(OptionalParts::with_endpoint(endpoint)),
+            }
+        }
+        // Not earlier: the route creates the gauge that this may change.
+        let shard = shard.enter(slot, flags);
+        let exchange = Self::new(shard, start, labels, route, version, request.version(), parts);
+        *new = ManuallyDrop::new(Some(exchange));
+        let Some(exchange) = &mut **new else { return };
+        if head().is_grpc() {
+            exchange.on_grpc_request(head());
+        }
+        if flags.contains(Flag::HAS_OPTIONAL_PARTS) {
+            OptionalParts::add_for_request(&mut exchange.parts, request, exchange.shard.recorder());
+        }
+    }
+
+    #[cold]
+    fn on_grpc_request(&mut self, head: RequestHead<'_>) {
+        self.progress.grpc = GrpcCall::NO_STATUS;
+        let new = self.parts.as_ref().and_then(|parts| parts.endpoint.as_deref());
+        let path = self.shard.recorder().keep_unlisted_path(self.route, new, head);
+        if let Some(path) = path {
+            self.parts.get_or_insert_default().unlisted_path = Some(path);
+        }
+    }
+
+    #[inline(always)]
+    fn new(
+        shard: Arc<Shard>,
+        start: Instant,
+        labels: RequestLabels,
+        route: RouteId,
+        version: ProtocolVersion,
+        request_version: Version,
+        parts: Option<Box<OptionalParts>>,
+    ) -> Self {
+        Self {
+            shard,
+            start,
+            user_labels: labels.user_labels(),
+            method: labels.method_and_scheme(),
+            host: labels.host(),
+            route,
+            progress: Progress::new(version, GrpcCall::NOT_GRPC),
+            sent: 0,
+            length: BodyLength::undeclared(request_version),
+            parts: ManuallyDrop::new(parts),
+        }
+    }
+}
