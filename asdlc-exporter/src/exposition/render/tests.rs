@@ -84,11 +84,16 @@ fn each_histogram_has_its_own_boundaries() {
                 ("b", vec![1.0, 4.0]),
                 ("c", vec![]),
                 ("d", vec![0.5, 4.0]),
+                // As many as the one before.
+                ("e", vec![0.25, 1.0]),
             ];
             for (name, boundaries) in histograms {
                 let histogram = meter.f64_histogram(name).with_description("Of this name.");
                 let histogram = histogram.with_boundaries(boundaries).build();
-                [0.75, 1.5, 3.5, 5.0].into_iter().for_each(|value| histogram.record(value, &[]));
+                for (shop, values) in [("x", &[0.75, 1.5, 3.5, 5.0][..]), ("y", &[0.375, 3.5])] {
+                    let labels = [KeyValue::new("shop", shop)];
+                    values.iter().for_each(|value| histogram.record(*value, &labels));
+                }
             }
         },
     );

@@ -88,7 +88,8 @@ impl WriteFamilies<'_> {
                 configured = Some(labels.written_constant(escaping, true));
             }
             labels.prepare(escaping);
-            // A series without exemplars costs one comparison more.
+            // The boundaries of another family may be others. A series without exemplars costs one comparison more.
+            histogram.buckets.clear();
             histogram.exemplars.clear();
             let exemplars = exemplars.as_mut();
             let exemplars = exemplars.and_then(|(store, of)| of.load(&family, store, time));

@@ -38,6 +38,12 @@ pub(crate) trait HistogramPoint {
     /// [native](HistogramValue::is_native); its classic buckets are not set.
     fn read(&self, value: &mut HistogramValue);
 
+    /// Does the same as [`read`](Self::read). `value` was last read from a point of the same metric, or has no buckets. All
+    /// points of a metric have the same boundaries, so these are not read again: they are far apart in memory.
+    fn read_next(&self, value: &mut HistogramValue) {
+        self.read(value);
+    }
+
     /// Reads the first words of the data, to load it into the CPU caches. The result depends on these words,
     /// so the compiler cannot remove the reads.
     fn prefetch(&self) -> u64;
@@ -265,9 +271,23 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
         };
     }
 
+    fn read_next(&self, value: &mut HistogramValue) {
+        let mut counts = self.bucket_counts();
+        let HistogramValue { buckets, count, .. } = value;
+        // Not the same number: it is the first point, or some boundaries are not valid.
+        if buckets.is_empty() || counts.size_hint().0 != buckets.len() + 1 {
+            return self.read(value);
+        }
+        let mut cumulative = 0_u64;
+        for (bucket, count) in buckets.iter_mut().zip(&mut counts) {
+            cumulative = cumulative.saturating_add(count);
+            bucket.cumulative = cumulative;
+        }
+        *count = counts.fold(cumulative, u64::saturating_add);
+    }
+
     fn prefetch(&self) -> u64 {
-        let bound = self.bounds().next().unwrap_or_default();
-        bound.to_bits() ^ self.bucket_counts().next().unwrap_or_default()
+        self.bucket_counts().next().unwrap_or_default()
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct SeriesTable<'a> {
     attributes: Vec<Attribute<'a>>,
     /// To write the labels of one point. A field, to reuse its memory.
     scratch: Scratch,
+    /// Whether all points are of one metric.
+    has_one_metric: bool,
     /// Whether the family has an overflow series.
     overflows: bool,
     /// The keys of two earlier points. Two, because the SDK stores an attribute set twice, in the
@@ -103,6 +105,7 @@ impl<'a> SeriesTable<'a> {
         memory: &mut RowMemory,
     ) {
         self.overflows = false;
+        self.has_one_metric = family.members().nth(1).is_none();
         self.classic_bounds = family.description.classic_bounds;
         // In a family of another type, the same keys can become other labels.
         self.forget_keys();
@@ -319,7 +322,7 @@ impl<'t, 'a> Series<'t, 'a> {
         value.unwrap_or(Number::U64(0))
     }
 
-    /// Replaces `value` by that of a histogram series.
+    /// Replaces `value` by that of a histogram series. It is that of another series of the family, or has no buckets.
     ///
     /// Histograms with different boundaries are merged to the boundaries that they share, where the
     /// counts are exact. A native histogram that is merged with a classic one becomes a classic one.
@@ -333,7 +336,11 @@ impl<'t, 'a> Series<'t, 'a> {
             *value = HistogramValue::default();
             return;
         };
-        first.read(value);
+        if self.table.has_one_metric {
+            first.read_next(value);
+        } else {
+            first.read(value);
+        }
         value.sum = first.sum();
         for point in points {
             let mut other = HistogramValue::default();
