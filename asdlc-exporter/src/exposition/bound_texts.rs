@@ -70,6 +70,7 @@ impl BoundText {
 }
 
 impl BoundTexts {
+    #[inline]
     pub(crate) fn prepare(&mut self, buckets: &[Bucket], is_open_metrics: bool) {
         let Self(bounds) = self;
         let is_same =

@@ -11,6 +11,7 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::data::{
     self, AggregatedMetrics, ExponentialHistogramDataPoint, HistogramDataPoint, MetricData,
 };
+use std::hint;
 
 /// The value of one data point. The variant says how two points of one series are merged.
 #[derive(Clone, Copy)]
@@ -44,9 +45,8 @@ pub(crate) trait HistogramPoint {
         self.read(value);
     }
 
-    /// Reads the first words of the data, to load it into the CPU caches. The result depends on these words,
-    /// so the compiler cannot remove the reads.
-    fn prefetch(&self) -> u64;
+    /// Reads a word of each part of the data, to load it into the CPU caches.
+    fn prefetch(&self);
 }
 
 /// A summary data point.
@@ -286,8 +286,8 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
         *count = counts.fold(cumulative, u64::saturating_add);
     }
 
-    fn prefetch(&self) -> u64 {
-        self.bucket_counts().next().unwrap_or_default()
+    fn prefetch(&self) {
+        hint::black_box((self.bucket_counts().next(), self.bucket_counts().last(), self.sum()));
     }
 }
 
@@ -309,8 +309,8 @@ impl<T: Copy + Into<Number>> HistogramPoint for ExponentialHistogramDataPoint<T>
         value.native.limit_schema();
     }
 
-    fn prefetch(&self) -> u64 {
-        self.count() as u64
+    fn prefetch(&self) {
+        hint::black_box((self.count(), self.positive_bucket().counts().next()));
     }
 }
 
