@@ -172,11 +172,10 @@ impl Exchange {
             self.create_route(None);
         }
         let mut parts = self.parts.take()?;
-        let span = parts.span;
         if parts.have_only_span() {
-            OptionalParts::recycle_only_span(parts);
-            return span;
+            return OptionalParts::recycle_only_span(parts);
         }
+        let span = parts.span;
         if let Some(size) = parts.request_body.take() {
             let (route, ending) = (self.route, self.progress.end(outcome));
             size.set_end(RequestEnd { route, ending, span });
@@ -184,10 +183,7 @@ impl Exchange {
         if let Some(path) = parts.unlisted_path.take() {
             self.shard.recorder().unlisted_methods().end_call(&path, self.progress.grpc);
         }
-        if span.is_some() {
-            OptionalParts::recycle(parts);
-        }
-        span
+        span.inspect(|_| OptionalParts::recycle(parts))
     }
 
     /// Reads what only some layers need of a response.

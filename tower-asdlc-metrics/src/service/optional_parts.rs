@@ -91,12 +91,19 @@ impl OptionalParts {
     #[cold]
     pub(crate) fn recycle(mut parts: Box<Self>) {
         *parts = Self::default();
-        Self::recycle_only_span(parts);
+        Self::leave(parts);
     }
 
-    /// As above, of parts that [have only a span](Self::have_only_span).
+    /// As above, of parts that [have only a span](Self::have_only_span). Returns the span.
     #[inline(always)]
-    pub(crate) fn recycle_only_span(parts: Box<Self>) {
+    pub(crate) fn recycle_only_span(parts: Box<Self>) -> Option<SpanIds> {
+        let span = parts.span;
+        Self::leave(parts);
+        span
+    }
+
+    #[inline(always)]
+    fn leave(parts: Box<Self>) {
         // An error: the thread ends.
         _ = LEFT.try_with(|left| {
             if let Ok(mut left) = left.try_borrow_mut() {
