@@ -63,7 +63,16 @@ impl Methods {
 
 impl MethodId {
     pub(crate) const HEAD: Self = Self(1);
+    const POST: Self = Self(2);
     pub(crate) const CONNECT: Self = Self(5);
+
+    /// Whether a response may have no body that its head declares (`HEAD`, `CONNECT`), or a request may be a gRPC call (`POST`).
+    #[inline(always)]
+    pub(crate) fn is_special(self) -> bool {
+        const SPECIAL: u64 =
+            1 << MethodId::HEAD.0 | 1 << MethodId::CONNECT.0 | 1 << MethodId::POST.0;
+        SPECIAL >> (self.0 & 63) & 1 != 0
+    }
 
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)

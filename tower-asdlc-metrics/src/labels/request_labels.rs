@@ -1,6 +1,6 @@
 //! The labels that are known from the head of a request, except for the endpoint, in one word.
 
-use crate::labels::methods::MethodId;
+use crate::labels::methods::{MAX_METHODS, MethodId};
 use crate::labels::protocol::UrlScheme;
 use crate::labels::user_label::UserLabelValues;
 
@@ -16,14 +16,25 @@ impl HostId {
     pub(crate) const OTHER: Self = Self(0);
 }
 
-/// A method and a scheme. An exchange carries the parts of its labels in as few bytes as possible.
+/// A method, a scheme, and a mark. An exchange carries the parts of its labels in as few bytes as possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MethodAndScheme(u8);
 
 impl MethodAndScheme {
     #[inline]
     pub(crate) fn method(self) -> MethodId {
-        MethodId(self.0 & !HTTPS)
+        MethodId(self.0 & !HTTPS & !MARK)
+    }
+
+    /// The same with the mark. It means what the exchange says, and is no label.
+    #[inline(always)]
+    pub(crate) fn marked(self) -> Self {
+        Self(self.0 | MARK)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_marked(self) -> bool {
+        self.0 & MARK != 0
     }
 }
 
@@ -39,7 +50,8 @@ impl RequestLabels {
         method: MethodAndScheme,
         host: HostId,
     ) -> Self {
-        Self(u64::from(user_labels.0) | u64::from(method.0) << METHOD | u64::from(host.0) << HOST)
+        let method = method.0 & !MARK;
+        Self(u64::from(user_labels.0) | u64::from(method) << METHOD | u64::from(host.0) << HOST)
     }
 
     #[inline]
@@ -98,8 +110,11 @@ impl RequestLabels {
 
 const METHOD: u32 = 32;
 const HOST: u32 = 40;
-/// The bit for the scheme. There are fewer methods.
+/// The bit for the scheme.
 const HTTPS: u8 = 128;
+/// The bit for the mark.
+const MARK: u8 = 64;
+const _: () = assert!(MAX_METHODS <= MARK as usize, "a method has the lower bits");
 
 #[cfg(test)]
 mod tests {
@@ -117,6 +132,9 @@ mod tests {
             assert_eq!(labels.user_labels(), user_labels);
             let (method, host) = (labels.method_and_scheme(), labels.host());
             assert_eq!(RequestLabels::of_parts(user_labels, method, host), labels);
+            assert!(!method.is_marked() && method.marked().is_marked());
+            assert_eq!(method.marked().method(), MethodId(7));
+            assert_eq!(RequestLabels::of_parts(user_labels, method.marked(), host), labels);
             let overflow = labels.of_overflow();
             assert_eq!(overflow.method(), MethodId(7));
             assert_eq!((overflow.scheme(), overflow.host()), (scheme, HostId::OTHER));

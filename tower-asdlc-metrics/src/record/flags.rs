@@ -15,8 +15,6 @@ pub(crate) struct Flag(u16);
 impl Flag {
     /// Some requests are not recorded.
     pub(crate) const HAS_EXCLUSIONS: Self = Self(1);
-    /// Upgraded connections, the sizes of request bodies, or exemplars are recorded, so exchanges may need `OptionalParts`.
-    pub(crate) const HAS_OPTIONAL_PARTS: Self = Self(2);
     /// The time to the response's head is recorded.
     pub(crate) const HAS_TIME_TO_HEADERS: Self = Self(16);
     /// No callback runs before collections. Nothing is buffered, and the in-flight gauge changes when a request starts and ends.

@@ -34,6 +34,9 @@ pub(crate) struct Recorder {
     slots: SlotCounts,
     fixed_routes: FixedRoutes,
     flags: Flags,
+    /// Whether exchanges may need `OptionalParts`: upgraded connections, the sizes of request bodies, or exemplars are recorded.
+    /// Not one of the flags: layers with exemplars and the usual flags take the short path of a request too.
+    has_optional_parts: bool,
     unlisted_methods: UnlistedMethods,
     /// `None` if the meter records no exemplars.
     exemplars: Option<Exemplars>,
@@ -58,7 +61,6 @@ impl Recorder {
             || !settings.user_labels.is_empty();
         let flags = Flags::new([
             (Flag::HAS_EXCLUSIONS, !settings.exclusions.is_empty()),
-            (Flag::HAS_OPTIONAL_PARTS, has_optional_parts),
             (Flag::HAS_TIME_TO_HEADERS, instruments.time_to_headers.is_some()),
             (Flag::HAS_MORE_LABELS, has_more_labels),
             (Flag::HAS_BODY_SIZES, body_sizes(&instruments)),
@@ -79,12 +81,26 @@ impl Recorder {
         let fixed_routes = FixedRoutes::new(if is_fixed { slots.count() } else { 0 });
         let in_flight = InFlightGauge::new(slots.count());
         let unlisted_methods = UnlistedMethods::default();
-        Self { routes, in_flight, slots, fixed_routes, flags, unlisted_methods, exemplars }
+        Self {
+            routes,
+            in_flight,
+            slots,
+            fixed_routes,
+            flags,
+            has_optional_parts,
+            unlisted_methods,
+            exemplars,
+        }
     }
 
     #[inline(always)]
     pub(crate) fn flags(&self) -> FlagSet {
         self.flags.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_optional_parts(&self) -> bool {
+        self.has_optional_parts
     }
 
     /// Must be called if no callback calls [`flush`](Self::flush) before collections.

@@ -37,6 +37,7 @@ pub(crate) struct Exchange {
     shard: Arc<Shard>,
     start: Instant,
     user_labels: UserLabelValues,
+    /// Marked if more of the response matters than its status and its body, or if its body is not sent.
     method: MethodAndScheme,
     host: HostId,
     /// [`RouteId::NONE`] until the route is created.
@@ -62,20 +63,20 @@ impl Exchange {
     #[inline(always)]
     pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) -> Option<Outcome> {
         self.progress.set_status(response.status());
-        let endpoint = response.extensions().get();
-        if endpoint.is_some() || OptionalParts::have_endpoint(&self.parts) {
-            self.create_route(endpoint);
-        }
-        if self.flags().contains(Flag::READS_RESPONSE) {
-            self.read_response(response.version(), response.extensions());
-        }
         let headers = response.headers();
-        if self.progress.grpc.is_grpc() {
-            self.on_grpc_response(headers);
-        }
-        let may_end = response.status() != StatusCode::OK
-            || matches!(self.method.method(), MethodId::HEAD | MethodId::CONNECT);
-        let outcome = if may_end { self.outcome_without_body(response.status()) } else { None };
+        let endpoint: Option<&ResponseEndpoint> = response.extensions().get();
+        let is_special =
+            response.status() != StatusCode::OK || self.method.is_marked() || endpoint.is_some();
+        let outcome = if is_special {
+            self.on_special_response(
+                response.status(),
+                response.version(),
+                headers,
+                response.extensions(),
+            )
+        } else {
+            None
+        };
         outcome.or_else(|| {
             self.length.declare(headers, &response.body().size_hint());
             self.length.at_head(response.body().is_end_stream()).outcome()
@@ -186,8 +187,32 @@ impl Exchange {
         span.inspect(|_| OptionalParts::recycle(parts))
     }
 
-    /// Reads what only some layers need of a response.
+    /// The rest of [`on_response`](Self::on_response) if the status and the body do not tell everything.
     #[inline(never)]
+    fn on_special_response(
+        &mut self,
+        status: StatusCode,
+        version: Version,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Option<Outcome> {
+        let endpoint = extensions.get();
+        if endpoint.is_some() || OptionalParts::have_endpoint(&self.parts) {
+            self.create_route(endpoint);
+        }
+        if self.flags().contains(Flag::READS_RESPONSE) {
+            self.read_response(version, extensions);
+        }
+        if self.progress.grpc.is_grpc() {
+            self.on_grpc_response(headers);
+        }
+        let may_end = status != StatusCode::OK
+            || matches!(self.method.method(), MethodId::HEAD | MethodId::CONNECT);
+        if may_end { self.outcome_without_body(status) } else { None }
+    }
+
+    /// Reads what only some layers need of a response.
+    #[inline(always)]
     fn read_response(&mut self, version: Version, extensions: &Extensions) {
         let recorder = self.shard.recorder();
         let flags = recorder.flags();

@@ -3,6 +3,7 @@
 use super::Exchange;
 use crate::labels::ending::Progress;
 use crate::labels::grpc_status::GrpcCall;
+use crate::labels::methods::MethodId;
 use crate::labels::protocol::ProtocolVersion;
 use crate::labels::request_head::RequestHead;
 use crate::labels::request_labels::RequestLabels;
@@ -13,7 +14,7 @@ use crate::record::route_table::RouteId;
 use crate::record::shard::Shard;
 use crate::service::body_length::BodyLength;
 use crate::service::optional_parts::OptionalParts;
-use http::{Method, Request, Version};
+use http::{Request, Version};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,9 +44,11 @@ impl Exchange {
         let version = ProtocolVersion::Unknown;
         let exchange = Self::new(shard, start, labels, route, version, request.version(), None);
         *new = ManuallyDrop::new(Some(exchange));
-        // A POST may be a gRPC call.
-        if route == RouteId::NONE || *request.method() == Method::POST {
+        if route == RouteId::NONE || method.is_special() {
             Self::read_head(new, labels, slot, RequestHead::of(request));
+        }
+        if recorder.has_optional_parts() {
+            Self::add_optional_parts(new, request);
         }
     }
 
@@ -66,6 +69,20 @@ impl Exchange {
         }
         if head.is_grpc() {
             exchange.on_grpc_request(head);
+        }
+        exchange.mark_if_special();
+    }
+
+    /// Marks the exchange if more of its response has to be read than the status and the body, or if the method says that the body
+    /// is not sent.
+    #[inline]
+    fn mark_if_special(&mut self) {
+        if self.flags().contains(Flag::READS_RESPONSE)
+            || matches!(self.method.method(), MethodId::HEAD | MethodId::CONNECT)
+            || self.progress.grpc.is_grpc()
+            || OptionalParts::have_endpoint(&self.parts)
+        {
+            self.method = self.method.marked();
         }
     }
 
@@ -101,7 +118,16 @@ impl Exchange {
         if head().is_grpc() {
             exchange.on_grpc_request(head());
         }
-        if flags.contains(Flag::HAS_OPTIONAL_PARTS) {
+        exchange.mark_if_special();
+        if recorder.has_optional_parts() {
+            Self::add_optional_parts(new, request);
+        }
+    }
+
+    /// Adds what the optional metrics and exemplars need.
+    #[inline(never)]
+    fn add_optional_parts<B>(new: &mut Option<Self>, request: &mut Request<B>) {
+        if let Some(exchange) = new {
             OptionalParts::add_for_request(&mut exchange.parts, request, exchange.shard.recorder());
         }
     }
