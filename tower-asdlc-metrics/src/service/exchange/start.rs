@@ -74,13 +74,12 @@ impl Exchange {
     }
 
     /// Marks the exchange if more of its response has to be read than the status and the body, or if the method says that the body
-    /// is not sent.
+    /// is not sent. A route that does not exist yet is no reason: it is created when the exchange is recorded.
     #[inline]
     fn mark_if_special(&mut self) {
         if self.flags().contains(Flag::READS_RESPONSE)
             || matches!(self.method.method(), MethodId::HEAD | MethodId::CONNECT)
             || self.progress.grpc.is_grpc()
-            || OptionalParts::have_endpoint(&self.parts)
         {
             self.method = self.method.marked();
         }
