@@ -13,7 +13,7 @@ thread_local! {
     static COMPARED: Cell<Option<Clocks>> = const { Cell::new(None) };
 }
 
-/// The time of the system's clock at a moment.
+/// A comparison of the clocks: both at the same moment.
 #[derive(Clone, Copy)]
 struct Clocks {
     instant: Instant,
@@ -25,7 +25,7 @@ struct Clocks {
 #[inline]
 pub(crate) fn unix_time(moment: Instant) -> UnixTime {
     if let Some(Clocks { instant, time }) = COMPARED.get() {
-        // `None` if the moment was before.
+        // `None` if the moment was before the comparison.
         if let Some(since) = moment.checked_duration_since(instant).filter(|it| *it < MAX_AGE) {
             // Less than a second.
             return UnixTime(time.0.saturating_add(since.subsec_nanos().into()));
@@ -43,7 +43,7 @@ fn compare_again(moment: Instant) -> UnixTime {
 }
 
 impl Clocks {
-    /// Reads the clocks until the thread was not interrupted meanwhile, as far as possible.
+    /// Reads both clocks [`ATTEMPTS`] times, and keeps the attempt that took the least time: an interruption takes longer.
     fn compare() -> Self {
         let read = || {
             let before = Instant::now();
@@ -59,7 +59,7 @@ impl Clocks {
 
 /// How long a comparison is valid.
 const MAX_AGE: Duration = Duration::from_millis(100);
-/// How often the clocks are read to compare them.
+/// How many times the clocks are read for one comparison.
 const ATTEMPTS: usize = 4;
 
 #[cfg(test)]

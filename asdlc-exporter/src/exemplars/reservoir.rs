@@ -18,7 +18,7 @@ struct Slots<E> {
     slots: Vec<Slot<E>>,
 }
 
-/// A bucket with an exemplar. It has its boundaries, so that no other bucket is searched.
+/// A bucket with an exemplar. The slot has the boundaries, so that they are searched for only with the bucket's first exemplar.
 #[derive(Debug)]
 struct Slot<E> {
     bucket: Bucket,

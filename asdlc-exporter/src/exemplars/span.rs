@@ -48,7 +48,7 @@ struct CurrentContext {
 enum Place {
     /// In the span of the current context.
     Current,
-    /// Not in a span: no measurement becomes an exemplar.
+    /// [`measure_in`] was given `None`: no measurement becomes an exemplar.
     Nothing,
     /// In the sampled span that [`measure_in`] was given.
     Sampled,
@@ -60,8 +60,8 @@ enum Place {
 /// belong to no span, and become exemplars only with [`ExemplarFilter::AlwaysOn`]. With `None` they become no
 /// exemplars.
 ///
-/// The moment is the time of all exemplars of this call. It has just passed: the library has read this clock to measure a
-/// duration, so no clock is read here.
+/// The moment is the time of all exemplars of this call, and has just passed. A library that has read this clock to measure
+/// a duration passes that reading, so that no other clock is read for each call.
 pub(crate) fn measure_in(span: Option<(TraceId, SpanId, Instant)>, measure: &mut dyn FnMut()) {
     let _reset = Reset { outer: PLACE.get(), given: given() };
     match span {

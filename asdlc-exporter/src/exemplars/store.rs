@@ -122,7 +122,7 @@ impl InstrumentExemplars {
         if !value.is_finite() {
             return None;
         }
-        // Here there is no `ExemplarFilter::AlwaysOff`, so all filters allow this.
+        // With `ExemplarFilter::AlwaysOff` there is no store, so each filter here allows a sampled span.
         let exemplar = |(span, time)| Exemplar { value, time, span };
         match span::sampled() {
             Some(given) => Some(exemplar(given)),

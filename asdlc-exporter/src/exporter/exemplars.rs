@@ -74,8 +74,9 @@ impl ExporterBuilder {
     ///   `--enable-feature=exemplar-storage`. The text formats 0.0.4 and 1.0.0 have no exemplars. Additional readers
     ///   get none, because the OpenTelemetry SDK 0.33 does not collect them.
     /// - **Their time:** that of the measurement. For a request of `tower-asdlc-metrics` it is the end of the request. The
-    ///   layer measures it with an [`Instant`](std::time::Instant), and the exporter compares this clock with the system's
-    ///   clock every 0.1 s. For as long, the times are wrong after the system's clock was set, or after the system was suspended.
+    ///   layers pass it as an [`Instant`](std::time::Instant), and the exporter compares this clock with the system's
+    ///   clock every 0.1 s. After the system's clock was set, or the system was suspended, times are wrong until the next
+    ///   comparison.
     /// - **How long:** five minutes after the measurement, or
     ///   [`with_exemplar_max_age`](Self::with_exemplar_max_age).
     /// - **Views:** a metric has no exemplars if a view renames it. If a view removes attributes, the remaining series

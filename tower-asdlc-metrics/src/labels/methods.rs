@@ -66,7 +66,7 @@ impl MethodId {
     const POST: Self = Self(2);
     pub(crate) const CONNECT: Self = Self(5);
 
-    /// Whether a response may have no body that its head declares (`HEAD`, `CONNECT`), or a request may be a gRPC call (`POST`).
+    /// Whether the body that a response declares may not be sent (`HEAD`, `CONNECT`), or a request may be a gRPC call (`POST`).
     #[inline(always)]
     pub(crate) fn is_special(self) -> bool {
         const SPECIAL: u64 =

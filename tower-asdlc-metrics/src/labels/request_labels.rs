@@ -26,7 +26,7 @@ impl MethodAndScheme {
         MethodId(self.0 & !HTTPS & !MARK)
     }
 
-    /// The same with the mark. It means what the exchange says, and is no label.
+    /// The same with the mark, which is no label. `Exchange` says what it means.
     #[inline(always)]
     pub(crate) fn marked(self) -> Self {
         Self(self.0 | MARK)

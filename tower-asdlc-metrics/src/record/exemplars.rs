@@ -46,12 +46,12 @@ impl Exemplars {
         self.keeps_unsampled.then_some(SpanIds::INVALID)
     }
 
-    /// Calls `record`. The measurements that it makes belong to this span, or to none. They are made now.
+    /// Calls `record`. The measurements that it makes belong to this span, or to none. Their time is now.
     pub(crate) fn measure(self, span: Option<SpanIds>, record: impl FnMut()) {
         self.call(span.map(|span| span.at(Instant::now())), record);
     }
 
-    /// Calls `record`. The measurements that it makes belong to this span. They are made at this moment, which has just passed.
+    /// Calls `record`. The measurements that it makes belong to this span. Their time is this moment, which has just passed.
     #[inline]
     pub(crate) fn measure_at(self, moment: Instant, span: SpanIds, record: impl FnMut()) {
         self.call(Some(span.at(moment)), record);
@@ -73,7 +73,7 @@ impl SpanIds {
     }
 
     pub(crate) fn of(span: &SpanContext) -> Self {
-        // As OpenTelemetry has them. So no bytes are swapped.
+        // OpenTelemetry stores numbers, and makes big-endian bytes of them. So the compiler swaps no bytes.
         let trace = u128::from_be_bytes(span.trace_id().to_bytes());
         let span = u64::from_be_bytes(span.span_id().to_bytes());
         Self { trace: [trace as u64, (trace >> 64) as u64], span }

@@ -2,15 +2,16 @@ use crate::record::in_flight::InFlightSlot;
 use crate::record::route_table::RouteId;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The routes of a layer whose endpoint is always the same, by the slot of their requests in flight.
+/// The routes of a layer whose endpoint is always the same, and whose requests have no labels of the application. Each is at the
+/// index of the slot in which its requests are counted while they are in flight.
 ///
-/// Requests of such a layer that have the same slot have the same labels, and so the same route. It is found without asking for the
-/// endpoint, without a hash, and without a comparison of texts.
+/// Requests of such a layer that have the same slot have the same labels, and so the same route. It is found without a call of
+/// the endpoint, without a hash, and without a comparison of texts.
 #[derive(Debug)]
 pub(crate) struct FixedRoutes(Box<[AtomicU32]>);
 
 impl FixedRoutes {
-    /// With 0 slots no route is kept, as for a layer with several endpoints.
+    /// With 0 slots no route is kept: for all other layers.
     pub(crate) fn new(slots: usize) -> Self {
         Self((0..slots).map(|_| AtomicU32::new(RouteId::NONE.0)).collect())
     }
@@ -18,7 +19,7 @@ impl FixedRoutes {
     /// [`RouteId::NONE`] if the route was not found before.
     #[inline(always)]
     pub(crate) fn get(&self, slot: InFlightSlot) -> RouteId {
-        // Acquire: the thread that has set the route has also seen it in the table.
+        // Acquire: the thread that has set the route has seen it in the table, so this thread sees it there, too.
         let route = self.0.get(usize::from(slot.0)).map(|route| route.load(Ordering::Acquire));
         route.map_or(RouteId::NONE, RouteId)
     }

@@ -1,10 +1,10 @@
 //! Recording: finds the series of a request and adds to them.
 //!
 //! A request takes the `shard` of its thread, which counts it as in flight, and finds its route (`routes` -> `route_table` ->
-//! `route`, or `fixed_routes` if the endpoint is always the same). When the request ends, the `recorder` finds the series of the route for this ending, and adds the request to them: to
-//! the `batch` of the thread, or directly to the SDK's series (`bound` or `unbound`). Before each collection, `in_flight` reports
-//! the requests in flight, which the shards count, and then the recorder flushes the batches. `exemplars` tells the meter which span
-//! the measurements belong to.
+//! `route`, or `fixed_routes` if the endpoint is always the same). When the request ends (`finished_exchange`), the `recorder`
+//! finds the series of the route for this ending, and adds the request to them: to the `batch` of the thread, or directly to the
+//! SDK's series (`bound` or `unbound`). Before each collection, `in_flight` reports the requests in flight, which the shards
+//! count, and then the recorder flushes the batches. `exemplars` tells the meter which span the measurements belong to.
 //!
 //! `instruments` creates all instruments, with their names. `prometheus_series` and `semantic_series` create series with the labels
 //! of each convention. `hosts` has the numbers of the hosts. `entry_limit` and `series_limits` limit the number of series.

@@ -144,7 +144,8 @@ impl Recorder {
         self.fixed_routes.get(slot)
     }
 
-    /// Finds the route of a request. If the route does not exist yet, returns its endpoint as the error.
+    /// Finds the route of a request, and keeps it for [`fixed_route`](Self::fixed_route). If the route does not exist yet,
+    /// returns its endpoint as the error.
     #[inline(always)]
     pub(crate) fn find_route(
         &self,
@@ -287,6 +288,7 @@ impl Recorder {
                 series.record_response_body_size(sent);
             }
         };
+        // Always `Some`: without exemplars no exchange belongs to a span.
         if let Some(exemplars) = self.exemplars {
             exemplars.measure_at(end, span, record);
         }

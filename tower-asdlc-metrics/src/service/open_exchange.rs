@@ -10,7 +10,8 @@ use http_body::{Body, Frame};
 use std::mem::{self, ManuallyDrop};
 use std::sync::Arc;
 
-/// The exchange of a request. `None` if the request is excluded, and once it is recorded: so it is recorded only once.
+/// The exchange of a request. `None` if the request is excluded, once [`take`](Self::take) has moved the exchange, and once it is
+/// recorded: so it is recorded only once.
 ///
 /// The exchange is recorded when it ends, or when it is dropped before that.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ pub(crate) struct OpenExchange(
 );
 
 impl OpenExchange {
-    /// Starts the clock.
+    /// Starts the exchange, unless the layer is off (`shard` is `None`) or the request is excluded.
     #[inline(always)]
     pub(crate) fn start<B>(&mut self, shard: Option<&Arc<Shard>>, request: &mut Request<B>) {
         if let Some(shard) = shard {
@@ -28,7 +29,7 @@ impl OpenExchange {
         }
     }
 
-    /// Moves the exchange to the next part of the request.
+    /// Moves the exchange out: from the future to the response's body.
     #[inline(always)]
     pub(crate) fn take(&mut self) -> Self {
         Self(ManuallyDrop::new(self.0.take()))
@@ -93,7 +94,7 @@ impl OpenExchange {
     /// Records the exchange, unless it is recorded already.
     ///
     /// The code that records is compiled twice, once with the usual flags as constants. Then it contains no checks of flags, and
-    /// keeps no flags in memory, which saves 12 of about 145 instructions.
+    /// keeps no flags in memory, which saves 12 instructions.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
         let Some(exchange) = &*self.0 else { return };
         let flags = exchange.flags();

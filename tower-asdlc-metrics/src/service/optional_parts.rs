@@ -94,7 +94,8 @@ impl OptionalParts {
         Self::leave(parts);
     }
 
-    /// As above, of parts that [have only a span](Self::have_only_span). Returns the span.
+    /// As [`recycle`](Self::recycle), for parts that [have only a span](Self::have_only_span). Returns the span,
+    /// which the box keeps.
     #[inline(always)]
     pub(crate) fn recycle_only_span(parts: Box<Self>) -> Option<SpanIds> {
         let span = parts.span;

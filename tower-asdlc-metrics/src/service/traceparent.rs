@@ -8,7 +8,7 @@ use crate::record::exemplars::SpanIds;
 /// letters are valid, and ids that are not 0. A later version than `00` may append more, after another `-`.
 pub(crate) fn parse(value: &[u8]) -> Option<(SpanIds, bool)> {
     let (known, more) = value.split_first_chunk::<LENGTH>()?;
-    // All digits in one array, because a compiler checks 16 of them at a time.
+    // All digits in one array, so that the compiled code checks 16 of them at a time.
     let mut digits = [b'0'; DIGITS];
     digits[..32].copy_from_slice(&known[3..35]);
     digits[32..48].copy_from_slice(&known[36..52]);

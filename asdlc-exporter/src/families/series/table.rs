@@ -324,7 +324,8 @@ impl<'t, 'a> Series<'t, 'a> {
         value.unwrap_or(Number::U64(0))
     }
 
-    /// Replaces `value` by that of a histogram series. It is that of another series of the family, or has no buckets.
+    /// Replaces `value` by that of a histogram series. Before, `value` has to be that of another series of the family, or
+    /// to have no buckets.
     ///
     /// Histograms with different boundaries are merged to the boundaries that they share, where the
     /// counts are exact. A native histogram that is merged with a classic one becomes a classic one.

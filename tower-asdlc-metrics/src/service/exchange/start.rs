@@ -22,8 +22,9 @@ use std::time::Instant;
 impl Exchange {
     /// Starts the clock, and stores the exchange in `new`. Stores nothing if the request is excluded.
     ///
-    /// There are two versions of this. Most layers have only the usual flags, and most of their requests need only what is done
-    /// here. These few instructions become a part of `call`. [`start_unusual`](Self::start_unusual) does it for all other layers.
+    /// There are two versions of this. Once their metrics were collected, most layers have only the usual flags, and most of
+    /// their requests need only what is done here. These few instructions become a part of `call`.
+    /// [`start_unusual`](Self::start_unusual) does it with all other flags.
     #[inline(always)]
     pub(crate) fn start<B>(
         new: &mut ManuallyDrop<Option<Self>>,
@@ -52,7 +53,8 @@ impl Exchange {
         }
     }
 
-    /// The rest of [`start`](Self::start) if the method does not tell everything.
+    /// The rest of [`start`](Self::start) if the route is not known from the slot, or if the method
+    /// [is special](MethodId::is_special).
     #[inline(never)]
     fn read_head(
         new: &mut Option<Self>,
@@ -109,7 +111,8 @@ impl Exchange {
                 Err(endpoint) => parts = Some(OptionalParts::with_endpoint(endpoint)),
             }
         }
-        // Not earlier: the route creates the gauge that this may change.
+        // Not earlier: without a flush callback this changes the gauge, which `find_route` creates. (With the usual flags
+        // there is a callback.)
         let shard = shard.enter(slot, flags);
         let exchange = Self::new(shard, start, labels, route, version, request.version(), parts);
         *new = ManuallyDrop::new(Some(exchange));
