@@ -138,6 +138,8 @@ impl Sink for StreamSink<'_> {
         if self.streams.is_empty() {
             return None;
         }
+        // The first chunk was larger.
+        bytes.shrink_to(CHUNK + SPARE);
         bytes.reserve_exact(CHUNK + SPARE);
         Some(CHUNK)
     }
