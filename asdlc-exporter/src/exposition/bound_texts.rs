@@ -54,17 +54,19 @@ impl BoundText {
             push_integer(out, count);
             return;
         }
-        // Copying a fixed number of bytes needs no call. Many buckets have a count of one digit.
-        let mut block = self.text;
-        let is_short = count < 10;
-        if let Some(digit) = block.get_mut(len).filter(|_| is_short) {
-            *digit = b'0' + count as u8;
-        }
-        let end = out.len() + len + usize::from(is_short);
-        out.extend_from_slice(&block);
-        out.truncate(end);
-        if !is_short {
-            push_integer(out, count);
+        // Copying a fixed number of bytes needs no call. Many buckets have a count of one digit. It is written after the
+        // copy: a CPU waits if it reads 16 bytes of which one was just written.
+        let end = out.len() + len;
+        out.extend_from_slice(&self.text);
+        match out.get_mut(end) {
+            Some(digit) if count < 10 => {
+                *digit = b'0' + count as u8;
+                out.truncate(end + 1);
+            }
+            _ => {
+                out.truncate(end);
+                push_integer(out, count);
+            }
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct TextWriter<'o, 's> {
     name: String,
     /// The beginning of the lines of samples. Of a histogram, these are the buckets.
     samples: LineStart,
+    /// The names of a histogram's sum and count, after the line feed that ends the line before.
+    sum_and_count: [String; 2],
     /// The beginning of the lines `_created`. Empty if the family has none.
     created: LineStart,
     /// The beginning that all bucket lines of a series share. A field, to reuse its memory.
@@ -52,6 +54,7 @@ impl<'o, 's> TextWriter<'o, 's> {
             has_exemplars: false,
             name: String::new(),
             samples: LineStart::default(),
+            sum_and_count: Default::default(),
             created: LineStart::default(),
             head: Vec::new(),
             bounds: BoundTexts::default(),
@@ -144,12 +147,18 @@ impl FamilyWriter for TextWriter<'_, '_> {
                 push_escaped(out, name);
             }
         };
-        let Self { name, samples, created, .. } = self;
+        let Self { name, samples, sum_and_count, created, .. } = self;
         let first = if is_classic { "{" } else { "\"," };
         name.clear();
         push_name(name, family.name);
         samples.text.clone_from(name);
-        samples.text.push_str(if family.kind == FamilyKind::Histogram { "_bucket" } else { "" });
+        if family.kind == FamilyKind::Histogram {
+            samples.text.push_str("_bucket");
+            for (text, suffix) in sum_and_count.iter_mut().zip(["_sum", "_count"]) {
+                text.clear();
+                ["\n", name, suffix].into_iter().for_each(|part| text.push_str(part));
+            }
+        }
         samples.push_constant(first, family.constant.text());
         created.text.clear();
         self.has_exemplars = self.is_open_metrics && open_metrics::has_exemplars(family);
@@ -204,7 +213,9 @@ impl FamilyWriter for TextWriter<'_, '_> {
         head.push(b'\n');
         head.extend_from_slice(&out[start..]);
         let labels = labels.start - start + 1..labels.end - start + 1;
-        bounds.prepare(buckets, self.is_open_metrics);
+        if !value.has_last_bounds {
+            bounds.prepare(buckets, self.is_open_metrics);
+        }
         if exemplars.is_empty() || !self.is_open_metrics {
             reserve(out, (buckets.len() + 3) * (head.len() + LONGEST_END));
             for (bucket, text) in buckets.iter().zip(&bounds.0) {
@@ -215,17 +226,21 @@ impl FamilyWriter for TextWriter<'_, '_> {
         } else {
             self.exemplified_buckets(value);
         }
-        self.out.bytes.push(b'\n');
         if !self.is_open_metrics || open_metrics::has_sum(buckets, *sum) {
-            for (suffix, value) in [("_sum", *sum), ("_count", Number::U64(*count))] {
-                let Self { out, name, head, .. } = self;
-                let out = &mut out.bytes;
+            let Self { out, sum_and_count: [sum_name, count_name], head, is_open_metrics, .. } =
+                self;
+            let out = &mut out.bytes;
+            let begin_line = |out: &mut Vec<u8>, name: &str| {
                 push_str(out, name);
-                push_str(out, suffix);
                 out.extend_from_slice(&head[labels.clone()]);
-                self.value_after(!labels.is_empty(), value);
-            }
+                out.extend_from_slice(if labels.is_empty() { b" " } else { b"} " });
+            };
+            begin_line(out, sum_name);
+            push_number(out, *sum, *is_open_metrics);
+            begin_line(out, count_name);
+            push_integer(out, *count);
         }
+        self.out.bytes.push(b'\n');
         self.start(series_labels, start_time);
         self.out.give();
     }

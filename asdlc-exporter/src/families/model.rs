@@ -184,6 +184,8 @@ pub(crate) struct HistogramValue {
     pub(crate) sum: Number,
     /// The finite ones, in ascending order.
     pub(crate) buckets: Vec<Bucket>,
+    /// Whether their boundaries are known to be those of the last value that was read into the same memory.
+    pub(crate) has_last_bounds: bool,
     /// The same values in the buckets of a native histogram. Meaningful only if
     /// [`is_native`](Self::is_native).
     pub(crate) native: NativeHistogram,

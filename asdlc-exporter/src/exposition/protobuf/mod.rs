@@ -184,7 +184,7 @@ impl FamilyWriter for ProtobufWriter<'_, '_> {
     }
 
     fn histogram(&mut self, labels: Labels<'_>, value: &HistogramValue, start: Option<UnixTime>) {
-        let HistogramValue { count, sum, buckets, native, is_native, exemplars } = value;
+        let HistogramValue { count, sum, buckets, native, is_native, exemplars, .. } = value;
         let metric = self.open(labels);
         let histogram = self.open_value();
         push_count_and_sum(&mut self.out.bytes, *count, *sum);

@@ -76,8 +76,8 @@ impl WriteFamilies<'_> {
                 order.is_overflow_reported = true;
                 warnings.push(FamilyWarning::Overflow(description.name.clone()));
             }
-            let series = || table.iter(labels, order);
-            let lifetimes = lifetimes.observe(&family, order, series);
+            let series = table.series(labels, order);
+            let lifetimes = lifetimes.observe(&family, order, || series.iter());
             if lifetimes.is_some_and(FamilyLifetimes::is_hidden) {
                 order.keep_labels(&mut memory);
                 continue;
@@ -93,7 +93,8 @@ impl WriteFamilies<'_> {
             histogram.exemplars.clear();
             let exemplars = exemplars.as_mut();
             let exemplars = exemplars.and_then(|(store, of)| of.load(&family, store, time));
-            let shown = || shown(lifetimes, table.written(labels, order, escaping));
+            let series = table.written(labels, order, escaping);
+            let shown = || shown(lifetimes, series.iter());
             let has_base_name = output.syntax == Syntax::OpenMetrics
                 && family.has_base_name
                 && shown().all(|series| open_metrics::fits_type(kind, series.value()));

@@ -7,7 +7,7 @@ use crate::families::{
     series::points::{HistogramPoint, Point, PointVisitor, SummaryPoint},
 };
 use prometheus::proto::{Counter, Gauge, Histogram, Metric, MetricFamily, MetricType, Summary};
-use std::{fmt, hint};
+use std::fmt;
 
 #[derive(Debug)]
 pub(crate) struct Registry(prometheus::Registry);
@@ -163,8 +163,8 @@ impl HistogramPoint for Histogram {
         value.count = self.get_sample_count().max(last.cumulative);
     }
 
-    fn prefetch(&self) {
-        hint::black_box(self.get_sample_count());
+    fn touch(&self) -> u64 {
+        self.get_sample_count()
     }
 }
 

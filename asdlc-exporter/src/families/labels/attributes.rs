@@ -174,13 +174,17 @@ pub(in crate::families) fn is_value(value: AttributeValue<'_>, text: &[u8]) -> b
 pub(crate) fn push_value(out: &mut String, value: AttributeValue<'_>) {
     match value {
         AttributeValue::Text(text) => push_escaped(out, text),
-        AttributeValue::Typed(Value::I64(integer)) => {
-            out.push_str(itoa::Buffer::new().format(*integer));
-        }
-        AttributeValue::Typed(Value::Bool(flag)) => {
-            out.push_str(if *flag { "true" } else { "false" });
-        }
-        AttributeValue::Typed(value) => {
+        AttributeValue::Typed(value) => push_typed(out, value),
+    }
+}
+
+/// Not inlined, so that the code for text is.
+#[inline(never)]
+fn push_typed(out: &mut String, value: &Value) {
+    match value {
+        Value::I64(integer) => out.push_str(itoa::Buffer::new().format(*integer)),
+        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        value => {
             // Writing to a string cannot fail.
             let _ = write_value(&mut EscapedText(out), value);
         }

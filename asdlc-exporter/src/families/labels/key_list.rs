@@ -195,6 +195,7 @@ impl LabelSource {
 }
 
 /// Appends the values that are not empty, separated by `;`.
+#[inline(never)]
 fn push_joined(out: &mut String, positions: &[usize], attributes: &[Attribute<'_>]) {
     let start = out.len();
     for &position in positions {

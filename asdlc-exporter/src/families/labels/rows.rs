@@ -6,7 +6,7 @@ use crate::families::labels::{
     layouts::LayoutId,
     packed_lengths,
 };
-use std::{cmp::Ordering, hash::Hasher as _, hint, mem};
+use std::{cmp::Ordering, hash::Hasher as _, mem};
 
 /// The labels of each point of a family, in the order of the points.
 ///
@@ -207,12 +207,14 @@ impl LabelRows {
         self.is_plain && !self.is_changed
     }
 
-    /// Reads a byte where a row begins, and one where its labels end, to load it into the CPU caches.
+    /// Reads a byte of each cache line that most rows have, to load them into the CPU caches. The result is meaningless, but
+    /// has to be used.
     #[inline]
-    pub(in crate::families) fn prefetch(&self, at: u32) {
+    pub(in crate::families) fn touch(&self, at: u32) -> u8 {
         let row = self.rows[at as usize];
         let (text, start) = (self.text.as_bytes(), row.start());
-        hint::black_box((text.get(start).copied(), text.get(start + row.len()).copied()));
+        let byte = |at: usize| text.get(at).copied().unwrap_or(0);
+        byte(start) ^ byte(start + CACHE_LINE) ^ byte(start + row.len())
     }
 
     pub(in crate::families) fn compare(&self, labels: &LabelCache, a: u32, b: u32) -> Ordering {
@@ -249,6 +251,9 @@ impl RowMemory {
         Self { free, spare: LabelRows::default() }
     }
 }
+
+/// The bytes that CPUs load at once.
+const CACHE_LINE: usize = 64;
 
 /// More bytes than most rows have.
 const SPARE: usize = 512;

@@ -11,7 +11,6 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::data::{
     self, AggregatedMetrics, ExponentialHistogramDataPoint, HistogramDataPoint, MetricData,
 };
-use std::hint;
 
 /// The value of one data point. The variant says how two points of one series are merged.
 #[derive(Clone, Copy)]
@@ -31,6 +30,16 @@ pub(crate) enum Point<'a> {
     Summary(&'a dyn SummaryPoint),
 }
 
+impl<'a> Point<'a> {
+    #[inline]
+    pub(crate) fn histogram(self) -> Option<&'a dyn HistogramPoint> {
+        match self {
+            Self::Histogram(point) => Some(point),
+            Self::Sum(_) | Self::Gauge(_) | Self::Summary(_) => None,
+        }
+    }
+}
+
 /// A histogram data point without its number type.
 pub(crate) trait HistogramPoint {
     fn sum(&self) -> Number;
@@ -40,13 +49,21 @@ pub(crate) trait HistogramPoint {
     fn read(&self, value: &mut HistogramValue);
 
     /// Does the same as [`read`](Self::read). `value` was last read from a point of the same metric, or has no buckets. All
-    /// points of a metric have the same boundaries, so these are not read again: they are far apart in memory.
-    fn read_next(&self, value: &mut HistogramValue) {
+    /// points of a metric have the same boundaries, so these are not read again: they are far apart in memory. Returns
+    /// whether the boundaries in `value` have stayed the same.
+    fn read_next(&self, value: &mut HistogramValue) -> bool {
         self.read(value);
+        false
     }
 
-    /// Reads a word of each part of the data, to load it into the CPU caches.
-    fn prefetch(&self);
+    /// Reads the parts of the point itself that are written, to load them into the CPU caches. The result is meaningless, but has
+    /// to be used.
+    fn touch(&self) -> u64;
+
+    /// Does the same for the counts, which are in another place in memory.
+    fn touch_counts(&self) -> u64 {
+        0
+    }
 }
 
 /// A summary data point.
@@ -271,12 +288,13 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
         };
     }
 
-    fn read_next(&self, value: &mut HistogramValue) {
+    fn read_next(&self, value: &mut HistogramValue) -> bool {
         let mut counts = self.bucket_counts();
         let HistogramValue { buckets, count, .. } = value;
         // Not the same number: it is the first point, or some boundaries are not valid.
         if buckets.is_empty() || counts.size_hint().0 != buckets.len() + 1 {
-            return self.read(value);
+            self.read(value);
+            return false;
         }
         let mut cumulative = 0_u64;
         for (bucket, count) in buckets.iter_mut().zip(&mut counts) {
@@ -284,10 +302,19 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
             bucket.cumulative = cumulative;
         }
         *count = counts.fold(cumulative, u64::saturating_add);
+        true
     }
 
-    fn prefetch(&self) {
-        hint::black_box((self.bucket_counts().next(), self.bucket_counts().last(), self.sum()));
+    #[inline]
+    fn touch(&self) -> u64 {
+        HistogramPoint::sum(self).float().to_bits() ^ self.bucket_counts().size_hint().0 as u64
+    }
+
+    #[inline]
+    fn touch_counts(&self) -> u64 {
+        let [first, middle, last] =
+            [self.bucket_counts().next(), self.bucket_counts().nth(6), self.bucket_counts().last()];
+        first.unwrap_or(0) ^ middle.unwrap_or(0) ^ last.unwrap_or(0)
     }
 }
 
@@ -309,8 +336,12 @@ impl<T: Copy + Into<Number>> HistogramPoint for ExponentialHistogramDataPoint<T>
         value.native.limit_schema();
     }
 
-    fn prefetch(&self) {
-        hint::black_box((self.count(), self.positive_bucket().counts().next()));
+    fn touch(&self) -> u64 {
+        self.count() as u64 ^ self.positive_bucket().counts().size_hint().0 as u64
+    }
+
+    fn touch_counts(&self) -> u64 {
+        self.positive_bucket().counts().next().unwrap_or(0)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::families::{
         points::{Origin, Point, PointVisitor},
     },
 };
-use std::{mem, ptr};
+use std::{hint, iter, mem, ptr};
 
 /// The points of one family. Its memory is reused for the next family.
 #[derive(Default)]
@@ -89,9 +89,15 @@ impl SeriesOrder {
 pub(crate) struct Series<'t, 'a> {
     /// Not empty.
     rows: &'t [u32],
-    labels: &'t LabelRows,
+    all: &'t AllSeries<'t, 'a>,
+}
+
+/// All series of a family, in the order of their labels.
+pub(crate) struct AllSeries<'t, 'a> {
     table: &'t SeriesTable<'a>,
-    canonical: &'t [Layout],
+    order: &'t SeriesOrder,
+    labels: &'t LabelCache,
+    /// As they are written.
     layouts: &'t [Layout],
 }
 
@@ -148,12 +154,12 @@ impl<'a> SeriesTable<'a> {
     }
 
     /// The series with the same labels in every exposition.
-    pub(crate) fn iter<'t>(
+    pub(crate) fn series<'t>(
         &'t self,
         labels: &'t LabelCache,
         order: &'t SeriesOrder,
-    ) -> impl Iterator<Item = Series<'t, 'a>> {
-        self.iter_with(labels, order, labels.layouts())
+    ) -> AllSeries<'t, 'a> {
+        AllSeries { table: self, order, labels, layouts: labels.layouts() }
     }
 
     /// The series with labels as they are written, if these were [prepared](LabelCache::prepare).
@@ -162,43 +168,8 @@ impl<'a> SeriesTable<'a> {
         labels: &'t LabelCache,
         order: &'t SeriesOrder,
         escaping: Escaping,
-    ) -> impl Iterator<Item = Series<'t, 'a>> {
-        self.iter_with(labels, order, labels.written_layouts(escaping))
-    }
-
-    fn iter_with<'t>(
-        &'t self,
-        labels: &'t LabelCache,
-        order: &'t SeriesOrder,
-        layouts: &'t [Layout],
-    ) -> impl Iterator<Item = Series<'t, 'a>> {
-        let SeriesOrder { labels: table, rows, is_distinct, .. } = order;
-        let canonical = labels.layouts();
-        let (mut ahead, mut done) = (rows.chunks(PREFETCHED), 0);
-        rows.chunk_by(move |&a, &b| !is_distinct && table.compare(labels, a, b).is_eq()).map(
-            move |rows| {
-                if done == 0 {
-                    self.prefetch(table, ahead.next().unwrap_or_default());
-                    done = PREFETCHED;
-                }
-                done -= 1;
-                Series { rows, labels: table, table: self, canonical, layouts }
-            },
-        )
-    }
-
-    /// Loads the data of the rows into the CPU caches.
-    ///
-    /// The rows are sorted, but their data in memory is not. So the data of each row is a cache
-    /// miss. If rows are written one by one, the CPU waits for each miss. Here, the CPU loads the
-    /// data of many rows at the same time. In two loops, because the CPU sees only some hundred instructions ahead.
-    fn prefetch(&self, labels: &LabelRows, rows: &[u32]) {
-        rows.iter().for_each(|&at| labels.prefetch(at));
-        for &at in rows {
-            if let Point::Histogram(point) = self.points[at as usize] {
-                point.prefetch();
-            }
-        }
+    ) -> AllSeries<'t, 'a> {
+        AllSeries { layouts: labels.written_layouts(escaping), ..self.series(labels, order) }
     }
 
     fn forget_keys(&mut self) {
@@ -300,13 +271,53 @@ impl RecentKeys<'_> {
     }
 }
 
+impl<'a> AllSeries<'_, 'a> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Series<'_, 'a>> {
+        let SeriesOrder { rows, is_distinct, .. } = self.order;
+        let (mut rest, mut ahead, mut touched) = (&rows[..], rows.chunks(PREFETCHED), 0);
+        iter::from_fn(move || {
+            let (first, others) = rest.split_first()?;
+            let same = if *is_distinct { 0 } else { self.count_same(*first, others) };
+            let (rows, others) = rest.split_at(1 + same);
+            rest = others;
+            if touched == 0 {
+                self.prefetch(ahead.next().unwrap_or_default());
+                touched = PREFETCHED;
+            }
+            touched -= 1;
+            Some(Series { rows, all: self })
+        })
+    }
+
+    /// How many of the other rows are of the same series as the first one.
+    fn count_same(&self, first: u32, others: &[u32]) -> usize {
+        let Self { order, labels, .. } = self;
+        others.iter().take_while(|&&at| order.labels.compare(labels, first, at).is_eq()).count()
+    }
+
+    /// Loads the data of the rows into the CPU caches.
+    ///
+    /// The rows are sorted, but their data in memory is not. So the data of each row is a cache
+    /// miss. If rows are written one by one, the CPU waits for each miss. Here, the CPU loads the
+    /// data of many rows at the same time. In short loops, because the CPU sees only some hundred instructions ahead, and the
+    /// loads of a loop depend on those of the loop before.
+    fn prefetch(&self, rows: &[u32]) {
+        let Self { table, order, .. } = self;
+        hint::black_box(rows.iter().fold(0, |all, &at| all ^ order.labels.touch(at)));
+        let points = || rows.iter().map(|&at| table.points[at as usize]);
+        let histograms = || points().map_while(Point::histogram);
+        hint::black_box(histograms().fold(0, |all, point| all ^ point.touch()));
+        hint::black_box(histograms().fold(0, |all, point| all ^ point.touch_counts()));
+    }
+}
+
 impl<'t, 'a> Series<'t, 'a> {
     #[inline]
     pub(crate) fn labels(&self) -> Labels<'t> {
-        let Self { rows, labels, table: _, canonical, layouts } = *self;
-        let (layout, text, lengths) = labels.row(rows[0]);
-        let (layout, canonical) = (&layouts[layout.index()], &canonical[layout.index()]);
-        Labels { layout, canonical, text, lengths, is_plain: labels.are_plain() }
+        let AllSeries { order, labels, layouts, .. } = *self.all;
+        let (layout, text, lengths) = order.labels.row(self.rows[0]);
+        let (layout, canonical) = (&layouts[layout.index()], &labels.layouts()[layout.index()]);
+        Labels { layout, canonical, text, lengths, is_plain: order.labels.are_plain() }
     }
 
     /// The value of a counter or gauge series.
@@ -330,22 +341,20 @@ impl<'t, 'a> Series<'t, 'a> {
     /// Histograms with different boundaries are merged to the boundaries that they share, where the
     /// counts are exact. A native histogram that is merged with a classic one becomes a classic one.
     pub(crate) fn histogram(&self, value: &mut HistogramValue) {
-        let bounds = self.table.classic_bounds;
-        let mut points = self.points().filter_map(|point| match point {
-            Point::Histogram(point) => Some(point),
-            Point::Sum(_) | Point::Gauge(_) | Point::Summary(_) => None,
-        });
+        let table = self.all.table;
+        let bounds = table.classic_bounds;
+        let mut points = self.points().filter_map(Point::histogram);
         let Some(first) = points.next() else {
             *value = HistogramValue::default();
             return;
         };
-        if self.table.has_one_metric {
-            first.read_next(value);
-        } else {
+        value.has_last_bounds = table.has_one_metric && first.read_next(value);
+        if !table.has_one_metric {
             first.read(value);
         }
         value.sum = first.sum();
         for point in points {
+            value.has_last_bounds = false;
             let mut other = HistogramValue::default();
             point.read(&mut other);
             other.sum = point.sum();
@@ -376,7 +385,8 @@ impl<'t, 'a> Series<'t, 'a> {
     }
 
     fn points(&self) -> impl Iterator<Item = Point<'a>> {
-        self.rows.iter().map(|&at| self.table.points[at as usize])
+        let points = &self.all.table.points;
+        self.rows.iter().map(|&at| points[at as usize])
     }
 }
 

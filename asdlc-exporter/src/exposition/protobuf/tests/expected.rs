@@ -81,7 +81,7 @@ pub(super) fn expected_family(family: &Family) -> proto::MetricFamily {
 }
 
 fn expected_histogram(
-    HistogramValue { count, sum, buckets, native, is_native, exemplars }: &HistogramValue,
+    HistogramValue { count, sum, buckets, native, is_native, exemplars, .. }: &HistogramValue,
     created_timestamp: Option<Timestamp>,
 ) -> proto::Histogram {
     let mut below = (None, 0);

@@ -89,7 +89,15 @@ pub(super) fn histogram_value() -> impl Strategy<Value = HistogramValue> {
             let is_native = native.is_some();
             let (schema, zero_count, positive, negative) = native.unwrap_or_default();
             let native = NativeHistogram { schema, zero_count, positive, negative };
-            HistogramValue { count, sum, buckets, native, is_native, exemplars }
+            HistogramValue {
+                count,
+                sum,
+                buckets,
+                native,
+                is_native,
+                exemplars,
+                has_last_bounds: false,
+            }
         },
     )
 }

@@ -6,7 +6,6 @@ use crate::families::{
     model::{Bucket, FamilyKind, HistogramValue, Number},
     series::points::{HistogramPoint, Point, PointVisitor},
 };
-use std::hint;
 
 /// A family, or the line that could not be read.
 #[derive(Debug)]
@@ -115,7 +114,11 @@ impl HistogramPoint for Histogram {
         value.count = self.count;
     }
 
-    fn prefetch(&self) {
-        hint::black_box(self.buckets.first().map_or(self.count, |bucket| bucket.cumulative));
+    fn touch(&self) -> u64 {
+        self.count
+    }
+
+    fn touch_counts(&self) -> u64 {
+        self.buckets.first().map_or(0, |bucket| bucket.cumulative)
     }
 }
