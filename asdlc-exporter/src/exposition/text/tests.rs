@@ -44,6 +44,30 @@ fn a_series_without_labels_has_no_braces() {
     assert_eq!(String::from_utf8(out.bytes).unwrap(), expected.join("\n"));
 }
 
+// F-17
+#[test]
+fn each_bucket_has_its_boundary_and_its_count() {
+    for bound in [0.5, 0.012_345_678_9, 1.234_567_890_123_45] {
+        for count in [0, 9, 10, 11, 99, 1_000_000] {
+            let mut out = ChunkBuffer::new(Vec::new(), None);
+            let mut writer = TextWriter::new(&mut out, false, false);
+            let constant = ConstantLabels::default();
+            writer.begin(&head("h", "", FamilyKind::Histogram, &constant));
+            let buckets = [bound, 2.0].map(|bound| Bucket { bound, cumulative: count });
+            writer.histogram(Labels::NONE, &value(buckets.into(), count + 1, 3.0), None);
+            let text = String::from_utf8(out.bytes).unwrap();
+            let expected = [
+                format!("h_bucket{{le=\"{bound}\"}} {count}"),
+                format!("h_bucket{{le=\"2\"}} {count}"),
+                format!("h_bucket{{le=\"+Inf\"}} {}", count + 1),
+                "h_sum 3".to_owned(),
+                format!("h_count {}", count + 1),
+            ];
+            assert_eq!(text.lines().skip(2).collect::<Vec<_>>(), expected);
+        }
+    }
+}
+
 //
 #[test]
 fn a_name_in_utf8_has_quotes_and_is_inside_the_braces() {
