@@ -44,7 +44,7 @@ fn a_series_without_labels_has_no_braces() {
     assert_eq!(String::from_utf8(out.bytes).unwrap(), expected.join("\n"));
 }
 
-// F-17
+// O-01
 #[test]
 fn each_bucket_has_its_boundary_and_its_count() {
     for bound in [0.5, 0.012_345_678_9, 1.234_567_890_123_45] {
