@@ -2,7 +2,7 @@
 
 use crate::labels::catch_panic::catch_panic;
 use crate::labels::request_head::RequestHead;
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -132,13 +132,12 @@ impl<F> fmt::Debug for EndpointFn<F> {
 /// An endpoint of any type, boxed so that the layer has no type parameter for it.
 pub(crate) struct AnyEndpoint {
     endpoint: Box<dyn Endpoint + Send + Sync>,
-    is_fixed: bool,
+    type_id: TypeId,
 }
 
 impl AnyEndpoint {
     pub(crate) fn new(endpoint: impl Endpoint + Send + Sync + 'static) -> Self {
-        let is_fixed = (&endpoint as &dyn Any).is::<FixedEndpoint>();
-        Self { endpoint: Box::new(endpoint), is_fixed }
+        Self { type_id: endpoint.type_id(), endpoint: Box::new(endpoint) }
     }
 
     #[inline]
@@ -146,9 +145,9 @@ impl AnyEndpoint {
         self.endpoint.endpoint(head)
     }
 
-    /// Whether it is a [`FixedEndpoint`], which is the same for every request.
-    pub(crate) fn is_fixed(&self) -> bool {
-        self.is_fixed
+    /// Whether it has this type.
+    pub(crate) fn is<E: Endpoint + 'static>(&self) -> bool {
+        self.type_id == TypeId::of::<E>()
     }
 }
 

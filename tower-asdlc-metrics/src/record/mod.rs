@@ -1,7 +1,8 @@
 //! Recording: finds the series of a request and adds to them.
 //!
 //! A request takes the `shard` of its thread, which counts it as in flight, and finds its route (`routes` -> `route_table` ->
-//! `route`, or `fixed_routes` if the endpoint is always the same). When the request ends (`finished_exchange`), the `recorder`
+//! `route`). If the endpoint is always the same, `fixed_routes` has the route, and for axum's templates `matched_routes` has it, each
+//! as a `known_route`. When the request ends (`finished_exchange`), the `recorder`
 //! finds the series of the route for this ending, and adds the request to them: to the `batch` of the thread, or directly to the
 //! SDK's series (`bound` or `unbound`). Before each collection, `in_flight` reports the requests in flight, which the shards
 //! count, and then the recorder flushes the batches. `exemplars` tells the meter which span the measurements belong to.
@@ -26,6 +27,9 @@ pub(crate) mod hosts;
 pub(crate) mod in_flight;
 pub(crate) mod inline_str;
 pub(crate) mod instruments;
+pub(crate) mod known_route;
+#[cfg(feature = "axum")]
+pub(crate) mod matched_routes;
 pub(crate) mod prometheus_series;
 pub(crate) mod recorder;
 pub(crate) mod route;

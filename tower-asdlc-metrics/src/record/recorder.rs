@@ -4,6 +4,10 @@ mod request;
 
 use crate::labels::client_error::ClientErrorType;
 use crate::labels::ending::Ending;
+use crate::labels::endpoint::FixedEndpoint;
+#[cfg(feature = "axum")]
+use crate::labels::matched_route::MatchedRoute;
+use crate::labels::methods::MethodId;
 use crate::labels::protocol::UrlScheme;
 use crate::labels::request_head::RequestHead;
 use crate::labels::request_labels::RequestLabels;
@@ -17,6 +21,9 @@ use crate::record::fixed_routes::FixedRoutes;
 use crate::record::flags::{Flag, FlagSet, Flags};
 use crate::record::in_flight::{InFlightGauge, InFlightSlot};
 use crate::record::instruments::{HistogramSeries, Instruments};
+use crate::record::known_route::KnownRoute;
+#[cfg(feature = "axum")]
+use crate::record::matched_routes::MatchedRoutes;
 use crate::record::route::{EndingSeries, Route, RouteKey, UpgradeSeries};
 use crate::record::route_table::RouteId;
 use crate::record::routes::Routes;
@@ -26,6 +33,8 @@ use http::Extensions;
 use request::SlotCounts;
 use std::fmt;
 use std::sync::OnceLock;
+#[cfg(feature = "axum")]
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 pub(crate) struct Recorder {
@@ -33,6 +42,8 @@ pub(crate) struct Recorder {
     in_flight: InFlightGauge,
     slots: SlotCounts,
     fixed_routes: FixedRoutes,
+    #[cfg(feature = "axum")]
+    matched_routes: MatchedRoutes,
     flags: Flags,
     /// Whether exchanges may need `OptionalParts`: upgraded connections, the sizes of request bodies, or exemplars are recorded.
     /// Not one of the flags: layers with exemplars and the usual flags take the short path of a request too.
@@ -75,9 +86,11 @@ impl Recorder {
             schemes: if has_scheme { UrlScheme::COUNT as u16 } else { 1 },
             hosts: routes.hosts().map_or(1, |hosts| hosts.ids() as u16),
         };
+        let endpoint = &routes.settings().endpoint;
+        #[cfg(feature = "axum")]
+        let matched_routes = MatchedRoutes::new(endpoint.is::<MatchedRoute>());
         // Labels of the application are not part of a slot.
-        let is_fixed =
-            routes.settings().endpoint.is_fixed() && routes.settings().user_labels.is_empty();
+        let is_fixed = endpoint.is::<FixedEndpoint>() && routes.settings().user_labels.is_empty();
         let fixed_routes = FixedRoutes::new(if is_fixed { slots.count() } else { 0 });
         let in_flight = InFlightGauge::new(slots.count());
         let unlisted_methods = UnlistedMethods::default();
@@ -86,6 +99,8 @@ impl Recorder {
             in_flight,
             slots,
             fixed_routes,
+            #[cfg(feature = "axum")]
+            matched_routes,
             flags,
             has_optional_parts,
             unlisted_methods,
@@ -138,14 +153,27 @@ impl Recorder {
         self.routes.settings().reads_tracing_spans
     }
 
-    /// The route of a request if the endpoint is always the same, and [`RouteId::NONE`] otherwise, or if it was not found before.
+    /// The route of a request if the endpoint is always the same, and [`KnownRoute::NONE`] otherwise, or if it was not found before.
     #[inline(always)]
-    pub(crate) fn fixed_route(&self, slot: InFlightSlot) -> RouteId {
+    pub(crate) fn fixed_route(&self, slot: InFlightSlot) -> KnownRoute {
         self.fixed_routes.get(slot)
     }
 
-    /// Finds the route of a request, and keeps it for [`fixed_route`](Self::fixed_route). If the route does not exist yet,
-    /// returns its endpoint as the error.
+    /// The route of a request whose template axum has matched; [`KnownRoute::NONE`] if it was not found by the
+    /// address of the template.
+    #[inline(always)]
+    pub(crate) fn matched_route(&self, method: MethodId, extensions: &Extensions) -> KnownRoute {
+        #[cfg(feature = "axum")]
+        return self.matched_routes.get(method, extensions);
+        #[cfg(not(feature = "axum"))]
+        {
+            _ = (method, extensions);
+            KnownRoute::NONE
+        }
+    }
+
+    /// Finds the route of a request, and keeps it for [`fixed_route`](Self::fixed_route) and
+    /// [`matched_route`](Self::matched_route). If the route does not exist yet, returns its endpoint as the error.
     #[inline(always)]
     pub(crate) fn find_route(
         &self,
@@ -156,9 +184,24 @@ impl Recorder {
         let on_unknown = || self.in_flight.preinitialize(slot, || self.routes.in_flight(labels));
         let found = self.routes.find_by_head(labels, head, on_unknown);
         if let Ok(route) = found {
-            self.fixed_routes.set(slot, route);
+            self.fixed_routes.set(slot, KnownRoute::new(route, labels.method()));
+            #[cfg(feature = "axum")]
+            self.keep_matched_route(labels, head.extensions, route);
         }
         found
+    }
+
+    /// Keeps a route for [`matched_route`](Self::matched_route).
+    #[cfg(feature = "axum")]
+    #[inline(never)]
+    fn keep_matched_route(&self, labels: RequestLabels, extensions: &Extensions, id: RouteId) {
+        let Some(route) = self.routes.get(id) else { return };
+        let known = KnownRoute::new(id, labels.method());
+        if route.templates.load(Ordering::Relaxed) < MAX_TEMPLATES
+            && self.matched_routes.set(labels, extensions, known)
+        {
+            route.templates.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Returns the path of a gRPC call to a server if its method is not listed, to be kept until the call ends. `new` is the
@@ -393,6 +436,11 @@ impl Recorder {
         self.routes.upgrades(self.routes.get(route)?)
     }
 }
+
+/// How many templates are kept for one route. Several, because several routers can have one layer. Few, because inside of
+/// `Router::nest_service` axum makes a new template for each request.
+#[cfg(feature = "axum")]
+const MAX_TEMPLATES: u8 = 4;
 
 /// Prints the settings, and not the table with its thousands of slots.
 impl fmt::Debug for Recorder {

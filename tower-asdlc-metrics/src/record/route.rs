@@ -10,6 +10,8 @@ use crate::record::prometheus_series::PrometheusEnding;
 use crate::record::semantic_series::SemanticEnding;
 use crate::record::thread_index;
 use crate::record::unmatched_warning::UnmatchedWarning;
+#[cfg(feature = "axum")]
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, OnceLock};
 
 /// What identifies a route.
@@ -27,6 +29,9 @@ pub(crate) struct Route {
     pub(crate) endpoint: InlineStr,
     /// Whether its requests last until the client leaves.
     pub(crate) is_streaming: bool,
+    /// How many templates [`MatchedRoutes`](crate::record::matched_routes::MatchedRoutes) keeps for it.
+    #[cfg(feature = "axum")]
+    pub(crate) templates: AtomicU8,
     pub(crate) endings: AppendList<EndingSeries>,
     pub(crate) time_to_headers: Option<HistogramSeries>,
     /// Created by the first request whose ending is beyond the series limit. `None` if the histograms have labels of the ending.
@@ -92,6 +97,15 @@ impl EndingSeries {
     /// The batch of this thread; `None` if the thread's index is beyond all shards.
     #[inline(always)]
     pub(crate) fn batch(&self) -> Option<&Batch> {
+        match self.batches.get(thread_index::claimed()) {
+            Some(batch) => Some(batch.get_or_init(Box::default)),
+            None => self.batch_of_claimed(),
+        }
+    }
+
+    /// The rest of [`batch`](Self::batch): this thread has no index yet, or one beyond all shards.
+    #[inline(never)]
+    fn batch_of_claimed(&self) -> Option<&Batch> {
         Some(self.batches.get(thread_index::current())?.get_or_init(Box::default))
     }
 

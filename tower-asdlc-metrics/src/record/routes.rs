@@ -25,6 +25,8 @@ use crate::record::thread_index;
 use crate::record::unmatched_warning::{UnmatchedWarning, is_unmatched};
 use opentelemetry::KeyValue;
 use std::borrow::Cow;
+#[cfg(feature = "axum")]
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) struct Routes {
@@ -137,6 +139,8 @@ impl Routes {
             labels,
             endpoint: endpoint.into(),
             is_streaming,
+            #[cfg(feature = "axum")]
+            templates: AtomicU8::new(0),
             endings: AppendList::new(),
             time_to_headers: time_to_headers
                 .map(|instrument| HistogramSeries::new(instrument, &self.attributes(key))),

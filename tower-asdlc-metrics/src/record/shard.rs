@@ -87,13 +87,16 @@ impl Shard {
     /// The shard of the current thread. Threads with an index beyond all shards share one with another thread.
     #[inline]
     pub(crate) fn current(self: &Arc<Self>) -> Arc<Self> {
-        let index = thread_index::current() & self.index_mask;
-        if index == self.index { Arc::clone(self) } else { self.sibling(index) }
+        if thread_index::claimed() == self.index { Arc::clone(self) } else { self.sibling() }
     }
 
-    /// Another shard; this one if the [`Shards`] were dropped.
+    /// The rest of [`current`](Self::current). Returns this shard if the [`Shards`] were dropped.
     #[inline(never)]
-    fn sibling(self: &Arc<Self>, index: usize) -> Arc<Self> {
+    fn sibling(self: &Arc<Self>) -> Arc<Self> {
+        let index = thread_index::current() & self.index_mask;
+        if index == self.index {
+            return Arc::clone(self);
+        }
         let sibling = self.siblings.get().and_then(|siblings| siblings.get(index)?.upgrade());
         sibling.unwrap_or_else(|| Arc::clone(self))
     }
@@ -107,7 +110,7 @@ impl Shard {
     /// [`leave`](Self::leave) on any thread after the request is recorded.
     #[inline(always)]
     pub(crate) fn enter(self: &Arc<Self>, slot: InFlightSlot, flags: FlagSet) -> Arc<Self> {
-        if thread_index::current() == self.index {
+        if thread_index::claimed() == self.index {
             add_1_from_own_thread(&self.own.get(slot).started);
             self.recorder.in_flight_changed(slot, 1, flags);
             return Arc::clone(self);
@@ -132,7 +135,7 @@ impl Shard {
 
     #[inline(always)]
     fn add_1(&self, slot: InFlightSlot, counter: impl Fn(&Counters) -> &AtomicI64) {
-        if thread_index::current() == self.index {
+        if thread_index::claimed() == self.index {
             add_1_from_own_thread(counter(self.own.get(slot)));
         } else {
             add_1_from_other_thread(counter(self.others.get(slot)));

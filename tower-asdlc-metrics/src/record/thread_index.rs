@@ -31,6 +31,13 @@ pub(crate) fn current() -> usize {
     }
 }
 
+/// As [`current`], but does not claim an index. Until this thread has one, returns a number beyond all shards. To compare it with the
+/// index of a shard needs no check whether this thread has an index.
+#[inline(always)]
+pub(crate) fn claimed() -> usize {
+    INDEX.get()
+}
+
 /// Gives this thread an index, even if another thread has it.
 #[cfg(test)]
 pub(crate) fn set_current(index: usize) {

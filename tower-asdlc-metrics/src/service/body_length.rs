@@ -27,7 +27,7 @@ impl BodyLength {
             self.set(length);
         }
         // A map without headers needs no look-up.
-        if !headers.is_empty() {
+        if !headers.is_empty() && may_have_content_length(headers) {
             self.declare_by_header(headers, body.lower(), body.upper());
         }
     }
@@ -63,6 +63,13 @@ impl BodyLength {
     #[inline]
     pub(crate) fn at_head(self, is_end: bool) -> BodyProgress {
         if self.0 == 0 || is_end { self.compare(0, is_end) } else { BodyProgress::Open }
+    }
+
+    /// Whether the body is complete after so many bytes, whether it says that it has ended or not.
+    #[inline]
+    pub(crate) fn is_end(self, sent: u64) -> bool {
+        // No flag is set: flags are higher than all lengths.
+        sent == self.0
     }
 
     /// Whether the body is complete after so many bytes. `is_end`: the body says that it has ended.
@@ -127,6 +134,12 @@ impl BodyProgress {
             Self::Mismatch => Some(Outcome::LengthMismatch),
         }
     }
+}
+
+/// Whether the header has to be looked up. Most responses do not have it yet: servers and axum add it later.
+#[inline(never)]
+fn may_have_content_length(headers: &HeaderMap) -> bool {
+    headers.keys_len() > FEW_HEADERS || headers.keys().any(|name| *name == CONTENT_LENGTH)
 }
 
 /// The first header of this name.

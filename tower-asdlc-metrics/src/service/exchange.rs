@@ -64,9 +64,10 @@ impl Exchange {
     pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) -> Option<Outcome> {
         self.progress.set_status(response.status());
         let headers = response.headers();
-        let endpoint: Option<&ResponseEndpoint> = response.extensions().get();
-        let is_special =
-            response.status() != StatusCode::OK || self.method.is_marked() || endpoint.is_some();
+        // One of the extensions may name another endpoint.
+        let is_special = response.status() != StatusCode::OK
+            || self.method.is_marked()
+            || !response.extensions().is_empty();
         let outcome = if is_special {
             self.on_special_response(
                 response.status(),
@@ -86,7 +87,11 @@ impl Exchange {
     /// A frame of the response's body passes. `is_last`: nothing follows it. Returns the outcome if the request has ended: the body
     /// says so, or its declared length was sent.
     #[inline]
-    pub(crate) fn on_frame<D: Buf>(&mut self, frame: &Frame<D>, is_last: bool) -> Option<Outcome> {
+    pub(crate) fn on_frame<D: Buf>(
+        &mut self,
+        frame: &Frame<D>,
+        is_last: impl FnOnce() -> bool,
+    ) -> Option<Outcome> {
         if let Some(data) = frame.data_ref() {
             self.sent += data.remaining() as u64;
             if self.parts.is_some() {
@@ -96,7 +101,11 @@ impl Exchange {
         if let Some(trailers) = frame.trailers_ref() {
             self.read_grpc_status(trailers);
         }
-        self.length.after(self.sent, is_last).outcome()
+        // Most bodies have one frame. Then the body need not be asked.
+        if self.length.is_end(self.sent) {
+            return Some(Outcome::Complete);
+        }
+        self.length.after(self.sent, is_last()).outcome()
     }
 
     /// The outcome if the response's body has no more frames.
@@ -196,7 +205,7 @@ impl Exchange {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Option<Outcome> {
-        let endpoint = extensions.get();
+        let endpoint: Option<&ResponseEndpoint> = extensions.get();
         if endpoint.is_some() || OptionalParts::have_endpoint(&self.parts) {
             self.create_route(endpoint);
         }

@@ -51,6 +51,17 @@ where
         let panic_guard = PanicGuard::new(this.exchange);
         let polled = this.call.poll_response(cx);
         panic_guard.disarm();
+        if const { is_large::<S::Future>() } {
+            // The response is only borrowed before it is moved: this copies it once less. With a small future, whose response is
+            // usually in it, this would copy it once more.
+            match &polled {
+                Poll::Pending => {}
+                Poll::Ready(Ok(response)) => this.exchange.on_response(response),
+                Poll::Ready(Err(_)) => this.exchange.finish(Outcome::ServiceError),
+            }
+            let body = |body| ResponseBody::new(body, this.exchange.take());
+            return polled.map_ok(|response| response.map(body));
+        }
         match ready!(polled) {
             Ok(response) => {
                 this.exchange.on_response(&response);
@@ -62,6 +73,12 @@ where
             }
         }
     }
+}
+
+/// Whether a future is large, such as that of axum's `Route` (320 bytes). Small ones are boxed futures, or `Ready` with a response
+/// (144 bytes).
+pub(crate) const fn is_large<F>() -> bool {
+    size_of::<F>() > 256
 }
 
 impl<S, ReqBody> fmt::Debug for ResponseFuture<S, ReqBody>

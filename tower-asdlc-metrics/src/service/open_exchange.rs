@@ -57,7 +57,7 @@ impl OpenExchange {
     #[inline(always)]
     pub(crate) fn on_frame<D: Buf>(&mut self, frame: &Frame<D>, is_last: impl FnOnce() -> bool) {
         if let Some(exchange) = &mut *self.0 {
-            if let Some(outcome) = exchange.on_frame(frame, is_last()) {
+            if let Some(outcome) = exchange.on_frame(frame, is_last) {
                 self.finish(outcome);
             }
         }

@@ -1,5 +1,5 @@
 use crate::record::shard::Shard;
-use crate::service::future::ResponseFuture;
+use crate::service::future::{ResponseFuture, is_large};
 use crate::service::inner_call::InnerCall;
 use crate::service::open_exchange::OpenExchange;
 use crate::service::panic_guard::PanicGuard;
@@ -75,7 +75,31 @@ where
     }
 
     #[inline(always)]
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        if const { is_large::<S::Future>() } {
+            self.call_outlined(request)
+        } else {
+            self.call_inlined(request)
+        }
+    }
+}
+
+impl<S> HttpMetrics<S> {
+    /// The compiler passes the place of the result to a function, so that a large future is built there. If this were a part of its
+    /// caller, each layer between it and that place would copy the future once more.
+    #[inline(never)]
+    fn call_outlined<ReqBody>(&mut self, request: Request<ReqBody>) -> ResponseFuture<S, ReqBody>
+    where
+        S: Service<Request<ReqBody>> + Clone,
+    {
+        self.call_inlined(request)
+    }
+
+    #[inline(always)]
+    fn call_inlined<ReqBody>(&mut self, mut request: Request<ReqBody>) -> ResponseFuture<S, ReqBody>
+    where
+        S: Service<Request<ReqBody>> + Clone,
+    {
         let mut exchange = OpenExchange::default();
         exchange.start(self.shard.as_ref(), &mut request);
         let panic_guard = PanicGuard::new(&mut exchange);

@@ -10,6 +10,7 @@ use crate::labels::request_labels::RequestLabels;
 use crate::labels::user_label::UserLabelValues;
 use crate::record::flags::{Flag, FlagSet};
 use crate::record::in_flight::InFlightSlot;
+use crate::record::known_route::KnownRoute;
 use crate::record::route_table::RouteId;
 use crate::record::shard::Shard;
 use crate::service::body_length::BodyLength;
@@ -40,30 +41,31 @@ impl Exchange {
         let method = recorder.method(request.method());
         let labels = RequestLabels::new(method, UserLabelValues::OTHER);
         let slot = InFlightSlot::of(method);
-        let route = recorder.fixed_route(slot);
+        let mut known = recorder.fixed_route(slot);
+        if known == KnownRoute::NONE {
+            known = recorder.matched_route(method, request.extensions());
+        }
         let shard = shard.enter(slot, FlagSet::USUAL);
         let version = ProtocolVersion::Unknown;
+        let route = known.raw();
         let exchange = Self::new(shard, start, labels, route, version, request.version(), None);
         *new = ManuallyDrop::new(Some(exchange));
-        if route == RouteId::NONE || method.is_special() {
-            Self::read_head(new, labels, slot, RequestHead::of(request));
+        if known.if_usual().is_none() {
+            Self::read_head(new, known.id(), RequestHead::of(request));
         }
         if recorder.has_optional_parts() {
             Self::add_optional_parts(new, request);
         }
     }
 
-    /// The rest of [`start`](Self::start) if the route is not known from the slot, or if the method
-    /// [is special](MethodId::is_special).
+    /// The rest of [`start`](Self::start) if the route is not known, or if the method [is special](MethodId::is_special).
     #[inline(never)]
-    fn read_head(
-        new: &mut Option<Self>,
-        labels: RequestLabels,
-        slot: InFlightSlot,
-        head: RequestHead<'_>,
-    ) {
+    fn read_head(new: &mut Option<Self>, known: RouteId, head: RequestHead<'_>) {
         let Some(exchange) = new else { return };
-        if exchange.route == RouteId::NONE {
+        exchange.route = known;
+        if known == RouteId::NONE {
+            let labels = exchange.labels();
+            let slot = InFlightSlot::of(labels.method());
             match exchange.shard.recorder().find_route(labels, slot, head) {
                 Ok(route) => exchange.route = route,
                 Err(endpoint) => *exchange.parts = Some(OptionalParts::with_endpoint(endpoint)),
@@ -103,7 +105,7 @@ impl Exchange {
         let start = Instant::now();
         let (labels, version) = recorder.start(request.method(), head, flags);
         let slot = recorder.slot(labels, flags);
-        let mut route = recorder.fixed_route(slot);
+        let mut route = recorder.fixed_route(slot).id();
         let mut parts = None;
         if route == RouteId::NONE {
             match recorder.find_route(labels, slot, head()) {
