@@ -123,19 +123,19 @@ impl Exchange {
             if let Some(span) = OptionalParts::take_only_span(&mut self.parts) {
                 return self.record_in_span(flags, outcome, span);
             }
-            if self.parts.is_some() && self.record_with_parts(flags, outcome) {
-                return;
+            if self.parts.is_some() {
+                if let Some(span) = self.finish_parts(outcome) {
+                    return self.record_with_parts(flags, outcome, span);
+                }
             }
         }
         self.shard.recorder().record_exchange(flags, self.route, self.finished(outcome));
     }
 
-    /// The rest of [`record`](Self::record) if there is more than a span. Returns `false` if the measurements belong to no span:
-    /// then only the parts are taken.
+    /// The rest of [`record`](Self::record) if there was a span and more.
     #[cold]
-    fn record_with_parts(&mut self, flags: FlagSet, outcome: Outcome) -> bool {
-        let span = self.finish_parts(outcome);
-        span.inspect(|span| self.record_in_span(flags, outcome, *span)).is_some()
+    fn record_with_parts(&self, flags: FlagSet, outcome: Outcome, span: SpanIds) {
+        self.record_in_span(flags, outcome, span);
     }
 
     /// The rest of [`record`](Self::record) if the measurements belong to a span.

@@ -10,7 +10,7 @@ use std::mem;
 use std::sync::Arc;
 
 /// The state that only some exchanges need. It is boxed, so that it takes only a pointer in all other exchanges.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct OptionalParts {
     /// The span that the measurements belong to.
     span: Option<SpanIds>,
@@ -19,12 +19,10 @@ pub(crate) struct OptionalParts {
     more: MoreParts,
     /// The box that was left before this one, while this one is left for a later request.
     left_before: Option<Box<Self>>,
-    /// How many boxes were left before this one, while it is left.
-    count_before: usize,
 }
 
 /// All but the span: with exemplars, many exchanges have only that.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct MoreParts {
     /// The endpoint of a route that does not exist yet.
     pub(crate) endpoint: Option<Box<str>>,
@@ -126,8 +124,9 @@ impl OptionalParts {
     #[inline(always)]
     fn recycled() -> Box<Self> {
         let left = LEFT.try_with(|left| {
-            let mut last = left.take()?;
-            drop_none(left.replace(last.left_before.take()));
+            let mut last = left.last.take()?;
+            drop_none(left.last.replace(last.left_before.take()));
+            left.count.set(left.count.get() - 1);
             Some(last)
         });
         left.ok().flatten().unwrap_or_default()
@@ -145,15 +144,31 @@ impl OptionalParts {
     fn leave(mut parts: Box<Self>) {
         // An error: the thread ends.
         _ = LEFT.try_with(|left| {
-            let last = left.take();
-            parts.count_before = last.as_ref().map_or(0, |last| last.count_before + 1);
-            if parts.count_before < MAX_LEFT {
-                drop_none(mem::replace(&mut parts.left_before, last));
-                drop_none(left.replace(Some(parts)));
-            } else {
-                drop_none(left.replace(last));
+            if left.count.get() < MAX_LEFT {
+                left.count.set(left.count.get() + 1);
+                drop_none(mem::replace(&mut parts.left_before, left.last.take()));
+                drop_none(left.last.replace(Some(parts)));
             }
         });
+    }
+}
+
+/// Not derived for both structs: then the compiler would make the inner one on the stack, and copy it.
+impl Default for OptionalParts {
+    #[inline(always)]
+    fn default() -> Self {
+        Self {
+            span: None,
+            may_have_more: false,
+            more: MoreParts {
+                endpoint: None,
+                unlisted_path: None,
+                request_body: None,
+                upgrade: None,
+                grpc_web: None,
+            },
+            left_before: None,
+        }
     }
 }
 
@@ -165,9 +180,15 @@ fn drop_none(parts: Option<Box<OptionalParts>>) {
     if parts.is_some() { drop_some(parts) } else { mem::forget(parts) }
 }
 
+/// The boxes that requests have left.
+struct Left {
+    /// It has the one that was left before it, and so on.
+    last: Cell<Option<Box<OptionalParts>>>,
+    count: Cell<usize>,
+}
+
 thread_local! {
-    /// The box that was left last. It has the one that was left before it, and so on.
-    static LEFT: Cell<Option<Box<OptionalParts>>> = const { Cell::new(None) };
+    static LEFT: Left = const { Left { last: Cell::new(None), count: Cell::new(0) } };
 }
 
 /// How many boxes a thread keeps, whatever the number of its requests was.
