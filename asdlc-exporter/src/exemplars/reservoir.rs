@@ -16,6 +16,8 @@ struct Slots<E> {
     buckets: Arc<Buckets>,
     /// Sorted. As much memory as there are buckets that ever had an exemplar.
     slots: Vec<Slot<E>>,
+    /// The index of the slot that got the last exemplar: the next one is often of the same bucket.
+    last: usize,
 }
 
 /// A bucket with an exemplar. The slot has the boundaries, so that they are searched for only with the bucket's first exemplar.
@@ -45,14 +47,21 @@ pub(crate) enum Buckets {
 
 impl<E: AsRef<Exemplar>> Reservoir<E> {
     pub(crate) fn new(buckets: Arc<Buckets>) -> Self {
-        Self(Mutex::new(Slots { buckets, slots: Vec::new() }))
+        Self(Mutex::new(Slots { buckets, slots: Vec::new(), last: 0 }))
     }
 
     /// Records an exemplar, whose value has to be finite. It replaces the exemplar of its bucket, unless the latter is newer.
     /// Beyond [`MAX_SLOTS`] buckets, it replaces the oldest exemplar of all.
     #[inline(always)]
     pub(crate) fn record(&self, exemplar: E) {
-        self.lock().record(exemplar);
+        self.record_with(exemplar.as_ref().value, || exemplar);
+    }
+
+    /// Records the exemplar that `new` returns, which has this value. `new` is called with the lock, so that its result is not
+    /// copied before it is stored.
+    #[inline(always)]
+    pub(crate) fn record_with(&self, value: f64, new: impl FnOnce() -> E) {
+        self.lock().record(value, new);
     }
 
     /// Uses these buckets from now on.
@@ -61,7 +70,8 @@ impl<E: AsRef<Exemplar>> Reservoir<E> {
         if *slots.buckets != **buckets {
             let old = std::mem::take(&mut slots.slots);
             slots.buckets = Arc::clone(buckets);
-            old.into_iter().for_each(|slot| slots.record(slot.exemplar));
+            old.into_iter()
+                .for_each(|slot| slots.record(slot.exemplar.as_ref().value, || slot.exemplar));
         }
     }
 
@@ -82,23 +92,26 @@ impl<E: AsRef<Exemplar>> Reservoir<E> {
 
 impl<E: AsRef<Exemplar>> Slots<E> {
     #[inline(always)]
-    fn record(&mut self, exemplar: E) {
-        let value = exemplar.as_ref().value;
-        let at = self.slots.partition_point(|slot| slot.bucket.up_to < value);
-        match self.slots.get_mut(at) {
-            Some(slot) if slot.bucket.above < value => {
-                if slot.exemplar.as_ref().time <= exemplar.as_ref().time {
-                    slot.exemplar = exemplar;
-                }
+    fn record(&mut self, value: f64, new: impl FnOnce() -> E) {
+        let has_value = |slot: &Slot<E>| slot.bucket.above < value && value <= slot.bucket.up_to;
+        if !self.slots.get(self.last).is_some_and(has_value) {
+            self.last = self.slots.partition_point(|slot| slot.bucket.up_to < value);
+            if !self.slots.get(self.last).is_some_and(has_value) {
+                return self.insert(self.last, new());
             }
-            _ => self.insert(at, exemplar),
+        }
+        if let Some(slot) = self.slots.get_mut(self.last) {
+            let exemplar = new();
+            if slot.exemplar.as_ref().time <= exemplar.as_ref().time {
+                slot.exemplar = exemplar;
+            }
         }
     }
 
     /// Inserts an exemplar into a bucket that has none, whose place among the slots is `at`.
     #[cold]
     fn insert(&mut self, mut at: usize, exemplar: E) {
-        let Self { buckets, slots } = self;
+        let Self { buckets, slots, .. } = self;
         let bucket = buckets.find(exemplar.as_ref().value);
         if slots.len() < MAX_SLOTS {
             slots.reserve_exact(1);

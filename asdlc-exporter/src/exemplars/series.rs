@@ -111,11 +111,18 @@ impl SeriesExemplars {
 }
 
 impl SeriesRecorder {
-    #[inline(always)]
     pub(crate) fn record(&self, exemplar: Exemplar) {
+        self.record_with(exemplar.value, || exemplar);
+    }
+
+    /// See [`Reservoir::record_with`].
+    #[inline(always)]
+    pub(crate) fn record_with(&self, value: f64, new: impl FnOnce() -> Exemplar) {
         match self {
-            Self::Own(series) => series.reservoir.record(exemplar),
-            Self::Shared(all, series) => all.record(SharedExemplar { exemplar, series: *series }),
+            Self::Own(series) => series.reservoir.record_with(value, new),
+            Self::Shared(all, series) => {
+                all.record(SharedExemplar { exemplar: new(), series: *series });
+            }
         }
     }
 }

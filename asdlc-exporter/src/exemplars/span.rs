@@ -23,15 +23,25 @@ pub(crate) type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
 /// The name of the question. Without a name, the type could be somebody else's.
 pub(crate) const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorded?";
 
-// What [`measure_in`] says about the measurements of this thread. The parts are apart, because most measurements need only
-// the first.
 thread_local! {
-    static PLACE: Cell<Place> = const { Cell::new(Place::Current) };
-    /// In [`Place::Sampled`] and [`Place::Unsampled`].
-    static SPAN: Cell<SpanIds> = const { Cell::new(SpanIds { trace: [0; 16], span: [0; 8] }) };
-    /// In [`Place::Sampled`] and [`Place::Unsampled`].
-    static TIME: Cell<UnixTime> = const { Cell::new(UnixTime(0)) };
+    static GIVEN: Given = const {
+        Given {
+            place: Cell::new(Place::Current),
+            span: Cell::new(SpanIds { trace: [0; 16], span: [0; 8] }),
+            time: Cell::new(UnixTime(0)),
+        }
+    };
     static CONTEXT: CurrentContext = CurrentContext::new();
+}
+
+/// What [`measure_in`] says about the measurements of this thread. The parts are in cells of their own, because most measurements
+/// need only the first.
+struct Given {
+    place: Cell<Place>,
+    /// In [`Place::Sampled`] and [`Place::Unsampled`].
+    span: Cell<SpanIds>,
+    /// In [`Place::Sampled`] and [`Place::Unsampled`].
+    time: Cell<UnixTime>,
 }
 
 /// Exists on a thread as long as OpenTelemetry's current context can be read. A thread-local value whose destructor runs
@@ -63,14 +73,15 @@ enum Place {
 /// The moment is the time of all exemplars of this call, and has just passed. A library that has read this clock to measure
 /// a duration passes that reading, so that no other clock is read for each call.
 pub(crate) fn measure_in(span: Option<(TraceId, SpanId, Instant)>, measure: &mut dyn FnMut()) {
-    let _reset = Reset { outer: PLACE.get(), given: given() };
+    let _reset = Reset { outer: place(), given: given() };
     match span {
-        None => PLACE.set(Place::Nothing),
+        None => set_place(Place::Nothing),
         Some((trace, span, moment)) => {
             let span = SpanIds { trace: trace.to_bytes(), span: span.to_bytes() };
-            PLACE.set(if span.are_valid() { Place::Sampled } else { Place::Unsampled });
-            SPAN.set(span);
-            TIME.set(clocks::unix_time(moment));
+            set_place(if span.are_valid() { Place::Sampled } else { Place::Unsampled });
+            set_span(span);
+            // Afterwards, so that the compiler does not keep the span for it.
+            set_time(clocks::unix_time(moment));
         }
     }
     measure();
@@ -105,10 +116,10 @@ struct Reset {
 impl Drop for Reset {
     #[inline]
     fn drop(&mut self) {
-        PLACE.set(self.outer);
+        set_place(self.outer);
         if let Some((span, time)) = self.given {
-            SPAN.set(span);
-            TIME.set(time);
+            set_span(span);
+            set_time(time);
         }
     }
 }
@@ -126,19 +137,25 @@ pub(crate) fn answer(filter: ExemplarFilter) {
 /// Whether a measurement that is made now cannot become an exemplar, wherever its thread is.
 #[inline]
 pub(crate) fn is_excluded() -> bool {
-    matches!(PLACE.get(), Place::Nothing)
+    matches!(place(), Place::Nothing)
 }
 
-/// The span and the time of a measurement that is made now, if [`measure_in`] was given a sampled span.
+/// Whether [`measure_in`] was given a sampled span.
 #[inline]
-pub(crate) fn sampled() -> Option<(SpanIds, UnixTime)> {
-    matches!(PLACE.get(), Place::Sampled).then(|| (SPAN.get(), TIME.get()))
+pub(crate) fn is_sampled() -> bool {
+    matches!(place(), Place::Sampled)
+}
+
+/// The span and the time of a measurement that is made now, if it [is in a sampled span](is_sampled).
+#[inline]
+pub(crate) fn sampled() -> (SpanIds, UnixTime) {
+    GIVEN.with(|now| (now.span.get(), now.time.get()))
 }
 
 /// The span and the time of a measurement that is made now, if it can become an exemplar.
 #[inline(never)]
 pub(crate) fn current(filter: ExemplarFilter) -> Option<(SpanIds, UnixTime)> {
-    match PLACE.get() {
+    match place() {
         Place::Nothing => None,
         Place::Sampled => given().filter(|_| filter != ExemplarFilter::AlwaysOff),
         Place::Unsampled => given().filter(|_| filter == ExemplarFilter::AlwaysOn),
@@ -146,10 +163,30 @@ pub(crate) fn current(filter: ExemplarFilter) -> Option<(SpanIds, UnixTime)> {
     }
 }
 
+#[inline]
+fn place() -> Place {
+    GIVEN.with(|now| now.place.get())
+}
+
+#[inline]
+fn set_place(place: Place) {
+    GIVEN.with(|now| now.place.set(place));
+}
+
 /// What [`measure_in`] was given, if a call has not returned.
 #[inline]
 fn given() -> Option<(SpanIds, UnixTime)> {
-    matches!(PLACE.get(), Place::Sampled | Place::Unsampled).then(|| (SPAN.get(), TIME.get()))
+    matches!(place(), Place::Sampled | Place::Unsampled).then(sampled)
+}
+
+#[inline]
+fn set_span(span: SpanIds) {
+    GIVEN.with(|now| now.span.set(span));
+}
+
+#[inline]
+fn set_time(time: UnixTime) {
+    GIVEN.with(|now| now.time.set(time));
 }
 
 #[inline]

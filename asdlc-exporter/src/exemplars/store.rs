@@ -117,17 +117,9 @@ impl InstrumentExemplars {
 
     /// The exemplar of a measurement that is made now, if it can become one. The SDK does not count a value that is not
     /// finite.
-    #[inline(always)]
     pub(crate) fn exemplar(&self, value: f64) -> Option<Exemplar> {
-        if !value.is_finite() {
-            return None;
-        }
-        // With `ExemplarFilter::AlwaysOff` there is no store, so each filter here allows a sampled span.
         let exemplar = |(span, time)| Exemplar { value, time, span };
-        match span::sampled() {
-            Some(given) => Some(exemplar(given)),
-            None => span::current(self.filter).map(exemplar),
-        }
+        span::current(self.filter).filter(|_| value.is_finite()).map(exemplar)
     }
 
     /// Uses these buckets from now on, for all series.

@@ -45,12 +45,21 @@ pub(crate) struct Recorder {
     #[cfg(feature = "axum")]
     matched_routes: MatchedRoutes,
     flags: Flags,
-    /// Whether exchanges may need `OptionalParts`: upgraded connections, the sizes of request bodies, or exemplars are recorded.
-    /// Not one of the flags: layers with exemplars and the usual flags take the short path of a request too.
-    has_optional_parts: bool,
+    /// Not in the flags: layers with exemplars and the usual flags take the short path of a request too.
+    needed_parts: NeededParts,
     unlisted_methods: UnlistedMethods,
     /// `None` if the meter records no exemplars.
     exemplars: Option<Exemplars>,
+}
+
+/// Which of their optional parts exchanges may need.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum NeededParts {
+    None,
+    /// Only the span if it is sampled: exemplars are recorded.
+    SampledSpan,
+    /// All others: upgraded connections, the sizes of request bodies, or exemplars outside of sampled spans are recorded.
+    All,
 }
 
 impl Recorder {
@@ -65,8 +74,12 @@ impl Recorder {
             prometheus.or(semantic) == Some(true)
         };
         let has_scheme = instruments.semantic.is_some() && settings.side == Side::Server;
-        let has_optional_parts =
-            body_sizes(&instruments) || instruments.upgrades.is_some() || exemplars.is_some();
+        let needed_parts = match exemplars {
+            _ if body_sizes(&instruments) || instruments.upgrades.is_some() => NeededParts::All,
+            None => NeededParts::None,
+            Some(exemplars) if exemplars.unsampled().is_some() => NeededParts::All,
+            Some(_) => NeededParts::SampledSpan,
+        };
         let has_more_labels = instruments.semantic.is_some()
             || settings.hosts.is_some()
             || !settings.user_labels.is_empty();
@@ -102,7 +115,7 @@ impl Recorder {
             #[cfg(feature = "axum")]
             matched_routes,
             flags,
-            has_optional_parts,
+            needed_parts,
             unlisted_methods,
             exemplars,
         }
@@ -114,8 +127,13 @@ impl Recorder {
     }
 
     #[inline(always)]
-    pub(crate) fn has_optional_parts(&self) -> bool {
-        self.has_optional_parts
+    pub(crate) fn needs_parts(&self) -> bool {
+        self.needed_parts != NeededParts::None
+    }
+
+    #[inline(always)]
+    pub(crate) fn needs_only_sampled_spans(&self) -> bool {
+        self.needed_parts == NeededParts::SampledSpan
     }
 
     /// Must be called if no callback calls [`flush`](Self::flush) before collections.
@@ -311,29 +329,29 @@ impl Recorder {
     }
 
     /// Records an exchange that belongs to a span, and has ended at this moment. It is not buffered: a batch has no spans.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record_exchange_in_span(
         &self,
+        flags: FlagSet,
         route: RouteId,
         finished: FinishedExchange,
         span: SpanIds,
         end: Instant,
     ) {
-        let flags = self.flags();
         let Some(route) = self.routes.get(route) else { return };
         let (duration, FinishedExchange { ending, sent, .. }) = (finished.seconds(), finished);
         let Some(series) = self.routes.ending(route, ending) else {
             return self.record_beyond_limit(route, ending, duration, sent, Some(span));
         };
-        let record = || {
-            series.add_requests(&[duration]);
-            if flags.contains(Flag::HAS_BODY_SIZES) {
-                series.record_response_body_size(sent);
-            }
-        };
         // Always `Some`: without exemplars no exchange belongs to a span.
-        if let Some(exemplars) = self.exemplars {
-            exemplars.measure_at(end, span, record);
+        let Some(exemplars) = self.exemplars else { return };
+        if flags.contains(Flag::HAS_BODY_SIZES) {
+            exemplars.measure_at(end, span, move || {
+                series.add_requests(&[duration]);
+                series.record_response_body_size(sent);
+            });
+        } else {
+            exemplars.measure_at(end, span, move || series.add_requests(&[duration]));
         }
         self.count_unmatched(series);
     }

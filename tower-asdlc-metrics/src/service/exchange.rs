@@ -128,20 +128,33 @@ impl Exchange {
     /// Records the exchange. `may_have_parts`: if `false`, it has none.
     #[inline(always)]
     pub(crate) fn record(&mut self, flags: FlagSet, may_have_parts: bool, outcome: Outcome) {
-        if may_have_parts && self.parts.is_some() {
-            if let Some(span) = self.finish_parts(outcome) {
-                return self.record_in_span(outcome, span);
+        if may_have_parts {
+            if let Some(span) = OptionalParts::take_only_span(&mut self.parts) {
+                return self.record_in_span(flags, outcome, span);
+            }
+            if self.parts.is_some() {
+                if let Some(span) = self.finish_parts(outcome) {
+                    return self.record_with_parts(flags, outcome, span);
+                }
             }
         }
         self.shard.recorder().record_exchange(flags, self.route, self.finished(outcome));
     }
 
+    /// The rest of [`record`](Self::record) if there was a span and more.
+    #[cold]
+    fn record_with_parts(&self, flags: FlagSet, outcome: Outcome, span: SpanIds) {
+        self.record_in_span(flags, outcome, span);
+    }
+
     /// The rest of [`record`](Self::record) if the measurements belong to a span.
-    #[inline(never)]
-    fn record_in_span(&mut self, outcome: Outcome, span: SpanIds) {
-        let finished = self.finished(outcome);
-        let end = self.start + finished.duration;
-        self.shard.recorder().record_exchange_in_span(self.route, finished, span, end);
+    #[inline(always)]
+    fn record_in_span(&self, flags: FlagSet, outcome: Outcome, span: SpanIds) {
+        let ending = self.progress.end(outcome);
+        let end = Instant::now();
+        let finished =
+            FinishedExchange { ending, duration: end.duration_since(self.start), sent: self.sent };
+        self.shard.recorder().record_exchange_in_span(flags, self.route, finished, span, end);
     }
 
     /// The request is not in flight any more. It must be recorded already.
@@ -181,16 +194,14 @@ impl Exchange {
         if OptionalParts::have_endpoint(&self.parts) {
             self.create_route(None);
         }
+        let span = OptionalParts::span(&self.parts);
         let mut parts = self.parts.take()?;
-        if parts.have_only_span() {
-            return OptionalParts::recycle_only_span(parts);
-        }
-        let span = parts.span;
-        if let Some(size) = parts.request_body.take() {
+        let more = parts.more_mut();
+        if let Some(size) = more.request_body.take() {
             let (route, ending) = (self.route, self.progress.end(outcome));
             size.set_end(RequestEnd { route, ending, span });
         }
-        if let Some(path) = parts.unlisted_path.take() {
+        if let Some(path) = more.unlisted_path.take() {
             self.shard.recorder().unlisted_methods().end_call(&path, self.progress.grpc);
         }
         span.inspect(|_| OptionalParts::recycle(parts))
@@ -244,7 +255,7 @@ impl Exchange {
     /// Creates the route if there is none yet, or if the response names another endpoint.
     #[cold]
     fn create_route(&mut self, named: Option<&ResponseEndpoint>) {
-        let endpoint = self.parts.as_mut().and_then(|parts| parts.endpoint.take());
+        let endpoint = self.parts.as_mut().and_then(|parts| parts.more_mut().endpoint.take());
         let named = named.map(|ResponseEndpoint(endpoint)| &**endpoint);
         if let Some(endpoint) = named.or(endpoint.as_deref()) {
             let key = RouteKey { labels: self.labels(), endpoint };
@@ -267,7 +278,7 @@ impl Exchange {
     }
 
     fn on_upgrade(&mut self) {
-        let guard = self.parts.as_mut().and_then(|parts| parts.upgrade.take());
+        let guard = self.parts.as_mut().and_then(|parts| parts.more_mut().upgrade.take());
         if let Some(guard) = guard {
             guard.open(self.shard.recorder(), self.route, OptionalParts::span(&self.parts));
         }
@@ -282,7 +293,7 @@ impl Exchange {
             let encoding = headers.get(CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes());
             let is_plain = encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity");
             let reader = if is_plain { reader } else { reader.unreadable() };
-            self.parts.get_or_insert_default().grpc_web = Some(reader);
+            self.parts.get_or_insert_default().more_mut().grpc_web = Some(reader);
             if self.progress.grpc == GrpcCall::NO_STATUS {
                 self.progress.grpc = GrpcCall::UNREADABLE;
             }
@@ -293,7 +304,11 @@ impl Exchange {
     }
 
     fn read_grpc_web(&mut self, data: &impl Buf) {
-        if let Some(reader) = self.parts.as_mut().and_then(|parts| parts.grpc_web.as_mut()) {
+        let Some(parts) = &mut *self.parts else { return };
+        if parts.more().grpc_web.is_none() {
+            return;
+        }
+        if let Some(reader) = &mut parts.more_mut().grpc_web {
             reader.read(data);
             if let Some(status) = reader.status() {
                 self.progress.grpc = GrpcCall::with_status(status);
@@ -315,7 +330,7 @@ impl Exchange {
     #[cold]
     pub(crate) fn outcome_when_dropped(&self) -> Outcome {
         // A gRPC call ends with its trailers and not with the last byte. A gRPC-Web call ends with the trailer frame.
-        let grpc_web = self.parts.as_ref().and_then(|parts| parts.grpc_web.as_ref());
+        let grpc_web = self.parts.as_ref().and_then(|parts| parts.more().grpc_web.as_ref());
         let is_complete = self.progress.grpc != GrpcCall::NO_STATUS
             && self.length.is_exactly(self.sent)
             || grpc_web.is_some_and(TrailerReader::is_complete);

@@ -93,16 +93,23 @@ impl OpenExchange {
 
     /// Records the exchange, unless it is recorded already.
     ///
-    /// The code that records is compiled twice, once with the usual flags as constants. Then it contains no checks of flags, and
-    /// keeps no flags in memory, which saves 12 instructions.
+    /// The code that records is compiled three times: with the usual flags as constants, the same with a span, and with all flags.
+    /// With constants it contains no checks of flags, and keeps no flags in memory, which saves 12 instructions.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
         let Some(exchange) = &*self.0 else { return };
         let flags = exchange.flags();
         if flags.are_usual() && !exchange.has_parts() {
             self.finish_with(FlagSet::USUAL, false, outcome);
+        } else if flags.are_usual() {
+            self.finish_with_parts(outcome);
         } else {
             self.finish_unusual(flags, outcome);
         }
+    }
+
+    #[inline(never)]
+    fn finish_with_parts(&mut self, outcome: Outcome) {
+        self.finish_with(FlagSet::USUAL, true, outcome);
     }
 
     #[inline(never)]

@@ -2,15 +2,28 @@ use crate::record::exemplars::SpanIds;
 use crate::record::recorder::Recorder;
 use crate::service::grpc_web::TrailerReader;
 use crate::service::request_body::RequestBodySize;
-use crate::service::request_span::keep_sampled;
+use crate::service::request_span;
 use crate::service::upgrade::UpgradeGuard;
 use http::Request;
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::mem;
 use std::sync::Arc;
 
 /// The state that only some exchanges need. It is boxed, so that it takes only a pointer in all other exchanges.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct OptionalParts {
+    /// The span that the measurements belong to.
+    span: Option<SpanIds>,
+    /// Whether [`more_mut`](Self::more_mut) was called. If not, there is nothing in `more`.
+    may_have_more: bool,
+    more: MoreParts,
+    /// The box that was left before this one, while this one is left for a later request.
+    left_before: Option<Box<Self>>,
+}
+
+/// All but the span: with exemplars, many exchanges have only that.
+#[derive(Debug)]
+pub(crate) struct MoreParts {
     /// The endpoint of a route that does not exist yet.
     pub(crate) endpoint: Option<Box<str>>,
     /// The path of a gRPC call to a method that is not listed.
@@ -21,45 +34,75 @@ pub(crate) struct OptionalParts {
     pub(crate) upgrade: Option<UpgradeGuard>,
     /// Reads the body of a gRPC-Web response.
     pub(crate) grpc_web: Option<TrailerReader>,
-    /// The span that the measurements belong to.
-    pub(crate) span: Option<SpanIds>,
 }
 
 impl OptionalParts {
     #[cold]
     pub(crate) fn with_endpoint(endpoint: Box<str>) -> Box<Self> {
-        Box::new(Self { endpoint: Some(endpoint), ..Self::default() })
+        let mut parts = Box::<Self>::default();
+        parts.more_mut().endpoint = Some(endpoint);
+        parts
+    }
+
+    #[inline(always)]
+    pub(crate) fn more(&self) -> &MoreParts {
+        &self.more
+    }
+
+    #[inline(always)]
+    pub(crate) fn more_mut(&mut self) -> &mut MoreParts {
+        self.may_have_more = true;
+        &mut self.more
     }
 
     /// Adds what the optional metrics and exemplars need of this request.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn add_for_request<B>(
         parts: &mut Option<Box<Self>>,
         request: &mut Request<B>,
         recorder: &Arc<Recorder>,
     ) {
+        if recorder.needs_only_sampled_spans() {
+            request_span::add_sampled(parts, request.extensions(), request.headers(), recorder);
+        } else {
+            Self::add_all(parts, request, recorder);
+        }
+    }
+
+    #[inline(never)]
+    fn add_all<B>(
+        parts: &mut Option<Box<Self>>,
+        request: &mut Request<B>,
+        recorder: &Arc<Recorder>,
+    ) {
         if let Some(exemplars) = recorder.exemplars() {
-            let mut keep = |span| parts.get_or_insert_with(Self::recycled).span = Some(span);
-            let (extensions, headers) = (request.extensions(), request.headers());
-            if !keep_sampled(extensions, headers, recorder, &mut keep) {
-                exemplars.unsampled().map(keep);
+            request_span::add_sampled(parts, request.extensions(), request.headers(), recorder);
+            if let (None, Some(none)) = (Self::span(parts), exemplars.unsampled()) {
+                Self::add_span(parts, none);
             }
         }
         if recorder.sizes_request_bodies() {
             let size = RequestBodySize::insert(request, recorder);
-            parts.get_or_insert_default().request_body = Some(size);
+            parts.get_or_insert_default().more_mut().request_body = Some(size);
         }
         if recorder.counts_upgrades() {
             if let Some(guard) = UpgradeGuard::insert(request) {
-                parts.get_or_insert_default().upgrade = Some(guard);
+                parts.get_or_insert_default().more_mut().upgrade = Some(guard);
             }
         }
+    }
+
+    #[inline(always)]
+    pub(crate) fn add_span(parts: &mut Option<Box<Self>>, span: SpanIds) {
+        let mut own = parts.take().unwrap_or_else(Self::recycled);
+        own.span = Some(span);
+        drop_none(parts.replace(own));
     }
 
     /// Whether there is an endpoint of a route that does not exist yet.
     #[inline(always)]
     pub(crate) fn have_endpoint(parts: &Option<Box<Self>>) -> bool {
-        parts.as_ref().is_some_and(|parts| parts.endpoint.is_some())
+        parts.as_ref().is_some_and(|parts| parts.more.endpoint.is_some())
     }
 
     /// The span of an exchange that has not finished.
@@ -67,24 +110,26 @@ impl OptionalParts {
         parts.as_ref()?.span
     }
 
-    /// A box that an earlier request of this thread has left, or a new one. So a sampled request does not allocate. The box may
-    /// have the span of that request.
-    #[inline(never)]
-    fn recycled() -> Box<Self> {
-        let left = LEFT.try_with(|left| left.try_borrow_mut().ok()?.pop());
-        left.ok().flatten().unwrap_or_default()
+    /// Takes the span, and leaves the box for a later request of this thread. Does nothing if there is more than a span.
+    #[inline(always)]
+    pub(crate) fn take_only_span(parts: &mut Option<Box<Self>>) -> Option<SpanIds> {
+        let only = parts.take_if(|parts| !parts.may_have_more)?;
+        let span = only.span;
+        Self::leave(only);
+        span
     }
 
-    /// Whether there is a span, and all else is `None`.
+    /// A box that an earlier request of this thread has left, or a new one. So a sampled request does not allocate. The box may
+    /// have the span of that request.
     #[inline(always)]
-    pub(crate) fn have_only_span(&self) -> bool {
-        let Self { endpoint, unlisted_path, request_body, upgrade, grpc_web, span } = self;
-        span.is_some()
-            && endpoint.is_none()
-            && unlisted_path.is_none()
-            && request_body.is_none()
-            && upgrade.is_none()
-            && grpc_web.is_none()
+    fn recycled() -> Box<Self> {
+        let left = LEFT.try_with(|left| {
+            let mut last = left.last.take()?;
+            drop_none(left.last.replace(last.left_before.take()));
+            left.count.set(left.count.get() - 1);
+            Some(last)
+        });
+        left.ok().flatten().unwrap_or_default()
     }
 
     /// Leaves the box for a later request of this thread.
@@ -94,31 +139,56 @@ impl OptionalParts {
         Self::leave(parts);
     }
 
-    /// As [`recycle`](Self::recycle), for parts that [have only a span](Self::have_only_span). Returns the span,
-    /// which the box keeps.
+    /// As [`recycle`](Self::recycle), for a box that has at most a span. The box keeps the span.
     #[inline(always)]
-    pub(crate) fn recycle_only_span(parts: Box<Self>) -> Option<SpanIds> {
-        let span = parts.span;
-        Self::leave(parts);
-        span
-    }
-
-    #[inline(always)]
-    fn leave(parts: Box<Self>) {
+    fn leave(mut parts: Box<Self>) {
         // An error: the thread ends.
         _ = LEFT.try_with(|left| {
-            if let Ok(mut left) = left.try_borrow_mut() {
-                if left.len() < MAX_LEFT {
-                    left.push(parts);
-                }
+            if left.count.get() < MAX_LEFT {
+                left.count.set(left.count.get() + 1);
+                drop_none(mem::replace(&mut parts.left_before, left.last.take()));
+                drop_none(left.last.replace(Some(parts)));
             }
         });
     }
 }
 
+/// Not derived for both structs: then the compiler would make the inner one on the stack, and copy it.
+impl Default for OptionalParts {
+    #[inline(always)]
+    fn default() -> Self {
+        Self {
+            span: None,
+            may_have_more: false,
+            more: MoreParts {
+                endpoint: None,
+                unlisted_path: None,
+                request_body: None,
+                upgrade: None,
+                grpc_web: None,
+            },
+            left_before: None,
+        }
+    }
+}
+
+/// Drops parts that are always `None`. The compiler does not know that, and would call a function.
+#[inline(always)]
+fn drop_none(parts: Option<Box<OptionalParts>>) {
+    #[cold]
+    fn drop_some(_: Option<Box<OptionalParts>>) {}
+    if parts.is_some() { drop_some(parts) } else { mem::forget(parts) }
+}
+
+/// The boxes that requests have left.
+struct Left {
+    /// It has the one that was left before it, and so on.
+    last: Cell<Option<Box<OptionalParts>>>,
+    count: Cell<usize>,
+}
+
 thread_local! {
-    #[expect(clippy::vec_box, reason = "the boxes are reused, not only their contents")]
-    static LEFT: RefCell<Vec<Box<OptionalParts>>> = const { RefCell::new(Vec::new()) };
+    static LEFT: Left = const { Left { last: Cell::new(None), count: Cell::new(0) } };
 }
 
 /// How many boxes a thread keeps, whatever the number of its requests was.

@@ -3,21 +3,21 @@
 use crate::labels::catch_panic::catch_panic;
 use crate::record::exemplars::SpanIds;
 use crate::record::recorder::Recorder;
+use crate::service::optional_parts::OptionalParts;
 use crate::service::traceparent;
-use http::{Extensions, HeaderMap, HeaderName};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 
 /// A span whose ids are valid.
-#[derive(Clone, Copy, Debug)]
 enum RequestSpan {
     Sampled(SpanIds),
     /// There is no trace to show, so its ids are not kept.
     NotSampled,
 }
 
-/// Calls `keep` with the span of a request if it is sampled, and returns whether it is. The first of these spans that is valid
-/// decides, whether it is sampled or not:
+/// Adds the span of a request to its parts if it is sampled. The first of these spans that is valid decides, whether it is
+/// sampled or not:
 ///
 /// 1. the current span of OpenTelemetry,
 /// 2. the current span of `tracing`, if the builder says so,
@@ -26,22 +26,50 @@ enum RequestSpan {
 ///
 /// OpenTelemetry panics if there is no current context any more, because the thread ends. Then the request has no span.
 ///
-/// With a closure and not with a result, which would be copied several times: this is done for each request.
-#[inline(always)]
-pub(crate) fn keep_sampled(
+/// Not generic, so that it is compiled in this module, which knows the name of the header.
+#[inline(never)]
+pub(crate) fn add_sampled(
+    parts: &mut Option<Box<OptionalParts>>,
     extensions: &Extensions,
     headers: &HeaderMap,
     recorder: &Recorder,
-    mut keep: impl FnMut(SpanIds),
-) -> bool {
-    let find = || match RequestSpan::current() {
-        Some(span) => span.keep_if_sampled(&mut keep),
-        None => match RequestSpan::elsewhere(extensions, headers, recorder) {
-            Some(span) => span.keep_if_sampled(&mut keep),
-            None => false,
-        },
+) {
+    let find = || {
+        RequestSpan::current()
+            .or_else(|| RequestSpan::of_tracing(recorder))
+            .or_else(|| RequestSpan::in_extensions(extensions))
     };
-    catch_panic(find) == Some(true)
+    match catch_panic(find) {
+        Some(None) => add_in_headers(parts, headers),
+        Some(Some(RequestSpan::Sampled(ids))) => OptionalParts::add_span(parts, ids),
+        Some(Some(RequestSpan::NotSampled)) | None => (),
+    }
+}
+
+#[inline(always)]
+fn add_in_headers(parts: &mut Option<Box<OptionalParts>>, headers: &HeaderMap) {
+    // The names are compared: most requests have few headers, so it takes longer to hash this one.
+    if let Some(index) = headers.keys().position(is_traceparent) {
+        add_traceparent(parts, headers, index);
+    }
+}
+
+/// `index` is that of the name.
+#[inline(never)]
+fn add_traceparent(parts: &mut Option<Box<OptionalParts>>, headers: &HeaderMap, index: usize) {
+    let has_one_value_each = headers.len() == headers.keys_len();
+    let value = if has_one_value_each { headers.values().nth(index) } else { only_value(headers) };
+    if let Some((ids, true)) = value.and_then(|value| traceparent::parse(value.as_bytes())) {
+        OptionalParts::add_span(parts, ids);
+    }
+}
+
+/// `None` if there are several.
+#[cold]
+fn only_value(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut own = headers.iter().filter(|(name, _)| is_traceparent(name));
+    let (_, value) = own.next()?;
+    own.next().is_none().then_some(value)
 }
 
 impl RequestSpan {
@@ -50,30 +78,8 @@ impl RequestSpan {
         Context::map_current(Self::in_context)
     }
 
-    /// Not inlined, so that it is compiled in this crate, which knows the header's name.
-    #[inline(never)]
-    fn elsewhere(
-        extensions: &Extensions,
-        headers: &HeaderMap,
-        recorder: &Recorder,
-    ) -> Option<Self> {
-        Self::of_tracing(recorder)
-            .or_else(|| Self::in_extensions(extensions))
-            .or_else(|| Self::in_headers(headers))
-    }
-
-    #[inline(always)]
-    fn keep_if_sampled(self, keep: &mut impl FnMut(SpanIds)) -> bool {
-        match self {
-            Self::Sampled(ids) => {
-                keep(ids);
-                true
-            }
-            Self::NotSampled => false,
-        }
-    }
-
     #[cfg(feature = "tracing-opentelemetry")]
+    #[inline(always)]
     fn of_tracing(recorder: &Recorder) -> Option<Self> {
         let context = recorder.reads_tracing_spans().then(tracing_context)??;
         Self::in_context(&context)
@@ -96,23 +102,6 @@ impl RequestSpan {
     }
 
     #[inline(always)]
-    fn in_headers(headers: &HeaderMap) -> Option<Self> {
-        // The names are compared: most requests have few headers, so it takes longer to hash this one.
-        if headers.keys().any(is_traceparent) { Self::in_traceparent(headers) } else { None }
-    }
-
-    #[inline(never)]
-    fn in_traceparent(headers: &HeaderMap) -> Option<Self> {
-        let mut own = headers.iter().filter(|(name, _)| is_traceparent(name));
-        let (_, value) = own.next()?;
-        if own.next().is_some() {
-            return None;
-        }
-        let (ids, is_sampled) = traceparent::parse(value.as_bytes())?;
-        Some(if is_sampled { Self::Sampled(ids) } else { Self::NotSampled })
-    }
-
-    #[inline(always)]
     fn in_context(context: &Context) -> Option<Self> {
         // Asked first, because it costs less.
         if !context.has_active_span() {
@@ -121,6 +110,7 @@ impl RequestSpan {
         Self::of_context(context.span().span_context())
     }
 
+    #[inline(always)]
     fn of_context(span: &SpanContext) -> Option<Self> {
         if !span.is_valid() {
             None
@@ -134,6 +124,7 @@ impl RequestSpan {
 
 /// The context of the current span of `tracing`, for a `tracing-opentelemetry` that does not make it OpenTelemetry's current one.
 #[cfg(feature = "tracing-opentelemetry")]
+#[inline(never)]
 fn tracing_context() -> Option<Context> {
     tracing::dispatcher::get_default(|dispatch| {
         let span = dispatch.current_span();

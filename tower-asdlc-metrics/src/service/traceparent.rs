@@ -6,55 +6,90 @@ use crate::record::exemplars::SpanIds;
 ///
 /// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01` is version, trace id, span id and flags. Only digits and lower-case
 /// letters are valid, and ids that are not 0. A later version than `00` may append more, after another `-`.
+#[inline(always)]
 pub(crate) fn parse(value: &[u8]) -> Option<(SpanIds, bool)> {
     let (known, more) = value.split_first_chunk::<LENGTH>()?;
-    // All digits in one array, so that the compiled code checks 16 of them at a time.
-    let mut digits = [b'0'; DIGITS];
-    digits[..32].copy_from_slice(&known[3..35]);
-    digits[32..48].copy_from_slice(&known[36..52]);
-    digits[48..50].copy_from_slice(&known[..2]);
-    digits[50..52].copy_from_slice(&known[53..]);
-    let values = values(digits)?;
-    let word = |at: usize| u64::from(join(&values, at)) << 32 | u64::from(join(&values, at + 8));
-    let ids = SpanIds::of_words([word(16), word(0)], word(32));
-    let [version, flags, ..] = join(&values, 48).to_be_bytes();
+    let [.., last_flag] = known;
+    // Nearly all headers have this version and these flags.
+    let is_usual = known[..2] == *b"00"
+        && known[2] == b'-'
+        && known[52..54] == *b"-0"
+        && matches!(last_flag, b'0'..=b'3')
+        && more.is_empty();
+    let is_sampled = if is_usual { last_flag & SAMPLED != 0 } else { is_sampled(known, more)? };
+    let ids = ids(known)?;
+    (known[35] == b'-' && ids.are_valid()).then_some((ids, is_sampled))
+}
+
+/// Whether the flags say that the span is sampled. `None` if the version, the flags or what is around them is invalid.
+#[cold]
+fn is_sampled(known: &[u8; LENGTH], more: &[u8]) -> Option<bool> {
+    let [v, version, b'-', .., b'-', f, flags] = known else { return None };
+    let [v, version, f, flags] = [v, version, f, flags].map(|it| digit(*it));
+    let (version, flags) = (v? << 4 | version?, f? << 4 | flags?);
     let is_complete = match version {
         0 => more.is_empty(),
         0xff => false,
         _ => more.first().is_none_or(|next| *next == b'-'),
     };
-    let has_dashes = [known[2], known[35], known[52]] == [b'-'; 3];
-    let is_valid = is_complete && has_dashes && ids.are_valid();
-    is_valid.then_some((ids, flags & SAMPLED != 0))
+    is_complete.then_some(flags & SAMPLED != 0)
+}
+
+fn digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// The trace id and the span id. `None` if a digit is invalid.
+#[inline(always)]
+fn ids(known: &[u8; LENGTH]) -> Option<SpanIds> {
+    // All digits in one array, so that the compiled code reads 16 of them at a time.
+    let mut digits = [0; DIGITS];
+    digits[..32].copy_from_slice(&known[3..35]);
+    digits[32..].copy_from_slice(&known[36..52]);
+    let values = values(digits)?;
+    Some(SpanIds::of_words([join(&values, 16), join(&values, 0)], join(&values, 32)))
 }
 
 /// The value of each digit. `None` if one is neither a digit nor a lower-case letter up to `f`. Without a branch for each, which
 /// would be mispredicted for random digits.
 #[inline(always)]
 fn values(digits: [u8; DIGITS]) -> Option<[u8; DIGITS]> {
-    let mut are_valid = true;
-    let values = digits.map(|digit| {
-        let (number, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
-        are_valid &= (number < 10) | (letter < 6);
-        if number < 10 { number } else { letter.wrapping_add(10) }
-    });
+    let (mut values, mut are_valid) = ([0; DIGITS], true);
+    // Not `map`, which calls a function.
+    for (value, digit) in values.iter_mut().zip(digits) {
+        // Of two numbers, that for the other kind of digits wraps around, and is the greater one. All values are below 16, but so
+        // are those of the 6 characters after `9` and of the 10 before `a`. The numbers of all digits are below 16 in `check`,
+        // too, and those of these characters are not.
+        *value = digit.wrapping_sub(b'0').min(digit.wrapping_sub(b'a' - 10));
+        let check = digit.wrapping_sub(b'0' - 6).min(digit.wrapping_sub(b'a'));
+        are_valid &= (*value | check) < 16;
+    }
     are_valid.then_some(values)
 }
 
-/// The number of 8 digits with these values, of which the first is at this index.
+/// The number of 16 digits with these values, of which the first is at this index.
 #[inline(always)]
-fn join(values: &[u8; DIGITS], at: usize) -> u32 {
-    let mut eight = [0; 8];
-    eight.copy_from_slice(&values[at..at + 8]);
-    // All at once: first those of 2 digits, then of 4, and of 8.
-    let ones = u64::from_be_bytes(eight);
-    let pairs = (ones | ones >> 4) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
-    (fours | fours >> 16) as u32
+fn join(values: &[u8; DIGITS], at: usize) -> u64 {
+    u64::from(join_eight(values, at)) << 32 | u64::from(join_eight(values, at + 8))
 }
 
-/// The digits of both ids, of the version and of the flags, and then zeros: a multiple of 16.
-const DIGITS: usize = 64;
+#[inline(always)]
+fn join_eight(values: &[u8; DIGITS], at: usize) -> u32 {
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&values[at..at + 8]);
+    // All at once: first the bytes of 2 digits, then 2 bytes, and 4.
+    let ones = u64::from_le_bytes(eight);
+    let bytes = (ones << 4 | ones >> 8) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
+    ((pairs | pairs >> 16) as u32).swap_bytes()
+}
+
+/// The digits of both ids: a multiple of 16.
+const DIGITS: usize = 48;
 
 /// The length of version `00`.
 const LENGTH: usize = 55;
@@ -138,6 +173,20 @@ mod tests {
         }
     }
 
+    //
+    #[test]
+    fn one_changed_byte_makes_it_invalid_or_another_valid_header() {
+        for (at, byte) in (0..LENGTH).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+            let mut header = *b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+            header[at] = byte;
+            let is_dash = [2, 35, 52].contains(&at);
+            let is_digit = byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+            // No single digit makes an id 0 or the version ff.
+            let is_valid = if is_dash { byte == b'-' } else { is_digit };
+            assert_eq!(parse(&header).is_some(), is_valid, "{byte} at {at}");
+        }
+    }
+
     proptest! {
         //
         #[test]
@@ -151,34 +200,18 @@ mod tests {
 
         //
         #[test]
-        fn one_changed_byte_makes_it_invalid_or_another_valid_header(at in 0..LENGTH, byte: u8) {
-            let mut header = *b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-            header[at] = byte;
-            let is_dash = [2, 35, 52].contains(&at);
-            let is_digit = byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-            // No single digit makes an id 0 or the version ff.
-            let is_valid = if is_dash { byte == b'-' } else { is_digit };
-            prop_assert_eq!(parse(&header).is_some(), is_valid);
-        }
-
-        //
-        #[test]
-        fn eight_digits_are_read_like_one_at_a_time(
-            eight in prop_oneof![
-                prop::array::uniform8(any::<u8>()),
-                prop::array::uniform8(prop::sample::select(&b"0123456789abcdefg/:`AF\x80\xff"[..])),
-                prop::array::uniform8(prop::sample::select(&b"0123456789abcdef"[..])),
+        fn sixteen_digits_are_read_like_one_at_a_time(
+            sixteen in prop_oneof![
+                prop::array::uniform16(any::<u8>()),
+                prop::array::uniform16(prop::sample::select(&b"0123456789abcdefg/:`AF\x80\xff"[..])),
+                prop::array::uniform16(prop::sample::select(&b"0123456789abcdef"[..])),
             ],
         ) {
-            let value = |digit: u8| match digit {
-                b'0'..=b'9' => Some(u32::from(digit - b'0')),
-                b'a'..=b'f' => Some(u32::from(digit - b'a') + 10),
-                _ => None,
-            };
-            let expected = eight.iter().try_fold(0, |read, digit| Some(read << 4 | value(*digit)?));
-            for at in (0..DIGITS).step_by(8) {
+            let expected =
+                sixteen.iter().try_fold(0, |read, it| Some(read << 4 | u64::from(digit(*it)?)));
+            for at in (0..DIGITS).step_by(16) {
                 let mut digits = [b'f'; DIGITS];
-                digits[at..at + 8].copy_from_slice(&eight);
+                digits[at..at + 16].copy_from_slice(&sixteen);
                 prop_assert_eq!(values(digits).map(|values| join(&values, at)), expected);
             }
         }

@@ -9,15 +9,19 @@ use tower_asdlc_metrics::{Conventions, FixedEndpoint, HttpClientMetricsLayer, Ht
 const CONVENTIONS: [Conventions; 3] =
     [Conventions::Prometheus, Conventions::OpenTelemetry, Conventions::Both];
 
-fn measured(
-    exemplars: &Exemplars,
+#[derive(Clone, Copy, Debug)]
+struct Case {
     conventions: Conventions,
     is_client: bool,
+    /// The first collection starts the buffering.
     is_collected: bool,
+    /// All metrics, and not only those that are on by default.
+    has_all: bool,
     end: End,
-    arrives_in: SpanContext,
-) -> Vec<(String, Of)> {
-    // The first collection starts the buffering.
+}
+
+fn measured(exemplars: &Exemplars, case: Case, arrives_in: SpanContext) -> Vec<(String, Of)> {
+    let Case { conventions, is_client, is_collected, has_all, end } = case;
     let collect = || {
         if is_collected {
             exemplars.collect();
@@ -25,15 +29,20 @@ fn measured(
     };
     let inner = service_fn(move |request| end.respond(request));
     if is_client {
-        let builder = HttpClientMetricsLayer::builder().with_conventions(conventions);
-        let builder = builder.with_body_sizes().with_time_to_headers();
+        let mut builder = HttpClientMetricsLayer::builder().with_conventions(conventions);
+        if has_all {
+            builder = builder.with_body_sizes().with_time_to_headers();
+        }
         let layer = builder.build(exemplars).unwrap();
         collect();
         let mut service = layer.layer(layer.request_body_layer().layer(inner));
         in_span(arrives_in, || end.send(&mut service, request()));
     } else {
-        let builder = HttpMetricsLayer::builder(FixedEndpoint("/x")).with_conventions(conventions);
-        let builder = builder.with_body_sizes().with_time_to_headers();
+        let mut builder =
+            HttpMetricsLayer::builder(FixedEndpoint("/x")).with_conventions(conventions);
+        if has_all {
+            builder = builder.with_body_sizes().with_time_to_headers();
+        }
         let layer = builder.build(exemplars).unwrap();
         collect();
         let mut service = layer.layer(layer.request_body_layer().layer(inner));
@@ -44,7 +53,8 @@ fn measured(
 }
 
 /// The instruments that measure a request that ends like this, in order, and each once.
-fn instruments(conventions: Conventions, is_client: bool, end: End) -> Vec<String> {
+fn instruments(case: Case) -> Vec<String> {
+    let Case { conventions, is_client, has_all, end, .. } = case;
     let (has_prometheus, has_semantic) =
         (conventions != Conventions::OpenTelemetry, conventions != Conventions::Prometheus);
     let (prefix, side) = if is_client { ("http_client", "client") } else { ("http", "server") };
@@ -53,32 +63,33 @@ fn instruments(conventions: Conventions, is_client: bool, end: End) -> Vec<Strin
         names.push(format!("{prefix}_requests"));
         names.push(format!("{prefix}_request_duration"));
         names.extend(end.has_failed().then(|| format!("{prefix}_requests_failed")));
-        names.push(format!("{prefix}_response_body_size"));
-        names.push(format!("{prefix}_request_body_size"));
     }
     if has_semantic {
         names.push(format!("http.{side}.request.duration"));
+    }
+    if has_all && has_prometheus {
+        names.push(format!("{prefix}_response_body_size"));
+        names.push(format!("{prefix}_request_body_size"));
+    }
+    if has_all && has_semantic {
         names.push(format!("http.{side}.response.body.size"));
         names.push(format!("http.{side}.request.body.size"));
     }
-    names.extend(end.has_head().then(|| format!("{prefix}_response_headers_duration")));
+    let has_head = has_all && end.has_head();
+    names.extend(has_head.then(|| format!("{prefix}_response_headers_duration")));
     names.sort();
     names
 }
 
 fn assert_all(exemplars: fn() -> Exemplars, arrives_in: impl Fn() -> SpanContext, expected: Of) {
     for conventions in CONVENTIONS {
-        for (is_client, is_collected) in
-            [(false, false), (false, true), (true, false), (true, true)]
-        {
+        for number in 0..8 {
+            let [is_client, is_collected, has_all] = [1, 2, 4].map(|bit| number & bit != 0);
             for end in End::ALL {
-                let span = arrives_in();
-                let measured =
-                    measured(&exemplars(), conventions, is_client, is_collected, end, span);
-                let instruments = instruments(conventions, is_client, end);
+                let case = Case { conventions, is_client, is_collected, has_all, end };
+                let measured = measured(&exemplars(), case, arrives_in());
                 let expected: Vec<_> =
-                    instruments.into_iter().map(|name| (name, expected)).collect();
-                let case = (conventions, end, is_client, is_collected);
+                    instruments(case).into_iter().map(|name| (name, expected)).collect();
                 assert_eq!(measured, expected, "{case:?}");
             }
         }

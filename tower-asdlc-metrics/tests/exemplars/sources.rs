@@ -120,13 +120,26 @@ fn several_headers_name_no_span() {
     let exemplars = Exemplars::of_sampled();
     let mut service =
         server(&exemplars).layer(service_fn(|request: TestRequest| End::Complete.respond(request)));
-    for (headers, expected) in [(1, of(3)), (2, Of::None), (3, Of::None)] {
-        let mut request = request();
-        request.headers_mut().insert("accept", "*/*".parse().unwrap());
-        for _ in 0..headers {
-            request.headers_mut().append("traceparent", traceparent(&span(3, true)));
+    for (headers, expected) in [(0, Of::None), (1, of(3)), (2, Of::None), (3, Of::None)] {
+        // How many values other headers have, before and after it.
+        for others in 0..3 {
+            let mut request = request();
+            let append_others = |request: &mut TestRequest, names: [&'static str; 2]| {
+                for name in names {
+                    for number in 0..others {
+                        let value = traceparent(&span(10 + number, true));
+                        request.headers_mut().append(name, value);
+                    }
+                }
+            };
+            append_others(&mut request, ["accept", "x-traceparent"]);
+            for _ in 0..headers {
+                request.headers_mut().append("traceparent", traceparent(&span(3, true)));
+            }
+            append_others(&mut request, ["tracestate", "traceparents"]);
+            let case = (headers, others);
+            assert_eq!(measured(&exemplars, &mut service, request), expected, "{case:?}");
         }
-        assert_eq!(measured(&exemplars, &mut service, request), expected, "{headers}");
     }
 }
 

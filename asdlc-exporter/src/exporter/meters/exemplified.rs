@@ -1,6 +1,7 @@
 //! Counters and histograms that record exemplars.
 
 use crate::exemplars::{
+    Exemplar,
     reservoir::Buckets,
     series::SeriesRecorder,
     span,
@@ -112,7 +113,23 @@ impl<I> BoundExemplified<I> {
         I: BoundInstrument<T>,
     {
         self.instrument.measure(value);
-        if let Some(exemplar) = self.exemplars.exemplar(value.float()) {
+        let value = value.float();
+        if !span::is_sampled() {
+            return self.record_in_current_span(value);
+        }
+        // The SDK does not count other values. With `ExemplarFilter::AlwaysOff` there is no store, so each filter here allows a
+        // sampled span.
+        if value.is_finite() {
+            self.series.record_with(value, || {
+                let (span, time) = span::sampled();
+                Exemplar { value, time, span }
+            });
+        }
+    }
+
+    #[inline(never)]
+    fn record_in_current_span(&self, value: f64) {
+        if let Some(exemplar) = self.exemplars.exemplar(value) {
             self.series.record(exemplar);
         }
     }

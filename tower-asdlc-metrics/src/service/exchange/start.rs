@@ -53,7 +53,7 @@ impl Exchange {
         if known.if_usual().is_none() {
             Self::read_head(new, known.id(), RequestHead::of(request));
         }
-        if recorder.has_optional_parts() {
+        if recorder.needs_parts() {
             Self::add_optional_parts(new, request);
         }
     }
@@ -123,7 +123,7 @@ impl Exchange {
             exchange.on_grpc_request(head());
         }
         exchange.mark_if_special();
-        if recorder.has_optional_parts() {
+        if recorder.needs_parts() {
             Self::add_optional_parts(new, request);
         }
     }
@@ -139,10 +139,10 @@ impl Exchange {
     #[cold]
     fn on_grpc_request(&mut self, head: RequestHead<'_>) {
         self.progress.grpc = GrpcCall::NO_STATUS;
-        let new = self.parts.as_ref().and_then(|parts| parts.endpoint.as_deref());
+        let new = self.parts.as_ref().and_then(|parts| parts.more().endpoint.as_deref());
         let path = self.shard.recorder().keep_unlisted_path(self.route, new, head);
         if let Some(path) = path {
-            self.parts.get_or_insert_default().unlisted_path = Some(path);
+            self.parts.get_or_insert_default().more_mut().unlisted_path = Some(path);
         }
     }
 
