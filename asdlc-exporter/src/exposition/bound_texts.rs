@@ -15,10 +15,10 @@ pub(crate) struct BoundTexts(pub(crate) Vec<BoundText>);
 
 pub(crate) struct BoundText {
     bound: f64,
-    /// For example `0.5"} `, followed by zeros if it is shorter than this.
+    /// For example `0.5"} `, followed by zeros up to the length of the array.
     text: [u8; BLOCK],
     len: u8,
-    /// A text that is longer.
+    /// The text, if it is longer than that. Otherwise empty.
     long: Vec<u8>,
 }
 
@@ -28,7 +28,7 @@ impl BoundText {
         push_float(&mut long, bound, is_open_metrics);
         push_str(&mut long, "\"} ");
         let (mut text, mut len) = ([0; BLOCK], 0);
-        // One byte is left for a count.
+        // Leaves one byte for a count.
         if let Some(short) = text[..BLOCK - 1].get_mut(..long.len()) {
             short.copy_from_slice(&long);
             len = long.len() as u8;
@@ -37,7 +37,7 @@ impl BoundText {
         Self { bound, text, len, long }
     }
 
-    /// The boundary, and what is between it and the count of its bucket.
+    /// The boundary, and the characters between it and the count of its bucket.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match self.len {
             0 => &self.long,
@@ -54,8 +54,8 @@ impl BoundText {
             push_integer(out, count);
             return;
         }
-        // Copying a fixed number of bytes needs no call. Many buckets have a count of one digit. It is written after the
-        // copy: a CPU waits if it reads 16 bytes of which one was just written.
+        // Copying a fixed number of bytes needs no call. Many buckets have a count of one digit. This digit is written
+        // after the copy: a CPU waits if it reads 16 bytes of which one was just written.
         let end = out.len() + len;
         out.extend_from_slice(&self.text);
         match out.get_mut(end) {

@@ -1,8 +1,8 @@
 use crate::labels::methods::MethodId;
 use crate::record::route_table::RouteId;
 
-/// A route that was found before, and whether the method of its requests [is special](MethodId::is_special). In one word, so that
-/// a request needs only one comparison to see that it has a route, and that no more of its head has to be read.
+/// A route that was found before, and whether the method of its requests [is special](MethodId::is_special). Both are in one
+/// word. So one comparison tells that the route is known, and that no more of the request's head has to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KnownRoute(pub(crate) u32);
 
@@ -20,7 +20,8 @@ impl KnownRoute {
         (self.0 < SPECIAL).then_some(RouteId(self.0))
     }
 
-    /// As [`if_usual`](Self::if_usual). If that is `None`, this is no route.
+    /// The route of [`if_usual`](Self::if_usual). If that returns `None`, the result is not a valid
+    /// route.
     #[inline(always)]
     pub(crate) fn raw(self) -> RouteId {
         RouteId(self.0)

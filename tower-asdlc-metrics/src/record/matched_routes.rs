@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 
 /// The routes of a layer whose endpoint is the route template that axum matched, by the address of that template.
 ///
-/// An address is no proof of a text: once a template is freed, its memory can have another text. Therefore each template that is
-/// stored here is kept: while it lives, no other template has its address. So a route is found without a call of the endpoint,
-/// without a hash of a text, and without a comparison of texts.
+/// An address is no proof of a text: once a template is freed, another text can be in its memory. Therefore a clone of each
+/// template is kept here: while it lives, no other template has its address. So a route is found without calling the endpoint,
+/// and without hashing or comparing a text.
 pub(crate) struct MatchedRoutes(Option<Box<[OnceLock<Entry>; SLOTS]>>);
 
 struct Entry {
@@ -21,7 +21,7 @@ struct Entry {
 }
 
 impl MatchedRoutes {
-    /// If `is_on` is `false`, no route is stored: for layers with other endpoints.
+    /// `is_on` is `false` for layers with other endpoints: then no route is stored.
     pub(crate) fn new(is_on: bool) -> Self {
         Self(is_on.then(|| Box::new(array::from_fn(|_| OnceLock::new()))))
     }
@@ -44,8 +44,8 @@ impl MatchedRoutes {
         KnownRoute::NONE
     }
 
-    /// Stores a route that was found by the text of the template. Returns `false` if both of its places are taken, or if there is no
-    /// template.
+    /// Stores a route that was found by the text of the template. Returns `false` if both of its slots are taken, or if there
+    /// is no template.
     pub(crate) fn set(
         &self,
         labels: RequestLabels,
@@ -79,5 +79,5 @@ fn address(path: &MatchedPath) -> usize {
     path.as_str().as_ptr().addr()
 }
 
-/// Enough for most servers. A route is a template and a method; one whose places are taken is found by its text.
+/// Enough for most servers. A route is a template and a method. If both of its slots are taken, it is found by its text.
 const SLOTS: usize = 256;

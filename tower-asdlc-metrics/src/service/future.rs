@@ -52,8 +52,8 @@ where
         let polled = this.call.poll_response(cx);
         panic_guard.disarm();
         if const { is_large::<S::Future>() } {
-            // The response is only borrowed before it is moved: this copies it once less. With a small future, whose response is
-            // usually in it, this would copy it once more.
+            // The response is only borrowed before it is moved, which saves a copy. A small future usually contains its
+            // response: then this would add a copy.
             match &polled {
                 Poll::Pending => {}
                 Poll::Ready(Ok(response)) => this.exchange.on_response(response),
@@ -75,8 +75,8 @@ where
     }
 }
 
-/// Whether a future is large, such as that of axum's `Route` (320 bytes). Small ones are boxed futures, or `Ready` with a response
-/// (144 bytes).
+/// Whether a future is large, such as that of axum's `Route` (320 bytes). Boxed futures are small, and so is a `Ready` with a
+/// response (144 bytes).
 pub(crate) const fn is_large<F>() -> bool {
     size_of::<F>() > 256
 }

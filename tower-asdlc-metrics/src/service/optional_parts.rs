@@ -17,11 +17,11 @@ pub(crate) struct OptionalParts {
     /// Whether [`more_mut`](Self::more_mut) was called. If not, there is nothing in `more`.
     may_have_more: bool,
     more: MoreParts,
-    /// The box that was left before this one, while this one is left for a later request.
+    /// The box that was left before this one. Only set while this box is left for a later request.
     left_before: Option<Box<Self>>,
 }
 
-/// All but the span: with exemplars, many exchanges have only that.
+/// All parts but the span: with exemplars, many exchanges have only a span.
 #[derive(Debug)]
 pub(crate) struct MoreParts {
     /// The endpoint of a route that does not exist yet.
@@ -110,7 +110,8 @@ impl OptionalParts {
         parts.as_ref()?.span
     }
 
-    /// Takes the span, and leaves the box for a later request of this thread. Does nothing if there is more than a span.
+    /// Takes the span, and leaves the box for a later request of this thread. Does nothing and returns `None` if there may be
+    /// more than a span.
     #[inline(always)]
     pub(crate) fn take_only_span(parts: &mut Option<Box<Self>>) -> Option<SpanIds> {
         let only = parts.take_if(|parts| !parts.may_have_more)?;
@@ -120,7 +121,7 @@ impl OptionalParts {
     }
 
     /// A box that an earlier request of this thread has left, or a new one. So a sampled request does not allocate. The box may
-    /// have the span of that request.
+    /// still contain the span of the earlier request.
     #[inline(always)]
     fn recycled() -> Box<Self> {
         let left = LEFT.try_with(|left| {
@@ -132,17 +133,18 @@ impl OptionalParts {
         left.ok().flatten().unwrap_or_default()
     }
 
-    /// Leaves the box for a later request of this thread.
+    /// Clears the box, and leaves it for a later request of this thread.
     #[cold]
     pub(crate) fn recycle(mut parts: Box<Self>) {
         *parts = Self::default();
         Self::leave(parts);
     }
 
-    /// As [`recycle`](Self::recycle), for a box that has at most a span. The box keeps the span.
+    /// Does the same as [`recycle`](Self::recycle) for a box with at most a span, but does not
+    /// clear it.
     #[inline(always)]
     fn leave(mut parts: Box<Self>) {
-        // An error: the thread ends.
+        // An error means that the thread ends. Then the box is dropped.
         _ = LEFT.try_with(|left| {
             if left.count.get() < MAX_LEFT {
                 left.count.set(left.count.get() + 1);
@@ -153,7 +155,7 @@ impl OptionalParts {
     }
 }
 
-/// Not derived for both structs: then the compiler would make the inner one on the stack, and copy it.
+/// Not derived: with derived impls of both structs, the compiler would build the inner one on the stack and copy it.
 impl Default for OptionalParts {
     #[inline(always)]
     fn default() -> Self {
@@ -182,7 +184,7 @@ fn drop_none(parts: Option<Box<OptionalParts>>) {
 
 /// The boxes that requests have left.
 struct Left {
-    /// It has the one that was left before it, and so on.
+    /// A linked list: each box has the one that was left before it.
     last: Cell<Option<Box<OptionalParts>>>,
     count: Cell<usize>,
 }
@@ -191,5 +193,5 @@ thread_local! {
     static LEFT: Left = const { Left { last: Cell::new(None), count: Cell::new(0) } };
 }
 
-/// How many boxes a thread keeps, whatever the number of its requests was.
+/// How many boxes a thread keeps at most.
 const MAX_LEFT: usize = 64;

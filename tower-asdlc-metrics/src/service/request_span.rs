@@ -12,12 +12,12 @@ use opentelemetry::trace::{SpanContext, TraceContextExt};
 /// A span whose ids are valid.
 enum RequestSpan {
     Sampled(SpanIds),
-    /// There is no trace to show, so its ids are not kept.
+    /// The trace of this span is not recorded, so its ids are not kept.
     NotSampled,
 }
 
-/// Adds the span of a request to its parts if it is sampled. The first of these spans that is valid decides, whether it is
-/// sampled or not:
+/// Adds the span of a request to its parts if it is sampled. The span of a request is the first valid one of these, even if it
+/// is not sampled:
 ///
 /// 1. the current span of OpenTelemetry,
 /// 2. the current span of `tracing`, if the builder says so,
@@ -26,7 +26,7 @@ enum RequestSpan {
 ///
 /// OpenTelemetry panics if there is no current context any more, because the thread ends. Then the request has no span.
 ///
-/// Not generic, so that it is compiled in this module, which knows the name of the header.
+/// Not generic, so that it is compiled in this module. Here, the name of the header is a constant.
 #[inline(never)]
 pub(crate) fn add_sampled(
     parts: &mut Option<Box<OptionalParts>>,
@@ -48,13 +48,14 @@ pub(crate) fn add_sampled(
 
 #[inline(always)]
 fn add_in_headers(parts: &mut Option<Box<OptionalParts>>, headers: &HeaderMap) {
-    // The names are compared: most requests have few headers, so it takes longer to hash this one.
+    // The name is compared with all names: most requests have few headers, so hashing it would take
+    // longer.
     if let Some(index) = headers.keys().position(is_traceparent) {
         add_traceparent(parts, headers, index);
     }
 }
 
-/// `index` is that of the name.
+/// `index` is the index of the name among the names of the headers.
 #[inline(never)]
 fn add_traceparent(parts: &mut Option<Box<OptionalParts>>, headers: &HeaderMap, index: usize) {
     let has_one_value_each = headers.len() == headers.keys_len();
@@ -64,7 +65,7 @@ fn add_traceparent(parts: &mut Option<Box<OptionalParts>>, headers: &HeaderMap, 
     }
 }
 
-/// `None` if there are several.
+/// The value of `traceparent`. `None` if there are several.
 #[cold]
 fn only_value(headers: &HeaderMap) -> Option<&HeaderValue> {
     let mut own = headers.iter().filter(|(name, _)| is_traceparent(name));
@@ -103,7 +104,7 @@ impl RequestSpan {
 
     #[inline(always)]
     fn in_context(context: &Context) -> Option<Self> {
-        // Asked first, because it costs less.
+        // Checked first, because this costs less.
         if !context.has_active_span() {
             return None;
         }

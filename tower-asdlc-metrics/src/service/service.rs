@@ -20,7 +20,7 @@ use tower_service::Service;
 #[derive(Debug)]
 pub struct HttpMetrics<S> {
     inner: S,
-    /// `None` when the layer is off.
+    /// `None` if the layer is disabled.
     shard: Option<Arc<Shard>>,
     has_backpressure: bool,
 }
@@ -35,12 +35,12 @@ impl<S> HttpMetrics<S> {
         self.shard.as_ref().expect("a layer that is on")
     }
 
-    /// Returns the inner service.
+    /// Returns a reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// Returns the inner service.
+    /// Returns a mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
@@ -85,8 +85,8 @@ where
 }
 
 impl<S> HttpMetrics<S> {
-    /// The compiler passes the place of the result to a function, so that a large future is built there. If this were a part of its
-    /// caller, each layer between it and that place would copy the future once more.
+    /// For large futures: a function that is not inlined gets the address of its result, and builds the future there. If it
+    /// were inlined, each layer between it and that address would copy the future once more.
     #[inline(never)]
     fn call_outlined<ReqBody>(&mut self, request: Request<ReqBody>) -> ResponseFuture<S, ReqBody>
     where
@@ -113,7 +113,8 @@ impl<S> HttpMetrics<S> {
             Poll::Ready(Ok(())) => InnerCall::called(self.inner.call(request)),
             Poll::Ready(Err(error)) => InnerCall::failed(error),
             Poll::Pending => {
-                // The future keeps the service that was polled, because that one may hold a place in a queue. A clone does not.
+                // The future keeps the service that was polled, because it may have reserved a place in a queue. Its clone has
+                // none.
                 let clone = self.inner.clone();
                 InnerCall::waiting(mem::replace(&mut self.inner, clone), request)
             }

@@ -4,8 +4,9 @@ use crate::record::exemplars::SpanIds;
 
 /// Returns the ids of the span that the header names, and whether that span is sampled. `None` if the header is invalid.
 ///
-/// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01` is version, trace id, span id and flags. Only digits and lower-case
-/// letters are valid, and ids that are not 0. A later version than `00` may append more, after another `-`.
+/// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01` is version, trace id, span id and flags. Only digits and
+/// lower-case letters up to `f` are valid, and no id may be 0. After the flags, later versions than `00` may have a `-` and
+/// more.
 #[inline(always)]
 pub(crate) fn parse(value: &[u8]) -> Option<(SpanIds, bool)> {
     let (known, more) = value.split_first_chunk::<LENGTH>()?;
@@ -21,7 +22,7 @@ pub(crate) fn parse(value: &[u8]) -> Option<(SpanIds, bool)> {
     (known[35] == b'-' && ids.are_valid()).then_some((ids, is_sampled))
 }
 
-/// Whether the flags say that the span is sampled. `None` if the version, the flags or what is around them is invalid.
+/// Whether the flags say that the span is sampled. `None` if the version, the flags or the characters next to them are invalid.
 #[cold]
 fn is_sampled(known: &[u8; LENGTH], more: &[u8]) -> Option<bool> {
     let [v, version, b'-', .., b'-', f, flags] = known else { return None };
@@ -54,16 +55,16 @@ fn ids(known: &[u8; LENGTH]) -> Option<SpanIds> {
     Some(SpanIds::of_words([join(&values, 16), join(&values, 0)], join(&values, 32)))
 }
 
-/// The value of each digit. `None` if one is neither a digit nor a lower-case letter up to `f`. Without a branch for each, which
-/// would be mispredicted for random digits.
+/// The value of each digit. `None` if one is neither a digit nor a lower-case letter up to `f`. There is no branch for each
+/// digit: it would be mispredicted for random digits.
 #[inline(always)]
 fn values(digits: [u8; DIGITS]) -> Option<[u8; DIGITS]> {
     let (mut values, mut are_valid) = ([0; DIGITS], true);
     // Not `map`, which calls a function.
     for (value, digit) in values.iter_mut().zip(digits) {
-        // Of two numbers, that for the other kind of digits wraps around, and is the greater one. All values are below 16, but so
-        // are those of the 6 characters after `9` and of the 10 before `a`. The numbers of all digits are below 16 in `check`,
-        // too, and those of these characters are not.
+        // One difference is for digits, and one for letters. The one of the wrong kind wraps around, so the lesser one is the
+        // value. It is below 16, but it is so for the 6 characters after `9` and the 10 before `a`, too. For these, `check` is
+        // 16 or more. For all digits and letters that are valid, it is below 16.
         *value = digit.wrapping_sub(b'0').min(digit.wrapping_sub(b'a' - 10));
         let check = digit.wrapping_sub(b'0' - 6).min(digit.wrapping_sub(b'a'));
         are_valid &= (*value | check) < 16;
@@ -71,7 +72,7 @@ fn values(digits: [u8; DIGITS]) -> Option<[u8; DIGITS]> {
     are_valid.then_some(values)
 }
 
-/// The number of 16 digits with these values, of which the first is at this index.
+/// The number that 16 digits make. The value of the first is at this index.
 #[inline(always)]
 fn join(values: &[u8; DIGITS], at: usize) -> u64 {
     u64::from(join_eight(values, at)) << 32 | u64::from(join_eight(values, at + 8))
@@ -81,7 +82,8 @@ fn join(values: &[u8; DIGITS], at: usize) -> u64 {
 fn join_eight(values: &[u8; DIGITS], at: usize) -> u32 {
     let mut eight = [0; 8];
     eight.copy_from_slice(&values[at..at + 8]);
-    // All at once: first the bytes of 2 digits, then 2 bytes, and 4.
+    // Each step joins all pairs of the word at once: digits to bytes, bytes to pairs, and pairs to
+    // four bytes.
     let ones = u64::from_le_bytes(eight);
     let bytes = (ones << 4 | ones >> 8) & 0x00ff_00ff_00ff_00ff;
     let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
@@ -159,7 +161,7 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00F067AA0BA902B7-01",
             "0A-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0A",
-            // No digits, and dashes elsewhere.
+            // Characters that are not digits, and dashes in wrong places.
             "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-+1",
             "00 4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
@@ -181,7 +183,7 @@ mod tests {
             header[at] = byte;
             let is_dash = [2, 35, 52].contains(&at);
             let is_digit = byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-            // No single digit makes an id 0 or the version ff.
+            // No change of a single digit makes an id 0, or the version ff.
             let is_valid = if is_dash { byte == b'-' } else { is_digit };
             assert_eq!(parse(&header).is_some(), is_valid, "{byte} at {at}");
         }

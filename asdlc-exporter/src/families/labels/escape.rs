@@ -12,7 +12,7 @@ pub(crate) fn push_escaped(out: &mut String, value: &str) {
     }
 }
 
-/// Appends a value that has characters to escape.
+/// Does the same for a value that has characters to escape.
 #[inline(never)]
 fn push_special(out: &mut String, value: &str) {
     let mut rest = value;
@@ -28,7 +28,7 @@ fn push_special(out: &mut String, value: &str) {
     out.push_str(rest);
 }
 
-/// Appends the value that [`push_escaped`] has escaped.
+/// Appends the original value of a value that [`push_escaped`] has escaped.
 pub(crate) fn push_unescaped(out: &mut Vec<u8>, escaped: &[u8]) {
     let mut rest = escaped;
     while let Some(at) = rest.iter().position(|b| *b == b'\\') {
@@ -47,8 +47,9 @@ fn is_special(b: u8) -> bool {
     matches!(b, b'\\' | b'"' | b'\n')
 }
 
-/// Checks eight bytes at a time. For typical values, which are short, this needs about half of the
-/// instructions of `memchr::memchr3`. Not inlined, so that no caller saves registers for it.
+/// Whether the value has a character to escape. Checks eight bytes at a time. For typical values,
+/// which are short, this needs about half of the instructions of `memchr::memchr3`. Not inlined, so
+/// that no caller saves registers for it.
 #[inline(never)]
 fn has_special(value: &[u8]) -> bool {
     let Some(last) = value.last_chunk::<8>() else { return has_special_byte(short(value)) };
@@ -66,7 +67,8 @@ fn has_special(value: &[u8]) -> bool {
     }
 }
 
-/// The bytes of less than a word, some of them twice, and zeros.
+/// The bytes of a value of less than eight bytes. Some of them can be there twice, and the rest is
+/// zero.
 #[inline]
 fn short(value: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) {

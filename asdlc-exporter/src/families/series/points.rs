@@ -49,15 +49,15 @@ pub(crate) trait HistogramPoint {
     fn read(&self, value: &mut HistogramValue);
 
     /// Does the same as [`read`](Self::read). `value` was last read from a point of the same metric, or has no buckets. All
-    /// points of a metric have the same boundaries, so these are not read again: they are far apart in memory. Returns
-    /// whether the boundaries in `value` have stayed the same.
+    /// points of a metric have the same boundaries, so they are not read again: those of each point are elsewhere in
+    /// memory. Returns whether the boundaries in `value` are unchanged.
     fn read_next(&self, value: &mut HistogramValue) -> bool {
         self.read(value);
         false
     }
 
-    /// Reads the parts of the point itself that are written, to load them into the CPU caches. The result is meaningless, but has
-    /// to be used.
+    /// Reads the parts of the point that are written, to load them into the CPU caches. The result has no meaning, but has to
+    /// be used, so that the compiler does not remove the reads.
     fn touch(&self) -> u64;
 
     /// Does the same for the counts, which are in another place in memory.
@@ -100,7 +100,7 @@ pub(crate) fn kind(data: &AggregatedMetrics) -> FamilyKind {
     }
 }
 
-/// Whether it is a histogram whose buckets have given boundaries.
+/// Whether it is a histogram with explicit boundaries.
 pub(crate) fn has_boundaries(data: &AggregatedMetrics) -> bool {
     match data {
         AggregatedMetrics::F64(data) => matches!(data, MetricData::Histogram(_)),
@@ -197,7 +197,7 @@ impl<T: Copy + Into<Number>> From<&data::Exemplar<T>> for Exemplar {
     }
 }
 
-/// Where the points of a metric are from.
+/// Where the points of a metric come from.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin<'a> {
     /// An instrument of this scope.
@@ -211,7 +211,7 @@ pub(crate) enum Origin<'a> {
 /// Takes data points one by one. Unlike a closure, its method is generic over the iterator. So the loop over
 /// the labels, which runs for every label of a scrape, is compiled for each type of point.
 pub(crate) trait PointVisitor<'a> {
-    /// The following points are from here.
+    /// The following points come from this origin.
     fn origin(&mut self, origin: Origin<'a>);
 
     fn point(&mut self, attributes: impl Iterator<Item = Attribute<'a>>, point: Point<'a>);
@@ -269,7 +269,7 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
             let Some(count) = counts.next() else { break };
             cumulative = cumulative.saturating_add(count);
             match buckets.get_mut(len) {
-                // Mostly, the boundaries are those of the series before.
+                // Most boundaries are those of the series before.
                 Some(bucket) if bucket.bound.to_bits() == bound.to_bits() => {
                     bucket.cumulative = cumulative;
                     len += 1;
@@ -291,7 +291,7 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
     fn read_next(&self, value: &mut HistogramValue) -> bool {
         let mut counts = self.bucket_counts();
         let HistogramValue { buckets, count, .. } = value;
-        // Not the same number: it is the first point, or some boundaries are not valid.
+        // The numbers of buckets differ at the first point, and if some boundaries are not valid.
         if buckets.is_empty() || counts.size_hint().0 != buckets.len() + 1 {
             self.read(value);
             return false;

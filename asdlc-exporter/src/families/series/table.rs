@@ -25,7 +25,7 @@ pub(crate) struct SeriesTable<'a> {
     points: Vec<Point<'a>>,
     /// The attributes of one point. A field, to reuse its memory.
     attributes: Vec<Attribute<'a>>,
-    /// To write the labels of one point. A field, to reuse its memory.
+    /// Memory to write the labels of one point. A field, to reuse it.
     scratch: Scratch,
     /// Whether all points are of one metric.
     has_one_metric: bool,
@@ -42,7 +42,7 @@ pub(crate) struct SeriesTable<'a> {
 /// while the family has the same points.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesOrder {
-    /// Those of each point, in the order in which the points are loaded.
+    /// The labels of each point, in the order in which the points are loaded.
     labels: LabelRows,
     rows: Vec<u32>,
     /// Whether each point is a series of its own.
@@ -63,7 +63,7 @@ impl SeriesOrder {
         self.digest
     }
 
-    /// How many points there are. There are not more series.
+    /// How many points there are. There are at most as many series.
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -97,7 +97,7 @@ pub(crate) struct AllSeries<'t, 'a> {
     table: &'t SeriesTable<'a>,
     order: &'t SeriesOrder,
     labels: &'t LabelCache,
-    /// As they are written.
+    /// The labels as they are written.
     layouts: &'t [Layout],
 }
 
@@ -119,7 +119,7 @@ impl<'a> SeriesTable<'a> {
             0 => family.members().map(|member| family.count_points(member)).sum(),
             last => last,
         };
-        // As much memory as the last scrape needed, and not more.
+        // Reserves as much memory as the last scrape needed, and no more.
         self.points.clear();
         self.points.reserve_exact(expected);
         order.labels.begin(memory, order.text_len, expected);
@@ -129,7 +129,7 @@ impl<'a> SeriesTable<'a> {
         let rows = &mut order.labels;
         family.for_each_point(&mut TableLoader { table: self, rows, labels, rules, origin });
         // The SDK returns the points of a metric in the same order until a point is added. So if all labels are those of
-        // the last scrape, the order of that scrape is still right. If these were not kept, their hash is.
+        // the last scrape, the order of that scrape is still right. If the labels were not kept, their hash is compared.
         if !order.labels.end() {
             return;
         }
@@ -191,7 +191,7 @@ impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
         let are_final = matches!(origin, Origin::Registry);
         let are_same = are_final == self.rules.are_final && origin.scope() == self.origin.scope();
         if !are_same {
-            // The same keys become other labels, or labels of another scope.
+            // Here, the same keys become other labels, or labels of another scope.
             self.table.forget_keys();
         }
         self.rules.are_final = are_final;
@@ -203,7 +203,8 @@ impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
         let SeriesTable { attributes, recent, .. } = &mut *self.table;
         attributes.clear();
         attributes.extend(recorded);
-        // Most points share their key strings with one of the last points. Then the keys are known.
+        // Most points have the same key strings in memory as one of the last points. Then their
+        // keys are known.
         let known = recent.iter().find_map(|recent| recent.keys_of(attributes));
         let keys = known.unwrap_or_else(|| self.find_keys());
         let Self { table, rows, labels, .. } = self;
@@ -214,7 +215,7 @@ impl<'a> PointVisitor<'a> for TableLoader<'_, 'a> {
 }
 
 impl<'a> TableLoader<'_, 'a> {
-    /// The keys of the attributes, which are new or were not among the last ones.
+    /// Finds the keys of the attributes if they are not those of one of the last points.
     #[inline(never)]
     fn find_keys(&mut self) -> FoundKeys {
         let Self { table, labels, rules, origin, .. } = self;
@@ -232,7 +233,8 @@ impl<'a> TableLoader<'_, 'a> {
         found
     }
 
-    /// The keys of attributes of which some have to be labels of the scope. Removes these attributes.
+    /// Finds the keys if some of the attributes have to be labels of the scope. Removes these
+    /// attributes.
     #[cold]
     fn move_scope_keys(&mut self) -> FoundKeys {
         let Self { table, labels, rules, origin, .. } = self;
@@ -256,12 +258,12 @@ impl<'a> TableLoader<'_, 'a> {
 #[derive(Default)]
 struct RecentKeys<'a> {
     keys: Vec<&'a str>,
-    /// What they become in the scope of the points.
+    /// What the keys become in the scope of the points.
     found: Option<FoundKeys>,
 }
 
 impl RecentKeys<'_> {
-    /// What was found, if these attributes have the same key strings in memory. Comparing addresses is
+    /// Returns `found` if these attributes have the same key strings in memory. Comparing addresses is
     /// faster than comparing strings.
     fn keys_of(&self, attributes: &[Attribute<'_>]) -> Option<FoundKeys> {
         let mut both = attributes.iter().zip(&self.keys);
@@ -297,10 +299,9 @@ impl<'a> AllSeries<'_, 'a> {
 
     /// Loads the data of the rows into the CPU caches.
     ///
-    /// The rows are sorted, but their data in memory is not. So the data of each row is a cache
-    /// miss. If rows are written one by one, the CPU waits for each miss. Here, the CPU loads the
-    /// data of many rows at the same time. In short loops, because the CPU sees only some hundred instructions ahead, and the
-    /// loads of a loop depend on those of the loop before.
+    /// The rows are sorted, but their data in memory is not. So the data of each row is a cache miss. If rows are written one
+    /// by one, the CPU waits for each miss. Here, the CPU loads the data of many rows at the same time. The loops are short,
+    /// because the CPU looks only some hundred instructions ahead. The loads of a loop depend on those of the loop before.
     fn prefetch(&self, rows: &[u32]) {
         let Self { table, order, .. } = self;
         hint::black_box(rows.iter().fold(0, |all, &at| all ^ order.labels.touch(at)));
