@@ -190,8 +190,8 @@ impl Recorder {
         }
     }
 
-    /// Finds the route of a request, and keeps it for [`fixed_route`](Self::fixed_route) and
-    /// [`matched_route`](Self::matched_route). If the route does not exist yet, returns its endpoint as the error.
+    /// Finds the route of a request, and keeps it for [`fixed_route`](Self::fixed_route). If the route does not exist yet,
+    /// returns its endpoint as the error.
     #[inline(always)]
     pub(crate) fn find_route(
         &self,
@@ -203,22 +203,30 @@ impl Recorder {
         let found = self.routes.find_by_head(labels, head, on_unknown);
         if let Ok(route) = found {
             self.fixed_routes.set(slot, KnownRoute::new(route, labels.method()));
-            #[cfg(feature = "axum")]
-            self.keep_matched_route(labels, head.extensions, route);
         }
         found
     }
 
-    /// Keeps a route for [`matched_route`](Self::matched_route).
-    #[cfg(feature = "axum")]
+    /// Keeps a route that was found for [`matched_route`](Self::matched_route).
     #[inline(never)]
-    fn keep_matched_route(&self, labels: RequestLabels, extensions: &Extensions, id: RouteId) {
-        let Some(route) = self.routes.get(id) else { return };
-        let known = KnownRoute::new(id, labels.method());
-        if route.templates.load(Ordering::Relaxed) < MAX_TEMPLATES
-            && self.matched_routes.set(labels, extensions, known)
+    pub(crate) fn keep_matched_route(
+        &self,
+        labels: RequestLabels,
+        extensions: &Extensions,
+        id: RouteId,
+    ) {
+        #[cfg(not(feature = "axum"))]
         {
-            route.templates.fetch_add(1, Ordering::Relaxed);
+            _ = (labels, extensions, id);
+        }
+        #[cfg(feature = "axum")]
+        if let Some(route) = self.routes.get(id) {
+            let known = KnownRoute::new(id, labels.method());
+            if route.templates.load(Ordering::Relaxed) < MAX_TEMPLATES
+                && self.matched_routes.set(labels, extensions, known)
+            {
+                route.templates.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 

@@ -104,8 +104,12 @@ impl Routes {
         endpoint: Cow<'_, str>,
     ) -> Result<RouteId, Box<str>> {
         let is_full = self.table.is_full(self.limits.own_labels);
-        let overflow = || self.find(RouteKey::of_overflow(labels));
-        is_full.then(overflow).flatten().ok_or_else(|| endpoint.into())
+        // Another thread may have created the route since it was not found. Once the table is full, no route is created any more.
+        let found = || {
+            let own = self.find(RouteKey { labels, endpoint: &endpoint });
+            own.or_else(|| self.find(RouteKey::of_overflow(labels)))
+        };
+        is_full.then(found).flatten().ok_or_else(|| endpoint.into())
     }
 
     /// Returns the route of this key. If it would be beyond the series limit, returns the overflow route of the method. This is

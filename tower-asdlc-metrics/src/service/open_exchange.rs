@@ -93,7 +93,7 @@ impl OpenExchange {
 
     /// Records the exchange, unless it is recorded already.
     ///
-    /// The code that records is compiled three times: with the usual flags as constants, the same with a span, and with all flags.
+    /// The code that records is compiled three times: with the usual flags as constants, the same with optional parts, and with all flags.
     /// With constants it contains no checks of flags, and keeps no flags in memory, which saves 12 instructions.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
         let Some(exchange) = &*self.0 else { return };

@@ -76,11 +76,13 @@ impl HistogramValue {
         self.sum = self.sum.minus(earlier.sum);
         self.is_native =
             self.is_native && earlier.is_native && self.native.subtract(&earlier.native);
+        let buckets = self.buckets.len();
         self.buckets.retain_mut(|bucket| {
             let before = earlier.classic_bucket(bucket.bound);
             bucket.cumulative = bucket.cumulative.saturating_sub(before.unwrap_or_default());
             before.is_some()
         });
+        self.has_last_bounds &= self.buckets.len() == buckets;
     }
 
     /// The cumulative count of the classic bucket with this boundary.

@@ -97,7 +97,7 @@ pub(crate) struct AllSeries<'t, 'a> {
     table: &'t SeriesTable<'a>,
     order: &'t SeriesOrder,
     labels: &'t LabelCache,
-    /// The labels as they are written.
+    /// Those of the canonical labels, or of the labels as they are written.
     layouts: &'t [Layout],
 }
 

@@ -66,8 +66,12 @@ impl Exchange {
         if known == RouteId::NONE {
             let labels = exchange.labels();
             let slot = InFlightSlot::of(labels.method());
-            match exchange.shard.recorder().find_route(labels, slot, head) {
-                Ok(route) => exchange.route = route,
+            let recorder = exchange.shard.recorder();
+            match recorder.find_route(labels, slot, head) {
+                Ok(route) => {
+                    recorder.keep_matched_route(labels, head.extensions, route);
+                    exchange.route = route;
+                }
                 Err(endpoint) => *exchange.parts = Some(OptionalParts::with_endpoint(endpoint)),
             }
         }

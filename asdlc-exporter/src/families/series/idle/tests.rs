@@ -393,6 +393,52 @@ mod of_a_registry {
 
     //
     #[test]
+    fn a_histogram_that_was_merged_before_has_the_boundaries_that_are_known_from_then() {
+        let mut scraper = Scraper::new(TEN);
+        let (registry, none) = (Registry::new(), Registry::new());
+        let options = HistogramOpts::new("wait", "Waits.").buckets(vec![2.0, 3.0]);
+        let of_registry = HistogramVec::new(options, &["is"]).unwrap();
+        registry.register(Box::new(of_registry.clone())).unwrap();
+        let _ = of_registry.with_label_values(&["b"]);
+        let meter = scraper.meter();
+        let wait = meter.f64_histogram("wait").with_boundaries(vec![1.0, 2.0, 3.0]).build();
+        let mut scrape = |at, registry: &Registry| {
+            let mut metrics = ResourceMetrics::default();
+            scraper.reader.collect(&mut metrics).unwrap();
+            let gathered = ForeignRegistry::from(registry.clone()).gather().unwrap();
+            let mut foreign = Vec::new();
+            gathered.families(&mut foreign);
+            let now = scraper.began + Duration::from_secs(at);
+            let collected = Collected { foreign: &foreign, now, ..Collected::now(&metrics) };
+            let query = Query::all(Output::TEXT);
+            let rendered = scraper.renderer.render(collected, &query, Vec::new(), None).unwrap();
+            samples(&rendered.into_text())
+        };
+        wait.record(0.5, &label("a"));
+        wait.record(2.5, &label("b"));
+        scrape(0, &registry);
+        wait.record(0.5, &label("a"));
+        assert!(scrape(10, &registry).iter().all(|sample| !sample.contains("is=\"b\"")));
+        // Now all points of the family are of one metric.
+        wait.record(2.5, &label("b"));
+        let expected = [
+            "wait_bucket{is=\"a\",le=\"1\"} 2",
+            "wait_bucket{is=\"a\",le=\"2\"} 2",
+            "wait_bucket{is=\"a\",le=\"3\"} 2",
+            "wait_bucket{is=\"a\",le=\"+Inf\"} 2",
+            "wait_sum{is=\"a\"} 1",
+            "wait_count{is=\"a\"} 2",
+            "wait_bucket{is=\"b\",le=\"2\"} 0",
+            "wait_bucket{is=\"b\",le=\"3\"} 1",
+            "wait_bucket{is=\"b\",le=\"+Inf\"} 1",
+            "wait_sum{is=\"b\"} 2.5",
+            "wait_count{is=\"b\"} 1",
+        ];
+        assert_eq!(scrape(11, &none), expected);
+    }
+
+    //
+    #[test]
     fn nan_is_no_change() {
         let idle = IdleTimeout::new(TEN).with_gauges("odd");
         let (registry, mut renderer, began) = (Registry::new(), renderer(idle), Instant::now());
