@@ -62,7 +62,7 @@ impl MatchedRoutes {
         for slot in slots_of(path, labels) {
             let slot = &slots[usize::from(slot)];
             match slot.get() {
-                // Another thread has stored it.
+                // Another thread has stored it since it was looked up.
                 Some(entry) if entry.is_of(path, labels) => return false,
                 Some(_) => {}
                 // An error: another thread has just taken this slot, perhaps for the same route.

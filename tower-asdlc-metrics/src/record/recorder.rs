@@ -207,7 +207,7 @@ impl Recorder {
         found
     }
 
-    /// Keeps a route that was found for [`matched_route`](Self::matched_route).
+    /// Keeps the route of these labels and this template for [`matched_route`](Self::matched_route).
     #[inline(never)]
     pub(crate) fn keep_matched_route(
         &self,
