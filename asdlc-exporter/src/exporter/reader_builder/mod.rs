@@ -27,7 +27,7 @@ use crate::{
     exposition::render::{RenderSettings, Renderer},
     families::{
         foreign::ForeignRegistry,
-        labels::{resource::ResourceSettings, scope_labels::ScopeLabels},
+        labels::{resource::ResourceSettings, row_memory::RowLimits, scope_labels::ScopeLabels},
         limits::DEFAULT_VALUE_LEN,
         names::{
             name::TranslationStrategy,
@@ -191,6 +191,7 @@ impl PrometheusReaderBuilder {
             native: native_histograms,
             has_created_lines,
             exemplars: exemplars.clone(),
+            row_limits: RowLimits::default(),
             built: UnixTime::now(),
         });
         let own = has_self_metrics.then(|| {

@@ -10,6 +10,7 @@ use crate::{
         text::pairs,
     },
 };
+use std::mem;
 
 /// Writes labels. What many series share is encoded once: the constant labels, the labels of the scope, and the
 /// keys of the other labels.
@@ -26,6 +27,8 @@ pub(super) struct LabelFields {
     keys: Vec<u8>,
     /// A value without escapes. It is a field so that its memory is reused.
     unescaped: Vec<u8>,
+    /// The labels of a series whose row is encoded. It is a field for the same reason.
+    decoded: String,
 }
 
 /// A label up to its value.
@@ -55,8 +58,23 @@ impl LabelFields {
             self.read(labels);
         }
         out.extend_from_slice(&self.shared);
-        let (text, lengths) = labels.text();
-        if text.len() > LONG || (!labels.are_plain() && has_backslash(text)) {
+        match labels.text() {
+            Some((text, lengths)) => self.write_text(out, text, lengths, labels.are_plain()),
+            None => self.write_encoded(out, labels),
+        }
+    }
+
+    #[inline(never)]
+    fn write_encoded(&mut self, out: &mut Vec<u8>, labels: Labels<'_>) {
+        let mut decoded = mem::take(&mut self.decoded);
+        let (text, lengths) = labels.decoded(&mut decoded);
+        self.write_text(out, text, lengths, labels.are_plain());
+        self.decoded = decoded;
+    }
+
+    #[inline]
+    fn write_text(&mut self, out: &mut Vec<u8>, text: &[u8], lengths: &[u8], are_plain: bool) {
+        if text.len() > LONG || (!are_plain && has_backslash(text)) {
             return self.push(out, text, lengths);
         }
         let start = out.len();
@@ -112,7 +130,7 @@ impl LabelFields {
 
     /// Encodes what other series with the same keys and scope share.
     fn read(&mut self, labels: Labels<'_>) {
-        let Self { constant, address, shared, openings, keys, unescaped } = self;
+        let Self { constant, address, shared, openings, keys, unescaped, .. } = self;
         *address = Some(labels.address());
         constant.clone_into(shared);
         push_pairs(shared, labels.scope().unwrap_or_default(), unescaped);

@@ -20,12 +20,12 @@ use crate::{
     families::{
         catalogue::{Catalogue, FamilyWarning},
         foreign::ForeignFamily,
-        labels::{cache::LabelCache, resource::ServedResource},
+        labels::{cache::LabelCache, resource::ServedResource, row_memory::RowLimits},
         series::{
             exemplars::FamilyExemplars,
             idle_timeout::IdleTimeout,
             lifetimes::{Collection, Lifetimes},
-            table::SeriesOrder,
+            order::SeriesOrder,
         },
     },
     unix_time::UnixTime,
@@ -41,6 +41,7 @@ pub(crate) struct Renderer {
     labels: LabelCache,
     /// The order of the series of each family, indexed by the id of the family.
     orders: Vec<SeriesOrder>,
+    row_limits: RowLimits,
     lifetimes: Lifetimes,
     /// The size of the last unfiltered exposition, by format. The next one has about the same size.
     sizes: [usize; Output::COUNT],
@@ -130,6 +131,7 @@ impl Renderer {
             native,
             has_created_lines,
             exemplars,
+            row_limits,
             built,
         } = settings;
         Self {
@@ -137,6 +139,7 @@ impl Renderer {
             labels: LabelCache::new(constant, scope_labels, policy.key_style(), max_value_len),
             catalogue: Catalogue::new(policy, idle, native),
             orders: Vec::new(),
+            row_limits,
             sizes: [0; Output::COUNT],
             may_be_empty,
             has_created_lines,
@@ -163,6 +166,7 @@ impl Renderer {
             catalogue,
             labels,
             orders,
+            row_limits,
             lifetimes,
             sizes,
             may_be_empty,
@@ -208,7 +212,17 @@ impl Renderer {
             warnings.push(FamilyWarning::NoExemplars);
         }
         let exemplars = exemplars.map(|store| (store, family_exemplars));
-        let series = WriteFamilies { query, labels, orders, lifetimes, exemplars, time, warnings };
+        let row_limits = *row_limits;
+        let series = WriteFamilies {
+            query,
+            labels,
+            orders,
+            row_limits,
+            lifetimes,
+            exemplars,
+            time,
+            warnings,
+        };
         let counts = match query.output.syntax {
             Syntax::Text004 | Syntax::Text100 => {
                 series.write(&families, &mut TextWriter::new(&mut out, false, false))
@@ -231,6 +245,12 @@ impl Renderer {
         let Counts { series, truncated } = counts;
         let (written, is_complete) = (out.written(), !out.is_stopped());
         Some(Rendered { bytes: out.bytes, written, is_complete, series, truncated })
+    }
+
+    /// How many families have labels that are encoded.
+    #[cfg(test)]
+    pub(crate) fn encoded(&self) -> usize {
+        self.orders.iter().filter(|order| order.labels().are_encoded()).count()
     }
 
     #[cfg(test)]

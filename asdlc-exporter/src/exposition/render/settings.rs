@@ -3,7 +3,10 @@
 use crate::{
     exemplars::store::ExemplarStore,
     families::{
-        labels::{constant::ConstantLabels, resource::ResourceSettings, scope_labels::ScopeLabels},
+        labels::{
+            constant::ConstantLabels, resource::ResourceSettings, row_memory::RowLimits,
+            scope_labels::ScopeLabels,
+        },
         limits::DEFAULT_VALUE_LEN,
         names::policy::NamePolicy,
         series::{idle_timeout::IdleTimeout, native_histograms::NativeHistograms},
@@ -31,6 +34,8 @@ pub(crate) struct RenderSettings {
     pub(crate) has_created_lines: bool,
     /// `None` if no exemplars are recorded.
     pub(crate) exemplars: Option<Arc<ExemplarStore>>,
+    /// How many labels are kept between scrapes.
+    pub(crate) row_limits: RowLimits,
     /// When the reader was built.
     pub(crate) built: UnixTime,
 }
@@ -48,6 +53,7 @@ impl Default for RenderSettings {
             native: None,
             has_created_lines: false,
             exemplars: None,
+            row_limits: RowLimits::default(),
             built: UnixTime::now(),
         }
     }

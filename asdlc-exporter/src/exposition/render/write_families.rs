@@ -11,14 +11,18 @@ use crate::{
     families::{
         catalogue::FamilyWarning,
         family::{Families, FamilyDescription},
-        labels::{cache::LabelCache, rows::RowMemory},
+        labels::{
+            cache::LabelCache,
+            row_memory::{RowLimits, RowMemory},
+        },
         model::{FamilyKind, HistogramValue},
         names::base_name::base_name,
         series::{
             exemplars::FamilyExemplars,
             lifetimes::{FamilyLifetimes, Lifetimes},
+            order::SeriesOrder,
             shown::shown,
-            table::{SeriesOrder, SeriesTable},
+            table::SeriesTable,
         },
     },
     unix_time::UnixTime,
@@ -29,6 +33,7 @@ pub(super) struct WriteFamilies<'a> {
     pub(super) query: &'a Query,
     pub(super) labels: &'a mut LabelCache,
     pub(super) orders: &'a mut Vec<SeriesOrder>,
+    pub(super) row_limits: RowLimits,
     pub(super) lifetimes: &'a mut Lifetimes,
     /// `None` if the format has none, or none are recorded.
     pub(super) exemplars: Option<(&'a ExemplarStore, &'a mut FamilyExemplars)>,
@@ -46,14 +51,16 @@ pub(super) struct Counts {
 
 impl WriteFamilies<'_> {
     pub(super) fn write(self, families: &Families<'_>, writer: &mut impl FamilyWriter) -> Counts {
-        let Self { query, labels, orders, lifetimes, mut exemplars, time, warnings } = self;
+        let Self { query, labels, orders, row_limits, lifetimes, mut exemplars, time, warnings } =
+            self;
         let Query { output, names } = query;
         let mut counts = Counts::default();
         let escaping = output.escaping;
         let constant = labels.written_constant(escaping, false);
         let mut configured = None;
         let mut table = SeriesTable::default();
-        let mut memory = RowMemory::left_by(orders.iter().map(SeriesOrder::labels));
+        let mut memory =
+            RowMemory::left_by(orders.iter().map(SeriesOrder::labels), row_limits, labels);
         let (mut histogram, mut quantiles) = (HistogramValue::default(), Vec::new());
         for family in families.iter() {
             let description = family.description;
@@ -64,8 +71,13 @@ impl WriteFamilies<'_> {
             if orders.len() <= family.id {
                 orders.resize_with(family.id + 1, SeriesOrder::default);
             }
+            if table.load(&family, labels, &mut orders[family.id], &mut memory) {
+                // There is not enough memory for these labels and for others that are encoded.
+                memory.stop_encoding();
+                orders.iter_mut().for_each(SeriesOrder::forget_encoded);
+                labels.forget_dictionary();
+            }
             let order = &mut orders[family.id];
-            table.load(&family, labels, order, &mut memory);
             let truncated = labels.take_truncated();
             counts.truncated += truncated;
             if truncated > 0 && !order.is_truncation_logged {
@@ -137,6 +149,10 @@ impl WriteFamilies<'_> {
             if writer.is_stopped() {
                 break;
             }
+        }
+        if memory.end(labels) {
+            orders.iter_mut().for_each(SeriesOrder::forget_encoded);
+            labels.forget_dictionary();
         }
         counts
     }

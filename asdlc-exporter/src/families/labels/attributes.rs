@@ -1,6 +1,7 @@
 //! The attributes of a data point, and the labels of a series, which are made from attributes.
 
 use crate::families::labels::{
+    dictionary::EncodedRow,
     escape::{EscapedText, push_escaped},
     layouts::Layout,
     packed_lengths,
@@ -54,18 +55,32 @@ pub(crate) struct Labels<'t> {
     pub(in crate::families) layout: &'t Layout,
     /// Scope and keys, as they are in the text.
     pub(in crate::families) canonical: &'t Layout,
-    /// `key="value",key="value`, with escaped values, without the scope.
-    pub(in crate::families) text: &'t [u8],
-    /// The lengths of the values, packed.
-    pub(in crate::families) lengths: &'t [u8],
+    /// All but the scope.
+    pub(in crate::families) row: Row<'t>,
     /// Whether it is known that the text has no escape.
     pub(in crate::families) is_plain: bool,
 }
 
+/// The labels of a point.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::families) enum Row<'t> {
+    Text {
+        /// `key="value",key="value`, with escaped values.
+        text: &'t [u8],
+        /// The lengths of the values, packed.
+        lengths: &'t [u8],
+    },
+    Encoded(EncodedRow<'t>),
+}
+
 impl<'t> Labels<'t> {
     #[cfg(test)]
-    pub(crate) const NONE: Self =
-        Self { layout: &EMPTY, canonical: &EMPTY, text: &[], lengths: &[], is_plain: false };
+    pub(crate) const NONE: Self = Self {
+        layout: &EMPTY,
+        canonical: &EMPTY,
+        row: Row::Text { text: &[], lengths: &[] },
+        is_plain: false,
+    };
 
     pub(crate) fn is_empty(&self) -> bool {
         self.layout.openings.is_empty() && self.layout.scope.is_none()
@@ -76,7 +91,10 @@ impl<'t> Labels<'t> {
     pub(crate) fn hash(&self, hasher: &impl BuildHasher) -> u64 {
         let mut hasher = hasher.build_hasher();
         hasher.write_u64(self.canonical.hash);
-        hasher.write(self.text);
+        match self.row {
+            Row::Text { text, .. } => hasher.write(text),
+            Row::Encoded(_) => hasher.write(self.decoded(&mut String::new()).0),
+        }
         hasher.finish()
     }
 
@@ -90,12 +108,19 @@ impl<'t> Labels<'t> {
                 out.push(b',');
             }
         }
-        if ptr::eq(self.layout, self.canonical) {
-            out.extend_from_slice(self.text);
-        } else {
-            for (opening, value) in openings.iter().zip(self.values()) {
-                out.extend_from_slice(opening.as_bytes());
-                out.extend_from_slice(value);
+        match self.row {
+            Row::Text { text, .. } if ptr::eq(self.layout, self.canonical) => {
+                out.extend_from_slice(text);
+            }
+            Row::Encoded(row) if ptr::eq(self.layout, self.canonical) => {
+                let labels = row.labels().take(openings.len());
+                labels.for_each(|label| out.extend_from_slice(label.as_bytes()));
+            }
+            Row::Text { .. } | Row::Encoded(_) => {
+                for (opening, value) in openings.iter().zip(self.values()) {
+                    out.extend_from_slice(opening.as_bytes());
+                    out.extend_from_slice(value);
+                }
             }
         }
         if !openings.is_empty() {
@@ -119,10 +144,21 @@ impl<'t> Labels<'t> {
         &self.canonical.openings
     }
 
-    /// The text, in which the values are escaped, and the lengths of the values, packed.
+    /// The text, in which the values are escaped, and the lengths of the values, packed. `None` if the row is encoded.
     #[inline]
-    pub(crate) fn text(&self) -> (&'t [u8], &'t [u8]) {
-        (self.text, self.lengths)
+    pub(crate) fn text(&self) -> Option<(&'t [u8], &'t [u8])> {
+        match self.row {
+            Row::Text { text, lengths } => Some((text, lengths)),
+            Row::Encoded(_) => None,
+        }
+    }
+
+    /// The same for an encoded row, written to this memory.
+    pub(crate) fn decoded<'s>(&self, memory: &'s mut String) -> (&'s [u8], &'s [u8]) {
+        memory.clear();
+        let Row::Encoded(row) = self.row else { return (&[], &[]) };
+        let len = row.decode(memory, &self.canonical.openings);
+        memory.as_bytes().split_at(len)
     }
 
     /// Whether it is known that the text has no escape.
@@ -140,12 +176,15 @@ impl<'t> Labels<'t> {
 
     /// The values, escaped.
     fn values(&self) -> impl Iterator<Item = &'t [u8]> {
-        let Self { canonical, text, mut lengths, .. } = *self;
+        let Self { canonical, mut row, .. } = *self;
         let mut end = 0;
-        canonical.openings.iter().map_while(move |opening| {
-            let start = end + opening.len();
-            end = start + packed_lengths::take(&mut lengths);
-            text.get(start..end)
+        canonical.openings.iter().map_while(move |opening| match &mut row {
+            Row::Text { text, lengths } => {
+                let start = end + opening.len();
+                end = start + packed_lengths::take(lengths);
+                text.get(start..end)
+            }
+            Row::Encoded(row) => row.take_first()?.as_bytes().get(opening.len()..),
         })
     }
 }

@@ -5,14 +5,16 @@
 //! copies the values.
 
 #[cfg(test)]
-use crate::families::labels::attributes::Labels;
+use crate::families::labels::attributes::{Labels, Row};
 use crate::families::{
     labels::{
         attributes::Attribute,
         constant::ConstantLabels,
+        dictionary::{Dictionary, LabelNumber},
         key::{KeyRules, KeyStyle},
         key_list::KeyList,
         layouts::{EscapedLayouts, Layout, LayoutId, Layouts},
+        row_digest::RowDigest,
         scope_labels::ScopeLabels,
         scopes::{ScopeId, Scopes},
         text::LabelText,
@@ -20,7 +22,7 @@ use crate::families::{
     limits::{MAX_LABELS, MAX_LABELS_LEN},
     names::{escaped_names::EscapedKeys, escaping::Escaping},
 };
-use foldhash::quality::{FoldHasher, RandomState};
+use foldhash::quality::RandomState;
 use std::{
     cmp::Ordering,
     collections::HashMap,
@@ -42,6 +44,7 @@ pub(crate) struct LabelCache {
     truncated: usize,
     key_lists: Vec<KeyList>,
     layouts: Layouts,
+    dictionary: Dictionary,
     /// For each escaping that changes keys and was requested.
     escaped: [Option<Box<EscapedLayouts>>; Escaping::COUNT],
     by_hash: HashMap<u64, Vec<usize>>,
@@ -49,10 +52,6 @@ pub(crate) struct LabelCache {
     /// The two lists found last. Points often alternate between two orders of the same keys.
     recent: [usize; 2],
 }
-
-/// Hashes the labels of a scrape, to find out whether they are those of the last scrape. It has a
-/// random seed, so that no recorded values can cause a collision on purpose.
-pub(crate) type DigestHasher = FoldHasher<'static>;
 
 /// Which list of keys a point has.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +80,7 @@ impl LabelCache {
             truncated: 0,
             key_lists: Vec::new(),
             layouts: Layouts::default(),
+            dictionary: Dictionary::default(),
             escaped: Default::default(),
             by_hash: HashMap::new(),
             hasher: RandomState::default(),
@@ -110,13 +110,41 @@ impl LabelCache {
         &mut self.scopes
     }
 
-    pub(crate) fn hasher(&self) -> DigestHasher {
-        self.hasher.build_hasher()
+    /// The digest of no rows.
+    pub(crate) fn digest(&self) -> RowDigest {
+        RowDigest::new(&self.hasher)
+    }
+
+    /// The labels of encoded rows.
+    pub(crate) fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
+    }
+
+    pub(crate) fn dictionary_mut(&mut self) -> &mut Dictionary {
+        &mut self.dictionary
+    }
+
+    /// Forgets the labels of encoded rows. No rows may be encoded.
+    pub(crate) fn forget_dictionary(&mut self) {
+        self.dictionary = Dictionary::default();
+    }
+
+    pub(in crate::families) fn layouts_and_dictionary(&mut self) -> (&[Layout], &mut Dictionary) {
+        (self.layouts.all(), &mut self.dictionary)
     }
 
     /// Counts the labels of a scope that are truncated or left out.
     pub(crate) fn count_truncated(&mut self, scope: ScopeId) {
         self.truncated += self.scopes.truncated(scope);
+    }
+
+    /// How many labels were truncated or left out since the last call of [`take_truncated`](Self::take_truncated).
+    pub(crate) fn truncated(&self) -> usize {
+        self.truncated
+    }
+
+    pub(crate) fn set_truncated(&mut self, truncated: usize) {
+        self.truncated = truncated;
     }
 
     /// How many labels were truncated or left out since the last call.
@@ -133,6 +161,7 @@ impl LabelCache {
             self.scopes.clear();
             self.key_lists = Vec::new();
             self.layouts.clear();
+            self.dictionary = Dictionary::default();
             self.escaped = Default::default();
             self.by_hash = HashMap::new();
             // Layouts get the same numbers again. With another seed, no earlier digest matches.
@@ -186,6 +215,34 @@ impl LabelCache {
         are_same
     }
 
+    /// Whether [`push_labels`](Self::push_labels) would append these labels and return this layout. `numbers` begins with those of
+    /// the labels.
+    pub(in crate::families) fn have_labels(
+        &mut self,
+        keys: FoundKeys,
+        layout: LayoutId,
+        attributes: &[Attribute<'_>],
+        numbers: &[LabelNumber],
+    ) -> bool {
+        let are_same = self.are_labels(keys, layout, attributes, numbers);
+        if are_same {
+            self.truncated += self.key_lists[keys.list.0 as usize].truncated;
+        }
+        are_same
+    }
+
+    /// Does the same without counting truncated labels.
+    pub(in crate::families) fn are_labels(
+        &self,
+        FoundKeys { list, layout }: FoundKeys,
+        of_row: LayoutId,
+        attributes: &[Attribute<'_>],
+        numbers: &[LabelNumber],
+    ) -> bool {
+        let keys = &self.key_lists[list.0 as usize];
+        layout == of_row && keys.have_labels(attributes, numbers, &self.dictionary)
+    }
+
     /// The keys of points of this scope.
     pub(crate) fn in_scope(&mut self, list: KeyListId, scope: ScopeId) -> FoundKeys {
         let Self { key_lists, layouts, scopes, .. } = self;
@@ -224,7 +281,8 @@ impl LabelCache {
         lengths: &'t [u8],
     ) -> Labels<'t> {
         let layout = &self.layouts()[layout.index()];
-        Labels { layout, canonical: layout, text: text.as_bytes(), lengths, is_plain: false }
+        let row = Row::Text { text: text.as_bytes(), lengths };
+        Labels { layout, canonical: layout, row, is_plain: false }
     }
 
     /// The layouts of series, by their ids.

@@ -4,6 +4,7 @@ use crate::families::{
     labels::{
         attributes::{Attribute, is_value, push_value},
         constant::ConstantLabels,
+        dictionary::{Dictionary, LabelNumber},
         key::{KeyRules, is_scope_key, label_key},
         layouts::{END, LayoutId, opening},
         packed_lengths,
@@ -171,6 +172,20 @@ impl KeyList {
             let start = end + before;
             end = start + packed_lengths::take(&mut lengths);
             let (value, attribute) = (text.get(start..end), attributes.get(attribute));
+            matches!((value, attribute), (Some(value), Some(attribute)) if is_value(attribute.value, value))
+        })
+    }
+
+    /// Does the same for labels with these numbers.
+    pub(in crate::families) fn have_labels(
+        &self,
+        attributes: &[Attribute<'_>],
+        numbers: &[LabelNumber],
+        dictionary: &Dictionary,
+    ) -> bool {
+        self.values.iter().zip(numbers).all(|(&ValueSource { before, attribute }, &number)| {
+            let label = dictionary.label(number).as_bytes();
+            let (value, attribute) = (label.get(before..), attributes.get(attribute));
             matches!((value, attribute), (Some(value), Some(attribute)) if is_value(attribute.value, value))
         })
     }

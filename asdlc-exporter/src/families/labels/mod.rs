@@ -1,6 +1,7 @@
 //! The labels of series, made from attributes.
 //!
-//! `rows` has the labels of each point as text, and keeps them until the next scrape. `cache` makes the labels of a point from its
+//! `rows` has the labels of each point as text, and keeps them until the next scrape. Where there are too many, it keeps
+//! `encoded_rows` with the numbers of labels in a `dictionary`, or only their `row_digest`. `row_memory` says how many are too many. `cache` makes the labels of a point from its
 //! `attributes`: `key_list` says which label has which attribute, `key` makes the keys, `value_text` writes values that are not
 //! strings, `escape` escapes the values, and `truncate` applies the limits. `layouts` stores each list of keys once, and
 //! `packed_lengths` encodes the lengths of values.
@@ -11,12 +12,16 @@
 pub(crate) mod attributes;
 pub(crate) mod cache;
 pub(crate) mod constant;
+pub(crate) mod dictionary;
+mod encoded_rows;
 pub(crate) mod escape;
 pub(crate) mod key;
 pub(crate) mod key_list;
 pub(crate) mod layouts;
 pub(crate) mod packed_lengths;
 pub(crate) mod resource;
+pub(crate) mod row_digest;
+pub(crate) mod row_memory;
 pub(crate) mod rows;
 pub(crate) mod scope_labels;
 pub(crate) mod scopes;

@@ -1,18 +1,21 @@
 //! The labels of the points of a family as text.
 
 use crate::families::labels::{
-    attributes::Attribute,
-    cache::{DigestHasher, FoundKeys, LabelCache},
+    attributes::{Attribute, Row},
+    cache::{FoundKeys, LabelCache},
+    encoded_rows::{EncodedRows, NotEncoded},
     layouts::LayoutId,
     packed_lengths,
+    row_digest::RowDigest,
+    row_memory::RowMemory,
 };
-use std::{cmp::Ordering, hash::Hasher as _, mem};
+use std::{cmp::Ordering, mem};
 
 /// The labels of each point of a family, in the order of the points.
 ///
 /// If they fit into the memory for it, they are [kept](Self::keep) until the next scrape, because points mostly have the
 /// same labels again. Then the attributes of a point are only compared with its row, which takes much less time than
-/// writing the row.
+/// writing the row. Rows that do not fit can be [encoded](EncodedRows), if all rows were the same in the scrape before.
 #[derive(Debug, Default)]
 pub(crate) struct LabelRows {
     /// For each row, its labels and the packed lengths of their values.
@@ -26,6 +29,10 @@ pub(crate) struct LabelRows {
     is_changed: bool,
     /// Whether no row that was kept has an escape. Only then, a value that is not escaped can be compared with a row.
     is_plain: bool,
+    /// The rows, if they are encoded. Then there are none above.
+    encoded: Option<EncodedRows>,
+    /// Whether they could not be encoded in this scrape.
+    is_unsuitable: bool,
 }
 
 /// Where the labels of a row are, in 12 bytes: a large family has many rows.
@@ -59,35 +66,40 @@ impl LabelRow {
 /// Memory to write one row.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    row: String,
+    pub(super) row: String,
     /// The lengths of its values.
-    lengths: Vec<usize>,
-}
-
-/// The memory for rows, which all families of a reader share.
-#[derive(Debug)]
-pub(crate) struct RowMemory {
-    /// How many more bytes can be kept.
-    free: usize,
-    /// Rows of an earlier family that are not kept. Their memory is reused.
-    spare: LabelRows,
+    pub(super) lengths: Vec<usize>,
 }
 
 impl LabelRows {
-    /// Begins a scrape of so many rows. It probably has about so many bytes of text.
+    /// Begins a scrape of so many rows. It probably has about so many bytes of text. If the rows of the last scrape were not
+    /// kept, and `can_be_encoded`, these are encoded.
     pub(in crate::families) fn begin(
         &mut self,
         memory: &mut RowMemory,
+        labels: &LabelCache,
         text_len: usize,
         rows: usize,
+        can_be_encoded: bool,
     ) {
         memory.free += self.size();
-        if self.rows.is_empty() {
-            // Nothing is known about the rows of the last scrape.
-            *self = Self { is_changed: true, ..mem::take(&mut memory.spare) };
+        memory.encoded -= self.encoded_size();
+        (self.known, self.expected, self.is_unsuitable) = (0, rows, false);
+        if self.encoded.is_some() {
+            return;
         }
-        self.known = 0;
-        self.expected = rows;
+        if self.rows.is_empty() {
+            if can_be_encoded && memory.encodes {
+                let limit = memory.limits.encoded.saturating_sub(memory.encoded);
+                let encoded = EncodedRows::new(labels.digest(), limit, rows);
+                *self = Self { encoded: Some(encoded), expected: rows, ..Self::default() };
+                return;
+            }
+            // Nothing is known about the rows of the last scrape.
+            let spare = mem::take(&mut memory.spare);
+            *self =
+                Self { is_changed: true, expected: rows, known: 0, is_unsuitable: false, ..spare };
+        }
         // As much memory as the last scrape needed, and not more.
         self.text.reserve_exact((text_len + SPARE).saturating_sub(self.text.len()));
         self.rows.reserve_exact(rows.saturating_sub(self.rows.len()));
@@ -122,8 +134,20 @@ impl LabelRows {
         labels: &mut LabelCache,
         keys: FoundKeys,
         attributes: &[Attribute<'_>],
-        Scratch { row, lengths }: &mut Scratch,
+        scratch: &mut Scratch,
     ) {
+        if let Some(encoded) = &mut self.encoded {
+            match encoded.add(self.known, labels, keys, attributes, scratch) {
+                Ok(()) => {
+                    self.known += 1;
+                    return;
+                }
+                Err(NotEncoded::Changed) => {}
+                Err(NotEncoded::Unsuitable) => self.is_unsuitable = true,
+            }
+            self.decode(labels);
+        }
+        let Scratch { row, lengths } = scratch;
         if self.text.capacity() - self.text.len() < SPARE {
             self.grow();
         }
@@ -161,8 +185,46 @@ impl LabelRows {
         text.reserve_exact(missing.max(2 * SPARE));
     }
 
-    /// Ends a scrape. Returns whether the rows may differ from those that were kept last.
-    pub(in crate::families) fn end(&mut self) -> bool {
+    /// Writes the rows as text again that this scrape has encoded or compared so far.
+    #[cold]
+    fn decode(&mut self, labels: &LabelCache) {
+        let Some(encoded) = self.encoded.take() else { return };
+        self.rows.reserve_exact(self.expected);
+        for at in 0..self.known {
+            if self.text.capacity() - self.text.len() < SPARE {
+                self.grow();
+            }
+            let (layout, row) = encoded.row(at, labels.dictionary());
+            let start = self.text.len();
+            let len = row.decode(&mut self.text, &labels.layouts()[layout.index()].openings);
+            self.rows.push(LabelRow::new(start, len, layout));
+        }
+        self.is_changed = true;
+    }
+
+    /// Whether the rows are encoded.
+    pub(crate) fn are_encoded(&self) -> bool {
+        self.encoded.is_some()
+    }
+
+    /// Whether rows could not be encoded in this scrape.
+    pub(in crate::families) fn are_unsuitable(&self) -> bool {
+        self.is_unsuitable
+    }
+
+    /// Forgets the rows if they are encoded.
+    pub(in crate::families) fn forget_encoded(&mut self) {
+        self.encoded = None;
+    }
+
+    /// Ends a scrape. `digest` is that of the last scrape. Returns whether the rows may differ from those that were kept last.
+    pub(in crate::families) fn end(&mut self, labels: &LabelCache, digest: u64) -> bool {
+        if let Some(encoded) = &mut self.encoded {
+            if encoded.end(self.known, digest) {
+                return false;
+            }
+            self.decode(labels);
+        }
         let Self { text, rows, known, is_changed, .. } = self;
         if let Some(gone) = rows.get(*known) {
             text.truncate(gone.start());
@@ -173,19 +235,12 @@ impl LabelRows {
     }
 
     /// The digest of all labels.
-    pub(in crate::families) fn digest(&self, mut hasher: DigestHasher) -> u64 {
+    pub(in crate::families) fn digest(&self, mut digest: RowDigest) -> u64 {
         let Self { text, rows, .. } = self;
-        let mut last = None;
-        for (at, LabelRow { layout, .. }) in rows.iter().enumerate() {
-            if last != Some(*layout) {
-                hasher.write_usize(at);
-                hasher.write_u32(layout.number());
-                last = Some(*layout);
-            }
+        for row in rows {
+            digest.push(row.layout, &text.as_bytes()[row.start()..][..row.len()]);
         }
-        hasher.write(text.as_bytes());
-        hasher.write_usize(rows.len());
-        hasher.finish()
+        digest.finish(rows.len())
     }
 
     /// The bytes of the text.
@@ -193,9 +248,25 @@ impl LabelRows {
         self.text.len()
     }
 
-    /// The layout of a row, its labels, and the packed lengths of their values, with the data of later rows.
+    /// The layout of a row, and its labels.
     #[inline]
-    pub(in crate::families) fn row(&self, at: u32) -> (LayoutId, &[u8], &[u8]) {
+    pub(in crate::families) fn row<'t>(
+        &'t self,
+        at: u32,
+        labels: &'t LabelCache,
+    ) -> (LayoutId, Row<'t>) {
+        if let Some(encoded) = &self.encoded {
+            let (layout, row) = encoded.row(at as usize, labels.dictionary());
+            return (layout, Row::Encoded(row));
+        }
+        let (layout, text, lengths) = self.text(at);
+        (layout, Row::Text { text, lengths })
+    }
+
+    /// The layout of a row that is not encoded, its labels, and the packed lengths of their values, with the data of later
+    /// rows.
+    #[inline]
+    fn text(&self, at: u32) -> (LayoutId, &[u8], &[u8]) {
         let row = self.rows[at as usize];
         let (text, rest) = self.text.as_bytes()[row.start()..].split_at(row.len());
         (row.layout, text, rest)
@@ -204,30 +275,44 @@ impl LabelRows {
     /// Whether it is known that no row has an escape.
     #[inline]
     pub(in crate::families) fn are_plain(&self) -> bool {
-        self.is_plain && !self.is_changed
+        (self.is_plain && !self.is_changed) || self.encoded.is_some()
     }
 
-    /// Reads a byte of each cache line that most rows have, to load them into the CPU caches. The result is meaningless, but
-    /// has to be used.
+    /// Reads where the labels of a row are, to load it into the CPU caches. The result has no meaning, but has to be used, so
+    /// that the compiler does not remove the read.
     #[inline]
-    pub(in crate::families) fn touch(&self, at: u32) -> u8 {
-        let row = self.rows[at as usize];
+    pub(in crate::families) fn touch(&self, at: u32) -> u32 {
+        match &self.encoded {
+            Some(encoded) => encoded.touch(at as usize),
+            None => self.rows[at as usize].start,
+        }
+    }
+
+    /// Does the same for each cache line that the text of most rows has.
+    #[inline]
+    pub(in crate::families) fn touch_text(&self, at: u32) -> u8 {
+        let Some(row) = self.rows.get(at as usize) else { return 0 };
         let (text, start) = (self.text.as_bytes(), row.start());
         let byte = |at: usize| text.get(at).copied().unwrap_or(0);
         byte(start) ^ byte(start + CACHE_LINE) ^ byte(start + row.len())
     }
 
+    /// Compares the labels of two rows, which are not encoded.
     pub(in crate::families) fn compare(&self, labels: &LabelCache, a: u32, b: u32) -> Ordering {
-        let ((a, a_text, _), (b, b_text, _)) = (self.row(a), self.row(b));
+        let ((a, a_text, _), (b, b_text, _)) = (self.text(a), self.text(b));
         labels.compare(a, b).then_with(|| a_text.cmp(b_text))
     }
 
-    /// Keeps the rows for the next scrape, if there is enough memory.
-    pub(in crate::families) fn keep(&mut self, memory: &mut RowMemory) {
+    /// Keeps the rows for the next scrape, if there is enough memory. `can_be_encoded` says whether the next scrape may encode
+    /// them otherwise.
+    pub(in crate::families) fn keep(&mut self, memory: &mut RowMemory, can_be_encoded: bool) {
+        memory.encoded += self.encoded_size();
         let Some(free) = memory.free.checked_sub(self.size()) else {
             self.text.clear();
             self.rows.clear();
             memory.spare = mem::take(self);
+            memory.can_encode |= can_be_encoded;
+            memory.is_full |= !can_be_encoded;
             return;
         };
         memory.free = free;
@@ -239,16 +324,12 @@ impl LabelRows {
     }
 
     /// The memory of what is kept.
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.text.len() + self.rows.len() * size_of::<LabelRow>()
     }
-}
 
-impl RowMemory {
-    /// What these rows leave.
-    pub(crate) fn left_by<'r>(kept: impl Iterator<Item = &'r LabelRows>) -> Self {
-        let free = MAX_KEPT.saturating_sub(kept.map(LabelRows::size).sum());
-        Self { free, spare: LabelRows::default() }
+    pub(super) fn encoded_size(&self) -> usize {
+        self.encoded.as_ref().map_or(0, EncodedRows::size)
     }
 }
 
@@ -257,9 +338,6 @@ const CACHE_LINE: usize = 64;
 
 /// More bytes than most rows have.
 const SPARE: usize = 512;
-
-/// How many bytes of rows are kept: those of about 15 000 series with four labels.
-const MAX_KEPT: usize = 2 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests;

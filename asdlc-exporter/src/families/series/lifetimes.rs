@@ -15,7 +15,8 @@ use crate::{
         family::{Families, Family},
         series::{
             idle::{IdleState, Observation, Values, read_values},
-            table::{Series, SeriesOrder},
+            order::SeriesOrder,
+            table::Series,
         },
     },
     unix_time::UnixTime,

@@ -1,6 +1,6 @@
 //! The series of a family: their order, their values and their lives.
 //!
-//! `points` reads the data points that the SDK collects. `table` sorts them by their labels, and merges the points of one series.
+//! `points` reads the data points that the SDK collects. `table` sorts them by their labels, and merges the points of one series; `order` is kept for the next scrape.
 //! `native` computes with exponential histograms, and `native_histograms` chooses the histograms to be native. `exemplars` finds the
 //! exemplars of a series.
 //!
@@ -13,6 +13,7 @@ pub(crate) mod idle_timeout;
 pub(crate) mod lifetimes;
 pub(crate) mod native;
 pub(crate) mod native_histograms;
+pub(crate) mod order;
 pub(crate) mod points;
 pub(crate) mod shown;
 pub(crate) mod table;

@@ -38,6 +38,15 @@ impl<'a> Point<'a> {
             Self::Sum(_) | Self::Gauge(_) | Self::Summary(_) => None,
         }
     }
+
+    /// Reads it, to load it into the CPU caches. The result has no meaning, but has to be used.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        match self {
+            Self::Sum(number) | Self::Gauge(number) => number.float().to_bits(),
+            Self::Histogram(_) | Self::Summary(_) => 0,
+        }
+    }
 }
 
 /// A histogram data point without its number type.

@@ -7,13 +7,15 @@ use crate::families::{
         cache::{FoundKeys, LabelCache},
         key::{KeyRules, is_scope_key},
         layouts::Layout,
-        rows::{LabelRows, RowMemory, Scratch},
+        row_memory::RowMemory,
+        rows::{LabelRows, Scratch},
         scopes::ScopeId,
     },
     model::{HistogramValue, Number, Quantile},
     names::escaping::Escaping,
     series::{
         native::ClassicBounds,
+        order::SeriesOrder,
         points::{Origin, Point, PointVisitor},
     },
 };
@@ -38,52 +40,6 @@ pub(crate) struct SeriesTable<'a> {
     classic_bounds: ClassicBounds,
 }
 
-/// The labels of a family's points, and the sorted order of the points. The order is kept between scrapes, and valid
-/// while the family has the same points.
-#[derive(Debug, Default)]
-pub(crate) struct SeriesOrder {
-    /// The labels of each point, in the order in which the points are loaded.
-    labels: LabelRows,
-    rows: Vec<u32>,
-    /// Whether each point is a series of its own.
-    is_distinct: bool,
-    /// The hash of the labels that were sorted.
-    digest: u64,
-    text_len: usize,
-    /// Whether a warning was logged that labels of this family are truncated.
-    pub(crate) is_truncation_logged: bool,
-    /// Whether an overflow series of this family was reported.
-    pub(crate) is_overflow_reported: bool,
-}
-
-impl SeriesOrder {
-    /// The hash of the labels of all series: as long as it is the same, the family has the same series in the
-    /// same order.
-    pub(crate) fn digest(&self) -> u64 {
-        self.digest
-    }
-
-    /// How many points there are. There are at most as many series.
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// The labels of the points, if they are kept.
-    pub(crate) fn labels(&self) -> &LabelRows {
-        &self.labels
-    }
-
-    /// Keeps the labels for the next scrape, if there is enough memory. Call it when the family is written.
-    pub(crate) fn keep_labels(&mut self, memory: &mut RowMemory) {
-        self.labels.keep(memory);
-    }
-
-    /// Forgets the labels. Call it if the layouts get other numbers.
-    pub(crate) fn forget_labels(&mut self) {
-        self.labels = LabelRows::default();
-    }
-}
-
 /// One series: a label set and its points. It has several points if attribute sets differ only in what
 /// labels cannot express, or if several metrics share a family.
 pub(crate) struct Series<'t, 'a> {
@@ -102,14 +58,14 @@ pub(crate) struct AllSeries<'t, 'a> {
 }
 
 impl<'a> SeriesTable<'a> {
-    /// Reads and sorts the points of the family.
+    /// Reads and sorts the points of the family. Returns whether labels were encoded that no longer are.
     pub(crate) fn load(
         &mut self,
         family: &Family<'a, '_>,
         labels: &mut LabelCache,
         order: &mut SeriesOrder,
         memory: &mut RowMemory,
-    ) {
+    ) -> bool {
         self.overflows = false;
         self.has_one_metric = family.members().nth(1).is_none();
         self.classic_bounds = family.description.classic_bounds;
@@ -122,7 +78,9 @@ impl<'a> SeriesTable<'a> {
         // Reserves as much memory as the last scrape needed, and no more.
         self.points.clear();
         self.points.reserve_exact(expected);
-        order.labels.begin(memory, order.text_len, expected);
+        let can_be_encoded = order.can_be_encoded();
+        order.labels.begin(memory, labels, order.text_len, expected, can_be_encoded);
+        let was_encoded = order.labels.are_encoded();
         let reserved = family.description.kind.reserved_key();
         let rules = KeyRules { reserved, are_final: false, style: labels.key_style() };
         let origin = Origin::Resource(ScopeId::NONE);
@@ -130,13 +88,17 @@ impl<'a> SeriesTable<'a> {
         family.for_each_point(&mut TableLoader { table: self, rows, labels, rules, origin });
         // The SDK returns the points of a metric in the same order until a point is added. So if all labels are those of
         // the last scrape, the order of that scrape is still right. If the labels were not kept, their hash is compared.
-        if !order.labels.end() {
-            return;
+        order.is_steady = !order.labels.end(labels, order.digest);
+        if order.is_steady {
+            return false;
         }
-        let digest = order.labels.digest(labels.hasher());
+        order.is_unsuitable |= order.labels.are_unsuitable();
+        let digest = order.labels.digest(labels.digest());
         if order.digest == digest && order.rows.len() == self.points.len() {
-            return;
+            order.is_steady = true;
+            return was_encoded;
         }
+        order.is_unsuitable = false;
         let SeriesOrder { labels: table, rows, .. } = order;
         rows.clear();
         rows.extend(0..self.points.len() as u32);
@@ -146,6 +108,7 @@ impl<'a> SeriesTable<'a> {
         order.is_distinct = rows.windows(2).all(is_less);
         order.digest = digest;
         order.text_len = table.text_len();
+        was_encoded
     }
 
     /// Whether the family has a series that counts label sets beyond a series limit.
@@ -303,10 +266,12 @@ impl<'a> AllSeries<'_, 'a> {
     /// by one, the CPU waits for each miss. Here, the CPU loads the data of many rows at the same time. The loops are short,
     /// because the CPU looks only some hundred instructions ahead. The loads of a loop depend on those of the loop before.
     fn prefetch(&self, rows: &[u32]) {
-        let Self { table, order, .. } = self;
-        hint::black_box(rows.iter().fold(0, |all, &at| all ^ order.labels.touch(at)));
-        let points = || rows.iter().map(|&at| table.points[at as usize]);
-        let histograms = || points().map_while(Point::histogram);
+        let Self { table, order: SeriesOrder { labels, .. }, .. } = self;
+        let point = |at: &u32| &table.points[*at as usize];
+        hint::black_box(rows.iter().fold(0, |all, at| all ^ labels.touch(*at)));
+        hint::black_box(rows.iter().fold(0, |all, at| all ^ point(at).touch()));
+        hint::black_box(rows.iter().fold(0, |all, at| all ^ labels.touch_text(*at)));
+        let histograms = || rows.iter().map_while(|at| point(at).histogram());
         hint::black_box(histograms().fold(0, |all, point| all ^ point.touch()));
         hint::black_box(histograms().fold(0, |all, point| all ^ point.touch_counts()));
     }
@@ -316,9 +281,9 @@ impl<'t, 'a> Series<'t, 'a> {
     #[inline]
     pub(crate) fn labels(&self) -> Labels<'t> {
         let AllSeries { order, labels, layouts, .. } = *self.all;
-        let (layout, text, lengths) = order.labels.row(self.rows[0]);
+        let (layout, row) = order.labels.row(self.rows[0], labels);
         let (layout, canonical) = (&layouts[layout.index()], &labels.layouts()[layout.index()]);
-        Labels { layout, canonical, text, lengths, is_plain: order.labels.are_plain() }
+        Labels { layout, canonical, row, is_plain: order.labels.are_plain() }
     }
 
     /// The value of a counter or gauge series.

@@ -11,6 +11,7 @@ use crate::{
             constant::ConstantLabels,
             key::{KeyRules, KeyStyle},
             layouts::Layouts,
+            row_memory::{MAX_TEXT, RowLimits},
             scope_labels::ScopeLabels,
             scopes::ScopeId,
         },
@@ -25,7 +26,10 @@ use opentelemetry_sdk::metrics::{
     Instrument, SdkMeterProvider, Stream, data::ResourceMetrics, reader::MetricReader as _,
 };
 use proptest::{collection::vec, prelude::*, sample::select};
-use std::sync::{Arc, Mutex};
+use std::{
+    iter,
+    sync::{Arc, Mutex},
+};
 
 /// Values whose texts are equal in part, or are the escaped text of another one.
 fn values() -> Vec<Value> {
@@ -76,29 +80,53 @@ fn scrapes() -> impl Strategy<Value = Vec<Vec<Vec<KeyValue>>>> {
 }
 
 fn renderer() -> Renderer {
-    let settings = RenderSettings { may_be_empty: true, ..RenderSettings::default() };
+    limited(RowLimits::default())
+}
+
+/// With so much memory for labels.
+fn limited(row_limits: RowLimits) -> Renderer {
+    let settings = RenderSettings { may_be_empty: true, row_limits, ..RenderSettings::default() };
     Renderer::new(settings)
+}
+
+/// Enough memory to encode all labels, and none for their text.
+const ENCODED: RowLimits = RowLimits { text: 0, encoded: 1 << 20 };
+
+fn row_limits() -> impl Strategy<Value = RowLimits> {
+    let limits = [(MAX_TEXT, 0), (0, 1 << 20), (0, 40), (40, 1 << 20), (40, 40)];
+    select(limits.map(|(text, encoded)| RowLimits { text, encoded }).to_vec())
 }
 
 proptest! {
     // X-05
     #[test]
-    fn a_later_exposition_is_the_one_that_a_new_reader_writes(scrapes in scrapes()) {
+    fn a_later_exposition_is_the_one_that_a_new_reader_writes(
+        scrapes in scrapes(),
+        others in scrapes(),
+        row_limits in row_limits(),
+        repeated in 1..4,
+    ) {
         let observed = Observed::new();
-        let mut kept = renderer();
-        for points in scrapes {
-            let metrics = observed.collect(points);
-            prop_assert_eq!(rendered(&mut kept, &metrics), rendered(&mut renderer(), &metrics));
+        let mut kept = limited(row_limits);
+        let others = others.into_iter().chain(iter::repeat(Vec::new()));
+        for (points, others) in scrapes.into_iter().zip(others) {
+            for _ in 0..repeated {
+                let metrics = observed.collect_both(points.clone(), others.clone());
+                let new = rendered(&mut renderer(), &metrics);
+                prop_assert_eq!(rendered(&mut kept, &metrics), new);
+            }
         }
     }
 }
 
-/// Observes these points of a gauge.
+/// Observes these points of a gauge, and those of another one.
 struct Observed {
     reader: Reader,
     _provider: SdkMeterProvider,
-    points: Arc<Mutex<Vec<Vec<KeyValue>>>>,
+    points: Arc<Mutex<[Points; 2]>>,
 }
+
+type Points = Vec<Vec<KeyValue>>;
 
 impl Observed {
     fn new() -> Self {
@@ -109,21 +137,27 @@ impl Observed {
                 Stream::builder().with_cardinality_limit(20_000).build().ok()
             })
             .build();
-        let points: Arc<Mutex<Vec<Vec<KeyValue>>>> = Arc::default();
-        let observed = Arc::clone(&points);
-        let observe = move |gauge: &dyn AsyncInstrument<u64>| {
-            for (value, attributes) in (0..).zip(observed.lock().unwrap().iter()) {
-                gauge.observe(value, attributes);
-            }
-        };
+        let points: Arc<Mutex<[Points; 2]>> = Arc::default();
         let meter = provider.meter("test");
-        let _gauge = meter.u64_observable_gauge("gauge").with_callback(observe).build();
+        for (at, name) in ["gauge", "other"].into_iter().enumerate() {
+            let observed = Arc::clone(&points);
+            let observe = move |gauge: &dyn AsyncInstrument<u64>| {
+                for (value, attributes) in (0..).zip(observed.lock().unwrap()[at].iter()) {
+                    gauge.observe(value, attributes);
+                }
+            };
+            let _gauge = meter.u64_observable_gauge(name).with_callback(observe).build();
+        }
         Self { reader, _provider: provider, points }
     }
 
     /// What is collected of these points.
-    fn collect(&self, points: Vec<Vec<KeyValue>>) -> ResourceMetrics {
-        *self.points.lock().unwrap() = points;
+    fn collect(&self, points: Points) -> ResourceMetrics {
+        self.collect_both(points, Vec::new())
+    }
+
+    fn collect_both(&self, points: Points, others: Points) -> ResourceMetrics {
+        *self.points.lock().unwrap() = [points, others];
         let mut metrics = ResourceMetrics::default();
         self.reader.collect(&mut metrics).unwrap();
         metrics
@@ -192,54 +226,64 @@ fn write_values(
         KeyStyle::default(),
         DEFAULT_VALUE_LEN,
     );
-    rows.begin(memory, 0, 0);
+    rows.begin(memory, &labels, 0, 0, false);
     for value in values {
         let attributes = [Attribute { key: "at", value: AttributeValue::Text(&value) }];
         let list = labels.find(KeyRules::default(), &attributes);
         let keys = labels.in_scope(list, ScopeId::NONE);
         rows.add(&mut labels, keys, &attributes, &mut Scratch::default());
     }
-    rows.end()
+    rows.end(&labels, 0)
+}
+
+fn row_memory<'r>(kept: impl Iterator<Item = &'r LabelRows> + Clone) -> RowMemory {
+    let labels = LabelCache::new(
+        ConstantLabels::default(),
+        ScopeLabels::NONE,
+        KeyStyle::default(),
+        DEFAULT_VALUE_LEN,
+    );
+    RowMemory::left_by(kept, RowLimits::default(), &labels)
 }
 
 // X-17
 #[test]
 fn the_rows_that_are_kept_take_bounded_memory() {
     let (mut large, mut larger, mut small) = Default::default();
-    let mut memory = RowMemory::left_by([].into_iter());
-    assert_eq!(memory.free, MAX_KEPT);
-    let fits = MAX_KEPT / 4 / 1_000;
+    let mut memory = row_memory([].into_iter());
+    assert_eq!(memory.free, MAX_TEXT);
+    let fits = MAX_TEXT / 4 / 1_000;
     for (rows, count, is_kept) in
         [(&mut larger, 5 * fits, false), (&mut small, fits, true), (&mut large, 3 * fits, false)]
     {
         let rows: &mut LabelRows = rows;
         assert!(written(rows, &mut memory, count), "{count} rows for the first time");
-        rows.keep(&mut memory);
+        rows.keep(&mut memory, false);
         assert_eq!(!rows.rows.is_empty(), is_kept, "{count} rows");
     }
-    assert_eq!(memory.free, MAX_KEPT - small.size());
+    assert_eq!(memory.free, MAX_TEXT - small.size());
     // In the next scrape, only those that were kept are known.
-    let mut memory = RowMemory::left_by([&large, &small].into_iter());
-    assert_eq!(memory.free, MAX_KEPT - small.size());
+    let mut memory = row_memory([&large, &small].into_iter());
+    assert_eq!(memory.free, MAX_TEXT - small.size());
     assert!(!written(&mut small, &mut memory, fits));
-    small.keep(&mut memory);
+    small.keep(&mut memory, false);
     assert!(written(&mut larger, &mut memory, 0), "nothing is known about them");
     assert!(written(&mut large, &mut memory, fits));
-    large.keep(&mut memory);
-    assert_eq!(memory.free, MAX_KEPT - small.size() - large.size());
+    large.keep(&mut memory, false);
+    assert_eq!(memory.free, MAX_TEXT - small.size() - large.size());
     let of_heap =
         |rows: &LabelRows| rows.text.capacity() + rows.rows.capacity() * size_of::<LabelRow>();
-    assert!(of_heap(&small) + of_heap(&large) <= MAX_KEPT);
+    assert!(of_heap(&small) + of_heap(&large) <= MAX_TEXT);
 }
 
 // X-12
 #[test]
 fn rows_are_known_to_be_plain_if_none_has_an_escape() {
-    let (mut rows, mut memory) = (LabelRows::default(), RowMemory::left_by([].into_iter()));
+    let (mut rows, mut memory) = (LabelRows::default(), row_memory([].into_iter()));
     for (values, is_plain) in [(["a", "b"], true), (["a", "\""], false), (["a", "b"], true)] {
         write_values(&mut rows, &mut memory, values.into_iter().map(str::to_owned));
         assert!(!rows.are_plain(), "nothing is known about new rows");
-        rows.keep(&mut memory);
+        rows.keep(&mut memory, false);
         assert_eq!(rows.are_plain(), is_plain, "{values:?}");
     }
     assert!(!write_values(&mut rows, &mut memory, ["a", "b"].into_iter().map(str::to_owned)));
@@ -257,4 +301,54 @@ fn a_row_has_any_place_in_a_text() {
         }
     }
     assert_eq!(size_of::<LabelRow>(), 12);
+}
+
+/// So many points with the same other attributes.
+fn numbered(count: usize, others: &[KeyValue]) -> Points {
+    let point = |at: usize| {
+        let own = KeyValue::new("at", format!("{at:03}"));
+        [own].into_iter().chain(others.iter().cloned()).collect()
+    };
+    (0..count).map(point).collect()
+}
+
+// X-12
+#[test]
+fn labels_that_do_not_fit_are_encoded_when_they_are_the_same_again() {
+    let observed = Observed::new();
+    let mut kept = limited(ENCODED);
+    let mut check = |points: Points, others: Points, encoded: usize| {
+        let metrics = observed.collect_both(points, others);
+        assert_eq!(rendered(&mut kept, &metrics), rendered(&mut renderer(), &metrics));
+        assert_eq!(kept.encoded(), encoded);
+    };
+    let points = || numbered(20, &[KeyValue::new("zone", "x"), KeyValue::new("code", 200_i64)]);
+    let others = || numbered(5, &[]);
+    // Each check writes two expositions.
+    check(points(), others(), 0);
+    check(points(), others(), 2);
+    check(points(), others(), 2);
+    // A point more, and one less: all are written as text again.
+    let more = || points().into_iter().chain(numbered(1, &[KeyValue::new("zone", "y")])).collect();
+    check(more(), others(), 0);
+    check(more(), others(), 2);
+    check(points(), others(), 0);
+    check(points(), others(), 2);
+    check(points(), numbered(4, &[]), 0);
+    // A family with more labels in later rows, and one without labels.
+    let wider = || iter::once(Vec::new()).chain(others()).chain(points()).collect();
+    check(wider(), others(), 0);
+    check(wider(), others(), 2);
+    check(wider(), others(), 2);
+    // The next family is unsuitable, so none is encoded.
+    let escaped = || numbered(5, &[KeyValue::new("zone", "\"")]);
+    check(wider(), escaped(), 0);
+    check(wider(), escaped(), 0);
+    check(wider(), escaped(), 0);
+    check(wider(), others(), 0);
+    check(wider(), others(), 2);
+    // The family is gone, and comes back.
+    check(wider(), Vec::new(), 2);
+    check(wider(), others(), 2);
+    check(Vec::new(), Vec::new(), 2);
 }
