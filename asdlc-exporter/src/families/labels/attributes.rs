@@ -194,7 +194,7 @@ impl<'t> Labels<'t> {
 static EMPTY: Layout = Layout::EMPTY;
 
 /// Whether the value is this text. For values of rare types, it is always `false`.
-#[inline]
+#[inline(always)]
 pub(in crate::families) fn is_value(value: AttributeValue<'_>, text: &[u8]) -> bool {
     match value {
         AttributeValue::Text(value) => value.as_bytes() == text,
