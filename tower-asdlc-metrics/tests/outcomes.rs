@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -114,6 +115,36 @@ fn trap_01_a_future_dropped_while_pending_is_a_cancelled_request() {
     assert_open(&metrics);
     drop(future);
     assert_recorded(&metrics, "GET", 499, Some("cancelled"));
+}
+
+//
+#[test]
+fn a_dropped_request_is_recorded_before_the_inner_future_or_body_is_dropped() {
+    struct OnDrop<F: Fn()>(F);
+    impl<F: Fn()> Drop for OnDrop<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+    for (responds, status, error) in [(false, 499, "cancelled"), (true, 200, "aborted")] {
+        let metrics = Rc::new(Metrics::new());
+        let inner = service_fn(|_: Request<()>| {
+            let metrics = Rc::clone(&metrics);
+            let recorded = OnDrop(move || assert_recorded(&metrics, "GET", status, Some(error)));
+            async move {
+                let body = Full::<Bytes>::from("a").map_frame(move |frame| {
+                    _ = &recorded;
+                    frame
+                });
+                if !responds {
+                    pending::<()>().await;
+                }
+                Ok::<_, Infallible>(Response::new(body))
+            }
+        });
+        let mut future = Box::pin(layer(&metrics).layer(inner).call(request(Method::GET)));
+        assert_eq!(poll(future.as_mut()).is_ready(), responds);
+    }
 }
 
 //

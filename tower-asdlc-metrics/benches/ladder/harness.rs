@@ -1,4 +1,4 @@
-//! Measures subjects side by side: time as the median of interleaved rounds, instructions with callgrind, and allocations.
+//! Measures subjects side by side: time as the median of interleaved rounds, and instructions and allocations with valgrind.
 //!
 //! The peers' benchmark in `tests/peers`, which is not part of the workspace, uses this file too.
 
@@ -24,7 +24,7 @@ impl Subject {
 
 /// Measures all subjects, and prints a table: the cost of the first, and for each other subject the difference from the first.
 ///
-/// With the arguments `run NAME COUNT` it only runs one subject, for callgrind. With `time NAME THREADS` it prints the
+/// With the arguments `run NAME COUNT` it only runs one subject, for valgrind. With `time NAME THREADS` it prints the
 /// nanoseconds of one round, so that a script can interleave two builds.
 pub fn main(subjects: &[Subject]) {
     let arguments: Vec<String> = std::env::args().collect();
@@ -40,28 +40,29 @@ pub fn main(subjects: &[Subject]) {
 
     let one = nanoseconds(subjects, 1);
     let two = nanoseconds(subjects, 2);
-    let instructions: Vec<_> = subjects.iter().map(instructions).collect();
+    let counts =
+        |count: fn(&Subject) -> Option<u64>| subjects.iter().map(count).collect::<Vec<_>>();
+    let (allocations, instructions) = (counts(allocations), counts(instructions));
     println!("| | ns, 1 thread | ns, 2 threads | allocations | instructions |");
     println!("|---|---|---|---|---|");
-    let base = (one[0], two[0], allocations(&subjects[0]), instructions[0]);
     for (index, subject) in subjects.iter().enumerate() {
         let name = subject.name;
-        let (one, two) = (one[index], two[index]);
-        let (allocations, instructions) = (allocations(subject), instructions[index]);
-        if index == 0 {
-            let instructions =
-                instructions.map_or_else(|| NO_VALGRIND.to_owned(), |count| count.to_string());
-            println!("| {name} | {one:.0} | {two:.0} | {allocations} | {instructions} |");
+        let (one, two) = if index == 0 {
+            (format!("{:.0}", one[0]), format!("{:.0}", two[0]))
         } else {
-            let instructions = instructions.zip(base.3).map(|(all, base)| all as i64 - base as i64);
-            println!(
-                "| {name} | {:+.0} | {:+.0} | {:+} | {} |",
-                one - base.0,
-                two - base.1,
-                allocations as i64 - base.2 as i64,
-                instructions.map_or_else(|| NO_VALGRIND.to_owned(), |more| format!("{more:+}"))
-            );
-        }
+            (format!("{:+.0}", one[index] - one[0]), format!("{:+.0}", two[index] - two[0]))
+        };
+        let (allocations, instructions) = (cell(&allocations, index), cell(&instructions, index));
+        println!("| {name} | {one} | {two} | {allocations} | {instructions} |");
+    }
+}
+
+/// The count of the first subject, and for each other subject the difference from the first.
+fn cell(counts: &[Option<u64>], index: usize) -> String {
+    match (counts[index], counts[0]) {
+        (Some(count), Some(_)) if index == 0 => count.to_string(),
+        (Some(count), Some(base)) => format!("{:+}", count as i64 - base as i64),
+        _ => "no valgrind".to_owned(),
     }
 }
 
@@ -93,27 +94,33 @@ fn round(subject: &Subject, threads: usize) -> f64 {
     times.iter().sum::<f64>() / threads as f64
 }
 
-fn allocations(subject: &Subject) -> u64 {
-    let mut request = (subject.make)();
-    repeat(&mut *request, WARM_UP);
-    allocation_counter::measure(request).count_total
+/// Allocations per request. Counted by valgrind, and not by an allocator of this program: such an allocator takes about 110
+/// instructions for each allocation, which a server does not have.
+fn allocations(subject: &Subject) -> Option<u64> {
+    per_request(subject, &["--tool=memcheck"], "total heap usage: ")
 }
 
-/// Instructions per request, from two runs under callgrind with different numbers of requests. `None` without valgrind.
+/// Instructions per request.
 fn instructions(subject: &Subject) -> Option<u64> {
+    per_request(subject, &["--tool=callgrind", "--callgrind-out-file=/dev/null"], "Collected : ")
+}
+
+/// What valgrind reports after this text, from two runs with different numbers of requests. `None` without valgrind.
+fn per_request(subject: &Subject, tool: &[&str], text: &str) -> Option<u64> {
     let run = |count: u64| {
         let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .args(tool)
             .arg(std::env::current_exe().ok()?)
             .args(["run", subject.name, &count.to_string()])
             .output()
             .ok()?;
         let report = String::from_utf8_lossy(&output.stderr).into_owned();
-        let total = report.lines().find_map(|line| line.split_once("Collected : "))?.1;
-        total.trim().parse::<u64>().ok()
+        let total = report.lines().find_map(|line| line.split_once(text))?.1;
+        total.split_whitespace().next()?.replace(',', "").parse::<u64>().ok()
     };
     let few = 1_000;
-    Some((run(3 * few)? - run(few)?) / (2 * few))
+    // Rounded: the start of the program takes a few more or less in each run.
+    Some((run(3 * few)? - run(few)? + few) / (2 * few))
 }
 
 fn repeat(request: &mut dyn FnMut(), count: u64) {
@@ -127,7 +134,6 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-const NO_VALGRIND: &str = "no valgrind";
 const ROUNDS: usize = 31;
 const WARM_UP: u64 = 2_000;
 const REPETITIONS: u64 = 50_000;

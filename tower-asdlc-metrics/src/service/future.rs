@@ -19,9 +19,10 @@ pin_project! {
     where
         S: Service<Request<ReqBody>>,
     {
+        // Before the call: then dropping the call is the last thing to do, and no registers are saved for what follows it.
+        exchange: OpenExchange,
         #[pin]
         call: InnerCall<S::Future, NotCalled<S, Request<ReqBody>, S::Error>>,
-        exchange: OpenExchange,
     }
 }
 

@@ -16,8 +16,7 @@ pin_project! {
         },
         // Boxed, so that the future of a request that does not wait is no larger.
         NotCalled {
-            // `None` once the service was called or the error was returned.
-            state: Option<Box<N>>,
+            state: NotCalledState<N>,
         },
     }
 }
@@ -30,6 +29,22 @@ pub(crate) enum NotCalled<S, R, E> {
     Failed { error: E },
 }
 
+/// `None` once the service was called or the error was returned.
+pub(crate) struct NotCalledState<N>(Option<Box<N>>);
+
+impl<N> Drop for NotCalledState<N> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // A function of its own: the drop of a call that was made then saves no registers for this.
+        #[cold]
+        #[inline(never)]
+        fn drop_boxed<N>(_: Box<N>) {}
+        if let Some(not_called) = self.0.take() {
+            drop_boxed(not_called);
+        }
+    }
+}
+
 impl<F, S, R, E> InnerCall<F, NotCalled<S, R, E>> {
     #[inline]
     pub(crate) fn called(future: F) -> Self {
@@ -38,12 +53,14 @@ impl<F, S, R, E> InnerCall<F, NotCalled<S, R, E>> {
 
     #[cold]
     pub(crate) fn waiting(service: S, request: R) -> Self {
-        Self::NotCalled { state: Some(Box::new(NotCalled::Waiting { service, request })) }
+        Self::NotCalled {
+            state: NotCalledState(Some(Box::new(NotCalled::Waiting { service, request }))),
+        }
     }
 
     #[cold]
     pub(crate) fn failed(error: E) -> Self {
-        Self::NotCalled { state: Some(Box::new(NotCalled::Failed { error })) }
+        Self::NotCalled { state: NotCalledState(Some(Box::new(NotCalled::Failed { error }))) }
     }
 }
 
@@ -55,7 +72,7 @@ where
     #[inline]
     pub(crate) fn poll_response(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         if let InnerCallProjection::NotCalled { state } = self.as_mut().project() {
-            let future = match ready!(NotCalled::poll_call(state, cx)) {
+            let future = match ready!(NotCalled::poll_call(&mut state.0, cx)) {
                 Ok(future) => future,
                 Err(error) => return Poll::Ready(Err(error)),
             };
@@ -87,5 +104,25 @@ impl<S: Service<R>, R> NotCalled<S, R, S::Error> {
             Some(Self::Failed { error }) => Poll::Ready(Err(error)),
             None => Poll::Pending,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::future::Ready;
+    use std::sync::Arc;
+
+    //
+    #[test]
+    fn a_request_that_is_dropped_while_it_waits_is_freed_with_its_service() {
+        type Waiting = NotCalled<Arc<()>, Arc<()>, Infallible>;
+        let counted = Arc::new(());
+        let [service, request] = [(); 2].map(|()| Arc::clone(&counted));
+        let call = InnerCall::<Ready<()>, Waiting>::waiting(service, request);
+        assert_eq!(Arc::strong_count(&counted), 3);
+        drop(call);
+        assert_eq!(Arc::strong_count(&counted), 1);
     }
 }

@@ -135,6 +135,15 @@ impl OpenExchange {
         }
     }
 
+    /// Finishes an exchange that is dropped. A function of its own, so that dropping a future or a body saves fewer registers.
+    #[cold]
+    #[inline(never)]
+    fn finish_dropped(&mut self) {
+        if let Some(exchange) = &*self.0 {
+            self.finish(exchange.outcome_when_dropped());
+        }
+    }
+
     #[cold]
     fn end_on_panic(&mut self) {
         if let Some(flags) = self.0.as_ref().map(Exchange::flags) {
@@ -156,8 +165,8 @@ impl Drop for EndOnPanic<'_> {
 impl Drop for OpenExchange {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(exchange) = &*self.0 {
-            self.finish(exchange.outcome_when_dropped());
+        if self.0.is_some() {
+            self.finish_dropped();
         }
     }
 }

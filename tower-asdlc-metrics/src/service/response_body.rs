@@ -12,9 +12,10 @@ pin_project! {
     /// Frames, errors, trailers, `size_hint` and `is_end_stream` are those of the inner body, unchanged.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
+        // Before the body: then dropping the body is the last thing to do, and no registers are saved for what follows it.
+        exchange: OpenExchange,
         #[pin]
         inner: B,
-        exchange: OpenExchange,
     }
 }
 

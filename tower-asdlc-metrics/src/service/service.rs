@@ -19,9 +19,10 @@ use tower_service::Service;
 /// [disabled](crate::HttpMetricsLayer::disabled), it is ready when the inner service is ready.
 #[derive(Debug)]
 pub struct HttpMetrics<S> {
-    inner: S,
+    // Before the inner service: then dropping that is the last thing to do.
     /// `None` if the layer is disabled.
     shard: Option<Arc<Shard>>,
+    inner: S,
     has_backpressure: bool,
 }
 
