@@ -207,7 +207,7 @@ impl Renderer {
             *is_unused_logged = true;
             warnings.push(FamilyWarning::NoExemplars);
         }
-        let exemplars = exemplars.map(|store| (store, family_exemplars));
+        let exemplars = exemplars.map(|store| (store, store.compare_clocks(), family_exemplars));
         let series = WriteFamilies { query, labels, orders, lifetimes, exemplars, time, warnings };
         let counts = match query.output.syntax {
             Syntax::Text004 | Syntax::Text100 => {
