@@ -1,115 +1,154 @@
-//! The time of an exemplar whose library has already read a clock.
+//! The times of exemplars.
 //!
-//! A library measures durations with an [`Instant`], and an exemplar has the time of the system's clock. To read a clock takes
-//! longer than to record an exemplar. So each thread compares the two clocks now and then, and adds the difference.
+//! An exemplar is recorded with an [`Instant`]: libraries measure durations with this clock, so its reading is already there. To
+//! convert it would take longer than to record the exemplar. So a scrape compares the clock with that of the system, and converts
+//! the exemplars that it serves.
+//!
+//! An exemplar has the same time in all scrapes. Otherwise Prometheus would store it again.
 
 use crate::unix_time::UnixTime;
-use std::{
-    cell::Cell,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-thread_local! {
-    static COMPARED: Cell<Option<Clocks>> = const { Cell::new(None) };
+/// The last comparisons of the clocks that differ.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    /// The comparison for moments up to `until`.
+    earlier: Comparison,
+    /// The last scrape before the clocks differed from `earlier`.
+    until: Instant,
+    /// The comparison for all later moments.
+    current: Comparison,
+    /// The last scrape. The clocks did not differ from `current`.
+    last: Instant,
 }
 
-/// A comparison of the clocks: both at the same moment.
-#[derive(Clone, Copy)]
-struct Clocks {
+/// Both clocks at the same moment.
+#[derive(Clone, Copy, Debug)]
+struct Comparison {
     instant: Instant,
     time: UnixTime,
 }
 
-/// The time of the system's clock at this moment, which has just passed. It may be earlier by as long as it takes to read the
-/// clocks, and is not later. After somebody has set the system's clock, it is wrong for at most [`MAX_AGE`].
-#[inline]
-pub(crate) fn unix_time(moment: Instant) -> UnixTime {
-    if let Some(Clocks { instant, time }) = COMPARED.get() {
-        // `None` if the moment was before the comparison.
-        if let Some(since) = moment.checked_duration_since(instant).filter(|it| *it < MAX_AGE) {
-            // Less than a second.
-            return UnixTime(time.0.saturating_add(since.subsec_nanos().into()));
-        }
-    }
-    compare_again(moment)
-}
-
-#[cold]
-fn compare_again(moment: Instant) -> UnixTime {
-    let clocks = Clocks::compare();
-    COMPARED.set(Some(clocks));
-    let Clocks { instant, time } = clocks;
-    time.minus(instant.saturating_duration_since(moment))
-}
-
 impl Clocks {
+    pub(crate) fn new() -> Self {
+        let now = Comparison::new();
+        Self { earlier: now, until: now.instant, current: now, last: now.instant }
+    }
+
+    /// Compares the clocks again. If they differ from the comparison before, somebody has set the system's clock, or the system was
+    /// suspended. Then only moments after the last scrape have times by the new comparison: earlier ones may be served already.
+    pub(crate) fn compare(&mut self) {
+        self.add(Comparison::new());
+    }
+
+    fn add(&mut self, now: Comparison) {
+        if !self.current.agrees_with(now) {
+            *self = Self { earlier: self.current, until: self.last, current: now, ..*self };
+        }
+        self.last = now.instant;
+    }
+
+    /// The time of the system's clock at this moment. It may be earlier by as long as it takes to read the clocks.
+    pub(crate) fn unix_time(&self, moment: Instant) -> UnixTime {
+        let comparison = if moment <= self.until { self.earlier } else { self.current };
+        comparison.unix_time(moment)
+    }
+}
+
+impl Comparison {
     /// Reads both clocks [`ATTEMPTS`] times, and keeps the attempt that took the least time: an interruption takes longer.
-    fn compare() -> Self {
+    fn new() -> Self {
         let read = || {
             let before = Instant::now();
             let time = UnixTime::now();
             let instant = Instant::now();
             (instant - before, Self { instant, time })
         };
-        let (_, clocks) =
+        let (_, comparison) =
             (0..ATTEMPTS).map(|_| read()).min_by_key(|(took, _)| *took).unwrap_or_else(read);
-        clocks
+        comparison
+    }
+
+    fn agrees_with(self, other: Self) -> bool {
+        let time = self.unix_time(other.instant);
+        time <= other.time.plus(TOLERANCE) && other.time <= time.plus(TOLERANCE)
+    }
+
+    fn unix_time(self, moment: Instant) -> UnixTime {
+        match moment.checked_duration_since(self.instant) {
+            Some(later) => self.time.plus(later),
+            None => self.time.minus(self.instant - moment),
+        }
     }
 }
 
-/// How long a comparison is valid.
-const MAX_AGE: Duration = Duration::from_millis(100);
 /// How many times the clocks are read for one comparison.
 const ATTEMPTS: usize = 4;
 
+/// By how much two comparisons may differ, because the clocks are not read at exactly the same moment.
+const TOLERANCE: Duration = Duration::from_millis(1);
+
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     /// By how much a time may be too early in the tests: a machine may interrupt each comparison.
-    pub(crate) const PRECISION: Duration = Duration::from_millis(1);
-
-    /// Asserts that a moment has a time between these.
-    fn assert_between(before: UnixTime, moment: Instant, after: UnixTime) {
-        let time = unix_time(moment);
-        assert!(before.minus(PRECISION) <= time, "{time:?} is before {before:?}");
-        assert!(time <= after, "{time:?} is after {after:?}");
-    }
+    const PRECISION: Duration = Duration::from_millis(1);
 
     //
     #[test]
     fn a_moment_has_the_time_of_the_clock_of_the_system() {
+        let early = Clocks::new();
         for _ in 0..1_000 {
             let before = UnixTime::now();
             let moment = Instant::now();
-            assert_between(before, moment, UnixTime::now());
+            let after = UnixTime::now();
+            for clocks in [early, Clocks::new()] {
+                let time = clocks.unix_time(moment);
+                assert!(before.minus(PRECISION) <= time, "{time:?} is before {before:?}");
+                assert!(time <= after, "{time:?} is after {after:?}");
+            }
         }
     }
 
     //
     #[test]
-    fn the_clocks_are_compared_when_there_is_no_comparison_or_an_old_one() {
-        assert!(COMPARED.get().is_none());
-        unix_time(Instant::now());
-        let compared = COMPARED.get().expect("they were compared");
-        unix_time(Instant::now());
-        assert_eq!(COMPARED.get().map(|it| it.instant), Some(compared.instant));
-        // Since then, somebody has set the clock.
-        let (instant, time) = (compared.instant - MAX_AGE, compared.time.plus(3_600 * SECOND));
-        COMPARED.set(Some(Clocks { instant, time }));
-        let before = UnixTime::now();
-        let moment = Instant::now();
-        assert_between(before, moment, UnixTime::now());
+    fn the_time_of_a_moment_stays_the_same() {
+        let mut clocks = Clocks::new();
+        let moments = [Instant::now(), Instant::now() - SECOND, Instant::now() + SECOND];
+        let times = moments.map(|moment| clocks.unix_time(moment));
+        // Comparisons that differ a little, as those of an interrupted machine do.
+        for difference in [0, 1, 500, 999].map(Duration::from_micros) {
+            let (instant, time) = (clocks.last + SECOND, clocks.unix_time(clocks.last + SECOND));
+            clocks.add(Comparison { instant, time: time.plus(difference) });
+            clocks.add(Comparison { instant, time: time.minus(difference) });
+            assert_eq!(moments.map(|moment| clocks.unix_time(moment)), times, "{difference:?}");
+        }
     }
 
     //
     #[test]
-    fn a_moment_before_the_comparison_has_an_earlier_time() {
-        let before = UnixTime::now();
-        unix_time(Instant::now());
-        let Clocks { instant, .. } = COMPARED.get().expect("they were compared");
-        let after = UnixTime::now();
-        assert_between(before.minus(SECOND), instant - SECOND, after.minus(SECOND));
+    fn after_the_clock_was_set_only_times_that_were_not_served_change() {
+        let start = Instant::now();
+        let at = |seconds| start + seconds * SECOND;
+        let hour = 3_600 * SECOND;
+        for is_set_back in [false, true] {
+            let set = |time: UnixTime| if is_set_back { time.minus(hour) } else { time.plus(hour) };
+            let mut clocks = Clocks::new();
+            clocks.add(Comparison { instant: at(10), time: clocks.unix_time(at(10)) });
+            let earlier = clocks;
+            clocks.add(Comparison { instant: at(20), time: set(clocks.unix_time(at(20))) });
+            for seconds in 0..=10 {
+                assert_eq!(clocks.unix_time(at(seconds)), earlier.unix_time(at(seconds)));
+            }
+            for seconds in 11..=30 {
+                assert_eq!(clocks.unix_time(at(seconds)), set(earlier.unix_time(at(seconds))));
+            }
+            // No time changes with the next scrape.
+            clocks.add(Comparison { instant: at(30), time: set(earlier.unix_time(at(30))) });
+            assert_eq!(clocks.unix_time(at(10)), earlier.unix_time(at(10)));
+            assert_eq!(clocks.unix_time(at(11)), set(earlier.unix_time(at(11))));
+        }
     }
 
     const SECOND: Duration = Duration::from_secs(1);

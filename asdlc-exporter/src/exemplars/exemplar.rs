@@ -4,29 +4,76 @@ use crate::unix_time::UnixTime;
 
 /// A measurement with the span that it was made in.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Exemplar {
+pub(crate) struct Exemplar<T = UnixTime> {
     pub(crate) value: f64,
-    pub(crate) time: UnixTime,
+    pub(crate) time: T,
     pub(crate) span: SpanIds,
 }
 
-impl AsRef<Self> for Exemplar {
-    fn as_ref(&self) -> &Self {
-        self
+impl<T> Exemplar<T> {
+    /// The same exemplar with its time by another clock.
+    pub(crate) fn with_time<U>(self, time: impl FnOnce(T) -> U) -> Exemplar<U> {
+        let Self { value, time: own, span } = self;
+        Exemplar { value, time: time(own), span }
     }
 }
 
-/// The ids of a sampled span, or zeros. Bytes, because the type of OpenTelemetry for trace ids would make each
-/// exemplar 8 bytes larger.
+/// What a reservoir keeps.
+pub(crate) trait Recorded {
+    type Time: Copy + Ord;
+
+    fn value(&self) -> f64;
+
+    fn time(&self) -> Self::Time;
+}
+
+impl<T: Copy + Ord> Recorded for Exemplar<T> {
+    type Time = T;
+
+    #[inline]
+    fn value(&self) -> f64 {
+        self.value
+    }
+
+    #[inline]
+    fn time(&self) -> T {
+        self.time
+    }
+}
+
+/// The ids of a sampled span, or zeros.
+///
+/// In words, which the compiler keeps in registers: it would copy bytes through memory. OpenTelemetry's type for trace ids would
+/// make each exemplar larger, because of its alignment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SpanIds {
-    pub(crate) trace: [u8; 16],
-    pub(crate) span: [u8; 8],
+    /// The lower half is first.
+    trace: [u64; 2],
+    span: u64,
 }
 
 impl SpanIds {
+    pub(crate) const NONE: Self = Self { trace: [0; 2], span: 0 };
+
+    #[inline]
+    pub(crate) fn new(trace: [u8; 16], span: [u8; 8]) -> Self {
+        // OpenTelemetry stores numbers, and makes big-endian bytes of them. So the compiler swaps no bytes.
+        let trace = u128::from_be_bytes(trace);
+        Self { trace: [trace as u64, (trace >> 64) as u64], span: u64::from_be_bytes(span) }
+    }
+
+    pub(crate) fn trace(self) -> [u8; 16] {
+        let [low, high] = self.trace.map(u128::from);
+        (high << 64 | low).to_be_bytes()
+    }
+
+    pub(crate) fn span(self) -> [u8; 8] {
+        self.span.to_be_bytes()
+    }
+
     /// Whether both ids are those of a span.
-    pub(crate) fn are_valid(&self) -> bool {
-        self.trace != [0; 16] && self.span != [0; 8]
+    #[inline]
+    pub(crate) fn are_valid(self) -> bool {
+        self.trace != Self::NONE.trace && self.span != Self::NONE.span
     }
 }

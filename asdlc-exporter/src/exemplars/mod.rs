@@ -3,7 +3,7 @@
 //! `span` finds the span of a measurement. `reservoir` keeps exemplars, `series` those of a series, and `store` those of
 //! all instruments: the meters of this crate record into it, and a scrape reads from it.
 
-mod clocks;
+pub(crate) mod clocks;
 mod exemplar;
 pub(crate) mod filter;
 pub(crate) mod reservoir;
@@ -12,4 +12,4 @@ pub(crate) mod span;
 pub(crate) mod store;
 mod sync;
 
-pub(crate) use exemplar::{Exemplar, SpanIds};
+pub(crate) use exemplar::{Exemplar, Recorded, SpanIds};

@@ -1,7 +1,7 @@
 //! The newest exemplar of each bucket.
 
 use super::sync::{Arc, Mutex, MutexGuard};
-use crate::exemplars::Exemplar;
+use crate::exemplars::Recorded;
 
 /// The exemplars of one series, or of several, if each exemplar says which series it belongs to. Any number of threads may
 /// record and read.
@@ -9,7 +9,7 @@ use crate::exemplars::Exemplar;
 /// A lock protects the exemplars, so each is read and written as a whole. A thread waits only while another one records
 /// or reads exemplars of the same reservoir.
 #[derive(Debug)]
-pub(crate) struct Reservoir<E = Exemplar>(Mutex<Slots<E>>);
+pub(crate) struct Reservoir<E>(Mutex<Slots<E>>);
 
 #[derive(Debug)]
 struct Slots<E> {
@@ -45,7 +45,7 @@ pub(crate) enum Buckets {
     PowersOfTwo,
 }
 
-impl<E: AsRef<Exemplar>> Reservoir<E> {
+impl<E: Recorded> Reservoir<E> {
     pub(crate) fn new(buckets: Arc<Buckets>) -> Self {
         Self(Mutex::new(Slots { buckets, slots: Vec::new(), last: 0 }))
     }
@@ -54,14 +54,14 @@ impl<E: AsRef<Exemplar>> Reservoir<E> {
     /// Beyond [`MAX_SLOTS`] buckets, it replaces the oldest exemplar of all.
     #[inline(always)]
     pub(crate) fn record(&self, exemplar: E) {
-        self.record_with(exemplar.as_ref().value, || exemplar);
+        self.record_with(exemplar.value(), exemplar.time(), || exemplar);
     }
 
-    /// Records the exemplar that `new` returns, which has this value. `new` is called with the lock, so that its result is not
-    /// copied before it is stored.
+    /// Records the exemplar that `new` returns, which has this value and this time. `new` is called with the lock, so that its
+    /// result is not copied before it is stored.
     #[inline(always)]
-    pub(crate) fn record_with(&self, value: f64, new: impl FnOnce() -> E) {
-        self.lock().record(value, new);
+    pub(crate) fn record_with(&self, value: f64, time: E::Time, new: impl FnOnce() -> E) {
+        self.lock().record(value, time, new);
     }
 
     /// Uses these buckets from now on.
@@ -70,8 +70,9 @@ impl<E: AsRef<Exemplar>> Reservoir<E> {
         if *slots.buckets != **buckets {
             let old = std::mem::take(&mut slots.slots);
             slots.buckets = Arc::clone(buckets);
-            old.into_iter()
-                .for_each(|slot| slots.record(slot.exemplar.as_ref().value, || slot.exemplar));
+            for Slot { exemplar, .. } in old {
+                slots.record(exemplar.value(), exemplar.time(), || exemplar);
+            }
         }
     }
 
@@ -90,9 +91,9 @@ impl<E: AsRef<Exemplar>> Reservoir<E> {
     }
 }
 
-impl<E: AsRef<Exemplar>> Slots<E> {
+impl<E: Recorded> Slots<E> {
     #[inline(always)]
-    fn record(&mut self, value: f64, new: impl FnOnce() -> E) {
+    fn record(&mut self, value: f64, time: E::Time, new: impl FnOnce() -> E) {
         let has_value = |slot: &Slot<E>| slot.bucket.above < value && value <= slot.bucket.up_to;
         if !self.slots.get(self.last).is_some_and(has_value) {
             self.last = self.slots.partition_point(|slot| slot.bucket.up_to < value);
@@ -100,11 +101,9 @@ impl<E: AsRef<Exemplar>> Slots<E> {
                 return self.insert(self.last, new());
             }
         }
-        if let Some(slot) = self.slots.get_mut(self.last) {
-            let exemplar = new();
-            if slot.exemplar.as_ref().time <= exemplar.as_ref().time {
-                slot.exemplar = exemplar;
-            }
+        let Some(slot) = self.slots.get_mut(self.last) else { return };
+        if slot.exemplar.time() <= time {
+            slot.exemplar = new();
         }
     }
 
@@ -112,11 +111,11 @@ impl<E: AsRef<Exemplar>> Slots<E> {
     #[cold]
     fn insert(&mut self, mut at: usize, exemplar: E) {
         let Self { buckets, slots, .. } = self;
-        let bucket = buckets.find(exemplar.as_ref().value);
+        let bucket = buckets.find(exemplar.value());
         if slots.len() < MAX_SLOTS {
             slots.reserve_exact(1);
         } else {
-            let oldest = (0..slots.len()).min_by_key(|at| slots[*at].exemplar.as_ref().time);
+            let oldest = (0..slots.len()).min_by_key(|at| slots[*at].exemplar.time());
             if let Some(oldest) = oldest {
                 slots.remove(oldest);
             }
@@ -173,16 +172,16 @@ const MANTISSA_BITS: u32 = 52;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{exemplars::SpanIds, unix_time::UnixTime};
-    use std::thread;
+    use crate::exemplars::{Exemplar, SpanIds};
+    use std::{thread, time::Instant};
 
-    fn exemplar(value: f64, time: u64) -> Exemplar {
-        Exemplar { value, time: UnixTime(time), span: SpanIds::default() }
+    fn exemplar(value: f64, time: u64) -> Exemplar<u64> {
+        Exemplar { value, time, span: SpanIds::default() }
     }
 
-    fn kept(reservoir: &Reservoir) -> Vec<(f64, u64)> {
+    fn kept(reservoir: &Reservoir<Exemplar<u64>>) -> Vec<(f64, u64)> {
         let mut kept = Vec::new();
-        reservoir.for_each(|exemplar| kept.push((exemplar.value, exemplar.time.0)));
+        reservoir.for_each(|exemplar| kept.push((exemplar.value, exemplar.time)));
         kept
     }
 
@@ -248,7 +247,7 @@ mod tests {
     //
     #[test]
     fn the_memory_of_a_series_is_bounded() {
-        assert!(size_of::<Slot<Exemplar>>() <= 64);
+        assert!(size_of::<Slot<Exemplar<Instant>>>() <= 64);
         let reservoir = Reservoir::new(Arc::new(Buckets::PowersOfTwo));
         for exponent in -1_000..1_000 {
             reservoir.record(exemplar(2.0_f64.powi(exponent), (exponent + 2_000) as u64));
@@ -269,10 +268,9 @@ mod tests {
                 scope.spawn(move || {
                     for step in 0..COUNT {
                         let ids = (2 * step + thread).to_le_bytes();
-                        let span =
-                            SpanIds { trace: [ids, ids].concat().try_into().unwrap(), span: ids };
-                        let time = UnixTime(2 * step + thread);
-                        reservoir.record(Exemplar { value: time.0 as f64, time, span });
+                        let span = SpanIds::new([ids, ids].concat().try_into().unwrap(), ids);
+                        let time = 2 * step + thread;
+                        reservoir.record(Exemplar { value: time as f64, time, span });
                     }
                 });
             }
@@ -280,9 +278,9 @@ mod tests {
                 let buckets = if number % 2 == 0 { Buckets::One } else { Buckets::PowersOfTwo };
                 reservoir.set_buckets(&Arc::new(buckets));
                 reservoir.for_each(|Exemplar { value, time, span }| {
-                    let ids = time.0.to_le_bytes();
-                    assert_eq!((*value, span.span), (time.0 as f64, ids));
-                    assert_eq!(span.trace, *[ids, ids].concat());
+                    let ids = time.to_le_bytes();
+                    assert_eq!((*value, span.span()), (*time as f64, ids));
+                    assert_eq!(span.trace(), *[ids, ids].concat());
                 });
             }
         });

@@ -4,7 +4,7 @@
 //! series beyond its limit in one point.
 
 use crate::exemplars::{
-    Exemplar,
+    Exemplar, Recorded,
     reservoir::{Buckets, Reservoir},
     sync::{Arc, Mutex, lock},
 };
@@ -12,12 +12,13 @@ use opentelemetry::{Key, KeyValue};
 use std::{
     collections::HashSet,
     sync::atomic::{AtomicU8, Ordering},
+    time::{Duration, Instant},
 };
 
 /// The exemplars of one series.
 #[derive(Debug)]
 pub(crate) struct SeriesExemplars {
-    reservoir: Reservoir,
+    reservoir: Reservoir<Exemplar<Instant>>,
     /// The key and the hash of each attribute. `None` if a key is there twice: the SDK does not say which value it takes.
     attributes: Option<Box<[(Key, u64)]>>,
     /// A [`Seen`].
@@ -47,16 +48,21 @@ pub(crate) enum SeriesRecorder {
 #[derive(Debug)]
 pub(crate) struct SharedExemplars {
     reservoir: Reservoir<SharedExemplar>,
+    created: Instant,
     /// The keys of the attributes of all these series. `None` if there are too many, or if a key was there twice.
     keys: Mutex<Option<HashSet<Key>>>,
 }
 
 /// An exemplar with the hash of the attributes of its series.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SharedExemplar {
-    pub(crate) exemplar: Exemplar,
-    pub(crate) series: u64,
+struct SharedExemplar {
+    exemplar: Exemplar<SinceCreation>,
+    series: u64,
 }
+
+/// A moment in nanoseconds after [`SharedExemplars`] were created. An [`Instant`] needs 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SinceCreation(u64);
 
 impl SeriesExemplars {
     pub(crate) fn new<'a>(
@@ -105,23 +111,28 @@ impl SeriesExemplars {
         self.reservoir.is_empty()
     }
 
-    pub(crate) fn for_each(&self, read: impl FnMut(&Exemplar)) {
+    pub(crate) fn for_each(&self, read: impl FnMut(&Exemplar<Instant>)) {
         self.reservoir.for_each(read);
     }
 }
 
 impl SeriesRecorder {
-    pub(crate) fn record(&self, exemplar: Exemplar) {
-        self.record_with(exemplar.value, || exemplar);
+    pub(crate) fn record(&self, exemplar: Exemplar<Instant>) {
+        self.record_with(exemplar.value, exemplar.time, || exemplar);
     }
 
     /// See [`Reservoir::record_with`].
     #[inline(always)]
-    pub(crate) fn record_with(&self, value: f64, new: impl FnOnce() -> Exemplar) {
+    pub(crate) fn record_with(
+        &self,
+        value: f64,
+        time: Instant,
+        new: impl FnOnce() -> Exemplar<Instant>,
+    ) {
         match self {
-            Self::Own(series) => series.reservoir.record_with(value, new),
+            Self::Own(series) => series.reservoir.record_with(value, time, new),
             Self::Shared(all, series) => {
-                all.record(SharedExemplar { exemplar: new(), series: *series });
+                all.record(new(), *series);
             }
         }
     }
@@ -129,12 +140,17 @@ impl SeriesRecorder {
 
 impl SharedExemplars {
     pub(crate) fn new(buckets: Arc<Buckets>) -> Self {
-        Self { reservoir: Reservoir::new(buckets), keys: Mutex::new(Some(HashSet::new())) }
+        let keys = Mutex::new(Some(HashSet::new()));
+        Self { reservoir: Reservoir::new(buckets), created: Instant::now(), keys }
     }
 
     #[inline(never)]
-    fn record(&self, exemplar: SharedExemplar) {
-        self.reservoir.record(exemplar);
+    fn record(&self, exemplar: Exemplar<Instant>, series: u64) {
+        let exemplar = exemplar.with_time(|moment| {
+            let since = moment.saturating_duration_since(self.created);
+            SinceCreation(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        });
+        self.reservoir.record(SharedExemplar { exemplar, series });
     }
 
     /// One of the series has these attributes.
@@ -164,14 +180,26 @@ impl SharedExemplars {
         self.reservoir.is_empty()
     }
 
-    pub(crate) fn for_each(&self, read: impl FnMut(&SharedExemplar)) {
-        self.reservoir.for_each(read);
+    /// Passes the exemplars to `read`, each with the hash of the attributes of its series.
+    pub(crate) fn for_each(&self, mut read: impl FnMut(Exemplar<Instant>, u64)) {
+        let moment = |SinceCreation(since)| {
+            self.created.checked_add(Duration::from_nanos(since)).unwrap_or(self.created)
+        };
+        self.reservoir.for_each(|SharedExemplar { exemplar, series }| {
+            read(exemplar.with_time(moment), *series);
+        });
     }
 }
 
-impl AsRef<Exemplar> for SharedExemplar {
-    fn as_ref(&self) -> &Exemplar {
-        &self.exemplar
+impl Recorded for SharedExemplar {
+    type Time = SinceCreation;
+
+    fn value(&self) -> f64 {
+        self.exemplar.value
+    }
+
+    fn time(&self) -> SinceCreation {
+        self.exemplar.time
     }
 }
 
@@ -194,6 +222,7 @@ const FEW: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exemplars::SpanIds;
 
     //
     #[test]
@@ -214,6 +243,24 @@ mod tests {
     fn an_exemplar_of_the_series_beyond_the_limit_needs_at_most_64_bytes() {
         // With the boundaries of its bucket.
         assert!(size_of::<([f64; 2], SharedExemplar)>() <= 64);
+    }
+
+    //
+    #[test]
+    fn an_exemplar_of_the_series_beyond_the_limit_keeps_its_time() {
+        let shared = SharedExemplars::new(Arc::new(Buckets::One));
+        let early = Duration::from_secs(1);
+        // Times before the creation become that of the creation.
+        for (time, kept) in [
+            (shared.created - early, shared.created),
+            (shared.created + early, shared.created + early),
+            (shared.created, shared.created + early),
+        ] {
+            shared.record(Exemplar { value: 1.0, time, span: SpanIds::NONE }, 7);
+            let mut read = Vec::new();
+            shared.for_each(|exemplar, series| read.push((exemplar.time, series)));
+            assert_eq!(read, [(kept, 7)]);
+        }
     }
 
     //

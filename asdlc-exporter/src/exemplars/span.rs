@@ -7,8 +7,7 @@
 
 use crate::{
     catch_panic::catch_panic,
-    exemplars::{SpanIds, clocks, filter::ExemplarFilter},
-    unix_time::UnixTime,
+    exemplars::{SpanIds, filter::ExemplarFilter},
 };
 use opentelemetry::{Context, SpanId, TraceId, trace::TraceContextExt as _};
 use std::{cell::Cell, sync::OnceLock, time::Instant};
@@ -27,8 +26,8 @@ thread_local! {
     static GIVEN: Given = const {
         Given {
             place: Cell::new(Place::Current),
-            span: Cell::new(SpanIds { trace: [0; 16], span: [0; 8] }),
-            time: Cell::new(UnixTime(0)),
+            sampled: Cell::new(SpanIds::NONE),
+            unsampled: Cell::new(None),
         }
     };
     static CONTEXT: CurrentContext = CurrentContext::new();
@@ -38,10 +37,10 @@ thread_local! {
 /// need only the first.
 struct Given {
     place: Cell<Place>,
-    /// In [`Place::Sampled`] and [`Place::Unsampled`].
-    span: Cell<SpanIds>,
-    /// In [`Place::Sampled`] and [`Place::Unsampled`].
-    time: Cell<UnixTime>,
+    /// The span in [`Place::Sampled`].
+    sampled: Cell<SpanIds>,
+    /// The time in [`Place::Unsampled`].
+    unsampled: Cell<Option<Instant>>,
 }
 
 /// Exists on a thread as long as OpenTelemetry's current context can be read. A thread-local value whose destructor runs
@@ -60,31 +59,50 @@ enum Place {
     Current,
     /// [`measure_in`] was given `None`: no measurement becomes an exemplar.
     Nothing,
-    /// In the sampled span that [`measure_in`] was given.
-    Sampled,
     /// In no span. [`measure_in`] was given ids of 0.
     Unsampled,
+    /// In the sampled span that [`measure_in`] was given, at this moment. Only one place has a moment: so it takes one comparison
+    /// to find out which place it is.
+    Sampled(Instant),
 }
 
 /// Calls `measure`. Its measurements on this thread belong to `span`, which has to be sampled. With ids of 0 they
 /// belong to no span, and become exemplars only with [`ExemplarFilter::AlwaysOn`]. With `None` they become no
 /// exemplars.
 ///
-/// The moment is the time of all exemplars of this call, and has just passed. A library that has read this clock to measure
+/// The moment is the time of all exemplars of this call. A library that has read this clock to measure
 /// a duration passes that reading, so that no other clock is read for each call.
 pub(crate) fn measure_in(span: Option<(TraceId, SpanId, Instant)>, measure: &mut dyn FnMut()) {
-    let _reset = Reset { outer: place(), given: given() };
+    if !matches!(place(), Place::Current) {
+        return measure_in_another(span, measure);
+    }
+    let _reset = ToCurrent;
+    set_given(span);
+    measure();
+}
+
+/// Does the same within another call of [`measure_in`].
+#[cold]
+fn measure_in_another(span: Option<(TraceId, SpanId, Instant)>, measure: &mut dyn FnMut()) {
+    let _reset = ToOuter { place: place(), sampled: sampled(), unsampled: unsampled() };
+    set_given(span);
+    measure();
+}
+
+#[inline(always)]
+fn set_given(span: Option<(TraceId, SpanId, Instant)>) {
     match span {
         None => set_place(Place::Nothing),
+        // No trace id is 0 if the span id is another number.
+        Some((_, SpanId::INVALID, moment)) => {
+            set_unsampled(Some(moment));
+            set_place(Place::Unsampled);
+        }
         Some((trace, span, moment)) => {
-            let span = SpanIds { trace: trace.to_bytes(), span: span.to_bytes() };
-            set_place(if span.are_valid() { Place::Sampled } else { Place::Unsampled });
-            set_span(span);
-            // Afterwards, so that the compiler does not keep the span for it.
-            set_time(clocks::unix_time(moment));
+            set_sampled(SpanIds::new(trace.to_bytes(), span.to_bytes()));
+            set_place(Place::Sampled(moment));
         }
     }
-    measure();
 }
 
 impl CurrentContext {
@@ -107,20 +125,28 @@ impl Drop for CurrentContext {
 }
 
 /// Ends [`measure_in`], also if `measure` panics.
-struct Reset {
-    outer: Place,
-    /// If [`measure_in`] was called within another call of it.
-    given: Option<(SpanIds, UnixTime)>,
-}
+struct ToCurrent;
 
-impl Drop for Reset {
+impl Drop for ToCurrent {
     #[inline]
     fn drop(&mut self) {
-        set_place(self.outer);
-        if let Some((span, time)) = self.given {
-            set_span(span);
-            set_time(time);
-        }
+        set_place(Place::Current);
+    }
+}
+
+/// Ends a call of [`measure_in`] within another one.
+struct ToOuter {
+    place: Place,
+    sampled: SpanIds,
+    unsampled: Option<Instant>,
+}
+
+impl Drop for ToOuter {
+    fn drop(&mut self) {
+        let Self { place, sampled, unsampled } = *self;
+        set_place(place);
+        set_sampled(sampled);
+        set_unsampled(unsampled);
     }
 }
 
@@ -140,25 +166,31 @@ pub(crate) fn is_excluded() -> bool {
     matches!(place(), Place::Nothing)
 }
 
-/// Whether [`measure_in`] was given a sampled span.
+/// The time of a measurement that is made now. `None` if [`measure_in`] was not given a sampled span.
 #[inline]
-pub(crate) fn is_sampled() -> bool {
-    matches!(place(), Place::Sampled)
+pub(crate) fn time_if_sampled() -> Option<Instant> {
+    match place() {
+        Place::Sampled(time) => Some(time),
+        Place::Current | Place::Nothing | Place::Unsampled => None,
+    }
 }
 
-/// The span and the time of a measurement that is made now, if it [is in a sampled span](is_sampled).
+/// The sampled span that [`measure_in`] was given last.
 #[inline]
-pub(crate) fn sampled() -> (SpanIds, UnixTime) {
-    GIVEN.with(|now| (now.span.get(), now.time.get()))
+pub(crate) fn sampled() -> SpanIds {
+    GIVEN.with(|now| now.sampled.get())
 }
 
 /// The span and the time of a measurement that is made now, if it can become an exemplar.
 #[inline(never)]
-pub(crate) fn current(filter: ExemplarFilter) -> Option<(SpanIds, UnixTime)> {
+pub(crate) fn current(filter: ExemplarFilter) -> Option<(SpanIds, Instant)> {
     match place() {
         Place::Nothing => None,
-        Place::Sampled => given().filter(|_| filter != ExemplarFilter::AlwaysOff),
-        Place::Unsampled => given().filter(|_| filter == ExemplarFilter::AlwaysOn),
+        Place::Sampled(time) => (filter != ExemplarFilter::AlwaysOff).then(|| (sampled(), time)),
+        Place::Unsampled if filter == ExemplarFilter::AlwaysOn => {
+            Some((SpanIds::NONE, unsampled()?))
+        }
+        Place::Unsampled => None,
         Place::Current => of_context(filter),
     }
 }
@@ -173,45 +205,44 @@ fn set_place(place: Place) {
     GIVEN.with(|now| now.place.set(place));
 }
 
-/// What [`measure_in`] was given, if a call has not returned.
 #[inline]
-fn given() -> Option<(SpanIds, UnixTime)> {
-    matches!(place(), Place::Sampled | Place::Unsampled).then(sampled)
+fn set_sampled(span: SpanIds) {
+    GIVEN.with(|now| now.sampled.set(span));
 }
 
 #[inline]
-fn set_span(span: SpanIds) {
-    GIVEN.with(|now| now.span.set(span));
+fn unsampled() -> Option<Instant> {
+    GIVEN.with(|now| now.unsampled.get())
 }
 
 #[inline]
-fn set_time(time: UnixTime) {
-    GIVEN.with(|now| now.time.set(time));
+fn set_unsampled(time: Option<Instant>) {
+    GIVEN.with(|now| now.unsampled.set(time));
 }
 
 #[inline]
-fn of_context(filter: ExemplarFilter) -> Option<(SpanIds, UnixTime)> {
+fn of_context(filter: ExemplarFilter) -> Option<(SpanIds, Instant)> {
     let ids = ids_of_context();
     let is_eligible = match filter {
         ExemplarFilter::AlwaysOn => true,
         ExemplarFilter::AlwaysOff => false,
         ExemplarFilter::TraceBased => ids.are_valid(),
     };
-    is_eligible.then(|| (ids, UnixTime::now()))
+    is_eligible.then(|| (ids, Instant::now()))
 }
 
 /// The ids of the span of the current context. Zeros if there is none, or if it is not sampled: there is no trace to open.
 fn ids_of_context() -> SpanIds {
     let ids = CurrentContext::read(|context| {
         if !context.has_active_span() {
-            return SpanIds::default();
+            return SpanIds::NONE;
         }
         let span = context.span();
         let context = span.span_context();
         if !context.is_valid() || !context.is_sampled() {
-            return SpanIds::default();
+            return SpanIds::NONE;
         }
-        SpanIds { trace: context.trace_id().to_bytes(), span: context.span_id().to_bytes() }
+        SpanIds::new(context.trace_id().to_bytes(), context.span_id().to_bytes())
     });
     ids.unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 
 use crate::exemplars::{
     Exemplar,
+    clocks::Clocks,
     filter::ExemplarFilter,
     reservoir::Buckets,
     series::{SeriesExemplars, SeriesRecorder, SharedExemplars},
@@ -14,7 +15,7 @@ use std::{
     collections::HashMap,
     hash::BuildHasher as _,
     sync::{PoisonError, RwLock, RwLockReadGuard},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The exemplars of all instruments of one reader, by scope and name.
@@ -23,6 +24,7 @@ pub(crate) struct ExemplarStore {
     filter: ExemplarFilter,
     max_age: Duration,
     instruments: Mutex<HashMap<InstrumentationScope, ByName>>,
+    clocks: Mutex<Clocks>,
 }
 
 /// Instruments by their names in lower case: for the SDK, names that differ only in case are one.
@@ -45,7 +47,7 @@ pub(crate) struct InstrumentExemplars {
 
 impl ExemplarStore {
     pub(crate) fn new(filter: ExemplarFilter, max_age: Duration) -> Self {
-        Self { filter, max_age, instruments: Mutex::default() }
+        Self { filter, max_age, instruments: Mutex::default(), clocks: Mutex::new(Clocks::new()) }
     }
 
     /// Whether no meter that records here has created a counter or a histogram.
@@ -56,6 +58,13 @@ impl ExemplarStore {
     /// Older exemplars are not served.
     pub(crate) fn max_age(&self) -> Duration {
         self.max_age
+    }
+
+    /// The clocks for a scrape that begins now.
+    pub(crate) fn compare_clocks(&self) -> Clocks {
+        let mut clocks = lock(&self.clocks);
+        clocks.compare();
+        *clocks
     }
 
     /// The exemplars of an instrument that is created now.
@@ -117,7 +126,7 @@ impl InstrumentExemplars {
 
     /// The exemplar of a measurement that is made now, if it can become one. The SDK does not count a value that is not
     /// finite.
-    pub(crate) fn exemplar(&self, value: f64) -> Option<Exemplar> {
+    pub(crate) fn exemplar(&self, value: f64) -> Option<Exemplar<Instant>> {
         let exemplar = |(span, time)| Exemplar { value, time, span };
         span::current(self.filter).filter(|_| value.is_finite()).map(exemplar)
     }

@@ -67,16 +67,17 @@ impl ExporterBuilder {
     ///
     /// - **Which are kept:** the newest of each histogram bucket, and the newest of each counter series. A native
     ///   histogram keeps the newest between two powers of two, and so does every histogram before its first scrape. A
-    ///   series keeps at most 256 exemplars of 56 bytes. An instrument keeps them for its first 2 000 series with
+    ///   series keeps at most 256 exemplars of 64 bytes. An instrument keeps them for its first 2 000 series with
     ///   exemplars. Later series share one set. The SDK's overflow series has the exemplars of the series that it counts
     ///   there.
     /// - **Where they are served:** in `OpenMetrics` and protobuf. Prometheus stores them with
     ///   `--enable-feature=exemplar-storage`. The text formats 0.0.4 and 1.0.0 have no exemplars. Additional readers
     ///   get none, because the OpenTelemetry SDK 0.33 does not collect them.
     /// - **Their time:** that of the measurement. For a request of `tower-asdlc-metrics` it is the end of the request. The
-    ///   layers pass it as an [`Instant`](std::time::Instant), and the exporter compares this clock with the system's
-    ///   clock every 0.1 s. After the system's clock was set, or the system was suspended, times are wrong until the next
-    ///   comparison.
+    ///   exporter keeps an [`Instant`](std::time::Instant), and each scrape compares this clock with the system's clock. An
+    ///   exemplar has the same time in all scrapes, so Prometheus stores it once. If the system's clock was set, or the
+    ///   system was suspended, since the last scrape, then all exemplars since that scrape have times by the new clock, also
+    ///   those from before the change. Changes below 1 ms are ignored.
     /// - **How long:** five minutes after the measurement, or
     ///   [`with_exemplar_max_age`](Self::with_exemplar_max_age).
     /// - **Views:** a metric has no exemplars if a view renames it. If a view removes attributes, the remaining series

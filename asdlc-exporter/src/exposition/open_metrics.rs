@@ -1,7 +1,7 @@
 //! Where `OpenMetrics` 1.0 differs from text format 0.0.4.
 
 use crate::{
-    exemplars::{Exemplar, SpanIds},
+    exemplars::Exemplar,
     exposition::{
         exemplars::{SPAN_ID, TRACE_ID, put_hex},
         family_writer::FamilyHead,
@@ -64,13 +64,12 @@ pub(crate) fn has_exemplars(family: &FamilyHead<'_>) -> bool {
 pub(crate) fn push_exemplar(out: &mut Vec<u8>, Exemplar { value, time, span }: &Exemplar) {
     push_str(out, " # {");
     if span.are_valid() {
-        let SpanIds { trace, span } = span;
         let mut digits = [0; 32];
-        put_hex(&mut digits, trace);
+        put_hex(&mut digits, &span.trace());
         for part in [TRACE_ID.as_bytes(), b"=\"", &digits, b"\",", SPAN_ID.as_bytes(), b"=\""] {
             out.extend_from_slice(part);
         }
-        put_hex(&mut digits, span);
+        put_hex(&mut digits, &span.span());
         out.extend_from_slice(&digits[..16]);
         out.push(b'"');
     }

@@ -128,6 +128,20 @@ fn with_always_on_a_measurement_outside_of_a_sampled_span_has_no_trace() -> Resu
     Ok(())
 }
 
+// Prometheus would store it again with another time.
+#[test]
+fn an_exemplar_has_the_same_time_in_every_scrape() -> Result {
+    let exporter = builder().with_exemplars().build()?;
+    let orders = exporter.meter().u64_counter("orders").build();
+    sampled(1, || orders.add(1, &[]));
+    let first = exemplars(&exporter.render_as(Format::OpenMetrics)?);
+    assert_eq!(first.len(), 1);
+    for _ in 0..100 {
+        assert_eq!(exemplars(&exporter.render_as(Format::OpenMetrics)?), first);
+    }
+    Ok(())
+}
+
 //
 #[test]
 fn an_old_exemplar_is_not_served() -> Result {

@@ -14,4 +14,4 @@ mod sync {
     }
 }
 
-pub(crate) use exemplar::{Exemplar, SpanIds};
+pub(crate) use exemplar::{Exemplar, Recorded, SpanIds};

@@ -92,7 +92,7 @@ impl SpanIds {
 
 /// Calls the closure. What is measured in it, on this thread, belongs to this span. With `None` it belongs to no span and becomes
 /// no exemplar. With ids of 0 it belongs to no span, and becomes an exemplar only if the meter keeps those outside of sampled
-/// spans. The moment is the time of the exemplars, and has just passed. So the meter reads no clock.
+/// spans. The moment is the time of the exemplars. So the meter reads no clock.
 type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
 
 /// A value of the context in which instruments are created. A meter that records exemplars sets the answer. The first part names

@@ -48,7 +48,8 @@ impl OpenExchange {
     pub(crate) fn on_response<B: Body>(&mut self, response: &Response<B>) {
         if let Some(exchange) = &mut *self.0 {
             if let Some(outcome) = exchange.on_response(response) {
-                self.finish(outcome);
+                let has_parts = exchange.has_parts();
+                self.finish_some(has_parts, outcome);
             }
         }
     }
@@ -58,7 +59,8 @@ impl OpenExchange {
     pub(crate) fn on_frame<D: Buf>(&mut self, frame: &Frame<D>, is_last: impl FnOnce() -> bool) {
         if let Some(exchange) = &mut *self.0 {
             if let Some(outcome) = exchange.on_frame(frame, is_last) {
-                self.finish(outcome);
+                let has_parts = exchange.has_parts();
+                self.finish_some(has_parts, outcome);
             }
         }
     }
@@ -68,7 +70,7 @@ impl OpenExchange {
     pub(crate) fn on_body_end(&mut self) {
         if let Some(exchange) = &*self.0 {
             if let Some(outcome) = exchange.outcome_at_body_end() {
-                self.finish(outcome);
+                self.finish_some(exchange.has_parts(), outcome);
             }
         }
     }
@@ -92,24 +94,49 @@ impl OpenExchange {
     }
 
     /// Records the exchange, unless it is recorded already.
+    #[inline]
+    pub(crate) fn finish(&mut self, outcome: Outcome) {
+        if let Some(exchange) = &*self.0 {
+            self.finish_some(exchange.has_parts(), outcome);
+        }
+    }
+
+    /// Records the exchange, which is `Some`. `has_parts`: it has optional parts.
     ///
     /// The code that records is compiled three times: with the usual flags as constants, the same with optional parts, and with all flags.
     /// With constants it contains no checks of flags, and keeps no flags in memory, which saves 12 instructions.
-    pub(crate) fn finish(&mut self, outcome: Outcome) {
+    ///
+    /// The caller checks whether there are optional parts: otherwise a function would save all registers only to call another one.
+    #[inline(always)]
+    fn finish_some(&mut self, has_parts: bool, outcome: Outcome) {
+        if has_parts {
+            self.finish_with_parts(outcome);
+        } else {
+            self.finish_without_parts(outcome);
+        }
+    }
+
+    #[inline(never)]
+    fn finish_without_parts(&mut self, outcome: Outcome) {
         let Some(exchange) = &*self.0 else { return };
         let flags = exchange.flags();
-        if flags.are_usual() && !exchange.has_parts() {
+        if flags.are_usual() {
             self.finish_with(FlagSet::USUAL, false, outcome);
-        } else if flags.are_usual() {
-            self.finish_with_parts(outcome);
         } else {
             self.finish_unusual(flags, outcome);
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn finish_with_parts(&mut self, outcome: Outcome) {
-        self.finish_with(FlagSet::USUAL, true, outcome);
+        let Some(exchange) = &*self.0 else { return };
+        let flags = exchange.flags();
+        if flags.are_usual() {
+            self.finish_with(FlagSet::USUAL, true, outcome);
+        } else {
+            self.finish_unusual(flags, outcome);
+        }
     }
 
     #[inline(never)]

@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{self, Sender},
     thread,
+    time::Duration,
 };
 
 const TRACE: TraceId = TraceId::from_bytes([1; 16]);
@@ -21,7 +22,7 @@ fn ids(filter: ExemplarFilter) -> Option<SpanIds> {
 
 /// The ids of [`context`].
 fn sampled_ids() -> SpanIds {
-    SpanIds { trace: [1; 16], span: [2; 8] }
+    SpanIds::new([1; 16], [2; 8])
 }
 
 /// A span that is given now.
@@ -53,7 +54,7 @@ fn what_is_measured_in_a_given_span_does_not_belong_to_the_current_one() {
     measure_in(None, &mut || assert_eq!([ids(TraceBased), ids(AlwaysOn)], [None; 2]));
     let other = now(TraceId::from_bytes([3; 16]), SpanId::from_bytes([4; 8]));
     measure_in(other, &mut || {
-        let found = Some(SpanIds { trace: [3; 16], span: [4; 8] });
+        let found = Some(SpanIds::new([3; 16], [4; 8]));
         assert_eq!([ids(TraceBased), ids(AlwaysOn)], [found; 2]);
         measure_in(None, &mut || assert_eq!(ids(AlwaysOn), None));
         assert_eq!(ids(TraceBased), found, "the inner call is over");
@@ -77,16 +78,15 @@ fn a_panic_of_a_measurement_ends_its_span() {
 //
 #[test]
 fn the_measurements_of_one_call_have_the_time_that_was_given() {
-    let time = || current(ExemplarFilter::TraceBased).map(|(_, time)| time);
-    let before = UnixTime::now();
-    let given = now(TRACE, SPAN);
-    let after = UnixTime::now();
-    while UnixTime::now() <= after {}
-    measure_in(given, &mut || {
-        let first = time().expect("it is sampled");
-        while UnixTime::now() <= first {}
-        assert_eq!(time(), Some(first));
-        assert!(first >= before.minus(clocks::tests::PRECISION) && first <= after, "{first:?}");
+    let time = |filter| current(filter).map(|(_, time)| time);
+    let (first, second) = (Instant::now() - Duration::from_secs(1), Instant::now());
+    measure_in(Some((TRACE, SPAN, first)), &mut || {
+        assert_eq!(time(ExemplarFilter::TraceBased), Some(first));
+        measure_in(Some((TraceId::INVALID, SpanId::INVALID, second)), &mut || {
+            assert_eq!(time(ExemplarFilter::AlwaysOn), Some(second));
+        });
+        assert_eq!(time(ExemplarFilter::TraceBased), Some(first), "the inner call is over");
+        assert_eq!(time_if_sampled(), Some(first));
     });
 }
 

@@ -114,15 +114,16 @@ impl<I> BoundExemplified<I> {
     {
         self.instrument.measure(value);
         let value = value.float();
-        if !span::is_sampled() {
+        let Some(time) = span::time_if_sampled() else {
             return self.record_in_current_span(value);
-        }
+        };
         // The SDK does not count other values. With `ExemplarFilter::AlwaysOff` there is no store, so each filter here allows a
         // sampled span.
         if value.is_finite() {
-            self.series.record_with(value, || {
-                let (span, time) = span::sampled();
-                Exemplar { value, time, span }
+            self.series.record_with(value, time, || Exemplar {
+                value,
+                time,
+                span: span::sampled(),
             });
         }
     }

@@ -1,7 +1,7 @@
 //! Exemplars as protobuf fields.
 
 use crate::{
-    exemplars::{Exemplar, SpanIds},
+    exemplars::Exemplar,
     exposition::{
         exemplars::{BucketExemplars, SPAN_ID, TRACE_ID, put_hex},
         protobuf::{
@@ -69,11 +69,10 @@ pub(super) fn push_exemplar(out: &mut Vec<u8>, tag: &[u8], exemplar: &Exemplar) 
     let start = out.len() + 1;
     out.push(0);
     if span.are_valid() {
-        let SpanIds { trace, span } = span;
         let mut digits = [0; 32];
-        put_hex(&mut digits, trace);
+        put_hex(&mut digits, &span.trace());
         push_pair(out, TRACE_ID.as_bytes(), &digits);
-        put_hex(&mut digits, span);
+        put_hex(&mut digits, &span.span());
         push_pair(out, SPAN_ID.as_bytes(), &digits[..16]);
     }
     push_double(out, VALUE, *value);

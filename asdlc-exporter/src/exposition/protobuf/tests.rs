@@ -229,7 +229,7 @@ fn each_kind_is_written_as_prost_writes_it() {
 }
 
 fn exemplar(value: f64, time: u64) -> Exemplar {
-    let span = SpanIds { trace: [0xab; 16], span: [1; 8] };
+    let span = SpanIds::new([0xab; 16], [1; 8]);
     Exemplar { value, time: UnixTime(time), span }
 }
 

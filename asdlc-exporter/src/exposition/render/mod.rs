@@ -211,7 +211,7 @@ impl Renderer {
             *is_unused_logged = true;
             warnings.push(FamilyWarning::NoExemplars);
         }
-        let exemplars = exemplars.map(|store| (store, family_exemplars));
+        let exemplars = exemplars.map(|store| (store, store.compare_clocks(), family_exemplars));
         let row_limits = *row_limits;
         let series = WriteFamilies {
             query,

@@ -1,7 +1,7 @@
 //! Writes all families of a scrape, and their series.
 
 use crate::{
-    exemplars::store::ExemplarStore,
+    exemplars::{clocks::Clocks, store::ExemplarStore},
     exposition::{
         family_writer::{FamilyHead, FamilyWriter},
         format::Syntax,
@@ -36,7 +36,7 @@ pub(super) struct WriteFamilies<'a> {
     pub(super) row_limits: RowLimits,
     pub(super) lifetimes: &'a mut Lifetimes,
     /// `None` if the format has none, or none are recorded.
-    pub(super) exemplars: Option<(&'a ExemplarStore, &'a mut FamilyExemplars)>,
+    pub(super) exemplars: Option<(&'a ExemplarStore, Clocks, &'a mut FamilyExemplars)>,
     /// When the collection began.
     pub(super) time: UnixTime,
     pub(super) warnings: &'a mut Vec<FamilyWarning>,
@@ -104,7 +104,8 @@ impl WriteFamilies<'_> {
             histogram.buckets.clear();
             histogram.exemplars.clear();
             let exemplars = exemplars.as_mut();
-            let exemplars = exemplars.and_then(|(store, of)| of.load(&family, store, time));
+            let exemplars = exemplars
+                .and_then(|(store, clocks, of)| of.load(&family, (*store, &*clocks), time));
             let series = table.written(labels, order, escaping);
             let shown = || shown(lifetimes, series.iter());
             let has_base_name = output.syntax == Syntax::OpenMetrics

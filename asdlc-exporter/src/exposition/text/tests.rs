@@ -130,7 +130,7 @@ fn histograms_with_different_boundaries_get_different_texts() {
 }
 
 fn exemplar(value: f64, time: u64) -> Exemplar {
-    let span = SpanIds { trace: [0xab; 16], span: [1; 8] };
+    let span = SpanIds::new([0xab; 16], [1; 8]);
     Exemplar { value, time: UnixTime(time), span }
 }
 

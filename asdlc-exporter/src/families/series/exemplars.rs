@@ -3,7 +3,8 @@
 use crate::{
     exemplars::{
         Exemplar,
-        series::{Seen, SeriesExemplars, SharedExemplar},
+        clocks::Clocks,
+        series::{Seen, SeriesExemplars},
         store::{ExemplarStore, InstrumentExemplars},
     },
     families::{
@@ -19,6 +20,7 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric};
 use std::{
     cell::OnceCell,
     collections::{HashMap, HashSet},
+    time::Instant,
 };
 
 /// The exemplars of one family. Its memory is reused for the next family, and the next scrape.
@@ -43,12 +45,12 @@ struct Points<'a> {
 }
 
 impl FamilyExemplars {
-    /// Finds the exemplars of a family that are not too old. None has the value NaN, which is in no bucket. Rows are
+    /// Finds the exemplars of a family that are not too old. The clocks are those of this scrape. None has the value NaN, which is in no bucket. Rows are
     /// numbered as in the [`SeriesTable`](super::table::SeriesTable): by the order of points. `None` if there are none.
     pub(crate) fn load(
         &mut self,
         family: &Family<'_, '_>,
-        store: &ExemplarStore,
+        (store, clocks): (&ExemplarStore, &Clocks),
         now: UnixTime,
     ) -> Option<&Self> {
         self.found.clear();
@@ -59,7 +61,7 @@ impl FamilyExemplars {
         let mut row = 0;
         for member in family.members() {
             if let Member::Recorded(metric, scope, _) = member {
-                self.find(store, (metric, scope), row, oldest);
+                self.find((store, clocks), (metric, scope), row, oldest);
             }
             row += family.count_points(member) as u32;
         }
@@ -72,35 +74,37 @@ impl FamilyExemplars {
     /// Finds the exemplars of a metric whose first point has this row.
     fn find(
         &mut self,
-        store: &ExemplarStore,
+        (store, clocks): (&ExemplarStore, &Clocks),
         (metric, scope): (&Metric, &InstrumentationScope),
         first_row: u32,
         oldest: UnixTime,
     ) {
         let Self { found, rows } = self;
         let data = metric.data();
-        let mut add = |row: u32, exemplar: &Exemplar| {
+        let mut add = |row: u32, exemplar: Exemplar| {
             if exemplar.time >= oldest && !exemplar.value.is_nan() {
-                found.push((row, *exemplar));
+                found.push((row, exemplar));
             }
         };
-        points::for_each_exemplar(data, |at, exemplar| add(first_row + at, exemplar));
+        points::for_each_exemplar(data, |at, exemplar| add(first_row + at, *exemplar));
+        let served =
+            |exemplar: Exemplar<Instant>| exemplar.with_time(|moment| clocks.unix_time(moment));
         let Some(exemplars) = store.find(scope, metric.name()) else { return };
         exemplars.set_buckets(points::buckets(data));
         let points = Points::read(data, &exemplars, first_row, rows);
         exemplars.for_each_series(|hash, series| {
             if let Some(row) = points.row_of_series(hash, series) {
-                series.for_each(|exemplar| add(row, exemplar));
+                series.for_each(|exemplar| add(row, served(*exemplar)));
             }
         });
         let shared = exemplars.shared();
         if !shared.is_empty() {
             let overflow = points.overflow;
             let overflow = overflow.filter(|_| shared.have_only(|key| points.have_key(key)));
-            shared.for_each(|SharedExemplar { exemplar, series }| {
-                let overflow = overflow.filter(|_| *series != NO_ATTRIBUTES);
-                if let Some(row) = points.row(*series).or(overflow) {
-                    add(row, exemplar);
+            shared.for_each(|exemplar, series| {
+                let overflow = overflow.filter(|_| series != NO_ATTRIBUTES);
+                if let Some(row) = points.row(series).or(overflow) {
+                    add(row, served(exemplar));
                 }
             });
         }

@@ -201,7 +201,7 @@ impl<T: Copy + Into<Number>> From<&data::Exemplar<T>> for Exemplar {
         Self {
             value: exemplar.value.into().float(),
             time: exemplar.time().into(),
-            span: SpanIds { trace: *exemplar.trace_id(), span: *exemplar.span_id() },
+            span: SpanIds::new(*exemplar.trace_id(), *exemplar.span_id()),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     client_model::{google::protobuf::Timestamp, io::prometheus::client as proto},
 };
 use crate::{
-    exemplars::{Exemplar, SpanIds},
+    exemplars::Exemplar,
     families::model::{
         Bucket, FamilyKind, HistogramValue, NativeBuckets, NativeHistogram, Quantile,
     },
@@ -138,10 +138,9 @@ fn timestamp(nanoseconds: u64) -> Timestamp {
 }
 
 fn expected_exemplar(Exemplar { value, time, span }: &Exemplar) -> proto::Exemplar {
-    let SpanIds { trace, span } = span;
     let pair =
         |name: &str, id: String| proto::LabelPair { name: Some(name.to_owned()), value: Some(id) };
-    let (trace, span) = (u128::from_be_bytes(*trace), u64::from_be_bytes(*span));
+    let (trace, span) = (u128::from_be_bytes(span.trace()), u64::from_be_bytes(span.span()));
     let labels =
         [pair("trace_id", format!("{trace:032x}")), pair("span_id", format!("{span:016x}"))];
     proto::Exemplar {

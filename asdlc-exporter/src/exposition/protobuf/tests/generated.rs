@@ -61,7 +61,7 @@ pub(super) fn exemplar() -> impl Strategy<Value = Exemplar> {
     (value, time, ids).prop_map(|(value, time, (trace, span))| Exemplar {
         value,
         time: UnixTime(time),
-        span: SpanIds { trace, span },
+        span: SpanIds::new(trace, span),
     })
 }
 
