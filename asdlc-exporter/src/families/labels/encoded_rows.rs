@@ -1,7 +1,7 @@
 //! The labels of the points of a large family as numbers.
 
 use crate::families::labels::{
-    attributes::Attribute,
+    attributes::{Attribute, Row},
     cache::{FoundKeys, LabelCache},
     dictionary::{Dictionary, EncodedRow, LabelNumber},
     layouts::LayoutId,
@@ -123,6 +123,17 @@ impl EncodedRows {
     ) -> (LayoutId, EncodedRow<'t>) {
         let numbers = &self.numbers[at * self.width..][..self.width];
         (self.layouts[at], EncodedRow { dictionary, numbers })
+    }
+
+    /// The same, as a row of any kind. Not inlined, so that the code for text is.
+    #[inline(never)]
+    pub(super) fn any_row<'t>(
+        &'t self,
+        at: usize,
+        dictionary: &'t Dictionary,
+    ) -> (LayoutId, Row<'t>) {
+        let (layout, row) = self.row(at, dictionary);
+        (layout, Row::Encoded(row))
     }
 
     /// Reads a part of the row. See [`LabelRows::touch`](super::rows::LabelRows::touch).

@@ -256,8 +256,7 @@ impl LabelRows {
         labels: &'t LabelCache,
     ) -> (LayoutId, Row<'t>) {
         if let Some(encoded) = &self.encoded {
-            let (layout, row) = encoded.row(at as usize, labels.dictionary());
-            return (layout, Row::Encoded(row));
+            return encoded.any_row(at as usize, labels.dictionary());
         }
         let (layout, text, lengths) = self.text(at);
         (layout, Row::Text { text, lengths })

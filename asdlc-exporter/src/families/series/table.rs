@@ -246,7 +246,9 @@ impl<'a> AllSeries<'_, 'a> {
             let (rows, others) = rest.split_at(1 + same);
             rest = others;
             if touched == 0 {
-                self.prefetch(ahead.next().unwrap_or_default());
+                if self.order.rows.len() > IN_CACHE {
+                    self.prefetch(ahead.next().unwrap_or_default());
+                }
                 touched = PREFETCHED;
             }
             touched -= 1;
@@ -355,6 +357,9 @@ impl<'t, 'a> Series<'t, 'a> {
         self.rows.iter().map(|&at| points[at as usize])
     }
 }
+
+/// The data of so many series is mostly still in the CPU caches after they were collected.
+const IN_CACHE: usize = 2_000;
 
 /// How many rows are prefetched at the same time.
 const PREFETCHED: usize = 32;
