@@ -125,7 +125,7 @@ pub fn serve(subject: Subject, series: usize, orders: impl BufRead) -> Result<()
 
 /// The process of which callgrind counts the instructions.
 pub fn count(mut subject: Subject) -> Result<()> {
-    (0..2).for_each(|_| (subject.scrape)(&mut |_| ()));
+    (0..3).for_each(|_| (subject.scrape)(&mut |_| ()));
     counted(&mut subject);
     Ok(())
 }
