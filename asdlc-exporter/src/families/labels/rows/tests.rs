@@ -200,14 +200,17 @@ fn a_row_is_only_kept_for_the_same_labels() {
 fn rows_are_not_kept_if_the_numbers_of_layouts_change() {
     let observed = Observed::new();
     let point = |key: String| vec![KeyValue::new(key, "x")];
-    let mut kept = renderer();
-    // More lists of keys than the cache keeps.
-    let many = observed.collect((0..10_001).map(|at| point(format!("k{at:05}"))).collect());
-    rendered(&mut kept, &many);
-    let same = observed.collect((0..10_001).rev().map(|at| point(format!("k{at:05}"))).collect());
-    assert_eq!(rendered(&mut kept, &same), rendered(&mut renderer(), &same));
-    let few = observed.collect((0..3).map(|at| point(format!("k{:05}", 7 * at))).collect());
-    assert_eq!(rendered(&mut kept, &few), rendered(&mut renderer(), &few));
+    for row_limits in [RowLimits::default(), ENCODED] {
+        let mut kept = limited(row_limits);
+        // More lists of keys than the cache keeps.
+        let many = observed.collect((0..10_001).map(|at| point(format!("k{at:05}"))).collect());
+        rendered(&mut kept, &many);
+        let same =
+            observed.collect((0..10_001).rev().map(|at| point(format!("k{at:05}"))).collect());
+        assert_eq!(rendered(&mut kept, &same), rendered(&mut renderer(), &same));
+        let few = observed.collect((0..3).map(|at| point(format!("k{:05}", 7 * at))).collect());
+        assert_eq!(rendered(&mut kept, &few), rendered(&mut renderer(), &few));
+    }
 }
 
 /// Writes so many rows with labels of about 1 000 bytes each. Returns whether they may have changed.
