@@ -153,7 +153,6 @@ impl WriteFamilies<'_> {
         }
         if memory.end(labels) {
             orders.iter_mut().for_each(SeriesOrder::forget_encoded);
-            labels.forget_dictionary();
         }
         counts
     }

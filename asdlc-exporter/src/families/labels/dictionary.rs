@@ -16,7 +16,7 @@ pub(crate) struct Dictionary {
     by_hash: HashMap<u64, LabelNumber, RandomState>,
     hasher: RandomState,
     /// Whether families that are too large to be kept as text may be encoded.
-    pub(in crate::families) is_open: bool,
+    pub(super) is_open: bool,
 }
 
 /// The number of a label.
@@ -56,8 +56,9 @@ impl Dictionary {
         self.text.len() + self.ends.len() * size_of::<u32>()
     }
 
-    /// Ends a scrape.
-    pub(super) fn end_scrape(&mut self) {
+    /// Ends a scrape. `can_encode` says whether the next one may encode rows that this one has not.
+    pub(super) fn end_scrape(&mut self, can_encode: bool) {
+        self.is_open |= can_encode;
         if !self.by_hash.is_empty() {
             self.by_hash = HashMap::default();
             self.text.shrink_to_fit();

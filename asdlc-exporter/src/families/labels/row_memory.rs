@@ -59,12 +59,14 @@ impl RowMemory {
         self.encoded = 0;
     }
 
-    /// Ends a scrape. Returns whether all encoded rows have to be forgotten: there is not enough memory for them and for rows
-    /// that are written as text in each scrape.
+    /// Ends a scrape. Returns whether the caller has to forget all encoded rows: there is not enough memory for them and for
+    /// rows that are written as text in each scrape.
     pub(crate) fn end(self, labels: &mut LabelCache) -> bool {
-        let dictionary = labels.dictionary_mut();
-        dictionary.end_scrape();
-        dictionary.is_open = (dictionary.is_open || self.can_encode) && !self.is_full;
+        if self.is_full {
+            labels.forget_dictionary();
+        } else {
+            labels.dictionary_mut().end_scrape(self.can_encode);
+        }
         self.is_full
     }
 }

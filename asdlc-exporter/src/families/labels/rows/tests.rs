@@ -355,3 +355,49 @@ fn labels_that_do_not_fit_are_encoded_when_they_are_the_same_again() {
     check(wider(), others(), 2);
     check(Vec::new(), Vec::new(), 2);
 }
+
+//
+#[test]
+fn a_point_that_is_gone_is_noticed_wherever_it_was() {
+    let observed = Observed::new();
+    let all = numbered(6, &[]);
+    for gone in 0..all.len() {
+        let mut kept = limited(ENCODED);
+        for _ in 0..2 {
+            rendered(&mut kept, &observed.collect(all.clone()));
+        }
+        assert_eq!(kept.encoded(), 1);
+        let mut others = all.clone();
+        others.remove(gone);
+        let metrics = observed.collect(others);
+        assert_eq!(rendered(&mut kept, &metrics), rendered(&mut renderer(), &metrics));
+    }
+}
+
+//
+#[test]
+fn encoded_labels_take_bounded_memory() {
+    let observed = Observed::new();
+    // Each point has a label of seven bytes, with its end, its number, and its layout.
+    for (encoded, count) in [(40 * 19, 1), (40 * 19 - 1, 0)] {
+        let mut kept = limited(RowLimits { text: 0, encoded });
+        for _ in 0..4 {
+            let metrics = observed.collect(numbered(40, &[]));
+            assert_eq!(rendered(&mut kept, &metrics), rendered(&mut renderer(), &metrics));
+        }
+        assert_eq!(kept.encoded(), count, "{encoded} bytes");
+    }
+}
+
+//
+#[test]
+fn labels_that_several_points_have_are_not_encoded() {
+    let observed = Observed::new();
+    let mut kept = limited(ENCODED);
+    let point = |value: Value| vec![KeyValue::new("a", value)];
+    for _ in 0..3 {
+        let metrics = observed.collect(vec![point("1".into()), point(1_i64.into())]);
+        assert_eq!(rendered(&mut kept, &metrics), rendered(&mut renderer(), &metrics));
+        assert_eq!(kept.encoded(), 0);
+    }
+}
