@@ -269,9 +269,8 @@ impl<'a> AllSeries<'_, 'a> {
     /// because the CPU looks only some hundred instructions ahead. The loads of a loop depend on those of the loop before.
     fn prefetch(&self, rows: &[u32]) {
         let Self { table, order: SeriesOrder { labels, .. }, .. } = self;
-        let point = |at: &u32| &table.points[*at as usize];
-        hint::black_box(rows.iter().fold(0, |all, at| all ^ labels.touch(*at)));
-        hint::black_box(rows.iter().fold(0, |all, at| all ^ point(at).touch()));
+        let point = |at: &u32| table.points[*at as usize];
+        hint::black_box(rows.iter().fold(0, |all, at| all ^ labels.touch(*at) ^ point(at).touch()));
         hint::black_box(rows.iter().fold(0, |all, at| all ^ labels.touch_text(*at)));
         let histograms = || rows.iter().map_while(|at| point(at).histogram());
         hint::black_box(histograms().fold(0, |all, point| all ^ point.touch()));
