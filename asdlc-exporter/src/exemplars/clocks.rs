@@ -1,10 +1,11 @@
 //! The times of exemplars.
 //!
-//! An exemplar is recorded with an [`Instant`]: libraries measure durations with this clock, so its reading is already there. To
-//! convert it would take longer than to record the exemplar. So a scrape compares the clock with that of the system, and converts
-//! the exemplars that it serves.
+//! An exemplar is recorded with an [`Instant`]: libraries have read this clock anyway, to measure a duration. A recording does
+//! not convert it, which would take about 70 instructions. Instead, each scrape compares this clock with the system's clock, and
+//! converts the exemplars that it serves.
 //!
-//! An exemplar has the same time in all scrapes. Otherwise Prometheus would store it again.
+//! An exemplar has the same time in all scrapes, even if the system's clock is set once. Otherwise Prometheus would store it
+//! again.
 
 use crate::unix_time::UnixTime;
 use std::time::{Duration, Instant};
@@ -35,8 +36,9 @@ impl Clocks {
         Self { earlier: now, until: now.instant, current: now, last: now.instant }
     }
 
-    /// Compares the clocks again. If they differ from the comparison before, somebody has set the system's clock, or the system was
-    /// suspended. Then only moments after the last scrape have times by the new comparison: earlier ones may be served already.
+    /// Compares the clocks again, in each scrape. If they differ from `current`, somebody has set the system's clock, or the
+    /// system was suspended. Then the new comparison is only used for moments after the scrape before this one: exemplars of
+    /// earlier moments may have been served.
     pub(crate) fn compare(&mut self) {
         self.add(Comparison::new());
     }

@@ -160,7 +160,7 @@ pub(crate) fn answer(filter: ExemplarFilter) {
     });
 }
 
-/// Whether a measurement that is made now cannot become an exemplar, wherever its thread is.
+/// Whether a measurement that is made now cannot become an exemplar, whatever the filter and the current context are.
 #[inline]
 pub(crate) fn is_excluded() -> bool {
     matches!(place(), Place::Nothing)

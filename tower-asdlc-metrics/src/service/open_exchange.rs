@@ -103,10 +103,11 @@ impl OpenExchange {
 
     /// Records the exchange, which is `Some`. `has_parts`: it has optional parts.
     ///
-    /// The code that records is compiled three times: with the usual flags as constants, the same with optional parts, and with all flags.
-    /// With constants it contains no checks of flags, and keeps no flags in memory, which saves 12 instructions.
+    /// The code that records is compiled three times: for the usual flags without optional parts, for the usual flags with them,
+    /// and for all other flags. The usual flags are constants, so their code does not check flags, and keeps none in memory. This
+    /// saves 12 instructions.
     ///
-    /// The caller checks whether there are optional parts: otherwise a function would save all registers only to call another one.
+    /// This check is inlined into the caller. A function that chooses between the others would save all registers for the call.
     #[inline(always)]
     fn finish_some(&mut self, has_parts: bool, outcome: Outcome) {
         if has_parts {

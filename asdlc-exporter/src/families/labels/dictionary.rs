@@ -15,8 +15,8 @@ pub(crate) struct Dictionary {
     /// The numbers of labels by their hashes. It is empty between scrapes.
     by_hash: HashMap<u64, LabelNumber, RandomState>,
     hasher: RandomState,
-    /// Whether families that are too large to be kept as text may be encoded.
-    pub(super) is_open: bool,
+    /// Whether a scrape may encode rows that are too large to be kept as text.
+    pub(super) may_encode: bool,
 }
 
 /// The number of a label.
@@ -43,7 +43,8 @@ impl Dictionary {
         if let Some(&number) = self.by_hash.get(&hash).filter(|it| self.label(**it) == label) {
             return number;
         }
-        // If two labels have the same hash, the first one is added again later. Then it has two numbers.
+        // If another label has the same hash, this one takes its place in `by_hash`. The other one is added again when it comes
+        // next, so a label may have several numbers.
         let number = LabelNumber(self.ends.len() as u32);
         self.text.push_str(label);
         self.ends.push(self.text.len() as u32);
@@ -56,9 +57,9 @@ impl Dictionary {
         self.text.len() + self.ends.len() * size_of::<u32>()
     }
 
-    /// Ends a scrape. `can_encode` says whether the next one may encode rows that this one has not.
-    pub(super) fn end_scrape(&mut self, can_encode: bool) {
-        self.is_open |= can_encode;
+    /// Ends a scrape. `may_encode` says whether the next one may encode rows that this one could not keep.
+    pub(super) fn end_scrape(&mut self, may_encode: bool) {
+        self.may_encode |= may_encode;
         if !self.by_hash.is_empty() {
             self.by_hash = HashMap::default();
             self.text.shrink_to_fit();
@@ -71,7 +72,7 @@ impl Dictionary {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::families) struct EncodedRow<'t> {
     pub(super) dictionary: &'t Dictionary,
-    /// At least as many as the row has labels.
+    /// The numbers of its labels. Unused ones may follow, so read only as many as the layout has keys.
     pub(super) numbers: &'t [LabelNumber],
 }
 

@@ -9,17 +9,17 @@ use crate::families::labels::{
     rows::Scratch,
 };
 
-/// The labels of each point of a family, in the order of the points, as numbers of a [`Dictionary`]. It takes about a quarter of the
-/// memory of the text.
+/// The labels of each point of a family, in the order of the points, as numbers of a [`Dictionary`]. They take about a quarter of
+/// the memory of the text.
 ///
-/// It is made in one scrape, and compared with the points of the scrapes after it.
+/// One scrape encodes them. The scrapes after it compare their points with them.
 #[derive(Debug)]
 pub(super) struct EncodedRows {
     layouts: Vec<LayoutId>,
-    /// For each row, `width` numbers. A row with less labels does not use the last ones.
+    /// For each row, `width` numbers. A row with fewer labels does not use the last ones.
     numbers: Vec<LabelNumber>,
     width: usize,
-    /// The digest of the rows so far, in the scrape in which they are encoded.
+    /// The digest of the rows so far, in the scrape that encodes them. `None` after that scrape.
     digest: Option<RowDigest>,
     /// How many bytes they and the dictionary may have.
     limit: usize,
@@ -92,7 +92,7 @@ impl EncodedRows {
         if is_small && labels.are_labels(keys, layout, attributes, &self.numbers[start..]) {
             return Ok(());
         }
-        // The row will be written as text, which counts them again.
+        // The row is written as text next, which counts its truncated labels again.
         labels.set_truncated(truncated);
         Err(NotEncoded::Unsuitable)
     }
@@ -108,7 +108,8 @@ impl EncodedRows {
         (self.numbers, self.width) = (wider, width);
     }
 
-    /// Ends a scrape with so many rows. `digest` is that of the last scrape. Returns whether the rows are those of the last scrape.
+    /// Ends a scrape with so many rows. `digest` is that of the last scrape. Returns whether the rows are those of the last
+    /// scrape: only their number is left to check if they were compared, and their digest, too, if they were encoded.
     pub(super) fn end(&mut self, rows: usize, digest: u64) -> bool {
         rows == self.layouts.len()
             && self.digest.take().is_none_or(|rows_digest| rows_digest.finish(rows) == digest)

@@ -1,10 +1,12 @@
 //! The labels of series, made from attributes.
 //!
-//! `rows` has the labels of each point as text, and keeps them until the next scrape. Where there are too many, it keeps
-//! `encoded_rows` with the numbers of labels in a `dictionary`, or only their `row_digest`. `row_memory` says how many are too many. `cache` makes the labels of a point from its
-//! `attributes`: `key_list` says which label has which attribute, `key` makes the keys, `value_text` writes values that are not
-//! strings, `escape` escapes the values, and `truncate` applies the limits. `layouts` stores each list of keys once, and
-//! `packed_lengths` encodes the lengths of values.
+//! `rows` has the labels of each point as text, and keeps them until the next scrape. If the text needs too much memory, it keeps
+//! `encoded_rows` instead: the numbers that the labels have in a `dictionary`. If these cannot be kept either, only the digest of
+//! the labels is left, which `row_digest` computes. `row_memory` has the limits.
+//!
+//! `cache` makes the labels of a point from its `attributes`: `key_list` says which label has which attribute, `key` makes the
+//! keys, `value_text` writes values that are not strings, `escape` escapes the values, and `truncate` applies the limits.
+//! `layouts` stores each list of keys once, and `packed_lengths` encodes the lengths of values.
 //!
 //! Many series share some labels, which `text` writes: `constant` has those of every series, `scope_labels` makes those of a
 //! scope, `scopes` stores each text of them once, and `resource` makes `target_info` and the labels of the resource.

@@ -7,8 +7,8 @@ use std::{
     hash::{BuildHasher as _, Hasher as _},
 };
 
-/// The hash of the labels of a scrape, to find out whether they are those of the last scrape. It has a random seed, so that no
-/// recorded values can cause a collision on purpose.
+/// The hash of a family's labels in one scrape. If the next scrape has the same hash, it has the same labels. The seed is random,
+/// so that nobody can choose label values that cause a collision.
 pub(crate) struct RowDigest(FoldHasher<'static>);
 
 impl RowDigest {

@@ -12,12 +12,12 @@ pub(crate) struct RowMemory {
     pub(super) encoded: usize,
     /// Rows of an earlier family that are not kept. Their memory is reused.
     pub(super) spare: LabelRows,
-    /// Whether rows that do not fit can be encoded.
-    pub(super) encodes: bool,
-    /// Whether some rows were not kept, but can be encoded in the next scrape.
-    pub(super) can_encode: bool,
-    /// Whether some rows were not kept, and cannot.
-    pub(super) is_full: bool,
+    /// Whether this scrape may encode rows that are too large to be kept as text.
+    pub(super) may_encode: bool,
+    /// Whether this scrape has not kept some rows, which the next scrape may encode.
+    pub(super) may_encode_next: bool,
+    /// Whether this scrape has not kept some rows, which the next scrape has to write as text again.
+    pub(super) needs_text: bool,
 }
 
 /// How many bytes of rows are kept between scrapes.
@@ -47,32 +47,32 @@ impl RowMemory {
             free: limits.text.saturating_sub(kept.clone().map(LabelRows::size).sum()),
             encoded: kept.map(LabelRows::encoded_size).sum(),
             spare: LabelRows::default(),
-            encodes: labels.dictionary().is_open,
-            can_encode: false,
-            is_full: false,
+            may_encode: labels.dictionary().may_encode,
+            may_encode_next: false,
+            needs_text: false,
         }
     }
 
-    /// No more rows are encoded in this scrape.
+    /// Encodes no more rows in this scrape. The caller forgets those that are encoded.
     pub(crate) fn stop_encoding(&mut self) {
-        self.encodes = false;
+        self.may_encode = false;
         self.encoded = 0;
     }
 
     /// Ends a scrape. Returns whether the caller has to forget all encoded rows: there is not enough memory for them and for
     /// rows that are written as text in each scrape.
     pub(crate) fn end(self, labels: &mut LabelCache) -> bool {
-        if self.is_full {
+        if self.needs_text {
             labels.forget_dictionary();
         } else {
-            labels.dictionary_mut().end_scrape(self.can_encode);
+            labels.dictionary_mut().end_scrape(self.may_encode_next);
         }
-        self.is_full
+        self.needs_text
     }
 }
 
-/// The rows of about 15 000 series with four labels, as text.
+/// Enough for the text of about 20 000 series with four labels.
 pub(super) const MAX_TEXT: usize = 2 * 1024 * 1024;
 
-/// Those of about 400 000 series, encoded. It is less than the text of 100 000 series.
+/// Enough for about 400 000 encoded series with four labels. The text of 100 000 such series is larger.
 const MAX_ENCODED: usize = 8 * 1024 * 1024;

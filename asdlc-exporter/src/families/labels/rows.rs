@@ -1,4 +1,4 @@
-//! The labels of the points of a family as text.
+//! The labels of the points of a family, as text or encoded.
 
 use crate::families::labels::{
     attributes::{Attribute, Row},
@@ -15,7 +15,7 @@ use std::{cmp::Ordering, mem};
 ///
 /// If they fit into the memory for it, they are [kept](Self::keep) until the next scrape, because points mostly have the
 /// same labels again. Then the attributes of a point are only compared with its row, which takes much less time than
-/// writing the row. Rows that do not fit can be [encoded](EncodedRows), if all rows were the same in the scrape before.
+/// writing the row. Rows that do not fit can be [encoded](EncodedRows), if the last two scrapes had the same rows.
 #[derive(Debug, Default)]
 pub(crate) struct LabelRows {
     /// For each row, its labels and the packed lengths of their values.
@@ -72,8 +72,8 @@ pub(crate) struct Scratch {
 }
 
 impl LabelRows {
-    /// Begins a scrape of so many rows. It probably has about so many bytes of text. If the rows of the last scrape were not
-    /// kept, and `can_be_encoded`, these are encoded.
+    /// Begins a scrape. It will have about `rows` rows with `text_len` bytes of text. If the text of the last scrape was not
+    /// kept, and `can_be_encoded`, this scrape encodes the rows.
     pub(in crate::families) fn begin(
         &mut self,
         memory: &mut RowMemory,
@@ -89,7 +89,7 @@ impl LabelRows {
             return;
         }
         if self.rows.is_empty() {
-            if can_be_encoded && memory.encodes {
+            if can_be_encoded && memory.may_encode {
                 let limit = memory.limits.encoded.saturating_sub(memory.encoded);
                 let encoded = EncodedRows::new(labels.digest(), limit, rows);
                 *self = Self { encoded: Some(encoded), expected: rows, ..Self::default() };
@@ -127,7 +127,7 @@ impl LabelRows {
         }
     }
 
-    /// Adds the labels of the next point, where comparing its attributes was not enough.
+    /// Adds the labels of the next point, if it does not have the values of the kept text, or if the rows are encoded.
     #[inline(never)]
     fn write(
         &mut self,
@@ -175,8 +175,8 @@ impl LabelRows {
         *is_changed = true;
     }
 
-    /// Makes room for the rows that are missing, if they are as long as the others. By default, memory doubles its capacity, which is
-    /// too much for a large family.
+    /// Makes room for the rows that are missing, if they are as long as the others. By default, a `String` doubles its capacity,
+    /// which is too much for a large family.
     #[cold]
     fn grow(&mut self) {
         let Self { text, rows, expected, .. } = self;
@@ -185,7 +185,7 @@ impl LabelRows {
         text.reserve_exact(missing.max(2 * SPARE));
     }
 
-    /// Writes the rows as text again that this scrape has encoded or compared so far.
+    /// Makes text of the rows that this scrape has encoded, or compared with encoded ones, so far.
     #[cold]
     fn decode(&mut self, labels: &LabelCache) {
         let Some(encoded) = self.encoded.take() else { return };
@@ -310,8 +310,8 @@ impl LabelRows {
             self.text.clear();
             self.rows.clear();
             memory.spare = mem::take(self);
-            memory.can_encode |= can_be_encoded;
-            memory.is_full |= !can_be_encoded;
+            memory.may_encode_next |= can_be_encoded;
+            memory.needs_text |= !can_be_encoded;
             return;
         };
         memory.free = free;

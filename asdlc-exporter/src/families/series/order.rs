@@ -8,6 +8,7 @@ use crate::families::labels::{row_memory::RowMemory, rows::LabelRows};
 pub(crate) struct SeriesOrder {
     /// The labels of each point, in the order in which the points are loaded.
     pub(super) labels: LabelRows,
+    /// The numbers of the points, sorted by their labels.
     pub(super) rows: Vec<u32>,
     /// Whether each point is a series of its own.
     pub(super) is_distinct: bool,
@@ -47,7 +48,8 @@ impl SeriesOrder {
         self.labels.keep(memory, can_be_encoded);
     }
 
-    /// Only labels that stay the same are worth it. Points with the same labels would have to be compared.
+    /// Whether the next scrape may encode the labels. It is only worth it if the points are the same in each scrape. If several
+    /// points are one series, their labels have to be compared, for which they have to be text.
     pub(super) fn can_be_encoded(&self) -> bool {
         self.is_steady && self.is_distinct && !self.is_unsuitable
     }
