@@ -4,22 +4,20 @@
 //! not convert it, which would take about 70 instructions. Instead, each scrape compares this clock with the system's clock, and
 //! converts the exemplars that it serves.
 //!
-//! An exemplar has the same time in all scrapes, even if the system's clock is set once. Otherwise Prometheus would store it
-//! again.
+//! An exemplar has the same time in all scrapes, even if the system's clock is set. Otherwise Prometheus would store it again.
 
 use crate::unix_time::UnixTime;
 use std::time::{Duration, Instant};
 
 /// The last comparisons of the clocks that differ.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Clocks {
-    /// The comparison for moments up to `until`.
-    earlier: Comparison,
-    /// The last scrape before the clocks differed from `earlier`.
-    until: Instant,
+    /// The comparisons before `current`, the oldest first. Each is for moments up to the end of the last scrape that served times by
+    /// it. There are at most [`MAX_EARLIER`].
+    earlier: Vec<(Instant, Comparison)>,
     /// The comparison for all later moments.
     current: Comparison,
-    /// The last scrape. The clocks did not differ from `current`.
+    /// The end of the last scrape, which served times by `current`.
     last: Instant,
 }
 
@@ -33,7 +31,7 @@ struct Comparison {
 impl Clocks {
     pub(crate) fn new() -> Self {
         let now = Comparison::new();
-        Self { earlier: now, until: now.instant, current: now, last: now.instant }
+        Self { earlier: Vec::new(), current: now, last: now.instant }
     }
 
     /// Compares the clocks again, in each scrape. If they differ from `current`, somebody has set the system's clock, or the
@@ -45,15 +43,24 @@ impl Clocks {
 
     fn add(&mut self, now: Comparison) {
         if !self.current.agrees_with(now) {
-            *self = Self { earlier: self.current, until: self.last, current: now, ..*self };
+            if self.earlier.len() == MAX_EARLIER {
+                self.earlier.remove(0);
+            }
+            self.earlier.push((self.last, self.current));
+            self.current = now;
         }
         self.last = now.instant;
     }
 
+    /// A scrape has ended at this moment: it may have served exemplars that were recorded while it ran.
+    pub(crate) fn end_scrape(&mut self, moment: Instant) {
+        self.last = self.last.max(moment);
+    }
+
     /// The time of the system's clock at this moment. It may be earlier by as long as it takes to read the clocks.
     pub(crate) fn unix_time(&self, moment: Instant) -> UnixTime {
-        let comparison = if moment <= self.until { self.earlier } else { self.current };
-        comparison.unix_time(moment)
+        let earlier = self.earlier.iter().find(|(until, _)| moment <= *until);
+        earlier.map_or(self.current, |(_, comparison)| *comparison).unix_time(moment)
     }
 }
 
@@ -87,6 +94,9 @@ impl Comparison {
 /// How many times the clocks are read for one comparison.
 const ATTEMPTS: usize = 4;
 
+/// More than there are while an exemplar is served, unless its maximum age is many hours.
+const MAX_EARLIER: usize = 64;
+
 /// By how much two comparisons may differ, because the clocks are not read at exactly the same moment.
 const TOLERANCE: Duration = Duration::from_millis(1);
 
@@ -105,7 +115,7 @@ mod tests {
             let before = UnixTime::now();
             let moment = Instant::now();
             let after = UnixTime::now();
-            for clocks in [early, Clocks::new()] {
+            for clocks in [early.clone(), Clocks::new()] {
                 let time = clocks.unix_time(moment);
                 assert!(before.minus(PRECISION) <= time, "{time:?} is before {before:?}");
                 assert!(time <= after, "{time:?} is after {after:?}");
@@ -138,7 +148,7 @@ mod tests {
             let set = |time: UnixTime| if is_set_back { time.minus(hour) } else { time.plus(hour) };
             let mut clocks = Clocks::new();
             clocks.add(Comparison { instant: at(10), time: clocks.unix_time(at(10)) });
-            let earlier = clocks;
+            let earlier = clocks.clone();
             clocks.add(Comparison { instant: at(20), time: set(clocks.unix_time(at(20))) });
             for seconds in 0..=10 {
                 assert_eq!(clocks.unix_time(at(seconds)), earlier.unix_time(at(seconds)));
@@ -151,6 +161,31 @@ mod tests {
             assert_eq!(clocks.unix_time(at(10)), earlier.unix_time(at(10)));
             assert_eq!(clocks.unix_time(at(11)), set(earlier.unix_time(at(11))));
         }
+    }
+
+    //
+    #[test]
+    fn a_served_time_stays_the_same_however_often_the_clock_is_set() {
+        let mut clocks = Clocks::new();
+        let (start, hour) = (clocks.last, 3_600 * SECOND);
+        let first = clocks.unix_time(start);
+        let mut second = None;
+        for step in 1..=20 {
+            let at = start + step * 10 * SECOND;
+            let time = first.plus(step * (10 * SECOND + hour));
+            clocks.add(Comparison { instant: at, time });
+            // Recorded and served while the scrape runs.
+            clocks.end_scrape(at + 2 * SECOND);
+            let moment = start + 11 * SECOND;
+            let served = clocks.unix_time(moment);
+            assert_eq!(*second.get_or_insert(served), served, "step {step}");
+            assert_eq!(clocks.unix_time(start), first, "step {step}");
+        }
+        for step in 21..2 * MAX_EARLIER as u32 {
+            let at = start + step * 10 * SECOND;
+            clocks.add(Comparison { instant: at, time: first.plus(step * hour) });
+        }
+        assert_eq!(clocks.earlier.len(), MAX_EARLIER);
     }
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -64,7 +64,12 @@ impl ExemplarStore {
     pub(crate) fn compare_clocks(&self) -> Clocks {
         let mut clocks = lock(&self.clocks);
         clocks.compare();
-        *clocks
+        clocks.clone()
+    }
+
+    /// A scrape with these exemplars has ended.
+    pub(crate) fn end_scrape(&self) {
+        lock(&self.clocks).end_scrape(Instant::now());
     }
 
     /// The exemplars of an instrument that is created now.

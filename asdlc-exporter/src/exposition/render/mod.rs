@@ -211,6 +211,7 @@ impl Renderer {
             *is_unused_logged = true;
             warnings.push(FamilyWarning::NoExemplars);
         }
+        let store = exemplars;
         let exemplars = exemplars.map(|store| (store, store.compare_clocks(), family_exemplars));
         let row_limits = *row_limits;
         let series = WriteFamilies {
@@ -232,6 +233,9 @@ impl Renderer {
             }
             Syntax::Protobuf => series.write(&families, &mut ProtobufWriter::new(&mut out)),
         };
+        if let Some(store) = store {
+            store.end_scrape();
+        }
         match query.output.syntax {
             Syntax::OpenMetrics => out.bytes.extend_from_slice(open_metrics::EOF),
             Syntax::Text004 | Syntax::Text100 if out.written() == 0 => {

@@ -42,6 +42,11 @@ impl EncodedRows {
         Self { layouts, numbers, width: 0, digest: Some(digest), limit, expected }
     }
 
+    /// Whether the scrape that encodes them has ended.
+    pub(super) fn are_complete(&self) -> bool {
+        self.digest.is_none()
+    }
+
     /// Encodes the labels of the next point, or compares them with the row of the last scrape. `at` is the number of
     /// rows before it.
     pub(super) fn add(
@@ -100,7 +105,8 @@ impl EncodedRows {
     /// Makes room for so many labels in each row.
     fn widen(&mut self, width: usize) {
         let Self { numbers, expected, .. } = self;
-        let mut wider = Vec::with_capacity(width * *expected);
+        let most = self.limit / size_of::<LabelNumber>();
+        let mut wider = Vec::with_capacity((width * *expected).min(most));
         for at in 0..self.layouts.len() {
             wider.extend_from_slice(&numbers[at * self.width..][..self.width]);
             wider.resize(wider.len() + width - self.width, LabelNumber(0));

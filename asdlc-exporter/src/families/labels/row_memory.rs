@@ -16,7 +16,7 @@ pub(crate) struct RowMemory {
     pub(super) may_encode: bool,
     /// Whether this scrape has not kept some rows, which the next scrape may encode.
     pub(super) may_encode_next: bool,
-    /// Whether this scrape has not kept some rows, which the next scrape has to write as text again.
+    /// Whether this scrape has not kept many rows, which the next scrape has to write as text again.
     pub(super) needs_text: bool,
 }
 
@@ -27,11 +27,13 @@ pub(crate) struct RowLimits {
     pub(crate) text: usize,
     /// Encoded, with the dictionary.
     pub(crate) encoded: usize,
+    /// Text of a family that is so small needs little memory, so other families can stay encoded beside it.
+    pub(crate) small: usize,
 }
 
 impl Default for RowLimits {
     fn default() -> Self {
-        Self { text: MAX_TEXT, encoded: MAX_ENCODED }
+        Self { text: MAX_TEXT, encoded: MAX_ENCODED, small: SMALL }
     }
 }
 
@@ -70,6 +72,9 @@ impl RowMemory {
         self.needs_text
     }
 }
+
+/// The text of about 1 000 series with four labels.
+const SMALL: usize = 128 * 1024;
 
 /// Enough for the text of about 20 000 series with four labels.
 pub(super) const MAX_TEXT: usize = 2 * 1024 * 1024;

@@ -85,9 +85,11 @@ impl LabelRows {
         memory.free += self.size();
         memory.encoded -= self.encoded_size();
         (self.known, self.expected, self.is_unsuitable) = (0, rows, false);
-        if self.encoded.is_some() {
+        if self.encoded.as_ref().is_some_and(EncodedRows::are_complete) {
             return;
         }
+        // After a panic, some rows may be missing.
+        self.encoded = None;
         if self.rows.is_empty() {
             if can_be_encoded && memory.may_encode {
                 let limit = memory.limits.encoded.saturating_sub(memory.encoded);
@@ -307,11 +309,11 @@ impl LabelRows {
     pub(in crate::families) fn keep(&mut self, memory: &mut RowMemory, can_be_encoded: bool) {
         memory.encoded += self.encoded_size();
         let Some(free) = memory.free.checked_sub(self.size()) else {
+            memory.may_encode_next |= can_be_encoded;
+            memory.needs_text |= !can_be_encoded && self.size() > memory.limits.small;
             self.text.clear();
             self.rows.clear();
             memory.spare = mem::take(self);
-            memory.may_encode_next |= can_be_encoded;
-            memory.needs_text |= !can_be_encoded;
             return;
         };
         memory.free = free;

@@ -90,11 +90,16 @@ fn limited(row_limits: RowLimits) -> Renderer {
 }
 
 /// Enough memory to encode all labels, and none for their text.
-const ENCODED: RowLimits = RowLimits { text: 0, encoded: 1 << 20 };
+const ENCODED: RowLimits = RowLimits { text: 0, encoded: 1 << 20, small: 0 };
 
 fn row_limits() -> impl Strategy<Value = RowLimits> {
     let limits = [(MAX_TEXT, 0), (0, 1 << 20), (0, 40), (40, 1 << 20), (40, 40)];
-    select(limits.map(|(text, encoded)| RowLimits { text, encoded }).to_vec())
+    let limits = select(limits.to_vec());
+    (limits, select(vec![0, 20])).prop_map(|((text, encoded), small)| RowLimits {
+        text,
+        encoded,
+        small,
+    })
 }
 
 proptest! {
@@ -374,13 +379,28 @@ fn a_point_that_is_gone_is_noticed_wherever_it_was() {
     }
 }
 
+// X-12
+#[test]
+fn a_small_family_does_not_keep_others_from_being_encoded() {
+    let observed = Observed::new();
+    let small = || numbered(2, &[KeyValue::new("zone", "\"")]);
+    for (limit, encoded) in [(1_000, 1), (10, 0)] {
+        let mut kept = limited(RowLimits { small: limit, ..ENCODED });
+        for _ in 0..3 {
+            let metrics = observed.collect_both(numbered(20, &[]), small());
+            assert_eq!(rendered(&mut kept, &metrics), rendered(&mut renderer(), &metrics));
+        }
+        assert_eq!(kept.encoded(), encoded, "{limit} bytes");
+    }
+}
+
 // X-17
 #[test]
 fn encoded_labels_take_bounded_memory() {
     let observed = Observed::new();
     // Each point has a label of seven bytes, with its end, its number, and its layout.
     for (encoded, count) in [(40 * 19, 1), (40 * 19 - 1, 0)] {
-        let mut kept = limited(RowLimits { text: 0, encoded });
+        let mut kept = limited(RowLimits { text: 0, encoded, small: 0 });
         for _ in 0..4 {
             let metrics = observed.collect(numbered(40, &[]));
             assert_eq!(rendered(&mut kept, &metrics), rendered(&mut renderer(), &metrics));
