@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     collect::reader::Reader,
     exposition::{
-        format::Output,
+        format::{Output, Syntax},
         render::{Collected, Query, RenderSettings, Rendered, Renderer},
     },
     families::{
@@ -16,6 +16,7 @@ use crate::{
             scopes::ScopeId,
         },
         limits::DEFAULT_VALUE_LEN,
+        names::{escaping::Escaping, name::TranslationStrategy, policy::NamePolicy},
     },
 };
 use opentelemetry::{
@@ -215,6 +216,37 @@ fn rows_are_not_kept_if_the_numbers_of_layouts_change() {
         assert_eq!(rendered(&mut kept, &same), rendered(&mut renderer(), &same));
         let few = observed.collect((0..3).map(|at| point(format!("k{:05}", 7 * at))).collect());
         assert_eq!(rendered(&mut kept, &few), rendered(&mut renderer(), &few));
+    }
+}
+
+//
+#[test]
+fn encoded_labels_are_written_in_any_escaping_and_beside_filtered_expositions() {
+    let observed = Observed::new();
+    let points = || numbered(20, &[KeyValue::new("net.zone", "x")]);
+    let written = |renderer: &mut Renderer, metrics: &ResourceMetrics, names: &[&str]| {
+        let escapings =
+            [Escaping::AllowUtf8, Escaping::Underscores, Escaping::Dots, Escaping::Values];
+        escapings.map(|escaping| {
+            [Syntax::Text100, Syntax::Protobuf].map(|syntax| {
+                let names = names.iter().map(|name| (*name).to_owned()).collect();
+                let query = Query { names, output: Output { syntax, escaping } };
+                renderer.render(Collected::now(metrics), &query, Vec::new(), None)
+            })
+        })
+    };
+    let utf8 = |row_limits| {
+        let policy = NamePolicy::default().with_strategy(TranslationStrategy::NoTranslation);
+        let settings =
+            RenderSettings { may_be_empty: true, row_limits, policy, ..RenderSettings::default() };
+        Renderer::new(settings)
+    };
+    let mut kept = utf8(ENCODED);
+    for names in [&[][..], &["gauge"], &["other"], &[], &["none"], &[]] {
+        let metrics = observed.collect_both(points(), numbered(5, &[]));
+        let new = written(&mut utf8(RowLimits::default()), &metrics, names);
+        assert_eq!(written(&mut kept, &metrics, names), new, "{names:?}");
+        assert_eq!(kept.encoded(), 2);
     }
 }
 
