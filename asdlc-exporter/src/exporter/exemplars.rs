@@ -72,7 +72,8 @@ impl ExporterBuilder {
     ///   there.
     /// - **Where they are served:** in `OpenMetrics` and protobuf. Prometheus stores them with
     ///   `--enable-feature=exemplar-storage`. The text formats 0.0.4 and 1.0.0 have no exemplars. Additional readers
-    ///   get none, because the OpenTelemetry SDK 0.33 does not collect them.
+    ///   get none, because the OpenTelemetry SDK 0.33 does not collect them. An exposition of more than 1 MiB has none if a
+    ///   client with `HTTP/1.0` requests it: the length is sent first, and each new exemplar would change it.
     /// - **Their time:** that of the measurement. For a request of `tower-asdlc-metrics` it is the end of the request. The
     ///   exporter keeps an [`Instant`](std::time::Instant), and each scrape compares this clock with the system's clock. An
     ///   exemplar has the same time in all scrapes, so Prometheus stores it once. If the system's clock was set, or the

@@ -7,6 +7,11 @@ pub(crate) trait Sink {
     /// Returns the minimum size of the next chunk in bytes. `None` if nobody reads the exposition any more.
     /// Then the rest is not written.
     fn take(&mut self, bytes: &mut Vec<u8>) -> Option<usize>;
+
+    /// Whether a large exposition is written twice, and has to have the same length both times.
+    fn needs_same_length(&self) -> bool {
+        false
+    }
 }
 
 /// The buffer that writers write into.

@@ -143,6 +143,10 @@ impl Sink for StreamSink<'_> {
         bytes.reserve_exact(CHUNK + SPARE);
         Some(CHUNK)
     }
+
+    fn needs_same_length(&self) -> bool {
+        self.scrapes.iter().any(|scrape| scrape.delivery.needs_length)
+    }
 }
 
 impl Drop for StreamSink<'_> {

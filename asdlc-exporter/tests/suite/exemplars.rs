@@ -2,6 +2,8 @@
 
 use crate::logged::logged;
 use asdlc_exporter::{ExemplarFilter, Exporter, ExporterBuilder, Format, PrometheusReader};
+use http::{Request, Version};
+use http_body_util::BodyExt as _;
 use opentelemetry::{
     Context, Key, KeyValue,
     metrics::MeterProvider as _,
@@ -12,6 +14,9 @@ use std::{
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use tokio::runtime::Builder;
+use tower::ServiceExt as _;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -52,6 +57,43 @@ fn served(exporter: &Exporter) -> Result<Vec<(String, u128, f64)>> {
 
 fn builder() -> ExporterBuilder {
     Exporter::builder("shop").without_service_label()
+}
+
+/// The answer to a scrape of `OpenMetrics` by this version of HTTP.
+fn answer(exporter: &Exporter, version: Version) -> Result<(Option<u64>, String)> {
+    let request = Request::builder().version(version).header("accept", OPEN_METRICS).body(())?;
+    let runtime = Builder::new_current_thread().build()?;
+    let Ok(response) = runtime.block_on(exporter.scrape_service().oneshot(request));
+    let length = response.headers().get("content-length");
+    let length = length.map(|length| length.to_str()).transpose()?;
+    let length = length.map(str::parse).transpose()?;
+    let bytes = runtime.block_on(response.into_body().collect())?.to_bytes();
+    Ok((length, String::from_utf8(bytes.to_vec())?))
+}
+
+const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0";
+
+//
+#[test]
+fn a_large_exposition_with_a_length_has_no_exemplars() -> Result {
+    let exporter = builder().with_exemplars().with_max_series(20_000).build()?;
+    let orders = exporter.meter().u64_counter("orders").build();
+    sampled(1, || orders.add(1, &[]));
+    exporter.render()?;
+    sampled(2, || orders.add(1, &[]));
+    let (length, small) = answer(&exporter, Version::HTTP_10)?;
+    assert_eq!(length, Some(small.len() as u64));
+    assert_eq!(exemplars(&small).len(), 1);
+    let long = "x".repeat(200);
+    for at in 0..10_000 {
+        orders.add(1, &[KeyValue::new("at", format!("{at}{long}"))]);
+    }
+    let (length, text) = answer(&exporter, Version::HTTP_11)?;
+    assert_eq!((length, exemplars(&text).len()), (None, 1));
+    // A new exemplar between the two passes would change the length.
+    let (length, text) = answer(&exporter, Version::HTTP_10)?;
+    assert_eq!((length, exemplars(&text).len()), (Some(text.len() as u64), 0));
+    Ok(())
 }
 
 fn seconds() -> f64 {

@@ -193,6 +193,8 @@ impl Renderer {
         }
         let most = sink.as_ref().map_or(usize::MAX, |(_, size)| *size);
         let is_large = sizes.iter().any(|size| *size > most);
+        let may_be_large = is_large || sizes.iter().all(|size| *size == 0);
+        let needs_same_length = sink.as_ref().is_some_and(|(sink, _)| sink.needs_same_length());
         let size = if query.names.is_empty() { &mut sizes[query.output.index()] } else { &mut 0 };
         memory.clear();
         memory.reserve_exact(match *size {
@@ -206,6 +208,8 @@ impl Renderer {
             Syntax::OpenMetrics | Syntax::Protobuf => true,
             Syntax::Text004 | Syntax::Text100 => false,
         };
+        // New exemplars can be recorded at any time, also between two passes.
+        let has_exemplars = has_exemplars && !(needs_same_length && may_be_large);
         let exemplars = exemplars.as_deref().filter(|_| has_exemplars);
         if exemplars.is_some_and(ExemplarStore::is_unused) && !*is_unused_logged {
             *is_unused_logged = true;
