@@ -453,3 +453,17 @@ fn labels_that_several_points_have_are_not_encoded() {
         assert_eq!(kept.encoded(), 0);
     }
 }
+
+//
+#[test]
+fn a_truncated_key_counts_in_each_scrape_of_encoded_labels() {
+    let observed = Observed::new();
+    let mut kept = limited(ENCODED);
+    for _ in 0..3 {
+        let metrics = observed.collect(numbered(3, &[KeyValue::new("k".repeat(300), "a")]));
+        let new = rendered(&mut renderer(), &metrics);
+        assert!(new[0].truncated > 0);
+        assert_eq!(rendered(&mut kept, &metrics), new);
+    }
+    assert_eq!(kept.encoded(), 1);
+}
