@@ -63,7 +63,7 @@ fn text(answer: &[u8]) -> Result<Served, String> {
     let mut served = Served::default();
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let (series, value) = line.rsplit_once(' ').ok_or(line)?;
-        let (name, labels) = series.split_once('{').ok_or(line)?;
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
         let has = |(name, value): &(&str, &str)| labels.contains(&format!("{name}=\"{value}"));
         let value: f64 = value.parse().map_err(|_| line)?;
         match name {

@@ -23,6 +23,8 @@ const TEXT: Group = Group {
         own::collect,
         own::text,
         own::open_metrics,
+        own::text_of_others,
+        own::open_metrics_of_others,
         fastmetrics::text,
         fastmetrics::open_metrics,
         measured::text,

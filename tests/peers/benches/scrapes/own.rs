@@ -19,15 +19,27 @@ fn collected(mut collect: impl FnMut() + 'static) -> Subject {
 }
 
 pub fn text(series: usize) -> Subject {
-    of("asdlc-exporter", series, Format::Text)
+    of("asdlc-exporter", Exporter::builder("bench"), series, Format::Text)
 }
 
 pub fn open_metrics(series: usize) -> Subject {
-    of("asdlc-exporter, OpenMetrics", series, Format::OpenMetrics)
+    of("asdlc-exporter, OpenMetrics", Exporter::builder("bench"), series, Format::OpenMetrics)
 }
 
-fn of(name: &'static str, series: usize, format: Format) -> Subject {
-    let exporter = exporter(Exporter::builder("bench"), series);
+/// Writes the same bytes as the others, which have no label `service`.
+pub fn text_of_others(series: usize) -> Subject {
+    let builder = Exporter::builder("bench").without_service_label();
+    of("asdlc-exporter, without `service`", builder, series, Format::Text)
+}
+
+/// Writes the same bytes as the others, which have no label `service`.
+pub fn open_metrics_of_others(series: usize) -> Subject {
+    let builder = Exporter::builder("bench").without_service_label();
+    of("asdlc-exporter, without `service`, OpenMetrics", builder, series, Format::OpenMetrics)
+}
+
+fn of(name: &'static str, builder: ExporterBuilder, series: usize, format: Format) -> Subject {
+    let exporter = exporter(builder, series);
     let mut text = Vec::new();
     Subject::new(name, Content::Text, move |answer| {
         exporter.render_into(format, &mut text).expect("text");
