@@ -5,7 +5,9 @@ use opentelemetry::{
     metrics::{Meter, MeterProvider as _},
 };
 use opentelemetry_sdk::metrics::{
-    Aggregation, Instrument, SdkMeterProvider, Stream, reader::MetricReader as _,
+    Aggregation, Instrument, SdkMeterProvider, Stream,
+    data::{AggregatedMetrics, MetricData, ScopeMetrics},
+    reader::MetricReader as _,
 };
 use prometheus::{Registry, TextEncoder};
 
@@ -227,6 +229,44 @@ fn an_overflow_is_reported_once() {
             .collect();
         assert_eq!(overflowing, expected);
         assert_eq!(warnings.len(), expected.len());
+    }
+}
+
+//
+#[test]
+fn a_large_family_is_written_in_the_order_of_the_sdk_and_points_of_one_series_are_added() {
+    const SERIES: i64 = 2_500;
+    let (metrics, _) = collect(
+        |_| Stream::builder().with_cardinality_limit(10_000).build().ok(),
+        |meter| {
+            let (own, shared) =
+                (meter.u64_counter("own").build(), meter.u64_counter("shared").build());
+            for at in 0..SERIES {
+                own.add(1, &[KeyValue::new("at", at)]);
+                // Both values are the same text.
+                shared.add(1, &[KeyValue::new("at", at)]);
+                shared.add(2, &[KeyValue::new("at", at.to_string())]);
+            }
+        },
+    );
+    let metric =
+        metrics.scope_metrics().flat_map(ScopeMetrics::metrics).find(|it| it.name() == "own");
+    let AggregatedMetrics::U64(MetricData::Sum(own)) = metric.unwrap().data() else { panic!() };
+    let mut expected: Vec<String> = own
+        .data_points()
+        .map(|point| format!("own_total{{at=\"{}\"}} 1", point.attributes().next().unwrap().value))
+        .collect();
+    assert!(!expected.is_sorted(), "the test would not notice if it were sorted");
+    let mut shared: Vec<_> =
+        (0..SERIES).map(|at| format!("shared_total{{at=\"{at}\"}} 3")).collect();
+    shared.sort();
+    expected.extend(shared);
+    let mut renderer = renderer();
+    // The first scrapes write their labels, and later ones compare them.
+    for scrape in 0..5 {
+        let text = text(&mut renderer, &metrics).unwrap();
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines, expected, "scrape {scrape}");
     }
 }
 

@@ -162,10 +162,6 @@ impl HistogramPoint for Histogram {
         }
         value.count = self.get_sample_count().max(last.cumulative);
     }
-
-    fn touch(&self) -> u64 {
-        self.get_sample_count()
-    }
 }
 
 impl SummaryPoint for Summary {

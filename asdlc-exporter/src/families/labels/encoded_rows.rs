@@ -143,14 +143,6 @@ impl EncodedRows {
         (layout, Row::Encoded(row))
     }
 
-    /// Reads a part of the row. See [`LabelRows::touch`](super::rows::LabelRows::touch).
-    #[inline]
-    pub(super) fn touch(&self, at: usize) -> u32 {
-        let LabelNumber(first) =
-            self.numbers.get(at * self.width).copied().unwrap_or(LabelNumber(0));
-        first ^ self.layouts[at].number()
-    }
-
     /// How many bytes they have.
     pub(super) fn size(&self) -> usize {
         size_of_val(&*self.layouts) + size_of_val(&*self.numbers)

@@ -279,25 +279,6 @@ impl LabelRows {
         (self.is_plain && !self.is_changed) || self.encoded.is_some()
     }
 
-    /// Reads where the labels of a row are, to load it into the CPU caches. The result has no meaning, but has to be used, so
-    /// that the compiler does not remove the read.
-    #[inline]
-    pub(in crate::families) fn touch(&self, at: u32) -> u32 {
-        match &self.encoded {
-            Some(encoded) => encoded.touch(at as usize),
-            None => self.rows[at as usize].start,
-        }
-    }
-
-    /// Does the same for each cache line that the text of most rows has.
-    #[inline]
-    pub(in crate::families) fn touch_text(&self, at: u32) -> u8 {
-        let Some(row) = self.rows.get(at as usize) else { return 0 };
-        let (text, start) = (self.text.as_bytes(), row.start());
-        let byte = |at: usize| text.get(at).copied().unwrap_or(0);
-        byte(start) ^ byte(start + CACHE_LINE) ^ byte(start + row.len())
-    }
-
     /// Compares the labels of two rows, which are not encoded.
     pub(in crate::families) fn compare(&self, labels: &LabelCache, a: u32, b: u32) -> Ordering {
         let ((a, a_text, _), (b, b_text, _)) = (self.text(a), self.text(b));
@@ -333,9 +314,6 @@ impl LabelRows {
         self.encoded.as_ref().map_or(0, EncodedRows::size)
     }
 }
-
-/// The bytes that CPUs load at once.
-const CACHE_LINE: usize = 64;
 
 /// More bytes than most rows have.
 const SPARE: usize = 512;

@@ -2,13 +2,14 @@
 
 use crate::families::labels::{row_memory::RowMemory, rows::LabelRows};
 
-/// The labels of a family's points, and the sorted order of the points. The order is kept between scrapes, and valid
-/// while the family has the same points.
+/// The labels of a family's points, and the order of its series. The order is kept between scrapes, and valid while the
+/// family has the same points.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesOrder {
     /// The labels of each point, in the order in which the points are loaded.
     pub(super) labels: LabelRows,
-    /// The numbers of the points, sorted by their labels.
+    /// The numbers of the points, sorted by their labels. Those of a large family are sorted only if several of them are one
+    /// series: other large families are written in the order in which their points are read.
     pub(super) rows: Vec<u32>,
     /// Whether each point is a series of its own.
     pub(super) is_distinct: bool,

@@ -38,12 +38,6 @@ impl<'a> Point<'a> {
             Self::Sum(_) | Self::Gauge(_) | Self::Summary(_) => None,
         }
     }
-
-    /// Reads a part of it, to load it into the CPU caches. The result has no meaning, but has to be used.
-    #[inline]
-    pub(crate) fn touch(self) -> u32 {
-        u32::from(self.histogram().is_some())
-    }
 }
 
 /// A histogram data point without its number type.
@@ -60,15 +54,6 @@ pub(crate) trait HistogramPoint {
     fn read_next(&self, value: &mut HistogramValue) -> bool {
         self.read(value);
         false
-    }
-
-    /// Reads the parts of the point that are written, to load them into the CPU caches. The result has no meaning, but has to
-    /// be used, so that the compiler does not remove the reads.
-    fn touch(&self) -> u64;
-
-    /// Does the same for the counts, which are in another place in memory.
-    fn touch_counts(&self) -> u64 {
-        0
     }
 }
 
@@ -310,18 +295,6 @@ impl<T: Copy + Into<Number>> HistogramPoint for HistogramDataPoint<T> {
         *count = counts.fold(cumulative, u64::saturating_add);
         true
     }
-
-    #[inline]
-    fn touch(&self) -> u64 {
-        HistogramPoint::sum(self).float().to_bits() ^ self.bucket_counts().size_hint().0 as u64
-    }
-
-    #[inline]
-    fn touch_counts(&self) -> u64 {
-        let [first, middle, last] =
-            [self.bucket_counts().next(), self.bucket_counts().nth(6), self.bucket_counts().last()];
-        first.unwrap_or(0) ^ middle.unwrap_or(0) ^ last.unwrap_or(0)
-    }
 }
 
 impl<T: Copy + Into<Number>> HistogramPoint for ExponentialHistogramDataPoint<T> {
@@ -340,14 +313,6 @@ impl<T: Copy + Into<Number>> HistogramPoint for ExponentialHistogramDataPoint<T>
         let buckets = self.negative_bucket();
         negative.read(buckets.offset(), buckets.counts());
         value.native.limit_schema();
-    }
-
-    fn touch(&self) -> u64 {
-        self.count() as u64 ^ self.positive_bucket().counts().size_hint().0 as u64
-    }
-
-    fn touch_counts(&self) -> u64 {
-        self.positive_bucket().counts().next().unwrap_or(0)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::families::{
         points::{Origin, Point, PointVisitor},
     },
 };
-use std::{hint, iter, mem, ptr};
+use std::{iter, mem, ptr};
 
 /// The points of one family. Its memory is reused for the next family.
 #[derive(Default)]
@@ -48,7 +48,7 @@ pub(crate) struct Series<'t, 'a> {
     all: &'t AllSeries<'t, 'a>,
 }
 
-/// All series of a family, in the order of their labels.
+/// All series of a family, in the order in which they are written.
 pub(crate) struct AllSeries<'t, 'a> {
     table: &'t SeriesTable<'a>,
     order: &'t SeriesOrder,
@@ -58,7 +58,7 @@ pub(crate) struct AllSeries<'t, 'a> {
 }
 
 impl<'a> SeriesTable<'a> {
-    /// Reads and sorts the points of the family. Returns whether labels were encoded that no longer are.
+    /// Reads the points of the family, and sorts those of a small one. Returns whether labels were encoded that no longer are.
     pub(crate) fn load(
         &mut self,
         family: &Family<'a, '_>,
@@ -106,6 +106,9 @@ impl<'a> SeriesTable<'a> {
         rows.sort_unstable_by(|&a, &b| table.compare(labels, a, b).then(a.cmp(&b)));
         let is_less = |pair: &[u32]| table.compare(labels, pair[0], pair[1]).is_lt();
         order.is_distinct = rows.windows(2).all(is_less);
+        if order.is_distinct && rows.len() > MAX_SORTED {
+            rows.sort_unstable();
+        }
         order.digest = digest;
         order.text_len = table.text_len();
         was_encoded
@@ -239,19 +242,12 @@ impl RecentKeys<'_> {
 impl<'a> AllSeries<'_, 'a> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Series<'_, 'a>> {
         let SeriesOrder { rows, is_distinct, .. } = self.order;
-        let (mut rest, mut ahead, mut touched) = (&rows[..], rows.chunks(PREFETCHED), 0);
+        let mut rest = &rows[..];
         iter::from_fn(move || {
             let (first, others) = rest.split_first()?;
             let same = if *is_distinct { 0 } else { self.count_same(*first, others) };
             let (rows, others) = rest.split_at(1 + same);
             rest = others;
-            if touched == 0 {
-                if self.order.rows.len() > IN_CACHE {
-                    self.prefetch(ahead.next().unwrap_or_default());
-                }
-                touched = PREFETCHED;
-            }
-            touched -= 1;
             Some(Series { rows, all: self })
         })
     }
@@ -260,21 +256,6 @@ impl<'a> AllSeries<'_, 'a> {
     fn count_same(&self, first: u32, others: &[u32]) -> usize {
         let Self { order, labels, .. } = self;
         others.iter().take_while(|&&at| order.labels.compare(labels, first, at).is_eq()).count()
-    }
-
-    /// Loads the data of the rows into the CPU caches.
-    ///
-    /// The rows are sorted, but their data in memory is not. So the data of each row is a cache miss. If rows are written one
-    /// by one, the CPU waits for each miss. Here, the CPU loads the data of many rows at the same time. The loops are short,
-    /// because the CPU looks only some hundred instructions ahead. The loads of a loop depend on those of the loop before.
-    fn prefetch(&self, rows: &[u32]) {
-        let Self { table, order: SeriesOrder { labels, .. }, .. } = self;
-        let point = |at: &u32| table.points[*at as usize];
-        hint::black_box(rows.iter().fold(0, |all, at| all ^ labels.touch(*at) ^ point(at).touch()));
-        hint::black_box(rows.iter().fold(0, |all, at| all ^ labels.touch_text(*at)));
-        let histograms = || rows.iter().map_while(|at| point(at).histogram());
-        hint::black_box(histograms().fold(0, |all, point| all ^ point.touch()));
-        hint::black_box(histograms().fold(0, |all, point| all ^ point.touch_counts()));
     }
 }
 
@@ -357,8 +338,6 @@ impl<'t, 'a> Series<'t, 'a> {
     }
 }
 
-/// The data of so many series is mostly still in the CPU caches after they were collected.
-const IN_CACHE: usize = 2_000;
-
-/// How many rows are prefetched at the same time.
-const PREFETCHED: usize = 32;
+/// A family with more series is written in the order of its points in memory, which the CPU loads ahead. In the order of the labels,
+/// it would wait for the data of each series. The data of fewer series is mostly still in the CPU caches after the collection.
+const MAX_SORTED: usize = 2_000;

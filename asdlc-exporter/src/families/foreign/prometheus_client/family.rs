@@ -113,12 +113,4 @@ impl HistogramPoint for Histogram {
         value.buckets.extend_from_slice(&self.buckets);
         value.count = self.count;
     }
-
-    fn touch(&self) -> u64 {
-        self.count
-    }
-
-    fn touch_counts(&self) -> u64 {
-        self.buckets.first().map_or(0, |bucket| bucket.cumulative)
-    }
 }
