@@ -44,7 +44,7 @@ impl Exposed {
     }
 
     fn built(builder: ExporterBuilder, series: usize) -> Self {
-        let exporter = builder.with_max_series(series + 1).build().expect("an exporter");
+        let exporter = builder.with_max_series(2 * series).build().expect("an exporter");
         let scope = InstrumentationScope::builder("tower-asdlc-metrics")
             .with_version("0.1.0")
             .with_schema_url("https://opentelemetry.io/schemas/1.40.0")
@@ -72,6 +72,18 @@ impl Exposed {
             let had = text.capacity();
             self.exporter.render_into(format, &mut text).expect("text");
             Written { bytes: text.len(), new: text.len().saturating_sub(had) }
+        }
+    }
+
+    /// The same, with a new counter series in each scrape. Never more than as many as there are of each kind.
+    pub(crate) fn growing_text(&self, series: usize) -> impl FnMut() -> Written {
+        let (mut scrape, mut next) = (self.same_text(Format::Text), series);
+        move || {
+            if next + 1 < 2 * series {
+                self.unbound.add(1, &labels(next));
+                next += 1;
+            }
+            scrape()
         }
     }
 

@@ -23,6 +23,7 @@ pub(crate) struct Subjects {
     with_created_lines: OnceCell<Exposed>,
     with_scopes: OnceCell<Exposed>,
     native: OnceCell<Exposed>,
+    growing: OnceCell<Exposed>,
     // The service has its own exporter: otherwise one thread would free what another has allocated.
     served: OnceCell<Exposed>,
 }
@@ -35,6 +36,7 @@ impl Subjects {
             with_created_lines: OnceCell::new(),
             with_scopes: OnceCell::new(),
             native: OnceCell::new(),
+            growing: OnceCell::new(),
             served: OnceCell::new(),
         }
     }
@@ -55,6 +57,10 @@ impl Subjects {
         self.native.get_or_init(|| Exposed::native(self.series))
     }
 
+    fn growing(&self) -> &Exposed {
+        self.growing.get_or_init(|| Exposed::new(self.series))
+    }
+
     fn served(&self) -> &Exposed {
         self.served.get_or_init(|| Exposed::new(self.series))
     }
@@ -69,6 +75,9 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     }),
     here("protobuf", |of| Box::new(|| of.exposed().protobuf())),
     here("text 0.0.4 in a new string", |of| Box::new(|| of.exposed().text())),
+    here("text 0.0.4 with a new series each time", |of| {
+        Box::new(of.growing().growing_text(of.series))
+    }),
     elsewhere("text 0.0.4 from the service", |of| Box::new(of.served().service("identity"))),
     elsewhere("text 0.0.4 from the service, gzip", |of| Box::new(of.served().service("gzip"))),
     elsewhere("text 0.0.4 from the service, zstd if built in", |of| {

@@ -245,6 +245,20 @@ impl LabelRows {
         digest.finish(rows.len())
     }
 
+    /// Whether no two rows, which are not encoded, have the same labels. `digest` returns a digest of no rows. If two different rows
+    /// have the same digest, the result is `false`.
+    pub(in crate::families) fn are_distinct(&self, digest: impl Fn() -> RowDigest) -> bool {
+        let text = self.text.as_bytes();
+        let hash = |row: &LabelRow| {
+            let mut digest = digest();
+            digest.push(row.layout, &text[row.start()..][..row.len()]);
+            digest.finish(1)
+        };
+        let mut hashes: Vec<_> = self.rows.iter().map(hash).collect();
+        hashes.sort_unstable();
+        hashes.windows(2).all(|pair| pair[0] != pair[1])
+    }
+
     /// The bytes of the text.
     pub(in crate::families) fn text_len(&self) -> usize {
         self.text.len()

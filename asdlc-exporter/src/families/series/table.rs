@@ -102,12 +102,12 @@ impl<'a> SeriesTable<'a> {
         let SeriesOrder { labels: table, rows, .. } = order;
         rows.clear();
         rows.extend(0..self.points.len() as u32);
-        // Points of the same label set stay in the order in which they were loaded.
-        rows.sort_unstable_by(|&a, &b| table.compare(labels, a, b).then(a.cmp(&b)));
-        let is_less = |pair: &[u32]| table.compare(labels, pair[0], pair[1]).is_lt();
-        order.is_distinct = rows.windows(2).all(is_less);
-        if order.is_distinct && rows.len() > MAX_SORTED {
-            rows.sort_unstable();
+        order.is_distinct = rows.len() > MAX_SORTED && table.are_distinct(|| labels.digest());
+        if !order.is_distinct {
+            // Points of the same label set stay in the order in which they were loaded.
+            rows.sort_unstable_by(|&a, &b| table.compare(labels, a, b).then(a.cmp(&b)));
+            let is_less = |pair: &[u32]| table.compare(labels, pair[0], pair[1]).is_lt();
+            order.is_distinct = rows.windows(2).all(is_less);
         }
         order.digest = digest;
         order.text_len = table.text_len();
