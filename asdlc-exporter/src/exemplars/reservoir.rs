@@ -167,13 +167,8 @@ mod tests {
             let kept = kept.filter(|(value, _)| above < *value && *value <= up_to);
             kept.max_by_key(|(_, time)| *time)
         };
-        let newest = || {
-            [
-                newest(f64::NEG_INFINITY, 0.5),
-                newest(0.5, 4.25),
-                newest(4.25, f64::INFINITY),
-            ]
-        };
+        let newest =
+            || [newest(f64::NEG_INFINITY, 0.5), newest(0.5, 4.25), newest(4.25, f64::INFINITY)];
         assert_eq!(newest(), [Some((0.0, 6)), Some((4.0, 3)), Some((9.0, 7))]);
         for (value, time) in [(-3.0, 8), (0.75, 9), (1e9, 10)] {
             record(&reservoir, value, time);

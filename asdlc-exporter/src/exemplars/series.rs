@@ -7,6 +7,7 @@ use crate::exemplars::{
     Exemplar, Moment, SpanIds,
     buckets::Buckets,
     reservoir::Reservoir,
+    span::ExemplarSink,
     sync::{Arc, Mutex, lock},
 };
 use opentelemetry::{Key, KeyValue};
@@ -37,7 +38,7 @@ pub(crate) enum Seen {
 }
 
 /// Records the exemplars of one series, whose values have to be finite.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum SeriesRecorder {
     Own(Arc<SeriesExemplars>),
     /// Beyond the limit. The number is the hash of the attributes.
@@ -110,6 +111,17 @@ impl SeriesRecorder {
             Self::Own(series) => series.reservoir.record(measured, span, []),
             Self::Shared(all, series) => all.record(measured, span(), *series),
         }
+    }
+
+    /// Records in the span that it is given. The SDK does not count a value that is not finite.
+    pub(crate) fn into_sink(self) -> ExemplarSink {
+        Arc::new(move |value, trace, span, moment| {
+            if value.is_finite() {
+                self.record((value, Moment::of(moment)), || {
+                    SpanIds::new(trace.to_bytes(), span.to_bytes())
+                });
+            }
+        })
     }
 }
 

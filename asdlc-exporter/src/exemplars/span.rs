@@ -10,7 +10,11 @@ use crate::{
     exemplars::{Moment, SpanIds, filter::ExemplarFilter},
 };
 use opentelemetry::{Context, SpanId, TraceId, trace::TraceContextExt as _};
-use std::{cell::Cell, sync::OnceLock, time::Instant};
+use std::{
+    cell::Cell,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 /// The type of [`measure_in`].
 pub(crate) type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
@@ -19,8 +23,18 @@ pub(crate) type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMu
 /// measurements outside of sampled spans become exemplars too.
 pub(crate) type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
 
+/// Records an exemplar with this value, in this span, at this moment. It measures nothing.
+pub(crate) type ExemplarSink = Arc<dyn Fn(f64, TraceId, SpanId, Instant) + Send + Sync>;
+
+/// A value of a context: [`SINK_QUESTION`], and the answer of the instrument that is bound while this context is current. So a
+/// library can measure in batches, and record the exemplars of single measurements at once.
+pub(crate) type SinkQuestion = (&'static str, OnceLock<ExemplarSink>);
+
 /// The name of the question. Without a name, the type could be somebody else's.
 pub(crate) const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorded?";
+
+/// The name of the question for the sink.
+pub(crate) const SINK_QUESTION: &str = "asdlc-metrics: what records only the exemplar?";
 
 thread_local! {
     static GIVEN: Given = const {
@@ -156,6 +170,15 @@ pub(crate) fn answer(filter: ExemplarFilter) {
         if let Some((EXEMPLAR_QUESTION, answer)) = context.get::<ExemplarQuestion>() {
             // The first answer stays: the instruments of one library have one meter.
             let _ = answer.set((measure_in, filter == ExemplarFilter::AlwaysOn));
+        }
+    });
+}
+
+/// Answers the question of the library that binds an instrument now, if it asks one.
+pub(crate) fn answer_sink(sink: impl FnOnce() -> ExemplarSink) {
+    CurrentContext::read(|context| {
+        if let Some((SINK_QUESTION, answer)) = context.get::<SinkQuestion>() {
+            let _ = answer.set(sink());
         }
     });
 }

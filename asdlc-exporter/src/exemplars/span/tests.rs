@@ -87,7 +87,11 @@ fn the_measurements_of_one_call_have_the_time_that_was_given() {
         measure_in(Some((TraceId::INVALID, SpanId::INVALID, second)), &mut || {
             assert_eq!(time(ExemplarFilter::AlwaysOn), Some(Moment::of(second)));
         });
-        assert_eq!(time(ExemplarFilter::TraceBased), Some(Moment::of(first)), "the inner call is over");
+        assert_eq!(
+            time(ExemplarFilter::TraceBased),
+            Some(Moment::of(first)),
+            "the inner call is over"
+        );
         assert_eq!(time_if_sampled(), Some(Moment::of(first)));
     });
 }
