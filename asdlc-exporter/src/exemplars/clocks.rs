@@ -1,8 +1,8 @@
 //! The times of exemplars.
 //!
-//! An exemplar is recorded with an [`Instant`]: libraries have read this clock anyway, to measure a duration. A recording does
-//! not convert it, which would take about 70 instructions. Instead, each scrape compares this clock with the system's clock, and
-//! converts the exemplars that it serves.
+//! An exemplar is recorded with an [`Instant`]: libraries have read this clock anyway, to measure a duration. It is kept as a
+//! [`Moment`](super::Moment) of the same clock. Each scrape compares this clock with the system's clock, and converts the exemplars
+//! that it serves.
 //!
 //! An exemplar has the same time in all scrapes, even if the system's clock is set. Otherwise Prometheus would store it again.
 

@@ -18,29 +18,6 @@ impl<T> Exemplar<T> {
     }
 }
 
-/// What a reservoir keeps.
-pub(crate) trait Recorded {
-    type Time: Copy + Ord;
-
-    fn value(&self) -> f64;
-
-    fn time(&self) -> Self::Time;
-}
-
-impl<T: Copy + Ord> Recorded for Exemplar<T> {
-    type Time = T;
-
-    #[inline]
-    fn value(&self) -> f64 {
-        self.value
-    }
-
-    #[inline]
-    fn time(&self) -> T {
-        self.time
-    }
-}
-
 /// The ids of a sampled span, or zeros.
 ///
 /// In words, which the compiler keeps in registers: it would copy bytes through memory. OpenTelemetry's type for trace ids would
@@ -60,6 +37,16 @@ impl SpanIds {
         // OpenTelemetry stores numbers, and makes big-endian bytes of them. So the compiler swaps no bytes.
         let trace = u128::from_be_bytes(trace);
         Self { trace: [trace as u64, (trace >> 64) as u64], span: u64::from_be_bytes(span) }
+    }
+
+    /// What [`words`](Self::words) has returned.
+    pub(super) fn of_words(trace: [u64; 2], span: u64) -> Self {
+        Self { trace, span }
+    }
+
+    #[inline(always)]
+    pub(super) fn words(self) -> ([u64; 2], u64) {
+        (self.trace, self.span)
     }
 
     pub(crate) fn trace(self) -> [u8; 16] {

@@ -4,21 +4,22 @@
 //! series beyond its limit in one point.
 
 use crate::exemplars::{
-    Exemplar, Recorded,
-    reservoir::{Buckets, Reservoir},
+    Exemplar, Moment, SpanIds,
+    buckets::Buckets,
+    reservoir::Reservoir,
+    span::ExemplarSink,
     sync::{Arc, Mutex, lock},
 };
 use opentelemetry::{Key, KeyValue};
 use std::{
     collections::HashSet,
     sync::atomic::{AtomicU8, Ordering},
-    time::{Duration, Instant},
 };
 
 /// The exemplars of one series.
 #[derive(Debug)]
 pub(crate) struct SeriesExemplars {
-    reservoir: Reservoir<Exemplar<Instant>>,
+    reservoir: Reservoir,
     /// The key and the hash of each attribute. `None` if a key is there twice: the SDK does not say which value it takes.
     attributes: Option<Box<[(Key, u64)]>>,
     /// A [`Seen`].
@@ -37,7 +38,7 @@ pub(crate) enum Seen {
 }
 
 /// Records the exemplars of one series, whose values have to be finite.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum SeriesRecorder {
     Own(Arc<SeriesExemplars>),
     /// Beyond the limit. The number is the hash of the attributes.
@@ -47,22 +48,11 @@ pub(crate) enum SeriesRecorder {
 /// The exemplars of the series beyond the limit of series that have their own.
 #[derive(Debug)]
 pub(crate) struct SharedExemplars {
-    reservoir: Reservoir<SharedExemplar>,
-    created: Instant,
+    /// Each exemplar has the hash of the attributes of its series.
+    reservoir: Reservoir<1>,
     /// The keys of the attributes of all these series. `None` if there are too many, or if a key was there twice.
     keys: Mutex<Option<HashSet<Key>>>,
 }
-
-/// An exemplar with the hash of the attributes of its series.
-#[derive(Clone, Copy, Debug)]
-struct SharedExemplar {
-    exemplar: Exemplar<SinceCreation>,
-    series: u64,
-}
-
-/// A moment in nanoseconds after [`SharedExemplars`] were created. An [`Instant`] needs 16 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct SinceCreation(u64);
 
 impl SeriesExemplars {
     pub(crate) fn new<'a>(
@@ -103,54 +93,47 @@ impl SeriesExemplars {
         }
     }
 
-    pub(crate) fn set_buckets(&self, buckets: &Arc<Buckets>) {
-        self.reservoir.set_buckets(buckets);
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.reservoir.is_empty()
     }
 
-    pub(crate) fn for_each(&self, read: impl FnMut(&Exemplar<Instant>)) {
-        self.reservoir.for_each(read);
+    /// See [`Reservoir::for_each`].
+    pub(crate) fn for_each(&self, mut read: impl FnMut(Exemplar<Moment>)) {
+        self.reservoir.for_each(|exemplar, []| read(exemplar));
     }
 }
 
 impl SeriesRecorder {
-    pub(crate) fn record(&self, exemplar: Exemplar<Instant>) {
-        self.record_with(exemplar.value, exemplar.time, || exemplar);
+    /// See [`Reservoir::record`].
+    #[inline(always)]
+    pub(crate) fn record(&self, measured: (f64, Moment), span: impl FnOnce() -> SpanIds) {
+        match self {
+            Self::Own(series) => series.reservoir.record(measured, span, []),
+            Self::Shared(all, series) => all.record(measured, span(), *series),
+        }
     }
 
-    /// See [`Reservoir::record_with`].
-    #[inline(always)]
-    pub(crate) fn record_with(
-        &self,
-        value: f64,
-        time: Instant,
-        new: impl FnOnce() -> Exemplar<Instant>,
-    ) {
-        match self {
-            Self::Own(series) => series.reservoir.record_with(value, time, new),
-            Self::Shared(all, series) => {
-                all.record(new(), *series);
+    /// Records in the span that it is given. The SDK does not count a value that is not finite.
+    pub(crate) fn into_sink(self) -> ExemplarSink {
+        Arc::new(move |value, trace, span, moment| {
+            if value.is_finite() {
+                self.record((value, Moment::of(moment)), || {
+                    SpanIds::new(trace.to_bytes(), span.to_bytes())
+                });
             }
-        }
+        })
     }
 }
 
 impl SharedExemplars {
     pub(crate) fn new(buckets: Arc<Buckets>) -> Self {
         let keys = Mutex::new(Some(HashSet::new()));
-        Self { reservoir: Reservoir::new(buckets), created: Instant::now(), keys }
+        Self { reservoir: Reservoir::new(buckets), keys }
     }
 
     #[inline(never)]
-    fn record(&self, exemplar: Exemplar<Instant>, series: u64) {
-        let exemplar = exemplar.with_time(|moment| {
-            let since = moment.saturating_duration_since(self.created);
-            SinceCreation(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
-        });
-        self.reservoir.record(SharedExemplar { exemplar, series });
+    fn record(&self, measured: (f64, Moment), span: SpanIds, series: u64) {
+        self.reservoir.record(measured, || span, [series]);
     }
 
     /// One of the series has these attributes.
@@ -172,34 +155,13 @@ impl SharedExemplars {
         lock(&self.keys).as_ref().is_some_and(|keys| keys.iter().all(is_known))
     }
 
-    pub(crate) fn set_buckets(&self, buckets: &Arc<Buckets>) {
-        self.reservoir.set_buckets(buckets);
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.reservoir.is_empty()
     }
 
     /// Passes the exemplars to `read`, each with the hash of the attributes of its series.
-    pub(crate) fn for_each(&self, mut read: impl FnMut(Exemplar<Instant>, u64)) {
-        let moment = |SinceCreation(since)| {
-            self.created.checked_add(Duration::from_nanos(since)).unwrap_or(self.created)
-        };
-        self.reservoir.for_each(|SharedExemplar { exemplar, series }| {
-            read(exemplar.with_time(moment), *series);
-        });
-    }
-}
-
-impl Recorded for SharedExemplar {
-    type Time = SinceCreation;
-
-    fn value(&self) -> f64 {
-        self.exemplar.value
-    }
-
-    fn time(&self) -> SinceCreation {
-        self.exemplar.time
+    pub(crate) fn for_each(&self, mut read: impl FnMut(Exemplar<Moment>, u64)) {
+        self.reservoir.for_each(|exemplar, [series]| read(exemplar, series));
     }
 }
 
@@ -222,7 +184,7 @@ const FEW: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exemplars::SpanIds;
+    use crate::exemplars::buckets::InitialBuckets;
 
     //
     #[test]
@@ -240,33 +202,20 @@ mod tests {
 
     //
     #[test]
-    fn an_exemplar_of_the_series_beyond_the_limit_needs_at_most_64_bytes() {
-        // With the boundaries of its bucket.
-        assert!(size_of::<([f64; 2], SharedExemplar)>() <= 64);
-    }
-
-    //
-    #[test]
-    fn an_exemplar_of_the_series_beyond_the_limit_keeps_its_time() {
-        let shared = SharedExemplars::new(Arc::new(Buckets::One));
-        let early = Duration::from_secs(1);
-        // Times before the creation become that of the creation.
-        for (time, kept) in [
-            (shared.created - early, shared.created),
-            (shared.created + early, shared.created + early),
-            (shared.created, shared.created + early),
-        ] {
-            shared.record(Exemplar { value: 1.0, time, span: SpanIds::NONE }, 7);
-            let mut read = Vec::new();
-            shared.for_each(|exemplar, series| read.push((exemplar.time, series)));
-            assert_eq!(read, [(kept, 7)]);
+    fn an_exemplar_of_the_series_beyond_the_limit_has_its_series() {
+        let shared = SharedExemplars::new(Arc::new(Buckets::new(InitialBuckets::PowersOfTwo)));
+        for (value, series) in [(1.0, 7), (2.0, u64::MAX), (4.0, 0), (3.5, 9)] {
+            shared.record((value, Moment(value as u64)), SpanIds::NONE, series);
         }
+        let mut read = Vec::new();
+        shared.for_each(|exemplar, series| read.push((exemplar.value, exemplar.time, series)));
+        assert_eq!(read, [(1.0, Moment(1), 7), (2.0, Moment(2), u64::MAX), (4.0, Moment(4), 0)]);
     }
 
     //
     #[test]
     fn the_keys_of_the_series_beyond_the_limit_are_bounded() {
-        let shared = SharedExemplars::new(Arc::new(Buckets::One));
+        let shared = SharedExemplars::new(Arc::new(Buckets::new(InitialBuckets::One)));
         let add = |at: usize| shared.add_keys(&[KeyValue::new(format!("key {at}"), 1)]);
         (0..MAX_KEYS).for_each(|at| (0..2).for_each(|_| add(at)));
         assert!(shared.have_only(|key| key.as_str().starts_with("key ")));

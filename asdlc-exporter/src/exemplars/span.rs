@@ -7,10 +7,14 @@
 
 use crate::{
     catch_panic::catch_panic,
-    exemplars::{SpanIds, filter::ExemplarFilter},
+    exemplars::{Moment, SpanIds, filter::ExemplarFilter},
 };
 use opentelemetry::{Context, SpanId, TraceId, trace::TraceContextExt as _};
-use std::{cell::Cell, sync::OnceLock, time::Instant};
+use std::{
+    cell::Cell,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 /// The type of [`measure_in`].
 pub(crate) type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
@@ -19,8 +23,18 @@ pub(crate) type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMu
 /// measurements outside of sampled spans become exemplars too.
 pub(crate) type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
 
+/// Records an exemplar with this value, in this span, at this moment. It measures nothing.
+pub(crate) type ExemplarSink = Arc<dyn Fn(f64, TraceId, SpanId, Instant) + Send + Sync>;
+
+/// A value of a context: [`SINK_QUESTION`], and the answer of the instrument that is bound while this context is current. So a
+/// library can measure in batches, and record the exemplars of single measurements at once.
+pub(crate) type SinkQuestion = (&'static str, OnceLock<ExemplarSink>);
+
 /// The name of the question. Without a name, the type could be somebody else's.
 pub(crate) const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorded?";
+
+/// The name of the question for the sink.
+pub(crate) const SINK_QUESTION: &str = "asdlc-metrics: what records only the exemplar?";
 
 thread_local! {
     static GIVEN: Given = const {
@@ -40,7 +54,7 @@ struct Given {
     /// The span in [`Place::Sampled`].
     sampled: Cell<SpanIds>,
     /// The time in [`Place::Unsampled`].
-    unsampled: Cell<Option<Instant>>,
+    unsampled: Cell<Option<Moment>>,
 }
 
 /// Exists on a thread as long as OpenTelemetry's current context can be read. A thread-local value whose destructor runs
@@ -63,7 +77,7 @@ enum Place {
     Unsampled,
     /// In the sampled span that [`measure_in`] was given, at this moment. Only one place has a moment: so it takes one comparison
     /// to find out which place it is.
-    Sampled(Instant),
+    Sampled(Moment),
 }
 
 /// Calls `measure`. Its measurements on this thread belong to `span`, which has to be sampled. With ids of 0 they
@@ -95,12 +109,12 @@ fn set_given(span: Option<(TraceId, SpanId, Instant)>) {
         None => set_place(Place::Nothing),
         // No trace id is 0 if the span id is another number.
         Some((_, SpanId::INVALID, moment)) => {
-            set_unsampled(Some(moment));
+            set_unsampled(Some(Moment::of(moment)));
             set_place(Place::Unsampled);
         }
         Some((trace, span, moment)) => {
             set_sampled(SpanIds::new(trace.to_bytes(), span.to_bytes()));
-            set_place(Place::Sampled(moment));
+            set_place(Place::Sampled(Moment::of(moment)));
         }
     }
 }
@@ -138,7 +152,7 @@ impl Drop for ToCurrent {
 struct ToOuter {
     place: Place,
     sampled: SpanIds,
-    unsampled: Option<Instant>,
+    unsampled: Option<Moment>,
 }
 
 impl Drop for ToOuter {
@@ -160,6 +174,15 @@ pub(crate) fn answer(filter: ExemplarFilter) {
     });
 }
 
+/// Answers the question of the library that binds an instrument now, if it asks one.
+pub(crate) fn answer_sink(sink: impl FnOnce() -> ExemplarSink) {
+    CurrentContext::read(|context| {
+        if let Some((SINK_QUESTION, answer)) = context.get::<SinkQuestion>() {
+            let _ = answer.set(sink());
+        }
+    });
+}
+
 /// Whether a measurement that is made now cannot become an exemplar, whatever the filter and the current context are.
 #[inline]
 pub(crate) fn is_excluded() -> bool {
@@ -168,7 +191,7 @@ pub(crate) fn is_excluded() -> bool {
 
 /// The time of a measurement that is made now. `None` if [`measure_in`] was not given a sampled span.
 #[inline]
-pub(crate) fn time_if_sampled() -> Option<Instant> {
+pub(crate) fn time_if_sampled() -> Option<Moment> {
     match place() {
         Place::Sampled(time) => Some(time),
         Place::Current | Place::Nothing | Place::Unsampled => None,
@@ -183,7 +206,7 @@ pub(crate) fn sampled() -> SpanIds {
 
 /// The span and the time of a measurement that is made now, if it can become an exemplar.
 #[inline(never)]
-pub(crate) fn current(filter: ExemplarFilter) -> Option<(SpanIds, Instant)> {
+pub(crate) fn current(filter: ExemplarFilter) -> Option<(SpanIds, Moment)> {
     match place() {
         Place::Nothing => None,
         Place::Sampled(time) => (filter != ExemplarFilter::AlwaysOff).then(|| (sampled(), time)),
@@ -211,24 +234,24 @@ fn set_sampled(span: SpanIds) {
 }
 
 #[inline]
-fn unsampled() -> Option<Instant> {
+fn unsampled() -> Option<Moment> {
     GIVEN.with(|now| now.unsampled.get())
 }
 
 #[inline]
-fn set_unsampled(time: Option<Instant>) {
+fn set_unsampled(time: Option<Moment>) {
     GIVEN.with(|now| now.unsampled.set(time));
 }
 
 #[inline]
-fn of_context(filter: ExemplarFilter) -> Option<(SpanIds, Instant)> {
+fn of_context(filter: ExemplarFilter) -> Option<(SpanIds, Moment)> {
     let ids = ids_of_context();
     let is_eligible = match filter {
         ExemplarFilter::AlwaysOn => true,
         ExemplarFilter::AlwaysOff => false,
         ExemplarFilter::TraceBased => ids.are_valid(),
     };
-    is_eligible.then(|| (ids, Instant::now()))
+    is_eligible.then(|| (ids, Moment::of(Instant::now())))
 }
 
 /// The ids of the span of the current context. Zeros if there is none, or if it is not sampled: there is no trace to open.

@@ -1,10 +1,10 @@
 //! The exemplars of all instruments of one reader.
 
 use crate::exemplars::{
-    Exemplar,
+    Moment, SpanIds,
+    buckets::{Buckets, InitialBuckets},
     clocks::Clocks,
     filter::ExemplarFilter,
-    reservoir::Buckets,
     series::{SeriesExemplars, SeriesRecorder, SharedExemplars},
     span,
     sync::{Arc, Mutex, lock},
@@ -36,7 +36,7 @@ type SeriesByHash = HashMap<u64, Arc<SeriesExemplars>, RandomState>;
 #[derive(Debug)]
 pub(crate) struct InstrumentExemplars {
     filter: ExemplarFilter,
-    buckets: Mutex<Arc<Buckets>>,
+    buckets: Arc<Buckets>,
     /// By the hash of their attributes. Two series with the same hash share their exemplars: with 2 000 series, the
     /// probability is 10^-13.
     series: RwLock<SeriesByHash>,
@@ -47,6 +47,7 @@ pub(crate) struct InstrumentExemplars {
 
 impl ExemplarStore {
     pub(crate) fn new(filter: ExemplarFilter, max_age: Duration) -> Self {
+        Moment::start();
         Self { filter, max_age, instruments: Mutex::default(), clocks: Mutex::new(Clocks::new()) }
     }
 
@@ -77,19 +78,19 @@ impl ExemplarStore {
         &self,
         scope: &InstrumentationScope,
         name: &str,
-        buckets: Buckets,
+        buckets: InitialBuckets,
     ) -> Arc<InstrumentExemplars> {
         span::answer(self.filter);
         let mut instruments = lock(&self.instruments);
         let instruments = instruments.entry(scope.clone()).or_default();
         let exemplars = instruments.entry(name.to_ascii_lowercase());
         Arc::clone(exemplars.or_insert_with(|| {
-            let buckets = Arc::new(buckets);
+            let buckets = Arc::new(Buckets::new(buckets));
             Arc::new(InstrumentExemplars {
                 filter: self.filter,
                 series: RwLock::default(),
                 shared: Arc::new(SharedExemplars::new(Arc::clone(&buckets))),
-                buckets: Mutex::new(buckets),
+                buckets,
                 hasher: RandomState::default(),
             })
         }))
@@ -116,38 +117,26 @@ impl InstrumentExemplars {
             return SeriesRecorder::Own(Arc::clone(series));
         }
         let mut all = self.series.write().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: `set_buckets` either changed the buckets before, or finds the new series.
-        let buckets = Arc::clone(&lock(&self.buckets));
         if all.len() >= MAX_SERIES && !all.contains_key(&hash) {
             self.shared.add_keys(attributes);
             return SeriesRecorder::Shared(Arc::clone(&self.shared), hash);
         }
         let series = all.entry(hash).or_insert_with(|| {
             let hash = |attribute| self.hasher.hash_one(attribute);
-            Arc::new(SeriesExemplars::new(attributes, hash, buckets))
+            Arc::new(SeriesExemplars::new(attributes, hash, Arc::clone(&self.buckets)))
         });
         SeriesRecorder::Own(Arc::clone(series))
     }
 
-    /// The exemplar of a measurement that is made now, if it can become one. The SDK does not count a value that is not
-    /// finite.
-    pub(crate) fn exemplar(&self, value: f64) -> Option<Exemplar<Instant>> {
-        let exemplar = |(span, time)| Exemplar { value, time, span };
-        span::current(self.filter).filter(|_| value.is_finite()).map(exemplar)
+    /// The span and the moment of a measurement that is made now, if it can become an exemplar. The SDK does not count a value
+    /// that is not finite.
+    pub(crate) fn current(&self, value: f64) -> Option<(SpanIds, Moment)> {
+        span::current(self.filter).filter(|_| value.is_finite())
     }
 
-    /// Uses these buckets from now on, for all series.
-    pub(crate) fn set_buckets(&self, buckets: Buckets) {
-        let buckets = {
-            let mut current = lock(&self.buckets);
-            if **current == buckets {
-                return;
-            }
-            *current = Arc::new(buckets);
-            Arc::clone(&current)
-        };
-        self.read().values().for_each(|series| series.set_buckets(&buckets));
-        self.shared.set_buckets(&buckets);
+    /// Which values share an exemplar, in all series.
+    pub(crate) fn buckets(&self) -> &Buckets {
+        &self.buckets
     }
 
     /// The hash of attributes, whatever their order.

@@ -1,6 +1,13 @@
-//! The lock that threads share. `tests/loom` replaces this file by loom's types.
+//! What threads share. `tests/loom` replaces this file by loom's types.
 
-pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+pub(crate) use std::{
+    hint::spin_loop,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+    },
+    thread::yield_now,
+};
 
 use std::sync::PoisonError;
 

@@ -11,8 +11,9 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
 use std::{
+    sync::{Arc, OnceLock},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::runtime::Builder;
@@ -167,6 +168,40 @@ fn with_always_on_a_measurement_outside_of_a_sampled_span_has_no_trace() -> Resu
     assert_eq!(served(&exporter)?, [("orders_total".to_owned(), 0, 3.0)]);
     sampled(2, || orders.add(4, &[]));
     assert_eq!(served(&exporter)?, [("orders_total".to_owned(), 2, 4.0)]);
+    Ok(())
+}
+
+/// What the layers and the exporter must agree on.
+type Sink = Arc<dyn Fn(f64, TraceId, SpanId, Instant) + Send + Sync>;
+
+// a layer measures in batches, and records the exemplar of each measurement at once.
+#[test]
+fn a_sink_of_a_bound_instrument_records_exemplars_and_measures_nothing() -> Result {
+    let exporter = builder().with_exemplars().build()?;
+    let wait = exporter.meter().f64_histogram("wait").with_boundaries(vec![1.0]).build();
+    let bind = |name: &'static str| {
+        let context = Context::new().with_value((name, OnceLock::<Sink>::new()));
+        let bound = {
+            let _guard = context.clone().attach();
+            wait.bind(&[])
+        };
+        let answer = context.get::<(&'static str, OnceLock<Sink>)>();
+        (bound, answer.and_then(|(_, answer)| answer.get().cloned()))
+    };
+    assert!(bind("another question").1.is_none());
+    let (bound, sink) = bind("asdlc-metrics: what records only the exemplar?");
+    let sink = sink.ok_or("no answer")?;
+    // A bucket without a count has no exemplar.
+    [0.5, 2.0].into_iter().for_each(|value| bound.record(value));
+    let record = |trace: u128, value| {
+        sink(value, TraceId::from(trace), SpanId::from(1), Instant::now());
+    };
+    for (trace, value) in [(7, 0.25), (8, 0.75), (9, f64::NAN), (9, f64::INFINITY)] {
+        record(trace, value);
+    }
+    assert_eq!(served(&exporter)?, [("wait_bucket{le=\"1.0\"}".to_owned(), 8, 0.75)]);
+    let text = exporter.render()?;
+    assert!(text.contains("wait_sum 2.5\n") && text.contains("wait_count 2\n"), "{text}");
     Ok(())
 }
 

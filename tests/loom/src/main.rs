@@ -47,8 +47,9 @@ mod unix_time;
 mod exemplars;
 
 use batch::Batch;
-use exemplars::reservoir::{Buckets, Reservoir};
-use exemplars::{Exemplar, SpanIds};
+use exemplars::buckets::{Buckets, InitialBuckets};
+use exemplars::reservoir::Reservoir;
+use exemplars::{Exemplar, Moment, SpanIds};
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -71,7 +72,7 @@ struct Model {
     run: fn(),
 }
 
-const MODELS: [Model; 5] = [
+const MODELS: [Model; 6] = [
     Model {
         name: "no value is lost or doubled, with one thread that collects",
         preemption_bound: None,
@@ -94,8 +95,13 @@ const MODELS: [Model; 5] = [
     },
     Model {
         name: "an exemplar is read as one that was recorded, and the newest is kept",
-        preemption_bound: None,
-        run: exemplars_are_whole,
+        preemption_bound: Some(2),
+        run: || exemplars_are_whole(true),
+    },
+    Model {
+        name: "the first exemplar is read as one that was recorded, and the newest is kept",
+        preemption_bound: Some(2),
+        run: || exemplars_are_whole(false),
     },
 ];
 
@@ -163,33 +169,38 @@ fn values_are_whole() {
     assert!(others.is_sorted(), "in the order in which they were added: {others:?}");
 }
 
-/// Two threads record into one bucket, while a scrape reads the exemplars and changes the buckets.
-fn exemplars_are_whole() {
-    let reservoir = Arc::new(Reservoir::new(Arc::new(Buckets::PowersOfTwo)));
-    let others: Vec<_> = [2, 1]
+/// Two threads record into one bucket, in which there is an exemplar already if `first` says so, while a scrape reads the exemplars.
+fn exemplars_are_whole(first: bool) {
+    let reservoir = Arc::new(Reservoir::new(Arc::new(Buckets::new(InitialBuckets::One))));
+    if first {
+        record(&reservoir, 1);
+    }
+    let others: Vec<_> = [3, 2]
         .map(|number| {
             let reservoir = Arc::clone(&reservoir);
-            thread::spawn(move || reservoir.record(exemplar(number)))
+            thread::spawn(move || record(&reservoir, number))
         })
         .into();
     reservoir.for_each(assert_whole);
-    reservoir.set_buckets(&Arc::new(Buckets::One));
-    reservoir.for_each(assert_whole);
     others.into_iter().for_each(|other| other.join().expect("no panic"));
     let mut kept = Vec::new();
-    reservoir.for_each(|exemplar| kept.push(*exemplar));
-    assert_eq!(kept, [exemplar(2)]);
+    reservoir.for_each(|exemplar, []| kept.push(exemplar));
+    assert_eq!(kept, [exemplar(3)]);
+}
+
+fn record(reservoir: &Reservoir, number: u8) {
+    let Exemplar { value, time, span } = exemplar(number);
+    reservoir.record((value, time), || span, []);
 }
 
 /// An exemplar whose parts all have this number.
-fn exemplar(number: u8) -> Exemplar<u8> {
+fn exemplar(number: u8) -> Exemplar<Moment> {
     let span = SpanIds::new([number; 16], [number; 8]);
-    // Both values are in the bucket from above 0.5 to 1.
-    Exemplar { value: 1.0 - f64::from(number) / 8.0, time: number, span }
+    Exemplar { value: f64::from(number), time: Moment(number.into()), span }
 }
 
-fn assert_whole(read: &Exemplar<u8>) {
-    assert!([1, 2].map(exemplar).contains(read), "{read:?}");
+fn assert_whole(read: Exemplar<Moment>, []: [u64; 0]) {
+    assert!([1, 2, 3].map(exemplar).contains(&read), "{read:?}");
 }
 
 fn flush(batch: &Batch) -> Vec<f64> {

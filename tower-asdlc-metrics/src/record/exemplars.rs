@@ -84,7 +84,9 @@ impl SpanIds {
         self.trace != Self::INVALID.trace && self.span != Self::INVALID.span
     }
 
-    fn at(self, moment: Instant) -> (TraceId, SpanId, Instant) {
+    /// The ids as OpenTelemetry has them, and this moment.
+    #[inline(always)]
+    pub(crate) fn at(self, moment: Instant) -> (TraceId, SpanId, Instant) {
         let [low, high] = self.trace.map(u128::from);
         (TraceId::from(high << 64 | low), SpanId::from(self.span), moment)
     }

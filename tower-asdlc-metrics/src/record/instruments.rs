@@ -11,8 +11,12 @@ use crate::labels::names::{HttpMetric, Names};
 use crate::labels::side::Side;
 #[cfg(feature = "bound")]
 pub(crate) use crate::record::bound::{CounterSeries, HistogramSeries, UpDownCounterSeries};
+#[cfg(feature = "bound")]
+pub(crate) use crate::record::exemplar_sink::ExemplarSink;
 #[cfg(not(feature = "bound"))]
-pub(crate) use crate::record::unbound::{CounterSeries, HistogramSeries, UpDownCounterSeries};
+pub(crate) use crate::record::unbound::{
+    CounterSeries, ExemplarSink, HistogramSeries, UpDownCounterSeries,
+};
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use std::sync::Arc;
 

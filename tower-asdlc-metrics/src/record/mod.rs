@@ -5,7 +5,8 @@
 //! as a `known_route`. When the request ends (`finished_exchange`), the `recorder`
 //! finds the series of the route for this ending, and adds the request to them: to the `batch` of the thread, or directly to the
 //! SDK's series (`bound` or `unbound`). Before each collection, `in_flight` reports the requests in flight, which the shards
-//! count, and then the recorder flushes the batches. `exemplars` tells the meter which span the measurements belong to.
+//! count, and then the recorder flushes the batches. `exemplars` tells the meter which span the measurements belong
+//! to, and `exemplar_sink` records the exemplars of a request whose measurements are in a batch.
 //!
 //! `instruments` creates all instruments, with their names. `prometheus_series` and `semantic_series` create series with the labels
 //! of each convention. `hosts` has the numbers of the hosts. `entry_limit` and `series_limits` limit the number of series.
@@ -45,5 +46,7 @@ pub(crate) mod unmatched_warning;
 
 #[cfg(feature = "bound")]
 mod bound;
+#[cfg(feature = "bound")]
+mod exemplar_sink;
 #[cfg(not(feature = "bound"))]
 mod unbound;

@@ -14,12 +14,15 @@ use crate::record::instruments::{
 use crate::record::route::{RouteHistograms, RouteKey, SDK_OVERFLOW};
 use crate::record::settings::Settings;
 use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram};
 
 /// Creates series with the labels of Prometheus' convention.
 #[derive(Clone, Copy)]
 pub(crate) struct PrometheusSeries<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) hosts: Option<&'a Hosts>,
+    /// Whether exemplars are recorded.
+    pub(crate) has_exemplars: bool,
 }
 
 /// The series of one ending of a route.
@@ -30,6 +33,16 @@ pub(crate) struct PrometheusEnding {
     /// `None` for streaming endpoints.
     pub(crate) duration: Option<HistogramSeries>,
     pub(crate) response_body_size: Option<HistogramSeries>,
+}
+
+impl PrometheusEnding {
+    /// Whether all series but that of body sizes have a sink for exemplars.
+    pub(crate) fn has_sinks(&self) -> bool {
+        let Self { requests, failed, duration, response_body_size: _ } = self;
+        requests.sink().is_some()
+            && failed.as_ref().is_none_or(|failed| failed.sink().is_some())
+            && duration.as_ref().is_none_or(|duration| duration.sink().is_some())
+    }
 }
 
 impl PrometheusSeries<'_> {
@@ -84,17 +97,27 @@ impl PrometheusSeries<'_> {
         let without_status = labels.len();
         labels.push(pair(names.key(HttpLabel::Status), &status));
         let duration = &labels[..without_status + usize::from(*has_status_on_duration)];
-        let duration =
-            (!is_streaming).then(|| HistogramSeries::new(&instruments.duration, duration));
+        let duration = (!is_streaming).then(|| self.histogram(&instruments.duration, duration));
         labels.extend(
             grpc_status.map(|status| pair(names.key(HttpLabel::GrpcStatus), status.as_str())),
         );
-        let requests = CounterSeries::new(&instruments.requests, &labels);
+        let requests = self.counter(&instruments.requests, &labels);
         let failed = error_type.map(|error_type| {
             labels.push(pair(names.key(HttpLabel::ErrorType), error_type.as_str()));
-            CounterSeries::new(&instruments.failed, &labels)
+            self.counter(&instruments.failed, &labels)
         });
         PrometheusEnding { requests, failed, duration, response_body_size }
+    }
+
+    fn counter(self, counter: &Counter<u64>, labels: &[KeyValue]) -> CounterSeries {
+        let new = if self.has_exemplars { CounterSeries::with_sink } else { CounterSeries::new };
+        new(counter, labels)
+    }
+
+    fn histogram(self, histogram: &Histogram<f64>, labels: &[KeyValue]) -> HistogramSeries {
+        let new =
+            if self.has_exemplars { HistogramSeries::with_sink } else { HistogramSeries::new };
+        new(histogram, labels)
     }
 
     /// `None` if the histograms have labels of the ending.

@@ -92,7 +92,7 @@ impl Recorder {
             (Flag::IS_CLIENT, settings.side == Side::Client),
             (Flag::READS_VERSION, instruments.semantic.is_some() && settings.side == Side::Client),
         ]);
-        let routes = Routes::new(instruments, settings);
+        let routes = Routes::new(instruments, settings, exemplars.is_some());
         // The builder allows fewer methods and hosts than there are numbers.
         let slots = SlotCounts {
             methods: routes.settings().methods.count() as u16,
@@ -311,6 +311,16 @@ impl Recorder {
         let Some(series) = self.routes.ending(route, ending) else {
             return self.record_beyond_limit(route, ending, duration, sent, None);
         };
+        self.add_request(flags, series, duration);
+        self.count_unmatched(series);
+        if flags.contains(Flag::HAS_BODY_SIZES) {
+            self.record_response_body_size(series, sent);
+        }
+    }
+
+    /// Adds a request to its batch, or to the series if there is none. It becomes no exemplar.
+    #[inline(always)]
+    fn add_request(&self, flags: FlagSet, series: &EndingSeries, duration: f64) {
         let batch = if flags.contains(Flag::IS_COLLECTED) { series.batch() } else { None };
         let is_buffered = match batch {
             Some(batch) => batch.add(duration, |durations| self.add_requests(series, durations)),
@@ -318,10 +328,6 @@ impl Recorder {
         };
         if !is_buffered {
             self.add_requests(series, &[duration]);
-        }
-        self.count_unmatched(series);
-        if flags.contains(Flag::HAS_BODY_SIZES) {
-            self.record_response_body_size(series, sent);
         }
     }
 
@@ -336,7 +342,8 @@ impl Recorder {
         self.measure(None, || series.record_response_body_size(sent));
     }
 
-    /// Records an exchange that belongs to a span, and has ended at this moment. It is not buffered: a batch has no spans.
+    /// Records an exchange that belongs to a span, and has ended at this moment. A batch has no spans, so only its exemplars are
+    /// recorded at once if the meter can do that.
     #[inline(always)]
     pub(crate) fn record_exchange_in_span(
         &self,
@@ -351,6 +358,11 @@ impl Recorder {
         let Some(series) = self.routes.ending(route, ending) else {
             return self.record_beyond_limit(route, ending, duration, sent, Some(span));
         };
+        if series.has_sinks && !flags.contains(Flag::HAS_BODY_SIZES) {
+            self.add_request(flags, series, duration);
+            series.add_exemplars(duration, (span, end));
+            return self.count_unmatched(series);
+        }
         // Always `Some`: without exemplars no exchange belongs to a span.
         let Some(exemplars) = self.exemplars else { return };
         if flags.contains(Flag::HAS_BODY_SIZES) {

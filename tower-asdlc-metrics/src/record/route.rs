@@ -4,8 +4,11 @@ use crate::labels::ending::Ending;
 use crate::labels::request_labels::RequestLabels;
 use crate::record::append_list::AppendList;
 use crate::record::batch::Batch;
+use crate::record::exemplars::SpanIds;
 use crate::record::inline_str::InlineStr;
-use crate::record::instruments::{HistogramSeries, UpDownCounterSeries};
+use crate::record::instruments::{
+    CounterSeries, ExemplarSink, HistogramSeries, UpDownCounterSeries,
+};
 use crate::record::prometheus_series::PrometheusEnding;
 use crate::record::semantic_series::SemanticEnding;
 use crate::record::thread_index;
@@ -13,6 +16,7 @@ use crate::record::unmatched_warning::UnmatchedWarning;
 #[cfg(feature = "axum")]
 use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// What identifies a route.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +69,8 @@ pub(crate) struct EndingSeries {
     pub(crate) ending: Ending,
     pub(crate) prometheus: Option<PrometheusEnding>,
     pub(crate) semantic: Option<SemanticEnding>,
+    /// Whether all counters and durations have a sink for exemplars.
+    pub(crate) has_sinks: bool,
     /// The durations of requests that are not flushed yet, one batch for each thread.
     pub(crate) batches: Box<[OnceLock<Box<Batch>>]>,
     /// Created when first needed: most services have no `RequestBodyLayer`.
@@ -124,6 +130,25 @@ impl EndingSeries {
         }
         if let Some(SemanticEnding { duration: series, .. }) = &self.semantic {
             durations.iter().for_each(|duration| series.record(*duration));
+        }
+    }
+
+    /// Records the exemplars of a request that is added without a span. Only if it [has sinks](Self::has_sinks).
+    #[inline(always)]
+    pub(crate) fn add_exemplars(&self, duration: f64, span: (SpanIds, Instant)) {
+        let record = |sink: Option<&ExemplarSink>, value| {
+            if let Some(sink) = sink {
+                sink.record(value, span);
+            }
+        };
+        if let Some(PrometheusEnding { requests, failed, duration: series, .. }) = &self.prometheus
+        {
+            record(requests.sink(), 1.0);
+            record(failed.as_ref().and_then(CounterSeries::sink), 1.0);
+            record(series.as_ref().and_then(HistogramSeries::sink), duration);
+        }
+        if let Some(SemanticEnding { duration: series, .. }) = &self.semantic {
+            record(series.sink(), duration);
         }
     }
 

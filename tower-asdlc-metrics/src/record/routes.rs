@@ -13,7 +13,7 @@ use crate::record::hosts::Hosts;
 use crate::record::instruments::{
     HistogramSeries, Instruments, UpDownCounterSeries, UpgradeInstruments,
 };
-use crate::record::prometheus_series::PrometheusSeries;
+use crate::record::prometheus_series::{PrometheusEnding, PrometheusSeries};
 use crate::record::route::{
     EndingSeries, Route, RouteHistograms, RouteKey, UpgradeSeries, get_or_create,
 };
@@ -38,10 +38,11 @@ pub(crate) struct Routes {
     /// Counts the [`EndingSeries`] of all routes.
     endings: EntryLimit,
     unmatched: Arc<UnmatchedWarning>,
+    has_exemplars: bool,
 }
 
 impl Routes {
-    pub(crate) fn new(instruments: Instruments, settings: Settings) -> Self {
+    pub(crate) fn new(instruments: Instruments, settings: Settings, has_exemplars: bool) -> Self {
         let limits = SeriesLimits::new(settings.max_series, settings.methods.count());
         Self {
             hosts: settings.hosts.clone().map(Hosts::new),
@@ -51,6 +52,7 @@ impl Routes {
             limits,
             endings: EntryLimit::default(),
             unmatched: Arc::default(),
+            has_exemplars,
         }
     }
 
@@ -203,14 +205,18 @@ impl Routes {
         let may_be_unmatched = is_success && self.settings.side == Side::Server;
         let unmatched = (may_be_unmatched && is_unmatched(route.endpoint.as_str()))
             .then(|| Arc::clone(&self.unmatched));
+        let prometheus = prometheus.as_ref().map(|instruments| {
+            self.prometheus_series().of_ending(instruments, key, ending, is_streaming)
+        });
+        let semantic = semantic.as_ref().map(|instruments| {
+            self.semantic_series().of_ending(instruments, key, ending, is_streaming)
+        });
         EndingSeries {
             ending,
-            prometheus: prometheus.as_ref().map(|instruments| {
-                self.prometheus_series().of_ending(instruments, key, ending, is_streaming)
-            }),
-            semantic: semantic.as_ref().map(|instruments| {
-                self.semantic_series().of_ending(instruments, key, ending, is_streaming)
-            }),
+            has_sinks: prometheus.as_ref().is_none_or(PrometheusEnding::has_sinks)
+                && semantic.as_ref().is_none_or(|own| own.duration.sink().is_some()),
+            prometheus,
+            semantic,
             batches,
             request_body_sizes: OnceLock::new(),
             unmatched,
@@ -281,11 +287,13 @@ impl Routes {
     }
 
     fn prometheus_series(&self) -> PrometheusSeries<'_> {
-        PrometheusSeries { settings: &self.settings, hosts: self.hosts() }
+        let has_exemplars = self.has_exemplars;
+        PrometheusSeries { settings: &self.settings, hosts: self.hosts(), has_exemplars }
     }
 
     fn semantic_series(&self) -> SemanticSeries<'_> {
-        SemanticSeries { settings: &self.settings, hosts: self.hosts() }
+        let has_exemplars = self.has_exemplars;
+        SemanticSeries { settings: &self.settings, hosts: self.hosts(), has_exemplars }
     }
 }
 

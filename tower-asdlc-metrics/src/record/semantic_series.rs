@@ -23,6 +23,8 @@ use opentelemetry::{KeyValue, Value};
 pub(crate) struct SemanticSeries<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) hosts: Option<&'a Hosts>,
+    /// Whether exemplars are recorded.
+    pub(crate) has_exemplars: bool,
 }
 
 /// The series of one ending of a route.
@@ -96,11 +98,13 @@ impl SemanticSeries<'_> {
         is_streaming: bool,
     ) -> SemanticEnding {
         let http = || self.of_http_ending(key, ending, is_streaming);
+        let new =
+            if self.has_exemplars { HistogramSeries::with_sink } else { HistogramSeries::new };
         let duration = if ending.grpc().is_grpc() {
             let attributes = self.of_call(key, ending, is_streaming);
-            HistogramSeries::new(&instruments.call_duration, &attributes)
+            new(&instruments.call_duration, &attributes)
         } else {
-            HistogramSeries::new(&instruments.request_duration, &http())
+            new(&instruments.request_duration, &http())
         };
         let sizes = instruments.body_sizes.as_ref();
         let response_body_size = sizes.map(|sizes| HistogramSeries::new(&sizes.response, &http()));

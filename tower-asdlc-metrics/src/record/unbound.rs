@@ -1,8 +1,20 @@
 //! The types of `bound`, without bound instruments, for a `MeterProvider` that does not support them. Each measurement hashes
 //! the attributes.
 
+use crate::record::exemplars::SpanIds;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
+use std::time::Instant;
+
+/// Only bound instruments have one.
+#[derive(Debug)]
+pub(crate) enum ExemplarSink {}
+
+impl ExemplarSink {
+    pub(crate) fn record(&self, _: f64, _: (SpanIds, Instant)) {
+        match *self {}
+    }
+}
 
 #[derive(Debug)]
 struct Series<I> {
@@ -23,6 +35,15 @@ pub(crate) struct CounterSeries(Series<Counter<u64>>);
 impl CounterSeries {
     pub(crate) fn new(counter: &Counter<u64>, attributes: &[KeyValue]) -> Self {
         Self(Series::new(counter, attributes))
+    }
+
+    /// It has no sink.
+    pub(crate) fn with_sink(counter: &Counter<u64>, attributes: &[KeyValue]) -> Self {
+        Self::new(counter, attributes)
+    }
+
+    pub(crate) fn sink(&self) -> Option<&ExemplarSink> {
+        None
     }
 
     pub(crate) fn add(&self, value: u64) {
@@ -52,6 +73,15 @@ pub(crate) struct HistogramSeries(Series<Histogram<f64>>);
 impl HistogramSeries {
     pub(crate) fn new(histogram: &Histogram<f64>, attributes: &[KeyValue]) -> Self {
         Self(Series::new(histogram, attributes))
+    }
+
+    /// It has no sink.
+    pub(crate) fn with_sink(histogram: &Histogram<f64>, attributes: &[KeyValue]) -> Self {
+        Self::new(histogram, attributes)
+    }
+
+    pub(crate) fn sink(&self) -> Option<&ExemplarSink> {
+        None
     }
 
     pub(crate) fn record(&self, value: f64) {

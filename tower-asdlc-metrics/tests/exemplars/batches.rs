@@ -65,3 +65,41 @@ fn requests_that_are_not_sampled_share_a_flush() {
         .collect();
     assert_eq!(counted, [16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 4.0]);
 }
+
+/// What a hundred requests in the spans 1 to 100 measure: the calls of the counter with their values, and the spans of the exemplars.
+#[cfg(feature = "bound")]
+fn measure_sampled(exemplars: &Exemplars) -> (Vec<f64>, Vec<Of>) {
+    let layer = HttpMetricsLayer::builder(FixedEndpoint("/x")).build(exemplars).unwrap();
+    let mut service = layer.layer(service_fn(|request| End::Complete.respond(request)));
+    exemplars.collect();
+    for id in 1..=REQUESTS {
+        in_span(span(id, true), || End::Complete.send(&mut service, request()));
+    }
+    let measured = exemplars.take();
+    let of = |name: &'static str| measured.iter().filter(move |made| made.instrument == name);
+    let in_sinks = of("sink of http_requests").inspect(|made| assert_eq!(made.value, 1.0));
+    let (in_sinks, durations) = (in_sinks.map(|made| made.of), of("sink of http_request_duration"));
+    let in_sinks: Vec<_> = in_sinks.collect();
+    assert!(durations.map(|made| made.of).eq(in_sinks.iter().copied()));
+    (of("http_requests").map(|made| made.value).collect(), in_sinks)
+}
+
+// a sampled request calls the SDK as rarely as another one.
+#[cfg(feature = "bound")]
+#[test]
+fn sampled_requests_share_a_flush_and_have_their_own_exemplars() {
+    let (counted, in_sinks) = measure_sampled(&Exemplars::with_sinks(|_| true));
+    assert_eq!(counted, [16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 4.0]);
+    assert_eq!(in_sinks, (1..=REQUESTS).map(of).collect::<Vec<_>>());
+}
+
+// a batch would lose the span.
+#[cfg(feature = "bound")]
+#[test]
+fn a_request_is_measured_in_its_span_if_one_of_its_series_has_no_sink() {
+    let only_requests: fn(&str) -> bool = |name| name == "http_requests";
+    for has_sink in [only_requests, |name| name != "http_requests"] {
+        let (counted, in_sinks) = measure_sampled(&Exemplars::with_sinks(has_sink));
+        assert_eq!((counted, in_sinks), (vec![1.0; REQUESTS as usize], vec![]));
+    }
+}

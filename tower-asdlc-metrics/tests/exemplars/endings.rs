@@ -122,3 +122,27 @@ fn with_the_filter_always_on_a_request_that_is_not_sampled_has_empty_ids_however
 fn a_meter_that_does_not_know_the_question_is_told_no_spans() {
     assert_all(Exemplars::off, || span(7, true), Of::Unsaid);
 }
+
+// what is counted and timed is in a batch, which has no span.
+#[cfg(feature = "bound")]
+#[test]
+fn a_sampled_request_has_an_exemplar_with_its_span_in_each_sink_however_it_ends() {
+    for conventions in CONVENTIONS {
+        for number in 0..8 {
+            let [is_client, is_collected, has_all] = [1, 2, 4].map(|bit| number & bit != 0);
+            for end in End::ALL {
+                let case = Case { conventions, is_client, is_collected, has_all, end };
+                let measured = measured(&Exemplars::with_sinks(|_| true), case, span(7, true));
+                // With the sizes of bodies, all is measured in the span.
+                let in_batch = |name| (name, if has_all { of(7) } else { Of::None });
+                let in_sink = |name| (format!("sink of {name}"), of(7));
+                let mut expected: Vec<_> = instruments(case).into_iter().map(in_batch).collect();
+                if !has_all {
+                    expected.extend(instruments(case).into_iter().map(in_sink));
+                }
+                expected.sort();
+                assert_eq!(measured, expected, "{case:?}");
+            }
+        }
+    }
+}

@@ -50,26 +50,40 @@ struct State {
 struct Answer {
     keeps_unsampled: bool,
     is_logged: bool,
+    /// Whether a bound instrument has a sink for exemplars, by its name.
+    #[cfg_attr(not(feature = "bound"), expect(dead_code, reason = "only for bound instruments"))]
+    has_sink: fn(&str) -> bool,
 }
 
 // These are the types that a layer and an exporter must agree on. Neither exports them.
 type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
 type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
+#[cfg(feature = "bound")]
+type Sink = Arc<dyn Fn(f64, TraceId, SpanId, Instant) + Send + Sync>;
+#[cfg(feature = "bound")]
+type SinkQuestion = (&'static str, OnceLock<Sink>);
 
 impl Exemplars {
     /// The filter `trace_based`.
     pub(crate) fn of_sampled() -> Self {
-        Self::new(Some(Answer { keeps_unsampled: false, is_logged: true }))
+        Self::new(Some(Answer { keeps_unsampled: false, is_logged: true, has_sink: |_| false }))
     }
 
     /// The filter `always_on`.
     pub(crate) fn of_all() -> Self {
-        Self::new(Some(Answer { keeps_unsampled: true, is_logged: true }))
+        Self::new(Some(Answer { keeps_unsampled: true, is_logged: true, has_sink: |_| false }))
     }
 
     /// The filter `trace_based`. It logs nothing, and so allocates nothing.
     pub(crate) fn silent() -> Self {
-        Self::new(Some(Answer { keeps_unsampled: false, is_logged: false }))
+        Self::new(Some(Answer { keeps_unsampled: false, is_logged: false, has_sink: |_| false }))
+    }
+
+    /// The filter `trace_based`, with a sink for the exemplars of each bound instrument that this function names. An exemplar in
+    /// a sink is logged as that of `sink of` the instrument.
+    #[cfg(feature = "bound")]
+    pub(crate) fn with_sinks(has_sink: fn(&str) -> bool) -> Self {
+        Self::new(Some(Answer { keeps_unsampled: false, is_logged: true, has_sink }))
     }
 
     /// It records no exemplars, and does not know the question.
@@ -142,6 +156,26 @@ impl Exemplars {
     }
 }
 
+/// Answers the question for a sink, if there is one.
+#[cfg(feature = "bound")]
+fn answer_sink(instrument: &Instrument, labels: &str) {
+    if !instrument.state.answer.is_some_and(|answer| (answer.has_sink)(&instrument.name)) {
+        return;
+    }
+    if let Some((question, answer)) = Context::current().get::<SinkQuestion>() {
+        assert_eq!(*question, "asdlc-metrics: what records only the exemplar?");
+        let name = format!("sink of {}", instrument.name);
+        let sink = Instrument { state: Arc::clone(&instrument.state), name };
+        let labels = labels.to_owned();
+        answer.get_or_init(|| {
+            Arc::new(move |value, trace, span, moment| {
+                let record = &mut || sink.log(value, || labels.clone());
+                measure_in(Some((trace, span, moment)), record);
+            })
+        });
+    }
+}
+
 #[derive(Clone)]
 struct Instrument {
     state: Arc<State>,
@@ -165,7 +199,9 @@ impl SyncInstrument<u64> for Instrument {
 
     #[cfg(feature = "bound")]
     fn bind(&self, labels: &[KeyValue]) -> Box<dyn BoundSyncInstrument<u64> + Send + Sync> {
-        Box::new(Bound { instrument: self.clone(), labels: text(labels) })
+        let labels = text(labels);
+        answer_sink(self, &labels);
+        Box::new(Bound { instrument: self.clone(), labels })
     }
 }
 
@@ -176,7 +212,9 @@ impl SyncInstrument<f64> for Instrument {
 
     #[cfg(feature = "bound")]
     fn bind(&self, labels: &[KeyValue]) -> Box<dyn BoundSyncInstrument<f64> + Send + Sync> {
-        Box::new(Bound { instrument: self.clone(), labels: text(labels) })
+        let labels = text(labels);
+        answer_sink(self, &labels);
+        Box::new(Bound { instrument: self.clone(), labels })
     }
 }
 

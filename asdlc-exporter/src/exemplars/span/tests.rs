@@ -79,14 +79,20 @@ fn a_panic_of_a_measurement_ends_its_span() {
 #[test]
 fn the_measurements_of_one_call_have_the_time_that_was_given() {
     let time = |filter| current(filter).map(|(_, time)| time);
-    let (first, second) = (Instant::now() - Duration::from_secs(1), Instant::now());
+    Moment::start();
+    let first = Instant::now();
+    let second = first + Duration::from_secs(1);
     measure_in(Some((TRACE, SPAN, first)), &mut || {
-        assert_eq!(time(ExemplarFilter::TraceBased), Some(first));
+        assert_eq!(time(ExemplarFilter::TraceBased), Some(Moment::of(first)));
         measure_in(Some((TraceId::INVALID, SpanId::INVALID, second)), &mut || {
-            assert_eq!(time(ExemplarFilter::AlwaysOn), Some(second));
+            assert_eq!(time(ExemplarFilter::AlwaysOn), Some(Moment::of(second)));
         });
-        assert_eq!(time(ExemplarFilter::TraceBased), Some(first), "the inner call is over");
-        assert_eq!(time_if_sampled(), Some(first));
+        assert_eq!(
+            time(ExemplarFilter::TraceBased),
+            Some(Moment::of(first)),
+            "the inner call is over"
+        );
+        assert_eq!(time_if_sampled(), Some(Moment::of(first)));
     });
 }
 

@@ -1,8 +1,7 @@
 //! Counters and histograms that record exemplars.
 
 use crate::exemplars::{
-    Exemplar,
-    reservoir::Buckets,
+    buckets::InitialBuckets,
     series::SeriesRecorder,
     span,
     store::{ExemplarStore, InstrumentExemplars},
@@ -57,7 +56,7 @@ where
     Counter<T>: Send + Sync,
     BoundCounter<T>: Send + Sync,
 {
-    let exemplars = store.instrument(scope, name, Buckets::One);
+    let exemplars = store.instrument(scope, name, InitialBuckets::One);
     Counter::new(Arc::new(Exemplified { instrument: counter, exemplars }))
 }
 
@@ -73,23 +72,26 @@ where
     Histogram<T>: Send + Sync,
     BoundHistogram<T>: Send + Sync,
 {
-    let exemplars = store.instrument(scope, name, Buckets::PowersOfTwo);
+    let exemplars = store.instrument(scope, name, InitialBuckets::PowersOfTwo);
     Histogram::new(Arc::new(Exemplified { instrument: histogram, exemplars }))
 }
 
 impl<T: Measurement, I: Instrument<T> + Send + Sync> SyncInstrument<T> for Exemplified<I> {
     fn measure(&self, value: T, attributes: &[KeyValue]) {
         self.instrument.measure(value, attributes);
-        if let Some(exemplar) = self.exemplars.exemplar(value.float()) {
-            self.exemplars.series(attributes).record(exemplar);
+        let value = value.float();
+        if let Some((span, time)) = self.exemplars.current(value) {
+            self.exemplars.series(attributes).record((value, time), || span);
         }
     }
 
     fn bind(&self, attributes: &[KeyValue]) -> Box<dyn BoundSyncInstrument<T> + Send + Sync> {
+        let series = self.exemplars.series(attributes);
+        span::answer_sink(|| series.clone().into_sink());
         Box::new(BoundExemplified {
             instrument: self.instrument.bind(attributes),
             exemplars: Arc::clone(&self.exemplars),
-            series: self.exemplars.series(attributes),
+            series,
         })
     }
 }
@@ -120,18 +122,14 @@ impl<I> BoundExemplified<I> {
         // The SDK does not count other values. With `ExemplarFilter::AlwaysOff` there is no store, so each filter here allows a
         // sampled span.
         if value.is_finite() {
-            self.series.record_with(value, time, || Exemplar {
-                value,
-                time,
-                span: span::sampled(),
-            });
+            self.series.record((value, time), span::sampled);
         }
     }
 
     #[inline(never)]
     fn record_in_current_span(&self, value: f64) {
-        if let Some(exemplar) = self.exemplars.exemplar(value) {
-            self.series.record(exemplar);
+        if let Some((span, time)) = self.exemplars.current(value) {
+            self.series.record((value, time), || span);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     exemplars::{
-        Exemplar,
+        Exemplar, Moment,
         clocks::Clocks,
         series::{Seen, SeriesExemplars},
         store::{ExemplarStore, InstrumentExemplars},
@@ -20,7 +20,6 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric};
 use std::{
     cell::OnceCell,
     collections::{HashMap, HashSet},
-    time::Instant,
 };
 
 /// The exemplars of one family. Its memory is reused for the next family, and the next scrape.
@@ -88,13 +87,13 @@ impl FamilyExemplars {
         };
         points::for_each_exemplar(data, |at, exemplar| add(first_row + at, *exemplar));
         let served =
-            |exemplar: Exemplar<Instant>| exemplar.with_time(|moment| clocks.unix_time(moment));
+            |it: Exemplar<Moment>| it.with_time(|moment| clocks.unix_time(moment.instant()));
         let Some(exemplars) = store.find(scope, metric.name()) else { return };
-        exemplars.set_buckets(points::buckets(data));
+        points::with_boundaries(data, |boundaries| exemplars.buckets().set_boundaries(boundaries));
         let points = Points::read(data, &exemplars, first_row, rows);
         exemplars.for_each_series(|hash, series| {
             if let Some(row) = points.row_of_series(hash, series) {
-                series.for_each(|exemplar| add(row, served(*exemplar)));
+                series.for_each(|exemplar| add(row, served(exemplar)));
             }
         });
         let shared = exemplars.shared();

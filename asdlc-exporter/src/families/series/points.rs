@@ -1,7 +1,7 @@
 //! Reads the data points of a metric, of any number type and aggregation.
 
 use crate::{
-    exemplars::{Exemplar, SpanIds, reservoir::Buckets},
+    exemplars::{Exemplar, SpanIds},
     families::{
         labels::{attributes::Attribute, scopes::ScopeId},
         model::{Bucket, FamilyKind, HistogramValue, NativeHistogram, Number, Quantile},
@@ -100,23 +100,22 @@ pub(crate) fn has_boundaries(data: &AggregatedMetrics) -> bool {
     }
 }
 
-/// Which values of a metric share one exemplar.
-pub(crate) fn buckets(data: &AggregatedMetrics) -> Buckets {
-    fn of<T>(data: &MetricData<T>) -> Buckets {
-        match data {
-            MetricData::Sum(_) | MetricData::Gauge(_) => Buckets::One,
-            // All points of a metric have the same boundaries.
-            MetricData::Histogram(histogram) => match histogram.data_points().next() {
-                Some(point) => Buckets::Boundaries(point.bounds().collect()),
-                None => Buckets::PowersOfTwo,
-            },
-            MetricData::ExponentialHistogram(_) => Buckets::PowersOfTwo,
+/// Passes the boundaries of the buckets of a histogram to `read`. All its points have the same.
+pub(crate) fn with_boundaries(
+    data: &AggregatedMetrics,
+    read: impl FnOnce(&mut dyn Iterator<Item = f64>),
+) {
+    fn of<T>(data: &MetricData<T>, read: impl FnOnce(&mut dyn Iterator<Item = f64>)) {
+        if let MetricData::Histogram(histogram) = data {
+            if let Some(point) = histogram.data_points().next() {
+                read(&mut point.bounds());
+            }
         }
     }
     match data {
-        AggregatedMetrics::F64(data) => of(data),
-        AggregatedMetrics::U64(data) => of(data),
-        AggregatedMetrics::I64(data) => of(data),
+        AggregatedMetrics::F64(data) => of(data, read),
+        AggregatedMetrics::U64(data) => of(data, read),
+        AggregatedMetrics::I64(data) => of(data, read),
     }
 }
 
