@@ -117,7 +117,8 @@ impl SeriesRecorder {
     pub(crate) fn into_sink(self) -> ExemplarSink {
         Arc::new(move |value, trace, span, moment| {
             if value.is_finite() {
-                self.record((value, Moment::of(moment)), || {
+                // One request has several exemplars.
+                self.record((value, Moment::of_repeated(moment)), || {
                     SpanIds::new(trace.to_bytes(), span.to_bytes())
                 });
             }
