@@ -33,11 +33,15 @@ impl Buckets {
         Self { initial, boundaries: OnceLock::new() }
     }
 
-    /// Has these boundaries from now on, if it has none. The upper boundary belongs to a bucket.
+    /// Has these boundaries from now on, if it has none. The upper boundary belongs to a bucket. Those of a view may be invalid.
     pub(crate) fn set_boundaries(&self, boundaries: impl IntoIterator<Item = f64>) {
         if self.boundaries.get().is_none() {
             let (first, last) = ([f64::NEG_INFINITY], [f64::INFINITY]);
-            let all = first.into_iter().chain(boundaries).chain(last).collect();
+            let all = first
+                .into_iter()
+                .chain(boundaries.into_iter().filter(|it| it.is_finite()))
+                .chain(last)
+                .collect();
             // If another thread has set them, they are the same.
             _ = self.boundaries.set(all);
         }

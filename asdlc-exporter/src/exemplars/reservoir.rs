@@ -11,7 +11,8 @@ use crate::exemplars::{
 /// number of threads may record and read, and no thread waits for another one.
 ///
 /// No slot belongs to a bucket: it has the bucket of its value. So the buckets can change. After that, several slots may have
-/// exemplars of the same bucket. Those who read take the newest.
+/// exemplars of the same bucket. Those who read take the newest. With more than [`MAX_SLOTS`] buckets, threads that record at once
+/// may replace each other's exemplars.
 #[derive(Debug)]
 pub(crate) struct Reservoir<const MORE: usize = 0> {
     buckets: Arc<Buckets>,

@@ -6,11 +6,12 @@
 use crate::exemplars::{
     Exemplar, Moment, SpanIds,
     buckets::Buckets,
+    filter::ExemplarFilter,
     reservoir::Reservoir,
     span::ExemplarSink,
     sync::{Arc, Mutex, lock},
 };
-use opentelemetry::{Key, KeyValue};
+use opentelemetry::{Key, KeyValue, SpanId};
 use std::{
     collections::HashSet,
     sync::atomic::{AtomicU8, Ordering},
@@ -113,10 +114,11 @@ impl SeriesRecorder {
         }
     }
 
-    /// Records in the span that it is given. The SDK does not count a value that is not finite.
-    pub(crate) fn into_sink(self) -> ExemplarSink {
+    /// Records in the span that it is given. Ids of 0 are no span. The SDK does not count a value that is not finite.
+    pub(crate) fn into_sink(self, filter: ExemplarFilter) -> ExemplarSink {
         Arc::new(move |value, trace, span, moment| {
-            if value.is_finite() {
+            let is_eligible = span != SpanId::INVALID || filter == ExemplarFilter::AlwaysOn;
+            if is_eligible && value.is_finite() {
                 // One request has several exemplars.
                 self.record((value, Moment::of_repeated(moment)), || {
                     SpanIds::new(trace.to_bytes(), span.to_bytes())

@@ -46,7 +46,7 @@ impl<const MORE: usize> Slot<MORE> {
         Moment(self.stamp.load(Ordering::Relaxed) & !BUSY)
     }
 
-    /// Replaces the exemplar, unless it is newer. Its moment is at least 1 ns after the one before.
+    /// Replaces the exemplar, unless it is newer. If it is of the same moment, the new one gets the next nanosecond.
     #[inline(always)]
     pub(super) fn replace(
         &self,
@@ -104,7 +104,7 @@ impl<const MORE: usize> Slot<MORE> {
         marked.is_ok()
     }
 
-    /// `None` if other threads write all the time.
+    /// `None` if other threads write all the time, or if one was interrupted while it wrote.
     pub(super) fn read(&self) -> Option<(Exemplar<Moment>, [u64; MORE])> {
         for _ in 0..READ_ATTEMPTS {
             let stamp = self.stamp.load(Ordering::Acquire);

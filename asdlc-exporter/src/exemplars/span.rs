@@ -7,14 +7,14 @@
 
 use crate::{
     catch_panic::catch_panic,
-    exemplars::{Moment, SpanIds, filter::ExemplarFilter},
+    exemplars::{
+        Moment, SpanIds,
+        filter::ExemplarFilter,
+        sync::{Arc, Mutex, lock},
+    },
 };
 use opentelemetry::{Context, SpanId, TraceId, trace::TraceContextExt as _};
-use std::{
-    cell::Cell,
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{cell::Cell, sync::OnceLock, time::Instant};
 
 /// The type of [`measure_in`].
 pub(crate) type MeasureIn = fn(Option<(TraceId, SpanId, Instant)>, &mut dyn FnMut());
@@ -27,8 +27,9 @@ pub(crate) type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
 pub(crate) type ExemplarSink = Arc<dyn Fn(f64, TraceId, SpanId, Instant) + Send + Sync>;
 
 /// A value of a context: [`SINK_QUESTION`], and the answer of the instrument that is bound while this context is current. So a
-/// library can measure in batches, and record the exemplars of single measurements at once.
-pub(crate) type SinkQuestion = (&'static str, OnceLock<ExemplarSink>);
+/// library can measure in batches, and record the exemplars of single measurements at once. If the instrument passes measurements
+/// to instruments of several exporters, all answer.
+pub(crate) type SinkQuestion = (&'static str, Mutex<Option<ExemplarSink>>);
 
 /// The name of the question. Without a name, the type could be somebody else's.
 pub(crate) const EXEMPLAR_QUESTION: &str = "asdlc-metrics: are exemplars recorded?";
@@ -178,7 +179,14 @@ pub(crate) fn answer(filter: ExemplarFilter) {
 pub(crate) fn answer_sink(sink: impl FnOnce() -> ExemplarSink) {
     CurrentContext::read(|context| {
         if let Some((SINK_QUESTION, answer)) = context.get::<SinkQuestion>() {
-            let _ = answer.set(sink());
+            let (mut answer, own) = (lock(answer), sink());
+            *answer = Some(match answer.take() {
+                None => own,
+                Some(other) => Arc::new(move |value, trace, span, moment| {
+                    other(value, trace, span, moment);
+                    own(value, trace, span, moment);
+                }),
+            });
         }
     });
 }

@@ -6,7 +6,7 @@ use crate::exemplars::{
     clocks::Clocks,
     filter::ExemplarFilter,
     series::{SeriesExemplars, SeriesRecorder, SharedExemplars},
-    span,
+    span::{self, ExemplarSink},
     sync::{Arc, Mutex, lock},
 };
 use foldhash::quality::RandomState;
@@ -132,6 +132,11 @@ impl InstrumentExemplars {
     /// that is not finite.
     pub(crate) fn current(&self, value: f64) -> Option<(SpanIds, Moment)> {
         span::current(self.filter).filter(|_| value.is_finite())
+    }
+
+    /// Records exemplars of this series in the span that it is given.
+    pub(crate) fn sink(&self, series: SeriesRecorder) -> ExemplarSink {
+        series.into_sink(self.filter)
     }
 
     /// Which values share an exemplar, in all series.

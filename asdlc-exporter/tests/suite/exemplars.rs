@@ -11,7 +11,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -173,23 +173,54 @@ fn with_always_on_a_measurement_outside_of_a_sampled_span_has_no_trace() -> Resu
 
 /// What the layers and the exporter must agree on.
 type Sink = Arc<dyn Fn(f64, TraceId, SpanId, Instant) + Send + Sync>;
+const SINK_QUESTION: &str = "asdlc-metrics: what records only the exemplar?";
+
+/// Asks what is bound a question, as a layer does.
+fn asked<T>(question: &'static str, bind: impl FnOnce() -> T) -> (T, Option<Sink>) {
+    let context = Context::new().with_value((question, Mutex::new(None::<Sink>)));
+    let bound = {
+        let _guard = context.clone().attach();
+        bind()
+    };
+    let answer = context.get::<(&'static str, Mutex<Option<Sink>>)>();
+    (bound, answer.and_then(|(_, answer)| answer.lock().ok()?.clone()))
+}
+
+// each has its own filter. Ids of 0 are no span.
+#[test]
+fn a_sink_records_for_each_reader_whose_meters_guard_the_provider() -> Result {
+    let reader =
+        |filter| PrometheusReader::builder().with_exemplars().with_exemplar_filter(filter).build();
+    let (sampled, all) = (reader(ExemplarFilter::TraceBased)?, reader(ExemplarFilter::AlwaysOn)?);
+    let provider =
+        SdkMeterProvider::builder().with_reader(sampled.clone()).with_reader(all.clone()).build();
+    let guarded = sampled.guard(all.guard(provider.clone()));
+    let orders = guarded.meter("shop").u64_counter("orders").build();
+    let (bound, sink) = asked(SINK_QUESTION, || orders.bind(&[]));
+    let sink = sink.ok_or("no answer")?;
+    let traces = |reader: &PrometheusReader| -> Result<Vec<u128>> {
+        let text = reader.render_as(Format::OpenMetrics)?;
+        Ok(exemplars(&text).into_iter().map(|(_, trace, ..)| trace).collect())
+    };
+    sink(1.0, TraceId::from(7), SpanId::from(1), Instant::now());
+    assert_eq!((traces(&sampled)?, traces(&all)?), (vec![], vec![]), "nothing is counted yet");
+    // It is in no span.
+    bound.add(1);
+    assert_eq!((traces(&sampled)?, traces(&all)?), (vec![7], vec![0]));
+    sink(1.0, TraceId::from(8), SpanId::from(1), Instant::now());
+    assert_eq!((traces(&sampled)?, traces(&all)?), (vec![8], vec![8]));
+    sink(1.0, TraceId::INVALID, SpanId::INVALID, Instant::now());
+    assert_eq!((traces(&sampled)?, traces(&all)?), (vec![8], vec![0]));
+    Ok(())
+}
 
 // a layer measures in batches, and records the exemplar of each measurement at once.
 #[test]
 fn a_sink_of_a_bound_instrument_records_exemplars_and_measures_nothing() -> Result {
     let exporter = builder().with_exemplars().build()?;
     let wait = exporter.meter().f64_histogram("wait").with_boundaries(vec![1.0]).build();
-    let bind = |name: &'static str| {
-        let context = Context::new().with_value((name, OnceLock::<Sink>::new()));
-        let bound = {
-            let _guard = context.clone().attach();
-            wait.bind(&[])
-        };
-        let answer = context.get::<(&'static str, OnceLock<Sink>)>();
-        (bound, answer.and_then(|(_, answer)| answer.get().cloned()))
-    };
-    assert!(bind("another question").1.is_none());
-    let (bound, sink) = bind("asdlc-metrics: what records only the exemplar?");
+    assert!(asked("another question", || wait.bind(&[])).1.is_none());
+    let (bound, sink) = asked(SINK_QUESTION, || wait.bind(&[]));
     let sink = sink.ok_or("no answer")?;
     // A bucket without a count has no exemplar.
     [0.5, 2.0].into_iter().for_each(|value| bound.record(value));

@@ -8,7 +8,7 @@ use crate::record::exemplars::SpanIds;
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceId};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Records exemplars of one series, without a measurement.
@@ -18,18 +18,21 @@ pub(crate) struct ExemplarSink(Sink);
 impl ExemplarSink {
     /// Calls `bind`, which binds an instrument. Returns the instrument's answer: `None` if it has no such sink.
     pub(crate) fn ask<T>(bind: impl FnOnce() -> T) -> (T, Option<Self>) {
-        // This may be a request that ends while its thread ends. Then there is no current context any more, and it panics.
-        let asked = catch_panic(|| {
-            let question: SinkQuestion = (SINK_QUESTION, OnceLock::new());
-            let context = Context::current_with_value(question);
-            (context.clone().attach(), context)
+        // This may be a request that ends while its thread ends.
+        if !CONTEXT.try_with(|current| current.is_readable).unwrap_or(false) {
+            return (bind(), None);
+        }
+        let question: SinkQuestion = (SINK_QUESTION, Mutex::new(None));
+        let context = Context::current_with_value(question);
+        let bound = {
+            let _attached = context.clone().attach();
+            bind()
+        };
+        let answer = context.get::<SinkQuestion>().and_then(|(_, answer)| {
+            let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+            answer.take().map(Self)
         });
-        let bound = bind();
-        let sink = asked.and_then(|(_, context)| {
-            let (_, answer) = context.get::<SinkQuestion>()?;
-            answer.get().cloned().map(Self)
-        });
-        (bound, sink)
+        (bound, answer)
     }
 
     #[inline(always)]
@@ -48,7 +51,30 @@ impl fmt::Debug for ExemplarSink {
 /// Records an exemplar with this value, in this span, at this moment. It measures nothing.
 type Sink = Arc<dyn Fn(f64, TraceId, SpanId, Instant) + Send + Sync>;
 
-/// A value of the context in which an instrument is bound. An instrument that records exemplars sets the answer.
-type SinkQuestion = (&'static str, OnceLock<Sink>);
+/// A value of the context in which an instrument is bound. An instrument that records exemplars sets the answer, or adds itself to
+/// the one that is there.
+type SinkQuestion = (&'static str, Mutex<Option<Sink>>);
+
+thread_local! {
+    static CONTEXT: CurrentContext = CurrentContext::new();
+}
+
+/// Exists on a thread as long as OpenTelemetry's current context can be read, which panics later. It is created after the context,
+/// so it is dropped before.
+struct CurrentContext {
+    is_readable: bool,
+}
+
+impl CurrentContext {
+    fn new() -> Self {
+        // A thread that creates it while it ends may have no context any more.
+        Self { is_readable: catch_panic(|| Context::map_current(|_| ())).is_some() }
+    }
+}
+
+/// Without a destructor it would exist until the end.
+impl Drop for CurrentContext {
+    fn drop(&mut self) {}
+}
 
 const SINK_QUESTION: &str = "asdlc-metrics: what records only the exemplar?";

@@ -61,7 +61,7 @@ type ExemplarQuestion = (&'static str, OnceLock<(MeasureIn, bool)>);
 #[cfg(feature = "bound")]
 type Sink = Arc<dyn Fn(f64, TraceId, SpanId, Instant) + Send + Sync>;
 #[cfg(feature = "bound")]
-type SinkQuestion = (&'static str, OnceLock<Sink>);
+type SinkQuestion = (&'static str, Mutex<Option<Sink>>);
 
 impl Exemplars {
     /// The filter `trace_based`.
@@ -167,12 +167,10 @@ fn answer_sink(instrument: &Instrument, labels: &str) {
         let name = format!("sink of {}", instrument.name);
         let sink = Instrument { state: Arc::clone(&instrument.state), name };
         let labels = labels.to_owned();
-        answer.get_or_init(|| {
-            Arc::new(move |value, trace, span, moment| {
-                let record = &mut || sink.log(value, || labels.clone());
-                measure_in(Some((trace, span, moment)), record);
-            })
-        });
+        *answer.lock().unwrap() = Some(Arc::new(move |value, trace, span, moment| {
+            let record = &mut || sink.log(value, || labels.clone());
+            measure_in(Some((trace, span, moment)), record);
+        }));
     }
 }
 

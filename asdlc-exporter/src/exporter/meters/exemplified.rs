@@ -87,7 +87,7 @@ impl<T: Measurement, I: Instrument<T> + Send + Sync> SyncInstrument<T> for Exemp
 
     fn bind(&self, attributes: &[KeyValue]) -> Box<dyn BoundSyncInstrument<T> + Send + Sync> {
         let series = self.exemplars.series(attributes);
-        span::answer_sink(|| series.clone().into_sink());
+        span::answer_sink(|| self.exemplars.sink(series.clone()));
         Box::new(BoundExemplified {
             instrument: self.instrument.bind(attributes),
             exemplars: Arc::clone(&self.exemplars),

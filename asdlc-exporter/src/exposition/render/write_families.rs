@@ -125,8 +125,12 @@ impl WriteFamilies<'_> {
                     let labels = series.labels();
                     match kind {
                         FamilyKind::Counter => {
-                            let exemplar = exemplars.and_then(|it| series.exemplar(it));
-                            writer.sample(labels, series.value(), series.start(), exemplar);
+                            let value = series.value();
+                            // It may be the exemplar of a request that the next scrape counts.
+                            let is_counted = value.float() != 0.0;
+                            let exemplar = exemplars.filter(|_| is_counted);
+                            let exemplar = exemplar.and_then(|it| series.exemplar(it));
+                            writer.sample(labels, value, series.start(), exemplar);
                         }
                         FamilyKind::Gauge | FamilyKind::Unknown | FamilyKind::TargetInfo => {
                             writer.sample(labels, series.value(), None, None);

@@ -13,7 +13,7 @@ pub(crate) struct SeriesOrder {
     pub(super) rows: Vec<u32>,
     /// Whether each point is a series of its own.
     pub(super) is_distinct: bool,
-    /// The hash of the labels that were sorted.
+    /// The hash of the labels of all points, in the order in which the points were read.
     pub(super) digest: u64,
     pub(super) text_len: usize,
     /// Whether the points were the same in the last two scrapes.

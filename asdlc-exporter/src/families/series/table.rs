@@ -1,4 +1,4 @@
-//! Sorts the points of a family by their labels, and merges the points of one series.
+//! Reads the points of a family, sorts those of a small one by their labels, and merges the points of one series.
 
 use crate::families::{
     family::Family,
@@ -86,8 +86,8 @@ impl<'a> SeriesTable<'a> {
         let origin = Origin::Resource(ScopeId::NONE);
         let rows = &mut order.labels;
         family.for_each_point(&mut TableLoader { table: self, rows, labels, rules, origin });
-        // The SDK returns the points of a metric in the same order until a point is added. So if all labels are those of
-        // the last scrape, the order of that scrape is still right. If the labels were not kept, their hash is compared.
+        // The SDK returns the points of a metric in the same order until a point is added. (Those of an observable counter are in
+        // another order each time.) So if all labels are those of the last scrape, the order of that scrape is still right. If the labels were not kept, their hash is compared.
         order.is_steady = !order.labels.end(labels, order.digest);
         if order.is_steady {
             return false;
