@@ -202,6 +202,7 @@ fn a_sink_records_for_each_reader_whose_meters_guard_the_provider() -> Result {
         let text = reader.render_as(Format::OpenMetrics)?;
         Ok(exemplars(&text).into_iter().map(|(_, trace, ..)| trace).collect())
     };
+    bound.add(0);
     sink(1.0, TraceId::from(7), SpanId::from(1), Instant::now());
     assert_eq!((traces(&sampled)?, traces(&all)?), (vec![], vec![]), "nothing is counted yet");
     // It is in no span.
