@@ -72,7 +72,7 @@ struct Model {
     run: fn(),
 }
 
-const MODELS: [Model; 6] = [
+const MODELS: [Model; 7] = [
     Model {
         name: "no value is lost or doubled, with one thread that collects",
         preemption_bound: None,
@@ -102,6 +102,11 @@ const MODELS: [Model; 6] = [
         name: "the first exemplar is read as one that was recorded, and the newest is kept",
         preemption_bound: Some(2),
         run: || exemplars_are_whole(false),
+    },
+    Model {
+        name: "each of two buckets gets a slot, and its exemplar",
+        preemption_bound: Some(2),
+        run: exemplars_of_two_buckets_are_kept,
     },
 ];
 
@@ -186,6 +191,24 @@ fn exemplars_are_whole(first: bool) {
     let mut kept = Vec::new();
     reservoir.for_each(|exemplar, []| kept.push(exemplar));
     assert_eq!(kept, [exemplar(3)]);
+}
+
+/// Two threads record the first exemplars of two buckets, while a scrape reads them.
+fn exemplars_of_two_buckets_are_kept() {
+    let buckets = Buckets::new(InitialBuckets::PowersOfTwo);
+    let reservoir = Arc::new(Reservoir::new(Arc::new(buckets)));
+    let others: Vec<_> = [3, 2]
+        .map(|number| {
+            let reservoir = Arc::clone(&reservoir);
+            thread::spawn(move || record(&reservoir, number))
+        })
+        .into();
+    reservoir.for_each(assert_whole);
+    others.into_iter().for_each(|other| other.join().expect("no panic"));
+    let mut kept = Vec::new();
+    reservoir.for_each(|exemplar, []| kept.push(exemplar));
+    kept.sort_by(|a, b| a.value.total_cmp(&b.value));
+    assert_eq!(kept, [exemplar(2), exemplar(3)]);
 }
 
 fn record(reservoir: &Reservoir, number: u8) {
