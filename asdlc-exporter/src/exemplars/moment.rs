@@ -1,7 +1,6 @@
 //! The moment of an exemplar, in one word.
 
 use std::{
-    cell::Cell,
     sync::LazyLock,
     time::{Duration, Instant},
 };
@@ -32,27 +31,9 @@ impl Moment {
         }
     }
 
-    /// The same for several calls in a row with the same instant: only the first one converts it.
-    #[inline(always)]
-    pub(crate) fn of_repeated(instant: Instant) -> Self {
-        LAST.with(|last| match last.get() {
-            Some((known, moment)) if known == instant => moment,
-            _ => {
-                let moment = Self::of(instant);
-                last.set(Some((instant, moment)));
-                moment
-            }
-        })
-    }
-
     pub(crate) fn instant(self) -> Instant {
         START.checked_add(Duration::from_nanos(self.0)).unwrap_or(*START)
     }
-}
-
-thread_local! {
-    /// What [`Moment::of_repeated`] has converted last.
-    static LAST: Cell<Option<(Instant, Moment)>> = const { Cell::new(None) };
 }
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -73,7 +54,6 @@ mod tests {
         for later in [0, 1, 999_999_999, 1_000_000_000, 1_000_000_001, 86_400_000_000_000] {
             let instant = now + Duration::from_nanos(later);
             assert_eq!(Moment::of(instant).instant(), instant, "{later}");
-            assert_eq!([(); 2].map(|()| Moment::of_repeated(instant).instant()), [instant; 2]);
         }
     }
 

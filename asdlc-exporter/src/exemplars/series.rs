@@ -119,8 +119,7 @@ impl SeriesRecorder {
         Arc::new(move |value, trace, span, moment| {
             let is_eligible = span != SpanId::INVALID || filter == ExemplarFilter::AlwaysOn;
             if is_eligible && value.is_finite() {
-                // One request has several exemplars.
-                self.record((value, Moment::of_repeated(moment)), || {
+                self.record((value, Moment::of(moment)), || {
                     SpanIds::new(trace.to_bytes(), span.to_bytes())
                 });
             }
