@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let child = Command::new(program)
         .arg("measure")
         // The child's callgrind: not to count what is done once, which is not the same each time.
-        .env("VALGRIND_OPTS", "--toggle-collect=requests::counted*")
+        .env("VALGRIND_OPTS", "--callgrind:toggle-collect=requests::counted*")
         .stderr(Stdio::inherit())
         .output();
     let table = String::from_utf8(child.expect("a child").stdout).expect("UTF-8");
