@@ -5,10 +5,10 @@ use super::sync::{AtomicUsize, OnceLock, Ordering};
 /// The buckets of the exemplars of an instrument, which all its series share.
 #[derive(Debug)]
 pub(crate) struct Buckets {
-    /// Until the boundaries are known. A counter or a native histogram has none.
+    /// Used until the boundaries are known. A counter or a native histogram has no boundaries, and uses these buckets always.
     initial: InitialBuckets,
-    /// From the lowest number to the highest one, with infinities at both ends. The first ones stay: all points of a metric have
-    /// the same boundaries. (Two instruments can have the same name. The SDK warns about it.)
+    /// In ascending order, with infinities at both ends. They are set once, and do not change: all points of a metric have the
+    /// same boundaries. (Two instruments with the same name could have different ones. The SDK warns about such instruments.)
     boundaries: OnceLock<Box<[f64]>>,
 }
 
@@ -33,7 +33,8 @@ impl Buckets {
         Self { initial, boundaries: OnceLock::new() }
     }
 
-    /// Has these boundaries from now on, if it has none. The upper boundary belongs to a bucket. Those of a view may be invalid.
+    /// Sets the boundaries, unless they are already set. A bucket includes its upper boundary. Numbers that are not finite are
+    /// ignored: the boundaries of a view may be invalid.
     pub(crate) fn set_boundaries(&self, boundaries: impl IntoIterator<Item = f64>) {
         if self.boundaries.get().is_none() {
             let (first, last) = ([f64::NEG_INFINITY], [f64::INFINITY]);

@@ -5,16 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Nanoseconds by the clock of [`Instant`], since this process has used it first. An `Instant` needs two words, and an atomic
-/// variable has only one.
+/// Nanoseconds by the clock of [`Instant`], counted from the first use of a `Moment` in this process. An `Instant` needs two
+/// words, and an atomic variable has only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(pub(crate) u64);
 
 impl Moment {
-    /// After about 146 years.
+    /// The last moment: about 146 years after moment 0. Later instants become this moment.
     pub(crate) const MAX: Self = Self(MAX_SECONDS * SECOND);
 
-    /// Now is moment 0, unless it was called before. Earlier moments become 0.
+    /// Makes the present time moment 0. Does nothing if there is a moment 0 already. Earlier instants become moment 0.
     pub(crate) fn start() {
         LazyLock::force(&START);
     }

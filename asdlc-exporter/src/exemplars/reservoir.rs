@@ -7,12 +7,12 @@ use crate::exemplars::{
     slot::Slot,
 };
 
-/// The exemplars of one series, or of several, if each exemplar has a number more that says which series it belongs to. Any
-/// number of threads may record and read, and no thread waits for another one.
+/// The exemplars of one series. It can also have those of several series: then a further number of each exemplar says which
+/// series it belongs to. Any number of threads may record and read, and no thread waits long for another one.
 ///
-/// No slot belongs to a bucket: it has the bucket of its value. So the buckets can change. After that, several slots may have
-/// exemplars of the same bucket. Those who read take the newest. With more than [`MAX_SLOTS`] buckets, threads that record at once
-/// may replace each other's exemplars.
+/// A slot does not store its bucket: the value of the exemplar determines the bucket. So the buckets can change. After a change,
+/// several slots may have exemplars of the same bucket, and a caller of [`for_each`](Self::for_each) takes the newest. With more
+/// than [`MAX_SLOTS`] buckets, threads that record at the same time may replace each other's exemplars.
 #[derive(Debug)]
 pub(crate) struct Reservoir<const MORE: usize = 0> {
     buckets: Arc<Buckets>,
@@ -161,7 +161,7 @@ mod tests {
         }
         assert_eq!(kept(&reservoir), [(-1.0, 5), (0.0, 6), (1.0, 1), (4.0, 3), (4.5, 4), (9.0, 7)]);
         buckets.set_boundaries([0.5, 4.25]);
-        // Older than another one of its bucket, and newer than a third one.
+        // In the new bucket above 4.25, this exemplar is newer than that of 4.5, and older than that of 9.0.
         record(&reservoir, 8.0, 6);
         let newest = |above: f64, up_to: f64| {
             let kept = kept(&reservoir).into_iter();

@@ -114,7 +114,8 @@ impl SeriesRecorder {
         }
     }
 
-    /// Records in the span that it is given. Ids of 0 are no span. The SDK does not count a value that is not finite.
+    /// Returns a function that records exemplars of this series, in the span whose ids it gets. Ids of 0 mean: in no span. It
+    /// ignores a value that is not finite, because the SDK does not count such a value.
     pub(crate) fn into_sink(self, filter: ExemplarFilter) -> ExemplarSink {
         Arc::new(move |value, trace, span, moment| {
             let is_eligible = span != SpanId::INVALID || filter == ExemplarFilter::AlwaysOn;

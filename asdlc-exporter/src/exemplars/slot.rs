@@ -3,15 +3,18 @@
 use super::sync::{AtomicU64, Ordering, fence, spin_loop, yield_now};
 use crate::exemplars::{Exemplar, Moment, SpanIds};
 
-/// An exemplar with `MORE` numbers. It always has one.
+/// Has one exemplar, and `MORE` further numbers. It is never empty: it is created with its first exemplar.
 ///
-/// No thread reads an exemplar of which another thread has written a part, although each word is written alone:
+/// A reader never gets a mix of two exemplars, although each word is written separately:
 ///
-/// - A writer first marks the stamp as busy, with the only atomic exchange. While it is marked, no other thread writes.
-/// - The last that a writer does is to set a new stamp. No two exemplars have the same stamp: each is greater than the one before.
-/// - A reader reads the stamp, then the words, and then the stamp again. The words belong together if the stamp is the same, and
-///   not busy. If a word is of a later exemplar, then the reader finds that exemplar's stamp, or the busy one before it: the
-///   release fence of the writer and the acquire fence of the reader say so.
+/// - A writer first marks the stamp as busy, with the only atomic exchange of a write. While the stamp is busy, no other thread
+///   writes.
+/// - As its last step, a writer sets a new stamp. All exemplars of a slot have different stamps: each is greater than the one
+///   before.
+/// - A reader reads the stamp, then the words, and then the stamp again. The words belong together if both stamps are the same,
+///   and not busy. If one of the words is of a later exemplar, then the second stamp is different: it is the busy stamp that was
+///   set before this word was written, or a later stamp. The release fence of the writer and the acquire fence of the reader
+///   guarantee this.
 #[derive(Debug)]
 pub(super) struct Slot<const MORE: usize> {
     /// The moment. While a thread writes, it is [`BUSY`], too.
@@ -46,7 +49,8 @@ impl<const MORE: usize> Slot<MORE> {
         Moment(self.stamp.load(Ordering::Relaxed) & !BUSY)
     }
 
-    /// Replaces the exemplar, unless it is newer. If it is of the same moment, the new one gets the next nanosecond.
+    /// Replaces the exemplar by a new one, unless the slot has a newer one, or another thread writes for too long. If both are of
+    /// the same moment, the new exemplar gets a moment that is one nanosecond later.
     #[inline(always)]
     pub(super) fn replace(
         &self,
@@ -64,7 +68,7 @@ impl<const MORE: usize> Slot<MORE> {
         }
     }
 
-    /// Marks the stamp as busy, and returns the one of the exemplar that is to be written. `None` if it must not be written.
+    /// Marks the stamp as busy, and returns the stamp of the new exemplar. `None` if the new exemplar must not be written.
     #[inline(always)]
     fn begin(&self, time: Moment) -> Option<u64> {
         let last = self.stamp.load(Ordering::Relaxed);
@@ -77,7 +81,8 @@ impl<const MORE: usize> Slot<MORE> {
 
     /// The rest of [`begin`](Self::begin) if there is a newer exemplar, or one of the same moment, or if another thread writes.
     ///
-    /// It does not wait long: the other thread may have been interrupted. Its exemplar is about as new.
+    /// It waits only a few microseconds for the other thread, which may have been interrupted. Then it gives up: the exemplar of
+    /// the other thread is about as new.
     #[cold]
     #[inline(never)]
     fn begin_after_others(&self, time: Moment) -> Option<u64> {
@@ -94,12 +99,13 @@ impl<const MORE: usize> Slot<MORE> {
         None
     }
 
-    /// Whether this thread may write now.
+    /// Marks the stamp as busy if it is still `last`. Returns whether it was: then this thread may write.
     #[inline(always)]
     fn mark_busy(&self, last: u64) -> bool {
         let marked =
             self.stamp.compare_exchange(last, last | BUSY, Ordering::Acquire, Ordering::Relaxed);
-        // A thread that reads one of the words that are written now also finds that the stamp is busy.
+        // If a reader gets one of the words that are written after this fence, then its second read of the stamp finds the busy
+        // stamp, or a later one.
         fence(Ordering::Release);
         marked.is_ok()
     }
@@ -140,7 +146,7 @@ fn load<const N: usize>(words: &[AtomicU64; N]) -> [u64; N] {
 
 /// Greater than all moments.
 const BUSY: u64 = 1 << 63;
-/// Takes a few microseconds. Writing takes a few nanoseconds.
+/// How often a writer tries. All attempts take a few microseconds, and writing takes a few nanoseconds.
 const WRITE_ATTEMPTS: usize = 100;
-/// A reader has more time than a request.
+/// How often a reader tries. A scrape has more time than a request.
 const READ_ATTEMPTS: usize = 1_000;

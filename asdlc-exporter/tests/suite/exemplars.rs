@@ -188,7 +188,7 @@ fn asked<T>(question: &'static str, bind: impl FnOnce() -> T) -> (T, Option<Sink
 
 // each has its own filter. Ids of 0 are no span.
 #[test]
-fn a_sink_records_for_each_reader_whose_meters_guard_the_provider() -> Result {
+fn a_sink_records_in_each_reader_that_guards_the_provider() -> Result {
     let reader =
         |filter| PrometheusReader::builder().with_exemplars().with_exemplar_filter(filter).build();
     let (sampled, all) = (reader(ExemplarFilter::TraceBased)?, reader(ExemplarFilter::AlwaysOn)?);

@@ -14,7 +14,7 @@ impl CounterSeries {
         Self(counter.bind(attributes), None)
     }
 
-    /// With the sink of its exemplars, if it has one.
+    /// Asks the instrument for the sink of this series, and keeps it.
     pub(crate) fn with_sink(counter: &Counter<u64>, attributes: &[KeyValue]) -> Self {
         let (bound, sink) = ExemplarSink::ask(|| counter.bind(attributes));
         Self(bound, sink)
@@ -51,7 +51,7 @@ impl HistogramSeries {
         Self(histogram.bind(attributes), None)
     }
 
-    /// With the sink of its exemplars, if it has one.
+    /// Asks the instrument for the sink of this series, and keeps it.
     pub(crate) fn with_sink(histogram: &Histogram<f64>, attributes: &[KeyValue]) -> Self {
         let (bound, sink) = ExemplarSink::ask(|| histogram.bind(attributes));
         Self(bound, sink)

@@ -1,7 +1,7 @@
 //! Records the exemplars of a series whose measurements are in a batch.
 //!
-//! A batch has no spans. So the layer asks an instrument, when it binds it, for a function that only records an exemplar. As with
-//! [`exemplars`](crate::record::exemplars), the question and the answer are in a value of the context.
+//! A batch has no spans. So when the layer binds an instrument, it asks the instrument for a sink: a function that only records
+//! an exemplar. As in [`exemplars`](crate::record::exemplars), the question and the answer are in a value of the context.
 
 use crate::labels::catch_panic::catch_panic;
 use crate::record::exemplars::SpanIds;
@@ -59,8 +59,8 @@ thread_local! {
     static CONTEXT: CurrentContext = CurrentContext::new();
 }
 
-/// Exists on a thread as long as OpenTelemetry's current context can be read, which panics later. It is created after the context,
-/// so it is dropped before.
+/// Exists on a thread as long as OpenTelemetry's current context can be read. Later, reading the context panics. This value is
+/// created after the context, so it is dropped before the context.
 struct CurrentContext {
     is_readable: bool,
 }

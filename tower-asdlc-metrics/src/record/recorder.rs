@@ -342,8 +342,9 @@ impl Recorder {
         self.measure(None, || series.record_response_body_size(sent));
     }
 
-    /// Records an exchange that belongs to a span, and has ended at this moment. A batch has no spans, so only its exemplars are
-    /// recorded at once if the meter can do that.
+    /// Records an exchange that belongs to a span, and has ended at this moment. If its series have sinks for exemplars, the
+    /// exchange is added to a batch, which has no spans, and its exemplars are recorded at once. Otherwise it is measured in its
+    /// span.
     #[inline(always)]
     pub(crate) fn record_exchange_in_span(
         &self,

@@ -133,7 +133,8 @@ impl EndingSeries {
         }
     }
 
-    /// Records the exemplars of a request that is added without a span. Only if it [has sinks](Self::has_sinks).
+    /// Records the exemplars of a request, whose measurements are added without its span. Call it only if there
+    /// [are sinks](Self::has_sinks).
     #[inline(always)]
     pub(crate) fn add_exemplars(&self, duration: f64, span: (SpanIds, Instant)) {
         let record = |sink: Option<&ExemplarSink>, value| {

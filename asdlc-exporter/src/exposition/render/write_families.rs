@@ -126,7 +126,7 @@ impl WriteFamilies<'_> {
                     match kind {
                         FamilyKind::Counter => {
                             let value = series.value();
-                            // It may be the exemplar of a request that the next scrape counts.
+                            // The exemplar of a counter that is 0 belongs to a request that a later scrape counts.
                             let is_counted = value.float() != 0.0;
                             let exemplar = exemplars.filter(|_| is_counted);
                             let exemplar = exemplar.and_then(|it| series.exemplar(it));

@@ -245,8 +245,8 @@ impl LabelRows {
         digest.finish(rows.len())
     }
 
-    /// Whether no two rows, which are not encoded, have the same labels. `digest` returns a digest of no rows. If two different rows
-    /// have the same digest, the result is `false`.
+    /// Whether all rows have different labels. The rows must not be encoded. `digest` returns the digest of no rows. If two
+    /// different rows have the same digest, the result is `false` as well.
     pub(in crate::families) fn are_distinct(&self, digest: impl Fn() -> RowDigest) -> bool {
         let text = self.text.as_bytes();
         let hash = |row: &LabelRow| {

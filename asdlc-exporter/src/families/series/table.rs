@@ -86,8 +86,9 @@ impl<'a> SeriesTable<'a> {
         let origin = Origin::Resource(ScopeId::NONE);
         let rows = &mut order.labels;
         family.for_each_point(&mut TableLoader { table: self, rows, labels, rules, origin });
-        // The SDK returns the points of a metric in the same order until a point is added. (Those of an observable counter are in
-        // another order each time.) So if all labels are those of the last scrape, the order of that scrape is still right. If the labels were not kept, their hash is compared.
+        // The SDK returns the points of a metric in the same order until a point is added. (The points of an observable counter
+        // have another order each time.) If all labels are the same as in the last scrape, the order of that scrape is still
+        // right. If the labels were not kept, their hash is compared.
         order.is_steady = !order.labels.end(labels, order.digest);
         if order.is_steady {
             return false;
@@ -338,6 +339,7 @@ impl<'t, 'a> Series<'t, 'a> {
     }
 }
 
-/// A family with more series is written in the order of its points in memory, which the CPU loads ahead. In the order of the labels,
-/// it would wait for the data of each series. The data of fewer series is mostly still in the CPU caches after the collection.
+/// A family with more points is written in the order in which its points are in memory, so that the CPU prefetches them. In the
+/// order of the labels, the CPU would wait for the data of each series. The data of a smaller family is mostly still in the CPU
+/// caches after the collection.
 const MAX_SORTED: usize = 2_000;
