@@ -43,8 +43,17 @@ impl Exposed {
         Self::built(Exporter::builder("bench").with_created_lines(), series)
     }
 
+    /// With room for as many series again.
+    pub(crate) fn growing(series: usize) -> Self {
+        Self::limited(Exporter::builder("bench"), series, 2 * series)
+    }
+
     fn built(builder: ExporterBuilder, series: usize) -> Self {
-        let exporter = builder.with_max_series(2 * series).build().expect("an exporter");
+        Self::limited(builder, series, series + 1)
+    }
+
+    fn limited(builder: ExporterBuilder, series: usize, limit: usize) -> Self {
+        let exporter = builder.with_max_series(limit).build().expect("an exporter");
         let scope = InstrumentationScope::builder("tower-asdlc-metrics")
             .with_version("0.1.0")
             .with_schema_url("https://opentelemetry.io/schemas/1.40.0")
@@ -75,7 +84,7 @@ impl Exposed {
         }
     }
 
-    /// The same, with a new counter series in each scrape. Never more than as many as there are of each kind.
+    /// The same, with a new counter series before each scrape, until the limit of [`growing`](Self::growing) is reached.
     pub(crate) fn growing_text(&self, series: usize) -> impl FnMut() -> Written {
         let (mut scrape, mut next) = (self.same_text(Format::Text), series);
         move || {

@@ -58,7 +58,7 @@ impl Subjects {
     }
 
     fn growing(&self) -> &Exposed {
-        self.growing.get_or_init(|| Exposed::new(self.series))
+        self.growing.get_or_init(|| Exposed::growing(self.series))
     }
 
     fn served(&self) -> &Exposed {

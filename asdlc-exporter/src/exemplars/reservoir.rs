@@ -229,7 +229,9 @@ mod tests {
             };
             let threads = [1, 2].map(|thread| scope.spawn(move || record(thread)));
             let mut count = 0;
-            while threads.iter().any(|thread| !thread.is_finished()) {
+            // At least once, also if this thread gets no time until the others have ended.
+            loop {
+                let are_finished = threads.iter().all(thread::ScopedJoinHandle::is_finished);
                 reservoir.for_each(|Exemplar { value, time: Moment(time), span }, more| {
                     let ids = (value as u64).to_le_bytes();
                     assert_eq!((span.span(), more), (ids, [value as u64]));
@@ -239,6 +241,9 @@ mod tests {
                 });
                 if count > 1_000 {
                     buckets.set_boundaries([1e3, 1e6]);
+                }
+                if are_finished {
+                    break;
                 }
             }
             assert!(count > 0);

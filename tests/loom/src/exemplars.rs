@@ -1,7 +1,7 @@
 //! The exporter's reservoir of exemplars, with loom's atomic variables.
 
 #[path = "../../../asdlc-exporter/src/exemplars/buckets.rs"]
-#[expect(dead_code, reason = "the models have one bucket")]
+#[expect(dead_code, reason = "the models set no boundaries")]
 pub(crate) mod buckets;
 #[path = "../../../asdlc-exporter/src/exemplars/exemplar.rs"]
 #[expect(dead_code, reason = "the models need not ask")]

@@ -127,9 +127,8 @@ impl WriteFamilies<'_> {
                         FamilyKind::Counter => {
                             let value = series.value();
                             // The exemplar of a counter that is 0 belongs to a request that a later scrape counts.
-                            let is_counted = value.float() != 0.0;
-                            let exemplar = exemplars.filter(|_| is_counted);
-                            let exemplar = exemplar.and_then(|it| series.exemplar(it));
+                            let exemplars = exemplars.filter(|_| value.float() != 0.0);
+                            let exemplar = exemplars.and_then(|it| series.exemplar(it));
                             writer.sample(labels, value, series.start(), exemplar);
                         }
                         FamilyKind::Gauge | FamilyKind::Unknown | FamilyKind::TargetInfo => {
